@@ -1,0 +1,261 @@
+//! Deposits: what came in on the chain, and what was made of it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::amount::Amount;
+use super::chain::{Address, B256, BlockNumber, BlockRef, Transfer};
+use super::payment::PaymentId;
+use super::time::Timestamp;
+
+/// What tells one deposit from every other: chain, block hash, transaction hash and log index. The same
+/// transaction in another block, or at another log index, is another deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct DepositKey {
+    /// The chain's id.
+    pub chain_id: u64,
+    /// The hash of the block.
+    pub block_hash: B256,
+    /// The hash of the transaction.
+    pub tx_hash: B256,
+    /// The position among all logs of the block.
+    pub log_index: u64,
+}
+
+/// Why a text is no deposit key.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error(
+    "{0:?} is no deposit key; it has the form chain:block-hash:tx-hash:log-index, as `rampwatch deposits` prints it"
+)]
+pub struct DepositKeyError(String);
+
+impl fmt::Display for DepositKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}:{}:{}", self.chain_id, self.block_hash, self.tx_hash, self.log_index)
+    }
+}
+
+impl FromStr for DepositKey {
+    type Err = DepositKeyError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let mut parts = text.split(':');
+            let key = Self {
+                chain_id: parts.next()?.parse().ok()?,
+                block_hash: parts.next()?.parse().ok()?,
+                tx_hash: parts.next()?.parse().ok()?,
+                log_index: parts.next()?.parse().ok()?,
+            };
+            parts.next().is_none().then_some(key)
+        };
+        parse().ok_or_else(|| DepositKeyError(text.to_owned()))
+    }
+}
+
+/// One `Transfer` log of a known token to a watched address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Deposit {
+    /// Its identity.
+    pub key: DepositKey,
+    /// The version the store holds (0: not stored yet).
+    pub version: u64,
+    /// The number of its block.
+    pub block_number: BlockNumber,
+    /// The time of its block.
+    pub block_time: Timestamp,
+    /// The token contract.
+    pub token: Address,
+    /// Whose balance went down; zero for a mint.
+    pub from: Address,
+    /// The watched address.
+    pub to: Address,
+    /// How much, in base units of `token`.
+    pub amount: Amount,
+    /// Where its block stands.
+    pub standing: Standing,
+    /// What it is taken for.
+    pub verdict: Verdict,
+    /// When rampwatch first learnt of it (its own clock).
+    pub first_seen_at: Timestamp,
+}
+
+impl Deposit {
+    /// A deposit as first read from the chain: not final, not judged.
+    #[must_use]
+    pub const fn from_transfer(chain_id: u64, transfer: &Transfer, block_time: Timestamp, now: Timestamp) -> Self {
+        Self {
+            key: DepositKey {
+                chain_id,
+                block_hash: transfer.block.hash,
+                tx_hash: transfer.tx_hash,
+                log_index: transfer.log_index,
+            },
+            version: 0,
+            block_number: transfer.block.number,
+            block_time,
+            token: transfer.token,
+            from: transfer.from,
+            to: transfer.to,
+            amount: transfer.amount,
+            standing: Standing::Provisional,
+            verdict: Verdict::Unjudged,
+            first_seen_at: now,
+        }
+    }
+
+    /// The block that holds it.
+    #[must_use]
+    pub const fn block(&self) -> BlockRef {
+        BlockRef { number: self.block_number, hash: self.key.block_hash }
+    }
+
+    /// Whether its block is, as far as is known, part of the chain.
+    #[must_use]
+    pub const fn stands(&self) -> bool {
+        match self.standing {
+            Standing::Provisional | Standing::Final { .. } => true,
+            Standing::Gone { .. } => false,
+        }
+    }
+}
+
+/// Where a deposit's block stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Standing {
+    /// In a block that may still go away.
+    Provisional,
+    /// In a block that was final by the configured rule, at this moment.
+    Final {
+        /// When finality was established (our clock).
+        at: Timestamp,
+    },
+    /// Its block is not part of the chain any more.
+    Gone {
+        /// Whether it had been taken for final before: an alarm.
+        after_final: bool,
+    },
+}
+
+/// What a deposit is taken for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Not looked at yet, or its block is gone.
+    Unjudged,
+    /// It pays this payment.
+    Pays {
+        /// The payment.
+        payment: PaymentId,
+        /// The rule that said so.
+        rule: MatchRule,
+    },
+    /// It credits nothing, and there is nothing to decide.
+    Nothing {
+        /// Why.
+        why: NothingReason,
+    },
+    /// A person must decide.
+    Review {
+        /// What for.
+        why: ReviewReason,
+    },
+    /// A person decided that it pays nothing.
+    Ignored {
+        /// The person's reason.
+        reason: String,
+    },
+}
+
+/// The rule by which a deposit pays a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum MatchRule {
+    /// The one open payment of this address with this amount.
+    Exact,
+    /// The one open payment of this address whose amount is this near.
+    Tolerance {
+        /// How far the deposit is from the payment's amount, in base units.
+        off_by: Amount,
+    },
+    /// Several payments fit; only this one names the deposit's sender.
+    Sender,
+    /// A person said so.
+    Assigned {
+        /// The person's reason.
+        reason: String,
+    },
+}
+
+/// Why a deposit credits nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NothingReason {
+    /// The amount is zero: anyone can make such a transfer (address poisoning).
+    ZeroValue,
+    /// Sender and recipient are the same: the token logs it and moves nothing.
+    SelfTransfer,
+}
+
+/// Why a person must look at a deposit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum ReviewReason {
+    /// A known token, but not the one the payment asked for.
+    WrongToken,
+    /// Less than the payment's amount.
+    Under {
+        /// By how much, in base units.
+        missing: Amount,
+    },
+    /// More than the payment's amount.
+    Over {
+        /// By how much, in base units.
+        excess: Amount,
+    },
+    /// One of several deposits that only together make the amount.
+    Split {
+        /// The payment whose amount they make together.
+        payment: PaymentId,
+        /// How many deposits.
+        parts: u32,
+    },
+    /// Several open payments fit.
+    Ambiguous {
+        /// Which (at most eight are named).
+        candidates: Vec<PaymentId>,
+    },
+    /// Several payments are open at the address, and none has this amount.
+    NoFit,
+    /// The payment it would fit already has its deposit.
+    SecondDeposit {
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// Its block is older than the payment.
+    Early {
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// Its block is younger than the payment's expiry.
+    Late {
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// The payment it would fit has ended.
+    PaymentEnded {
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// No payment is known for the address.
+    NoPayment,
+    /// It was final, and its block went away all the same: the chain or a provider broke its word.
+    GoneAfterFinal {
+        /// The payment it paid, if any.
+        payment: Option<PaymentId>,
+    },
+}

@@ -1,0 +1,146 @@
+//! Events: what happened and why. Every commit carries the events that explain it; the ledger is their sum.
+
+use serde::{Deserialize, Serialize};
+
+use super::chain::{Address, B256, BlockNumber, BlockRef};
+use super::deposit::{Deposit, DepositKey, Standing, Verdict};
+use super::payment::{ApiView, Payment, PaymentId, PaymentState};
+use super::time::Timestamp;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When (our clock).
+    pub at: Timestamp,
+    /// The payment it is about, if any.
+    pub payment: Option<PaymentId>,
+    /// The deposit it is about, if any.
+    pub deposit: Option<DepositKey>,
+    /// What.
+    pub kind: EventKind,
+}
+
+/// An event with the number the store gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// Rises by one from event to event, from 1.
+    pub seq: u64,
+    /// The event.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// A payment was added, with these terms.
+    PaymentAdded {
+        /// The payment as it was first stored.
+        payment: Box<Payment>,
+    },
+    /// A payment went from one state to another.
+    PaymentMoved {
+        /// From.
+        from: Box<PaymentState>,
+        /// To.
+        to: Box<PaymentState>,
+        /// Why, in words.
+        why: String,
+    },
+    /// The API said something new of a payment.
+    ApiReported {
+        /// What.
+        view: ApiView,
+    },
+    /// A deposit was read from the chain for the first time.
+    DepositSeen {
+        /// The deposit as it was first stored.
+        deposit: Box<Deposit>,
+        /// By which reading.
+        reading: Reading,
+    },
+    /// A deposit was judged, or judged anew.
+    DepositJudged {
+        /// The verdict.
+        verdict: Verdict,
+    },
+    /// A deposit's block became final, went away, or came back.
+    DepositStands {
+        /// Where it stands now.
+        standing: Standing,
+        /// Its block.
+        block: BlockRef,
+        /// What the chain has at that height now, if it differs.
+        canonical: Option<B256>,
+    },
+    /// A person decided something.
+    PersonDecided {
+        /// What, such as `assign`.
+        action: String,
+        /// The person's reason.
+        reason: String,
+    },
+    /// The final block moved back, or came past its old mark again.
+    FinalityMoved {
+        /// The final block as it was believed before.
+        from: BlockRef,
+        /// As it is believed now.
+        to: BlockRef,
+    },
+    /// Something that should not happen did.
+    Alarm {
+        /// What.
+        alarm: Alarm,
+    },
+    /// An address is watched from a block on.
+    AddressPlaced {
+        /// The address.
+        address: Address,
+        /// The first block that is swept for it.
+        start: BlockNumber,
+    },
+    /// An address is not watched any more; its whole window was read a last time.
+    AddressClosed {
+        /// The address.
+        address: Address,
+        /// The last block that was swept for it.
+        through: BlockNumber,
+    },
+}
+
+/// Which reading of the chain found a deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reading {
+    /// The sweep.
+    Sweep,
+    /// The second reading, some minutes later. Finding something here means that the first reading missed it.
+    Second,
+}
+
+/// Something that should not happen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "alarm", rename_all = "snake_case")]
+pub enum Alarm {
+    /// A deposit that was final is not on the chain any more.
+    GoneAfterFinal,
+    /// The second reading found a deposit that the first had missed.
+    MissedByFirstReading,
+    /// A provider does not return a log although the block that holds it still stands.
+    LogWithheld,
+    /// A provider returned a log that is no transfer although it has a transfer's topic.
+    MalformedLog {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The final block has not moved for longer than configured.
+    FinalityStalled {
+        /// The final block as last reported.
+        at: BlockNumber,
+    },
+    /// The API key was refused; the API is not called until it works again.
+    KeyRefused {
+        /// The HTTP status.
+        status: u16,
+    },
+}

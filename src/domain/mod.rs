@@ -1,0 +1,11 @@
+//! Entities and value objects: what the rest of the house talks about.
+//!
+//! Deliberately absent: anything that acts. Nothing here reads a clock, waits, logs or talks to a network.
+
+pub mod amount;
+pub mod chain;
+pub mod coverage;
+pub mod deposit;
+pub mod event;
+pub mod payment;
+pub mod time;

@@ -1,0 +1,384 @@
+//! Payments: off-ramps as the API knows them, and how far rampwatch has come with each.
+//!
+//! The API's word is a *status*, ours is a *state*. They are kept side by side and never mixed.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::amount::Amount;
+use super::chain::Address;
+use super::deposit::DepositKey;
+use super::time::Timestamp;
+
+/// The longest id taken, in bytes. The API's reference has UUIDs (36); the bound keeps records small.
+pub const MAX_ID_BYTES: usize = 128;
+
+macro_rules! opaque_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes an id as it came.
+            ///
+            /// # Errors
+            /// Empty, longer than [`MAX_ID_BYTES`], or with anything but letters, digits, `-`, `_` and `.` in it
+            /// (it becomes part of a URL's path, so `.` and `..` are refused too).
+            pub fn new(text: impl Into<String>) -> Result<Self, IdError> {
+                let text = text.into();
+                let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+                let dots_only = text.bytes().all(|byte| byte == b'.');
+                if dots_only || text.len() > MAX_ID_BYTES || !text.bytes().all(plain) {
+                    return Err(IdError { what: stringify!($name), text: text.chars().take(160).collect() });
+                }
+                Ok(Self(text))
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                Self::new(text)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+/// Why a text is no id.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is no {what}: an id has 1 to 128 letters, digits, '-', '_' or '.'")]
+pub struct IdError {
+    what: &'static str,
+    text: String,
+}
+
+opaque_id! {
+    /// The API's id of a payment. A UUID in the API's reference, opaque here.
+    PaymentId
+}
+opaque_id! {
+    /// The API's id of a recipient.
+    RecipientId
+}
+
+/// One off-ramp payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payment {
+    /// The API's id.
+    pub id: PaymentId,
+    /// The version the store holds (0: not stored yet).
+    pub version: u64,
+    /// Whose payment it is; part of the `/complete` path.
+    pub recipient_id: RecipientId,
+    /// What is to be paid, where and until when.
+    pub terms: Terms,
+    /// How far rampwatch is.
+    pub state: PaymentState,
+    /// What the API said last, if it was ever asked.
+    pub api: Option<ApiView>,
+    /// When the completer or the reconciler has to look at it again; `None` when nobody has to.
+    pub next_at: Option<Timestamp>,
+    /// How often it was asked after without news; the questions grow rarer with it.
+    pub quiet_checks: u32,
+    /// When it was added (our clock).
+    pub added_at: Timestamp,
+}
+
+/// What is to be paid. Fixed once the payment is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// The chain that the money comes in on.
+    pub chain_id: u64,
+    /// The token that is asked for.
+    pub token: Address,
+    /// The address that the money goes to.
+    pub deposit_address: Address,
+    /// Where the address is known from.
+    pub address_from: Provenance,
+    /// How much, in base units of `token`.
+    pub amount: Amount,
+    /// Where the amount is known from.
+    pub amount_from: Provenance,
+    /// The sender named at creation, if any. It only ever settles between several payments that fit.
+    pub sender: Option<Address>,
+    /// When the API created the payment.
+    pub created_at: Timestamp,
+    /// When the payment runs out, if the API says.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Where a figure came from (decision 10).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Provenance {
+    /// From the answer to our own create call.
+    Created,
+    /// From the API's answer to a GET.
+    Api,
+    /// Typed by a person.
+    Typed,
+}
+
+/// How far rampwatch is with a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum PaymentState {
+    /// No deposit pays it yet.
+    Waiting,
+    /// A deposit pays it, in a block that is not final yet.
+    Seen {
+        /// The deposit.
+        deposit: DepositKey,
+    },
+    /// The deposit is final. The completion is to be called at `next_at`.
+    Due {
+        /// The deposit.
+        deposit: DepositKey,
+        /// How many calls were made before.
+        attempt: u32,
+    },
+    /// `/complete` is being called, or was when the process died. Looked into at `next_at`.
+    Calling {
+        /// The deposit.
+        deposit: DepositKey,
+        /// Which call it is, from 1.
+        attempt: u32,
+        /// When it was decided.
+        started_at: Timestamp,
+    },
+    /// The call's answer did not say whether it worked. The API is asked at `next_at`.
+    Unclear {
+        /// The deposit.
+        deposit: DepositKey,
+        /// How many calls were made.
+        attempt: u32,
+    },
+    /// The API has taken the payment up; it is asked at `next_at` until its status is final.
+    Following {
+        /// The deposit we completed it with; `None` when somebody else moved it on.
+        deposit: Option<DepositKey>,
+    },
+    /// Over.
+    Ended {
+        /// How.
+        outcome: Outcome,
+        /// When we learnt of it (our clock).
+        at: Timestamp,
+    },
+    /// A person must decide.
+    Review {
+        /// What for.
+        why: PaymentReview,
+        /// The deposit it is about, if any.
+        deposit: Option<DepositKey>,
+    },
+}
+
+impl PaymentState {
+    /// The deposit that the state speaks of, if any.
+    #[must_use]
+    pub const fn deposit(&self) -> Option<&DepositKey> {
+        match self {
+            Self::Waiting | Self::Ended { .. } => None,
+            Self::Seen { deposit }
+            | Self::Due { deposit, .. }
+            | Self::Calling { deposit, .. }
+            | Self::Unclear { deposit, .. } => Some(deposit),
+            Self::Following { deposit } | Self::Review { deposit, .. } => deposit.as_ref(),
+        }
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        matches!(self, Self::Ended { .. })
+    }
+
+    /// One word for tables, metrics and filters.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Seen { .. } => "seen",
+            Self::Due { .. } => "due",
+            Self::Calling { .. } => "calling",
+            Self::Unclear { .. } => "unclear",
+            Self::Following { .. } => "following",
+            Self::Ended { .. } => "ended",
+            Self::Review { .. } => "review",
+        }
+    }
+}
+
+/// How a payment ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The API says COMPLETED.
+    Completed,
+    /// The API says FAILED.
+    Failed,
+    /// The API says EXPIRED.
+    Expired,
+    /// The API says REFUNDED.
+    Refunded,
+    /// A person stopped our completion. The API has no cancel: over there it goes its own way.
+    Cancelled,
+}
+
+/// Why a person must look at a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum PaymentReview {
+    /// The API has another transaction hash than the one that pays it.
+    OtherHash {
+        /// The API's hash, as it came.
+        theirs: String,
+    },
+    /// The API refused the completion, and the payment still waits for funds there.
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The API's message, shortened.
+        message: String,
+    },
+    /// The API ended the payment although a deposit for it is there.
+    EndedWithMoney {
+        /// The API's status.
+        status: ApiStatus,
+    },
+    /// The API's address or amount is not the one that was matched against.
+    TermsDiffer {
+        /// Which field.
+        field: String,
+        /// What we have.
+        ours: String,
+        /// What the API has.
+        theirs: String,
+    },
+    /// The deposit was final, and its block went away all the same.
+    GoneAfterFinal,
+    /// The API does not know the payment.
+    NotFound,
+}
+
+/// What the API said of a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiView {
+    /// Its status.
+    pub status: ApiStatus,
+    /// Its transaction hash, as it came; `None` when it has none.
+    pub tx_hash: Option<String>,
+    /// When it said so (our clock).
+    pub as_of: Timestamp,
+}
+
+/// The API's own status of a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum ApiStatus {
+    /// Waiting for crypto.
+    AwaitingFunds,
+    /// Transaction received, being verified.
+    Pending,
+    /// Being processed.
+    Processing,
+    /// Funds released towards the bank.
+    Sent,
+    /// Done. Final.
+    Completed,
+    /// Failed. Final.
+    Failed,
+    /// Ran out. Final.
+    Expired,
+    /// Paid back. Final.
+    Refunded,
+    /// One this program has never heard of, as it came.
+    Other(String),
+}
+
+impl ApiStatus {
+    /// The API's word.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::AwaitingFunds => "AWAITING_FUNDS",
+            Self::Pending => "PENDING",
+            Self::Processing => "PROCESSING",
+            Self::Sent => "SENT",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+            Self::Expired => "EXPIRED",
+            Self::Refunded => "REFUNDED",
+            Self::Other(word) => word,
+        }
+    }
+
+    /// How the payment ended, if the status is final.
+    #[must_use]
+    pub const fn outcome(&self) -> Option<Outcome> {
+        match self {
+            Self::Completed => Some(Outcome::Completed),
+            Self::Failed => Some(Outcome::Failed),
+            Self::Expired => Some(Outcome::Expired),
+            Self::Refunded => Some(Outcome::Refunded),
+            Self::AwaitingFunds | Self::Pending | Self::Processing | Self::Sent | Self::Other(_) => None,
+        }
+    }
+}
+
+impl From<String> for ApiStatus {
+    fn from(word: String) -> Self {
+        match word.as_str() {
+            "AWAITING_FUNDS" => Self::AwaitingFunds,
+            "PENDING" => Self::Pending,
+            "PROCESSING" => Self::Processing,
+            "SENT" => Self::Sent,
+            "COMPLETED" => Self::Completed,
+            "FAILED" => Self::Failed,
+            "EXPIRED" => Self::Expired,
+            "REFUNDED" => Self::Refunded,
+            _ => Self::Other(word),
+        }
+    }
+}
+
+impl From<ApiStatus> for String {
+    fn from(status: ApiStatus) -> Self {
+        status.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for ApiStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,3 @@
+//! The `rampwatch` program.
+
+fn main() {}

@@ -1,0 +1,125 @@
+//! The chain: hints that are fast and may be lost, and readings that are the truth.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::domain::chain::{Address, BlockNumber, Header, Transfer};
+
+/// One of the configured endpoints, by its place in the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EndpointId(pub usize);
+
+/// What the hints are to tell of. No recipients: nothing; the connection is closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WatchSet {
+    /// The token contracts.
+    pub tokens: Arc<Vec<Address>>,
+    /// The watched addresses, sorted, each once.
+    pub recipients: Arc<Vec<Address>>,
+}
+
+/// Something that may be worth a look. Hints can be late, doubled, missing or wrong; none is believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Hint {
+    /// A transfer to a watched address was seen, or taken back, in this block.
+    Transfer {
+        /// The block.
+        block: BlockNumber,
+    },
+    /// A new head.
+    Head(Header),
+    /// The subscription works from now on.
+    Live,
+    /// Hints may have been lost (connection lost, lag, undecodable): sweep now.
+    Gap {
+        /// Why, in words, without secrets.
+        why: String,
+    },
+    /// There is no working subscription: poll until `Live` comes.
+    Down {
+        /// Why, in words, without secrets.
+        why: String,
+    },
+}
+
+/// A question for transfers.
+#[derive(Clone, Debug)]
+pub struct TransferQuery {
+    /// The token contracts.
+    pub tokens: Arc<Vec<Address>>,
+    /// The recipients.
+    pub recipients: Arc<Vec<Address>>,
+    /// The first block.
+    pub from: BlockNumber,
+    /// The last block, included. It must exist.
+    pub to: BlockNumber,
+    /// An endpoint that should rather not answer (it gave the first reading), when there is another.
+    pub avoid: Option<EndpointId>,
+}
+
+/// The answer to a [`TransferQuery`]: all of the range, or an error.
+#[derive(Clone, Debug)]
+pub struct TransferPage {
+    /// The transfers, by block and log index. Logs marked `removed` are left out.
+    pub transfers: Vec<Transfer>,
+    /// The header of the range's last block, from the node that answered, in the same request where possible:
+    /// so the node had the block.
+    pub anchor: Header,
+    /// Which endpoint answered (the last, if several did).
+    pub endpoint: EndpointId,
+    /// Logs with a transfer's topic that are no transfer: what is wrong with each.
+    pub malformed: Vec<String>,
+}
+
+/// What an endpoint says of finality.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinalityReport {
+    /// The header under the `finalized` tag; `None` when the node has none (Bor says "finalized block not found").
+    pub finalized: Option<Header>,
+    /// The same endpoint's head.
+    pub head: Header,
+    /// Which endpoint said so.
+    pub endpoint: EndpointId,
+}
+
+/// Reads one chain. Endpoints are chosen, and errors of one made good by another, inside.
+#[async_trait]
+pub trait Chain: Send + Sync {
+    /// The chain's id, as configured and as checked at every connect.
+    fn chain_id(&self) -> u64;
+
+    /// The newest block.
+    async fn head(&self) -> Result<Header, ChainError>;
+
+    /// What one endpoint says of finality. With `tag` false only the head is asked for (depth rule).
+    async fn finality(&self, tag: bool) -> Result<FinalityReport, ChainError>;
+
+    /// The header of the block with this number on `at`'s chain (any endpoint's when `None`); `Ok(None)` when
+    /// the node has no such block.
+    async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError>;
+
+    /// All transfers that answer the query.
+    async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError>;
+
+    /// Sets what the hints tell of, from now on.
+    fn watch(&self, set: WatchSet);
+
+    /// Waits for the next hint. Safe to drop and call again.
+    async fn hint(&self) -> Hint;
+}
+
+/// What went wrong with the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ChainError {
+    /// No endpoint gave an answer. Try again later.
+    #[error("no RPC endpoint answered: {0}")]
+    Unavailable(String),
+    /// The node does not have a block that was asked about. Try again soon.
+    #[error("the node is behind: {0}")]
+    Behind(String),
+    /// Every endpoint contradicts the configuration. A person must look.
+    #[error("{0}")]
+    Contradiction(String),
+}

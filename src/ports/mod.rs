@@ -1,0 +1,9 @@
+//! Ports: what the engine needs of the world, as traits. Each has one error enum, whose variants say what the
+//! caller must do.
+//!
+//! Deliberately absent: any implementation. Adapters implement these; tests have fakes of their own.
+
+pub mod chain;
+pub mod clock;
+pub mod payment_api;
+pub mod store;

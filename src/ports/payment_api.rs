@@ -1,0 +1,87 @@
+//! The payment API, as far as the engine needs it.
+
+use async_trait::async_trait;
+use thiserror::Error;
+
+use crate::domain::amount::Amount;
+use crate::domain::chain::{Address, B256};
+use crate::domain::payment::{ApiStatus, PaymentId, RecipientId};
+use crate::domain::time::{Span, Timestamp};
+
+/// A payment as the API tells it. What an API shape leaves out is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiPayment {
+    /// Its id.
+    pub id: PaymentId,
+    /// Its status.
+    pub status: ApiStatus,
+    /// Its transaction hash, as it came.
+    pub tx_hash: Option<String>,
+    /// Whose it is.
+    pub recipient_id: Option<RecipientId>,
+    /// Where the money goes.
+    pub deposit_address: Option<Address>,
+    /// How much, in base units of the configured token.
+    pub deposit_amount: Option<Amount>,
+    /// On which chain, as it came.
+    pub deposit_chain: Option<String>,
+    /// Who will send, if the creator said.
+    pub sender: Option<Address>,
+    /// When it was created.
+    pub created_at: Option<Timestamp>,
+    /// When it runs out.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Calls the payment API. An implementation makes one request a call, and retries nothing by itself.
+#[async_trait]
+pub trait PaymentApi: Send + Sync {
+    /// `GET /payments/{id}`.
+    async fn payment(&self, id: &PaymentId) -> Result<ApiPayment, ApiError>;
+
+    /// `POST /payments/recipient/{recipient}/off-ramp/{id}/complete` with the transaction hash.
+    async fn complete(&self, recipient: &RecipientId, id: &PaymentId, tx_hash: B256) -> Result<ApiPayment, ApiError>;
+}
+
+/// What went wrong with a call. Messages are shortened and hold no secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ApiError {
+    /// Certainly not acted upon (not connected, 429): call again later.
+    #[error("the payment API cannot be used right now: {detail}")]
+    NotNow {
+        /// What happened.
+        detail: String,
+        /// What `Retry-After` says.
+        retry_after: Option<Span>,
+    },
+    /// It may have been acted upon (time-out, cut, 5xx, an unreadable answer): ask before calling again.
+    #[error("the payment API's answer is unclear: {detail}")]
+    Unclear {
+        /// What happened.
+        detail: String,
+        /// What `Retry-After` says.
+        retry_after: Option<Span>,
+    },
+    /// 401 or 403: stop calling.
+    #[error("the payment API refused the key with HTTP {status}: {detail}")]
+    KeyRefused {
+        /// The HTTP status.
+        status: u16,
+        /// The API's message.
+        detail: String,
+    },
+    /// 404: it does not know the payment.
+    #[error("the payment API does not know it: {detail}")]
+    NotFound {
+        /// The API's message.
+        detail: String,
+    },
+    /// Any other 4xx: the same call will not work.
+    #[error("the payment API refused with HTTP {status}: {detail}")]
+    Refused {
+        /// The HTTP status.
+        status: u16,
+        /// The API's message.
+        detail: String,
+    },
+}

@@ -1,0 +1,166 @@
+//! The store: the one place where state is kept, and where the loops meet.
+
+use async_trait::async_trait;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use crate::domain::chain::{Address, BlockNumber};
+use crate::domain::coverage::{Coverage, FinalityMark};
+use crate::domain::deposit::{Deposit, DepositKey};
+use crate::domain::event::{Event, Recorded};
+use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::time::Timestamp;
+
+/// The most bytes a stored record may have (design decision 2).
+pub const MAX_RECORD_BYTES: usize = 16 * 1024;
+
+/// Everything that is to change together. Each record bears the version it was read with (0 when it is new);
+/// the store keeps it with the version raised by one.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    /// Payments to store.
+    pub payments: Vec<Payment>,
+    /// Deposits to store.
+    pub deposits: Vec<Deposit>,
+    /// Coverage to store.
+    pub coverage: Vec<Coverage>,
+    /// The finality mark to store.
+    pub finality: Option<FinalityMark>,
+    /// What explains it. Numbered by the store, in this order.
+    pub events: Vec<Event>,
+}
+
+impl Commit {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.payments.is_empty()
+            && self.deposits.is_empty()
+            && self.coverage.is_empty()
+            && self.finality.is_none()
+            && self.events.is_empty()
+    }
+}
+
+/// Who has to look at a payment whose `next_at` has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Lane {
+    /// The completer: `Due`, `Calling`, `Unclear`.
+    Complete,
+    /// The reconciler: all other states.
+    Follow,
+}
+
+impl Lane {
+    /// The lane of a payment in this state.
+    #[must_use]
+    pub const fn of(state: &PaymentState) -> Self {
+        match state {
+            PaymentState::Due { .. } | PaymentState::Calling { .. } | PaymentState::Unclear { .. } => Self::Complete,
+            PaymentState::Waiting
+            | PaymentState::Seen { .. }
+            | PaymentState::Following { .. }
+            | PaymentState::Ended { .. }
+            | PaymentState::Review { .. } => Self::Follow,
+        }
+    }
+}
+
+/// How often each part has changed since the store was opened. Waking up on it loses nothing: a value that has
+/// changed stays changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Commits with payments in them.
+    pub payments: u64,
+    /// Commits with deposits in them.
+    pub deposits: u64,
+    /// Commits with coverage in them.
+    pub coverage: u64,
+    /// Commits with events in them.
+    pub events: u64,
+}
+
+/// Whose events are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// A payment's.
+    Payment(PaymentId),
+    /// A deposit's.
+    Deposit(DepositKey),
+}
+
+/// Keeps payments, deposits, coverage and events.
+///
+/// Pages are in the order of their keys and start after the key given; a page shorter than `limit` is the last.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Stores everything in the commit, or nothing. Durable when it returns. Returns the number of the last event.
+    async fn commit(&self, commit: Commit) -> Result<u64, StoreError>;
+
+    /// One payment.
+    async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError>;
+
+    /// Payments in the order of their ids.
+    async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError>;
+
+    /// All payments of a deposit address, in the order of their ids.
+    async fn payments_at(&self, address: Address) -> Result<Vec<Payment>, StoreError>;
+
+    /// Payments of the lane with `next_at` at or before `now`, the earliest first.
+    async fn due(&self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError>;
+
+    /// The earliest `next_at` of the lane.
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
+
+    /// One deposit.
+    async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError>;
+
+    /// Deposits in the order of their keys.
+    async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError>;
+
+    /// All deposits to an address, by block number and log index.
+    async fn deposits_at(&self, address: Address) -> Result<Vec<Deposit>, StoreError>;
+
+    /// Deposits whose standing is provisional, in blocks up to and including `through`, by block number.
+    async fn provisional(&self, through: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError>;
+
+    /// The coverage of one address.
+    async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError>;
+
+    /// The coverage of every address that is not closed, in the order of the addresses.
+    async fn watched(&self) -> Result<Vec<Coverage>, StoreError>;
+
+    /// What is believed of finality.
+    async fn finality(&self) -> Result<Option<FinalityMark>, StoreError>;
+
+    /// Events with a number above `after`.
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The events of one payment or deposit with a number above `after`.
+    async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Tells of changes. The value is raised only after the commit is durable.
+    fn changes(&self) -> watch::Receiver<Changes>;
+}
+
+/// What went wrong with the store.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// Somebody else changed a record meanwhile: read again and decide again.
+    #[error("{0} was changed by somebody else meanwhile")]
+    Conflict(String),
+    /// A record is larger than [`MAX_RECORD_BYTES`]: give up.
+    #[error("{what} has {bytes} bytes; a record may have at most 16384")]
+    TooLarge {
+        /// Which record.
+        what: String,
+        /// Its size.
+        bytes: usize,
+    },
+    /// The disk or the database failed: stop, nothing can be trusted to be kept.
+    #[error("the store failed: {0}")]
+    Failed(String),
+    /// A record cannot be read: a person must look.
+    #[error("the store holds something unreadable: {0}")]
+    Corrupt(String),
+}

@@ -1,0 +1,12 @@
+//! All integration tests, in one binary.
+
+mod anvil;
+mod cli;
+mod config;
+mod evm;
+mod http;
+mod layers;
+mod payment_http;
+mod simulation;
+mod store;
+mod support;
