@@ -180,6 +180,8 @@ pub enum PaymentState {
         deposit: DepositKey,
         /// How many calls were made.
         attempt: u32,
+        /// What the API said, if it refused: then the payment is not called again by itself.
+        refusal: Option<Refusal>,
     },
     /// The API has taken the payment up; it is asked at `next_at` until its status is final.
     Following {
@@ -265,11 +267,11 @@ pub enum PaymentReview {
     },
     /// The API refused the completion, and the payment still waits for funds there.
     Refused {
-        /// The HTTP status.
-        status: u16,
-        /// The API's message, shortened.
-        message: String,
+        /// What it said.
+        refusal: Refusal,
     },
+    /// The API took the completion, and says again and again that the payment waits for funds.
+    StillAwaiting,
     /// The API ended the payment although a deposit for it is there.
     EndedWithMoney {
         /// The API's status.
@@ -288,6 +290,15 @@ pub enum PaymentReview {
     GoneAfterFinal,
     /// The API does not know the payment.
     NotFound,
+}
+
+/// What the API said when it refused a completion.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The HTTP status.
+    pub status: u16,
+    /// The API's message, shortened.
+    pub message: String,
 }
 
 /// What the API said of a payment.

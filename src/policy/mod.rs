@@ -1,1 +1,11 @@
-//! Decisions, as plain functions of what is known: no clock, no network, no chance inside.
+//! Decisions, as plain functions of what is known: (state, event, now) in, a new state out.
+//!
+//! Deliberately absent: clocks, networks, chance, logging. Whoever calls brings the moment and the facts.
+
+pub mod address;
+pub mod finality;
+pub mod matching;
+pub mod pace;
+pub mod resolve;
+pub mod settlement;
+pub mod sweep;

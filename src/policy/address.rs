@@ -1,0 +1,205 @@
+//! One address's book: its payments and deposits together, judged and settled as one.
+//!
+//! Whatever was learnt (a deposit seen, gone or final; a payment added; a person's word) is first written into
+//! the book; [`Book::settle`] then draws the conclusions, and [`Book::changes`] tells what to commit.
+
+use super::matching::{MatchParams, judge};
+use super::settlement::{Context, Fact, Step, Unexpected, step};
+use crate::domain::chain::B256;
+use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use crate::domain::event::{Event, EventKind, Reading};
+use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::time::Timestamp;
+
+/// The payments and deposits of one address.
+#[derive(Clone, Debug)]
+pub struct Book {
+    payments: Vec<Payment>,
+    deposits: Vec<Deposit>,
+    read_payments: Vec<Payment>,
+    read_deposits: Vec<Deposit>,
+    events: Vec<Event>,
+}
+
+/// What has to be committed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BookChanges {
+    /// The payments that changed.
+    pub payments: Vec<Payment>,
+    /// The deposits that changed.
+    pub deposits: Vec<Deposit>,
+    /// Why.
+    pub events: Vec<Event>,
+}
+
+impl Book {
+    /// Opens the book on what the store holds.
+    #[must_use]
+    pub fn open(payments: Vec<Payment>, deposits: Vec<Deposit>) -> Self {
+        Self {
+            read_payments: payments.clone(),
+            read_deposits: deposits.clone(),
+            payments,
+            deposits,
+            events: Vec::new(),
+        }
+    }
+
+    /// The payments.
+    #[must_use]
+    pub fn payments(&self) -> &[Payment] {
+        &self.payments
+    }
+
+    /// The deposits.
+    #[must_use]
+    pub fn deposits(&self) -> &[Deposit] {
+        &self.deposits
+    }
+
+    /// Adds a payment that is new.
+    pub fn add_payment(&mut self, payment: Payment) {
+        let kind = EventKind::PaymentAdded { payment: Box::new(payment.clone()) };
+        let event = Event { at: payment.added_at, payment: Some(payment.id.clone()), deposit: None, kind };
+        self.events.push(event);
+        self.payments.push(payment);
+    }
+
+    /// Adds a deposit that is new.
+    pub fn add_deposit(&mut self, deposit: Deposit, reading: Reading) {
+        let kind = EventKind::DepositSeen { deposit: Box::new(deposit.clone()), reading };
+        self.note_deposit(&deposit.key, deposit.first_seen_at, kind);
+        self.deposits.push(deposit);
+    }
+
+    /// Notes something about a deposit.
+    pub fn note_deposit(&mut self, key: &DepositKey, at: Timestamp, kind: EventKind) {
+        self.events.push(Event { at, payment: None, deposit: Some(*key), kind });
+    }
+
+    /// Notes something about a payment.
+    pub fn note_payment(&mut self, id: &PaymentId, deposit: Option<DepositKey>, at: Timestamp, kind: EventKind) {
+        self.events.push(Event { at, payment: Some(id.clone()), deposit, kind });
+    }
+
+    /// Sets where a deposit's block stands. `canonical`: what the chain has at that height, if it differs.
+    pub fn set_standing(&mut self, key: &DepositKey, standing: Standing, canonical: Option<B256>, at: Timestamp) {
+        let found = self.deposits.iter_mut().find(|deposit| deposit.key == *key);
+        if let Some(deposit) = found.filter(|deposit| deposit.standing != standing) {
+            deposit.standing = standing;
+            let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical };
+            self.events.push(Event { at, payment: None, deposit: Some(*key), kind });
+        }
+    }
+
+    /// Sets a deposit's verdict.
+    pub fn set_verdict(&mut self, key: &DepositKey, verdict: Verdict, at: Timestamp) {
+        let found = self.deposits.iter_mut().find(|deposit| deposit.key == *key);
+        if let Some(deposit) = found.filter(|deposit| deposit.verdict != verdict) {
+            deposit.verdict = verdict.clone();
+            self.events.push(Event {
+                at,
+                payment: None,
+                deposit: Some(*key),
+                kind: EventKind::DepositJudged { verdict },
+            });
+        }
+    }
+
+    /// Takes a fact about a payment to its state machine.
+    ///
+    /// # Errors
+    /// As [`step`].
+    pub fn tell(&mut self, id: &PaymentId, fact: &Fact, context: &Context<'_>) -> Result<(), Unexpected> {
+        if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
+            let step = step(payment, fact, context)?;
+            self.events.extend(apply(payment, step, context.now));
+        }
+        Ok(())
+    }
+
+    /// Judges every deposit and moves every payment accordingly.
+    ///
+    /// # Errors
+    /// [`Unexpected`] when a payment cannot take what follows; nothing is to be committed then.
+    pub fn settle(&mut self, params: &MatchParams, context: &Context<'_>) -> Result<(), Unexpected> {
+        let verdicts = judge(&self.payments, &self.deposits, params);
+        let judged: Vec<(DepositKey, Verdict)> =
+            self.deposits.iter().map(|deposit| deposit.key).zip(verdicts).collect();
+        for (key, verdict) in judged {
+            self.set_verdict(&key, verdict, context.now);
+        }
+        let ids: Vec<_> = self.payments.iter().map(|payment| payment.id.clone()).collect();
+        for id in ids {
+            // A match may be followed by finality at once, so facts are drawn until there are none.
+            for _ in 0..3 {
+                let fact =
+                    self.payments.iter().find(|payment| payment.id == id).and_then(|payment| self.next_fact(payment));
+                let Some(fact) = fact else { break };
+                self.tell(&id, &fact, context)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What the deposits mean for a payment and it has not taken in yet.
+    fn next_fact(&self, payment: &Payment) -> Option<Fact> {
+        let pays = |deposit: &&Deposit| {
+            deposit.stands() && matches!(&deposit.verdict, Verdict::Pays { payment: id, .. } if *id == payment.id)
+        };
+        let paying = self.deposits.iter().find(pays);
+        let deposit = |key: &DepositKey| self.deposits.iter().find(|deposit| deposit.key == *key);
+        match (&payment.state, paying) {
+            (PaymentState::Waiting | PaymentState::Following { deposit: None }, Some(paying)) => {
+                Some(Fact::Matched(paying.key))
+            }
+            (PaymentState::Seen { deposit: key }, None) => match deposit(key).map(|deposit| deposit.standing) {
+                Some(Standing::Gone { after_final: true }) => Some(Fact::GoneAfterFinal),
+                _ => Some(Fact::Unmatched),
+            },
+            (PaymentState::Seen { deposit: key }, Some(paying)) if paying.key != *key => {
+                Some(Fact::Matched(paying.key))
+            }
+            (PaymentState::Seen { .. }, Some(paying)) => {
+                matches!(paying.standing, Standing::Final { .. }).then_some(Fact::Final)
+            }
+            (PaymentState::Due { deposit: key, .. }, _) => {
+                deposit(key).is_some_and(|deposit| !deposit.stands()).then_some(Fact::GoneAfterFinal)
+            }
+            (
+                PaymentState::Waiting
+                | PaymentState::Following { .. }
+                | PaymentState::Calling { .. }
+                | PaymentState::Unclear { .. }
+                | PaymentState::Ended { .. }
+                | PaymentState::Review { .. },
+                _,
+            ) => None,
+        }
+    }
+
+    /// What has to be committed: every record that is not as it was read, and the events that explain it.
+    #[must_use]
+    pub fn changes(self) -> BookChanges {
+        let Self { payments, deposits, read_payments, read_deposits, events } = self;
+        BookChanges {
+            payments: payments.into_iter().filter(|payment| !read_payments.contains(payment)).collect(),
+            deposits: deposits.into_iter().filter(|deposit| !read_deposits.contains(deposit)).collect(),
+            events,
+        }
+    }
+}
+
+/// Writes a step into the payment. Returns the event, if the state changed.
+pub fn apply(payment: &mut Payment, step: Step, now: Timestamp) -> Option<Event> {
+    let Step { state, next_at, quiet_checks, why } = step;
+    payment.next_at = next_at;
+    payment.quiet_checks = quiet_checks;
+    if payment.state == state {
+        return None;
+    }
+    let from = Box::new(std::mem::replace(&mut payment.state, state));
+    let kind = EventKind::PaymentMoved { from, to: Box::new(payment.state.clone()), why };
+    let deposit = payment.state.deposit().copied();
+    Some(Event { at: now, payment: Some(payment.id.clone()), deposit, kind })
+}

@@ -1,0 +1,145 @@
+//! When a block counts as final, and what to make of a final number that moves back.
+//!
+//! The `safe` tag is deliberately absent: Bor has none.
+
+use crate::domain::chain::{BlockNumber, BlockRef, Header};
+use crate::domain::coverage::FinalityMark;
+use crate::domain::time::{Span, Timestamp};
+
+/// When a block is final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinalityRule {
+    /// At or below the node's `finalized` block, and at least `depth` blocks below its head.
+    Finalized {
+        /// In blocks.
+        depth: u64,
+    },
+    /// At least `depth` blocks below the head.
+    Depth {
+        /// In blocks.
+        depth: u64,
+    },
+}
+
+impl FinalityRule {
+    /// Whether the `finalized` tag has to be asked for.
+    #[must_use]
+    pub const fn uses_tag(self) -> bool {
+        matches!(self, Self::Finalized { .. })
+    }
+
+    /// How many blocks a final block is below the head, at least.
+    #[must_use]
+    pub const fn depth(self) -> u64 {
+        match self {
+            Self::Finalized { depth } | Self::Depth { depth } => depth,
+        }
+    }
+}
+
+/// The number of the highest block that is final by the rule, from one endpoint's own head and tag. `None` when
+/// nothing is: no tag, a chain that is too short, or a tag above the endpoint's own head, which is not believed.
+#[must_use]
+pub fn final_number(rule: FinalityRule, head: &Header, finalized: Option<&Header>) -> Option<BlockNumber> {
+    let deep = head.block.number.checked_sub(rule.depth());
+    match rule {
+        FinalityRule::Depth { .. } => deep,
+        FinalityRule::Finalized { .. } => {
+            let tag = finalized?;
+            if tag.block.number > head.block.number {
+                return None;
+            }
+            deep.map(|deep| deep.min(tag.block.number))
+        }
+    }
+}
+
+/// What a newly reported final block does to the mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MarkMove {
+    /// Nothing to tell.
+    Keeps,
+    /// It rose, as it should.
+    Rises(FinalityMark),
+    /// It moved back below what was believed: no completion starts above it.
+    MovesBack(FinalityMark),
+}
+
+/// The mark after `reported` was learnt at `now`.
+#[must_use]
+pub fn advance(mark: Option<&FinalityMark>, reported: BlockRef, now: Timestamp) -> MarkMove {
+    let Some(mark) = mark else {
+        return MarkMove::Rises(FinalityMark { version: 0, highest: reported, current: reported, at: now });
+    };
+    let next = FinalityMark { current: reported, at: now, ..*mark };
+    match reported.number.cmp(&mark.current.number) {
+        std::cmp::Ordering::Less => MarkMove::MovesBack(next),
+        std::cmp::Ordering::Equal => MarkMove::Keeps,
+        std::cmp::Ordering::Greater if reported.number > mark.highest.number => {
+            MarkMove::Rises(FinalityMark { highest: reported, ..next })
+        }
+        std::cmp::Ordering::Greater => MarkMove::Rises(next),
+    }
+}
+
+/// Whether a completion of a deposit in this block may start: not above the final block as last believed.
+#[must_use]
+pub const fn allows(mark: &FinalityMark, block: BlockNumber) -> bool {
+    block <= mark.current.number
+}
+
+/// Whether a deposit's finality, established at `at`, is fresh enough to be relied upon without another look.
+#[must_use]
+pub fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
+    now.since(at) <= Span::from_secs(15)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::chain::B256;
+
+    fn block(number: u64) -> BlockRef {
+        BlockRef { number, hash: B256::repeat_byte(u8::try_from(number % 251).expect("below 251")) }
+    }
+
+    fn header(number: u64) -> Header {
+        Header { block: block(number), parent: B256::ZERO, time: Timestamp::from_secs(number) }
+    }
+
+    #[test]
+    fn the_rule_decides_what_is_final() {
+        use FinalityRule::{Depth, Finalized};
+        let cases = [
+            (Depth { depth: 10 }, 100, None, Some(90)),
+            (Depth { depth: 0 }, 100, None, Some(100)),
+            (Depth { depth: 101 }, 100, None, None),
+            (Finalized { depth: 4 }, 100, Some(98), Some(96)),
+            (Finalized { depth: 4 }, 100, Some(90), Some(90)),
+            (Finalized { depth: 0 }, 100, Some(100), Some(100)),
+            (Finalized { depth: 0 }, 100, Some(101), None),
+            (Finalized { depth: 0 }, 100, None, None),
+            (Finalized { depth: 200 }, 100, Some(98), None),
+        ];
+        for (rule, head, tag, expected) in cases {
+            let got = final_number(rule, &header(head), tag.map(header).as_ref());
+            assert_eq!(got, expected, "{rule:?} {head} {tag:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_moves_back_holds_completions() {
+        let now = Timestamp::from_secs(5);
+        let MarkMove::Rises(mark) = advance(None, block(100), now) else { panic!("the first report rises") };
+        assert!(allows(&mark, 100) && !allows(&mark, 101));
+        assert_eq!(advance(Some(&mark), block(100), now), MarkMove::Keeps);
+        let MarkMove::MovesBack(back) = advance(Some(&mark), block(90), now) else { panic!("90 is back") };
+        assert!(allows(&back, 90) && !allows(&back, 95));
+        assert_eq!(back.highest.number, 100);
+        let MarkMove::Rises(part) = advance(Some(&back), block(95), now) else { panic!("95 rises") };
+        assert!(allows(&part, 95) && !allows(&part, 100));
+        assert_eq!(part.highest.number, 100);
+        let MarkMove::Rises(past) = advance(Some(&part), block(120), now) else { panic!("120 rises") };
+        assert!(allows(&past, 100) && past.highest.number == 120);
+    }
+}

@@ -1,0 +1,282 @@
+//! Which deposit pays which payment: by token, recipient and amount in base units, and refusing to guess.
+//!
+//! [`decide`] looks at one deposit and the payments of its address; [`judge`] does so for all deposits of an
+//! address in the order of the chain. Deliberately absent: the transaction's own sender and call data, which say
+//! nothing about who paid (relayers, smart wallets and exchanges send for others).
+
+use std::collections::BTreeMap;
+
+use crate::domain::amount::Amount;
+use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
+use crate::domain::time::Span;
+
+/// The most candidates that an ambiguous verdict names.
+const MAX_NAMED_CANDIDATES: usize = 8;
+
+/// What counts as the right amount and the right time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatchParams {
+    /// How much less than the amount is still taken, in base units.
+    pub under: Amount,
+    /// How much more than the amount is still taken, in base units.
+    pub over: Amount,
+    /// How far the chain's clock and the API's may be apart.
+    pub skew: Span,
+}
+
+/// How well an amount fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    Exact,
+    Near,
+    Under,
+    Over,
+}
+
+/// Where a payment stands towards one deposit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stand {
+    /// It waits for its deposit, and this one came in time.
+    Open,
+    /// It waits, but the deposit's block is older than the payment.
+    Early,
+    /// It waits, but the deposit's block is younger than its expiry.
+    Late,
+    /// It has its deposit.
+    Paid,
+    /// It is over, or a person has it.
+    Over,
+}
+
+/// Which payments already have their deposit.
+pub type Claims = BTreeMap<PaymentId, DepositKey>;
+
+/// Judges one deposit. `payments` are all of its address, `claims` those that have another deposit.
+#[must_use]
+pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: &MatchParams) -> Verdict {
+    if deposit.amount.is_zero() {
+        return Verdict::Nothing { why: NothingReason::ZeroValue };
+    }
+    if deposit.from == deposit.to {
+        return Verdict::Nothing { why: NothingReason::SelfTransfer };
+    }
+    if payments.is_empty() {
+        return Verdict::Review { why: ReviewReason::NoPayment };
+    }
+    let rated: Vec<(&Payment, Fit, Stand)> = payments
+        .iter()
+        .filter(|payment| payment.terms.token == deposit.token && payment.terms.chain_id == deposit.key.chain_id)
+        .map(|payment| (payment, fit(deposit, payment, params), stand(deposit, payment, claims, params)))
+        .collect();
+    if rated.is_empty() {
+        return Verdict::Review { why: ReviewReason::WrongToken };
+    }
+    for wanted in [Fit::Exact, Fit::Near] {
+        let open = rated.iter().filter(|(_, fit, stand)| *fit == wanted && *stand == Stand::Open);
+        let open: Vec<&Payment> = open.map(|(payment, ..)| *payment).collect();
+        if let Some(verdict) = choose(deposit, &open, wanted) {
+            return verdict;
+        }
+    }
+    Verdict::Review { why: why_none_fits(deposit, &rated) }
+}
+
+/// The one payment of several open ones that fit, if it can be told.
+fn choose(deposit: &Deposit, open: &[&Payment], fit: Fit) -> Option<Verdict> {
+    let pays = |payment: &Payment, rule| Some(Verdict::Pays { payment: payment.id.clone(), rule });
+    match open {
+        [] => None,
+        [payment] if fit == Fit::Exact => pays(payment, MatchRule::Exact),
+        [payment] => pays(payment, MatchRule::Tolerance { off_by: payment.terms.amount.distance(deposit.amount) }),
+        several => {
+            let named: Vec<&&Payment> =
+                several.iter().filter(|payment| payment.terms.sender == Some(deposit.from)).collect();
+            if let [payment] = named.as_slice() {
+                return pays(payment, MatchRule::Sender);
+            }
+            let candidates = several.iter().take(MAX_NAMED_CANDIDATES).map(|payment| payment.id.clone()).collect();
+            Some(Verdict::Review { why: ReviewReason::Ambiguous { candidates } })
+        }
+    }
+}
+
+/// Names the nearest reason why no open payment fits. `rated` is not empty.
+fn why_none_fits(deposit: &Deposit, rated: &[(&Payment, Fit, Stand)]) -> ReviewReason {
+    let fits = |fit: Fit| matches!(fit, Fit::Exact | Fit::Near);
+    let find = |wanted: Stand, fitting: bool| {
+        let found = rated.iter().find(|(_, fit, stand)| *stand == wanted && (!fitting || fits(*fit)));
+        found.map(|(payment, ..)| payment.id.clone())
+    };
+    let open: Vec<&Payment> = rated.iter().filter(|(.., stand)| *stand == Stand::Open).map(|(p, ..)| *p).collect();
+    // An amount that fits a payment says more than a payment that happens to be open.
+    for fitting in [true, false] {
+        if !fitting && !open.is_empty() {
+            break;
+        }
+        if let Some(payment) = find(Stand::Late, fitting) {
+            return ReviewReason::Late { payment };
+        }
+        if let Some(payment) = find(Stand::Early, fitting) {
+            return ReviewReason::Early { payment };
+        }
+        if let Some(payment) = find(Stand::Paid, fitting) {
+            return ReviewReason::SecondDeposit { payment };
+        }
+        if let Some(payment) = find(Stand::Over, fitting) {
+            return ReviewReason::PaymentEnded { payment };
+        }
+    }
+    match open.as_slice() {
+        [payment] => {
+            let (asked, got) = (payment.terms.amount, deposit.amount);
+            match asked.checked_sub(got) {
+                Some(missing) => ReviewReason::Under { missing },
+                None => ReviewReason::Over { excess: got.distance(asked) },
+            }
+        }
+        _ => ReviewReason::NoFit,
+    }
+}
+
+fn fit(deposit: &Deposit, payment: &Payment, params: &MatchParams) -> Fit {
+    fit_amount(deposit.amount, payment.terms.amount, params)
+}
+
+fn fit_amount(got: Amount, asked: Amount, params: &MatchParams) -> Fit {
+    match got.cmp(&asked) {
+        std::cmp::Ordering::Equal => Fit::Exact,
+        std::cmp::Ordering::Less if got.distance(asked) <= params.under => Fit::Near,
+        std::cmp::Ordering::Less => Fit::Under,
+        std::cmp::Ordering::Greater if got.distance(asked) <= params.over => Fit::Near,
+        std::cmp::Ordering::Greater => Fit::Over,
+    }
+}
+
+fn stand(deposit: &Deposit, payment: &Payment, claims: &Claims, params: &MatchParams) -> Stand {
+    match claims.get(&payment.id) {
+        Some(key) if *key != deposit.key => return Stand::Paid,
+        Some(_) | None => {}
+    }
+    match &payment.state {
+        PaymentState::Waiting | PaymentState::Seen { .. } => in_time(deposit, payment, params),
+        PaymentState::Due { .. } | PaymentState::Calling { .. } | PaymentState::Unclear { .. } => Stand::Paid,
+        // Somebody completed it by hand: the deposit with the API's own hash is the one that paid it.
+        PaymentState::Following { deposit: None } | PaymentState::Ended { outcome: Outcome::Completed, .. } => {
+            if names_transaction(payment, deposit) {
+                Stand::Open
+            } else {
+                Stand::Paid
+            }
+        }
+        PaymentState::Following { deposit: Some(_) } | PaymentState::Review { deposit: Some(_), .. } => Stand::Paid,
+        PaymentState::Review { deposit: None, .. } | PaymentState::Ended { .. } => Stand::Over,
+    }
+}
+
+fn in_time(deposit: &Deposit, payment: &Payment, params: &MatchParams) -> Stand {
+    if deposit.block_time.plus(params.skew) < payment.terms.created_at {
+        return Stand::Early;
+    }
+    match payment.terms.expires_at {
+        Some(expiry) if deposit.block_time > expiry.plus(params.skew) => Stand::Late,
+        Some(_) | None => Stand::Open,
+    }
+}
+
+/// Whether the API names the deposit's transaction as the payment's.
+fn names_transaction(payment: &Payment, deposit: &Deposit) -> bool {
+    let hash = payment.api.as_ref().and_then(|view| view.tx_hash.as_ref());
+    hash.is_some_and(|text| super::settlement::same_hash(text, deposit.key.tx_hash))
+}
+
+/// Judges all deposits of one address, in the order of the chain. Returns the verdict of each, in `deposits`' order.
+///
+/// What a person decided stays, and so does a match whose payment has gone on from "seen": there the money is
+/// final, and the completion may be under way.
+#[must_use]
+pub fn judge(payments: &[Payment], deposits: &[Deposit], params: &MatchParams) -> Vec<Verdict> {
+    let mut claims = Claims::new();
+    let mut verdicts: Vec<Option<Verdict>> = deposits.iter().map(|deposit| settled(deposit, payments)).collect();
+    for (deposit, verdict) in deposits.iter().zip(&verdicts) {
+        if let Some(Verdict::Pays { payment, .. }) = verdict {
+            claims.insert(payment.clone(), deposit.key);
+        }
+    }
+    let mut order: Vec<(&Deposit, &mut Option<Verdict>)> = deposits.iter().zip(verdicts.iter_mut()).collect();
+    order.sort_by_key(|(deposit, _)| (deposit.block_number, deposit.key.log_index, deposit.key));
+    for (deposit, slot) in order.iter_mut().filter(|(_, slot)| slot.is_none()) {
+        let verdict = decide(deposit, payments, &claims, params);
+        if let Verdict::Pays { payment, .. } = &verdict {
+            claims.insert(payment.clone(), deposit.key);
+        }
+        **slot = Some(verdict);
+    }
+    mark_splits(&mut order, payments, &claims, params);
+    drop(order);
+    verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Unjudged)).collect()
+}
+
+/// The verdict that is not open to judgement any more, if any.
+fn settled(deposit: &Deposit, payments: &[Payment]) -> Option<Verdict> {
+    let payment_of = |id: &PaymentId| payments.iter().find(|payment| payment.id == *id);
+    match (&deposit.standing, &deposit.verdict) {
+        (_, Verdict::Ignored { .. } | Verdict::Review { why: ReviewReason::GoneAfterFinal { .. } }) => {
+            Some(deposit.verdict.clone())
+        }
+        (Standing::Gone { after_final: true }, Verdict::Pays { payment, .. }) => {
+            Some(Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: Some(payment.clone()) } })
+        }
+        (Standing::Gone { after_final: true }, _) => {
+            Some(Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: None } })
+        }
+        (Standing::Gone { after_final: false }, _) => Some(Verdict::Unjudged),
+        (_, Verdict::Pays { rule: MatchRule::Assigned { .. }, .. }) => Some(deposit.verdict.clone()),
+        (_, Verdict::Pays { payment, .. }) => {
+            let fixed = payment_of(payment).is_some_and(|payment| match &payment.state {
+                PaymentState::Waiting => false,
+                PaymentState::Seen { .. } => false,
+                PaymentState::Due { deposit: its, .. }
+                | PaymentState::Calling { deposit: its, .. }
+                | PaymentState::Unclear { deposit: its, .. } => *its == deposit.key,
+                PaymentState::Following { .. } | PaymentState::Ended { .. } | PaymentState::Review { .. } => true,
+            });
+            fixed.then(|| deposit.verdict.clone())
+        }
+        (_, Verdict::Unjudged | Verdict::Nothing { .. } | Verdict::Review { .. }) => None,
+    }
+}
+
+/// Where all the too small deposits for the one open payment together make its amount, says so of each.
+fn mark_splits(
+    order: &mut [(&Deposit, &mut Option<Verdict>)],
+    payments: &[Payment],
+    claims: &Claims,
+    params: &MatchParams,
+) {
+    for payment in payments.iter().filter(|payment| !claims.contains_key(&payment.id)) {
+        let mut sum = Amount::ZERO;
+        let mut parts: u32 = 0;
+        let is_part = |deposit: &Deposit, verdict: &Option<Verdict>| {
+            deposit.token == payment.terms.token
+                && matches!(verdict, Some(Verdict::Review { why: ReviewReason::Under { .. } }))
+                && stand(deposit, payment, claims, params) == Stand::Open
+        };
+        for (deposit, verdict) in order.iter() {
+            if is_part(deposit, verdict) {
+                parts = parts.saturating_add(1);
+                sum = sum.checked_add(deposit.amount).unwrap_or(sum);
+            }
+        }
+        let makes_it = matches!(fit_amount(sum, payment.terms.amount, params), Fit::Exact | Fit::Near);
+        if parts < 2 || !makes_it {
+            continue;
+        }
+        for (deposit, verdict) in order.iter_mut() {
+            if is_part(deposit, verdict) {
+                let why = ReviewReason::Split { payment: payment.id.clone(), parts };
+                **verdict = Some(Verdict::Review { why });
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! What a person may decide, and what still holds whatever a person says.
+//!
+//! An assignment replaces the verdict only: token, chain, recipient and finality are checked as ever, here and
+//! again before the completion is called.
+
+use thiserror::Error;
+
+use super::address::Book;
+use super::settlement::{Context, Fact, Unexpected};
+use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
+use crate::domain::event::EventKind;
+use crate::domain::payment::{Payment, PaymentId, PaymentState};
+
+/// The longest reason that is kept, in bytes.
+pub const MAX_REASON_BYTES: usize = 500;
+
+/// A person's decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// The deposit pays the payment.
+    Assign {
+        /// The deposit.
+        deposit: DepositKey,
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// The deposit pays nothing; it is out of the review.
+    Ignore {
+        /// The deposit.
+        deposit: DepositKey,
+    },
+    /// Look at the payment again, now.
+    Retry {
+        /// The payment.
+        payment: PaymentId,
+    },
+    /// Stop our completion of the payment. Its address stays watched.
+    Cancel {
+        /// The payment.
+        payment: PaymentId,
+    },
+}
+
+impl Decision {
+    /// The decision's name.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Assign { .. } => "assign",
+            Self::Ignore { .. } => "ignore",
+            Self::Retry { .. } => "retry",
+            Self::Cancel { .. } => "cancel",
+        }
+    }
+}
+
+/// Why a decision is not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ResolveError {
+    /// No reason was given, or too long a one.
+    #[error("a reason of 1 to 500 bytes is needed; it is kept with the decision")]
+    Reason,
+    /// The address has no such payment.
+    #[error("there is no payment {0} at the deposit's address")]
+    NoPayment(PaymentId),
+    /// The address has no such deposit.
+    #[error("there is no deposit {0} at the payment's address")]
+    NoDeposit(DepositKey),
+    /// The deposit's block is gone.
+    #[error("the deposit's block is not on the chain any more; only a deposit that stands can be assigned")]
+    Gone,
+    /// It is not the token, the chain or the recipient of the payment.
+    #[error("the deposit's {0} is not the payment's; no person's word changes that")]
+    OtherTerms(&'static str),
+    /// It moves nothing.
+    #[error("the deposit moves nothing (zero value, or sent to itself)")]
+    MovesNothing,
+    /// The deposit already pays a payment.
+    #[error("the deposit already pays payment {0}")]
+    AlreadyPays(PaymentId),
+    /// The payment already has its deposit.
+    #[error("payment {payment} is {state}, and cannot be given another deposit now")]
+    HasDeposit {
+        /// The payment.
+        payment: PaymentId,
+        /// Its state's name.
+        state: &'static str,
+    },
+    /// The deposit has nothing to decide.
+    #[error("the deposit pays payment {0}; cancel that payment first")]
+    InUse(PaymentId),
+    /// The state does not allow it.
+    #[error("payment {payment} is {state}: {action} does nothing there")]
+    NotNow {
+        /// The payment.
+        payment: PaymentId,
+        /// Its state's name.
+        state: &'static str,
+        /// The decision's name.
+        action: &'static str,
+    },
+}
+
+/// Writes a person's decision into the book. The caller settles and commits.
+///
+/// # Errors
+/// [`ResolveError`] when something forbids it; the book is then not to be committed.
+pub fn resolve(book: &mut Book, decision: &Decision, reason: &str, context: &Context<'_>) -> Result<(), ResolveError> {
+    let reason = reason.trim();
+    if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
+        return Err(ResolveError::Reason);
+    }
+    match decision {
+        Decision::Assign { deposit, payment } => assign(book, deposit, payment, reason, context)?,
+        Decision::Ignore { deposit } => ignore(book, deposit, reason, context)?,
+        Decision::Retry { payment } => {
+            let current = payment_of(book, payment)?.clone();
+            let is_final = current.state.deposit().is_some_and(|key| {
+                let found = book.deposits().iter().find(|deposit| deposit.key == *key);
+                found.is_some_and(|deposit| matches!(deposit.standing, Standing::Final { .. }))
+            });
+            tell(book, &current, &Fact::Retry { is_final }, decision, context)?;
+            note_payment(book, &current, decision, reason, context);
+        }
+        Decision::Cancel { payment } => {
+            let current = payment_of(book, payment)?.clone();
+            tell(book, &current, &Fact::Cancel, decision, context)?;
+            note_payment(book, &current, decision, reason, context);
+        }
+    }
+    Ok(())
+}
+
+fn assign(
+    book: &mut Book,
+    key: &DepositKey,
+    id: &PaymentId,
+    reason: &str,
+    context: &Context<'_>,
+) -> Result<(), ResolveError> {
+    let payment = payment_of(book, id)?.clone();
+    let deposit = deposit_of(book, key)?.clone();
+    assignable(&deposit, &payment)?;
+    if let Verdict::Pays { payment: other, .. } = &deposit.verdict {
+        return Err(ResolveError::AlreadyPays(other.clone()));
+    }
+    match &payment.state {
+        PaymentState::Waiting | PaymentState::Review { .. } => {}
+        state => return Err(ResolveError::HasDeposit { payment: id.clone(), state: state.name() }),
+    }
+    // A deposit that the payment held before pays it no longer: the person chose another.
+    let held: Vec<DepositKey> = paying(book, id).filter(|other| other != key).collect();
+    for other in held {
+        book.set_verdict(
+            &other,
+            Verdict::Ignored { reason: format!("another deposit was assigned: {reason}") },
+            context.now,
+        );
+    }
+    let rule = MatchRule::Assigned { reason: reason.to_owned() };
+    book.set_verdict(key, Verdict::Pays { payment: id.clone(), rule }, context.now);
+    let decision = Decision::Assign { deposit: *key, payment: id.clone() };
+    tell(book, &payment, &Fact::Matched(*key), &decision, context)?;
+    note_payment(book, &payment, &decision, reason, context);
+    Ok(())
+}
+
+fn ignore(book: &mut Book, key: &DepositKey, reason: &str, context: &Context<'_>) -> Result<(), ResolveError> {
+    let deposit = deposit_of(book, key)?;
+    if let Verdict::Pays { payment, .. } = &deposit.verdict {
+        return Err(ResolveError::InUse(payment.clone()));
+    }
+    book.set_verdict(key, Verdict::Ignored { reason: reason.to_owned() }, context.now);
+    let kind = EventKind::PersonDecided { action: "ignore".to_owned(), reason: reason.to_owned() };
+    book.note_deposit(key, context.now, kind);
+    Ok(())
+}
+
+/// What no person's word changes.
+fn assignable(deposit: &Deposit, payment: &Payment) -> Result<(), ResolveError> {
+    if !deposit.stands() {
+        return Err(ResolveError::Gone);
+    }
+    if deposit.key.chain_id != payment.terms.chain_id {
+        return Err(ResolveError::OtherTerms("chain"));
+    }
+    if deposit.token != payment.terms.token {
+        return Err(ResolveError::OtherTerms("token"));
+    }
+    if deposit.to != payment.terms.deposit_address {
+        return Err(ResolveError::OtherTerms("recipient"));
+    }
+    if deposit.amount.is_zero() || deposit.from == deposit.to {
+        return Err(ResolveError::MovesNothing);
+    }
+    Ok(())
+}
+
+fn paying<'a>(book: &'a Book, id: &'a PaymentId) -> impl Iterator<Item = DepositKey> + 'a {
+    let pays = move |deposit: &&Deposit| matches!(&deposit.verdict, Verdict::Pays { payment, .. } if payment == id);
+    book.deposits().iter().filter(pays).map(|deposit| deposit.key)
+}
+
+fn payment_of<'a>(book: &'a Book, id: &PaymentId) -> Result<&'a Payment, ResolveError> {
+    book.payments().iter().find(|payment| payment.id == *id).ok_or_else(|| ResolveError::NoPayment(id.clone()))
+}
+
+fn deposit_of<'a>(book: &'a Book, key: &DepositKey) -> Result<&'a Deposit, ResolveError> {
+    book.deposits().iter().find(|deposit| deposit.key == *key).ok_or(ResolveError::NoDeposit(*key))
+}
+
+fn tell(
+    book: &mut Book,
+    payment: &Payment,
+    fact: &Fact,
+    decision: &Decision,
+    context: &Context<'_>,
+) -> Result<(), ResolveError> {
+    book.tell(&payment.id, fact, context).map_err(|Unexpected { state, .. }| ResolveError::NotNow {
+        payment: payment.id.clone(),
+        state,
+        action: decision.name(),
+    })
+}
+
+fn note_payment(book: &mut Book, payment: &Payment, decision: &Decision, reason: &str, context: &Context<'_>) {
+    let kind = EventKind::PersonDecided { action: decision.name().to_owned(), reason: reason.to_owned() };
+    let deposit = match decision {
+        Decision::Assign { deposit, .. } => Some(*deposit),
+        Decision::Ignore { .. } | Decision::Retry { .. } | Decision::Cancel { .. } => None,
+    };
+    book.note_payment(&payment.id, deposit, context.now, kind);
+}

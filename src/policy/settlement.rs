@@ -1,0 +1,474 @@
+//! The payment's state machine: what a fact makes of a state.
+//!
+//! [`step`] is the only place where a payment's state changes. It is a closed match over state and fact; what a
+//! state does not expect is answered with [`Unexpected`], never swallowed.
+
+use thiserror::Error;
+
+use super::pace::{Jitter, Pace};
+use crate::domain::chain::B256;
+use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use crate::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentReview, PaymentState as State, Refusal};
+use crate::domain::time::{Span, Timestamp};
+
+/// How often the API may say that a completed payment waits for funds before a person is asked.
+const MAX_STILL_AWAITING: u32 = 10;
+
+/// Something that was learnt and concerns one payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// This deposit pays it.
+    Matched(DepositKey),
+    /// The deposit that paid it went away, or is taken for something else.
+    Unmatched,
+    /// Its deposit is final.
+    Final,
+    /// Its deposit had been final, and is not on the chain any more.
+    GoneAfterFinal,
+    /// The completion is about to be called.
+    CallStarted,
+    /// What a GET said.
+    Reported(ApiView),
+    /// What the answer to `/complete` said.
+    Accepted(ApiView),
+    /// The call failed.
+    CallFailed(CallFailure),
+    /// The GET failed; ask again later.
+    AskFailed {
+        /// What `Retry-After` says.
+        retry_after: Option<Span>,
+    },
+    /// The API does not know the payment.
+    Unknown,
+    /// The API has other terms than ours.
+    TermsDiffer {
+        /// Which field.
+        field: String,
+        /// What we have.
+        ours: String,
+        /// What the API has.
+        theirs: String,
+    },
+    /// A person wants it tried again.
+    Retry {
+        /// Whether the deposit is final.
+        is_final: bool,
+    },
+    /// A person stops our completion.
+    Cancel,
+}
+
+/// How a `/complete` call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallFailure {
+    /// It was certainly not acted upon.
+    NotNow {
+        /// What `Retry-After` says.
+        retry_after: Option<Span>,
+    },
+    /// Nobody knows whether it was acted upon.
+    Unclear,
+    /// The API refused.
+    Refused(Refusal),
+}
+
+/// What a fact made of a payment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// The new state.
+    pub state: State,
+    /// When the payment is to be looked at again.
+    pub next_at: Option<Timestamp>,
+    /// Questions without news, counted.
+    pub quiet_checks: u32,
+    /// Why, in words.
+    pub why: String,
+}
+
+/// A fact that a payment in this state cannot meet.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("a payment that is {state} cannot take this: {fact}")]
+pub struct Unexpected {
+    /// The state's name.
+    pub state: &'static str,
+    /// The fact.
+    pub fact: String,
+}
+
+/// What a step is decided with.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The moment.
+    pub now: Timestamp,
+    /// How often things are asked and tried.
+    pub pace: &'a Pace,
+    /// A random share for waiting times.
+    pub jitter: Jitter,
+}
+
+/// Whether the API's hash, as it came, is this one.
+#[must_use]
+pub fn same_hash(text: &str, ours: B256) -> bool {
+    text.trim().parse::<B256>().is_ok_and(|theirs| theirs == ours)
+}
+
+/// What `fact` makes of `payment`.
+///
+/// # Errors
+/// [`Unexpected`] when the state does not allow it; the caller drops the decision and reads again.
+pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Step, Unexpected> {
+    let state = &payment.state;
+    let unexpected = || Err(Unexpected { state: state.name(), fact: format!("{fact:?}") });
+    match fact {
+        Fact::Matched(deposit) => match state {
+            State::Waiting | State::Seen { .. } => {
+                Ok(context.ask(payment, State::Seen { deposit: *deposit }, "a deposit pays it"))
+            }
+            State::Review { .. } => {
+                Ok(context.ask(payment, State::Seen { deposit: *deposit }, "a person assigned a deposit"))
+            }
+            State::Following { deposit: None } => {
+                let state = State::Following { deposit: Some(*deposit) };
+                Ok(context.unchanged(payment, state, "the deposit that it was completed with by hand was found"))
+            }
+            State::Ended { .. } => Ok(context.unchanged(payment, state.clone(), "it has ended")),
+            State::Due { .. }
+            | State::Calling { .. }
+            | State::Unclear { .. }
+            | State::Following { deposit: Some(_) } => unexpected(),
+        },
+        Fact::Unmatched => match state {
+            State::Seen { .. } => {
+                Ok(context.ask(payment, State::Waiting, "the deposit that paid it does not any more"))
+            }
+            _ => unexpected(),
+        },
+        Fact::Final => match state {
+            State::Seen { deposit } => {
+                let due = State::Due { deposit: *deposit, attempt: 0 };
+                Ok(context.at(due, context.now, "its deposit is final"))
+            }
+            _ => unexpected(),
+        },
+        Fact::GoneAfterFinal => match state {
+            State::Due { deposit, .. } | State::Seen { deposit } => Ok(context.review(
+                PaymentReview::GoneAfterFinal,
+                Some(*deposit),
+                "its final deposit is not on the chain any more",
+            )),
+            _ => unexpected(),
+        },
+        Fact::CallStarted => match state {
+            State::Due { deposit, attempt } => {
+                let attempt = attempt.saturating_add(1);
+                let calling = State::Calling { deposit: *deposit, attempt, started_at: context.now };
+                Ok(context.at(calling, context.now.plus(context.pace.unclear_wait()), "the completion is called"))
+            }
+            _ => unexpected(),
+        },
+        Fact::Reported(view) => Ok(reported(payment, view, context)),
+        Fact::Accepted(view) => accepted(payment, view, context).map_or_else(unexpected, Ok),
+        Fact::CallFailed(failure) => call_failed(payment, failure, context).map_or_else(unexpected, Ok),
+        Fact::AskFailed { retry_after } => Ok(ask_failed(payment, *retry_after, context)),
+        Fact::Unknown => Ok(match state {
+            State::Ended { .. } => context.unchanged(payment, state.clone(), "it has ended"),
+            _ => context.review(PaymentReview::NotFound, state.deposit().copied(), "the API does not know it"),
+        }),
+        Fact::TermsDiffer { field, ours, theirs } => Ok(match state {
+            State::Ended { .. } => context.unchanged(payment, state.clone(), "it has ended"),
+            _ => {
+                let why =
+                    PaymentReview::TermsDiffer { field: field.clone(), ours: ours.clone(), theirs: theirs.clone() };
+                context.review(why, state.deposit().copied(), "the API has other terms than were matched against")
+            }
+        }),
+        Fact::Retry { is_final } => match state {
+            State::Review { deposit: Some(deposit), .. } if *is_final => Ok(context.at(
+                State::Due { deposit: *deposit, attempt: 0 },
+                context.now,
+                "a person wants it tried again",
+            )),
+            State::Review { deposit: Some(deposit), .. } => {
+                Ok(context.ask(payment, State::Seen { deposit: *deposit }, "a person wants it tried again"))
+            }
+            State::Review { deposit: None, .. } => {
+                Ok(context.at(State::Waiting, context.now, "a person wants it tried again"))
+            }
+            State::Due { .. } | State::Waiting | State::Seen { .. } | State::Following { .. } => {
+                Ok(context.at(state.clone(), context.now, "a person wants it looked at now"))
+            }
+            State::Calling { .. } | State::Unclear { .. } | State::Ended { .. } => unexpected(),
+        },
+        Fact::Cancel => match state {
+            State::Waiting | State::Seen { .. } | State::Due { .. } | State::Review { .. } => {
+                Ok(context.ended(Outcome::Cancelled, "a person stopped our completion"))
+            }
+            State::Calling { .. } | State::Unclear { .. } | State::Following { .. } | State::Ended { .. } => {
+                unexpected()
+            }
+        },
+    }
+}
+
+/// What the API's word says of the hash that pays the payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// It waits for funds and has no hash: a completion may be called.
+    Open,
+    /// It bears our hash.
+    Ours,
+    /// It bears a hash that is not ours, or we have none.
+    Other,
+    /// It has moved on without naming a hash.
+    MovedOn,
+}
+
+fn word(view: &ApiView, ours: Option<&DepositKey>) -> Word {
+    match (&view.tx_hash, ours) {
+        (Some(text), Some(key)) if same_hash(text, key.tx_hash) => Word::Ours,
+        (Some(_), _) => Word::Other,
+        (None, _) if view.status == ApiStatus::AwaitingFunds => Word::Open,
+        (None, _) => Word::MovedOn,
+    }
+}
+
+/// What a GET makes of the payment.
+fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
+    let state = &payment.state;
+    let deposit = state.deposit().copied();
+    let word = word(view, deposit.as_ref());
+    if let State::Ended { .. } = state {
+        return context.unchanged(payment, state.clone(), "it has ended");
+    }
+    if word == Word::Other && deposit.is_some() {
+        return other_hash(payment, view, context);
+    }
+    if let Some(outcome) = view.status.outcome() {
+        return api_ended(payment, view, outcome, word, context);
+    }
+    match (state, word) {
+        (State::Waiting | State::Seen { .. }, Word::Open) => {
+            context.ask(payment, state.clone(), "the API waits for funds")
+        }
+        // The completer goes on with the call by itself; the state is as it should be.
+        (State::Due { .. }, Word::Open) => context.unchanged(payment, state.clone(), "the API waits for funds"),
+        (State::Calling { deposit, attempt, .. } | State::Unclear { deposit, attempt, refusal: None }, Word::Open) => {
+            let due = State::Due { deposit: *deposit, attempt: *attempt };
+            let wait = context.pace.backoff(*attempt, None, context.jitter);
+            context.at(due, context.now.plus(wait), "the call did not take effect")
+        }
+        (State::Unclear { deposit, refusal: Some(refusal), .. }, Word::Open) => {
+            let why = PaymentReview::Refused { refusal: refusal.clone() };
+            context.review(why, Some(*deposit), "the API refused the completion")
+        }
+        (State::Following { deposit }, Word::Open) if payment.quiet_checks >= MAX_STILL_AWAITING => context.review(
+            PaymentReview::StillAwaiting,
+            *deposit,
+            "the API took the completion and still waits for funds",
+        ),
+        (State::Following { .. }, _) => context.follow(payment, view, deposit),
+        (State::Review { .. }, Word::Open) => context.ask(payment, state.clone(), "a person has to decide"),
+        (_, Word::Ours | Word::Other | Word::MovedOn) => context.follow(payment, view, deposit),
+        (State::Ended { .. }, Word::Open) => context.unchanged(payment, state.clone(), "it has ended"),
+    }
+}
+
+/// The API names another transaction than the one that we matched.
+fn other_hash(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
+    let deposit = payment.state.deposit().copied();
+    if view.status.outcome() == Some(Outcome::Completed) {
+        if let State::Review { why: PaymentReview::OtherHash { .. }, .. } = &payment.state {
+            return context
+                .ended(Outcome::Completed, "the API completed it with another transaction; a person was told");
+        }
+    }
+    let theirs: String = view.tx_hash.as_deref().unwrap_or_default().chars().take(160).collect();
+    context.review(
+        PaymentReview::OtherHash { theirs },
+        deposit,
+        "the API names another transaction than the one that pays it",
+    )
+}
+
+/// The API's status is final.
+fn api_ended(payment: &Payment, view: &ApiView, outcome: Outcome, word: Word, context: &Context<'_>) -> Step {
+    let deposit = payment.state.deposit().copied();
+    let why = format!("the API says {}", view.status);
+    match (&payment.state, outcome) {
+        // The money is there, and the API ended the payment without taking it.
+        (State::Following { .. }, Outcome::Failed | Outcome::Refunded) => context.ended(outcome, &why),
+        (_, Outcome::Expired | Outcome::Failed) if deposit.is_some() => {
+            let review = PaymentReview::EndedWithMoney { status: view.status.clone() };
+            context.review(review, deposit, &why)
+        }
+        (_, Outcome::Refunded) if deposit.is_some() && word != Word::Ours => {
+            let review = PaymentReview::EndedWithMoney { status: view.status.clone() };
+            context.review(review, deposit, &why)
+        }
+        (_, outcome) => context.ended(outcome, &why),
+    }
+}
+
+/// What a good answer to `/complete` makes of the payment; `None` when no call was under way.
+fn accepted(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Option<Step> {
+    let (State::Calling { deposit, attempt, .. } | State::Unclear { deposit, attempt, .. }) = &payment.state else {
+        return None;
+    };
+    Some(match (word(view, Some(deposit)), view.status.outcome()) {
+        (Word::Other, _) => other_hash(payment, view, context),
+        // A good answer that says nothing has happened is not one to rely upon.
+        (Word::Open, _) => {
+            let unclear = State::Unclear { deposit: *deposit, attempt: *attempt, refusal: None };
+            context.at(
+                unclear,
+                context.now.plus(context.pace.unclear_wait()),
+                "the answer says that nothing has changed",
+            )
+        }
+        (Word::Ours | Word::MovedOn, Some(Outcome::Completed)) => {
+            context.ended(Outcome::Completed, "the API completed it")
+        }
+        (Word::Ours | Word::MovedOn, _) => {
+            let following = State::Following { deposit: Some(*deposit) };
+            Step {
+                quiet_checks: 0,
+                ..context.at(following, context.now.plus(context.pace.follow_wait(0)), "the API took the completion")
+            }
+        }
+    })
+}
+
+/// What a failed call makes of the payment; `None` when no call was under way.
+fn call_failed(payment: &Payment, failure: &CallFailure, context: &Context<'_>) -> Option<Step> {
+    let (State::Calling { deposit, attempt, .. } | State::Unclear { deposit, attempt, .. }) = &payment.state else {
+        return None;
+    };
+    let (deposit, attempt) = (*deposit, *attempt);
+    Some(match failure {
+        CallFailure::NotNow { retry_after } => {
+            let wait = context.pace.backoff(attempt, *retry_after, context.jitter);
+            context.at(
+                State::Due { deposit, attempt },
+                context.now.plus(wait),
+                "the call could not be made; again later",
+            )
+        }
+        CallFailure::Unclear => {
+            let state = State::Unclear { deposit, attempt, refusal: None };
+            let at = context.now.plus(context.pace.unclear_wait());
+            context.at(
+                state,
+                at,
+                "the call's answer is unclear; the API is asked once the call can no longer take effect",
+            )
+        }
+        CallFailure::Refused(refusal) => {
+            let state = State::Unclear { deposit, attempt, refusal: Some(refusal.clone()) };
+            context.at(state, context.now, "the API refused; it is asked how the payment stands")
+        }
+    })
+}
+
+/// The question could not be put. Nothing changes but the time of the next one.
+fn ask_failed(payment: &Payment, retry_after: Option<Span>, context: &Context<'_>) -> Step {
+    let quiet_checks = payment.quiet_checks.saturating_add(1);
+    let wait = context.pace.backoff(quiet_checks, retry_after, context.jitter);
+    let next_at = if payment.state.is_ended() { None } else { Some(context.now.plus(wait)) };
+    Step { state: payment.state.clone(), next_at, quiet_checks, why: "the API did not answer".to_owned() }
+}
+
+impl Context<'_> {
+    fn at(&self, state: State, at: Timestamp, why: &str) -> Step {
+        Step { state, next_at: Some(at), quiet_checks: 0, why: why.to_owned() }
+    }
+
+    fn unchanged(&self, payment: &Payment, state: State, why: &str) -> Step {
+        Step { state, next_at: payment.next_at, quiet_checks: payment.quiet_checks, why: why.to_owned() }
+    }
+
+    /// To a state in which the API is asked now and then whether something happened over there.
+    fn ask(&self, payment: &Payment, state: State, why: &str) -> Step {
+        let next_at = self.now.plus(self.pace.ask_wait(self.now, payment.terms.expires_at));
+        Step { state, next_at: Some(next_at), quiet_checks: 0, why: why.to_owned() }
+    }
+
+    fn review(&self, why: PaymentReview, deposit: Option<DepositKey>, because: &str) -> Step {
+        let next_at = self.now.plus(self.pace.ask_wait(self.now, None));
+        Step { state: State::Review { why, deposit }, next_at: Some(next_at), quiet_checks: 0, why: because.to_owned() }
+    }
+
+    fn ended(&self, outcome: Outcome, why: &str) -> Step {
+        Step { state: State::Ended { outcome, at: self.now }, next_at: None, quiet_checks: 0, why: why.to_owned() }
+    }
+
+    /// The API has the payment in hand: asked at a rate that slows down while nothing changes.
+    fn follow(&self, payment: &Payment, view: &ApiView, deposit: Option<DepositKey>) -> Step {
+        let news = payment.api.as_ref().is_none_or(|last| last.status != view.status || last.tx_hash != view.tx_hash);
+        let was_following = matches!(payment.state, State::Following { .. });
+        let quiet_checks = if news || !was_following { 0 } else { payment.quiet_checks.saturating_add(1) };
+        let next_at = self.now.plus(self.pace.follow_wait(quiet_checks));
+        let why = format!("the API says {}", view.status);
+        Step { state: State::Following { deposit }, next_at: Some(next_at), quiet_checks, why }
+    }
+}
+
+/// Why a completion must not be called now.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum Objection {
+    /// The payment is not due.
+    #[error("the payment is {0}, not due")]
+    NotDue(&'static str),
+    /// The deposit is not the one that the payment is due for.
+    #[error("the deposit is not the payment's")]
+    OtherDeposit,
+    /// The deposit is not final.
+    #[error("the deposit is not final")]
+    NotFinal,
+    /// The deposit had been final and is gone.
+    #[error("the deposit's block is not on the chain any more")]
+    Gone,
+    /// The deposit's verdict does not say that it pays this payment.
+    #[error("the deposit's verdict is not that it pays this payment")]
+    OtherVerdict,
+    /// Token, chain or recipient are not the payment's.
+    #[error("the deposit's {0} is not the payment's")]
+    OtherTerms(&'static str),
+    /// It moves nothing.
+    #[error("the deposit moves nothing")]
+    MovesNothing,
+}
+
+/// The last look before a completion is called: do payment and deposit still belong together?
+///
+/// # Errors
+/// The first [`Objection`].
+pub fn may_call(payment: &Payment, deposit: &Deposit) -> Result<(), Objection> {
+    let State::Due { deposit: key, .. } = &payment.state else {
+        return Err(Objection::NotDue(payment.state.name()));
+    };
+    if *key != deposit.key {
+        return Err(Objection::OtherDeposit);
+    }
+    match deposit.standing {
+        Standing::Final { .. } => {}
+        Standing::Provisional => return Err(Objection::NotFinal),
+        Standing::Gone { .. } => return Err(Objection::Gone),
+    }
+    match &deposit.verdict {
+        Verdict::Pays { payment: id, .. } if *id == payment.id => {}
+        _ => return Err(Objection::OtherVerdict),
+    }
+    if deposit.key.chain_id != payment.terms.chain_id {
+        return Err(Objection::OtherTerms("chain"));
+    }
+    if deposit.token != payment.terms.token {
+        return Err(Objection::OtherTerms("token"));
+    }
+    if deposit.to != payment.terms.deposit_address {
+        return Err(Objection::OtherTerms("recipient"));
+    }
+    if deposit.amount.is_zero() || deposit.from == deposit.to {
+        return Err(Objection::MovesNothing);
+    }
+    Ok(())
+}
