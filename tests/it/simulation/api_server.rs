@@ -1,0 +1,168 @@
+//! The payment API's server: what it holds, and what it does when a call reaches it. A journal of what it accepted is
+//! kept apart from what it answers.
+//!
+//! Deliberately absent: the way there and back, with all that goes wrong on it (`fake_api`).
+
+use std::collections::BTreeMap;
+
+use rampwatch::domain::chain::B256;
+use rampwatch::domain::payment::{ApiStatus, PaymentId};
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::ports::payment_api::ApiPayment;
+
+use super::clock::BEGIN;
+use super::plan::Planned;
+use super::rng::Rng;
+use super::settings::Settings;
+
+/// One off-ramp at the API.
+struct OffRamp {
+    planned: Planned,
+    created_at: Timestamp,
+    expires_at: Option<Timestamp>,
+    hash: Option<String>,
+    later: Vec<(Timestamp, ApiStatus)>,
+}
+
+/// A completion that the API accepted.
+#[derive(Clone, Debug)]
+pub(super) struct Accepted {
+    pub(super) payment: PaymentId,
+    pub(super) hash: String,
+    pub(super) by_us: bool,
+}
+
+/// A `/complete` call of ours, as an onlooker who knows everything sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Call {
+    pub(super) payment: PaymentId,
+    pub(super) hash: B256,
+    pub(super) started_at: Timestamp,
+    /// Whether the process learnt what became of it.
+    pub(super) clear: bool,
+}
+
+/// What the server says to a call that it does not accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// 404.
+    Unknown,
+    /// 409 or 422.
+    No(u16, &'static str),
+}
+
+/// The API's server.
+pub(super) struct ApiServer {
+    ramps: BTreeMap<PaymentId, OffRamp>,
+    pub(super) accepted: Vec<Accepted>,
+    pub(super) calls: Vec<Call>,
+    /// When the process was last told, for each payment, that it awaits funds and has no hash; and when it asked.
+    pub(super) told_awaiting: BTreeMap<PaymentId, Timestamp>,
+    shared_hash: bool,
+    reference_shape: bool,
+    kind_to_repeats: bool,
+    rng: Rng,
+}
+
+impl ApiServer {
+    /// A server without payments.
+    pub(super) fn new(seed: u64, settings: &Settings) -> Self {
+        Self {
+            ramps: BTreeMap::new(),
+            accepted: Vec::new(),
+            calls: Vec::new(),
+            told_awaiting: BTreeMap::new(),
+            shared_hash: settings.shared_hash,
+            reference_shape: settings.reference_shape,
+            kind_to_repeats: settings.kind_to_repeats,
+            rng: Rng::stream(seed, "api server"),
+        }
+    }
+
+    /// Somebody opens a payment.
+    pub(super) fn open(&mut self, planned: &Planned) {
+        let ramp = OffRamp {
+            planned: planned.clone(),
+            created_at: BEGIN.plus(planned.create_at),
+            expires_at: planned.expires_at.map(|at| BEGIN.plus(at)),
+            hash: None,
+            later: Vec::new(),
+        };
+        self.ramps.insert(planned.id.clone(), ramp);
+    }
+
+    /// A payment as the API tells it.
+    pub(super) fn look(&self, id: &PaymentId, now: Timestamp) -> Option<ApiPayment> {
+        let ramp = self.ramps.get(id)?;
+        let told = !self.reference_shape;
+        Some(ApiPayment {
+            id: id.clone(),
+            status: ramp.status(now),
+            tx_hash: ramp.hash.clone(),
+            recipient_id: told.then(|| ramp.planned.recipient.clone()),
+            deposit_address: told.then_some(ramp.planned.address),
+            deposit_amount: told.then_some(ramp.planned.amount),
+            deposit_chain: told.then(|| "Simulated".to_owned()),
+            sender: ramp.planned.sender,
+            created_at: Some(ramp.created_at),
+            expires_at: ramp.expires_at,
+        })
+    }
+
+    /// A payment's status.
+    pub(super) fn status(&self, id: &PaymentId, now: Timestamp) -> Option<ApiStatus> {
+        self.ramps.get(id).map(|ramp| ramp.status(now))
+    }
+
+    /// A completion reaches the server: it is accepted, or refused and nothing changes.
+    pub(super) fn complete(&mut self, id: &PaymentId, hash: &str, by_us: bool, now: Timestamp) -> Result<(), Refusal> {
+        let taken = self.ramps.iter().any(|(other, ramp)| other != id && ramp.hash.as_deref() == Some(hash));
+        let ramp = self.ramps.get_mut(id).ok_or(Refusal::Unknown)?;
+        if ramp.hash.as_deref() == Some(hash) && self.kind_to_repeats {
+            return Ok(());
+        }
+        if ramp.hash.is_some() || ramp.status(now) != ApiStatus::AwaitingFunds {
+            return Err(Refusal::No(409, "the payment does not await funds"));
+        }
+        if taken && !self.shared_hash {
+            return Err(Refusal::No(422, "the transaction hash was used for another payment"));
+        }
+        ramp.hash = Some(hash.to_owned());
+        ramp.later = Self::future(&mut self.rng, now);
+        self.accepted.push(Accepted { payment: id.clone(), hash: hash.to_owned(), by_us });
+        Ok(())
+    }
+
+    /// What becomes of an accepted payment, and when.
+    fn future(rng: &mut Rng, now: Timestamp) -> Vec<(Timestamp, ApiStatus)> {
+        let mut statuses = vec![ApiStatus::Pending, ApiStatus::Processing, ApiStatus::Sent];
+        if rng.permille(150) {
+            statuses.insert(2, ApiStatus::Other("COMPLIANCE_HOLD".to_owned()));
+        }
+        if rng.permille(150) {
+            statuses.truncate(1);
+        }
+        statuses.push(match rng.below(20) {
+            0 => ApiStatus::Failed,
+            1 => ApiStatus::Refunded,
+            _ => ApiStatus::Completed,
+        });
+        let mut at = now;
+        let mut later = Vec::new();
+        for status in statuses {
+            later.push((at, status));
+            at = at.plus(Span::from_millis(rng.range(500, 120_000)));
+        }
+        later
+    }
+}
+
+impl OffRamp {
+    fn status(&self, now: Timestamp) -> ApiStatus {
+        let reached = self.later.iter().rev().find(|(at, _)| *at <= now);
+        if let Some((_, status)) = reached {
+            return status.clone();
+        }
+        if self.expires_at.is_some_and(|end| end <= now) { ApiStatus::Expired } else { ApiStatus::AwaitingFunds }
+    }
+}

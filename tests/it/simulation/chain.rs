@@ -1,0 +1,294 @@
+//! The true chain: blocks with people's transfers in them, reorgs, and the finalized tag. It knows every block that
+//! ever was, so that a node which lags can be shown an older head, other fork included.
+//!
+//! Deliberately absent: who asks, and what goes wrong on the way (`fake_chain`).
+
+use std::collections::BTreeMap;
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
+use rampwatch::domain::deposit::DepositKey;
+use rampwatch::domain::time::{Span, Timestamp};
+
+use super::rng::Rng;
+use super::settings::{BLOCK_MILLIS, HISTORY, Settings};
+
+/// One `Transfer` of a transaction, before it has a place on the chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Move {
+    /// The token's contract.
+    pub(super) token: Address,
+    /// Whose balance goes down.
+    pub(super) from: Address,
+    /// Whose balance goes up.
+    pub(super) to: Address,
+    /// By how much.
+    pub(super) amount: Amount,
+}
+
+/// A transaction that somebody signed.
+#[derive(Clone, Debug)]
+pub(super) struct Tx {
+    /// Its hash.
+    pub(super) hash: B256,
+    /// What it does.
+    pub(super) moves: Vec<Move>,
+}
+
+/// A block, on the chain or not any more.
+struct Block {
+    header: Header,
+    below: Option<usize>,
+    txs: Vec<Tx>,
+    transfers: Vec<Transfer>,
+}
+
+/// What a node in step with the chain would have said at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    /// From when on.
+    since: Timestamp,
+    head: usize,
+    tag: Option<usize>,
+}
+
+/// What a reorg does with the transactions of the blocks that go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// They are never seen again.
+    Drop,
+    /// They come back in a block of the same number.
+    Keep,
+    /// They come back, one block later and in another order.
+    Move,
+}
+
+/// The chain and all its forks.
+pub(super) struct TrueChain {
+    blocks: Vec<Block>,
+    by_hash: BTreeMap<B256, usize>,
+    canonical: Vec<usize>,
+    views: Vec<View>,
+    waiting: Vec<Tx>,
+    tagged: BlockNumber,
+    final_to: BlockNumber,
+    tag: bool,
+    depth: u64,
+    rng: Rng,
+}
+
+impl TrueChain {
+    /// A chain with some history, the newest block of which is from `now`.
+    pub(super) fn new(seed: u64, settings: &Settings, now: Timestamp) -> Self {
+        let mut chain = Self {
+            blocks: Vec::new(),
+            by_hash: BTreeMap::new(),
+            canonical: Vec::new(),
+            views: Vec::new(),
+            waiting: Vec::new(),
+            tagged: 0,
+            final_to: 0,
+            tag: settings.tag,
+            depth: settings.depth,
+            rng: Rng::stream(seed, "chain"),
+        };
+        for number in 0..HISTORY {
+            let age = Span::from_millis(BLOCK_MILLIS * (HISTORY - 1 - number));
+            chain.push(now.minus(age), Vec::new());
+        }
+        chain.tagged = HISTORY - 40;
+        chain.finish_view(now, Some(0));
+        chain
+    }
+
+    /// A transaction that the next block takes in.
+    pub(super) fn submit(&mut self, tx: Tx) {
+        self.waiting.push(tx);
+    }
+
+    /// Makes the next block. Returns its header, and its transfers.
+    pub(super) fn produce(&mut self, time: Timestamp) -> (Header, Vec<Transfer>) {
+        let txs = std::mem::take(&mut self.waiting);
+        let index = self.push(time, txs);
+        (self.blocks[index].header, self.blocks[index].transfers.clone())
+    }
+
+    /// Replaces the newest `depth` blocks by others, and returns the new headers with their transfers. The deposits
+    /// that were in them are gone, or come back as the fate says.
+    pub(super) fn reorg(&mut self, depth: u64, fate: Fate) -> Vec<(Header, Vec<Transfer>)> {
+        let keep = self.canonical.len() - usize::try_from(depth).expect("small");
+        let old = self.canonical.split_off(keep);
+        let mut carried: Vec<Tx> = Vec::new();
+        let mut new = Vec::new();
+        for index in old {
+            let time = self.blocks[index].header.time;
+            let txs = self.blocks[index].txs.clone();
+            let txs = match fate {
+                Fate::Drop => Vec::new(),
+                Fate::Keep => txs,
+                Fate::Move => std::mem::replace(&mut carried, txs.into_iter().rev().collect()),
+            };
+            let index = self.push(time, txs);
+            new.push((self.blocks[index].header, self.blocks[index].transfers.clone()));
+        }
+        self.waiting.extend(carried);
+        new
+    }
+
+    /// Takes down what an up-to-date node says from now on. It tells a tag that is this many blocks below the true
+    /// one, or none at all.
+    pub(super) fn finish_view(&mut self, now: Timestamp, told: Option<u64>) {
+        let head = *self.canonical.last().expect("never empty");
+        let tag = told.map(|back| {
+            let number = self.tagged.saturating_sub(back);
+            self.canonical[usize::try_from(number).expect("small")]
+        });
+        self.views.push(View { since: now, head, tag });
+        let deep = self.head_number().saturating_sub(self.depth);
+        let rule = if self.tag { deep.min(self.tagged) } else { deep };
+        self.final_to = self.final_to.max(rule);
+    }
+
+    /// The tag moves on to `lag` blocks behind the head; it never moves back by itself.
+    pub(super) fn tag_follows(&mut self, lag: u64) {
+        self.tagged = self.tagged.max(self.head_number().saturating_sub(lag));
+    }
+
+    /// What an up-to-date node said this long ago.
+    pub(super) fn view(&self, at: Timestamp) -> View {
+        let next = self.views.partition_point(|view| view.since <= at);
+        self.views[next.saturating_sub(1)]
+    }
+
+    /// The head of a view.
+    pub(super) fn head_of(&self, view: View) -> Header {
+        self.blocks[view.head].header
+    }
+
+    /// The tag of a view.
+    pub(super) fn tag_of(&self, view: View) -> Option<Header> {
+        view.tag.map(|index| self.blocks[index].header)
+    }
+
+    /// The block with this number in a view.
+    pub(super) fn header_in(&self, view: View, number: BlockNumber) -> Option<Header> {
+        self.index_in(view, number).map(|index| self.blocks[index].header)
+    }
+
+    /// The transfers in the blocks `from..=to` of a view.
+    pub(super) fn transfers_in(&self, view: View, from: BlockNumber, to: BlockNumber) -> Vec<Transfer> {
+        let to = to.min(self.blocks[view.head].header.block.number);
+        let mut found = Vec::new();
+        for number in from..=to {
+            let index = self.index_in(view, number).expect("below the head");
+            found.extend(self.blocks[index].transfers.iter().copied());
+        }
+        found
+    }
+
+    /// The newest block's number.
+    pub(super) fn head_number(&self) -> BlockNumber {
+        self.canonical.len() as u64 - 1
+    }
+
+    /// All blocks up to this one were final by the configured rule at some moment up to now.
+    pub(super) fn final_to(&self) -> BlockNumber {
+        self.final_to
+    }
+
+    /// How many blocks a reorg may replace without touching what was final, or told as tagged.
+    pub(super) fn reorg_room(&self) -> u64 {
+        let floor = if self.tag { self.tagged } else { self.final_to };
+        self.head_number() - floor.max(self.final_to)
+    }
+
+    /// The transfer of a deposit, in whatever block it was.
+    pub(super) fn ever(&self, key: &DepositKey) -> Option<Transfer> {
+        let block = &self.blocks[*self.by_hash.get(&key.block_hash)?];
+        block
+            .transfers
+            .iter()
+            .find(|transfer| transfer.tx_hash == key.tx_hash && transfer.log_index == key.log_index)
+            .copied()
+    }
+
+    /// Whether the block is on the chain now.
+    pub(super) fn is_canonical(&self, block: BlockRef) -> bool {
+        let at = usize::try_from(block.number).ok().and_then(|number| self.canonical.get(number));
+        at.is_some_and(|index| self.blocks[*index].header.block == block)
+    }
+
+    /// The transfers of a transaction on the chain now.
+    pub(super) fn of_tx(&self, hash: B256) -> Vec<Transfer> {
+        let all = self.canonical.iter().flat_map(|index| &self.blocks[*index].transfers);
+        all.filter(|transfer| transfer.tx_hash == hash).copied().collect()
+    }
+
+    /// The transfers of a transaction in any block that ever was.
+    pub(super) fn of_tx_ever(&self, hash: B256) -> Vec<Transfer> {
+        let all = self.blocks.iter().flat_map(|block| &block.transfers);
+        all.filter(|transfer| transfer.tx_hash == hash).copied().collect()
+    }
+
+    /// Which of its transaction's transfers a deposit is, from 0.
+    pub(super) fn place_in_tx(&self, key: &DepositKey) -> usize {
+        let block = self.by_hash.get(&key.block_hash).map(|index| &self.blocks[*index].transfers);
+        let of_tx = block.into_iter().flatten().filter(|transfer| transfer.tx_hash == key.tx_hash);
+        of_tx.take_while(|transfer| transfer.log_index < key.log_index).count()
+    }
+
+    /// All transfers to an address that are on the chain now.
+    pub(super) fn to(&self, address: Address) -> Vec<Transfer> {
+        let all = self.canonical.iter().flat_map(|index| &self.blocks[*index].transfers);
+        all.filter(|transfer| transfer.to == address).copied().collect()
+    }
+
+    fn index_in(&self, view: View, number: BlockNumber) -> Option<usize> {
+        let wanted = usize::try_from(number).ok()?;
+        let mut at = view.head;
+        loop {
+            let here = self.blocks[at].header.block.number;
+            if here < number {
+                return None;
+            }
+            if here == number {
+                return Some(at);
+            }
+            let place = usize::try_from(here).ok()?;
+            if self.canonical.get(place) == Some(&at) {
+                return self.canonical.get(wanted).copied();
+            }
+            at = self.blocks[at].below?;
+        }
+    }
+
+    fn push(&mut self, time: Timestamp, txs: Vec<Tx>) -> usize {
+        let below = self.canonical.last().copied();
+        let number = self.canonical.len() as u64;
+        let block = BlockRef { number, hash: self.rng.hash() };
+        let parent = below.map_or(B256::ZERO, |index| self.blocks[index].header.block.hash);
+        let time = Timestamp::from_secs(time.as_secs());
+        let mut log_index = self.rng.below(20);
+        let mut transfers = Vec::new();
+        for tx in &txs {
+            for step in &tx.moves {
+                transfers.push(Transfer {
+                    block,
+                    block_time: Some(time),
+                    tx_hash: tx.hash,
+                    log_index,
+                    token: step.token,
+                    from: step.from,
+                    to: step.to,
+                    amount: step.amount,
+                });
+                log_index += 1 + self.rng.below(3);
+            }
+        }
+        let index = self.blocks.len();
+        self.blocks.push(Block { header: Header { block, parent, time }, below, txs, transfers });
+        self.by_hash.insert(block.hash, index);
+        self.canonical.push(index);
+        index
+    }
+}

@@ -1,0 +1,282 @@
+//! What must hold at every commit, at every `/complete` call and at every acceptance. What must hold at the end is in
+//! `end_checks`.
+//!
+//! Everything is compared with the true chain and the API's server, never with what the process was told.
+
+use std::collections::BTreeMap;
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::{B256, Transfer};
+use rampwatch::domain::coverage::Coverage;
+use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
+use rampwatch::domain::event::EventKind;
+use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::ports::store::{Commit, Store};
+
+use super::plan::Planned;
+use super::world::{World, short};
+use crate::support::memory_store::MemoryStore;
+
+/// The records that a commit replaces.
+pub(super) struct Before {
+    payments: BTreeMap<PaymentId, Payment>,
+    deposits: BTreeMap<DepositKey, Deposit>,
+    coverage: Vec<Coverage>,
+}
+
+/// Reads what the commit is about to replace.
+pub(super) async fn before(store: &MemoryStore, commit: &Commit) -> Before {
+    let mut before = Before { payments: BTreeMap::new(), deposits: BTreeMap::new(), coverage: Vec::new() };
+    for payment in &commit.payments {
+        if let Some(old) = store.payment(&payment.id).await.expect("memory") {
+            before.payments.insert(old.id.clone(), old);
+        }
+    }
+    for deposit in &commit.deposits {
+        if let Some(old) = store.deposit(&deposit.key).await.expect("memory") {
+            before.deposits.insert(old.key, old);
+        }
+    }
+    for coverage in &commit.coverage {
+        before.coverage.extend(store.coverage(coverage.address).await.expect("memory"));
+    }
+    before
+}
+
+/// A commit has been made.
+pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Before, commit: &Commit) {
+    for payment in &commit.payments {
+        payment_is_explained(world, before.payments.get(&payment.id), payment, commit);
+        if let PaymentState::Calling { deposit, .. } = &payment.state {
+            calling_is_allowed(world, store, payment, deposit).await;
+        }
+    }
+    for deposit in &commit.deposits {
+        deposit_is_explained(world, before.deposits.get(&deposit.key), deposit, commit);
+        deposit_is_true(world, before.deposits.get(&deposit.key), deposit);
+    }
+    for coverage in &commit.coverage {
+        let old = before.coverage.iter().find(|old| old.address == coverage.address);
+        coverage_is_honest(world, old, coverage);
+    }
+    if !commit.payments.is_empty() {
+        no_deposit_serves_two(world, &store.payments(None, 10_000).await.expect("memory"));
+    }
+}
+
+/// Every change of a payment is told by the events of the same commit, step by step.
+fn payment_is_explained(world: &World, old: Option<&Payment>, new: &Payment, commit: &Commit) {
+    let mut told: Option<Payment> = old.cloned();
+    for event in commit.events.iter().filter(|event| event.payment.as_ref() == Some(&new.id)) {
+        match (&event.kind, &mut told) {
+            (EventKind::PaymentAdded { payment }, None) => told = Some(payment.as_ref().clone()),
+            (EventKind::PaymentMoved { from, to, why }, Some(told)) => {
+                if told.state != **from || why.is_empty() {
+                    world.violate(&format!("{} is told to move from {from:?}, and was {:?}", new.id, told.state));
+                }
+                told.state = to.as_ref().clone();
+                world.note(&format!("{} is {}: {why}", new.id, to.name()));
+                world.count(&format!("payment: {}", to.name()));
+            }
+            (EventKind::ApiReported { view }, Some(told)) => told.api = Some(view.clone()),
+            _ => {}
+        }
+    }
+    let Some(told) = told else {
+        return world.violate(&format!("{} appeared without an event", new.id));
+    };
+    if told.state != new.state {
+        world.violate(&format!("no event tells how {} came from {:?} to {:?}", new.id, told.state, new.state));
+    }
+    let word = |payment: &Payment| payment.api.as_ref().map(|view| (view.status.clone(), view.tx_hash.clone()));
+    if word(&told) != word(new) {
+        world.violate(&format!("no event tells what the API said of {}", new.id));
+    }
+    if told.terms != new.terms || told.recipient_id != new.recipient_id {
+        world.violate(&format!("the terms of {} changed", new.id));
+    }
+}
+
+/// Every change of a deposit is told by the events of the same commit.
+fn deposit_is_explained(world: &World, old: Option<&Deposit>, new: &Deposit, commit: &Commit) {
+    let mut told: Option<Deposit> = old.cloned();
+    for event in commit.events.iter().filter(|event| event.deposit == Some(new.key)) {
+        match (&event.kind, &mut told) {
+            (EventKind::DepositSeen { deposit, reading }, None) => {
+                world.note(&format!("deposit {} seen by {reading:?}", short(&new.key.tx_hash)));
+                world.count(&format!("deposit: seen by {reading:?}"));
+                told = Some(deposit.as_ref().clone());
+            }
+            (EventKind::DepositStands { standing, .. }, Some(told)) => {
+                world.note(&format!("deposit {} is {standing:?}", short(&new.key.tx_hash)));
+                told.standing = *standing;
+            }
+            (EventKind::DepositJudged { verdict }, Some(told)) => {
+                world.note(&format!("deposit {} is judged: {verdict:?}", short(&new.key.tx_hash)));
+                told.verdict = verdict.clone();
+            }
+            _ => {}
+        }
+    }
+    let Some(mut told) = told else {
+        return world.violate(&format!("deposit {} appeared without an event", new.key));
+    };
+    told.version = new.version;
+    if told != *new {
+        world.violate(&format!("events tell {told:?}, stored is {new:?}"));
+    }
+}
+
+/// A stored deposit is one that the chain has, or had; and it is called final only when it is.
+fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
+    let chain = world.chain();
+    let Some(truth) = chain.ever(&new.key) else {
+        return world.violate(&format!("deposit {} never existed", new.key));
+    };
+    let same = truth.block == new.block()
+        && truth.token == new.token
+        && truth.from == new.from
+        && truth.to == new.to
+        && truth.amount == new.amount
+        && truth.block_time == Some(new.block_time);
+    if !same {
+        world.violate(&format!("deposit {new:?} is in truth {truth:?}"));
+    }
+    let was_final = old.is_some_and(|old| matches!(old.standing, Standing::Final { .. }));
+    if matches!(new.standing, Standing::Final { .. }) && !was_final {
+        world.count("deposit: final");
+        let stands = chain.is_canonical(new.block()) || world.settings.beyond_finality;
+        if new.block_number > chain.final_to() || !stands {
+            world.violate(&format!("deposit {} is called final and is not", new.key));
+        }
+    }
+    if matches!(new.standing, Standing::Gone { .. }) && chain.is_canonical(new.block()) {
+        // A node that lags behind a reorg can say so in good faith; what is gone must be able to come back.
+        world.count("deposit: said to be gone by a node that lags");
+    }
+}
+
+/// Only final blocks are counted as swept, and none twice before it was read once.
+fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
+    let Some(swept) = new.swept else { return };
+    let final_to = world.chain().final_to();
+    if swept.covered_to > final_to || swept.confirmed_to > swept.covered_to {
+        world.violate(&format!("coverage {new:?}, and blocks are final up to {final_to}"));
+    }
+    let fell = old.and_then(|old| old.swept).is_some_and(|old| {
+        old.start == swept.start && (old.covered_to > swept.covered_to || old.confirmed_to > swept.confirmed_to)
+    });
+    if fell && !world.settings.beyond_finality {
+        world.violate(&format!("coverage fell from {old:?} to {new:?}"));
+    }
+    if new.closed && old.is_some_and(|old| !old.closed) {
+        world.count("coverage: closed");
+    }
+}
+
+/// A call is decided only for a final deposit in a block that is still told to be final.
+async fn calling_is_allowed(world: &World, store: &MemoryStore, payment: &Payment, key: &DepositKey) {
+    let deposit = store.deposit(key).await.expect("memory");
+    let mark = store.finality().await.expect("memory");
+    let allowed = deposit.zip(mark).is_some_and(|(deposit, mark)| {
+        matches!(deposit.standing, Standing::Final { .. }) && deposit.block_number <= mark.current.number
+    });
+    if !allowed {
+        world.violate(&format!("{} is called for a deposit above the final block", payment.id));
+    }
+}
+
+/// No deposit completes two payments.
+fn no_deposit_serves_two(world: &World, payments: &[Payment]) {
+    let mut serves: BTreeMap<DepositKey, &PaymentId> = BTreeMap::new();
+    for payment in payments {
+        let key = match &payment.state {
+            PaymentState::Seen { deposit }
+            | PaymentState::Due { deposit, .. }
+            | PaymentState::Calling { deposit, .. }
+            | PaymentState::Unclear { deposit, .. }
+            | PaymentState::Following { deposit: Some(deposit) } => *deposit,
+            _ => continue,
+        };
+        if let Some(other) = serves.insert(key, &payment.id) {
+            world.violate(&format!("deposit {key} serves {other} and {}", payment.id));
+        }
+    }
+}
+
+/// The process calls `/complete`.
+pub(super) fn on_call(world: &World, id: &PaymentId, hash: B256, now: Timestamp) {
+    pays_truly(world, id, hash, "called");
+    let timeout = world.settings.api_timeout;
+    let mut broken = Vec::new();
+    {
+        let api = world.api();
+        if let Some(last) = api.calls.iter().rev().find(|call| call.payment == *id) {
+            let safe_at = if last.clear { last.started_at } else { last.started_at.plus(timeout.times(2)) };
+            if now < safe_at {
+                broken.push(format!("{id} is called while the call before can still act"));
+            }
+            if api.told_awaiting.get(id).is_none_or(|asked_at| *asked_at < safe_at) {
+                broken.push(format!("{id} is called again without asking first whether it still awaits funds"));
+            }
+        }
+    }
+    for what in broken {
+        world.violate(&what);
+    }
+    one_log_one_payment(world, id, hash);
+}
+
+/// The API accepted a completion of ours.
+pub(super) fn on_accepted(world: &World, id: &PaymentId, hash: B256) {
+    pays_truly(world, id, hash, "completed");
+    let times = world.api().accepted.iter().filter(|accepted| accepted.payment == *id && accepted.by_us).count();
+    if times > 1 {
+        world.violate(&format!("{id} was completed {times} times"));
+    }
+}
+
+/// The transaction holds a final transfer that pays this payment, on the true chain, now.
+fn pays_truly(world: &World, id: &PaymentId, hash: B256, what: &str) {
+    let planned = world.plan.payments.iter().find(|planned| planned.id == *id).expect("only these exist");
+    let assigned = world.was_assigned(id);
+    let pays = |transfer: &Transfer| {
+        transfer.token == world.settings.token
+            && transfer.to == planned.address
+            && transfer.from != transfer.to
+            && (assigned || amount_fits(world, planned, transfer.amount))
+    };
+    let found = {
+        let chain = world.chain();
+        let mut found = chain.of_tx(hash).into_iter().find(pays);
+        found = found.filter(|transfer| transfer.block.number <= chain.final_to());
+        if found.is_none() && world.just_broke_finality(Span::from_secs(60)) {
+            found = chain.of_tx_ever(hash).into_iter().find(pays);
+        }
+        found
+    };
+    if found.is_none() {
+        world.violate(&format!("{id} is {what} with {hash}, which does not pay it finally"));
+    }
+}
+
+fn amount_fits(world: &World, planned: &Planned, got: Amount) -> bool {
+    let (asked, got) = (planned.amount.base_units(), got.base_units());
+    got > 0 && got + world.settings.tolerance_under >= asked && got <= asked + world.settings.tolerance_over
+}
+
+/// No log of a transaction completes two payments, whatever block it sits in.
+fn one_log_one_payment(world: &World, id: &PaymentId, hash: B256) {
+    let payment = world.store.contents().payments.get(id).cloned();
+    let Some(PaymentState::Calling { deposit, .. }) = payment.map(|payment| payment.state) else {
+        return world.violate(&format!("{id} is called, and the store does not say so"));
+    };
+    if deposit.tx_hash != hash {
+        return world.violate(&format!("{id} is called with {hash}, and its deposit is {deposit}"));
+    }
+    let place = world.chain().place_in_tx(&deposit);
+    if let Some(other) = world.completes(hash, place, id) {
+        world.violate(&format!("the same transfer of {hash} completes {other} and {id}"));
+    }
+}

@@ -1,0 +1,151 @@
+//! The store as the process sees it: the store in memory, behind the fuse, with checks at every commit.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rampwatch::domain::chain::{Address, BlockNumber};
+use rampwatch::domain::coverage::{Coverage, FinalityMark};
+use rampwatch::domain::deposit::{Deposit, DepositKey};
+use rampwatch::domain::event::Recorded;
+use rampwatch::domain::payment::{Payment, PaymentId};
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::ports::clock::{Chance, Clock};
+use rampwatch::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
+use tokio::sync::watch;
+
+use super::checks;
+use super::clock::SimChance;
+use super::fuse::{Life, Point};
+use super::rng::Rng;
+use super::world::World;
+use crate::support::memory_store::MemoryStore;
+
+/// The store port of one life of the process.
+pub(super) struct CrashStore {
+    world: Arc<World>,
+    life: Arc<Life>,
+    inner: MemoryStore,
+    chance: SimChance,
+}
+
+impl CrashStore {
+    /// The port of this life, on what earlier lives left behind.
+    pub(super) fn new(world: Arc<World>, life: Arc<Life>, left_behind: &MemoryStore) -> Self {
+        let chance = SimChance::new(Rng::stream(world.seed, &format!("store of life {}", life.number)));
+        Self { world, life, inner: left_behind.reopen(), chance }
+    }
+
+    async fn read<T: Send>(&self, question: impl Future<Output = T> + Send) -> T {
+        self.life.before(Point::StoreRead).await;
+        let answer = question.await;
+        self.life.after(Point::StoreRead).await;
+        answer
+    }
+}
+
+#[async_trait]
+impl Store for CrashStore {
+    async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
+        self.life.before(Point::StoreCommit).await;
+        self.world.clock.sleep(Span::from_millis(self.chance.below(8))).await;
+        if self.life.is_dead() {
+            std::future::pending::<()>().await;
+        }
+        let before = checks::before(&self.inner, &commit).await;
+        let done = self.inner.commit(commit.clone()).await;
+        match &done {
+            Ok(_) => checks::on_commit(&self.world, &self.inner, &before, &commit).await,
+            Err(StoreError::Conflict(_)) => self.world.count("store: conflict"),
+            Err(error) => self.world.violate(&format!("the store refused a commit: {error}")),
+        }
+        self.world.clock.sleep(Span::from_millis(self.chance.below(4))).await;
+        self.life.after(Point::StoreCommit).await;
+        done
+    }
+
+    async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.read(self.inner.payment(id)).await
+    }
+
+    async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.read(self.inner.payments(after, limit)).await
+    }
+
+    async fn payments_at(&self, address: Address) -> Result<Vec<Payment>, StoreError> {
+        self.read(self.inner.payments_at(address)).await
+    }
+
+    async fn due(&self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.read(self.inner.due(lane, now, limit)).await
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        self.read(self.inner.next_due(lane)).await
+    }
+
+    async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
+        self.read(self.inner.deposit(key)).await
+    }
+
+    async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        self.read(self.inner.deposits(after, limit)).await
+    }
+
+    async fn deposits_at(&self, address: Address) -> Result<Vec<Deposit>, StoreError> {
+        self.read(self.inner.deposits_at(address)).await
+    }
+
+    async fn provisional(&self, through: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        self.read(self.inner.provisional(through, limit)).await
+    }
+
+    async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError> {
+        self.read(self.inner.coverage(address)).await
+    }
+
+    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
+        self.read(self.inner.watched()).await
+    }
+
+    async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
+        self.read(self.inner.finality()).await
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.read(self.inner.events(after, limit)).await
+    }
+
+    async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.read(self.inner.events_of(subject, after, limit)).await
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        self.inner.changes()
+    }
+}
+
+/// The clock as the process sees it.
+pub(super) struct CrashClock {
+    world: Arc<World>,
+    life: Arc<Life>,
+}
+
+impl CrashClock {
+    /// The clock of this life.
+    pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
+        Self { world, life }
+    }
+}
+
+#[async_trait]
+impl Clock for CrashClock {
+    fn now(&self) -> Timestamp {
+        self.world.clock.now()
+    }
+
+    async fn sleep(&self, span: Span) {
+        self.life.before(Point::ClockSleep).await;
+        self.world.clock.sleep(span).await;
+        self.life.after(Point::ClockSleep).await;
+    }
+}

@@ -1,0 +1,152 @@
+//! What must hold at the end, after the faults stopped and everything had time to settle: no deposit is lost, and
+//! nothing hangs without a reason.
+
+use rampwatch::domain::chain::Transfer;
+use rampwatch::domain::coverage::Coverage;
+use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::ports::clock::Clock;
+
+use super::settings::CHAIN_ID;
+use super::world::World;
+use crate::support::memory_store::Contents;
+
+/// How long ago a thing must have happened to be expected in the store: the slowest sweep and a little.
+const SETTLED: Span = Span::from_secs(400);
+
+/// Looks at everything once more.
+pub(super) fn at_the_end(world: &World) {
+    let contents = world.store.contents();
+    for coverage in contents.coverage.values() {
+        nothing_is_lost(world, &contents, coverage);
+    }
+    for deposit in contents.deposits.values() {
+        deposit_is_settled(world, deposit);
+    }
+    for payment in contents.payments.values() {
+        payment_is_settled(world, &contents, payment);
+    }
+    for planned in world.plan.payments.iter().filter(|planned| planned.add_at.is_some()) {
+        if !contents.payments.contains_key(&planned.id) && !world.was_refused_add(&planned.id) {
+            world.violate(&format!("{} was added and is not in the store", planned.id));
+        }
+    }
+}
+
+fn key_of(transfer: &Transfer) -> DepositKey {
+    DepositKey {
+        chain_id: CHAIN_ID,
+        block_hash: transfer.block.hash,
+        tx_hash: transfer.tx_hash,
+        log_index: transfer.log_index,
+    }
+}
+
+/// The known transfers to an address that are on the chain, final, long enough ago, and in its window.
+fn expected(world: &World, coverage: &Coverage) -> Vec<Transfer> {
+    let settled_before = world.chain_now().minus(SETTLED);
+    let chain = world.chain();
+    let window_end = match (coverage.closed, coverage.swept) {
+        (true, Some(swept)) => swept.covered_to,
+        (true, None) => 0,
+        (false, _) => chain.final_to(),
+    };
+    let time = |transfer: &Transfer| transfer.block_time.expect("always told");
+    let known = [world.settings.token, world.settings.other_token];
+    let mut transfers = chain.to(coverage.address);
+    transfers.retain(|transfer| {
+        known.contains(&transfer.token)
+            && transfer.block.number <= window_end.min(chain.final_to())
+            && time(transfer) >= coverage.since
+            && time(transfer) <= settled_before
+    });
+    transfers
+}
+
+fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
+    for transfer in expected(world, coverage) {
+        let key = key_of(&transfer);
+        match contents.deposits.get(&key) {
+            None => world.violate(&format!("deposit {key} in block {} was lost", transfer.block.number)),
+            Some(deposit) if !matches!(deposit.standing, Standing::Final { .. }) => {
+                world.violate(&format!("deposit {key} is final, and stored as {:?}", deposit.standing));
+            }
+            Some(_) => {}
+        }
+    }
+    if coverage.closed && !reaches_its_end(world, coverage) {
+        world.violate(&format!("{coverage:?} was closed before its window was read"));
+    }
+}
+
+/// Whether the last block read for a closed address is as young as the end of its window.
+fn reaches_its_end(world: &World, coverage: &Coverage) -> bool {
+    let Some((swept, until)) = coverage.swept.zip(coverage.watch_until) else { return false };
+    let chain = world.chain();
+    let header = chain.header_in(chain.view(world.clock.now()), swept.confirmed_to);
+    let slack = world.settings.skew;
+    header.is_some_and(|header| header.time.plus(slack) >= until)
+}
+
+fn deposit_is_settled(world: &World, deposit: &Deposit) {
+    let old = deposit.first_seen_at.plus(SETTLED) < world.clock.now();
+    let is_closed = world.store.contents().coverage.get(&deposit.to).is_none_or(|coverage| coverage.closed);
+    if !old || is_closed {
+        return;
+    }
+    let is_canonical = world.chain().is_canonical(deposit.block());
+    match deposit.standing {
+        Standing::Provisional => world.violate(&format!("deposit {} is still provisional", deposit.key)),
+        Standing::Final { .. } if deposit.verdict == Verdict::Unjudged => {
+            world.violate(&format!("deposit {} is final and was never judged", deposit.key));
+        }
+        Standing::Final { .. } if !is_canonical && !world.settings.beyond_finality => {
+            world.violate(&format!("deposit {} is called final and is not on the chain", deposit.key));
+        }
+        Standing::Gone { .. } if is_canonical => {
+            world.violate(&format!("deposit {} is called gone and is on the chain", deposit.key));
+        }
+        Standing::Final { .. } | Standing::Gone { .. } => {}
+    }
+}
+
+fn payment_is_settled(world: &World, contents: &Contents, payment: &Payment) {
+    let now = world.clock.now();
+    let status = world.api().status(&payment.id, now);
+    let at_api = status.as_ref().and_then(|status| status.outcome());
+    match &payment.state {
+        PaymentState::Ended { outcome: Outcome::Cancelled, .. } | PaymentState::Review { .. } => {}
+        PaymentState::Ended { outcome, .. } if Some(*outcome) == at_api => {
+            let left = is_owed(world, contents, payment).filter(|_| *outcome == Outcome::Expired);
+            if let Some(deposit) = left
+                && !matches!(deposit.verdict, Verdict::Review { .. } | Verdict::Ignored { .. })
+            {
+                world.violate(&format!("{} expired with money that nobody is told of: {deposit:?}", payment.id));
+            }
+        }
+        PaymentState::Waiting if at_api.is_none() => {
+            if let Some(deposit) = is_owed(world, contents, payment) {
+                world.violate(&format!("{} waits although {} pays it: {deposit:?}", payment.id, deposit.key));
+            }
+        }
+        state => world.violate(&format!("{} is still {state:?}, and {status:?} at the API", payment.id)),
+    }
+    world.count(&format!("end: {}", payment.state.name()));
+}
+
+/// The deposit that plainly pays a payment: the only payment of its address, the only money there, in time, exact.
+fn is_owed<'a>(world: &World, contents: &'a Contents, payment: &Payment) -> Option<&'a Deposit> {
+    let terms = &payment.terms;
+    let alone = contents.payments.values().filter(|other| other.terms.deposit_address == terms.deposit_address).count() == 1;
+    let in_time = |at: Timestamp| at >= terms.created_at && terms.expires_at.is_none_or(|end| at <= end);
+    let money = |deposit: &&Deposit| {
+        deposit.to == terms.deposit_address && !deposit.amount.is_zero() && deposit.from != deposit.to && deposit.stands()
+    };
+    let all: Vec<&Deposit> = contents.deposits.values().filter(money).collect();
+    let [only] = all.as_slice() else { return None };
+    let untouched = !matches!(only.verdict, Verdict::Ignored { .. });
+    let fits = only.token == terms.token && only.amount == terms.amount && in_time(only.block_time);
+    let settled = only.first_seen_at.plus(SETTLED) < world.clock.now();
+    (alone && untouched && fits && settled).then_some(*only)
+}

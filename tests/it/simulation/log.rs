@@ -1,0 +1,95 @@
+//! What happened in one simulation: a numbered list for people, a digest to compare two runs, counts of what was hit,
+//! and what was violated.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::rng::{fold, fold_on};
+
+/// How many happenings a report shows.
+const SHOWN: usize = 60;
+
+/// The happenings of one seed.
+pub(super) struct Log {
+    recent: VecDeque<String>,
+    steps: u64,
+    digest: u64,
+    tally: BTreeMap<String, u64>,
+    violations: Vec<String>,
+    violated_at: Option<Vec<String>>,
+    loud: bool,
+}
+
+impl Log {
+    /// An empty list. A loud one is printed as it grows.
+    pub(super) fn new(loud: bool) -> Self {
+        Self {
+            recent: VecDeque::new(),
+            steps: 0,
+            digest: fold(b""),
+            tally: BTreeMap::new(),
+            violations: Vec::new(),
+            violated_at: None,
+            loud,
+        }
+    }
+
+    /// Writes down one happening.
+    pub(super) fn note(&mut self, at_millis: u64, what: &str) {
+        self.steps += 1;
+        let line = format!("{:>6} {:>9}.{:03}  {what}", self.steps, at_millis / 1_000, at_millis % 1_000);
+        self.digest = fold_on(self.digest, line.as_bytes());
+        if self.loud {
+            println!("{line}");
+        }
+        self.recent.push_back(line);
+        if self.recent.len() > SHOWN {
+            self.recent.pop_front();
+        }
+    }
+
+    /// Counts something that is to be hit at least once over all seeds.
+    pub(super) fn count(&mut self, what: &str) {
+        *self.tally.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// Writes down that a rule was broken. The happenings up to the first one are kept.
+    pub(super) fn violate(&mut self, at_millis: u64, what: &str) {
+        self.note(at_millis, &format!("VIOLATED: {what}"));
+        self.violations.push(format!("step {}: {what}", self.steps));
+        if self.violated_at.is_none() {
+            self.violated_at = Some(self.recent.iter().cloned().collect());
+        }
+    }
+
+    /// Whether a rule was broken.
+    pub(super) fn is_violated(&self) -> bool {
+        !self.violations.is_empty()
+    }
+
+    /// What came of it.
+    pub(super) fn finish(&self) -> Outcome {
+        let last = || self.recent.iter().cloned().collect();
+        Outcome {
+            steps: self.steps,
+            digest: self.digest,
+            tally: self.tally.clone(),
+            violations: self.violations.clone(),
+            happenings: self.violated_at.clone().unwrap_or_else(last),
+        }
+    }
+}
+
+/// What came of one seed.
+#[derive(Clone, Debug)]
+pub(super) struct Outcome {
+    /// How many things happened.
+    pub(super) steps: u64,
+    /// Of all happenings in their order.
+    pub(super) digest: u64,
+    /// What was hit, and how often.
+    pub(super) tally: BTreeMap<String, u64>,
+    /// What was violated.
+    pub(super) violations: Vec<String>,
+    /// The happenings up to the first violation, or the last ones.
+    pub(super) happenings: Vec<String>,
+}

@@ -1,0 +1,110 @@
+//! What one seed's world is like: drawn once, before anything happens.
+
+use rampwatch::domain::chain::Address;
+use rampwatch::domain::time::Span;
+
+use super::rng::Rng;
+
+/// The chain's id in every simulation.
+pub(super) const CHAIN_ID: u64 = 31_337;
+/// Milliseconds between two blocks.
+pub(super) const BLOCK_MILLIS: u64 = 1_500;
+/// Blocks that are there before the simulation begins: 20 minutes of them.
+pub(super) const HISTORY: u64 = 800;
+/// Base units in a whole token.
+pub(super) const WHOLE: u128 = 1_000_000;
+
+/// The figures of one world.
+#[derive(Clone, Debug)]
+pub(super) struct Settings {
+    /// The token that pays.
+    pub(super) token: Address,
+    /// A known token that does not pay.
+    pub(super) other_token: Address,
+    /// A token that nobody configured.
+    pub(super) fake_token: Address,
+    /// Whether finality is by the tag and the depth, or by the depth alone.
+    pub(super) tag: bool,
+    /// Blocks that must stand on top.
+    pub(super) depth: u64,
+    /// How far the tag follows behind the head, at least and at most.
+    pub(super) tag_lag: (u64, u64),
+    /// Below the amount by this much still pays.
+    pub(super) tolerance_under: u128,
+    /// Above the amount by this much still pays.
+    pub(super) tolerance_over: u128,
+    /// Between the chain's clock and the API's.
+    pub(super) skew: Span,
+    /// How far the chain's clock runs behind ours.
+    pub(super) chain_behind: Span,
+    /// Whether nothing goes wrong at all, but for what people do.
+    pub(super) calm: bool,
+    /// Until when faults are made, from the beginning.
+    pub(super) chaos: Span,
+    /// How long everything has to settle afterwards.
+    pub(super) quiet: Span,
+    /// How many payments there are.
+    pub(super) payments: u64,
+    /// How many endpoints there are.
+    pub(super) endpoints: usize,
+    /// When a range is read a second time.
+    pub(super) second_reading_after: Span,
+    /// How long an address stays watched after its payment ended.
+    pub(super) keep_watching: Span,
+    /// The API's timeout.
+    pub(super) api_timeout: Span,
+    /// Whether the API takes one hash for several payments.
+    pub(super) shared_hash: bool,
+    /// Whether the API answers with the reference's shape (no address, amount, chain) or the guide's.
+    pub(super) reference_shape: bool,
+    /// Whether a second call with the same hash is answered kindly instead of refused.
+    pub(super) kind_to_repeats: bool,
+    /// API calls that go wrong, out of a thousand, while there is chaos.
+    pub(super) api_faults: u64,
+    /// Chain calls that go wrong, out of a thousand, while there is chaos.
+    pub(super) chain_faults: u64,
+    /// Blocks that bring a reorg, out of a thousand, while there is chaos.
+    pub(super) reorgs: u64,
+    /// How many times the process dies at most.
+    pub(super) deaths: u64,
+    /// Whether a reorg may go beyond finality once: rare, and some promises do not hold then.
+    pub(super) beyond_finality: bool,
+}
+
+impl Settings {
+    /// Draws the world of a seed.
+    pub(super) fn draw(seed: u64) -> Self {
+        let mut rng = Rng::stream(seed, "settings");
+        let tag = rng.permille(700);
+        let slow_tag = rng.permille(400);
+        let calm = rng.permille(100);
+        Self {
+            token: rng.address(),
+            other_token: rng.address(),
+            fake_token: rng.address(),
+            tag,
+            depth: if tag { rng.range(0, 6) } else { rng.range(4, 30) },
+            tag_lag: if slow_tag { (8, 30) } else { (1, 5) },
+            tolerance_under: if rng.permille(300) { u128::from(rng.range(1, 50_000)) } else { 0 },
+            tolerance_over: if rng.permille(300) { u128::from(rng.range(1, 50_000)) } else { 0 },
+            skew: Span::from_secs(60),
+            chain_behind: Span::from_millis(rng.below(8_000)),
+            calm,
+            chaos: Span::from_secs(rng.range(600, 1_500)),
+            quiet: Span::from_secs(3_600),
+            payments: rng.range(2, 12),
+            endpoints: usize::try_from(rng.range(1, 3)).expect("few"),
+            second_reading_after: Span::from_secs(150),
+            keep_watching: Span::from_secs(600),
+            api_timeout: Span::from_secs(10),
+            shared_hash: rng.permille(500),
+            reference_shape: rng.permille(300),
+            kind_to_repeats: rng.permille(300),
+            api_faults: rng.below(400),
+            chain_faults: rng.below(200),
+            reorgs: rng.below(60),
+            deaths: rng.below(12),
+            beyond_finality: rng.permille(60),
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The faults of the day: which endpoint lags, lies or is away, when hints stop, when the finalized tag is absent or
+//! moves back, when the API refuses the key. Drawn before anything happens; all of it ends with the chaos.
+
+use rampwatch::domain::time::Span;
+
+use super::rng::Rng;
+use super::settings::Settings;
+
+/// One fault of an endpoint, of the hints, of the tag or of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// The endpoint answers nothing.
+    Away(usize),
+    /// The endpoint shows the chain as it was this long ago.
+    Lags(usize, Span),
+    /// The endpoint shows an up-to-date head, and logs as they were this long ago (two nodes behind a balancer).
+    TwoFaced(usize, Span),
+    /// The endpoint leaves out half of all transactions' logs.
+    Withholds(usize),
+    /// The subscription is down, and says so.
+    HintsDown,
+    /// The subscription brings nothing, and does not say so.
+    HintsSilent,
+    /// There is no finalized tag.
+    TagAbsent,
+    /// The tag is this many blocks further back.
+    TagBack(u64),
+    /// The API refuses the key.
+    KeyRefused,
+    /// The API cannot be reached.
+    ApiAway,
+}
+
+/// All faults, with the time of each.
+pub(super) struct Weather(Vec<(Span, Span, Fault)>);
+
+impl Weather {
+    /// Draws the faults of a seed.
+    pub(super) fn draw(seed: u64, settings: &Settings) -> Self {
+        let mut rng = Rng::stream(seed, "weather");
+        let mut faults = Vec::new();
+        if settings.calm {
+            return Self(faults);
+        }
+        for _ in 0..rng.below(14) {
+            let fault = Self::draw_fault(&mut rng, settings);
+            let from = Span::from_millis(rng.below(settings.chaos.as_millis()));
+            let to = from.plus(Span::from_millis(rng.range(2_000, 110_000)));
+            faults.push((from, Span::from_millis(to.as_millis().min(settings.chaos.as_millis())), fault));
+        }
+        Self(faults)
+    }
+
+    /// No window is longer than the second reading is away, so that a log which is missing at the first reading of a
+    /// block is there at the second: more than that no watcher can make good.
+    fn draw_fault(rng: &mut Rng, settings: &Settings) -> Fault {
+        let endpoint = usize::try_from(rng.below(settings.endpoints as u64)).expect("few");
+        let lag = Span::from_millis(rng.range(1_000, 60_000));
+        match rng.below(13) {
+            0 => Fault::Away(endpoint),
+            1 | 2 => Fault::Lags(endpoint, lag),
+            3 | 4 => Fault::TwoFaced(endpoint, lag),
+            5 | 6 => Fault::Withholds(endpoint),
+            7 => Fault::HintsDown,
+            8 => Fault::HintsSilent,
+            9 => Fault::TagAbsent,
+            10 => Fault::TagBack(rng.range(1, 60)),
+            11 => Fault::KeyRefused,
+            _ => Fault::ApiAway,
+        }
+    }
+
+    /// The faults at a time since the beginning.
+    pub(super) fn at(&self, elapsed: Span) -> impl Iterator<Item = Fault> + '_ {
+        self.0.iter().filter(move |(from, to, _)| *from <= elapsed && elapsed < *to).map(|(_, _, fault)| *fault)
+    }
+
+    /// Whether this very fault is on.
+    pub(super) fn is(&self, elapsed: Span, fault: Fault) -> bool {
+        self.at(elapsed).any(|on| on == fault)
+    }
+
+    /// How many blocks too low the tag is told; `None` when it is absent.
+    pub(super) fn tag_at(&self, elapsed: Span) -> Option<u64> {
+        let mut told = Some(0);
+        for fault in self.at(elapsed) {
+            told = match fault {
+                Fault::TagAbsent => None,
+                Fault::TagBack(by) => told.map(|_| by),
+                _ => told,
+            };
+        }
+        told
+    }
+
+    /// All faults with their times, in the order they were drawn.
+    pub(super) fn all(&self) -> &[(Span, Span, Fault)] {
+        &self.0
+    }
+}

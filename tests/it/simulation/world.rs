@@ -1,0 +1,228 @@
+//! Everything outside the process: the chain, the API's server, the faults of the day, and the list of what happened.
+//! It lives on when the process dies.
+//!
+//! Locks are held for a moment only, never across an await; the log's is the only one taken inside another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard};
+
+use rampwatch::domain::chain::{B256, Header, Transfer};
+use rampwatch::domain::payment::PaymentId;
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::ports::clock::Clock;
+
+use super::api_server::ApiServer;
+use super::chain::{Fate, TrueChain};
+use super::clock::SimClock;
+use super::hints::HintHub;
+use super::log::Log;
+use super::plan::Plan;
+use super::rng::Rng;
+use super::settings::{BLOCK_MILLIS, Settings};
+use super::weather::Weather;
+use crate::support::memory_store::MemoryStore;
+
+/// What people did that the checks have to know.
+#[derive(Default)]
+struct People {
+    assigned: BTreeSet<PaymentId>,
+    refused_adds: BTreeSet<PaymentId>,
+    completes: BTreeMap<(B256, usize), PaymentId>,
+    broke_finality_at: Option<Timestamp>,
+}
+
+/// The world of one seed.
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) settings: Settings,
+    pub(super) clock: SimClock,
+    pub(super) plan: Plan,
+    pub(super) weather: Weather,
+    pub(super) hints: HintHub,
+    /// What is on the disk. The process has a handle of its own.
+    pub(super) store: MemoryStore,
+    people: Mutex<People>,
+    chain: Mutex<TrueChain>,
+    api: Mutex<ApiServer>,
+    log: Mutex<Log>,
+}
+
+impl World {
+    /// Draws the world of a seed. Must be called inside the simulation's runtime.
+    pub(super) fn new(seed: u64, settings: Settings, loud: bool) -> Self {
+        let clock = SimClock::start();
+        let plan = Plan::draw(seed, &settings);
+        let chain = TrueChain::new(seed, &settings, clock.now().minus(settings.chain_behind));
+        Self {
+            seed,
+            clock,
+            weather: Weather::draw(seed, &settings),
+            hints: HintHub::new(seed),
+            store: MemoryStore::new(),
+            people: Mutex::default(),
+            chain: Mutex::new(chain),
+            api: Mutex::new(ApiServer::new(seed, &settings)),
+            log: Mutex::new(Log::new(loud)),
+            plan,
+            settings,
+        }
+    }
+
+    /// The true chain.
+    pub(super) fn chain(&self) -> MutexGuard<'_, TrueChain> {
+        self.chain.lock().expect("one thread")
+    }
+
+    /// The API's server.
+    pub(super) fn api(&self) -> MutexGuard<'_, ApiServer> {
+        self.api.lock().expect("one thread")
+    }
+
+    /// The list of what happened.
+    pub(super) fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().expect("one thread")
+    }
+
+    /// Writes down one happening.
+    pub(super) fn note(&self, what: &str) {
+        let at = self.clock.elapsed().as_millis();
+        self.log().note(at, what);
+    }
+
+    /// Counts something that is to be hit at least once over all seeds.
+    pub(super) fn count(&self, what: &str) {
+        self.log().count(what);
+    }
+
+    /// Writes down that a rule was broken.
+    pub(super) fn violate(&self, what: &str) {
+        let at = self.clock.elapsed().as_millis();
+        self.log().violate(at, what);
+    }
+
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().expect("one thread")
+    }
+
+    /// A person assigned a deposit to this payment.
+    pub(super) fn assign(&self, id: &PaymentId) {
+        self.people().assigned.insert(id.clone());
+    }
+
+    /// Whether a person ever assigned a deposit to this payment.
+    pub(super) fn was_assigned(&self, id: &PaymentId) -> bool {
+        self.people().assigned.contains(id)
+    }
+
+    /// rampwatch refused to add this payment.
+    pub(super) fn refuse_add(&self, id: &PaymentId) {
+        self.people().refused_adds.insert(id.clone());
+    }
+
+    /// Whether rampwatch refused to add this payment.
+    pub(super) fn was_refused_add(&self, id: &PaymentId) -> bool {
+        self.people().refused_adds.contains(id)
+    }
+
+    /// Takes down that a transfer of a transaction completes a payment. Returns another that it completed already.
+    pub(super) fn completes(&self, hash: B256, place: usize, id: &PaymentId) -> Option<PaymentId> {
+        self.people().completes.insert((hash, place), id.clone()).filter(|other| other != id)
+    }
+
+    /// Whether a reorg went beyond finality this short a time ago.
+    pub(super) fn just_broke_finality(&self, within: Span) -> bool {
+        self.people().broke_finality_at.is_some_and(|at| self.clock.now().since(at) <= within)
+    }
+
+    /// Whether faults are made at this time.
+    pub(super) fn is_chaos(&self) -> bool {
+        !self.settings.calm && self.clock.elapsed() < self.settings.chaos
+    }
+
+    /// The moment by the chain's own clock.
+    pub(super) fn chain_now(&self) -> Timestamp {
+        self.clock.now().minus(self.settings.chain_behind)
+    }
+
+    /// Makes blocks for ever, now and then a reorg.
+    pub(super) async fn produce_blocks(&self) {
+        let mut rng = Rng::stream(self.seed, "producer");
+        let mut beyond = (self.settings.beyond_finality && !self.settings.calm).then(|| rng.range(100, 400));
+        let mut stalled_until = Timestamp::EPOCH;
+        loop {
+            self.clock.sleep(Span::from_millis(BLOCK_MILLIS)).await;
+            if beyond.is_some_and(|at| self.clock.elapsed() > Span::from_secs(at)) {
+                beyond = None;
+                self.reorg_beyond_finality(&mut rng);
+            } else if self.is_chaos() && rng.permille(self.settings.reorgs) {
+                self.reorg(&mut rng);
+            }
+            let block = self.chain().produce(self.chain_now());
+            self.announce(&block);
+            self.move_tag(&mut rng, &mut stalled_until);
+        }
+    }
+
+    fn move_tag(&self, rng: &mut Rng, stalled_until: &mut Timestamp) {
+        let now = self.clock.now();
+        if self.is_chaos() && rng.permille(4) {
+            *stalled_until = now.plus(Span::from_secs(rng.range(10, 200)));
+            self.count("chain: finality stalls");
+            self.note("the finalized tag stalls");
+        }
+        let lag = rng.range(self.settings.tag_lag.0, self.settings.tag_lag.1);
+        let mut chain = self.chain();
+        if now >= *stalled_until {
+            chain.tag_follows(lag);
+        }
+        let told = self.weather.tag_at(self.clock.elapsed());
+        chain.finish_view(now, told);
+    }
+
+    fn reorg(&self, rng: &mut Rng) {
+        let room = self.chain().reorg_room();
+        if room == 0 {
+            return;
+        }
+        let depth = if rng.permille(600) { rng.range(1, room.min(3)) } else { rng.range(1, room.min(40)) };
+        let fate = *rng.pick(&[Fate::Drop, Fate::Keep, Fate::Move, Fate::Move]);
+        self.carry_out_reorg(depth, fate);
+    }
+
+    fn reorg_beyond_finality(&self, rng: &mut Rng) {
+        let room = self.chain().reorg_room();
+        self.count("chain: reorg beyond finality");
+        self.people().broke_finality_at = Some(self.clock.now());
+        let fate = *rng.pick(&[Fate::Drop, Fate::Keep, Fate::Move]);
+        self.carry_out_reorg(room + rng.range(1, 8), fate);
+    }
+
+    fn carry_out_reorg(&self, depth: u64, fate: Fate) {
+        self.note(&format!("reorg of {depth} blocks, {fate:?}"));
+        self.count(&format!("chain: reorg, {fate:?}"));
+        let blocks = self.chain().reorg(depth, fate);
+        for block in &blocks {
+            self.announce(block);
+        }
+    }
+
+    fn announce(&self, (header, transfers): &(Header, Vec<Transfer>)) {
+        for transfer in transfers {
+            self.note(&format!(
+                "block {} log {}: {} of {} to {} in {}",
+                header.block.number,
+                transfer.log_index,
+                transfer.amount,
+                short(&transfer.token),
+                short(&transfer.to),
+                short(&transfer.tx_hash),
+            ));
+        }
+        self.hints.announce(self, *header, transfers);
+    }
+}
+
+/// The first digits of something that is known by a long number.
+pub(super) fn short(what: &impl std::fmt::Display) -> String {
+    what.to_string().chars().take(10).collect()
+}
