@@ -175,12 +175,17 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     }
 }
 
-/// A call is decided only for a final deposit in a block that is still told to be final.
+/// How long the process may rely upon what it was told of finality, from the question to the call.
+const FRESH: Span = Span::from_secs(20);
+
+/// A call is decided only for a final deposit in a block that is not above the final one as last believed, or as told
+/// just now.
 async fn calling_is_allowed(world: &World, store: &MemoryStore, payment: &Payment, key: &DepositKey) {
     let deposit = store.deposit(key).await.expect("memory");
     let mark = store.finality().await.expect("memory");
     let allowed = deposit.zip(mark).is_some_and(|(deposit, mark)| {
-        matches!(deposit.standing, Standing::Final { .. }) && deposit.block_number <= mark.current.number
+        let told = world.was_told_final(deposit.block_number, FRESH);
+        matches!(deposit.standing, Standing::Final { .. }) && (deposit.block_number <= mark.current.number || told)
     });
     if !allowed {
         world.violate(&format!("{} is called for a deposit above the final block", payment.id));

@@ -144,6 +144,12 @@ impl Chain for FakeChain {
             }
             FinalityReport { finalized, head: chain.head_of(sight.view), endpoint: EndpointId(sight.endpoint) }
         });
+        if let Ok(report) = &answer {
+            let deep = report.head.block.number.saturating_sub(self.world.settings.depth);
+            let tagged = report.finalized.map(|header| header.block.number);
+            let told = if tag { tagged.map(|number| number.min(deep)) } else { Some(deep) };
+            self.world.tell_final(told.unwrap_or(0));
+        }
         self.life.after(Point::ChainFinality).await;
         answer
     }

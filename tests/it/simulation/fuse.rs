@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use rampwatch::domain::time::Span;
+use rampwatch::ports::clock::Clock;
 use tokio::sync::Notify;
 
 use super::rng::Rng;
@@ -46,10 +48,39 @@ pub(super) enum Side {
     After,
 }
 
-struct Fuse {
-    point: Point,
-    side: Side,
-    left: u64,
+/// How a life ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Ending {
+    /// It goes on.
+    Never,
+    /// At a call: the so-manieth of its kind.
+    At(Point, Side, u64),
+    /// At some moment, wherever it stands then.
+    After(Span),
+    /// It is asked to stop at some moment.
+    Asked(Span),
+}
+
+impl Ending {
+    /// Draws an ending.
+    pub(super) fn draw(rng: &mut Rng, mortal: bool) -> Self {
+        let span = Span::from_millis(rng.range(200, 150_000));
+        let point = *rng.pick(&POINTS);
+        let side = *rng.pick(&[Side::Before, Side::After]);
+        let most = match point {
+            Point::ApiComplete => 3,
+            Point::ApiPayment => 12,
+            Point::StoreCommit => 40,
+            _ => 150,
+        };
+        let left = 1 + rng.below(most);
+        match rng.below(10) {
+            _ if !mortal => Self::Never,
+            0 => Self::After(span),
+            1 => Self::Asked(span),
+            _ => Self::At(point, side, left),
+        }
+    }
 }
 
 /// One life of the process, from a start to a death.
@@ -59,8 +90,13 @@ pub(super) struct Life {
     world: Arc<World>,
     dead: AtomicBool,
     died: Notify,
-    fuse: Mutex<Option<Fuse>>,
+    ending: Mutex<Ending>,
+    /// How many calls were made at this moment of virtual time.
+    rush: Mutex<(Span, u64)>,
 }
+
+/// More calls than this without any time passing are an endless loop.
+const RUSH: u64 = 20_000;
 
 /// What the coverage table calls a crash point.
 pub(super) fn crash_point(point: Point, side: Side) -> String {
@@ -68,20 +104,10 @@ pub(super) fn crash_point(point: Point, side: Side) -> String {
 }
 
 impl Life {
-    /// A life that is to end at some call, or goes on until it is ended when it is not mortal.
-    pub(super) fn new(world: Arc<World>, number: u64, mortal: bool) -> Self {
-        let mut rng = Rng::stream(world.seed, &format!("fuse of life {number}"));
-        let fuse = mortal.then(|| {
-            let point = *rng.pick(&POINTS);
-            let most = match point {
-                Point::ApiComplete => 4,
-                Point::ApiPayment => 12,
-                Point::StoreCommit => 40,
-                _ => 150,
-            };
-            Fuse { point, side: *rng.pick(&[Side::Before, Side::After]), left: 1 + rng.below(most) }
-        });
-        Self { number, world, dead: AtomicBool::new(false), died: Notify::new(), fuse: Mutex::new(fuse) }
+    /// A life that is to end like this.
+    pub(super) fn new(world: Arc<World>, number: u64, ending: Ending) -> Self {
+        let dead = AtomicBool::new(false);
+        Self { number, world, dead, died: Notify::new(), ending: Mutex::new(ending), rush: Mutex::default() }
     }
 
     /// Whether it is over.
@@ -91,7 +117,25 @@ impl Life {
 
     /// Returns when the life is over.
     pub(super) async fn death(&self) {
-        self.died.notified().await;
+        let ending = *self.ending.lock().expect("one thread");
+        if let Ending::After(span) = ending {
+            tokio::select! {
+                biased;
+                () = self.died.notified() => {}
+                () = self.world.clock.sleep(span) => self.world.count("died: anywhere"),
+            }
+        } else {
+            self.died.notified().await;
+        }
+    }
+
+    /// Returns when the process is to be asked to stop.
+    pub(super) async fn asked_to_stop(&self) {
+        let ending = *self.ending.lock().expect("one thread");
+        match ending {
+            Ending::Asked(span) => self.world.clock.sleep(span).await,
+            Ending::Never | Ending::At(..) | Ending::After(_) => std::future::pending().await,
+        }
     }
 
     /// Ends it from outside: every call under way is cut where it stands.
@@ -111,6 +155,7 @@ impl Life {
     }
 
     async fn pass(&self, point: Point, side: Side) {
+        self.count_rush(point);
         if !self.is_dead() && self.blows(point, side) {
             let what = crash_point(point, side);
             self.world.note(&what);
@@ -122,14 +167,24 @@ impl Life {
         }
     }
 
+    fn count_rush(&self, point: Point) {
+        let elapsed = self.world.clock.elapsed();
+        let mut rush = self.rush.lock().expect("one thread");
+        *rush = if rush.0 == elapsed { (elapsed, rush.1 + 1) } else { (elapsed, 0) };
+        if rush.1 == RUSH {
+            self.world.violate(&format!("{RUSH} calls without any time passing, the last of {point:?}"));
+            self.end();
+        }
+    }
+
     fn blows(&self, point: Point, side: Side) -> bool {
-        let mut fuse = self.fuse.lock().expect("one thread");
-        match fuse.as_mut() {
-            Some(set) if set.point == point && set.side == side => {
-                set.left -= 1;
-                set.left == 0
+        let mut ending = self.ending.lock().expect("one thread");
+        match &mut *ending {
+            Ending::At(at, on, left) if *at == point && *on == side && self.world.is_chaos() => {
+                *left -= 1;
+                *left == 0
             }
-            Some(_) | None => false,
+            Ending::At(..) | Ending::Never | Ending::After(_) | Ending::Asked(_) => false,
         }
     }
 }

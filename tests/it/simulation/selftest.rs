@@ -13,7 +13,7 @@ use super::chain::{Fate, Move, TrueChain, Tx};
 use super::clock::BEGIN;
 use super::fake_api::FakeApi;
 use super::fake_chain::FakeChain;
-use super::fuse::Life;
+use super::fuse::{Ending, Life};
 use super::rng::Rng;
 use super::settings::{HISTORY, Settings};
 use super::world::World;
@@ -77,7 +77,7 @@ fn the_chain_stays_consistent_through_reorgs() {
 fn a_calm_chain_tells_of_a_transfer_and_finds_it() {
     in_virtual_time(async {
         let world = Arc::new(World::new(7, calm(7), false));
-        let life = Arc::new(Life::new(Arc::clone(&world), 1, false));
+        let life = Arc::new(Life::new(Arc::clone(&world), 1, Ending::Never));
         let chain = FakeChain::new(Arc::clone(&world), life);
         let producer = tokio::spawn({
             let world = Arc::clone(&world);
@@ -113,7 +113,7 @@ fn a_call_that_is_under_way_when_the_process_dies_still_acts() {
         let planned = world.plan.payments[0].clone();
         world.clock.until(BEGIN.plus(planned.create_at)).await;
         world.api().open(&planned);
-        let life = Arc::new(Life::new(Arc::clone(&world), 1, false));
+        let life = Arc::new(Life::new(Arc::clone(&world), 1, Ending::Never));
         let api = FakeApi::new(Arc::clone(&world), Arc::clone(&life));
         let hash = Rng::stream(11, "test").hash();
         {
@@ -133,7 +133,7 @@ fn a_call_that_is_under_way_when_the_process_dies_still_acts() {
 fn a_dead_process_gets_no_answers() {
     in_virtual_time(async {
         let world = Arc::new(World::new(13, calm(13), false));
-        let life = Arc::new(Life::new(Arc::clone(&world), 1, false));
+        let life = Arc::new(Life::new(Arc::clone(&world), 1, Ending::Never));
         let chain = FakeChain::new(Arc::clone(&world), Arc::clone(&life));
         assert!(chain.head().await.is_ok());
         life.end();

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
-use rampwatch::domain::chain::{B256, Header, Transfer};
+use rampwatch::domain::chain::{B256, BlockNumber, Header, Transfer};
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
@@ -29,6 +29,8 @@ struct People {
     refused_adds: BTreeSet<PaymentId>,
     completes: BTreeMap<(B256, usize), PaymentId>,
     broke_finality_at: Option<Timestamp>,
+    /// What the process was told of finality, and when.
+    heard_final: Vec<(Timestamp, BlockNumber)>,
 }
 
 /// The world of one seed.
@@ -132,6 +134,19 @@ impl World {
     /// Whether a reorg went beyond finality this short a time ago.
     pub(super) fn just_broke_finality(&self, within: Span) -> bool {
         self.people().broke_finality_at.is_some_and(|at| self.clock.now().since(at) <= within)
+    }
+
+    /// The process was told that blocks are final up to this one.
+    pub(super) fn tell_final(&self, number: BlockNumber) {
+        let now = self.clock.now();
+        self.people().heard_final.push((now, number));
+    }
+
+    /// Whether the process was told this short a time ago that this block is final.
+    pub(super) fn was_told_final(&self, number: BlockNumber, within: Span) -> bool {
+        let now = self.clock.now();
+        let heard = &self.people().heard_final;
+        heard.iter().rev().take_while(|(at, _)| now.since(*at) <= within).any(|(_, told)| *told >= number)
     }
 
     /// Whether faults are made at this time.

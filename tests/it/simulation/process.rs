@@ -1,0 +1,87 @@
+//! One life of the process: the engine over the fakes, and the handle that an operator has on it.
+
+use std::sync::Arc;
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::time::Span;
+use rampwatch::engine::handle::Handle;
+use rampwatch::engine::health::Health;
+use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::policy::finality::FinalityRule;
+use rampwatch::policy::matching::MatchParams;
+use rampwatch::policy::pace::Pace;
+use rampwatch::policy::sweep::SweepParams;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::SimChance;
+use super::crash_store::{CrashClock, CrashStore};
+use super::fake_api::FakeApi;
+use super::fake_chain::FakeChain;
+use super::fuse::Life;
+use super::rng::Rng;
+use super::settings::Settings;
+use super::world::World;
+
+/// A process that is about to run.
+pub(super) struct Process {
+    /// What an operator has.
+    pub(super) handle: Handle,
+    /// Asks it to stop.
+    pub(super) stop: CancellationToken,
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    health: Arc<Health>,
+}
+
+impl Process {
+    /// Puts a process together for this life.
+    pub(super) fn build(world: &Arc<World>, life: &Arc<Life>) -> Self {
+        let (world_of, life_of) = (|| Arc::clone(world), || Arc::clone(life));
+        let chance = Rng::stream(world.seed, &format!("chance of life {}", life.number));
+        let ports = Ports {
+            store: Arc::new(CrashStore::new(world_of(), life_of(), &world.store)),
+            chain: Arc::new(FakeChain::new(world_of(), life_of())),
+            api: Arc::new(FakeApi::new(world_of(), life_of())),
+            clock: Arc::new(CrashClock::new(world_of(), life_of())),
+            chance: Arc::new(SimChance::new(chance)),
+        };
+        let settings = Arc::new(engine_settings(&world.settings));
+        let health = Arc::new(Health::default());
+        let handle = Handle::new(ports.clone(), Arc::clone(&settings), Arc::clone(&health));
+        Self { handle, stop: CancellationToken::new(), ports, settings, health }
+    }
+
+    /// Runs the engine until it ends.
+    pub(super) async fn run(self) -> Result<(), EngineError> {
+        engine::run(self.ports, self.settings, self.health, self.stop).await
+    }
+}
+
+fn engine_settings(world: &Settings) -> EngineSettings {
+    let depth = world.depth;
+    EngineSettings {
+        token: world.token,
+        decimals: 6,
+        other_tokens: vec![world.other_token],
+        chain_name: "simulated".to_owned(),
+        finality: if world.tag { FinalityRule::Finalized { depth } } else { FinalityRule::Depth { depth } },
+        stall_after: Span::from_secs(60),
+        sweep: SweepParams {
+            overlap: 32,
+            chunk: 200,
+            interval: Span::from_secs(20),
+            poll_interval: Span::from_secs(10),
+            ended_interval: Span::from_secs(60),
+            second_after: world.second_reading_after,
+            keep: world.keep_watching,
+            start_margin: Span::from_secs(300),
+        },
+        matching: MatchParams {
+            under: Amount::from_base_units(world.tolerance_under),
+            over: Amount::from_base_units(world.tolerance_over),
+            skew: world.skew,
+        },
+        pace: Pace::for_timeout(world.api_timeout),
+        api_concurrency: 4,
+    }
+}

@@ -1,0 +1,108 @@
+//! Many seeds, over threads; and what they hit together.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::fuse::{POINTS, Side, crash_point};
+use super::log::Outcome;
+use super::run::run_seed;
+
+/// How many seeds are run when nobody says otherwise.
+const SEEDS: u64 = 200;
+
+/// How many failing seeds are told of in full.
+const TOLD: usize = 3;
+
+/// What has to happen at least once over all seeds, beside a death before and after each kind of call.
+const HITS: [&str; 0] = [];
+
+fn number_from(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number, and is {text:?}")))
+}
+
+/// Runs a seed; a panic in it is a violation too.
+fn run_guarded(seed: u64, loud: bool) -> Outcome {
+    catch_unwind(AssertUnwindSafe(|| run_seed(seed, loud))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+        let violations = vec![format!("panicked: {}", text.unwrap_or_default())];
+        Outcome { steps: 0, digest: 0, tally: BTreeMap::new(), violations, happenings: Vec::new() }
+    })
+}
+
+fn run_all(seeds: &[u64]) -> BTreeMap<u64, Outcome> {
+    let next = AtomicU64::new(0);
+    let outcomes = Mutex::new(BTreeMap::new());
+    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(4);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| {
+                loop {
+                    let place = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("few");
+                    let Some(seed) = seeds.get(place) else { break };
+                    let outcome = run_guarded(*seed, false);
+                    outcomes.lock().expect("nobody panics with it").insert(*seed, outcome);
+                }
+            });
+        }
+    });
+    outcomes.into_inner().expect("nobody panics with it")
+}
+
+fn tell(seed: u64, outcome: &Outcome) {
+    println!("\nseed {seed} violated, after {} steps:", outcome.steps);
+    for violation in &outcome.violations {
+        println!("  {violation}");
+    }
+    println!("what happened before:");
+    for line in &outcome.happenings {
+        println!("{line}");
+    }
+    println!("replay: RAMPWATCH_SIM_SEED={seed} cargo test --test it simulation::seeds -- --nocapture");
+}
+
+#[test]
+fn no_seed_loses_money_or_completes_wrongly() {
+    if let Some(seed) = number_from("RAMPWATCH_SIM_SEED") {
+        let outcome = run_guarded(seed, true);
+        tell(seed, &outcome);
+        assert!(outcome.violations.is_empty(), "seed {seed}: {:?}", outcome.violations);
+        return;
+    }
+    let count = number_from("RAMPWATCH_SIM_SEEDS").unwrap_or(SEEDS);
+    let seeds: Vec<u64> = (1..=count).collect();
+    let outcomes = run_all(&seeds);
+    let mut tally: BTreeMap<String, u64> = BTreeMap::new();
+    for (what, times) in outcomes.values().flat_map(|outcome| &outcome.tally) {
+        *tally.entry(what.clone()).or_default() += times;
+    }
+    println!("what {count} seeds hit:");
+    for (what, times) in &tally {
+        println!("{times:>9}  {what}");
+    }
+    let failing: Vec<_> = outcomes.iter().filter(|(_, outcome)| !outcome.violations.is_empty()).collect();
+    for (seed, outcome) in failing.iter().take(TOLD) {
+        tell(**seed, outcome);
+    }
+    let list: Vec<_> = failing.iter().map(|(seed, outcome)| (seed, &outcome.violations[0])).collect();
+    assert!(failing.is_empty(), "{} of {count} seeds were violated: {list:#?}", failing.len());
+    if count >= SEEDS {
+        let both = [Side::Before, Side::After];
+        let deaths = POINTS.iter().flat_map(|point| both.map(|side| crash_point(*point, side)));
+        let missed: Vec<_> =
+            HITS.iter().map(|hit| (*hit).to_owned()).chain(deaths).filter(|hit| !tally.contains_key(hit)).collect();
+        assert!(missed.is_empty(), "never hit in {count} seeds: {missed:?}");
+    }
+}
+
+#[test]
+fn a_seed_determines_everything() {
+    let seeds: Vec<u64> = (1..=12).collect();
+    let digests = |outcomes: BTreeMap<u64, Outcome>| -> Vec<_> {
+        outcomes.into_values().map(|outcome| (outcome.steps, outcome.digest)).collect()
+    };
+    assert_eq!(digests(run_all(&seeds)), digests(run_all(&seeds)));
+}
