@@ -166,7 +166,7 @@ impl Plan {
         let from = planned.sender.unwrap_or_else(|| rng.address());
         let soon = planned.create_at.plus(secs(rng, 2, 250));
         let part = u128::from(rng.range(1, 999));
-        let mut send = |plan: &mut Self, rng: &mut Rng, at: Span, token: Address, from: Address, amount: u128| {
+        let send = |plan: &mut Self, rng: &mut Rng, at: Span, token: Address, from: Address, amount: u128| {
             let step = Move { token, from, to: planned.address, amount: Amount::from_base_units(amount) };
             plan.act(at, Act::Send(Tx { hash: rng.hash(), moves: vec![step] }));
         };

@@ -19,7 +19,7 @@ use super::fake_api::FakeApi;
 use super::fake_chain::FakeChain;
 use super::fuse::Life;
 use super::rng::Rng;
-use super::settings::Settings;
+use super::settings::{CHAIN_ID, Settings};
 use super::world::World;
 
 /// A process that is about to run.
@@ -47,7 +47,7 @@ impl Process {
         };
         let settings = Arc::new(engine_settings(&world.settings));
         let health = Arc::new(Health::default());
-        let handle = Handle::new(ports.clone(), Arc::clone(&settings), Arc::clone(&health));
+        let handle = Handle::new(&ports, Arc::clone(&settings), Arc::clone(&health));
         Self { handle, stop: CancellationToken::new(), ports, settings, health }
     }
 
@@ -60,6 +60,7 @@ impl Process {
 fn engine_settings(world: &Settings) -> EngineSettings {
     let depth = world.depth;
     EngineSettings {
+        chain_id: CHAIN_ID,
         token: world.token,
         decimals: 6,
         other_tokens: vec![world.other_token],

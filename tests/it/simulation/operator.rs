@@ -1,0 +1,137 @@
+//! The operator: tells rampwatch of payments and resolves reviews, through the engine's handle, as long as it takes.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+
+use rampwatch::domain::deposit::{Deposit, Verdict};
+use rampwatch::domain::payment::{Payment, PaymentReview, PaymentState};
+use rampwatch::domain::time::Span;
+use rampwatch::engine::handle::{AddPayment, Handle, HandleError};
+use rampwatch::policy::resolve::Decision;
+use rampwatch::ports::clock::Clock;
+
+use super::clock::BEGIN;
+use super::fuse::Life;
+use super::plan::{Act, Planned};
+use super::rng::Rng;
+use super::world::World;
+
+/// What waits for the operator. It is taken off only when it is done, so that nothing is forgotten when the process
+/// dies meanwhile.
+pub(super) type Errands = Arc<Mutex<VecDeque<Act>>>;
+
+/// How long the operator waits before looking for work, or trying again.
+const LOOKS_EVERY: Span = Span::from_millis(700);
+
+/// Does what is to be done with one life of the process.
+pub(super) async fn serve(world: Arc<World>, life: Arc<Life>, handle: Handle, errands: Errands) {
+    let mut rng = Rng::stream(world.seed, &format!("operator in life {}", life.number));
+    loop {
+        world.clock.sleep(LOOKS_EVERY).await;
+        let next = errands.lock().expect("one thread").front().cloned();
+        let done = match next {
+            None => continue,
+            Some(Act::Add(place)) => add(&world, &handle, &world.plan.payments[place]).await,
+            Some(Act::Review) => {
+                review(&world, &handle, &mut rng).await;
+                true
+            }
+            Some(Act::Create(_) | Act::Send(_) | Act::ByHand(_)) => true,
+        };
+        let mut errands = errands.lock().expect("one thread");
+        if let Some(act) = errands.pop_front().filter(|_| !done) {
+            errands.push_back(act);
+        }
+    }
+}
+
+/// Adds a payment. False when it has to be tried again.
+async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
+    let typed = world.settings.reference_shape;
+    let request = AddPayment {
+        id: planned.id.clone(),
+        recipient_id: planned.recipient.clone(),
+        deposit_address: typed.then_some(planned.address),
+        amount: typed.then(|| planned.amount.to_decimal(6)),
+        sender: planned.sender,
+        created_at: typed.then(|| BEGIN.plus(planned.create_at)),
+        expires_at: None,
+    };
+    match handle.add(request).await {
+        Ok(payment) => {
+            world.note(&format!("{} is added; it is {}", planned.id, payment.state.name()));
+            true
+        }
+        Err(HandleError::Api(_) | HandleError::NotFound(_)) => {
+            world.count("operator: add tried again");
+            false
+        }
+        Err(error) => {
+            world.violate(&format!("{} cannot be added: {error}", planned.id));
+            true
+        }
+    }
+}
+
+/// Looks through the reviews, and resolves some of them.
+async fn review(world: &World, handle: &Handle, rng: &mut Rng) {
+    let contents = world.store.contents();
+    for deposit in contents.deposits.values() {
+        if matches!(deposit.verdict, Verdict::Review { .. }) && rng.permille(500) {
+            let payments: Vec<&Payment> =
+                contents.payments.values().filter(|payment| payment.terms.deposit_address == deposit.to).collect();
+            let decision = on_deposit(deposit, &payments, rng);
+            resolve(world, handle, decision).await;
+        }
+    }
+    for payment in contents.payments.values() {
+        let decision = match &payment.state {
+            PaymentState::Review { why, .. } if rng.permille(600) => on_payment(payment, why, rng),
+            _ if rng.permille(20) => Decision::Cancel { payment: payment.id.clone() },
+            _ if rng.permille(20) => Decision::Retry { payment: payment.id.clone() },
+            _ => continue,
+        };
+        resolve(world, handle, decision).await;
+    }
+}
+
+fn on_deposit(deposit: &Deposit, payments: &[&Payment], rng: &mut Rng) -> Decision {
+    if payments.is_empty() || rng.permille(300) {
+        return Decision::Ignore { deposit: deposit.key };
+    }
+    Decision::Assign { deposit: deposit.key, payment: rng.pick(payments).id.clone() }
+}
+
+fn on_payment(payment: &Payment, why: &PaymentReview, rng: &mut Rng) -> Decision {
+    let payment = payment.id.clone();
+    match why {
+        PaymentReview::Refused { .. } | PaymentReview::NotFound | PaymentReview::StillAwaiting => {
+            Decision::Retry { payment }
+        }
+        PaymentReview::OtherHash { .. }
+        | PaymentReview::EndedWithMoney { .. }
+        | PaymentReview::TermsDiffer { .. }
+        | PaymentReview::GoneAfterFinal => {
+            if rng.permille(500) {
+                Decision::Retry { payment }
+            } else {
+                Decision::Cancel { payment }
+            }
+        }
+    }
+}
+
+async fn resolve(world: &World, handle: &Handle, decision: Decision) {
+    if let Decision::Assign { payment, .. } = &decision {
+        world.assign(payment);
+    }
+    let done = handle.resolve(&decision, "the simulation says so").await;
+    world.note(&format!("a person decides {decision:?}: {done:?}"));
+    let outcome = match done {
+        Ok(()) => "done",
+        Err(HandleError::Refused(_)) => "refused",
+        Err(HandleError::Store(error)) => return world.violate(&format!("{decision:?}: {error}")),
+        Err(_) => "not possible",
+    };
+    world.count(&format!("operator: {}, {outcome}", decision.name()));
+}
