@@ -31,8 +31,11 @@ impl Shared {
     }
 
     /// Nothing can be trusted from now on. The first reason is kept.
-    pub(super) fn fail(&self, why: &str) {
-        let _first = self.failure.get_or_init(|| why.to_owned());
+    pub(super) fn fail(&self, error: &StoreError) {
+        let _first = self.failure.get_or_init(|| match error {
+            StoreError::Failed(why) => why.clone(),
+            other => other.to_string(),
+        });
     }
 
     /// Nobody writes while this is held.

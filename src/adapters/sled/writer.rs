@@ -87,7 +87,7 @@ impl Writer {
         }
         let made = if group.writes.is_empty() { Ok(()) } else { self.make_durable(&group.writes) };
         if let Err(error) = &made {
-            self.shared.fail(&error.to_string());
+            self.shared.fail(error);
         } else {
             self.last = group.last;
             self.shared.raise(group.changes);

@@ -1,11 +1,17 @@
 //! The store: one contract suite for every store, and what only the sled store has to show.
 
 #[cfg(test)]
+mod child;
+#[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod crash;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod queries;
+#[cfg(test)]
+mod trace;
 
 #[cfg(test)]
 use std::sync::Arc;
