@@ -1,0 +1,305 @@
+//! The store in memory: the model that the sled store is compared with, and the store of the simulation.
+//!
+//! Deliberately absent: indexes. Every question is answered by looking at everything, so that the answers are
+//! plainly right. A commit has no await point: a future that is dropped has either committed or not.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use rampwatch::domain::chain::{Address, BlockNumber};
+use rampwatch::domain::coverage::{Coverage, FinalityMark};
+use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
+use rampwatch::domain::event::{Event, Recorded};
+use rampwatch::domain::payment::{Payment, PaymentId};
+use rampwatch::domain::time::Timestamp;
+use rampwatch::ports::store::{Changes, Commit, Lane, MAX_RECORD_BYTES, Store, StoreError, Subject};
+use serde::Serialize;
+use tokio::sync::watch;
+
+/// Everything that is kept, in the open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Contents {
+    /// The payments.
+    pub(crate) payments: BTreeMap<PaymentId, Payment>,
+    /// The deposits.
+    pub(crate) deposits: BTreeMap<DepositKey, Deposit>,
+    /// The coverage of every address, closed or not.
+    pub(crate) coverage: BTreeMap<Address, Coverage>,
+    /// The finality mark.
+    pub(crate) finality: Option<FinalityMark>,
+    /// The events; number 1 comes first.
+    pub(crate) events: Vec<Recorded>,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    contents: Contents,
+    /// How often it was opened. Only the handles of the last opening may commit.
+    opened: u64,
+}
+
+/// A handle on a store in memory. Clones belong to the same opening, as threads belong to one process.
+#[derive(Clone, Debug)]
+pub(crate) struct MemoryStore {
+    disk: Arc<Mutex<Disk>>,
+    opening: u64,
+    changes: watch::Sender<Changes>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub(crate) fn new() -> Self {
+        Self { disk: Arc::default(), opening: 0, changes: watch::Sender::default() }
+    }
+
+    /// Opens the same contents again, as after a crash. What still holds an older handle can commit no more: a task
+    /// that should be dead is found out.
+    pub(crate) fn reopen(&self) -> Self {
+        let mut disk = self.disk();
+        disk.opened = disk.opened.saturating_add(1);
+        Self { disk: Arc::clone(&self.disk), opening: disk.opened, changes: watch::Sender::default() }
+    }
+
+    /// A copy of everything, for checks.
+    pub(crate) fn contents(&self) -> Contents {
+        self.disk().contents.clone()
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.disk.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read<T>(&self, question: impl FnOnce(&Contents) -> T) -> Result<T, StoreError> {
+        Ok(question(&self.disk().contents))
+    }
+
+    fn apply(&self, commit: Commit) -> Result<u64, StoreError> {
+        check_sizes(&commit)?;
+        let mut disk = self.disk();
+        if disk.opened != self.opening {
+            return Err(StoreError::Failed("the store was opened again by somebody else".to_owned()));
+        }
+        disk.contents.check_versions(&commit)?;
+        let mut changes = *self.changes.borrow();
+        for (count, changed) in [
+            (&mut changes.payments, !commit.payments.is_empty()),
+            (&mut changes.deposits, !commit.deposits.is_empty()),
+            (&mut changes.coverage, !commit.coverage.is_empty()),
+            (&mut changes.events, !commit.events.is_empty()),
+        ] {
+            *count = count.saturating_add(u64::from(changed));
+        }
+        let silent = commit.is_empty();
+        disk.contents.apply(commit);
+        let last = disk.contents.last();
+        drop(disk);
+        if !silent {
+            self.changes.send_replace(changes);
+        }
+        Ok(last)
+    }
+}
+
+impl Contents {
+    /// A record that comes twice in one commit bears the wrong version the second time.
+    fn check_versions(&self, commit: &Commit) -> Result<(), StoreError> {
+        let payments = commit.payments.iter().map(|payment| {
+            let stored = self.payments.get(&payment.id).map(|stored| stored.version);
+            (payment_name(payment), payment.version, stored)
+        });
+        let deposits = commit.deposits.iter().map(|deposit| {
+            let stored = self.deposits.get(&deposit.key).map(|stored| stored.version);
+            (deposit_name(deposit), deposit.version, stored)
+        });
+        let coverage = commit.coverage.iter().map(|coverage| {
+            let stored = self.coverage.get(&coverage.address).map(|stored| stored.version);
+            (coverage_name(coverage), coverage.version, stored)
+        });
+        let finality = commit.finality.iter().map(|finality| {
+            let stored = self.finality.map(|stored| stored.version);
+            ("the finality mark".to_owned(), finality.version, stored)
+        });
+        let mut seen = BTreeSet::new();
+        for (name, given, stored) in payments.chain(deposits).chain(coverage).chain(finality) {
+            if stored.unwrap_or(0) != given || !seen.insert(name.clone()) {
+                return Err(StoreError::Conflict(name));
+            }
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, commit: Commit) {
+        for mut payment in commit.payments {
+            payment.version = payment.version.saturating_add(1);
+            self.payments.insert(payment.id.clone(), payment);
+        }
+        for mut deposit in commit.deposits {
+            deposit.version = deposit.version.saturating_add(1);
+            self.deposits.insert(deposit.key, deposit);
+        }
+        for mut coverage in commit.coverage {
+            coverage.version = coverage.version.saturating_add(1);
+            self.coverage.insert(coverage.address, coverage);
+        }
+        if let Some(mut finality) = commit.finality {
+            finality.version = finality.version.saturating_add(1);
+            self.finality = Some(finality);
+        }
+        for event in commit.events {
+            let seq = self.last().saturating_add(1);
+            self.events.push(Recorded { seq, event });
+        }
+    }
+
+    fn last(&self) -> u64 {
+        self.events.last().map_or(0, |recorded| recorded.seq)
+    }
+
+    fn events(&self, after: u64, limit: usize, wanted: impl Fn(&Event) -> bool) -> Vec<Recorded> {
+        let later = self.events.iter().filter(|recorded| recorded.seq > after && wanted(&recorded.event));
+        later.take(limit).cloned().collect()
+    }
+}
+
+fn payment_name(payment: &Payment) -> String {
+    format!("payment {}", payment.id)
+}
+
+fn deposit_name(deposit: &Deposit) -> String {
+    format!("deposit {}", deposit.key)
+}
+
+fn coverage_name(coverage: &Coverage) -> String {
+    format!("the coverage of {}", coverage.address)
+}
+
+/// Coverage and finality marks have a fixed size.
+fn check_sizes(commit: &Commit) -> Result<(), StoreError> {
+    for payment in &commit.payments {
+        let stored = Payment { version: payment.version.saturating_add(1), ..payment.clone() };
+        check_size(&stored, || payment_name(payment))?;
+    }
+    for deposit in &commit.deposits {
+        let stored = Deposit { version: deposit.version.saturating_add(1), ..deposit.clone() };
+        check_size(&stored, || deposit_name(deposit))?;
+    }
+    for event in &commit.events {
+        check_size(event, || event_name(event))?;
+    }
+    Ok(())
+}
+
+fn event_name(event: &Event) -> String {
+    match (&event.payment, &event.deposit) {
+        (Some(payment), _) => format!("an event of payment {payment}"),
+        (None, Some(deposit)) => format!("an event of deposit {deposit}"),
+        (None, None) => "an event".to_owned(),
+    }
+}
+
+fn check_size<T: Serialize>(record: &T, name: impl Fn() -> String) -> Result<(), StoreError> {
+    let bytes = serde_json::to_vec(record).map_err(|error| StoreError::Failed(error.to_string()))?.len();
+    if bytes > MAX_RECORD_BYTES {
+        return Err(StoreError::TooLarge { what: name(), bytes });
+    }
+    Ok(())
+}
+
+fn page<K: Ord, V: Clone>(all: &BTreeMap<K, V>, after: Option<&K>, limit: usize) -> Vec<V> {
+    let later = all.iter().filter(|(key, _)| after.is_none_or(|after| *key > after));
+    later.take(limit).map(|(_, value)| value.clone()).collect()
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
+        self.apply(commit)
+    }
+
+    async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.read(|all| all.payments.get(id).cloned())
+    }
+
+    async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.read(|all| page(&all.payments, after, limit))
+    }
+
+    async fn payments_at(&self, address: Address) -> Result<Vec<Payment>, StoreError> {
+        let here = |payment: &&Payment| payment.terms.deposit_address == address;
+        self.read(|all| all.payments.values().filter(here).cloned().collect())
+    }
+
+    async fn due(&self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.read(|all| {
+            let due = |payment: &&Payment| {
+                Lane::of(&payment.state) == lane && payment.next_at.is_some_and(|next_at| next_at <= now)
+            };
+            let mut found: Vec<Payment> = all.payments.values().filter(due).cloned().collect();
+            found.sort_by(|a, b| (a.next_at, &a.id).cmp(&(b.next_at, &b.id)));
+            found.truncate(limit);
+            found
+        })
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        let mine = |payment: &&Payment| Lane::of(&payment.state) == lane;
+        self.read(|all| all.payments.values().filter(mine).filter_map(|payment| payment.next_at).min())
+    }
+
+    async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
+        self.read(|all| all.deposits.get(key).cloned())
+    }
+
+    async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        self.read(|all| page(&all.deposits, after, limit))
+    }
+
+    async fn deposits_at(&self, address: Address) -> Result<Vec<Deposit>, StoreError> {
+        self.read(|all| {
+            let here = all.deposits.values().filter(|deposit| deposit.to == address);
+            let mut found: Vec<Deposit> = here.cloned().collect();
+            found.sort_by_key(|deposit| (deposit.block_number, deposit.key.log_index, deposit.key));
+            found
+        })
+    }
+
+    async fn provisional(&self, through: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        self.read(|all| {
+            let open = all.deposits.values().filter(|deposit| deposit.standing == Standing::Provisional);
+            let mut found: Vec<Deposit> = open.filter(|deposit| deposit.block_number <= through).cloned().collect();
+            found.sort_by_key(|deposit| (deposit.block_number, deposit.key.log_index, deposit.key));
+            found.truncate(limit);
+            found
+        })
+    }
+
+    async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError> {
+        self.read(|all| all.coverage.get(&address).cloned())
+    }
+
+    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
+        self.read(|all| all.coverage.values().filter(|coverage| !coverage.closed).cloned().collect())
+    }
+
+    async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
+        self.read(|all| all.finality)
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.read(|all| all.events(after, limit, |_| true))
+    }
+
+    async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.read(|all| {
+            all.events(after, limit, |event| match subject {
+                Subject::Payment(id) => event.payment.as_ref() == Some(id),
+                Subject::Deposit(key) => event.deposit.as_ref() == Some(key),
+            })
+        })
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        self.changes.subscribe()
+    }
+}
