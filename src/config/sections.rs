@@ -146,6 +146,9 @@ fn endpoints(rpc: &mut Section<'_>) -> Option<Vec<EndpointSettings>> {
     let given = rpc.has("endpoints");
     let sections = rpc.list("endpoints");
     let expected = sections.len();
+    if rpc.wrong("endpoints") {
+        return None;
+    }
     if expected == 0 {
         let text = if given { "it is empty" } else { "it is missing" };
         rpc.complain("endpoints", format!("{text}: give at least one, with a name and an http or a ws URL"));
