@@ -167,7 +167,8 @@ mod tests {
         let mut files = Vec::new();
         sources(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut files);
         let mut counted = 0;
-        for file in files {
+        // This file is left out: it holds the search's own words.
+        for file in files.iter().filter(|file| !file.ends_with("src/telemetry.rs")) {
             let text = std::fs::read_to_string(&file).expect("a source file is text");
             for start in ["counter!(", "gauge!(", "histogram!("] {
                 for (at, _) in text.match_indices(start) {

@@ -51,6 +51,10 @@ struct Wire<'a> {
 /// # Errors
 /// Not JSON, no payment, another payment, or a needed field that cannot be right; in words that name the field.
 pub(super) fn payment(body: &[u8], asked: &PaymentId, decimals: u8) -> Result<ApiPayment, String> {
+    // A derived reader would take a list, too, and give its items to the fields in order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err("its answer is no JSON object of a payment".to_owned());
+    }
     let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| {
         // The library's own text quotes the body; its place is enough.
         format!("its answer is no JSON object of a payment (line {}, column {})", error.line(), error.column())
