@@ -8,7 +8,7 @@ use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use super::block::{Block, Change};
 use super::faults::{Behaviour, Refusal};
@@ -35,7 +35,9 @@ pub(super) async fn upgrade(view: &Arc<View>, upgrade: WebSocketUpgrade) -> Resp
         return StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
     }
     let view = view.clone();
-    upgrade.on_upgrade(move |socket| async move { Session::new(view).run(socket).await })
+    // Subscribed before the connection counts as open, so that no command to it is lost.
+    let commands = view.commands.subscribe();
+    upgrade.on_upgrade(move |socket| Session::run(view, socket, commands))
 }
 
 /// What a connection has subscribed to.
@@ -79,34 +81,34 @@ impl Session {
         Self { view, subscriptions: BTreeMap::new(), tail, taken_in }
     }
 
-    async fn run(mut self, mut socket: WebSocket) {
-        let mut chain = self.view.chain.changed();
-        let mut behaviour = self.view.behaviour_changes();
-        let mut commands = self.view.commands.subscribe();
+    async fn run(view: Arc<View>, mut socket: WebSocket, mut commands: Receiver<Command>) {
+        let mut chain = view.chain.changed();
+        let mut behaviour = view.behaviour_changes();
+        let mut session = Self::new(view);
         loop {
             let frozen = behaviour.borrow_and_update().ws.frozen;
             let messages = tokio::select! {
                 biased;
-                command = commands.recv() => match command {
-                    Ok(Command::Cut) | Err(RecvError::Closed) => return,
-                    Ok(command) if !frozen => self.commanded(&command),
-                    Ok(_) | Err(RecvError::Lagged(_)) => Vec::new(),
-                },
                 changed = behaviour.changed() => match changed {
-                    Ok(()) => self.take_in(),
+                    Ok(()) => session.take_in(),
                     Err(_) => return,
                 },
+                command = commands.recv() => match command {
+                    Ok(Command::Cut) | Err(RecvError::Closed) => return,
+                    Ok(command) if !frozen => session.commanded(&command),
+                    Ok(_) | Err(RecvError::Lagged(_)) => Vec::new(),
+                },
                 changed = chain.changed(), if !frozen => match changed {
-                    Ok(()) => self.take_in(),
+                    Ok(()) => session.take_in(),
                     Err(_) => return,
                 },
                 message = socket.recv(), if !frozen => match message {
-                    Some(Ok(Message::Text(text))) => self.asked(text.as_str()),
+                    Some(Ok(Message::Text(text))) => session.asked(text.as_str()),
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                     Some(Ok(_)) => Vec::new(),
                 },
             };
-            if self.view.behaviour().ws.frozen {
+            if session.view.behaviour().ws.frozen {
                 continue;
             }
             for message in messages {
@@ -292,9 +294,9 @@ impl Session {
     }
 }
 
-/// A subscription's id as JSON-RPC shows it: 32 digits, as geth writes them.
+/// A subscription's id as JSON-RPC shows it: without leading zeros, as geth writes it (alloy takes it for a number).
 fn name(id: u64) -> String {
-    format!("0x{id:032x}")
+    format!("{id:#x}")
 }
 
 /// A pushed message.
