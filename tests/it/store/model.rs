@@ -53,7 +53,7 @@ async fn payment_for(model: &MemoryStore, (n, what, stale): Change) -> Payment {
         0 => PaymentState::Waiting,
         1 => PaymentState::Seen { deposit },
         2 => PaymentState::Due { deposit, attempt: 0 },
-        3 => PaymentState::Unclear { deposit, attempt: 1 },
+        3 => PaymentState::Unclear { deposit, attempt: 1, refusal: None },
         4 => PaymentState::Following { deposit: None },
         _ => PaymentState::Ended { outcome: Outcome::Failed, at: at(what) },
     };

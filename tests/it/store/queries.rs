@@ -125,7 +125,7 @@ async fn follows_a_payment_through_its_lanes(store: Dyn) {
         (PaymentState::Seen { deposit }, None, None),
         (PaymentState::Due { deposit, attempt: 0 }, Some(at(9)), Some(Lane::Complete)),
         (PaymentState::Calling { deposit, attempt: 1, started_at: at(9) }, Some(at(70)), Some(Lane::Complete)),
-        (PaymentState::Unclear { deposit, attempt: 1 }, Some(at(70)), Some(Lane::Complete)),
+        (PaymentState::Unclear { deposit, attempt: 1, refusal: None }, Some(at(70)), Some(Lane::Complete)),
         (PaymentState::Following { deposit: Some(deposit) }, Some(at(70)), Some(Lane::Follow)),
         (PaymentState::Ended { outcome: Outcome::Completed, at: at(80) }, None, None),
     ];
