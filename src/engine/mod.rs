@@ -1,1 +1,132 @@
-//! mod.
+//! The application service: loops that read the state, act through the ports, and write the state back.
+//!
+//! The state is the queue (decision 1). The watcher, the completer and the reconciler never call each other: they
+//! meet at the store, and wake when it changes. Whatever line the process dies at, the next start finds in the
+//! store what is to be done. Deliberately absent: decisions (they are in `policy`) and any way out but the ports.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::domain::chain::Address;
+use crate::domain::time::Span;
+use crate::policy::finality::FinalityRule;
+use crate::policy::matching::MatchParams;
+use crate::policy::pace::Pace;
+use crate::policy::sweep::SweepParams;
+use crate::ports::chain::{Chain, ChainError};
+use crate::ports::clock::{Chance, Clock};
+use crate::ports::payment_api::PaymentApi;
+use crate::ports::store::{Store, StoreError};
+
+mod completer;
+mod gate;
+pub mod handle;
+pub mod health;
+mod ledger;
+mod reconciler;
+mod watcher;
+
+pub use ledger::LedgerError;
+
+/// The engine's ways out.
+#[derive(Clone)]
+pub struct Ports {
+    /// Keeps the state.
+    pub store: Arc<dyn Store>,
+    /// Reads the chain.
+    pub chain: Arc<dyn Chain>,
+    /// Calls the payment API.
+    pub api: Arc<dyn PaymentApi>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives jitter.
+    pub chance: Arc<dyn Chance>,
+}
+
+/// What the engine goes by.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// The chain's id.
+    pub chain_id: u64,
+    /// The token that pays.
+    pub token: Address,
+    /// The paying token's decimals.
+    pub decimals: u8,
+    /// The other tokens that are watched.
+    pub other_tokens: Vec<Address>,
+    /// What the API calls the chain.
+    pub chain_name: String,
+    /// When a block is final.
+    pub finality: FinalityRule,
+    /// After how long without a new final block, while something waits for one, it is said.
+    pub stall_after: Span,
+    /// How the chain is swept.
+    pub sweep: SweepParams,
+    /// What counts as the right amount and time.
+    pub matching: MatchParams,
+    /// How often the API is asked and called.
+    pub pace: Pace,
+    /// How many API calls may be under way at once, in the completer and in the reconciler each.
+    pub api_concurrency: usize,
+}
+
+/// Why the engine stopped by itself.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EngineError {
+    /// The store cannot be relied upon any more.
+    #[error("stopped, because {0}")]
+    Store(#[from] StoreError),
+    /// The chain is not the configured one.
+    #[error("stopped, because {0}")]
+    Chain(ChainError),
+    /// A loop ended unasked: a defect.
+    #[error("the {0} ended unasked")]
+    Ended(&'static str),
+}
+
+/// Runs the loops until `stop` is cancelled, then lets calls under way finish.
+///
+/// # Errors
+/// When the store fails or the chain is not the configured one; nothing is left half-done.
+pub async fn run(
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    health: Arc<health::Health>,
+    stop: CancellationToken,
+) -> Result<(), EngineError> {
+    let gate = Arc::new(gate::ApiGate::new(ports.store.clone(), ports.clock.clone(), health.clone(), settings.pace));
+    let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
+    let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
+    // When one loop fails the others are told to stop too.
+    let halt = stop.child_token();
+    let watcher = watcher::Watcher::new(ports.clone(), settings.clone(), ledger.clone(), health.clone(), halt.clone());
+    loops.spawn(watcher.run());
+    let completer = completer::Completer {
+        ports: ports.clone(),
+        settings: settings.clone(),
+        ledger: ledger.clone(),
+        gate: gate.clone(),
+        health: health.clone(),
+    };
+    loops.spawn(completer.run(halt.clone()));
+    let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };
+    loops.spawn(reconciler.run(halt.clone()));
+    let mut outcome = Ok(());
+    while let Some(ended) = loops.join_next().await {
+        let result = match ended {
+            Ok(Ok(())) if halt.is_cancelled() => Ok(()),
+            Ok(Ok(())) => Err(EngineError::Ended("engine's loop")),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(EngineError::Ended("engine's loop (it panicked)")),
+        };
+        if let Err(error) = result {
+            tracing::error!(%error, "the engine stops");
+            outcome = outcome.and(Err(error));
+        }
+        halt.cancel();
+    }
+    outcome
+}

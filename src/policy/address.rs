@@ -8,7 +8,7 @@ use super::settlement::{Context, Fact, Step, Unexpected, step};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Event, EventKind, Reading};
-use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState};
 use crate::domain::time::Timestamp;
 
 /// The payments and deposits of one address.
@@ -116,6 +116,35 @@ impl Book {
             self.events.extend(apply(payment, step, context.now));
         }
         Ok(())
+    }
+
+    /// Takes what the API said of a payment: kept as its word, and told to the state machine.
+    ///
+    /// # Errors
+    /// As [`step`].
+    pub fn hear(
+        &mut self,
+        id: &PaymentId,
+        fact: &Fact,
+        view: &ApiView,
+        context: &Context<'_>,
+    ) -> Result<(), Unexpected> {
+        self.tell(id, fact, context)?;
+        if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
+            let last = payment.api.replace(view.clone());
+            if last.is_none_or(|last| last.status != view.status || last.tx_hash != view.tx_hash) {
+                let kind = EventKind::ApiReported { view: view.clone() };
+                self.events.push(Event { at: context.now, payment: Some(id.clone()), deposit: None, kind });
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts off the next look at a payment.
+    pub fn postpone(&mut self, id: &PaymentId, until: Timestamp) {
+        if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
+            payment.next_at = Some(until);
+        }
     }
 
     /// Judges every deposit and moves every payment accordingly.

@@ -1,1 +1,199 @@
-//! mod.
+//! The payment API over HTTP.
+//!
+//! One call is one request, ever. Redirects are not followed; proxies named by the environment are not used, because
+//! a variable must not reroute calls that move money; and the HTTP library's own retries are off. A `/complete` goes
+//! out on a connection of its own: on a kept-alive one, a close by the server at the wrong moment could not be told
+//! from an answer lost after acting, and would cost a wait each time. GETs share connections.
+//!
+//! Deliberately absent: retries, limits on how many calls run at once, and any decision on what an answer means for
+//! a payment. Those are the engine's.
+
+mod answer;
+mod failure;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect, retry};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::domain::chain::B256;
+use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::time::Span;
+use crate::ports::clock::Clock;
+use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
+
+use failure::Failures;
+
+/// The most bytes of an answer that are read. A payment has about one thousand.
+pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// How long a GET's connection is kept for the next one.
+const KEEP_IDLE: Span = Span::from_secs(20);
+
+/// What the adapter needs to know.
+#[derive(Clone, Debug)]
+pub struct PaymentHttpSettings {
+    /// The API's address, such as `https://api.sentra.xyz/api/v1`.
+    pub base_url: String,
+    /// The key; sent as `X-API-KEY`.
+    pub key: SecretString,
+    /// To connect, TLS included. Should be shorter than `timeout`: what runs out while connecting was surely not sent.
+    pub connect_timeout: Span,
+    /// For a whole call, connecting and reading included.
+    pub timeout: Span,
+    /// The decimals of the token that amounts are in.
+    pub decimals: u8,
+}
+
+/// Why there is no client.
+#[derive(Debug, Error)]
+pub enum PaymentHttpError {
+    /// The address cannot be one of an API. It is not shown: it may hold a secret.
+    #[error("api.base_url is no http or https URL")]
+    BaseUrl,
+    /// The key has bytes that no HTTP header can carry.
+    #[error("the API key holds characters that cannot be sent")]
+    Key,
+    /// The HTTP library cannot start, for example for want of root certificates.
+    #[error("the HTTP client cannot start: {0}")]
+    Client(String),
+}
+
+/// The payment API over HTTP.
+pub struct PaymentHttp {
+    base: Url,
+    /// For questions; keeps connections.
+    asking: Client,
+    /// For `/complete`; a connection each.
+    acting: Client,
+    decimals: u8,
+    failures: Failures,
+}
+
+impl fmt::Debug for PaymentHttp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PaymentHttp").field("host", &self.base.host_str()).finish_non_exhaustive()
+    }
+}
+
+impl PaymentHttp {
+    /// A client. Nothing is sent yet. The clock is for `Retry-After` dates only.
+    ///
+    /// # Errors
+    /// The address or the key cannot be used, or the HTTP library cannot start.
+    pub fn new(settings: PaymentHttpSettings, clock: Arc<dyn Clock>) -> Result<Self, PaymentHttpError> {
+        let base = Url::parse(&settings.base_url).map_err(|_| PaymentHttpError::BaseUrl)?;
+        if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
+            return Err(PaymentHttpError::BaseUrl);
+        }
+        let client = |connections: usize| -> Result<Client, PaymentHttpError> {
+            let mut key = HeaderValue::from_str(settings.key.expose_secret()).map_err(|_| PaymentHttpError::Key)?;
+            key.set_sensitive(true);
+            let mut headers = HeaderMap::new();
+            headers.insert(HeaderName::from_static("x-api-key"), key);
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            Client::builder()
+                .default_headers(headers)
+                .user_agent(concat!("rampwatch/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(settings.connect_timeout.as_duration())
+                .timeout(settings.timeout.as_duration())
+                .redirect(redirect::Policy::none())
+                .retry(retry::never())
+                .no_proxy()
+                .referer(false)
+                .http1_only()
+                .pool_max_idle_per_host(connections)
+                .pool_idle_timeout(KEEP_IDLE.as_duration())
+                .build()
+                .map_err(|error| PaymentHttpError::Client(failure::chain(&error)))
+        };
+        Ok(Self {
+            base,
+            asking: client(4)?,
+            acting: client(0)?,
+            decimals: settings.decimals,
+            failures: Failures::new(settings.key.clone(), settings.timeout, clock),
+        })
+    }
+
+    /// The address of a call. Ids hold no characters that a path would have to escape, and the URL type would.
+    fn url(&self, path: &[&str]) -> Result<Url, ApiError> {
+        let mut url = self.base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => segments.pop_if_empty().extend(path),
+            Err(()) => return Err(failure::not_sent("api.base_url cannot have a path".to_owned())),
+        };
+        Ok(url)
+    }
+
+    /// Sends the one request of a call, and reads its answer.
+    async fn call(&self, request: RequestBuilder, id: &PaymentId) -> Result<ApiPayment, ApiError> {
+        let mut response = request.send().await.map_err(|error| self.failures.of_sending(&error))?;
+        let status = response.status();
+        let headers = response.headers().clone();
+        let mut body = Vec::new();
+        let read = loop {
+            match response.chunk().await {
+                Ok(None) => break Ok(()),
+                Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES => {
+                    break Err(format!("its answer is larger than {MAX_BODY_BYTES} bytes"));
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Err(error) => break Err(self.failures.of_reading(&error)),
+            }
+        };
+        if !status.is_success() {
+            // What could be read of the body may still hold the API's reason.
+            return Err(self.failures.of_status(status, &headers, &body));
+        }
+        read.map_err(|why| self.unclear(status, &why))?;
+        answer::payment(&body, id, self.decimals).map_err(|why| self.unclear(status, &why))
+    }
+
+    fn unclear(&self, status: StatusCode, why: &str) -> ApiError {
+        ApiError::Unclear {
+            detail: self.failures.clean(&format!("HTTP {}: {why}", status.as_u16())),
+            retry_after: None,
+        }
+    }
+}
+
+/// The body of `/complete`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CompleteBody {
+    transaction_hash: B256,
+}
+
+#[async_trait]
+impl PaymentApi for PaymentHttp {
+    async fn payment(&self, id: &PaymentId) -> Result<ApiPayment, ApiError> {
+        let request = self.asking.get(self.url(&["payments", id.as_str()])?);
+        counted("payment", self.call(request, id).await)
+    }
+
+    async fn complete(&self, recipient: &RecipientId, id: &PaymentId, tx_hash: B256) -> Result<ApiPayment, ApiError> {
+        let path = ["payments", "recipient", recipient.as_str(), "off-ramp", id.as_str(), "complete"];
+        let request = self.acting.post(self.url(&path)?).json(&CompleteBody { transaction_hash: tx_hash });
+        counted("complete", self.call(request, id).await)
+    }
+}
+
+/// Counts a call by how it ended.
+fn counted(call: &'static str, result: Result<ApiPayment, ApiError>) -> Result<ApiPayment, ApiError> {
+    let name = match &result {
+        Ok(_) => "ok",
+        Err(ApiError::NotNow { .. }) => "not_now",
+        Err(ApiError::Unclear { .. }) => "unclear",
+        Err(ApiError::KeyRefused { .. }) => "key_refused",
+        Err(ApiError::NotFound { .. }) => "not_found",
+        Err(ApiError::Refused { .. }) => "refused",
+    };
+    metrics::counter!("rampwatch_api_requests_total", "call" => call, "result" => name).increment(1);
+    result
+}

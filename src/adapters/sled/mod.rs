@@ -1,1 +1,187 @@
-//! mod.
+//! The store in an embedded database (sled 0.34.7): one folder, one process.
+//!
+//! All records and indexes lie in one tree, so that one batch changes them together. One thread writes
+//! (`writer`); questions are answered on the runtime's blocking threads, because each may have to wait for the disk.
+//!
+//! Deliberately absent: caches (the database has one), deletion (nothing is ever dropped), and counts (the
+//! database would scan for them).
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use async_trait::async_trait;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::domain::chain::{Address, BlockNumber};
+use crate::domain::coverage::{Coverage, FinalityMark};
+use crate::domain::deposit::{Deposit, DepositKey};
+use crate::domain::event::Recorded;
+use crate::domain::payment::{Payment, PaymentId};
+use crate::domain::time::Timestamp;
+use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
+
+mod keys;
+mod open;
+mod reader;
+mod records;
+mod shared;
+mod writer;
+
+pub use self::open::{SCHEMA_VERSION, StoreOpenError};
+
+use self::reader::{Reader, above, page, through};
+use self::records::PreparedCommit;
+use self::shared::{Shared, died};
+use self::writer::{Request, Writer};
+
+/// How many commits may wait for the writer; who comes later waits for a place.
+const QUEUE: usize = 256;
+
+/// How the database is to be run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// How much of the database is kept in memory, in bytes.
+    pub cache_bytes: u64,
+}
+
+impl Default for Settings {
+    /// 64 MiB: far more than the open payments need; what ended long ago may be read from the disk.
+    fn default() -> Self {
+        Self { cache_bytes: 64 << 20 }
+    }
+}
+
+/// The store. Dropping it waits for the commits under way and lets go of the folder.
+pub struct SledStore {
+    requests: Option<mpsc::Sender<Request>>,
+    writer: Option<JoinHandle<()>>,
+    shared: Arc<Shared>,
+    /// Let go last, when the database is closed.
+    _lock: File,
+}
+
+impl SledStore {
+    /// Opens the store in the folder `path`, or makes one there. Blocks while the disk is read.
+    ///
+    /// # Errors
+    /// When another process has it open, a newer program wrote it, it cannot be read, or the system refuses.
+    pub fn open(path: &Path, settings: &Settings) -> Result<Self, StoreOpenError> {
+        let opened = open::open(path, settings)?;
+        let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
+        let shared = Arc::new(Shared::new(::sled::Tree::clone(&opened.db)));
+        let writer = Writer::new(Arc::clone(&shared), opened.file).map_err(|error| unreadable(error.to_string()))?;
+        let (requests, waiting) = mpsc::channel(QUEUE);
+        let thread = std::thread::Builder::new().name("store-writer".to_owned());
+        let started = thread.spawn(move || writer.run(waiting));
+        let what = "starting the thread that writes";
+        let refused = |source| StoreOpenError::Refused { path: path.to_owned(), what, source };
+        let writer = started.map_err(refused)?;
+        Ok(Self { requests: Some(requests), writer: Some(writer), shared, _lock: opened.lock })
+    }
+
+    async fn ask<T, Q>(&self, question: Q) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        Q: FnOnce(&Reader<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let asked = tokio::task::spawn_blocking(move || {
+            let _steady = shared.steady()?;
+            question(&Reader::new(&shared.tree))
+        });
+        asked.await.map_err(|error| StoreError::Failed(format!("a question was not answered: {error}")))?
+    }
+}
+
+impl Drop for SledStore {
+    fn drop(&mut self) {
+        drop(self.requests.take());
+        if let Some(writer) = self.writer.take() {
+            // A panic of the writer was told to everyone who waited for it.
+            drop(writer.join());
+        }
+    }
+}
+
+#[async_trait]
+impl Store for SledStore {
+    async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
+        let commit = PreparedCommit::new(commit)?;
+        let requests = self.requests.as_ref().ok_or_else(died)?;
+        let (answer, answered) = oneshot::channel();
+        requests.send(Request { commit, answer }).await.map_err(|_| died())?;
+        answered.await.map_err(|_| died())?
+    }
+
+    async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
+        let key = keys::payment(id);
+        self.ask(move |reader| reader.get(&key)).await
+    }
+
+    async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        let range = page(keys::PAYMENTS, after.map(keys::payment));
+        self.ask(move |reader| reader.records(range, limit)).await
+    }
+
+    async fn payments_at(&self, address: Address) -> Result<Vec<Payment>, StoreError> {
+        self.ask(move |reader| reader.listed_under(&keys::payments_at(address))).await
+    }
+
+    async fn due(&self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        let range = through(keys::lane(lane), now.as_millis());
+        self.ask(move |reader| reader.listed(range, limit)).await
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        let range = page(keys::lane(lane), None);
+        let first: Vec<Payment> = self.ask(move |reader| reader.listed(range, 1)).await?;
+        Ok(first.first().and_then(|payment| payment.next_at))
+    }
+
+    async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
+        let key = keys::deposit(key);
+        self.ask(move |reader| reader.get(&key)).await
+    }
+
+    async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        let range = page(keys::DEPOSITS, after.map(keys::deposit));
+        self.ask(move |reader| reader.records(range, limit)).await
+    }
+
+    async fn deposits_at(&self, address: Address) -> Result<Vec<Deposit>, StoreError> {
+        self.ask(move |reader| reader.listed_under(&keys::deposits_at(address))).await
+    }
+
+    async fn provisional(&self, through_block: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        let range = through(keys::PROVISIONAL, through_block);
+        self.ask(move |reader| reader.listed(range, limit)).await
+    }
+
+    async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError> {
+        self.ask(move |reader| reader.get(&keys::coverage(address))).await
+    }
+
+    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
+        self.ask(|reader| reader.listed_under(keys::WATCHED)).await
+    }
+
+    async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
+        self.ask(|reader| reader.get(keys::FINALITY)).await
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        let range = above(keys::EVENTS, after);
+        self.ask(move |reader| reader.events(range, limit)).await
+    }
+
+    async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        let range = above(&keys::events_of(subject), after);
+        self.ask(move |reader| reader.listed_events(range, limit)).await
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        self.shared.subscribe()
+    }
+}

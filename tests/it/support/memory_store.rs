@@ -174,15 +174,15 @@ fn coverage_name(coverage: &Coverage) -> String {
     format!("the coverage of {}", coverage.address)
 }
 
+/// Coverage and finality marks have a fixed size.
 fn check_sizes(commit: &Commit) -> Result<(), StoreError> {
     for payment in &commit.payments {
-        check_size(payment, || payment_name(payment))?;
+        let stored = Payment { version: payment.version.saturating_add(1), ..payment.clone() };
+        check_size(&stored, || payment_name(payment))?;
     }
     for deposit in &commit.deposits {
-        check_size(deposit, || deposit_name(deposit))?;
-    }
-    for coverage in &commit.coverage {
-        check_size(coverage, || coverage_name(coverage))?;
+        let stored = Deposit { version: deposit.version.saturating_add(1), ..deposit.clone() };
+        check_size(&stored, || deposit_name(deposit))?;
     }
     for event in &commit.events {
         check_size(event, || event_name(event))?;

@@ -1,0 +1,40 @@
+# Everything a person needs to build, try and check rampwatch. Needs Rust, Node with npm, and make.
+
+CARGO ?= cargo
+NPM ?= npm
+KILLS ?= 100
+LATENCY_ARGS ?=
+ANVIL := node_modules/@foundry-rs/anvil/package.json
+
+.PHONY: build demo test tools sandbox latency crash-test token ci
+
+build: ## the release binary
+	$(CARGO) build --release --locked
+
+demo: tools build ## the whole story on a chain node of its own, in under a minute
+	./target/release/rampwatch demo
+
+test: tools ## all tests
+	$(CARGO) test --locked
+
+tools: $(ANVIL) ## anvil, the chain node of the sandbox, and the Solidity compiler
+
+# The platform's package holds the node's binary; no install script is needed.
+$(ANVIL): package-lock.json
+	$(NPM) ci --ignore-scripts
+	@touch $(ANVIL)
+
+sandbox: tools build ## a chain and a payment API to play with, until Ctrl-C
+	./target/release/rampwatch sandbox
+
+latency: tools ## from final at the node to /complete received
+	$(CARGO) test --release --locked --test latency -- $(LATENCY_ARGS)
+
+crash-test: tools build ## kill -9 under load: make crash-test KILLS=100
+	$(CARGO) test --release --locked --test crash_test -- --kills $(KILLS)
+
+token: tools ## compiles the sandbox's contracts anew
+	node src/sandbox/token/compile.mjs
+
+ci: ## everything that is checked before a change lands
+	.ci/run

@@ -1,0 +1,131 @@
+//! The keys of the one tree: a letter for the space, then parts whose bytes sort as their values do.
+//!
+//! Capital letters hold records, small ones hold indexes. The value of an index entry is the key of its record, so
+//! that index keys are never taken apart again.
+
+use crate::domain::chain::{Address, BlockNumber};
+use crate::domain::deposit::{Deposit, DepositKey};
+use crate::domain::payment::PaymentId;
+use crate::domain::time::Timestamp;
+use crate::ports::store::{Lane, Subject};
+
+/// What the store knows of itself.
+pub(super) const SCHEMA: &[u8] = b"SCHEMA";
+/// The finality mark, of which there is one.
+pub(super) const FINALITY: &[u8] = b"F";
+/// The space of payments, by id.
+pub(super) const PAYMENTS: &[u8] = b"P";
+/// The space of deposits, by their key.
+pub(super) const DEPOSITS: &[u8] = b"D";
+/// The space of events, by number.
+pub(super) const EVENTS: &[u8] = b"E";
+/// The index of the coverage that is not closed, by address.
+pub(super) const WATCHED: &[u8] = b"w";
+/// The index of provisional deposits, by block number, log index and key.
+pub(super) const PROVISIONAL: &[u8] = b"v";
+
+fn join(parts: &[&[u8]]) -> Vec<u8> {
+    parts.concat()
+}
+
+/// The record of a payment.
+pub(super) fn payment(id: &PaymentId) -> Vec<u8> {
+    join(&[PAYMENTS, id.as_str().as_bytes()])
+}
+
+/// The record of a deposit.
+pub(super) fn deposit(key: &DepositKey) -> Vec<u8> {
+    join(&[DEPOSITS, &deposit_part(key)])
+}
+
+fn deposit_part(key: &DepositKey) -> Vec<u8> {
+    let (chain_id, log_index) = (key.chain_id.to_be_bytes(), key.log_index.to_be_bytes());
+    join(&[&chain_id, key.block_hash.as_slice(), key.tx_hash.as_slice(), &log_index])
+}
+
+/// The record of an address's coverage.
+pub(super) fn coverage(address: Address) -> Vec<u8> {
+    join(&[b"C", address.as_slice()])
+}
+
+/// The record of an event.
+pub(super) fn event(seq: u64) -> Vec<u8> {
+    join(&[EVENTS, &seq.to_be_bytes()])
+}
+
+/// The index entry of an address that is watched.
+pub(super) fn watched(address: Address) -> Vec<u8> {
+    join(&[WATCHED, address.as_slice()])
+}
+
+/// All index entries of the payments of an address begin with this.
+pub(super) fn payments_at(address: Address) -> Vec<u8> {
+    join(&[b"a", address.as_slice()])
+}
+
+/// The index entry of a payment under its address.
+pub(super) fn payment_at(address: Address, id: &PaymentId) -> Vec<u8> {
+    join(&[&payments_at(address), id.as_str().as_bytes()])
+}
+
+/// All index entries of a lane begin with this.
+pub(super) const fn lane(lane: Lane) -> &'static [u8] {
+    match lane {
+        Lane::Complete => b"nc",
+        Lane::Follow => b"nf",
+    }
+}
+
+/// The index entry of a payment that somebody must look at.
+pub(super) fn due(of: Lane, next_at: Timestamp, id: &PaymentId) -> Vec<u8> {
+    join(&[lane(of), &next_at.as_millis().to_be_bytes(), id.as_str().as_bytes()])
+}
+
+/// All index entries of the deposits to an address begin with this.
+pub(super) fn deposits_at(address: Address) -> Vec<u8> {
+    join(&[b"t", address.as_slice()])
+}
+
+/// The index entry of a deposit under its address, by block number, log index and key.
+pub(super) fn deposit_at(deposit: &Deposit) -> Vec<u8> {
+    join(&[&deposits_at(deposit.to), &place(deposit)])
+}
+
+/// The index entry of a provisional deposit.
+pub(super) fn provisional(deposit: &Deposit) -> Vec<u8> {
+    join(&[PROVISIONAL, &place(deposit)])
+}
+
+fn place(deposit: &Deposit) -> Vec<u8> {
+    let block: BlockNumber = deposit.block_number;
+    let log_index = deposit.key.log_index.to_be_bytes();
+    join(&[&block.to_be_bytes(), &log_index, &deposit_part(&deposit.key)])
+}
+
+/// All index entries of a subject's events begin with this; the event's number follows. An id is ended by a zero
+/// byte, which no id has, so that no subject's entries lie among another's.
+pub(super) fn events_of(subject: &Subject) -> Vec<u8> {
+    match subject {
+        Subject::Payment(id) => join(&[b"ep", id.as_str().as_bytes(), &[0]]),
+        Subject::Deposit(key) => join(&[b"ed", &deposit_part(key)]),
+    }
+}
+
+/// `prefix`, then a number.
+pub(super) fn numbered(prefix: &[u8], number: u64) -> Vec<u8> {
+    join(&[prefix, &number.to_be_bytes()])
+}
+
+/// The first key after all that begin with `space`, which is one of the letters above.
+pub(super) fn end_of(space: &[u8]) -> Vec<u8> {
+    let mut end = space.to_vec();
+    if let Some(last) = end.last_mut() {
+        *last = last.saturating_add(1);
+    }
+    end
+}
+
+/// The first key after all that begin with `space` and a number up to and including `through`.
+pub(super) fn end_through(space: &[u8], through: u64) -> Vec<u8> {
+    through.checked_add(1).map_or_else(|| end_of(space), |next| numbered(space, next))
+}

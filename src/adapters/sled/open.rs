@@ -1,0 +1,218 @@
+//! Opening the store: one process at a time, a schema version that is known, nothing left that is not on the disk.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ::sled::{Config, Db};
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::Settings;
+use super::keys;
+use super::records::decode;
+
+/// The version of the stored form that this program writes.
+pub const SCHEMA_VERSION: u64 = 1;
+
+/// The unit in which the database writes and frees space. A page holds at most some 20 records, and one that is
+/// larger than a quarter of this goes to a file of its own, which the database never syncs. So this is far more than four
+/// times 20 times 16 KiB. It can never be changed for a store that exists.
+const SEGMENT_BYTES: usize = 4 << 20;
+
+/// How long the database may take to let go of its own lock after a store of this same process was closed.
+const LETTING_GO: Duration = Duration::from_secs(5);
+
+/// The file that is locked while the store is open. What is written in it says that the store was made completely.
+const LOCK_FILE: &str = "lock";
+
+/// What is written in the lock file.
+const MADE: &[u8] = b"This folder is a store of rampwatch. The file is locked while rampwatch runs; leave it here.\n";
+
+/// Why the store cannot be opened.
+#[derive(Debug, Error)]
+pub enum StoreOpenError {
+    /// Another process has it open.
+    #[error(
+        "the store {path} is in use: another rampwatch runs on it; stop that one, or set store.path to another folder"
+    )]
+    Locked {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// A newer program wrote it.
+    #[error(
+        "the store {path} has schema version {found}, and this rampwatch knows versions up to {known}; use the newer rampwatch that wrote it"
+    )]
+    Newer {
+        /// The store's folder.
+        path: PathBuf,
+        /// The version that was found.
+        found: u64,
+        /// The newest version known here.
+        known: u64,
+    },
+    /// The path is something else.
+    #[error("store.path is {path}, which is not a folder")]
+    NotAFolder {
+        /// The path.
+        path: PathBuf,
+    },
+    /// The operating system refused.
+    #[error("the store {path} cannot be opened: {what}: {source}")]
+    Refused {
+        /// The store's folder.
+        path: PathBuf,
+        /// What was being done.
+        what: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// There is something, but it cannot be read as a store.
+    #[error("the store {path} cannot be read: {reason}; keep a copy of the folder before anything else")]
+    Unreadable {
+        /// The store's folder.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// What the store knows of itself.
+#[derive(Debug, Serialize, Deserialize)]
+struct Schema {
+    version: u64,
+}
+
+/// A store that has been opened.
+pub(super) struct Opened {
+    /// The database.
+    pub(super) db: Db,
+    /// Its data file, for fdatasync.
+    pub(super) file: File,
+    /// Held as long as the store is open.
+    pub(super) lock: File,
+}
+
+/// Opens the store in the folder, or makes one.
+///
+/// # Errors
+/// See [`StoreOpenError`].
+pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened, StoreOpenError> {
+    make_folder(path)?;
+    let (mut lock, made) = take_lock(path)?;
+    let db = open_database(path, settings)?;
+    let data = path.join("db");
+    let file = File::open(&data).map_err(refused(path, "opening the data file"))?;
+    check_schema(path, &db, made)?;
+    if !made {
+        sync_files(path, &db)?;
+        lock.write_all(MADE).and_then(|()| lock.sync_all()).map_err(refused(path, "writing the lock file"))?;
+        sync_folder(path)?;
+    }
+    Ok(Opened { db, file, lock })
+}
+
+fn refused(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreOpenError {
+    let path = path.to_owned();
+    move |source| StoreOpenError::Refused { path, what, source }
+}
+
+/// Only the owner may enter it: the store tells who is paid how much. A folder that exists keeps the mode it has.
+fn make_folder(path: &Path) -> Result<(), StoreOpenError> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => Err(StoreOpenError::NotAFolder { path: path.to_owned() }),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused(path, "making the folder"))?;
+            path.ancestors().skip(1).find(|parent| parent.is_dir()).map_or(Ok(()), sync_folder)
+        }
+        Err(error) => Err(refused(path, "looking at the folder")(error)),
+    }
+}
+
+/// Takes the lock, and tells whether the store had been made completely.
+fn take_lock(path: &Path) -> Result<(File, bool), StoreOpenError> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let mut lock = options.open(path.join(LOCK_FILE)).map_err(refused(path, "opening the lock file"))?;
+    lock.try_lock().map_err(|error| match error {
+        TryLockError::WouldBlock => StoreOpenError::Locked { path: path.to_owned() },
+        TryLockError::Error(source) => refused(path, "locking the lock file")(source),
+    })?;
+    let mut first = [0; 1];
+    let found = lock.read(&mut first).map_err(refused(path, "reading the lock file"))?;
+    Ok((lock, found > 0))
+}
+
+/// The database's background flusher stays off. It would write at moments of its own, and its fsync reports
+/// errors to nobody; the writer flushes and syncs every group itself.
+fn open_database(path: &Path, settings: &Settings) -> Result<Db, StoreOpenError> {
+    let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
+    let config = Config::new().path(path).cache_capacity(settings.cache_bytes).flush_every_ms(None);
+    let config = config.segment_size(SEGMENT_BYTES);
+    let begun = Instant::now();
+    loop {
+        // The database asserts what it believes of its files. A file that breaks such a belief is a finding, not
+        // a crash.
+        let opened = catch_unwind(AssertUnwindSafe(|| config.open()));
+        match opened {
+            Ok(Ok(db)) => return Ok(db),
+            Ok(Err(::sled::Error::Io(error))) if is_lock_error(&error) => {
+                if begun.elapsed() >= LETTING_GO {
+                    return Err(StoreOpenError::Locked { path: path.to_owned() });
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Ok(Err(::sled::Error::Io(error))) => return Err(refused(path, "opening the database")(error)),
+            Ok(Err(error)) => return Err(unreadable(error.to_string())),
+            Err(_) => return Err(unreadable("the database found its files broken".to_owned())),
+        }
+    }
+}
+
+/// We hold our own lock already, so the database's can only be held by what is left of a store that this same process
+/// has just closed: its threads let go a moment later. The database has no kind for this error, only this text.
+fn is_lock_error(error: &io::Error) -> bool {
+    error.kind() == ErrorKind::Other && error.to_string().starts_with("could not acquire lock")
+}
+
+fn check_schema(path: &Path, db: &Db, made: bool) -> Result<(), StoreOpenError> {
+    let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
+    let found = db.get(keys::SCHEMA).map_err(|error| unreadable(error.to_string()))?;
+    let Some(bytes) = found else {
+        if made || !db.is_empty() {
+            return Err(unreadable("it has lost its schema version, and perhaps more".to_owned()));
+        }
+        let schema = serde_json::to_vec(&Schema { version: SCHEMA_VERSION });
+        let bytes = schema.map_err(|error| unreadable(error.to_string()))?;
+        return db.insert(keys::SCHEMA, bytes).map(drop).map_err(|error| unreadable(error.to_string()));
+    };
+    let schema: Schema = decode(&bytes).map_err(|error| unreadable(error.to_string()))?;
+    match schema.version {
+        SCHEMA_VERSION => Ok(()),
+        newer if newer > SCHEMA_VERSION => {
+            Err(StoreOpenError::Newer { path: path.to_owned(), found: newer, known: SCHEMA_VERSION })
+        }
+        other => Err(unreadable(format!("there never was a schema version {other}"))),
+    }
+}
+
+/// Everything that the database made for a new store, durable: it syncs none of it itself.
+fn sync_files(path: &Path, db: &Db) -> Result<(), StoreOpenError> {
+    let unreadable = |error: ::sled::Error| StoreOpenError::Unreadable { path: path.into(), reason: error.to_string() };
+    db.flush().map_err(unreadable)?;
+    for name in ["db", "conf"] {
+        let synced = File::open(path.join(name)).and_then(|file| file.sync_all());
+        synced.map_err(refused(path, "making the new store durable"))?;
+    }
+    sync_folder(path)
+}
+
+fn sync_folder(path: &Path) -> Result<(), StoreOpenError> {
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+    File::open(path).and_then(|folder| folder.sync_all()).map_err(refused(path, "making the folder durable"))
+}

@@ -1,0 +1,245 @@
+//! The stored form of a record: the domain's own serde form as JSON, which a person can read with any tool.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::keys;
+use crate::domain::coverage::{Coverage, FinalityMark};
+use crate::domain::deposit::{Deposit, Standing};
+use crate::domain::event::Event;
+use crate::domain::payment::Payment;
+use crate::ports::store::{Commit, Lane, MAX_RECORD_BYTES, StoreError, Subject};
+
+/// A record that has a version, and indexes that follow from it.
+pub(super) trait Record: Serialize + DeserializeOwned {
+    /// Its key.
+    fn key(&self) -> Vec<u8>;
+    /// What it is called in an error.
+    fn name(&self) -> String;
+    /// The version that it bears.
+    fn version(&self) -> u64;
+    /// The same with another version.
+    fn with_version(self, version: u64) -> Self;
+    /// The keys under which indexes list it.
+    fn index(&self) -> Vec<Vec<u8>>;
+}
+
+impl Record for Payment {
+    fn key(&self) -> Vec<u8> {
+        keys::payment(&self.id)
+    }
+
+    fn name(&self) -> String {
+        format!("payment {}", self.id)
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    fn index(&self) -> Vec<Vec<u8>> {
+        let here = keys::payment_at(self.terms.deposit_address, &self.id);
+        let due = self.next_at.map(|next_at| keys::due(Lane::of(&self.state), next_at, &self.id));
+        std::iter::once(here).chain(due).collect()
+    }
+}
+
+impl Record for Deposit {
+    fn key(&self) -> Vec<u8> {
+        keys::deposit(&self.key)
+    }
+
+    fn name(&self) -> String {
+        format!("deposit {}", self.key)
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    fn index(&self) -> Vec<Vec<u8>> {
+        let here = keys::deposit_at(self);
+        let provisional = matches!(self.standing, Standing::Provisional).then(|| keys::provisional(self));
+        std::iter::once(here).chain(provisional).collect()
+    }
+}
+
+impl Record for Coverage {
+    fn key(&self) -> Vec<u8> {
+        keys::coverage(self.address)
+    }
+
+    fn name(&self) -> String {
+        format!("the coverage of {}", self.address)
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    fn index(&self) -> Vec<Vec<u8>> {
+        if self.closed { Vec::new() } else { vec![keys::watched(self.address)] }
+    }
+}
+
+impl Record for FinalityMark {
+    fn key(&self) -> Vec<u8> {
+        keys::FINALITY.to_vec()
+    }
+
+    fn name(&self) -> String {
+        "the finality mark".to_owned()
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    fn index(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+/// What the writer needs to know of a record that is stored already.
+pub(super) struct Stored {
+    /// Its version.
+    pub(super) version: u64,
+    /// The keys under which indexes list it.
+    pub(super) index: Vec<Vec<u8>>,
+}
+
+/// A record ready to be stored.
+pub(super) struct Prepared {
+    /// What it is called in an error.
+    pub(super) name: String,
+    /// Its key.
+    pub(super) key: Vec<u8>,
+    /// The version that the store must hold (0: none).
+    pub(super) expected: u64,
+    /// Its bytes, in which the version is raised by one.
+    pub(super) value: Vec<u8>,
+    /// The keys under which indexes are to list it.
+    pub(super) index: Vec<Vec<u8>>,
+    /// Reads an earlier version of the record.
+    pub(super) read_stored: fn(&[u8]) -> Result<Stored, StoreError>,
+}
+
+/// An event ready to be numbered and stored.
+pub(super) struct PreparedEvent {
+    /// Its bytes.
+    pub(super) value: Vec<u8>,
+    /// The beginnings of its index entries; its number comes after them.
+    pub(super) subjects: Vec<Vec<u8>>,
+}
+
+/// A commit ready to be stored, if the versions are as expected.
+#[derive(Default)]
+pub(super) struct PreparedCommit {
+    /// The records, in the order in which versions are checked.
+    pub(super) records: Vec<Prepared>,
+    /// The events, in their order.
+    pub(super) events: Vec<PreparedEvent>,
+    /// Whether there are payments among the records.
+    pub(super) has_payments: bool,
+    /// Whether there are deposits among the records.
+    pub(super) has_deposits: bool,
+    /// Whether there is coverage among the records.
+    pub(super) has_coverage: bool,
+}
+
+impl PreparedCommit {
+    /// Encodes everything. This is the caller's work, so that the one writer has less of it.
+    ///
+    /// # Errors
+    /// [`StoreError::TooLarge`], and [`StoreError::Conflict`] for a version that cannot be raised, because the
+    /// store never gives it out.
+    pub(super) fn new(commit: Commit) -> Result<Self, StoreError> {
+        let mut prepared = Self {
+            has_payments: !commit.payments.is_empty(),
+            has_deposits: !commit.deposits.is_empty(),
+            has_coverage: !commit.coverage.is_empty(),
+            ..Self::default()
+        };
+        prepared.extend(commit.payments)?;
+        prepared.extend(commit.deposits)?;
+        prepared.extend(commit.coverage)?;
+        prepared.extend(commit.finality)?;
+        for event in &commit.events {
+            prepared.events.push(prepare_event(event)?);
+        }
+        Ok(prepared)
+    }
+
+    fn extend<R: Record>(&mut self, records: impl IntoIterator<Item = R>) -> Result<(), StoreError> {
+        for record in records {
+            self.records.push(prepare(record)?);
+        }
+        Ok(())
+    }
+
+    /// About how many bytes it adds.
+    pub(super) fn bytes(&self) -> usize {
+        let records = self.records.iter().map(|record| record.value.len());
+        records.chain(self.events.iter().map(|event| event.value.len())).fold(0, usize::saturating_add)
+    }
+}
+
+fn prepare<R: Record>(record: R) -> Result<Prepared, StoreError> {
+    let (name, expected) = (record.name(), record.version());
+    let raised = expected.checked_add(1).ok_or_else(|| StoreError::Conflict(name.clone()))?;
+    let record = record.with_version(raised);
+    let value = encode(&record, || name.clone())?;
+    Ok(Prepared { name, key: record.key(), expected, value, index: record.index(), read_stored: read_stored::<R> })
+}
+
+fn read_stored<R: Record>(bytes: &[u8]) -> Result<Stored, StoreError> {
+    let record: R = decode(bytes)?;
+    Ok(Stored { version: record.version(), index: record.index() })
+}
+
+fn prepare_event(event: &Event) -> Result<PreparedEvent, StoreError> {
+    let value = encode(event, || match (&event.payment, &event.deposit) {
+        (Some(payment), _) => format!("an event of payment {payment}"),
+        (None, Some(deposit)) => format!("an event of deposit {deposit}"),
+        (None, None) => "an event".to_owned(),
+    })?;
+    let payment = event.payment.clone().map(Subject::Payment);
+    let subjects = payment.into_iter().chain(event.deposit.map(Subject::Deposit));
+    Ok(PreparedEvent { value, subjects: subjects.map(|subject| keys::events_of(&subject)).collect() })
+}
+
+fn encode<T: Serialize>(record: &T, name: impl Fn() -> String) -> Result<Vec<u8>, StoreError> {
+    let value =
+        serde_json::to_vec(record).map_err(|error| StoreError::Failed(format!("{} has no JSON: {error}", name())))?;
+    if value.len() > MAX_RECORD_BYTES {
+        return Err(StoreError::TooLarge { what: name(), bytes: value.len() });
+    }
+    Ok(value)
+}
+
+/// Reads a record's bytes.
+///
+/// # Errors
+/// [`StoreError::Corrupt`], with the beginning of what was found.
+pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let begin: String = String::from_utf8_lossy(bytes).chars().take(120).collect();
+        StoreError::Corrupt(format!("{error}, in {begin:?}"))
+    })
+}

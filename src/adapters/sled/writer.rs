@@ -1,0 +1,179 @@
+//! The one thread that writes: takes all commits that wait, applies them together, makes them durable, answers.
+//!
+//! One flush and one fdatasync serve the whole group, so that the disk's latency bounds how long a commit takes,
+//! not how many are made. Decisions are taken before the database is touched: a group is one batch
+//! of plain writes, which the database applies wholly or not at all.
+//!
+//! Deliberately absent: a second try. A page that failed to reach the disk may be marked clean, and a second fsync
+//! would then report success for data that is gone.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::sync::Arc;
+
+use ::sled::{Batch, IVec, Tree};
+use tokio::sync::{mpsc, oneshot};
+
+use super::keys;
+use super::reader::{Reader, failed};
+use super::records::{Prepared, PreparedCommit, PreparedEvent};
+use super::shared::Shared;
+use crate::ports::store::{Changes, StoreError};
+
+/// A group takes no further commit once it has this many bytes, so that it stays far smaller than a segment: space
+/// that a group frees is not written over before the group itself is durable.
+const GROUP_BYTES: usize = 1 << 20;
+
+/// The number of the last event, or why nothing was stored.
+type Answer = Result<u64, StoreError>;
+
+/// A commit, and who waits for it.
+pub(super) struct Request {
+    /// What is to be stored.
+    pub(super) commit: PreparedCommit,
+    /// Gets the answer once everything is durable.
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// Keys with their new values; `None` removes.
+type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+
+/// The state of the writing thread.
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    /// The database's data file, through a handle that was opened before anything was written: an error of the disk
+    /// is told once to each handle, and this one's cannot be used up by somebody else.
+    file: File,
+    /// The number of the last event.
+    last: u64,
+}
+
+/// What a group of commits comes to.
+#[derive(Default)]
+struct Group {
+    writes: Writes,
+    changes: Changes,
+    last: u64,
+    bytes: usize,
+    answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+}
+
+impl Writer {
+    /// Begins after the last event of the tree.
+    ///
+    /// # Errors
+    /// If the last event cannot be found.
+    pub(super) fn new(shared: Arc<Shared>, file: File) -> Result<Self, StoreError> {
+        let last = Reader::new(&shared.tree).last_event()?;
+        Ok(Self { shared, file, last })
+    }
+
+    /// Serves requests until nobody is left who could send one.
+    pub(super) fn run(mut self, mut requests: mpsc::Receiver<Request>) {
+        while let Some(first) = requests.blocking_recv() {
+            self.serve(first, &mut requests);
+        }
+    }
+
+    fn serve(&mut self, first: Request, requests: &mut mpsc::Receiver<Request>) {
+        let mut group = Group { last: self.last, ..Group::default() };
+        let mut next = Some(first);
+        let mut room = requests.max_capacity();
+        while let Some(request) = next {
+            let result = self.shared.check().and_then(|()| group.stage(&self.shared.tree, &request.commit));
+            group.answers.push((request.answer, result));
+            room = room.saturating_sub(1);
+            next = if room > 0 && group.bytes < GROUP_BYTES { requests.try_recv().ok() } else { None };
+        }
+        let made = if group.writes.is_empty() { Ok(()) } else { self.make_durable(&group.writes) };
+        if let Err(error) = &made {
+            self.shared.fail(error);
+        } else {
+            self.last = group.last;
+            self.shared.raise(group.changes);
+        }
+        for (answer, result) in group.answers {
+            // Whoever has stopped waiting reads what became of his commit when he reads again.
+            drop(answer.send(made.clone().and(result)));
+        }
+    }
+
+    fn make_durable(&self, writes: &Writes) -> Result<(), StoreError> {
+        let mut batch = Batch::default();
+        for (key, value) in writes {
+            match value {
+                Some(value) => batch.insert(key.as_slice(), value.as_slice()),
+                None => batch.remove(key.as_slice()),
+            }
+        }
+        let alone = self.shared.alone()?;
+        self.shared.tree.apply_batch(batch).map_err(failed)?;
+        drop(alone);
+        self.shared.tree.flush().map_err(failed)?;
+        let not_synced = |error| StoreError::Failed(format!("the data file cannot be made durable: {error}"));
+        self.file.sync_data().map_err(not_synced)
+    }
+}
+
+impl Group {
+    /// Adds a commit, if the versions are as it expects; else the group stays as it is.
+    fn stage(&mut self, tree: &Tree, commit: &PreparedCommit) -> Result<u64, StoreError> {
+        let mut own = Writes::new();
+        for record in &commit.records {
+            self.stage_record(tree, record, &mut own)?;
+        }
+        let mut last = self.last;
+        for event in &commit.events {
+            last = last.checked_add(1).ok_or_else(|| StoreError::Failed("there are no event numbers left".into()))?;
+            stage_event(last, event, &mut own);
+        }
+        self.writes.append(&mut own);
+        self.last = last;
+        self.bytes = self.bytes.saturating_add(commit.bytes());
+        self.changes = added(self.changes, commit);
+        Ok(last)
+    }
+
+    fn stage_record(&self, tree: &Tree, record: &Prepared, own: &mut Writes) -> Result<(), StoreError> {
+        let stored = self.current(tree, &record.key)?.map(|bytes| (record.read_stored)(&bytes)).transpose()?;
+        let (version, old_index) = stored.map_or((0, Vec::new()), |stored| (stored.version, stored.index));
+        // A record that comes twice in one commit was meant to be stored once: which of the two is not known.
+        if version != record.expected || own.contains_key(&record.key) {
+            return Err(StoreError::Conflict(record.name.clone()));
+        }
+        for gone in old_index.iter().filter(|key| !record.index.contains(key)) {
+            own.insert(gone.clone(), None);
+        }
+        for new in record.index.iter().filter(|key| !old_index.contains(key)) {
+            own.insert(new.clone(), Some(record.key.clone()));
+        }
+        own.insert(record.key.clone(), Some(record.value.clone()));
+        Ok(())
+    }
+
+    /// The value as the commits before it in the group, and the tree, leave it.
+    fn current(&self, tree: &Tree, key: &[u8]) -> Result<Option<IVec>, StoreError> {
+        match self.writes.get(key) {
+            Some(staged) => Ok(staged.as_deref().map(IVec::from)),
+            None => tree.get(key).map_err(failed),
+        }
+    }
+}
+
+fn stage_event(seq: u64, event: &PreparedEvent, own: &mut Writes) {
+    let key = keys::event(seq);
+    for subject in &event.subjects {
+        own.insert(keys::numbered(subject, seq), Some(key.clone()));
+    }
+    own.insert(key, Some(event.value.clone()));
+}
+
+fn added(changes: Changes, commit: &PreparedCommit) -> Changes {
+    let raise = |count: u64, changed: bool| count.saturating_add(u64::from(changed));
+    Changes {
+        payments: raise(changes.payments, commit.has_payments),
+        deposits: raise(changes.deposits, commit.has_deposits),
+        coverage: raise(changes.coverage, commit.has_coverage),
+        events: raise(changes.events, !commit.events.is_empty()),
+    }
+}

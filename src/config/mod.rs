@@ -1,0 +1,269 @@
+//! The configuration: a TOML file and the environment, read once into validated [`Settings`].
+//!
+//! `config.toml` at the top of the source is the documented example. Any key can be given by a variable
+//! `RAMPWATCH__SECTION__KEY` instead (a list's items by number: `RAMPWATCH__RPC__ENDPOINTS__0__HTTP`). A variable
+//! counts as a TOML value where it reads as one, else as text; an empty one takes an optional value away.
+//! Everything that is wrong is told at once: key, value unless it is secret, line or variable, and remedy.
+//! Relative paths start at the folder that the configuration file is in, wherever the command is run.
+//!
+//! The API key is not read by [`Settings::load`] but by [`ApiSettings::key`]: commands that only look at the store
+//! work without it, while `run` and `config check` ask for it and fail without.
+//!
+//! Deliberately absent: what only a node can contradict (chain id, decimals), and the adapters' own settings
+//! types, which `wire` fills from these.
+
+mod error;
+mod key;
+mod parse;
+mod reader;
+mod sections;
+mod span;
+mod tree;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use crate::domain::amount::Amount;
+use crate::domain::chain::Address;
+use crate::domain::time::Span;
+
+pub use error::{ConfigError, Origin, Problem, Problems};
+pub use key::KeySource;
+pub use span::{SpanError, parse_span, write_span};
+
+/// The documented example, as it stands at the top of the source.
+pub const EXAMPLE: &str = include_str!("../../config.toml");
+
+/// The file that is read when none is named, in the working directory.
+pub const DEFAULT_FILE: &str = "config.toml";
+
+/// The sandbox's own chain id. Money there is play money (design decision 13), so the depth rule may ask for no depth.
+pub const SANDBOX_CHAIN_ID: u64 = 1_337_137;
+
+/// Everything that can be configured, validated.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The file that was read.
+    pub file: PathBuf,
+    /// The chain and its tokens.
+    pub chain: ChainSettings,
+    /// How nodes are reached.
+    pub rpc: RpcSettings,
+    /// How the payment API is reached.
+    pub api: ApiSettings,
+    /// Where state is kept.
+    pub store: StoreSettings,
+    /// How the chain is watched.
+    pub watch: WatchSettings,
+    /// When a deposit counts as a payment's.
+    pub matching: MatchingSettings,
+    /// The operator API.
+    pub http: HttpSettings,
+    /// What is logged.
+    pub log: LogSettings,
+}
+
+/// `[chain]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ChainSettings {
+    /// The chain's id; every node must say the same.
+    pub id: u64,
+    /// What the payment API calls the chain; compared without regard to case.
+    pub name: String,
+    /// The token that pays.
+    pub token: Token,
+    /// Tokens that are watched too and never pay.
+    pub other_tokens: Vec<Token>,
+    /// When a block is final.
+    pub finality: FinalitySettings,
+}
+
+impl ChainSettings {
+    /// All watched tokens, the one that pays first.
+    pub fn tokens(&self) -> impl Iterator<Item = &Token> {
+        std::iter::once(&self.token).chain(&self.other_tokens)
+    }
+}
+
+/// A token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// Its contract.
+    pub address: Address,
+    /// What people call it; for display only.
+    pub symbol: String,
+    /// How many decimals a whole unit has; checked against the contract's `decimals()` at start.
+    pub decimals: u8,
+}
+
+/// `[chain.finality]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FinalitySettings {
+    /// The rule.
+    pub rule: FinalityRule,
+    /// How many blocks must be on top, at the least.
+    pub depth: u64,
+    /// The final block not moving for this long is an alarm.
+    pub stall_after: Span,
+}
+
+/// What makes a block final (design decision 6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FinalityRule {
+    /// The node's `finalized` tag, and the depth as a floor.
+    Finalized,
+    /// The depth alone.
+    Depth,
+}
+
+/// `[rpc]`.
+#[derive(Clone, Debug)]
+pub struct RpcSettings {
+    /// To connect, handshakes included.
+    pub connect_timeout: Span,
+    /// For one request, connecting included.
+    pub request_timeout: Span,
+    /// A websocket that brings no head for this long is dropped.
+    pub silence_timeout: Span,
+    /// Blocks in one `eth_getLogs`.
+    pub max_block_range: u64,
+    /// Recipients in one filter.
+    pub max_addresses: usize,
+    /// Requests at once, for each endpoint.
+    pub max_in_flight: usize,
+    /// The endpoints, in the order they are preferred; at least one.
+    pub endpoints: Vec<EndpointSettings>,
+}
+
+/// `[[rpc.endpoints]]`. At least one of the URLs is there. They hold the provider's key, so they are secrets.
+#[derive(Clone, Debug)]
+pub struct EndpointSettings {
+    /// A name for logs and metrics, unique.
+    pub name: String,
+    /// An `http` or `https` URL.
+    pub http: Option<SecretString>,
+    /// A `ws` or `wss` URL.
+    pub ws: Option<SecretString>,
+}
+
+/// `[api]`.
+#[derive(Clone, Debug)]
+pub struct ApiSettings {
+    /// The base URL, without user, query, fragment and trailing slash. `https`, or `http` on loopback.
+    pub base_url: String,
+    /// Where the key comes from. [`ApiSettings::key`] reads it.
+    pub key_source: KeySource,
+    /// To connect; shorter than `timeout`.
+    pub connect_timeout: Span,
+    /// For a whole call, connecting included.
+    pub timeout: Span,
+    /// Calls under way at once.
+    pub max_concurrent: usize,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The store's folder.
+    pub path: PathBuf,
+}
+
+/// `[watch]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WatchSettings {
+    /// Between sweeps while the subscription works and something is open.
+    pub sweep_interval: Span,
+    /// The same without a subscription.
+    pub poll_interval: Span,
+    /// The same while only ended payments are watched.
+    pub ended_interval: Span,
+    /// Blocks read again below what was swept.
+    pub overlap_blocks: u64,
+    /// How long before a payment's creation its address is swept from.
+    pub start_margin: Span,
+    /// How much later every range is read once more.
+    pub second_reading_after: Span,
+    /// How long an address stays watched after its payment has ended.
+    pub keep_watching: Span,
+}
+
+/// `[matching]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MatchingSettings {
+    /// How much too little still pays, in base units of the token.
+    pub tolerance_under: Amount,
+    /// How much too much still pays, in base units of the token.
+    pub tolerance_over: Amount,
+    /// How far the chain's clock and the API's may be apart.
+    pub skew: Span,
+}
+
+/// `[http]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HttpSettings {
+    /// Where the operator API listens: a loopback address. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The file with the operator's token; `operator-token` in the store's folder unless configured.
+    pub token_file: PathBuf,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogSettings {
+    /// Filter directives as in `RUST_LOG`.
+    pub filter: String,
+    /// How lines look.
+    pub format: LogFormat,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// Reads the file (`config.toml` in the working directory when `path` is `None`) and lays the environment over it.
+    /// [`process_environment`] is the environment to give outside of tests.
+    ///
+    /// # Errors
+    /// The file is missing, unreadable or no TOML; or any number of keys are missing, unknown, wrong or contradict
+    /// each other: then all that can be found at once are in the error.
+    pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let path = path.unwrap_or(Path::new(DEFAULT_FILE));
+        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => ConfigError::Missing(path.to_path_buf()),
+            _ => ConfigError::Unreadable { path: path.to_path_buf(), why: error.to_string() },
+        })?;
+        Self::read(path, &text, env)
+    }
+
+    /// As [`Self::load`], with the file's text given. `path` is for errors and as the start of relative paths.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn read(path: &Path, text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut tree = tree::parse_file(path, text)?;
+        let (overrides, others) = env.partition(|(name, _)| name.starts_with(tree::PREFIX));
+        let mut problems = tree::overlay(&mut tree, overrides);
+        let notes = reader::Notes::default();
+        let others: Vec<(String, String)> = others;
+        let settings = sections::read(tree, &notes, path, &others);
+        problems.extend(notes.into_problems());
+        match settings {
+            Some(settings) if problems.is_empty() => Ok(settings),
+            _ => Err(ConfigError::Invalid { path: path.to_path_buf(), problems: Problems(problems) }),
+        }
+    }
+}
+
+/// The process's environment. Bytes that are no UTF-8 are replaced, and so refused where they matter.
+pub fn process_environment() -> impl Iterator<Item = (String, String)> {
+    let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
+}

@@ -1,0 +1,105 @@
+//! Single values: addresses, names, URLs and paths. Each error is the rest of a sentence that starts with the key.
+
+use std::path::{Path, PathBuf};
+
+use url::{Host, Url};
+
+use crate::domain::chain::Address;
+
+/// The most characters of a label or an endpoint's name.
+const MAX_LABEL: usize = 64;
+
+/// An address. Mixed case must be a right checksum (EIP-55); all-lowercase has none to check.
+pub(super) fn address(text: &str) -> Result<Address, String> {
+    let digits = text.strip_prefix("0x").unwrap_or_default();
+    if digits.len() != 40 || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("it is no address: write 0x and 40 hexadecimal digits".to_owned());
+    }
+    let address: Address = text.parse().map_err(|_| "it is no address".to_owned())?;
+    if address.is_zero() {
+        return Err("it is the zero address, which holds no contract".to_owned());
+    }
+    let lowercase = !digits.bytes().any(|byte| byte.is_ascii_uppercase());
+    if lowercase || Address::parse_checksummed(text, None).is_ok() {
+        return Ok(address);
+    }
+    Err("its checksum (EIP-55) is wrong: a character was changed; copy the address again from where it came".to_owned())
+}
+
+/// A short text for people.
+pub(super) fn label(text: &str) -> Result<String, String> {
+    let printable = |letter: char| !letter.is_control() && (letter == ' ' || !letter.is_whitespace());
+    if text.trim() != text || text.is_empty() || text.chars().count() > MAX_LABEL || !text.chars().all(printable) {
+        return Err(format!("it must be a short text of 1 to {MAX_LABEL} printable characters"));
+    }
+    Ok(text.to_owned())
+}
+
+/// A name that goes into logs and metrics.
+pub(super) fn endpoint_name(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if text.is_empty() || text.len() > MAX_LABEL || !text.bytes().all(plain) {
+        return Err(format!("it must be 1 to {MAX_LABEL} letters, digits, '-', '_' or '.'"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The URL of a node, of one of two schemes.
+pub(super) fn rpc_url(text: &str, schemes: [&str; 2]) -> Result<Url, String> {
+    let [plain, secure] = schemes;
+    let expected = || format!("it must be a URL that starts with {secure}:// or {plain}://");
+    let url = Url::parse(text).map_err(|_| expected())?;
+    if !schemes.contains(&url.scheme()) || url.host().is_none() {
+        return Err(expected());
+    }
+    Ok(url)
+}
+
+/// The payment API's base URL, without a trailing slash. The key travels there, so plain HTTP is for loopback only.
+pub(super) fn base_url(text: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|_| "it must be a URL that starts with https://".to_owned())?;
+    let extras =
+        !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some();
+    if extras {
+        return Err(
+            "it must have no user, password, query or fragment: the key is given by key_env or key_file".to_owned()
+        );
+    }
+    let loopback = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        None => false,
+    };
+    match url.scheme() {
+        "https" if url.host().is_some() => {}
+        "http" if loopback => {}
+        "http" => return Err("it must start with https://: over http:// anyone on the way reads the key".to_owned()),
+        _ => return Err("it must be a URL that starts with https://".to_owned()),
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}
+
+/// The name of an environment variable. A key in its place is recognised, and not shown.
+pub(super) fn variable_name(text: &str) -> Result<String, String> {
+    if text.starts_with("sk_") {
+        return Err("this looks like the key itself: give the name of the variable that holds it".to_owned());
+    }
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    let digit_first = text.starts_with(|letter: char| letter.is_ascii_digit());
+    if text.is_empty() || text.len() > MAX_LABEL || digit_first || !text.bytes().all(plain) {
+        return Err("it must be the name of an environment variable: letters, digits and '_'".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// A path; a relative one starts at `base`.
+pub(super) fn path(base: &Path, text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() || text.contains('\0') {
+        return Err("it must be a path".to_owned());
+    }
+    if text.starts_with('~') {
+        return Err("\"~\" is not understood here: write the path in full".to_owned());
+    }
+    Ok(base.join(text))
+}

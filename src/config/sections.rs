@@ -1,0 +1,318 @@
+//! What each key means, its default, and what it may be. The defaults are the values of the documented example.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use secrecy::SecretString;
+use url::Url;
+
+use crate::domain::amount::Amount;
+use crate::domain::time::Span;
+
+use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
+use super::reader::{Notes, Section, Show};
+use super::span::write_span;
+use super::tree::Entry;
+use super::{
+    ApiSettings, ChainSettings, EndpointSettings, FinalityRule, FinalitySettings, HttpSettings, KeySource, LogFormat,
+    LogSettings, MatchingSettings, RpcSettings, SANDBOX_CHAIN_ID, Settings, StoreSettings, Token, WatchSettings,
+};
+
+/// The most tokens, endpoints and so on that a list may have.
+const MAX_ITEMS: usize = 32;
+/// The largest tolerance, in whole units: more is no rounding or fee, but another payment.
+const MAX_TOLERANCE_UNITS: u128 = 1_000;
+
+const fn ms(count: u64) -> Span {
+    Span::from_millis(count)
+}
+const fn secs(count: u64) -> Span {
+    Span::from_secs(count)
+}
+const HOUR: Span = secs(3_600);
+const DAY: Span = secs(86_400);
+
+/// Reads the whole tree. `None` only if a problem was noted.
+pub(super) fn read(
+    tree: BTreeMap<String, Entry>,
+    notes: &Notes,
+    file: &Path,
+    others: &[(String, String)],
+) -> Option<Settings> {
+    let base = file.parent().unwrap_or(Path::new(""));
+    let mut root = Section::root(tree, notes);
+    let chain = chain(root.section("chain"), notes);
+    let rpc = rpc(root.section("rpc"));
+    let api = api(root.section("api"), base, others);
+    let store = store(root.section("store"), base);
+    let watch = watch(root.section("watch"));
+    let matching = matching(root.section("matching"), chain.as_ref().map(|chain| chain.token.decimals));
+    let http = http(root.section("http"), base, store.as_ref());
+    let log = log(root.section("log"));
+    root.finish("chain, rpc, api, store, watch, matching, http, log");
+    Some(Settings {
+        file: file.to_path_buf(),
+        chain: chain?,
+        rpc: rpc?,
+        api: api?,
+        store: store?,
+        watch: watch?,
+        matching: matching?,
+        http: http?,
+        log: log?,
+    })
+}
+
+fn chain(mut section: Section<'_>, notes: &Notes) -> Option<ChainSettings> {
+    let id = section.number("id", None, 1..=u64::from(u32::MAX));
+    let name = section.required("name", Show::Value, "give what the API calls the chain, such as \"polygon\"", label);
+    let token = token(section.section("token"));
+    let others = section.list("other_tokens");
+    if others.len() > MAX_ITEMS {
+        section.complain("other_tokens", format!("there may be at most {MAX_ITEMS}"));
+    }
+    let mut other_tokens: Vec<Token> = Vec::new();
+    for other in others {
+        let key = other.key("address");
+        let Some(other) = self::token(other) else { continue };
+        if token.as_ref().is_some_and(|token| token.address == other.address) {
+            notes.complain(&key, "it is chain.token itself, which is watched anyway: remove it here");
+        } else if other_tokens.iter().any(|known| known.address == other.address) {
+            notes.complain(&key, "it is there twice: remove one");
+        }
+        other_tokens.push(other);
+    }
+    let finality = finality(section.section("finality"), id);
+    section.finish("id, name, token, other_tokens, finality");
+    Some(ChainSettings { id: id?, name: name?, token: token?, other_tokens, finality: finality? })
+}
+
+fn token(mut section: Section<'_>) -> Option<Token> {
+    let address = section.required("address", Show::Value, "give the token contract's address", address);
+    let symbol = section.required("symbol", Show::Value, "give what people call the token", label);
+    let decimals = section.number("decimals", None, 0..=30);
+    section.finish("address, symbol, decimals");
+    Some(Token { address: address?, symbol: symbol?, decimals: u8::try_from(decimals?).ok()? })
+}
+
+fn finality(mut section: Section<'_>, chain_id: Option<u64>) -> Option<FinalitySettings> {
+    let remedy = "give \"finalized\" (the node's tag, and `depth` as a floor) or \"depth\" (alone)";
+    let rule = section.required("rule", Show::Value, remedy, |text| match text {
+        "finalized" => Ok(FinalityRule::Finalized),
+        "depth" => Ok(FinalityRule::Depth),
+        _ => Err("it must be \"finalized\" or \"depth\"".to_owned()),
+    });
+    let depth = section.number("depth", None, 0..=100_000);
+    if rule == Some(FinalityRule::Depth) && depth == Some(0) && chain_id != Some(SANDBOX_CHAIN_ID) {
+        let text = "with rule = \"depth\" it must be at least 1, or the newest block would count as final";
+        section.complain("depth", text);
+    }
+    let stall_after = section.span("stall_after", secs(120), secs(1)..=DAY);
+    section.finish("rule, depth, stall_after");
+    Some(FinalitySettings { rule: rule?, depth: depth?, stall_after: stall_after? })
+}
+
+fn rpc(mut section: Section<'_>) -> Option<RpcSettings> {
+    let connect_timeout = section.span("connect_timeout", secs(5), ms(50)..=secs(300));
+    let request_timeout = section.span("request_timeout", secs(10), ms(50)..=secs(300));
+    if let (Some(connect), Some(request)) = (connect_timeout, request_timeout)
+        && connect > request
+    {
+        let text = format!("it must not be longer than request_timeout ({})", write_span(request));
+        section.complain("connect_timeout", text);
+    }
+    // A chain's heads come every second or two: less would drop every connection that works.
+    let silence_timeout = section.span("silence_timeout", secs(30), secs(2)..=HOUR);
+    let max_block_range = section.number("max_block_range", Some(2_000), 1..=1_000_000);
+    let max_addresses = section.number("max_addresses", Some(1_000), 1..=20_000);
+    let max_in_flight = section.number("max_in_flight", Some(8), 1..=1_024);
+    let endpoints = endpoints(&mut section);
+    section.finish(
+        "connect_timeout, request_timeout, silence_timeout, max_block_range, max_addresses, max_in_flight, endpoints",
+    );
+    Some(RpcSettings {
+        connect_timeout: connect_timeout?,
+        request_timeout: request_timeout?,
+        silence_timeout: silence_timeout?,
+        max_block_range: max_block_range?,
+        max_addresses: usize::try_from(max_addresses?).ok()?,
+        max_in_flight: usize::try_from(max_in_flight?).ok()?,
+        endpoints: endpoints?,
+    })
+}
+
+fn endpoints(rpc: &mut Section<'_>) -> Option<Vec<EndpointSettings>> {
+    let given = rpc.has("endpoints");
+    let sections = rpc.list("endpoints");
+    let expected = sections.len();
+    if rpc.wrong("endpoints") {
+        return None;
+    }
+    if expected == 0 {
+        let text = if given { "it is empty" } else { "it is missing" };
+        rpc.complain("endpoints", format!("{text}: give at least one, with a name and an http or a ws URL"));
+        return None;
+    }
+    if expected > MAX_ITEMS {
+        rpc.complain("endpoints", format!("there may be at most {MAX_ITEMS}"));
+    }
+    let mut names: Vec<String> = Vec::new();
+    let mut urls: Vec<Url> = Vec::new();
+    let mut endpoints = Vec::new();
+    for mut section in sections {
+        let name = section.required("name", Show::Value, "give a short name for logs and metrics", endpoint_name);
+        if let Some(name) = &name {
+            if names.contains(name) {
+                section.complain("name", "another endpoint has the same name: give each its own");
+            }
+            names.push(name.clone());
+        }
+        let http = section.removable("http", Show::Nothing, |text| rpc_url(text, ["http", "https"]));
+        let ws = section.removable("ws", Show::Nothing, |text| rpc_url(text, ["ws", "wss"]));
+        if http.is_none() && ws.is_none() && !section.wrong("http") && !section.wrong("ws") {
+            section.complain("http", "it is missing: an endpoint needs an http or a ws URL");
+        }
+        for (key, url) in [("http", &http), ("ws", &ws)] {
+            let Some(url) = url else { continue };
+            if urls.contains(url) {
+                section.complain(key, "another endpoint has the same URL: a second opinion needs a second source");
+            }
+            urls.push(url.clone());
+        }
+        section.finish("name, http, ws");
+        let secret = |url: Url| SecretString::from(String::from(url));
+        endpoints.extend(name.map(|name| EndpointSettings { name, http: http.map(secret), ws: ws.map(secret) }));
+    }
+    (endpoints.len() == expected).then_some(endpoints)
+}
+
+fn api(mut section: Section<'_>, base: &Path, others: &[(String, String)]) -> Option<ApiSettings> {
+    let remedy = "give the API's address, such as \"https://api.sentra.xyz/api/v1\"";
+    let base_url = section.required("base_url", Show::Nothing, remedy, base_url);
+    let key_env = section.removable("key_env", Show::Nothing, variable_name);
+    let key_file = section.removable("key_file", Show::Value, |text| path(base, text));
+    let key_source = match (key_env, key_file) {
+        (Some(_), Some(_)) => {
+            section.complain("key_file", "api.key_env is given too: give exactly one of the two");
+            None
+        }
+        (Some(name), None) => {
+            let value = others.iter().find(|(other, _)| *other == name);
+            let value = value.map(|(_, value)| SecretString::from(value.as_str()));
+            Some(KeySource::Variable { name, value })
+        }
+        (None, Some(path)) => Some(KeySource::File(path)),
+        (None, None) => {
+            if !section.wrong("key_env") && !section.wrong("key_file") {
+                let text = "it is missing: name the environment variable that holds the API key, or give api.key_file";
+                section.complain("key_env", text);
+            }
+            None
+        }
+    };
+    let connect_timeout = section.span("connect_timeout", secs(5), ms(50)..=secs(300));
+    let timeout = section.span("timeout", secs(30), ms(100)..=secs(300));
+    if let (Some(connect), Some(whole)) = (connect_timeout, timeout)
+        && connect >= whole
+    {
+        section.complain("connect_timeout", format!("it must be shorter than timeout ({})", write_span(whole)));
+    }
+    let max_concurrent = section.number("max_concurrent", Some(8), 1..=256);
+    section.finish("base_url, key_env, key_file, connect_timeout, timeout, max_concurrent");
+    Some(ApiSettings {
+        base_url: base_url?,
+        key_source: key_source?,
+        connect_timeout: connect_timeout?,
+        timeout: timeout?,
+        max_concurrent: usize::try_from(max_concurrent?).ok()?,
+    })
+}
+
+fn store(mut section: Section<'_>, base: &Path) -> Option<StoreSettings> {
+    let store = section.required("path", Show::Value, "give a folder for the store", |text| path(base, text));
+    section.finish("path");
+    Some(StoreSettings { path: store? })
+}
+
+fn watch(mut section: Section<'_>) -> Option<WatchSettings> {
+    let sweep_interval = section.span("sweep_interval", secs(60), ms(100)..=HOUR);
+    let poll_interval = section.span("poll_interval", secs(40), ms(100)..=HOUR);
+    let ended_interval = section.span("ended_interval", secs(300), ms(100)..=DAY);
+    let overlap_blocks = section.number("overlap_blocks", Some(32), 0..=10_000);
+    let start_margin = section.span("start_margin", secs(600), Span::ZERO..=DAY.times(7));
+    let second_reading_after = section.span("second_reading_after", secs(300), ms(100)..=DAY);
+    let keep_watching = section.span("keep_watching", DAY.times(7), ms(100)..=DAY.times(3_650));
+    if let (Some(second), Some(keep)) = (second_reading_after, keep_watching)
+        && second >= keep
+    {
+        let text = format!("it must be shorter than keep_watching ({}), or addresses close unread", write_span(keep));
+        section.complain("second_reading_after", text);
+    }
+    section.finish(
+        "sweep_interval, poll_interval, ended_interval, overlap_blocks, start_margin, second_reading_after, keep_watching",
+    );
+    Some(WatchSettings {
+        sweep_interval: sweep_interval?,
+        poll_interval: poll_interval?,
+        ended_interval: ended_interval?,
+        overlap_blocks: overlap_blocks?,
+        start_margin: start_margin?,
+        second_reading_after: second_reading_after?,
+        keep_watching: keep_watching?,
+    })
+}
+
+fn matching(mut section: Section<'_>, decimals: Option<u8>) -> Option<MatchingSettings> {
+    // Without known decimals, the most that can be: the token's own problem is told already.
+    let places = decimals.unwrap_or(30);
+    let tolerance = |text: &str| {
+        let amount = Amount::from_person(text, places).map_err(|error| error.to_string())?;
+        let most = 10_u128.checked_pow(u32::from(places)).and_then(|unit| unit.checked_mul(MAX_TOLERANCE_UNITS));
+        if most.is_some_and(|most| amount.base_units() <= most) {
+            return Ok(amount);
+        }
+        Err(format!("it must be at most {MAX_TOLERANCE_UNITS} whole units of the token"))
+    };
+    let tolerance_under = section.or("tolerance_under", Amount::ZERO, tolerance);
+    let tolerance_over = section.or("tolerance_over", Amount::ZERO, tolerance);
+    let skew = section.span("skew", secs(120), Span::ZERO..=HOUR);
+    section.finish("tolerance_under, tolerance_over, skew");
+    Some(MatchingSettings { tolerance_under: tolerance_under?, tolerance_over: tolerance_over?, skew: skew? })
+}
+
+fn http(mut section: Section<'_>, base: &Path, store: Option<&StoreSettings>) -> Option<HttpSettings> {
+    let listen = section.or("listen", SocketAddr::from(([127, 0, 0, 1], 8787)), |text| {
+        let listen: SocketAddr =
+            text.parse().map_err(|_| "it must be an address and a port, such as 127.0.0.1:8787".to_owned())?;
+        if listen.ip().to_canonical().is_loopback() {
+            return Ok(listen);
+        }
+        Err("it must be a loopback address (127.0.0.1 or [::1]): put a proxy in front to reach it from outside"
+            .to_owned())
+    });
+    let token_file = section.removable("token_file", Show::Value, |text| path(base, text));
+    let token_wrong = section.wrong("token_file");
+    section.finish("listen, token_file");
+    let token_file = match token_file {
+        Some(file) => Some(file),
+        None if token_wrong => None,
+        None => store.map(|store| store.path.join("operator-token")),
+    };
+    Some(HttpSettings { listen: listen?, token_file: token_file? })
+}
+
+fn log(mut section: Section<'_>) -> Option<LogSettings> {
+    let filter =
+        section.or("filter", "info".to_owned(), |text| match tracing_subscriber::EnvFilter::builder().parse(text) {
+            Ok(_) => Ok(text.to_owned()),
+            Err(error) => Err(format!("it is no log filter ({error}): write it as in RUST_LOG, such as info")),
+        });
+    let format = section.or("format", LogFormat::Text, |text| match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        _ => Err("it must be \"text\" or \"json\"".to_owned()),
+    });
+    section.finish("filter, format");
+    Some(LogSettings { filter: filter?, format: format? })
+}

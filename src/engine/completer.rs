@@ -1,0 +1,302 @@
+//! The one caller of `/complete` (decision 7).
+//!
+//! For every payment that is due: a last look at the deposit, a fresh GET, "calling" committed, and only then the
+//! POST. A call whose answer is not known is looked into by a GET once it can no longer take effect. A crash between
+//! any two lines leaves a state that says what the next start has to do: "due" (no call was made) or "calling" (it
+//! may have been: wait, then ask).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio_util::sync::CancellationToken;
+
+use super::gate::{ApiGate, Pass};
+use super::health::Health;
+use super::ledger::{Ledger, LedgerError};
+use super::reconciler::{fact_of, log_events, note_failure, record, settle_result, view_of, wait_for};
+use super::{EngineError, EngineSettings, Ports};
+use crate::domain::deposit::{Deposit, Standing};
+use crate::domain::payment::{Payment, PaymentId, PaymentState, Refusal};
+use crate::domain::time::Span;
+use crate::policy::finality::{self, final_number};
+use crate::policy::settlement::{CallFailure, Fact, Objection, Unexpected, may_call};
+use crate::ports::payment_api::{ApiError, ApiPayment};
+use crate::ports::store::{Lane, StoreError};
+
+/// How many due payments are taken up at once.
+const BATCH: usize = 512;
+
+/// How long a due payment is left alone when the chain could not confirm its deposit again.
+const LOOK_AGAIN: Span = Span::from_secs(2);
+
+#[derive(Clone)]
+pub(crate) struct Completer {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Arc<EngineSettings>,
+    pub(crate) ledger: Ledger,
+    pub(crate) gate: Arc<ApiGate>,
+    pub(crate) health: Arc<Health>,
+}
+
+/// What the last look at a deposit came to.
+enum Look {
+    /// The completion may be called.
+    Good,
+    /// Not now; look again soon.
+    NotYet(String),
+    /// The deposit is not on the chain any more.
+    Gone,
+}
+
+impl Completer {
+    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), EngineError> {
+        let mut changes = self.ports.store.changes();
+        let mut under_way: BTreeSet<PaymentId> = BTreeSet::new();
+        let mut calls = FuturesUnordered::new();
+        loop {
+            changes.mark_unchanged();
+            let free = self.settings.api_concurrency.max(1).saturating_sub(calls.len());
+            let mut wait = Span::from_secs(60);
+            if free > 0 && !stop.is_cancelled() {
+                let fresh = self.take_up(&under_way, free).await?;
+                if fresh.is_empty() {
+                    wait = wait_for(&*self.ports.store, Lane::Complete, &self.gate, self.ports.clock.now()).await?;
+                    // Payments that are due and under way would make the wait none at all.
+                    wait = if calls.is_empty() { wait } else { wait.max(Span::from_millis(50)) };
+                }
+                for (payment, pass) in fresh {
+                    under_way.insert(payment.id.clone());
+                    let this = self.clone();
+                    calls.push(async move {
+                        let id = payment.id.clone();
+                        (id, this.handle(payment, pass).await)
+                    });
+                }
+            }
+            if stop.is_cancelled() && calls.is_empty() {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                Some((id, result)) = calls.next(), if !calls.is_empty() => {
+                    under_way.remove(&id);
+                    note_failure(&self.health, result)?;
+                }
+                () = stop.cancelled(), if !stop.is_cancelled() => {}
+                _ = changes.changed(), if free > 0 => {}
+                () = self.ports.clock.sleep(wait), if free > 0 => {}
+            }
+        }
+    }
+
+    /// The payments that are due, are not under way, and may be worked upon.
+    async fn take_up(&self, under_way: &BTreeSet<PaymentId>, free: usize) -> Result<Vec<(Payment, Pass)>, StoreError> {
+        let limit = BATCH.max(under_way.len().saturating_add(free));
+        let due = self.ports.store.due(Lane::Complete, self.ports.clock.now(), limit).await?;
+        let mut fresh: Vec<Payment> = due.into_iter().filter(|payment| !under_way.contains(&payment.id)).collect();
+        let pass = if fresh.is_empty() { Pass::None } else { self.gate.pass() };
+        match pass {
+            Pass::All => fresh.truncate(free),
+            Pass::Probe => fresh.truncate(1),
+            Pass::None => fresh.clear(),
+        }
+        Ok(fresh.into_iter().map(|payment| (payment, pass)).collect())
+    }
+
+    async fn handle(&self, payment: Payment, pass: Pass) -> Result<(), StoreError> {
+        if pass == Pass::All && self.gate.shut_until().is_some() {
+            return Ok(());
+        }
+        match &payment.state {
+            PaymentState::Due { .. } => self.complete(&payment).await,
+            PaymentState::Calling { .. } | PaymentState::Unclear { .. } => {
+                let answer = self.ports.api.payment(&payment.id).await;
+                self.gate.learn(&answer).await?;
+                record(&self.ledger, &payment, answer, &self.settings.chain_name).await
+            }
+            // The lane holds no others; one that moved on meanwhile is left alone.
+            PaymentState::Waiting
+            | PaymentState::Seen { .. }
+            | PaymentState::Following { .. }
+            | PaymentState::Ended { .. }
+            | PaymentState::Review { .. } => Ok(()),
+        }
+    }
+
+    async fn complete(&self, payment: &Payment) -> Result<(), StoreError> {
+        match self.last_look(payment).await? {
+            Look::Good => {}
+            Look::NotYet(why) => return self.postpone(payment, &why).await,
+            Look::Gone => return self.gone(payment).await,
+        }
+        let asked_at = self.ports.clock.now();
+        let answer = self.ports.api.payment(&payment.id).await;
+        self.gate.learn(&answer).await?;
+        let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, self.ports.clock.now());
+        let says_open = matches!(&fact, Fact::Reported(view) if view.tx_hash.is_none()
+            && view.status == crate::domain::payment::ApiStatus::AwaitingFunds);
+        if !says_open {
+            return record(&self.ledger, payment, answer, &self.settings.chain_name).await;
+        }
+        if !self.start_call(payment, &fact).await? {
+            return Ok(());
+        }
+        // A process that was frozen since then must not act upon an answer that has grown old. The state says
+        // "calling"; it is looked into like any other call whose fate is not known.
+        if self.ports.clock.now().since(asked_at) > self.settings.pace.api_timeout {
+            tracing::warn!(payment_id = %payment.id, "too long since the API was asked; the call is not made");
+            return Ok(());
+        }
+        self.call(payment).await
+    }
+
+    /// Do payment and deposit still belong together, and does the deposit still stand?
+    async fn last_look(&self, payment: &Payment) -> Result<Look, StoreError> {
+        let Some(key) = payment.state.deposit() else { return Ok(Look::NotYet("it has no deposit".to_owned())) };
+        let Some(deposit) = self.ports.store.deposit(key).await? else {
+            return Ok(Look::NotYet("its deposit is not in the store".to_owned()));
+        };
+        match may_call(payment, &deposit) {
+            Ok(()) => {}
+            Err(Objection::Gone) => return Ok(Look::Gone),
+            Err(objection) => return Ok(Look::NotYet(objection.to_string())),
+        }
+        let Some(mark) = self.ports.store.finality().await? else {
+            return Ok(Look::NotYet("nothing is known of finality".to_owned()));
+        };
+        let Standing::Final { at } = deposit.standing else {
+            return Ok(Look::NotYet("the deposit is not final".to_owned()));
+        };
+        let now = self.ports.clock.now();
+        if finality::allows(&mark, deposit.block_number) && finality::is_fresh(at, now) {
+            return Ok(Look::Good);
+        }
+        Ok(self.look_at_chain(&deposit).await)
+    }
+
+    /// Asks the chain again: finality was established a while ago, or has moved back since.
+    async fn look_at_chain(&self, deposit: &Deposit) -> Look {
+        let rule = self.settings.finality;
+        let report = match self.ports.chain.finality(rule.uses_tag()).await {
+            Ok(report) => report,
+            Err(error) => return Look::NotYet(error.to_string()),
+        };
+        match final_number(rule, &report.head, report.finalized.as_ref()) {
+            Some(number) if number >= deposit.block_number => {}
+            Some(_) | None => return Look::NotYet("its block is above the final one".to_owned()),
+        }
+        match self.ports.chain.header(deposit.block_number, Some(report.endpoint)).await {
+            Ok(Some(header)) if header.block.hash == deposit.key.block_hash => Look::Good,
+            Ok(Some(_)) => Look::Gone,
+            Ok(None) => Look::NotYet("the node does not have its block".to_owned()),
+            Err(error) => Look::NotYet(error.to_string()),
+        }
+    }
+
+    async fn postpone(&self, payment: &Payment, why: &str) -> Result<(), StoreError> {
+        tracing::info!(payment_id = %payment.id, why, "the completion has to wait");
+        let result = self.ledger.change_payment(&payment.id, |page, current, context| {
+            if current.state == payment.state {
+                page.book.postpone(&current.id, context.now.plus(LOOK_AGAIN));
+            }
+            Ok::<(), Unexpected>(())
+        });
+        settle_result(&payment.id, result.await)
+    }
+
+    /// The chain says that the final deposit is gone: an alarm, and a person's business.
+    async fn gone(&self, payment: &Payment) -> Result<(), StoreError> {
+        let result = self.ledger.change_payment(&payment.id, |page, current, context| {
+            if let Some(key) = current.state.deposit().copied() {
+                page.book.set_standing(&key, Standing::Gone { after_final: true }, None, context.now);
+            }
+            Ok::<(), Unexpected>(())
+        });
+        settle_result(&payment.id, result.await)
+    }
+
+    /// Commits that the call is about to be made. False when somebody else moved the payment meanwhile.
+    async fn start_call(&self, payment: &Payment, said: &Fact) -> Result<bool, StoreError> {
+        let mut started = false;
+        let result = self
+            .ledger
+            .change_payment(&payment.id, |page, current, context| {
+                started = false;
+                let key = current.state.deposit().copied();
+                let deposit = page.book.deposits().iter().find(|deposit| Some(deposit.key) == key);
+                let unchanged = current.state == payment.state;
+                if !unchanged || deposit.is_none_or(|deposit| may_call(current, deposit).is_err()) {
+                    return Ok::<(), Unexpected>(());
+                }
+                if let Fact::Reported(view) = said {
+                    page.book.hear(&current.id, said, view, context)?;
+                }
+                page.book.tell(&current.id, &Fact::CallStarted, context)?;
+                started = true;
+                Ok(())
+            })
+            .await;
+        match result {
+            Ok(changes) => {
+                log_events(&changes.events);
+                Ok(started)
+            }
+            Err(LedgerError::Store(StoreError::Conflict(_))) => Ok(false),
+            Err(LedgerError::Store(error)) => Err(error),
+            Err(LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_)) => Ok(false),
+        }
+    }
+
+    /// The POST, and what its answer makes of the payment.
+    async fn call(&self, payment: &Payment) -> Result<(), StoreError> {
+        let Some(key) = payment.state.deposit().copied() else { return Ok(()) };
+        let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
+        self.gate.learn(&answer).await?;
+        let label = match &answer {
+            Ok(_) => "taken",
+            Err(ApiError::NotNow { .. }) => "not_now",
+            Err(ApiError::Unclear { .. }) => "unclear",
+            Err(ApiError::KeyRefused { .. }) => "key_refused",
+            Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => "refused",
+        };
+        metrics::counter!("rampwatch_completions_total", "result" => label).increment(1);
+        if let Err(error) = &answer {
+            tracing::warn!(payment_id = %payment.id, tx_hash = %key.tx_hash, %error, "the completion failed");
+        }
+        let result = self
+            .ledger
+            .change_payment(&payment.id, |page, current, context| {
+                if current.state.deposit() != Some(&key) || !matches!(current.state, PaymentState::Calling { .. }) {
+                    return Ok::<(), Unexpected>(());
+                }
+                match told(answer.clone(), context.now) {
+                    (fact @ Fact::Accepted(_), Some(view)) => page.book.hear(&current.id, &fact, &view, context),
+                    (fact, _) => page.book.tell(&current.id, &fact, context),
+                }
+            })
+            .await;
+        settle_result(&payment.id, result)
+    }
+}
+
+/// What the answer to `/complete` says, as a fact, with the API's word if there was one.
+fn told(
+    answer: Result<ApiPayment, ApiError>,
+    now: crate::domain::time::Timestamp,
+) -> (Fact, Option<crate::domain::payment::ApiView>) {
+    let failed = |failure| (Fact::CallFailed(failure), None);
+    match answer {
+        Ok(said) => {
+            let view = view_of(said, now);
+            (Fact::Accepted(view.clone()), Some(view))
+        }
+        Err(ApiError::NotNow { retry_after, .. }) => failed(CallFailure::NotNow { retry_after }),
+        Err(ApiError::Unclear { .. }) => failed(CallFailure::Unclear),
+        // A key that is refused means that nothing was done; the gate keeps the next try back.
+        Err(ApiError::KeyRefused { .. }) => failed(CallFailure::NotNow { retry_after: None }),
+        Err(ApiError::NotFound { detail }) => failed(CallFailure::Refused(Refusal { status: 404, message: detail })),
+        Err(ApiError::Refused { status, detail }) => failed(CallFailure::Refused(Refusal { status, message: detail })),
+    }
+}

@@ -1,0 +1,311 @@
+//! The engine's handle: what operators and programs may ask of it, whether the daemon runs or only the store is open.
+//!
+//! Deliberately absent: HTTP and terminals; `http` and `cli` drive this.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::health::Health;
+use super::ledger::{Ledger, LedgerError, Page};
+use super::reconciler::log_events;
+use super::{EngineSettings, Ports};
+use crate::domain::amount::{Amount, AmountError};
+use crate::domain::chain::Address;
+use crate::domain::deposit::DepositKey;
+use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
+use crate::domain::time::{Span, Timestamp};
+use crate::policy::resolve::{Decision, ResolveError, resolve};
+use crate::policy::settlement::{Context, Unexpected};
+use crate::policy::sweep;
+use crate::ports::clock::{Chance, Clock};
+use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
+use crate::ports::store::{Store, StoreError};
+
+/// What operators may ask of the engine.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) store: Arc<dyn Store>,
+    api: Option<Arc<dyn PaymentApi>>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: Arc<EngineSettings>,
+    ledger: Ledger,
+    health: Arc<Health>,
+}
+
+/// A payment to be added. What is `None` is taken from the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddPayment {
+    /// The API's id of the payment.
+    pub id: PaymentId,
+    /// Whose payment it is.
+    pub recipient_id: RecipientId,
+    /// The deposit address, if typed.
+    pub deposit_address: Option<Address>,
+    /// The amount in whole units of the token, if typed, such as `1000.50`.
+    pub amount: Option<String>,
+    /// Who will send, if typed.
+    pub sender: Option<Address>,
+    /// When it was created, if typed.
+    pub created_at: Option<Timestamp>,
+    /// When it runs out, if typed.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Why something was not done. Nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum HandleError {
+    /// It is not known here.
+    #[error("{0} is not known here")]
+    NotFound(String),
+    /// It is there already, with other content.
+    #[error("{0}")]
+    Exists(String),
+    /// Something that was given is wrong, or missing.
+    #[error("{field}: {problem}")]
+    Invalid {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it, and what would be right.
+        problem: String,
+    },
+    /// The rules forbid it.
+    #[error("{0}")]
+    Refused(String),
+    /// The payment API was needed and could not be used.
+    #[error("{0}")]
+    Api(ApiError),
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+impl Handle {
+    /// A handle on a running engine.
+    #[must_use]
+    pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
+        let Ports { store, api, clock, chance, .. } = ports.clone();
+        Self::offline(store, Some(api), clock, chance, settings, health)
+    }
+
+    /// A handle on a store that no engine runs over. Without an API only typed payments can be added.
+    #[must_use]
+    pub fn offline(
+        store: Arc<dyn Store>,
+        api: Option<Arc<dyn PaymentApi>>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        settings: Arc<EngineSettings>,
+        health: Arc<Health>,
+    ) -> Self {
+        let ledger = Ledger::new(store.clone(), clock.clone(), chance, settings.clone());
+        Self { store, api, clock, settings, ledger, health }
+    }
+
+    /// How the engine is.
+    #[must_use]
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Adds a payment, so that its deposit is looked for from its creation on. Adding the same payment again changes
+    /// nothing and returns it as it stands.
+    ///
+    /// # Errors
+    /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
+    pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
+        let said = self.ask_api(&request).await?;
+        let payment = self.compose(&request, said)?;
+        if let Some(known) = self.store.payment(&payment.id).await? {
+            return same_or_refused(known, &payment);
+        }
+        let address = payment.terms.deposit_address;
+        let added = self
+            .ledger
+            .change(address, |page, _| {
+                // Somebody may have added it in the meantime.
+                if page.book.payments().iter().any(|known| known.id == payment.id) {
+                    return Ok::<(), Unexpected>(());
+                }
+                self.write_payment(page, &payment);
+                Ok(())
+            })
+            .await;
+        let changes = added.map_err(to_handle_error)?;
+        log_events(&changes.events);
+        let stored = self.store.payment(&payment.id).await?;
+        let stored = stored.ok_or_else(|| HandleError::NotFound(format!("payment {}", payment.id)))?;
+        same_or_refused(stored, &payment)
+    }
+
+    fn write_payment(&self, page: &mut Page, payment: &Payment) {
+        // The others of the address are stored again: a decision that is being made without this one must fail.
+        page.touch_payments = true;
+        page.book.add_payment(payment.clone());
+        let (address, created_at) = (payment.terms.deposit_address, payment.terms.created_at);
+        page.coverage = Some(sweep::cover(page.coverage.as_ref(), address, created_at, &self.settings.sweep));
+    }
+
+    /// What the API says of the payment. Without an API everything has to be typed.
+    async fn ask_api(&self, request: &AddPayment) -> Result<Option<ApiPayment>, HandleError> {
+        let Some(api) = &self.api else { return Ok(None) };
+        match api.payment(&request.id).await {
+            Ok(said) => Ok(Some(said)),
+            Err(ApiError::NotFound { .. }) => {
+                Err(HandleError::NotFound(format!("payment {} (says the payment API)", request.id)))
+            }
+            Err(error) => Err(HandleError::Api(error)),
+        }
+    }
+
+    /// The payment from what was typed and what the API said. Where both speak they must agree.
+    fn compose(&self, request: &AddPayment, said: Option<ApiPayment>) -> Result<Payment, HandleError> {
+        let now = self.clock.now();
+        let typed_amount = self.typed_amount(request)?;
+        let (address, address_from) =
+            one_of("deposit-address", request.deposit_address, said.as_ref().and_then(|said| said.deposit_address))?;
+        let (amount, amount_from) = one_of("amount", typed_amount, said.as_ref().and_then(|said| said.deposit_amount))?;
+        let created = said.as_ref().and_then(|said| said.created_at);
+        let (created_at, _) = one_of("created-at", request.created_at, created)?;
+        let expires_at = said.as_ref().and_then(|said| said.expires_at).or(request.expires_at);
+        let sender = said.as_ref().and_then(|said| said.sender).or(request.sender);
+        check_terms(address, amount, created_at, now, &self.settings)?;
+        if let Some(said) = &said {
+            check_said(request, said, &self.settings)?;
+        }
+        Ok(Payment {
+            id: request.id.clone(),
+            version: 0,
+            recipient_id: request.recipient_id.clone(),
+            terms: Terms {
+                chain_id: self.settings.chain_id,
+                token: self.settings.token,
+                deposit_address: address,
+                address_from,
+                amount,
+                amount_from,
+                sender,
+                created_at,
+                expires_at,
+            },
+            state: PaymentState::Waiting,
+            api: said.map(|said| ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now }),
+            // The reconciler looks at once: the payment may have moved on before it was added.
+            next_at: Some(now),
+            quiet_checks: 0,
+            added_at: now,
+        })
+    }
+
+    fn typed_amount(&self, request: &AddPayment) -> Result<Option<Amount>, HandleError> {
+        let parse = |text: &String| Amount::from_person(text, self.settings.decimals);
+        let invalid = |error: AmountError| HandleError::Invalid { field: "amount", problem: error.to_string() };
+        request.amount.as_ref().map(parse).transpose().map_err(invalid)
+    }
+
+    /// Carries out a person's decision. The reason is kept.
+    ///
+    /// # Errors
+    /// When the deposit or payment is not known, or the rules forbid it.
+    pub async fn resolve(&self, decision: &Decision, reason: &str) -> Result<(), HandleError> {
+        let address = match decision {
+            Decision::Assign { deposit, .. } | Decision::Ignore { deposit } => self.address_of(deposit).await?,
+            Decision::Retry { payment } | Decision::Cancel { payment } => {
+                let found = self.store.payment(payment).await?;
+                found.ok_or_else(|| HandleError::NotFound(format!("payment {payment}")))?.terms.deposit_address
+            }
+        };
+        let decide = |page: &mut Page, context: &Context<'_>| resolve(&mut page.book, decision, reason, context);
+        let changes = self.ledger.change(address, decide).await.map_err(|error| match error {
+            LedgerError::Refused(ResolveError::Reason) => {
+                HandleError::Invalid { field: "reason", problem: ResolveError::Reason.to_string() }
+            }
+            LedgerError::Refused(error) => HandleError::Refused(error.to_string()),
+            LedgerError::Store(error) => HandleError::Store(error),
+            LedgerError::Unexpected(error) => HandleError::Refused(error.to_string()),
+            LedgerError::NoPayment(id) => HandleError::NotFound(format!("payment {id}")),
+        })?;
+        log_events(&changes.events);
+        Ok(())
+    }
+
+    async fn address_of(&self, key: &DepositKey) -> Result<Address, HandleError> {
+        let found = self.store.deposit(key).await?;
+        Ok(found.ok_or_else(|| HandleError::NotFound(format!("deposit {key}")))?.to)
+    }
+}
+
+fn to_handle_error(error: LedgerError<Unexpected>) -> HandleError {
+    match error {
+        LedgerError::Store(error) => HandleError::Store(error),
+        LedgerError::Refused(error) | LedgerError::Unexpected(error) => HandleError::Refused(error.to_string()),
+        LedgerError::NoPayment(id) => HandleError::NotFound(format!("payment {id}")),
+    }
+}
+
+/// The value that is there; where both are, they must be the same.
+fn one_of<T: PartialEq>(
+    field: &'static str,
+    typed: Option<T>,
+    said: Option<T>,
+) -> Result<(T, Provenance), HandleError> {
+    match (typed, said) {
+        (Some(typed), Some(said)) if typed != said => Err(HandleError::Invalid {
+            field,
+            problem: "what was given is not what the payment API says; leave it out to take the API's".to_owned(),
+        }),
+        (_, Some(said)) => Ok((said, Provenance::Api)),
+        (Some(typed), None) => Ok((typed, Provenance::Typed)),
+        (None, None) => Err(HandleError::Invalid {
+            field,
+            problem: "the payment API does not say it; give it with this flag".to_owned(),
+        }),
+    }
+}
+
+fn check_terms(
+    address: Address,
+    amount: Amount,
+    created_at: Timestamp,
+    now: Timestamp,
+    settings: &EngineSettings,
+) -> Result<(), HandleError> {
+    let invalid = |field, problem: &str| Err(HandleError::Invalid { field, problem: problem.to_owned() });
+    if address.is_zero() || address == settings.token || settings.other_tokens.contains(&address) {
+        return invalid("deposit-address", "the zero address or a token's own contract cannot be a deposit address");
+    }
+    if amount.is_zero() {
+        return invalid("amount", "it is zero");
+    }
+    if created_at > now.plus(Span::from_secs(86_400)) {
+        return invalid("created-at", "it is more than a day in the future");
+    }
+    Ok(())
+}
+
+/// What the API says must be about this payment, on this chain.
+fn check_said(request: &AddPayment, said: &ApiPayment, settings: &EngineSettings) -> Result<(), HandleError> {
+    if let Some(theirs) = said.recipient_id.as_ref().filter(|theirs| **theirs != request.recipient_id) {
+        let problem = format!("the payment API says that the recipient is {theirs}, not {}", request.recipient_id);
+        return Err(HandleError::Invalid { field: "recipient", problem });
+    }
+    let other_chain = said.deposit_chain.as_ref().filter(|name| !name.eq_ignore_ascii_case(&settings.chain_name));
+    if let Some(theirs) = other_chain {
+        let problem = format!("the payment API wants it on {theirs:?}; chain.name here is {:?}", settings.chain_name);
+        return Err(HandleError::Invalid { field: "payment", problem });
+    }
+    Ok(())
+}
+
+fn same_or_refused(known: Payment, wanted: &Payment) -> Result<Payment, HandleError> {
+    let same = known.recipient_id == wanted.recipient_id
+        && known.terms.deposit_address == wanted.terms.deposit_address
+        && known.terms.amount == wanted.terms.amount;
+    if same {
+        return Ok(known);
+    }
+    Err(HandleError::Exists(format!(
+        "payment {} is known already, with another recipient, address or amount",
+        known.id
+    )))
+}

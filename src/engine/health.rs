@@ -1,0 +1,107 @@
+//! How the engine is: what `/readyz`, the metrics and the progress bar tell.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::chain::BlockNumber;
+use crate::domain::time::{Span, Timestamp};
+
+/// What is known of the engine's state at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// How many addresses are watched; none: idle.
+    pub watched: usize,
+    /// The newest block known.
+    pub head: Option<BlockNumber>,
+    /// When `head` was learnt.
+    pub head_at: Option<Timestamp>,
+    /// The newest block taken for final.
+    pub last_final: Option<BlockNumber>,
+    /// Whether hints come in over a subscription.
+    pub hints_live: bool,
+    /// When the last sweep to the head was finished.
+    pub swept_at: Option<Timestamp>,
+    /// How many final blocks the furthest-behind address still has to be swept for.
+    pub behind_by: u64,
+    /// Since when nothing could be read from the chain, and why.
+    pub chain_trouble: Option<(Timestamp, String)>,
+    /// Since when the final block has not moved although something waits for it.
+    pub finality_stalled: Option<Timestamp>,
+    /// Since when the API could not be used, and why.
+    pub api_trouble: Option<(Timestamp, String)>,
+    /// Whether the API refused the key, with the HTTP status.
+    pub key_refused: Option<u16>,
+    /// Whether the store has failed.
+    pub store_failed: Option<String>,
+}
+
+/// One part's answer to "is it ready?".
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Readiness {
+    /// Whether all parts are.
+    pub ready: bool,
+    /// The chain: `ok`, `idle`, or what is wrong.
+    pub chain: String,
+    /// The payment API: `ok`, or what is wrong.
+    pub api: String,
+    /// The store: `ok`, or what is wrong.
+    pub store: String,
+}
+
+/// Shared by the loops, which write it, and by whoever tells of it.
+#[derive(Debug, Default)]
+pub struct Health(Mutex<Snapshot>);
+
+impl Health {
+    /// What is known now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn update(&self, change: impl FnOnce(&mut Snapshot)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn api_worked(&self) {
+        self.update(|health| {
+            health.api_trouble = None;
+            health.key_refused = None;
+        });
+    }
+
+    pub(crate) fn api_failed(&self, now: Timestamp, why: &str) {
+        self.update(|health| {
+            let since = health.api_trouble.as_ref().map_or(now, |(since, _)| *since);
+            health.api_trouble = Some((since, why.to_owned()));
+        });
+    }
+}
+
+impl Snapshot {
+    /// Whether the engine does its work. The chain may lag by `lag` before it counts as not ready.
+    #[must_use]
+    pub fn readiness(&self, now: Timestamp, lag: Span) -> Readiness {
+        let stale = self.swept_at.is_none_or(|at| now.since(at) > lag);
+        let chain = match (&self.chain_trouble, self.finality_stalled) {
+            _ if self.watched == 0 => "idle".to_owned(),
+            (Some((since, why)), _) if stale => {
+                format!("not read for {} s: {why}", now.since(*since).as_secs())
+            }
+            (_, Some(since)) => format!("the final block has not moved for {} s", now.since(since).as_secs()),
+            _ if stale => "not swept yet, or not for too long".to_owned(),
+            _ => "ok".to_owned(),
+        };
+        let api = match (self.key_refused, &self.api_trouble) {
+            (Some(status), _) => format!("the key was refused with HTTP {status}"),
+            (None, Some((since, why))) if now.since(*since) > lag => {
+                format!("not usable for {} s: {why}", now.since(*since).as_secs())
+            }
+            (None, _) => "ok".to_owned(),
+        };
+        let store = self.store_failed.clone().unwrap_or_else(|| "ok".to_owned());
+        let chain_ready = chain == "ok" || chain == "idle";
+        Readiness { ready: chain_ready && api == "ok" && store == "ok", chain, api, store }
+    }
+}

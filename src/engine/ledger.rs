@@ -1,0 +1,147 @@
+//! Reads an address's book, lets a decision be written into it, settles it, and commits it: again and again while
+//! somebody else is quicker.
+
+use std::sync::Arc;
+
+use thiserror::Error;
+
+use super::EngineSettings;
+use crate::domain::chain::Address;
+use crate::domain::coverage::Coverage;
+use crate::domain::payment::{Payment, PaymentId};
+use crate::policy::address::{Book, BookChanges};
+use crate::policy::pace::Jitter;
+use crate::policy::settlement::{Context, Unexpected};
+use crate::policy::sweep;
+use crate::ports::clock::{Chance, Clock};
+use crate::ports::store::{Commit, Store, StoreError};
+
+/// How often a decision is made anew when others change the same records meanwhile.
+const MAX_TRIES: u32 = 50;
+
+/// An address's book, with its coverage.
+#[derive(Debug)]
+pub(crate) struct Page {
+    pub(crate) book: Book,
+    pub(crate) coverage: Option<Coverage>,
+    /// Set to store every payment of the address again, so that a decision made meanwhile on the old set of
+    /// payments runs into a conflict.
+    pub(crate) touch_payments: bool,
+}
+
+/// Why a change was not made. `E` is what the change itself may object with.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum LedgerError<E> {
+    /// The store failed.
+    #[error("{0}")]
+    Store(StoreError),
+    /// The change was refused; nothing was stored.
+    #[error("{0}")]
+    Refused(E),
+    /// A payment cannot take what follows from the change; nothing was stored.
+    #[error("{0}")]
+    Unexpected(Unexpected),
+    /// The payment is not known.
+    #[error("payment {0} is not known here")]
+    NoPayment(PaymentId),
+}
+
+/// The way to the store for everything that concerns an address.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
+    settings: Arc<EngineSettings>,
+}
+
+impl Ledger {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        chance: Arc<dyn Chance>,
+        settings: Arc<EngineSettings>,
+    ) -> Self {
+        Self { store, clock, chance, settings }
+    }
+
+    /// The moment, the pace and some jitter.
+    pub(crate) fn context(&self) -> Context<'_> {
+        Context { now: self.clock.now(), pace: &self.settings.pace, jitter: Jitter(self.chance.below(1_000)) }
+    }
+
+    /// Changes an address's book. `change` may be called several times, each time with a fresh book.
+    pub(crate) async fn change<E, F>(&self, address: Address, mut change: F) -> Result<BookChanges, LedgerError<E>>
+    where
+        F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
+        E: Send,
+    {
+        let mut tries: u32 = 0;
+        loop {
+            let (commit, changes) = self.prepare(address, &mut change).await?;
+            if commit.is_empty() {
+                return Ok(changes);
+            }
+            match self.store.commit(commit).await {
+                Ok(_) => return Ok(changes),
+                Err(StoreError::Conflict(what)) if tries < MAX_TRIES => {
+                    tries = tries.saturating_add(1);
+                    tracing::debug!(%what, tries, "somebody was quicker; deciding again");
+                }
+                Err(error) => return Err(LedgerError::Store(error)),
+            }
+        }
+    }
+
+    async fn prepare<E, F>(&self, address: Address, change: &mut F) -> Result<(Commit, BookChanges), LedgerError<E>>
+    where
+        F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
+        E: Send,
+    {
+        let payments = self.store.payments_at(address).await.map_err(LedgerError::Store)?;
+        let deposits = self.store.deposits_at(address).await.map_err(LedgerError::Store)?;
+        let coverage = self.store.coverage(address).await.map_err(LedgerError::Store)?;
+        let context = self.context();
+        let mut page = Page { book: Book::open(payments, deposits), coverage: coverage.clone(), touch_payments: false };
+        change(&mut page, &context).map_err(LedgerError::Refused)?;
+        page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
+        let Page { book, coverage: mut new_coverage, touch_payments } = page;
+        let payments = book.payments().to_vec();
+        if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
+            new.watch_until = sweep::watch_until(&payments, self.settings.sweep.keep);
+        }
+        let mut changes = book.changes();
+        if touch_payments {
+            changes.payments.clone_from(&payments);
+        }
+        let coverage_changed = new_coverage != coverage;
+        let commit = Commit {
+            payments: changes.payments.clone(),
+            deposits: changes.deposits.clone(),
+            coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
+            finality: None,
+            events: changes.events.clone(),
+        };
+        Ok((commit, changes))
+    }
+
+    /// Changes the book of a payment's address. `change` gets the payment as it stands.
+    pub(crate) async fn change_payment<E, F>(
+        &self,
+        id: &PaymentId,
+        mut change: F,
+    ) -> Result<BookChanges, LedgerError<E>>
+    where
+        F: FnMut(&mut Page, &Payment, &Context<'_>) -> Result<(), E> + Send,
+        E: Send,
+    {
+        let payment = self.store.payment(id).await.map_err(LedgerError::Store)?;
+        let address = payment.ok_or_else(|| LedgerError::NoPayment(id.clone()))?.terms.deposit_address;
+        self.change(address, |page, context| {
+            let payment = page.book.payments().iter().find(|payment| payment.id == *id).cloned();
+            // A payment never leaves its address, so it is there.
+            payment.map_or(Ok(()), |payment| change(page, &payment, context))
+        })
+        .await
+    }
+}

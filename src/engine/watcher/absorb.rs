@@ -1,0 +1,265 @@
+//! Takes a reading in: new deposits, deposits that came back, deposits that are missing, and the coverage.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+
+use futures_util::StreamExt;
+
+use super::{Trouble, Watcher};
+use crate::domain::chain::{Address, B256, BlockNumber, Header, Transfer};
+use crate::domain::coverage::Coverage;
+use crate::domain::deposit::{Deposit, DepositKey, Standing};
+use crate::domain::event::{Alarm, Event, EventKind, Reading};
+use crate::domain::time::Timestamp;
+use crate::engine::ledger::{LedgerError, Page};
+use crate::engine::reconciler::log_events;
+use crate::policy::address::BookChanges;
+use crate::policy::settlement::{Context, Unexpected};
+use crate::policy::sweep::{self, Job};
+use crate::ports::chain::{EndpointId, TransferPage};
+use crate::ports::store::{Commit, StoreError};
+
+/// How many addresses are written at once. The store groups their commits.
+const AT_ONCE: usize = 64;
+
+/// What a reading of one address has to be held against.
+struct Evidence {
+    transfers: Vec<(Transfer, Timestamp)>,
+    /// What became of deposits that the store has and the reading has not.
+    missing: BTreeMap<DepositKey, Missing>,
+}
+
+/// What became of a deposit that a reading did not return.
+#[derive(Clone, Copy, Debug)]
+enum Missing {
+    /// Another block is at its height.
+    Gone(B256),
+    /// Its block stands: the provider withholds the log.
+    Withheld,
+}
+
+/// Waits for all, several at a time; the first trouble ends it.
+pub(super) async fn all(work: impl Iterator<Item = impl Future<Output = Result<(), Trouble>>>) -> Result<(), Trouble> {
+    let mut under_way = futures_util::stream::iter(work).buffer_unordered(AT_ONCE);
+    while let Some(result) = under_way.next().await {
+        result?;
+    }
+    Ok(())
+}
+
+impl Watcher {
+    /// Takes in everything that `page` says of `job`'s range and addresses.
+    pub(super) async fn absorb(&mut self, job: &Job, page: TransferPage, reading: Reading) -> Result<(), Trouble> {
+        self.alarm_malformed(&page.malformed).await?;
+        let mut by_address: BTreeMap<Address, Vec<(Transfer, Timestamp)>> = BTreeMap::new();
+        let mut headers = BTreeMap::from([(page.anchor.block.number, Some(page.anchor))]);
+        for transfer in page.transfers {
+            let time = self.block_time_of(&transfer, page.endpoint, &mut headers).await?;
+            by_address.entry(transfer.to).or_default().push((transfer, time));
+        }
+        let mut affected: BTreeSet<Address> = by_address.keys().copied().collect();
+        for address in &job.addresses {
+            // Only a deposit within the range can miss from it.
+            if self.tips.get(address).is_some_and(|tip| *tip >= job.from) {
+                affected.insert(*address);
+            }
+        }
+        let mut evidence = Vec::new();
+        for address in &affected {
+            let transfers = by_address.remove(address).unwrap_or_default();
+            let missing = self.missing(*address, job, &transfers, page.endpoint, &mut headers).await?;
+            evidence.push((*address, Evidence { transfers, missing }));
+        }
+        for (address, evidence) in &evidence {
+            let newest = evidence.transfers.iter().map(|(transfer, _)| transfer.block.number).max();
+            if let Some(newest) = newest {
+                let tip = self.tips.entry(*address).or_default();
+                *tip = (*tip).max(newest);
+            }
+        }
+        let this = &*self;
+        // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
+        let writing = evidence
+            .into_iter()
+            .map(|(address, evidence)| async move { this.write(address, &evidence, job, reading).await });
+        all(writing).await?;
+        let rest = self.watched.iter().filter(|coverage| {
+            !affected.contains(&coverage.address) && job.addresses.binary_search(&coverage.address).is_ok()
+        });
+        let raised = rest.filter_map(|coverage| self.raised(coverage, job, reading)).collect();
+        self.raise_coverage(raised).await?;
+        self.reload().await?;
+        Ok(())
+    }
+
+    fn raised(&self, coverage: &Coverage, job: &Job, reading: Reading) -> Option<Coverage> {
+        let now = self.ports.clock.now();
+        match reading {
+            Reading::Sweep => sweep::after_sweep(coverage, job, self.last_final?, now, &self.settings.sweep),
+            Reading::Second => sweep::after_second(coverage, job, now, &self.settings.sweep),
+        }
+    }
+
+    /// Writes what was read of one address, with its coverage, in one commit.
+    async fn write(&self, address: Address, evidence: &Evidence, job: &Job, reading: Reading) -> Result<(), Trouble> {
+        let chain_id = self.ports.chain.chain_id();
+        let result = self
+            .ledger
+            .change(address, |page, context| {
+                for (transfer, time) in &evidence.transfers {
+                    note_transfer(page, chain_id, transfer, *time, reading, context);
+                }
+                let mut withheld = false;
+                for (key, missing) in &evidence.missing {
+                    withheld |= note_missing(page, key, *missing, context);
+                }
+                // A provider that withholds a log may withhold others: the range does not count as read.
+                let raised = page.coverage.as_ref().filter(|coverage| !withheld && !coverage.closed);
+                if let Some(raised) = raised.and_then(|coverage| self.raised(coverage, job, reading)) {
+                    page.coverage = Some(raised);
+                }
+                Ok::<(), Unexpected>(())
+            })
+            .await;
+        self.told(address, result).map(|_| ())
+    }
+
+    /// Logs what was written. A payment that could not take it is left for the next reading.
+    pub(super) fn told(
+        &self,
+        address: Address,
+        result: Result<BookChanges, LedgerError<Unexpected>>,
+    ) -> Result<BookChanges, Trouble> {
+        match result {
+            Ok(changes) => {
+                log_events(&changes.events);
+                Ok(changes)
+            }
+            Err(LedgerError::Store(StoreError::Conflict(what))) => {
+                tracing::warn!(%address, what, "the address keeps changing; read again later");
+                Ok(BookChanges::default())
+            }
+            Err(LedgerError::Store(error)) => Err(error.into()),
+            Err(error @ (LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_))) => {
+                tracing::error!(%address, %error, "what was read does not go with a payment's state; read again later");
+                Ok(BookChanges::default())
+            }
+        }
+    }
+
+    /// The deposits in the range that the store has and the reading has not, and what became of each.
+    async fn missing(
+        &self,
+        address: Address,
+        job: &Job,
+        transfers: &[(Transfer, Timestamp)],
+        endpoint: EndpointId,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+    ) -> Result<BTreeMap<DepositKey, Missing>, Trouble> {
+        let read: BTreeSet<(B256, B256, u64)> =
+            transfers.iter().map(|(transfer, _)| (transfer.block.hash, transfer.tx_hash, transfer.log_index)).collect();
+        let mut missing = BTreeMap::new();
+        for deposit in self.ports.store.deposits_at(address).await? {
+            let key = deposit.key;
+            let in_range = (job.from..=job.to).contains(&deposit.block_number);
+            if !in_range || !deposit.stands() || read.contains(&(key.block_hash, key.tx_hash, key.log_index)) {
+                continue;
+            }
+            let header = match headers.get(&deposit.block_number) {
+                Some(known) => *known,
+                None => self.ports.chain.header(deposit.block_number, Some(endpoint)).await?,
+            };
+            headers.insert(deposit.block_number, header);
+            match header {
+                Some(header) if header.block.hash == key.block_hash => missing.insert(key, Missing::Withheld),
+                Some(header) => missing.insert(key, Missing::Gone(header.block.hash)),
+                None => None,
+            };
+        }
+        Ok(missing)
+    }
+
+    async fn block_time_of(
+        &self,
+        transfer: &Transfer,
+        endpoint: EndpointId,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+    ) -> Result<Timestamp, Trouble> {
+        if let Some(time) = transfer.block_time {
+            return Ok(time);
+        }
+        let number = transfer.block.number;
+        let header = match headers.get(&number) {
+            Some(known) => *known,
+            None => self.ports.chain.header(number, Some(endpoint)).await?,
+        };
+        headers.insert(number, header);
+        let gone = || crate::ports::chain::ChainError::Behind(format!("block {number} changed while it was read"));
+        let header = header.filter(|header| header.block.hash == transfer.block.hash).ok_or_else(gone)?;
+        Ok(header.time)
+    }
+
+    async fn alarm_malformed(&self, malformed: &[String]) -> Result<(), Trouble> {
+        if malformed.is_empty() {
+            return Ok(());
+        }
+        let at = self.ports.clock.now();
+        let event = |detail: &String| {
+            tracing::error!(detail, "a log is no transfer although it has a transfer's topic");
+            let alarm = Alarm::MalformedLog { detail: detail.chars().take(300).collect() };
+            Event { at, payment: None, deposit: None, kind: EventKind::Alarm { alarm } }
+        };
+        let events = malformed.iter().take(16).map(event).collect();
+        self.ports.store.commit(Commit { events, ..Commit::default() }).await?;
+        Ok(())
+    }
+}
+
+/// Writes a transfer into the book: a new deposit, or one whose block came back.
+fn note_transfer(
+    page: &mut Page,
+    chain_id: u64,
+    transfer: &Transfer,
+    time: Timestamp,
+    reading: Reading,
+    context: &Context<'_>,
+) {
+    let fresh = Deposit::from_transfer(chain_id, transfer, time, context.now);
+    let known = page.book.deposits().iter().find(|deposit| deposit.key == fresh.key);
+    match known.map(Deposit::stands) {
+        Some(true) => {}
+        Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
+        None => {
+            let swept = page.coverage.as_ref().and_then(|coverage| coverage.swept);
+            let missed =
+                swept.is_some_and(|swept| fresh.block_number <= swept.covered_to && fresh.block_number >= swept.start);
+            let key = fresh.key;
+            page.book.add_deposit(fresh, reading);
+            if missed && reading == Reading::Second {
+                let kind = EventKind::Alarm { alarm: Alarm::MissedByFirstReading };
+                page.book.note_deposit(&key, context.now, kind);
+            }
+        }
+    }
+}
+
+/// Writes into the book what became of a missing deposit. True when the provider withholds it.
+fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, context: &Context<'_>) -> bool {
+    let Some(deposit) = page.book.deposits().iter().find(|deposit| deposit.key == *key) else { return false };
+    match (missing, deposit.standing) {
+        (_, Standing::Gone { .. }) => false,
+        (Missing::Withheld, Standing::Provisional | Standing::Final { .. }) => {
+            page.book.note_deposit(key, context.now, EventKind::Alarm { alarm: Alarm::LogWithheld });
+            true
+        }
+        (Missing::Gone(canonical), Standing::Provisional) => {
+            page.book.set_standing(key, Standing::Gone { after_final: false }, Some(canonical), context.now);
+            false
+        }
+        (Missing::Gone(canonical), Standing::Final { .. }) => {
+            page.book.set_standing(key, Standing::Gone { after_final: true }, Some(canonical), context.now);
+            page.book.note_deposit(key, context.now, EventKind::Alarm { alarm: Alarm::GoneAfterFinal });
+            false
+        }
+    }
+}

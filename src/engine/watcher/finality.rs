@@ -1,0 +1,209 @@
+//! Asks for finality while something waits for it, and settles what became final.
+
+use std::collections::BTreeMap;
+
+use super::{Trouble, Watcher};
+use crate::domain::chain::{Address, BlockNumber, BlockRef, Header};
+use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::time::Timestamp;
+use crate::policy::finality::{MarkMove, advance, final_number};
+use crate::policy::settlement::Unexpected;
+use crate::ports::chain::{EndpointId, FinalityReport};
+use crate::ports::store::{Commit, StoreError};
+
+/// How many provisional deposits are taken up in one pass.
+const BATCH: usize = 2_000;
+
+/// After so many heads without a new final block, only every second head is worth the question.
+const PATIENT_HEADS: u32 = 8;
+
+impl Watcher {
+    /// Whether the final block may have come to something that waits, with the head at this number.
+    pub(super) fn worth_asking(&self, head: BlockNumber) -> bool {
+        let heads = self.waiting.heads_without_news;
+        let patient = heads > PATIENT_HEADS && heads.checked_rem(2) == Some(0);
+        let deep_enough = |lowest: BlockNumber| head >= lowest.saturating_add(self.settings.finality.depth());
+        !patient && self.waiting.lowest.is_some_and(deep_enough)
+    }
+
+    /// Learns from the store whether some payment waits for a block to become final.
+    pub(super) async fn find_waiting(&mut self) -> Result<(), StoreError> {
+        let provisional = self.ports.store.provisional(BlockNumber::MAX, BATCH).await?;
+        let waits = |deposit: &&Deposit| matches!(deposit.verdict, Verdict::Pays { .. });
+        let lowest = provisional.iter().filter(waits).map(|deposit| deposit.block_number).min();
+        if lowest.is_none() {
+            self.waiting = super::Waiting::default();
+            self.health.update(|health| health.finality_stalled = None);
+        } else if self.waiting.lowest.is_none() {
+            self.waiting.moved_at = Some(self.ports.clock.now());
+            self.waiting.heads_without_news = 0;
+        }
+        self.waiting.lowest = lowest;
+        let head = self.head.map_or(0, |(head, _)| head.block.number);
+        if self.worth_asking(head) {
+            self.ask_final = true;
+        }
+        Ok(())
+    }
+
+    /// Asks one endpoint what is final, and settles every deposit at or below.
+    pub(super) async fn ask_finality(&mut self) -> Result<(), Trouble> {
+        let rule = self.settings.finality;
+        let report = self.ports.chain.finality(rule.uses_tag()).await?;
+        let now = self.ports.clock.now();
+        if self.head.is_none_or(|(head, _)| head.block.number < report.head.block.number) {
+            self.head = Some((report.head, now));
+        }
+        let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else {
+            return self.no_news(now).await.map_err(Trouble::from);
+        };
+        let moved_back = self.finals.insert(report.endpoint, number).is_none_or(|last| number < last);
+        if self.last_final.is_none_or(|last| number > last) {
+            self.last_final = Some(number);
+            self.waiting.heads_without_news = 0;
+            self.waiting.moved_at = Some(now);
+            self.waiting.stall_told = false;
+            self.health.update(|health| {
+                health.last_final = Some(number);
+                health.finality_stalled = None;
+            });
+            metrics::gauge!("rampwatch_final_block").set(super::gauge(number));
+        } else {
+            self.no_news(now).await?;
+        }
+        let mut headers = BTreeMap::new();
+        self.mark(number, &report, moved_back, &mut headers, now).await?;
+        self.settle_final(number, report.endpoint, &mut headers).await
+    }
+
+    /// Keeps what is believed of finality. A number that is lower than the mark counts as moved back only when the
+    /// same endpoint had said more before (another may just lag), or when nothing was heard of it since the start.
+    async fn mark(
+        &self,
+        number: BlockNumber,
+        report: &FinalityReport,
+        moved_back: bool,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+        now: Timestamp,
+    ) -> Result<(), Trouble> {
+        let mark = self.ports.store.finality().await?;
+        let something = !self.ports.store.provisional(number, 1).await?.is_empty();
+        let lower = mark.is_some_and(|mark| number < mark.current.number);
+        if !(something || (lower && moved_back)) {
+            return Ok(());
+        }
+        if lower && !moved_back {
+            return Ok(());
+        }
+        let tag = report.finalized.filter(|tag| tag.block.number == number).map(|tag| tag.block);
+        let block = match tag {
+            Some(block) => block,
+            None => match self.header_at(number, report.endpoint, headers).await? {
+                Some(header) => header.block,
+                None => return Ok(()),
+            },
+        };
+        match advance(mark.as_ref(), block, now) {
+            MarkMove::Keeps => Ok(()),
+            MarkMove::Rises(new) => self.keep_mark(Commit { finality: Some(new), ..Commit::default() }).await,
+            MarkMove::MovesBack(new) => {
+                let from = mark.map_or(block, |mark| mark.current);
+                tracing::warn!(
+                    from = from.number,
+                    to = block.number,
+                    "the final block moved back; completions above it wait"
+                );
+                let kind = EventKind::FinalityMoved { from, to: block };
+                let event = Event { at: now, payment: None, deposit: None, kind };
+                self.keep_mark(Commit { finality: Some(new), events: vec![event], ..Commit::default() }).await
+            }
+        }
+    }
+
+    async fn keep_mark(&self, commit: Commit) -> Result<(), Trouble> {
+        self.ports.store.commit(commit).await?;
+        Ok(())
+    }
+
+    /// The header at a height on this endpoint's chain, asked for once in a pass.
+    async fn header_at(
+        &self,
+        number: BlockNumber,
+        endpoint: EndpointId,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+    ) -> Result<Option<Header>, Trouble> {
+        if let Some(known) = headers.get(&number) {
+            return Ok(*known);
+        }
+        let header = self.ports.chain.header(number, Some(endpoint)).await?;
+        headers.insert(number, header);
+        Ok(header)
+    }
+
+    /// Every provisional deposit at or below the final block either stands for good or is gone.
+    async fn settle_final(
+        &mut self,
+        number: BlockNumber,
+        endpoint: EndpointId,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+    ) -> Result<(), Trouble> {
+        let provisional = self.ports.store.provisional(number, BATCH).await?;
+        if provisional.is_empty() {
+            return Ok(());
+        }
+        let mut standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>> = BTreeMap::new();
+        let now = self.ports.clock.now();
+        for deposit in &provisional {
+            let header = self.header_at(deposit.block_number, endpoint, headers).await?;
+            let found = match header {
+                None => continue,
+                Some(header) if header.block.hash == deposit.key.block_hash => (Standing::Final { at: now }, None),
+                Some(header) => (Standing::Gone { after_final: false }, Some(header.block)),
+            };
+            standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));
+        }
+        self.write_standings(standings).await?;
+        self.find_waiting().await?;
+        Ok(())
+    }
+
+    pub(super) async fn write_standings(
+        &self,
+        standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>>,
+    ) -> Result<(), Trouble> {
+        let writing = standings.into_iter().map(|(address, standings)| async move {
+            let result = self
+                .ledger
+                .change(address, |page, context| {
+                    for (key, standing, canonical) in &standings {
+                        page.book.set_standing(key, *standing, canonical.map(|block| block.hash), context.now);
+                    }
+                    Ok::<(), Unexpected>(())
+                })
+                .await;
+            self.told(address, result).map(|_| ())
+        });
+        super::absorb::all(writing).await
+    }
+
+    /// The final block has not moved. Says so once, when it has not for too long.
+    async fn no_news(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let Some(since) = self.waiting.moved_at.filter(|_| self.waiting.lowest.is_some()) else { return Ok(()) };
+        if now.since(since) < self.settings.stall_after || self.waiting.stall_told {
+            return Ok(());
+        }
+        self.waiting.stall_told = true;
+        let at = self.last_final.unwrap_or(0);
+        tracing::error!(
+            block = at,
+            for_s = now.since(since).as_secs(),
+            "the final block does not move; completions wait"
+        );
+        metrics::counter!("rampwatch_alarms_total", "alarm" => "finality_stalled").increment(1);
+        self.health.update(|health| health.finality_stalled = Some(since));
+        let kind = EventKind::Alarm { alarm: Alarm::FinalityStalled { at } };
+        let event = Event { at: now, payment: None, deposit: None, kind };
+        self.ports.store.commit(Commit { events: vec![event], ..Commit::default() }).await.map(|_| ())
+    }
+}

@@ -1,0 +1,330 @@
+//! Watches the chain: hints say when to look, the sweep says what is there (decision 3).
+//!
+//! One loop owns all reading. It waits for a hint, a change of the store or the timer, and then does what is due:
+//! find the start block of new addresses, sweep to the head, ask for finality while something waits for it, catch
+//! up, read a second time, and read a last time before an address is let go. A crash between any two lines costs a
+//! repeated reading: coverage rises only in the commit that stores what was read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use tokio_util::sync::CancellationToken;
+
+use super::health::Health;
+use super::ledger::Ledger;
+use super::{EngineError, EngineSettings, Ports};
+use crate::domain::chain::{Address, BlockNumber, Header};
+use crate::domain::coverage::Coverage;
+use crate::domain::time::{Span, Timestamp};
+use crate::policy::sweep;
+use crate::ports::chain::{ChainError, EndpointId, Hint, WatchSet};
+use crate::ports::store::StoreError;
+
+mod absorb;
+mod finality;
+mod place;
+mod readings;
+
+/// The first wait after a reading failed; doubled up to [`LONGEST_TROUBLE_WAIT`].
+const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
+/// The longest wait after a reading failed.
+const LONGEST_TROUBLE_WAIT: Span = Span::from_secs(15);
+/// How old a pushed head may be to serve as the head of a sweep.
+const HEAD_SERVES_FOR: Span = Span::from_secs(10);
+/// The longest sleep, whatever is due.
+const LONGEST_SLEEP: Span = Span::from_secs(60);
+
+/// Why a piece of work was not done.
+#[derive(Debug)]
+enum Trouble {
+    /// The chain could not be read: try again soon.
+    Chain(ChainError),
+    /// The store failed: stop.
+    Store(StoreError),
+}
+
+impl From<ChainError> for Trouble {
+    fn from(error: ChainError) -> Self {
+        Self::Chain(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// What the finality question is asked for, and how it stands.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// The lowest block that holds a deposit whose payment waits for finality.
+    lowest: Option<BlockNumber>,
+    /// Heads since the final block last moved.
+    heads_without_news: u32,
+    /// When the final block last moved, while something waited.
+    moved_at: Option<Timestamp>,
+    /// Whether the stall was told.
+    stall_told: bool,
+}
+
+pub(crate) struct Watcher {
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    ledger: Ledger,
+    health: Arc<Health>,
+    stop: CancellationToken,
+    tokens: Arc<Vec<Address>>,
+    /// The coverage of every watched address, as last read from the store.
+    watched: Vec<Coverage>,
+    head: Option<(Header, Timestamp)>,
+    last_final: Option<BlockNumber>,
+    /// Each endpoint's last word on the final block.
+    finals: BTreeMap<EndpointId, BlockNumber>,
+    waiting: Waiting,
+    hints_live: bool,
+    /// The block of the newest deposit of each address: only those can miss from a reading.
+    tips: BTreeMap<Address, BlockNumber>,
+    /// Times of blocks that were looked up to find start blocks.
+    times: BTreeMap<BlockNumber, Timestamp>,
+    /// Which endpoint gave the last reading; the second one goes elsewhere.
+    last_reader: Option<EndpointId>,
+    sweep_at: Timestamp,
+    ask_final: bool,
+    failures: u32,
+}
+
+impl Watcher {
+    pub(crate) fn new(
+        ports: Ports,
+        settings: Arc<EngineSettings>,
+        ledger: Ledger,
+        health: Arc<Health>,
+        stop: CancellationToken,
+    ) -> Self {
+        let tokens: Vec<Address> =
+            std::iter::once(settings.token).chain(settings.other_tokens.iter().copied()).collect();
+        Self {
+            ports,
+            settings,
+            ledger,
+            health,
+            stop,
+            tokens: Arc::new(tokens),
+            watched: Vec::new(),
+            head: None,
+            last_final: None,
+            finals: BTreeMap::new(),
+            waiting: Waiting::default(),
+            hints_live: false,
+            tips: BTreeMap::new(),
+            times: BTreeMap::new(),
+            last_reader: None,
+            sweep_at: Timestamp::EPOCH,
+            ask_final: false,
+            failures: 0,
+        }
+    }
+
+    pub(crate) async fn run(mut self) -> Result<(), EngineError> {
+        let mut changes = self.ports.store.changes();
+        let mut seen = *changes.borrow_and_update();
+        self.load_tips().await?;
+        self.reload().await?;
+        loop {
+            let now = *changes.borrow_and_update();
+            if now.coverage != seen.coverage {
+                self.reload().await?;
+            }
+            if now.payments != seen.payments || now.deposits != seen.deposits {
+                self.find_waiting().await?;
+            }
+            seen = now;
+            let wait = match self.work().await {
+                Ok(more) => {
+                    self.worked();
+                    if more { Span::ZERO } else { self.sleep_for() }
+                }
+                Err(Trouble::Store(error)) => {
+                    self.health.update(|health| health.store_failed = Some(error.to_string()));
+                    return Err(EngineError::Store(error));
+                }
+                Err(Trouble::Chain(error @ ChainError::Contradiction(_))) => return Err(EngineError::Chain(error)),
+                Err(Trouble::Chain(error)) => self.troubled(&error),
+            };
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Ok(()),
+                hint = self.ports.chain.hint() => self.take_hints(hint),
+                _ = changes.changed() => {}
+                () = self.ports.clock.sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Does what is due. True when there is more to do at once.
+    async fn work(&mut self) -> Result<bool, Trouble> {
+        if self.watched.is_empty() {
+            return Ok(false);
+        }
+        self.place_new().await?;
+        let now = self.ports.clock.now();
+        if now >= self.sweep_at {
+            self.sweep_to_head().await?;
+            let pause = sweep::pause(&self.watched, self.hints_live, &self.settings.sweep);
+            self.sweep_at = now.plus(pause.unwrap_or(LONGEST_SLEEP));
+        }
+        if std::mem::take(&mut self.ask_final) {
+            self.ask_finality().await?;
+        }
+        self.read_deeper().await
+    }
+
+    fn sleep_for(&self) -> Span {
+        let now = self.ports.clock.now();
+        let mut until = self.sweep_at;
+        // Without pushed heads the finality question has only the clock to go by.
+        if self.waiting.lowest.is_some() && !self.hints_live {
+            until = until.min(now.plus(self.block_time().times(2)));
+        }
+        if self.watched.is_empty() {
+            LONGEST_SLEEP
+        } else {
+            until.since(now).max(Span::from_millis(1)).min(LONGEST_SLEEP)
+        }
+    }
+
+    fn worked(&mut self) {
+        if self.failures > 0 {
+            tracing::info!("the chain can be read again");
+            self.failures = 0;
+        }
+        self.health.update(|health| health.chain_trouble = None);
+        if self.waiting.lowest.is_some() && !self.hints_live {
+            self.ask_final = true;
+        }
+    }
+
+    fn troubled(&mut self, error: &ChainError) -> Span {
+        let factor = 1_u64.checked_shl(self.failures.min(16)).unwrap_or(u64::MAX);
+        let wait = FIRST_TROUBLE_WAIT.times(factor).min(LONGEST_TROUBLE_WAIT);
+        self.failures = self.failures.saturating_add(1);
+        tracing::warn!(%error, again_in_ms = wait.as_millis(), "the chain could not be read");
+        let now = self.ports.clock.now();
+        self.health.update(|health| {
+            let since = health.chain_trouble.as_ref().map_or(now, |(since, _)| *since);
+            health.chain_trouble = Some((since, error.to_string()));
+        });
+        // What was due stays due, but not before the wait is over: hints alone do not hurry a node that fails.
+        self.sweep_at = now.plus(wait);
+        wait
+    }
+
+    /// Takes a hint, and all others that are there already.
+    fn take_hints(&mut self, first: Hint) {
+        let mut next = Some(first);
+        let mut budget: u32 = 10_000;
+        while let Some(hint) = next {
+            self.take_hint(hint);
+            budget = budget.saturating_sub(1);
+            next = if budget == 0 { None } else { self.ports.chain.hint().now_or_never() };
+        }
+    }
+
+    fn take_hint(&mut self, hint: Hint) {
+        let now = self.ports.clock.now();
+        // While the chain cannot be read, hints wait like everything else.
+        let soon = if self.failures > 0 { self.sweep_at } else { now };
+        match hint {
+            Hint::Transfer { block } => {
+                tracing::debug!(block, "a transfer to a watched address was hinted");
+                // The head that was pushed last may be older than the transfer's block.
+                if self.head.is_none_or(|(head, _)| head.block.number < block) {
+                    self.head = None;
+                }
+                self.sweep_at = self.sweep_at.min(soon);
+            }
+            Hint::Head(header) => self.take_head(header, now),
+            Hint::Live => {
+                self.hints_live = true;
+                self.health.update(|health| health.hints_live = true);
+            }
+            Hint::Gap { why } => {
+                tracing::info!(why, "hints may have been lost; sweeping");
+                self.sweep_at = self.sweep_at.min(soon);
+            }
+            Hint::Down { why } => {
+                tracing::warn!(why, "no subscription; polling");
+                self.hints_live = false;
+                self.health.update(|health| health.hints_live = false);
+                self.sweep_at = self.sweep_at.min(soon);
+            }
+        }
+    }
+
+    fn take_head(&mut self, header: Header, now: Timestamp) {
+        self.head = Some((header, now));
+        self.times.insert(header.block.number, header.time);
+        self.health.update(|health| {
+            health.head = Some(header.block.number);
+            health.head_at = Some(now);
+        });
+        metrics::gauge!("rampwatch_head_block").set(gauge(header.block.number));
+        self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);
+        if self.worth_asking(header.block.number) {
+            self.ask_final = true;
+        }
+    }
+
+    /// The measured time between blocks: over what is known of recent ones, else a second and a half.
+    fn block_time(&self) -> Span {
+        let measured = || {
+            let (last, last_time) = self.times.last_key_value()?;
+            let (first, first_time) = self.times.range(last.saturating_sub(1_000)..).next()?;
+            let blocks = last.checked_sub(*first).filter(|blocks| *blocks > 0)?;
+            let millis = last_time.since(*first_time).as_millis().checked_div(blocks)?;
+            Some(Span::from_millis(millis.clamp(100, 15_000)))
+        };
+        measured().unwrap_or(Span::from_millis(1_500))
+    }
+
+    /// Reads from the store which addresses are watched, and tells the chain's subscription.
+    async fn reload(&mut self) -> Result<(), StoreError> {
+        let before: Vec<Address> = self.watched.iter().map(|coverage| coverage.address).collect();
+        self.watched = self.ports.store.watched().await?;
+        let after: Vec<Address> = self.watched.iter().map(|coverage| coverage.address).collect();
+        self.health.update(|health| health.watched = after.len());
+        metrics::gauge!("rampwatch_watched_addresses").set(gauge(u64::try_from(after.len()).unwrap_or(u64::MAX)));
+        if before != after {
+            // A new address is swept at once: its money may be there already.
+            self.sweep_at = self.sweep_at.min(self.ports.clock.now());
+            let tokens = if after.is_empty() { Arc::default() } else { self.tokens.clone() };
+            self.ports.chain.watch(WatchSet { tokens, recipients: Arc::new(after) });
+        } else if self.watched.iter().any(|coverage| coverage.swept.is_none()) {
+            self.sweep_at = self.sweep_at.min(self.ports.clock.now());
+        }
+        Ok(())
+    }
+
+    /// Learns from the store which addresses have deposits, and where the newest is.
+    async fn load_tips(&mut self) -> Result<(), StoreError> {
+        let mut after = None;
+        loop {
+            let page = self.ports.store.deposits(after.as_ref(), 1_000).await?;
+            for deposit in &page {
+                let tip = self.tips.entry(deposit.to).or_default();
+                *tip = (*tip).max(deposit.block_number);
+            }
+            after = match page.last() {
+                Some(last) if page.len() == 1_000 => Some(last.key),
+                Some(_) | None => return Ok(()),
+            };
+        }
+    }
+}
+
+/// A block number as a metric's value; exact up to 2^53.
+fn gauge(number: u64) -> f64 {
+    u32::try_from(number).map_or(f64::from(u32::MAX), f64::from)
+}

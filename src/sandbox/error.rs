@@ -1,0 +1,99 @@
+//! What can go wrong in a rehearsal.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::domain::chain::{Address, B256};
+
+/// What went wrong in the sandbox, with what to do about it.
+#[derive(Debug, Error)]
+pub enum SandboxError {
+    /// There is no anvil.
+    #[error("anvil was not found: run `make tools`, or put it on PATH, or set RAMPWATCH_ANVIL to its path")]
+    NoAnvil,
+    /// `RAMPWATCH_ANVIL` names something that is not there.
+    #[error("RAMPWATCH_ANVIL is {0}, which is no file")]
+    AnvilNotThere(PathBuf),
+    /// A process did not start, or a signal could not be sent.
+    #[error("{what}: {source}")]
+    Process {
+        /// What was tried.
+        what: String,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A file or folder could not be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// Anvil ended or kept silent at the start.
+    #[error("anvil did not come up: {0}")]
+    NotUp(String),
+    /// The node did not answer.
+    #[error("{method}: the node did not answer: {detail}")]
+    NoAnswer {
+        /// The method asked for.
+        method: String,
+        /// Why, without the address.
+        detail: String,
+    },
+    /// The node refused.
+    #[error("{method}: the node refused: {message} (code {code})")]
+    Refused {
+        /// The method asked for.
+        method: String,
+        /// The JSON-RPC error code.
+        code: i64,
+        /// The node's message. A revert's reason is in it.
+        message: String,
+    },
+    /// The node answered with something that cannot be read.
+    #[error("{method}: the node's answer cannot be read: {detail}")]
+    Unreadable {
+        /// The method asked for.
+        method: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The node serves another chain.
+    #[error("the node at {node} has chain id {chain_id}; the sandbox touches nothing but its own chain, 1337137")]
+    ForeignChain {
+        /// The node, redacted.
+        node: String,
+        /// What it serves.
+        chain_id: u64,
+    },
+    /// An account that is not one of anvil's.
+    #[error("{0} is not one of the sandbox's accounts; it uses anvil's own and no other")]
+    NotOurAccount(Address),
+    /// A transaction is not where it should be.
+    #[error("transaction {tx_hash}: {why}")]
+    Transaction {
+        /// Which.
+        tx_hash: B256,
+        /// What is wrong.
+        why: String,
+    },
+    /// Something did not happen in time.
+    #[error("waited {seconds} s in vain: {what}")]
+    TooLate {
+        /// For what.
+        what: String,
+        /// How long.
+        seconds: u64,
+    },
+    /// The stand-in payment API refused, or could not be reached.
+    #[error("the stand-in payment API: {0}")]
+    StandIn(String),
+    /// Something given makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// The sandbox's result.
+pub type Result<T> = std::result::Result<T, SandboxError>;
