@@ -48,7 +48,10 @@ pub(super) async fn before(store: &MemoryStore, commit: &Commit) -> Before {
 pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Before, commit: &Commit) {
     for payment in &commit.payments {
         payment_is_explained(world, before.payments.get(&payment.id), payment, commit);
-        if let PaymentState::Calling { deposit, .. } = &payment.state {
+        let was = before.payments.get(&payment.id).map(|old| &old.state);
+        if let PaymentState::Calling { deposit, .. } = &payment.state
+            && was != Some(&payment.state)
+        {
             calling_is_allowed(world, store, payment, deposit).await;
         }
     }
@@ -161,7 +164,8 @@ fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
 fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     let Some(swept) = new.swept else { return };
     let final_to = world.chain().final_to();
-    if swept.covered_to > final_to || swept.confirmed_to > swept.covered_to {
+    let some = swept.covered_to >= swept.start;
+    if (some && swept.covered_to > final_to) || swept.confirmed_to > swept.covered_to {
         world.violate(&format!("coverage {new:?}, and blocks are final up to {final_to}"));
     }
     let fell = old.and_then(|old| old.swept).is_some_and(|old| {

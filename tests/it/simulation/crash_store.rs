@@ -1,6 +1,6 @@
 //! The store as the process sees it: the store in memory, behind the fuse, with checks at every commit.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rampwatch::domain::chain::{Address, BlockNumber};
@@ -26,13 +26,23 @@ pub(super) struct CrashStore {
     life: Arc<Life>,
     inner: MemoryStore,
     chance: SimChance,
+    /// One channel for each listener: tokio wakes the listeners of one channel in an order drawn by chance, and not by
+    /// ours.
+    listeners: Mutex<Vec<watch::Sender<Changes>>>,
 }
 
 impl CrashStore {
     /// The port of this life, on what earlier lives left behind.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>, left_behind: &MemoryStore) -> Self {
         let chance = SimChance::new(Rng::stream(world.seed, &format!("store of life {}", life.number)));
-        Self { world, life, inner: left_behind.reopen(), chance }
+        Self { world, life, inner: left_behind.reopen(), chance, listeners: Mutex::default() }
+    }
+
+    fn tell_listeners(&self) {
+        let changes = *self.inner.changes().borrow();
+        for listener in self.listeners.lock().expect("one thread").iter() {
+            listener.send_if_modified(|told| std::mem::replace(told, changes) != changes);
+        }
     }
 
     async fn read<T: Send>(&self, question: impl Future<Output = T> + Send) -> T {
@@ -53,6 +63,7 @@ impl Store for CrashStore {
         }
         let before = checks::before(&self.inner, &commit).await;
         let done = self.inner.commit(commit.clone()).await;
+        self.tell_listeners();
         match &done {
             Ok(_) => checks::on_commit(&self.world, &self.inner, &before, &commit).await,
             Err(StoreError::Conflict(_)) => self.world.count("store: conflict"),
@@ -120,7 +131,9 @@ impl Store for CrashStore {
     }
 
     fn changes(&self) -> watch::Receiver<Changes> {
-        self.inner.changes()
+        let (listener, receiver) = watch::channel(*self.inner.changes().borrow());
+        self.listeners.lock().expect("one thread").push(listener);
+        receiver
     }
 }
 

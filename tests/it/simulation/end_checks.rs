@@ -1,9 +1,10 @@
 //! What must hold at the end, after the faults stopped and everything had time to settle: no deposit is lost, and
 //! nothing hangs without a reason.
 
-use rampwatch::domain::chain::Transfer;
+use rampwatch::domain::chain::{BlockNumber, Transfer};
 use rampwatch::domain::coverage::Coverage;
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
@@ -44,14 +45,10 @@ fn key_of(transfer: &Transfer) -> DepositKey {
 }
 
 /// The known transfers to an address that are on the chain, final, long enough ago, and in its window.
-fn expected(world: &World, coverage: &Coverage) -> Vec<Transfer> {
+fn expected(world: &World, contents: &Contents, coverage: &Coverage) -> Vec<Transfer> {
     let settled_before = world.chain_now().minus(SETTLED);
     let chain = world.chain();
-    let window_end = match (coverage.closed, coverage.swept) {
-        (true, Some(swept)) => swept.covered_to,
-        (true, None) => 0,
-        (false, _) => chain.final_to(),
-    };
+    let window_end = if coverage.closed { closed_through(contents, coverage) } else { chain.final_to() };
     let time = |transfer: &Transfer| transfer.block_time.expect("always told");
     let known = [world.settings.token, world.settings.other_token];
     let mut transfers = chain.to(coverage.address);
@@ -65,7 +62,7 @@ fn expected(world: &World, coverage: &Coverage) -> Vec<Transfer> {
 }
 
 fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
-    for transfer in expected(world, coverage) {
+    for transfer in expected(world, contents, coverage) {
         let key = key_of(&transfer);
         match contents.deposits.get(&key) {
             None => world.violate(&format!("deposit {key} in block {} was lost", transfer.block.number)),
@@ -75,18 +72,25 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
             Some(_) => {}
         }
     }
-    if coverage.closed && !reaches_its_end(world, coverage) {
+    if coverage.closed && !reaches_its_end(world, contents, coverage) {
         world.violate(&format!("{coverage:?} was closed before its window was read"));
     }
 }
 
+/// The last block that was read for an address that is not watched any more.
+fn closed_through(contents: &Contents, coverage: &Coverage) -> BlockNumber {
+    let through = contents.events.iter().rev().find_map(|recorded| match &recorded.event.kind {
+        EventKind::AddressClosed { address, through } if *address == coverage.address => Some(*through),
+        _ => None,
+    });
+    through.unwrap_or(0)
+}
+
 /// Whether the last block read for a closed address is as young as the end of its window.
-fn reaches_its_end(world: &World, coverage: &Coverage) -> bool {
-    let Some((swept, until)) = coverage.swept.zip(coverage.watch_until) else { return false };
+fn reaches_its_end(world: &World, contents: &Contents, coverage: &Coverage) -> bool {
     let chain = world.chain();
-    let header = chain.header_in(chain.view(world.clock.now()), swept.confirmed_to);
-    let slack = world.settings.skew;
-    header.is_some_and(|header| header.time.plus(slack) >= until)
+    let header = chain.header_in(chain.view(world.clock.now()), closed_through(contents, coverage));
+    header.is_some_and(|header| coverage.watch_until.is_some_and(|until| header.time >= until))
 }
 
 fn deposit_is_settled(world: &World, deposit: &Deposit) {

@@ -68,10 +68,10 @@ impl Ending {
         let point = *rng.pick(&POINTS);
         let side = *rng.pick(&[Side::Before, Side::After]);
         let most = match point {
-            Point::ApiComplete => 3,
-            Point::ApiPayment => 12,
-            Point::StoreCommit => 40,
-            _ => 150,
+            Point::ApiComplete => 2,
+            Point::ApiPayment | Point::ChainHead | Point::ChainHeader | Point::ChainFinality => 6,
+            Point::StoreCommit => 20,
+            _ => 60,
         };
         let left = 1 + rng.below(most);
         match rng.below(10) {
@@ -118,7 +118,13 @@ impl Life {
     /// Returns when the life is over.
     pub(super) async fn death(&self) {
         let ending = *self.ending.lock().expect("one thread");
-        if let Ending::After(span) = ending {
+        let at_last = match ending {
+            Ending::After(span) => Some(span),
+            // The call may never come.
+            Ending::At(..) => Some(Span::from_secs(200)),
+            Ending::Never | Ending::Asked(_) => None,
+        };
+        if let Some(span) = at_last {
             tokio::select! {
                 biased;
                 () = self.died.notified() => {}

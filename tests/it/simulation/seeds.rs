@@ -100,7 +100,7 @@ fn no_seed_loses_money_or_completes_wrongly() {
 
 #[test]
 fn a_seed_determines_everything() {
-    let seeds: Vec<u64> = (1..=12).collect();
+    let seeds: Vec<u64> = (1..=16).collect();
     let digests = |outcomes: BTreeMap<u64, Outcome>| -> Vec<_> {
         outcomes.into_values().map(|outcome| (outcome.steps, outcome.digest)).collect()
     };

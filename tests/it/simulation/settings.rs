@@ -103,7 +103,7 @@ impl Settings {
             api_faults: rng.below(400),
             chain_faults: rng.below(200),
             reorgs: rng.below(60),
-            deaths: rng.below(12),
+            deaths: rng.below(30),
             beyond_finality: rng.permille(60),
         }
     }
