@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 
-use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{ApiStatus, PaymentId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::payment_api::ApiPayment;
@@ -28,7 +27,6 @@ struct OffRamp {
 #[derive(Clone, Debug)]
 pub(super) struct Accepted {
     pub(super) payment: PaymentId,
-    pub(super) hash: String,
     pub(super) by_us: bool,
 }
 
@@ -36,7 +34,6 @@ pub(super) struct Accepted {
 #[derive(Clone, Debug)]
 pub(super) struct Call {
     pub(super) payment: PaymentId,
-    pub(super) hash: B256,
     pub(super) started_at: Timestamp,
     /// Whether the process learnt what became of it.
     pub(super) clear: bool,
@@ -129,7 +126,7 @@ impl ApiServer {
         }
         ramp.hash = Some(hash.to_owned());
         ramp.later = Self::future(&mut self.rng, now);
-        self.accepted.push(Accepted { payment: id.clone(), hash: hash.to_owned(), by_us });
+        self.accepted.push(Accepted { payment: id.clone(), by_us });
         Ok(())
     }
 

@@ -29,7 +29,7 @@ pub(super) fn at_the_end(world: &World) {
         payment_is_settled(world, &contents, payment);
     }
     for planned in world.plan.payments.iter().filter(|planned| planned.add_at.is_some()) {
-        if !contents.payments.contains_key(&planned.id) && !world.was_refused_add(&planned.id) {
+        if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was added and is not in the store", planned.id));
         }
     }

@@ -128,7 +128,7 @@ impl FakeApi {
     fn begin(&self, id: &PaymentId, tx_hash: B256, now: Timestamp) -> usize {
         checks::on_call(&self.world, id, tx_hash, now);
         let mut api = self.world.api();
-        api.calls.push(Call { payment: id.clone(), hash: tx_hash, started_at: now, clear: false });
+        api.calls.push(Call { payment: id.clone(), started_at: now, clear: false });
         api.calls.len() - 1
     }
 }

@@ -1,8 +1,8 @@
 //! Death: every call that the engine makes through a port passes a fuse, before and after. When the fuse blows, the
 //! process is dead: this call and every later one of that life never return, and whoever keeps the process is told.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use rampwatch::domain::time::Span;
@@ -93,7 +93,12 @@ pub(super) struct Life {
     ending: Mutex<Ending>,
     /// How many calls were made at this moment of virtual time.
     rush: Mutex<(Span, u64)>,
+    /// How many calls of each kind were made in this minute of virtual time.
+    minute: Mutex<(u64, BTreeMap<&'static str, u64>)>,
 }
+
+/// No more calls than this in a minute, of the ways out that cost money or wear out the disk.
+const MOST_A_MINUTE: u64 = 400;
 
 /// More calls than this without any time passing are an endless loop.
 const RUSH: u64 = 20_000;
@@ -107,7 +112,7 @@ impl Life {
     /// A life that is to end like this.
     pub(super) fn new(world: Arc<World>, number: u64, ending: Ending) -> Self {
         let dead = AtomicBool::new(false);
-        Self { number, world, dead, died: Notify::new(), ending: Mutex::new(ending), rush: Mutex::default() }
+        Self { number, world, dead, died: Notify::new(), ending: Mutex::new(ending), rush: Mutex::default(), minute: Mutex::default() }
     }
 
     /// Whether it is over.
@@ -162,6 +167,9 @@ impl Life {
 
     async fn pass(&self, point: Point, side: Side) {
         self.count_rush(point);
+        if side == Side::Before {
+            self.count_minute(point);
+        }
         if !self.is_dead() && self.blows(point, side) {
             let what = crash_point(point, side);
             self.world.note(&what);
@@ -180,6 +188,26 @@ impl Life {
         if rush.1 == RUSH {
             self.world.violate(&format!("{RUSH} calls without any time passing, the last of {point:?}"));
             self.end();
+        }
+    }
+
+    fn count_minute(&self, point: Point) {
+        let kind = match point {
+            Point::StoreCommit => "commits",
+            Point::ChainHead | Point::ChainFinality | Point::ChainHeader | Point::ChainTransfers => "chain calls",
+            Point::ApiPayment | Point::ApiComplete => "API calls",
+            Point::StoreRead | Point::ChainHint | Point::ClockSleep => return,
+        };
+        let now = self.world.clock.elapsed().as_secs() / 60;
+        let mut minute = self.minute.lock().expect("one thread");
+        if minute.0 != now {
+            *minute = (now, BTreeMap::new());
+        }
+        let made = minute.1.entry(kind).or_default();
+        *made += 1;
+        self.world.log().most(kind, *made);
+        if *made == MOST_A_MINUTE {
+            self.world.violate(&format!("{MOST_A_MINUTE} {kind} in a minute"));
         }
     }
 

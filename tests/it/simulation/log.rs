@@ -14,6 +14,7 @@ pub(super) struct Log {
     steps: u64,
     digest: u64,
     tally: BTreeMap<String, u64>,
+    most: BTreeMap<String, u64>,
     violations: Vec<String>,
     violated_at: Option<Vec<String>>,
     loud: bool,
@@ -27,6 +28,7 @@ impl Log {
             steps: 0,
             digest: fold(b""),
             tally: BTreeMap::new(),
+            most: BTreeMap::new(),
             violations: Vec::new(),
             violated_at: None,
             loud,
@@ -52,6 +54,12 @@ impl Log {
         *self.tally.entry(what.to_owned()).or_default() += 1;
     }
 
+    /// Keeps the most of something that there ever was in a minute.
+    pub(super) fn most(&mut self, what: &str, times: u64) {
+        let most = self.most.entry(what.to_owned()).or_default();
+        *most = times.max(*most);
+    }
+
     /// Writes down that a rule was broken. The happenings up to the first one are kept.
     pub(super) fn violate(&mut self, at_millis: u64, what: &str) {
         self.note(at_millis, &format!("VIOLATED: {what}"));
@@ -73,6 +81,7 @@ impl Log {
             steps: self.steps,
             digest: self.digest,
             tally: self.tally.clone(),
+            most: self.most.clone(),
             violations: self.violations.clone(),
             happenings: self.violated_at.clone().unwrap_or_else(last),
         }
@@ -88,6 +97,8 @@ pub(super) struct Outcome {
     pub(super) digest: u64,
     /// What was hit, and how often.
     pub(super) tally: BTreeMap<String, u64>,
+    /// The most of something in a minute.
+    pub(super) most: BTreeMap<String, u64>,
     /// What was violated.
     pub(super) violations: Vec<String>,
     /// The happenings up to the first violation, or the last ones.

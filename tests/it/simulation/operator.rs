@@ -20,8 +20,10 @@ use super::world::World;
 /// dies meanwhile.
 pub(super) type Errands = Arc<Mutex<VecDeque<Act>>>;
 
-/// How long the operator waits before looking for work, or trying again.
+/// How long the operator waits before looking for work.
 const LOOKS_EVERY: Span = Span::from_millis(700);
+/// How long the operator waits when the API did not help.
+const TRIES_AGAIN_AFTER: Span = Span::from_secs(4);
 
 /// Does what is to be done with one life of the process.
 pub(super) async fn serve(world: Arc<World>, life: Arc<Life>, handle: Handle, errands: Errands) {
@@ -38,6 +40,9 @@ pub(super) async fn serve(world: Arc<World>, life: Arc<Life>, handle: Handle, er
             }
             Some(Act::Create(_) | Act::Send(_) | Act::ByHand(_)) => true,
         };
+        if !done {
+            world.clock.sleep(TRIES_AGAIN_AFTER).await;
+        }
         let mut errands = errands.lock().expect("one thread");
         if let Some(act) = errands.pop_front().filter(|_| !done) {
             errands.push_back(act);

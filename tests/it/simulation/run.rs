@@ -54,8 +54,7 @@ async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
     if !world.log().is_violated() {
         end_checks::at_the_end(&world);
     }
-    let outcome = world.log().finish();
-    outcome
+    world.log().finish()
 }
 
 /// Starts the process, and starts it again whenever it has died.

@@ -29,7 +29,7 @@ fn run_guarded(seed: u64, loud: bool) -> Outcome {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let violations = vec![format!("panicked: {}", text.unwrap_or_default())];
-        Outcome { steps: 0, digest: 0, tally: BTreeMap::new(), violations, happenings: Vec::new() }
+        Outcome { steps: 0, digest: 0, tally: BTreeMap::new(), most: BTreeMap::new(), violations, happenings: Vec::new() }
     })
 }
 
@@ -83,6 +83,12 @@ fn no_seed_loses_money_or_completes_wrongly() {
     for (what, times) in &tally {
         println!("{times:>9}  {what}");
     }
+    let mut most: BTreeMap<&String, u64> = BTreeMap::new();
+    for (what, times) in outcomes.values().flat_map(|outcome| &outcome.most) {
+        let known = most.entry(what).or_default();
+        *known = (*known).max(*times);
+    }
+    println!("the most in a minute: {most:?}");
     let failing: Vec<_> = outcomes.iter().filter(|(_, outcome)| !outcome.violations.is_empty()).collect();
     for (seed, outcome) in failing.iter().take(TOLD) {
         tell(**seed, outcome);

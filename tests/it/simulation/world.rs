@@ -26,7 +26,6 @@ use crate::support::memory_store::MemoryStore;
 #[derive(Default)]
 struct People {
     assigned: BTreeSet<PaymentId>,
-    refused_adds: BTreeSet<PaymentId>,
     completes: BTreeMap<(B256, usize), PaymentId>,
     broke_finality_at: Option<Timestamp>,
     /// What the process was told of finality, and when.
@@ -114,16 +113,6 @@ impl World {
     /// Whether a person ever assigned a deposit to this payment.
     pub(super) fn was_assigned(&self, id: &PaymentId) -> bool {
         self.people().assigned.contains(id)
-    }
-
-    /// rampwatch refused to add this payment.
-    pub(super) fn refuse_add(&self, id: &PaymentId) {
-        self.people().refused_adds.insert(id.clone());
-    }
-
-    /// Whether rampwatch refused to add this payment.
-    pub(super) fn was_refused_add(&self, id: &PaymentId) -> bool {
-        self.people().refused_adds.contains(id)
     }
 
     /// Takes down that a transfer of a transaction completes a payment. Returns another that it completed already.
