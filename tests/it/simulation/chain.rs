@@ -70,6 +70,8 @@ pub(super) struct TrueChain {
     canonical: Vec<usize>,
     views: Vec<View>,
     waiting: Vec<Tx>,
+    /// The blocks that the last reorg took off, and the number of the first.
+    taken_off: (BlockNumber, Vec<usize>),
     tagged: BlockNumber,
     final_to: BlockNumber,
     tag: bool,
@@ -86,6 +88,7 @@ impl TrueChain {
             canonical: Vec::new(),
             views: Vec::new(),
             waiting: Vec::new(),
+            taken_off: (0, Vec::new()),
             tagged: 0,
             final_to: 0,
             tag: settings.tag,
@@ -120,6 +123,7 @@ impl TrueChain {
         let old = self.canonical.split_off(keep);
         let mut carried: Vec<Tx> = Vec::new();
         let mut new = Vec::new();
+        self.taken_off = (keep as u64, old.clone());
         for index in old {
             let time = self.blocks[index].header.time;
             let txs = self.blocks[index].txs.clone();
@@ -133,6 +137,33 @@ impl TrueChain {
         }
         self.waiting.extend(carried);
         new
+    }
+
+    /// Undoes the last reorg if that touches no more than so many blocks: the old blocks are the chain again, with as
+    /// many new ones on top as it takes. Transactions that were only in the blocks that go wait for the next block.
+    pub(super) fn undo_reorg(&mut self, room: u64, time: Timestamp) -> Vec<(Header, Vec<Transfer>)> {
+        let (first, old) = std::mem::take(&mut self.taken_off);
+        let height = self.canonical.len();
+        if old.is_empty() || self.canonical.len() as u64 - first > room {
+            return Vec::new();
+        }
+        let dropped = self.canonical.split_off(usize::try_from(first).expect("small"));
+        let is_back = |chain: &Self, tx: &Tx| {
+            old.iter().any(|index| chain.blocks[*index].txs.iter().any(|known| known.hash == tx.hash))
+        };
+        for index in dropped {
+            let txs = self.blocks[index].txs.clone();
+            let lost: Vec<Tx> = txs.into_iter().filter(|tx| !is_back(self, tx)).collect();
+            self.waiting.extend(lost);
+        }
+        let waiting = std::mem::take(&mut self.waiting);
+        self.waiting = waiting.into_iter().filter(|tx| !is_back(self, tx)).collect();
+        self.canonical.extend(&old);
+        let mut back = old;
+        while self.canonical.len() < height {
+            back.push(self.push(time, Vec::new()));
+        }
+        back.iter().map(|index| (self.blocks[*index].header, self.blocks[*index].transfers.clone())).collect()
     }
 
     /// Takes down what an up-to-date node says from now on. It tells a tag that is this many blocks below the true

@@ -15,6 +15,7 @@ use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::store::{Commit, Store};
 
 use super::plan::Planned;
+use super::verdicts;
 use super::world::{World, short};
 use crate::support::memory_store::MemoryStore;
 
@@ -58,6 +59,15 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
     for deposit in &commit.deposits {
         deposit_is_explained(world, before.deposits.get(&deposit.key), deposit, commit);
         deposit_is_true(world, before.deposits.get(&deposit.key), deposit);
+    }
+    let verdict_of = |key: &DepositKey| before.deposits.get(key).map(|old| &old.verdict);
+    let judged: Vec<_> =
+        commit.deposits.iter().filter(|deposit| verdict_of(&deposit.key) != Some(&deposit.verdict)).collect();
+    if !judged.is_empty() {
+        let contents = store.contents();
+        for deposit in judged {
+            verdicts::is_right(world, &contents, deposit);
+        }
     }
     for coverage in &commit.coverage {
         let old = before.coverage.iter().find(|old| old.address == coverage.address);

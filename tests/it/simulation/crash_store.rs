@@ -57,7 +57,7 @@ impl CrashStore {
 impl Store for CrashStore {
     async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
         self.life.before(Point::StoreCommit).await;
-        self.world.clock.sleep(Span::from_millis(self.chance.below(8))).await;
+        self.world.clock.sleep(Span::from_millis(self.chance.below(self.world.settings.store_millis))).await;
         if self.life.is_dead() {
             std::future::pending::<()>().await;
         }

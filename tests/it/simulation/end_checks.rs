@@ -1,7 +1,7 @@
 //! What must hold at the end, after the faults stopped and everything had time to settle: no deposit is lost, and
 //! nothing hangs without a reason.
 
-use rampwatch::domain::chain::{BlockNumber, Transfer};
+use rampwatch::domain::chain::{Address, BlockNumber, Transfer};
 use rampwatch::domain::coverage::Coverage;
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::EventKind;
@@ -9,6 +9,8 @@ use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 
+use super::clock::BEGIN;
+use super::plan::Story;
 use super::settings::CHAIN_ID;
 use super::world::World;
 use crate::support::memory_store::Contents;
@@ -27,6 +29,9 @@ pub(super) fn at_the_end(world: &World) {
     }
     for payment in contents.payments.values() {
         payment_is_settled(world, &contents, payment);
+        if world.settings.calm {
+            paid_is_completed(world, &contents, payment);
+        }
     }
     for planned in world.plan.payments.iter().filter(|planned| planned.add_at.is_some()) {
         if !contents.payments.contains_key(&planned.id) {
@@ -57,6 +62,7 @@ fn expected(world: &World, contents: &Contents, coverage: &Coverage) -> Vec<Tran
             && transfer.block.number <= window_end.min(chain.final_to())
             && time(transfer) >= coverage.since
             && time(transfer) <= settled_before
+            && (coverage.closed || !world.weather.hid_for_long(time(transfer).since(BEGIN)))
     });
     transfers
 }
@@ -90,7 +96,37 @@ fn closed_through(contents: &Contents, coverage: &Coverage) -> BlockNumber {
 fn reaches_its_end(world: &World, contents: &Contents, coverage: &Coverage) -> bool {
     let chain = world.chain();
     let header = chain.header_in(chain.view(world.clock.now()), closed_through(contents, coverage));
-    header.is_some_and(|header| coverage.watch_until.is_some_and(|until| header.time >= until))
+    header.is_some_and(|header| header.time >= kept_until(world, contents, coverage.address))
+}
+
+/// When the address may be let go: its last payment has ended, and the time of keeping is over.
+fn kept_until(world: &World, contents: &Contents, address: Address) -> Timestamp {
+    let ends = contents.payments.values().filter(|payment| payment.terms.deposit_address == address);
+    let ends = ends.map(|payment| match payment.state {
+        PaymentState::Ended { at, .. } => at,
+        _ => Timestamp::FAR_FUTURE,
+    });
+    ends.max().unwrap_or(Timestamp::FAR_FUTURE).plus(world.settings.keep_watching)
+}
+
+/// In a calm world, what is plainly paid is plainly completed, by us.
+fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
+    let planned = world.plan.payments.iter().find(|planned| planned.id == payment.id).expect("only these exist");
+    let by_person = contents.events.iter().any(|recorded| {
+        matches!(recorded.event.kind, EventKind::PersonDecided { .. }) && recorded.event.payment.as_ref() == Some(&payment.id)
+    });
+    let accepted = world.api().accepted.iter().find(|accepted| accepted.payment == payment.id).map(|it| it.by_us);
+    let shared = planned.story == Story::Batched && !world.settings.shared_hash;
+    let slack = Span::from_secs(120);
+    let time_enough = |from: Timestamp| payment.terms.expires_at.is_none_or(|end| from.plus(slack) < end);
+    let Some(deposit) = is_owed(world, contents, payment) else { return };
+    if by_person || shared || accepted == Some(false) || !time_enough(deposit.block_time.max(payment.added_at)) {
+        return;
+    }
+    world.count("end: plainly paid in a calm world");
+    if accepted != Some(true) {
+        world.violate(&format!("{} is plainly paid and was not completed: {payment:?}", payment.id));
+    }
 }
 
 fn deposit_is_settled(world: &World, deposit: &Deposit) {

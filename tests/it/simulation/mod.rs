@@ -27,5 +27,6 @@ mod run;
 mod seeds;
 mod selftest;
 mod settings;
+mod verdicts;
 mod weather;
 mod world;

@@ -138,7 +138,7 @@ impl Plan {
         let story = if plain { Story::Exact } else { *rng.pick(&STORIES) };
         let earliest = if story == Story::Early { 300 } else { 1 };
         let create_at = secs(rng, earliest, settings.chaos.as_secs() - 100);
-        let twin = if self.payments.is_empty() || rng.permille(850) { None } else { Some(rng.pick(&self.payments)) };
+        let twin = if self.payments.is_empty() || rng.permille(750) { None } else { Some(rng.pick(&self.payments)) };
         let same_amount = rng.permille(600);
         let fresh = Amount::from_base_units(u128::from(rng.range(1, 2_000)) * WHOLE + u128::from(rng.below(100) * 10_000));
         let add_at = match rng.below(100) {

@@ -63,6 +63,11 @@ pub(super) struct Settings {
     pub(super) api_faults: u64,
     /// Chain calls that go wrong, out of a thousand, while there is chaos.
     pub(super) chain_faults: u64,
+    /// How long the store takes at most, in milliseconds.
+    pub(super) store_millis: u64,
+    /// Whether an endpoint may withhold logs for longer than the second reading is away. The last reading has to find
+    /// them.
+    pub(super) long_withholding: bool,
     /// Blocks that bring a reorg, out of a thousand, while there is chaos.
     pub(super) reorgs: u64,
     /// How many times the process dies at most.
@@ -77,6 +82,8 @@ impl Settings {
         let mut rng = Rng::stream(seed, "settings");
         let tag = rng.permille(700);
         let slow_tag = rng.permille(400);
+        let slow_store = rng.permille(250);
+        let long_withholding = rng.permille(200);
         let calm = rng.permille(100);
         Self {
             token: rng.address(),
@@ -95,7 +102,9 @@ impl Settings {
             payments: rng.range(2, 12),
             endpoints: usize::try_from(rng.range(1, 3)).expect("few"),
             second_reading_after: Span::from_secs(150),
-            keep_watching: Span::from_secs(600),
+            keep_watching: Span::from_secs(if long_withholding { 600 } else { rng.range(100, 600) }),
+            store_millis: if slow_store { 900 } else { 8 },
+            long_withholding,
             api_timeout: Span::from_secs(10),
             shared_hash: rng.permille(500),
             reference_shape: rng.permille(300),

@@ -17,6 +17,8 @@ pub(super) enum Fault {
     TwoFaced(usize, Span),
     /// The endpoint leaves out half of all transactions' logs.
     Withholds(usize),
+    /// The same, until after the second reading.
+    WithholdsLong(usize),
     /// The subscription is down, and says so.
     HintsDown,
     /// The subscription brings nothing, and does not say so.
@@ -42,17 +44,18 @@ impl Weather {
         if settings.calm {
             return Self(faults);
         }
-        for _ in 0..rng.below(14) {
+        for _ in 0..rng.below(25) {
             let fault = Self::draw_fault(&mut rng, settings);
             let from = Span::from_millis(rng.below(settings.chaos.as_millis()));
-            let to = from.plus(Span::from_millis(rng.range(2_000, 110_000)));
+            let longest = if matches!(fault, Fault::WithholdsLong(_)) { 300_000 } else { 110_000 };
+            let to = from.plus(Span::from_millis(rng.range(2_000, longest)));
             faults.push((from, Span::from_millis(to.as_millis().min(settings.chaos.as_millis())), fault));
         }
         Self(faults)
     }
 
-    /// No window is longer than the second reading is away, so that a log which is missing at the first reading of a
-    /// block is there at the second: more than that no watcher can make good.
+    /// But for [`Fault::WithholdsLong`], no window is longer than the second reading is away, so that a log which is
+    /// missing at the first reading of a block is there at the second.
     fn draw_fault(rng: &mut Rng, settings: &Settings) -> Fault {
         let endpoint = usize::try_from(rng.below(settings.endpoints as u64)).expect("few");
         let lag = Span::from_millis(rng.range(1_000, 60_000));
@@ -60,6 +63,7 @@ impl Weather {
             0 => Fault::Away(endpoint),
             1 | 2 => Fault::Lags(endpoint, lag),
             3 | 4 => Fault::TwoFaced(endpoint, lag),
+            5 if settings.long_withholding => Fault::WithholdsLong(endpoint),
             5 | 6 => Fault::Withholds(endpoint),
             7 => Fault::HintsDown,
             8 => Fault::HintsSilent,
@@ -78,6 +82,11 @@ impl Weather {
     /// Whether this very fault is on.
     pub(super) fn is(&self, elapsed: Span, fault: Fault) -> bool {
         self.at(elapsed).any(|on| on == fault)
+    }
+
+    /// Whether logs were withheld at this time for so long that only the last reading is sure to find them.
+    pub(super) fn hid_for_long(&self, elapsed: Span) -> bool {
+        self.at(elapsed).any(|fault| matches!(fault, Fault::WithholdsLong(_)))
     }
 
     /// How many blocks too low the tag is told; `None` when it is absent.

@@ -161,6 +161,9 @@ impl World {
             } else if self.is_chaos() && rng.permille(self.settings.reorgs) {
                 self.reorg(&mut rng);
             }
+            if self.is_chaos() && rng.permille(self.settings.reorgs * 2) {
+                self.undo_reorg();
+            }
             let block = self.chain().produce(self.chain_now());
             self.announce(&block);
             self.move_tag(&mut rng, &mut stalled_until);
@@ -191,6 +194,22 @@ impl World {
         let depth = if rng.permille(600) { rng.range(1, room.min(3)) } else { rng.range(1, room.min(40)) };
         let fate = *rng.pick(&[Fate::Drop, Fate::Keep, Fate::Move, Fate::Move]);
         self.carry_out_reorg(depth, fate);
+    }
+
+    fn undo_reorg(&self) {
+        let now = self.chain_now();
+        let blocks = {
+            let mut chain = self.chain();
+            let room = chain.reorg_room();
+            chain.undo_reorg(room, now)
+        };
+        if !blocks.is_empty() {
+            self.note(&format!("the last reorg is undone, {} blocks", blocks.len()));
+            self.count("chain: reorg undone");
+        }
+        for block in &blocks {
+            self.announce(block);
+        }
     }
 
     fn reorg_beyond_finality(&self, rng: &mut Rng) {

@@ -1,0 +1,74 @@
+//! Whether the verdict on a deposit is right, by rules of the checks' own: what a deposit may be taken for, looked at
+//! from the store as it stands after the commit.
+
+use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, Verdict};
+use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
+
+use super::world::World;
+use crate::support::memory_store::Contents;
+
+/// A deposit was judged, or judged anew.
+pub(super) fn is_right(world: &World, contents: &Contents, deposit: &Deposit) {
+    match &deposit.verdict {
+        Verdict::Pays { payment, rule } => pays_rightly(world, contents, deposit, payment, rule),
+        Verdict::Nothing { why: NothingReason::ZeroValue } if deposit.amount.is_zero() => {}
+        Verdict::Nothing { why: NothingReason::SelfTransfer } if deposit.from == deposit.to => {}
+        Verdict::Nothing { .. } => world.violate(&format!("{deposit:?} is taken for nothing")),
+        Verdict::Unjudged | Verdict::Review { .. } | Verdict::Ignored { .. } => {}
+    }
+}
+
+fn pays_rightly(world: &World, contents: &Contents, deposit: &Deposit, id: &PaymentId, rule: &MatchRule) {
+    let Some(payment) = contents.payments.get(id) else {
+        return world.violate(&format!("{deposit:?} pays a payment that is not there"));
+    };
+    let terms = &payment.terms;
+    let same = terms.token == deposit.token && terms.deposit_address == deposit.to;
+    if !same || deposit.amount.is_zero() || deposit.from == deposit.to {
+        world.violate(&format!("{deposit:?} cannot pay {id}"));
+    }
+    let is_assigned = matches!(rule, MatchRule::Assigned { .. });
+    let plainly = fits(world, deposit, payment) && in_time(world, deposit, payment);
+    if !is_assigned && !plainly {
+        world.violate(&format!("{deposit:?} does not fit {payment:?}, and is said to pay it"));
+    }
+    let also = |other: &&Deposit| {
+        let pays = matches!(&other.verdict, Verdict::Pays { payment, .. } if payment == id);
+        pays && other.key != deposit.key && other.stands()
+    };
+    if let Some(other) = contents.deposits.values().find(also) {
+        world.violate(&format!("{} and {} both pay {id}", deposit.key, other.key));
+    }
+    if matches!(rule, MatchRule::Exact) && payment.state.name() == "seen" {
+        no_guess(world, contents, deposit, payment);
+    }
+}
+
+/// No other payment fits as well: not one that waits, has this very amount, and has no other deposit.
+fn no_guess(world: &World, contents: &Contents, deposit: &Deposit, chosen: &Payment) {
+    let rival = contents.payments.values().find(|payment| {
+        payment.id != chosen.id
+            && payment.terms.deposit_address == deposit.to
+            && payment.terms.amount == deposit.amount
+            && payment.state == PaymentState::Waiting
+            && in_time(world, deposit, payment)
+    });
+    if let Some(rival) = rival {
+        world.violate(&format!("{} is said to pay {}, and fits {} as well", deposit.key, chosen.id, rival.id));
+    }
+}
+
+fn fits(world: &World, deposit: &Deposit, payment: &Payment) -> bool {
+    let (asked, got) = (payment.terms.amount.base_units(), deposit.amount.base_units());
+    got + world.settings.tolerance_under >= asked && got <= asked + world.settings.tolerance_over
+}
+
+fn in_time(world: &World, deposit: &Deposit, payment: &Payment) -> bool {
+    let skew = world.settings.skew;
+    let at = deposit.block_time;
+    // The API's own word stands above ours once it has completed a payment with this transaction.
+    let by_hand = payment.api.as_ref().is_some_and(|view| view.tx_hash.is_some());
+    let early = at.plus(skew) < payment.terms.created_at;
+    let late = payment.terms.expires_at.is_some_and(|end| at > end.plus(skew));
+    by_hand || (!early && !late)
+}
