@@ -1,11 +1,21 @@
 //! All integration tests, in one binary.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy excuses only functions marked as tests; a helper that panics fails its test, and names the line"
+)]
+
 mod anvil;
 mod cli;
 mod config;
 mod evm;
 mod http;
 mod layers;
+mod node_self;
 mod payment_http;
 mod simulation;
 mod store;

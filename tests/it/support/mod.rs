@@ -1,1 +1,34 @@
-//! Placeholder of the skeleton.
+//! What several tests share: waiting for a condition, folders of one's own, and a scripted chain node.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+pub(crate) mod node;
+
+/// How long [`eventually`] sleeps between two looks.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Waits until `condition` holds, and fails the test, naming `what`, when it does not within `limit`.
+pub(crate) async fn eventually<F, Fut>(limit: Duration, what: &str, mut condition: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        if let Ok(true) = tokio::time::timeout(left.max(LOOK_EVERY), condition()).await {
+            return;
+        }
+        assert!(Instant::now() < end, "waited {limit:?} in vain for this: {what}");
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// A folder of this test's own, removed when it is dropped.
+pub(crate) fn temp_dir() -> TempDir {
+    tempfile::Builder::new().prefix("rampwatch-test-").tempdir().expect("a temporary folder can be made")
+}

@@ -1,0 +1,177 @@
+//! A port on the loopback that can be closed and opened again, and whose connections can be cut.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+
+use axum::Router;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::JoinHandle;
+use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOwned};
+
+use super::view::lock;
+
+/// See the module.
+pub(super) struct Door {
+    address: SocketAddr,
+    /// Bound and never listening: keeps the port ours while nobody listens on it.
+    _holder: TcpSocket,
+    mute: Arc<AtomicBool>,
+    lines: Arc<Mutex<CancellationToken>>,
+    /// Connections that were taken while the door was mute.
+    held: Arc<Mutex<Vec<TcpStream>>>,
+    open: Mutex<Option<(JoinHandle<()>, DropGuard)>>,
+    app: Router,
+}
+
+fn socket(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("a socket can be made");
+    socket.set_reuseaddr(true).expect("a socket's address can be made reusable");
+    socket.bind(address).expect("a port of the loopback can be had");
+    socket
+}
+
+impl Door {
+    /// Takes a free port and listens on it.
+    pub(super) fn open(app: Router) -> Self {
+        let holder = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let address = holder.local_addr().expect("a bound socket has an address");
+        let door = Self {
+            address,
+            _holder: holder,
+            mute: Arc::default(),
+            lines: Arc::default(),
+            held: Arc::default(),
+            open: Mutex::default(),
+            app,
+        };
+        door.reopen();
+        door
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Listens again; does nothing while it is open.
+    pub(super) fn reopen(&self) {
+        let mut open = lock(&self.open);
+        if open.is_some() {
+            return;
+        }
+        let listener = socket(self.address).listen(1024).expect("a bound socket can listen");
+        let ears = Ears { listener, mute: self.mute.clone(), lines: self.lines.clone(), held: self.held.clone() };
+        let end = CancellationToken::new();
+        let app = self.app.clone();
+        let ended = end.clone();
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = ended.cancelled() => {}
+                _ = async { axum::serve(ears, app).await } => {}
+            }
+        });
+        *open = Some((task, end.drop_guard()));
+    }
+
+    /// Refuses new connections and cuts those there are. When it returns, the port is closed.
+    pub(super) async fn close(&self) {
+        let open = lock(&self.open).take();
+        if let Some((task, end)) = open {
+            drop(end);
+            task.await.expect("the listening task does not fail");
+        }
+        self.cut();
+    }
+
+    /// Cuts all connections.
+    pub(super) fn cut(&self) {
+        std::mem::take(&mut *lock(&self.lines)).cancel();
+        lock(&self.held).clear();
+    }
+
+    /// Whether new connections are taken and then left alone, without a word. A change cuts those there are.
+    pub(super) fn set_mute(&self, mute: bool) {
+        if self.mute.swap(mute, Ordering::SeqCst) != mute {
+            self.cut();
+        }
+    }
+}
+
+impl Drop for Door {
+    fn drop(&mut self) {
+        self.cut();
+    }
+}
+
+/// Accepts connections for the door.
+struct Ears {
+    listener: TcpListener,
+    mute: Arc<AtomicBool>,
+    lines: Arc<Mutex<CancellationToken>>,
+    held: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+impl axum::serve::Listener for Ears {
+    type Io = Line;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Line, SocketAddr) {
+        loop {
+            let Ok((stream, peer)) = self.listener.accept().await else {
+                tokio::task::yield_now().await;
+                continue;
+            };
+            if self.mute.load(Ordering::SeqCst) {
+                lock(&self.held).push(stream);
+                continue;
+            }
+            let cut = lock(&self.lines).clone().cancelled_owned();
+            return (Line { stream, cut: Box::pin(cut) }, peer);
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+}
+
+/// A connection that breaks when it is told to.
+struct Line {
+    stream: TcpStream,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+}
+
+impl Line {
+    fn whole(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        match self.cut.as_mut().poll(cx) {
+            Poll::Ready(()) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
+            Poll::Pending => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Line {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        self.whole(cx)?;
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
+        self.whole(cx)?;
+        Pin::new(&mut self.stream).poll_write(cx, buffer)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
