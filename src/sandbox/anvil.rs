@@ -79,10 +79,8 @@ impl Default for AnvilOptions {
 
 impl AnvilOptions {
     fn arguments(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = ["--host", "127.0.0.1", "--color", "never", "--order", "fifo"]
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let mut arguments: Vec<String> =
+            ["--host", "127.0.0.1", "--color", "never", "--order", "fifo"].into_iter().map(str::to_owned).collect();
         let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         flag("--port", self.port.to_string());
         flag("--chain-id", CHAIN_ID.to_string());
