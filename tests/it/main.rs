@@ -11,6 +11,7 @@
 
 mod anvil;
 mod cli;
+mod closed_loop;
 mod config;
 mod evm;
 mod http;

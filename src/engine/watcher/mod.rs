@@ -324,7 +324,7 @@ impl Watcher {
     }
 }
 
-/// A block number as a metric's value; exact up to 2^53.
-fn gauge(number: u64) -> f64 {
-    u32::try_from(number).map_or(f64::from(u32::MAX), f64::from)
+/// A number as a metric's value. Block numbers stay below 2^32 for longer than this program lives.
+fn gauge(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
