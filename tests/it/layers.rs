@@ -126,7 +126,7 @@ impl File<'_> {
 fn inspect(path: &str, source: &str, crates: &[String]) -> Vec<String> {
     let lexed = lex(source);
     let mut tests = test_only(&lexed.tokens);
-    if path.ends_with("/tests.rs") || path.contains("/tests/") {
+    if path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.contains("/tests/") {
         tests.fill(true);
     }
     let mut file = File { path, lexed, tests, faults: Vec::new() };
@@ -167,7 +167,7 @@ fn words(file: &mut File<'_>) {
         if ahead.starts_with(&["#", "[", "ignore"]) {
             file.fault(*line, "an ignored test proves nothing");
         }
-        if ahead.starts_with(&["#", "[", "path"]) {
+        if ahead.starts_with(&["#", "[", "path"]) && !file.tests[at] {
             file.fault(*line, "#[path] hides which room a module is in");
         }
     }

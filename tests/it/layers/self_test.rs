@@ -121,6 +121,8 @@ fn tests_in_a_file_may_use_clocks_and_crates_but_no_other_rooms() {
     finds("src/domain/a.rs", inside, &[]);
     finds("src/domain/a.rs", &format!("{inside}fn g() -> f64 {{ h() }}"), &[(7, "f64")]);
     finds("src/domain/a/tests.rs", "use tokio::spawn;\n", &[]);
+    finds("src/domain/a.rs", "#[cfg(test)]\n#[path = \"a_tests.rs\"]\nmod tests;\nuse tokio::a;", &[(4, "tokio")]);
+    finds("src/domain/a_tests.rs", "use tokio::spawn;\nuse crate::http::a;", &[(2, "http")]);
     finds("src/domain/a.rs", "#[cfg(test)]\nmod tests { use crate::http::a; }", &[(2, "http")]);
     finds("src/domain/a.rs", "#[test]\nfn f() { tokio::spawn(x); }\nfn g() { tokio::spawn(x); }", &[(3, "tokio")]);
 }
