@@ -79,10 +79,8 @@ impl Default for AnvilOptions {
 
 impl AnvilOptions {
     fn arguments(&self) -> Vec<String> {
-        let mut arguments: Vec<String> = ["--host", "127.0.0.1", "--color", "never", "--order", "fifo"]
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let mut arguments: Vec<String> =
+            ["--host", "127.0.0.1", "--color", "never", "--order", "fifo"].into_iter().map(str::to_owned).collect();
         let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
         flag("--port", self.port.to_string());
         flag("--chain-id", CHAIN_ID.to_string());
@@ -184,12 +182,18 @@ impl Anvil {
         waited.map(drop).map_err(|source| SandboxError::Process { what: "wait for anvil".to_owned(), source })
     }
 
-    /// Ends it in good order, so that it writes its state, and kills it if it does not end.
+    /// Ends it in good order, so that it writes its state, and kills it if it does not end. Fine if it is gone.
     ///
     /// # Errors
     /// When it had to be killed: the state is then not written.
     pub async fn stop(mut self) -> Result<()> {
-        self.pid.terminate().await?;
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return Ok(());
+        }
+        if self.pid.terminate().await.is_err() {
+            // It has ended in between; a zombie still takes signals, so only a process that is gone comes here.
+            return self.ended().await;
+        }
         if tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.is_ok() {
             return Ok(());
         }
