@@ -9,11 +9,15 @@
 
 mod anvil;
 mod chain;
+mod config_text;
 mod error;
+mod furnish;
+mod pay;
 mod process;
 mod reorg;
 mod rpc;
-
+mod run;
+pub mod stand_in;
 pub mod token;
 
 use crate::domain::chain::Address;
@@ -22,8 +26,10 @@ use alloy::primitives::address;
 pub use anvil::{Anvil, AnvilOptions, Mining, find_anvil};
 pub use chain::{BlockTag, MinedBlock, Node, Receipt};
 pub use error::SandboxError;
+pub use pay::{Paid, PayOptions, pay};
 pub use process::Pid;
 pub use reorg::{Placed, Reorg};
+pub use run::{RunOptions, Sandbox, run};
 
 /// The sandbox's chain id, for forks of a real chain too. No public chain has it.
 pub const CHAIN_ID: u64 = 1_337_137;
