@@ -9,7 +9,11 @@ mod crash;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
+mod opening;
+#[cfg(test)]
 mod queries;
+#[cfg(test)]
+mod raw;
 #[cfg(test)]
 mod trace;
 
