@@ -7,6 +7,8 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
 mod opening;
@@ -14,6 +16,8 @@ mod opening;
 mod queries;
 #[cfg(test)]
 mod raw;
+#[cfg(test)]
+mod specimens;
 #[cfg(test)]
 mod trace;
 

@@ -7,9 +7,15 @@ use std::time::{Duration, Instant};
 pub(super) fn dump(path: &Path) -> Vec<String> {
     let lines = open(path).iter().map(|entry| {
         let (key, value) = entry.unwrap();
-        format!("{} => {}", key.escape_ascii(), value.escape_ascii().to_string().replace("\\\"", "\""))
+        format!("{} => {}", text(&key), text(&value))
     });
     lines.collect()
+}
+
+/// As text, or else in hexadecimal digits.
+fn text(bytes: &[u8]) -> String {
+    let readable = std::str::from_utf8(bytes).ok().filter(|text| !text.contains(char::is_control));
+    readable.map_or_else(|| alloy::hex::encode(bytes), str::to_owned)
 }
 
 /// Puts a value under a key.
