@@ -276,11 +276,9 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
 /// The API names another transaction than the one that we matched.
 fn other_hash(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
     let deposit = payment.state.deposit().copied();
-    if view.status.outcome() == Some(Outcome::Completed) {
-        if let State::Review { why: PaymentReview::OtherHash { .. }, .. } = &payment.state {
-            return context
-                .ended(Outcome::Completed, "the API completed it with another transaction; a person was told");
-        }
+    let told = matches!(&payment.state, State::Review { why: PaymentReview::OtherHash { .. }, .. });
+    if told && view.status.outcome() == Some(Outcome::Completed) {
+        return context.ended(Outcome::Completed, "the API completed it with another transaction; a person was told");
     }
     let theirs: String = view.tx_hash.as_deref().unwrap_or_default().chars().take(160).collect();
     context.review(
