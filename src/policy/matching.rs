@@ -37,6 +37,8 @@ enum Fit {
 /// Where a payment stands towards one deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
+    /// The API has taken this very transaction for it, or its state already speaks of this deposit.
+    Taken,
     /// It waits for its deposit, and this one came in time.
     Open,
     /// It waits, but the deposit's block is older than the payment.
@@ -64,7 +66,7 @@ pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: 
     if payments.is_empty() {
         return Verdict::Review { why: ReviewReason::NoPayment };
     }
-    let rated: Vec<(&Payment, Fit, Stand)> = payments
+    let mut rated: Vec<(&Payment, Fit, Stand)> = payments
         .iter()
         .filter(|payment| payment.terms.token == deposit.token && payment.terms.chain_id == deposit.key.chain_id)
         .map(|payment| (payment, fit(deposit, payment, params), stand(deposit, payment, claims, params)))
@@ -72,11 +74,16 @@ pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: 
     if rated.is_empty() {
         return Verdict::Review { why: ReviewReason::WrongToken };
     }
-    for wanted in [Fit::Exact, Fit::Near] {
-        let open = rated.iter().filter(|(_, fit, stand)| *fit == wanted && *stand == Stand::Open);
-        let open: Vec<&Payment> = open.map(|(payment, ..)| *payment).collect();
-        if let Some(verdict) = choose(deposit, &open, wanted) {
-            return verdict;
+    // The order in which the payments happen to come must not show in a verdict.
+    rated.sort_by(|(one, ..), (other, ..)| one.id.cmp(&other.id));
+    // Money that the API took for one payment is not there for another, however well it would fit.
+    for standing in [Stand::Taken, Stand::Open] {
+        for wanted in [Fit::Exact, Fit::Near] {
+            let open = rated.iter().filter(|(_, fit, stand)| *fit == wanted && *stand == standing);
+            let open: Vec<&Payment> = open.map(|(payment, ..)| *payment).collect();
+            if let Some(verdict) = choose(deposit, &open, wanted) {
+                return verdict;
+            }
         }
     }
     Verdict::Review { why: why_none_fits(deposit, &rated) }
@@ -108,7 +115,8 @@ fn why_none_fits(deposit: &Deposit, rated: &[(&Payment, Fit, Stand)]) -> ReviewR
         let found = rated.iter().find(|(_, fit, stand)| *stand == wanted && (!fitting || fits(*fit)));
         found.map(|(payment, ..)| payment.id.clone())
     };
-    let open: Vec<&Payment> = rated.iter().filter(|(.., stand)| *stand == Stand::Open).map(|(p, ..)| *p).collect();
+    let open = rated.iter().filter(|(.., stand)| matches!(stand, Stand::Taken | Stand::Open));
+    let open: Vec<&Payment> = open.map(|(payment, ..)| *payment).collect();
     // An amount that fits a payment says more than a payment that happens to be open.
     for fitting in [true, false] {
         if !fitting && !open.is_empty() {
@@ -158,18 +166,19 @@ fn stand(deposit: &Deposit, payment: &Payment, claims: &Claims, params: &MatchPa
         Some(key) if *key != deposit.key => return Stand::Paid,
         Some(_) | None => {}
     }
+    let taken = |is: bool| if is { Stand::Taken } else { Stand::Paid };
     match &payment.state {
         PaymentState::Waiting | PaymentState::Seen { .. } => in_time(deposit, payment, params),
-        PaymentState::Due { .. } | PaymentState::Calling { .. } | PaymentState::Unclear { .. } => Stand::Paid,
-        // Somebody completed it by hand: the deposit with the API's own hash is the one that paid it.
-        PaymentState::Following { deposit: None } | PaymentState::Ended { outcome: Outcome::Completed, .. } => {
-            if names_transaction(payment, deposit) {
-                Stand::Open
-            } else {
-                Stand::Paid
-            }
+        PaymentState::Due { deposit: its, .. }
+        | PaymentState::Calling { deposit: its, .. }
+        | PaymentState::Unclear { deposit: its, .. }
+        | PaymentState::Review { deposit: Some(its), .. } => taken(*its == deposit.key),
+        // The deposit with the API's own hash is the one that paid it, be it that somebody completed it by hand, or
+        // that its transaction has come back in another block.
+        PaymentState::Following { deposit: its } => {
+            taken(*its == Some(deposit.key) || names_transaction(payment, deposit))
         }
-        PaymentState::Following { deposit: Some(_) } | PaymentState::Review { deposit: Some(_), .. } => Stand::Paid,
+        PaymentState::Ended { outcome: Outcome::Completed, .. } => taken(names_transaction(payment, deposit)),
         PaymentState::Review { deposit: None, .. } | PaymentState::Ended { .. } => Stand::Over,
     }
 }

@@ -7,6 +7,8 @@ mod evm;
 mod http;
 mod layers;
 mod payment_http;
+#[cfg(test)]
+mod policy;
 mod simulation;
 mod store;
 mod support;

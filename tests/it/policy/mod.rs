@@ -1,0 +1,5 @@
+//! The functional core, case by case: matching, settlement, the book of an address, a person's decisions, the sweep.
+
+mod judging;
+mod matching;
+mod samples;
