@@ -202,7 +202,8 @@ fn names_transaction(payment: &Payment, deposit: &Deposit) -> bool {
 /// Judges all deposits of one address, in the order of the chain. Returns the verdict of each, in `deposits`' order.
 ///
 /// What a person decided stays, and so does a match whose payment has gone on from "seen": there the money is
-/// final, and the completion may be under way.
+/// final, and the completion may be under way. A payment that a person cancelled, or that the API completed with
+/// another transaction, lets its deposit go, so that it can be decided upon.
 #[must_use]
 pub fn judge(payments: &[Payment], deposits: &[Deposit], params: &MatchParams) -> Vec<Verdict> {
     let mut claims = Claims::new();
@@ -240,20 +241,42 @@ fn settled(deposit: &Deposit, payments: &[Payment]) -> Option<Verdict> {
             Some(Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: None } })
         }
         (Standing::Gone { after_final: false }, _) => Some(Verdict::Unjudged),
-        (_, Verdict::Pays { rule: MatchRule::Assigned { .. }, .. }) => Some(deposit.verdict.clone()),
-        (_, Verdict::Pays { payment, .. }) => {
-            let fixed = payment_of(payment).is_some_and(|payment| match &payment.state {
-                PaymentState::Waiting => false,
-                PaymentState::Seen { .. } => false,
-                PaymentState::Due { deposit: its, .. }
-                | PaymentState::Calling { deposit: its, .. }
-                | PaymentState::Unclear { deposit: its, .. } => *its == deposit.key,
-                PaymentState::Following { .. } | PaymentState::Ended { .. } | PaymentState::Review { .. } => true,
-            });
-            fixed.then(|| deposit.verdict.clone())
+        (_, Verdict::Review { why: ReviewReason::PaymentEnded { payment } }) => {
+            payment_of(payment).filter(|payment| is_cancelled(payment)).map(|_| deposit.verdict.clone())
         }
+        (_, Verdict::Pays { payment: id, rule }) => match payment_of(id) {
+            // Its hash may have been used by hand meanwhile, so no other payment takes it by itself, now or later.
+            Some(payment) if is_cancelled(payment) => {
+                Some(Verdict::Review { why: ReviewReason::PaymentEnded { payment: id.clone() } })
+            }
+            Some(payment) if was_completed_otherwise(payment, deposit) => None,
+            _ if matches!(rule, MatchRule::Assigned { .. }) => Some(deposit.verdict.clone()),
+            found => found.is_some_and(|payment| holds(payment, deposit)).then(|| deposit.verdict.clone()),
+        },
         (_, Verdict::Unjudged | Verdict::Nothing { .. } | Verdict::Review { .. }) => None,
     }
+}
+
+/// Whether the payment has gone on with the deposit that was matched to it.
+fn holds(payment: &Payment, deposit: &Deposit) -> bool {
+    match &payment.state {
+        PaymentState::Waiting | PaymentState::Seen { .. } => false,
+        PaymentState::Due { deposit: its, .. }
+        | PaymentState::Calling { deposit: its, .. }
+        | PaymentState::Unclear { deposit: its, .. } => *its == deposit.key,
+        PaymentState::Following { .. } | PaymentState::Ended { .. } | PaymentState::Review { .. } => true,
+    }
+}
+
+fn is_cancelled(payment: &Payment) -> bool {
+    matches!(payment.state, PaymentState::Ended { outcome: Outcome::Cancelled, .. })
+}
+
+/// Whether the payment is over, and the API names another transaction than the deposit's for it.
+fn was_completed_otherwise(payment: &Payment, deposit: &Deposit) -> bool {
+    let has_hash = payment.api.as_ref().is_some_and(|view| view.tx_hash.is_some());
+    let completed = matches!(payment.state, PaymentState::Ended { outcome: Outcome::Completed, .. });
+    completed && has_hash && !names_transaction(payment, deposit)
 }
 
 /// Where all the too small deposits for the one open payment together make its amount, says so of each.

@@ -203,3 +203,34 @@ fn a_deposit_that_goes_after_it_was_final_is_a_review_for_good() {
     let returned = Deposit { standing: FINAL, ..judged(1, ASKED, alarm(Some("p"))) };
     assert_eq!(judge(&[payment("p")], &[returned], &STRICT), [alarm(Some("p"))], "a person looks at it first");
 }
+
+#[test]
+fn a_payment_that_a_person_cancelled_lets_its_deposit_go_to_a_person() {
+    let cancelled = in_state("p", PaymentState::Ended { outcome: Outcome::Cancelled, at: at(NOW) });
+    let expected = review(ReviewReason::PaymentEnded { payment: id("p") });
+    for verdict in [pays("p"), assigned("p")] {
+        let held = judged(1, ASKED, verdict);
+        assert_eq!(judge(std::slice::from_ref(&cancelled), std::slice::from_ref(&held), &STRICT), [expected.clone()]);
+        let payments = [cancelled.clone(), payment("other")];
+        let got = judge(&payments, &[held], &STRICT);
+        assert_eq!(got, [expected.clone()], "its hash may have been used by hand: no other payment takes it by itself");
+        let again = judge(&payments, &[judged(1, ASKED, expected.clone())], &STRICT);
+        assert_eq!(again, [expected.clone()], "nor when it is judged again");
+    }
+    let fresh = judge(&[cancelled, payment("other")], &[deposit(2, ASKED)], &STRICT);
+    assert_eq!(fresh, [pays("other")], "a deposit that never paid it is free");
+}
+
+#[test]
+fn a_payment_that_the_api_completed_with_another_transaction_lets_its_deposit_go() {
+    let ended = in_state("p", PaymentState::Ended { outcome: Outcome::Completed, at: at(NOW) });
+    let with =
+        |hash: u8| Payment { api: Some(view(ApiStatus::Completed, Some(&tx(hash).to_string()))), ..ended.clone() };
+    let held = [judged(1, ASKED, pays("p"))];
+    assert_eq!(judge(&[with(2)], &held, &STRICT), [second("p")], "its money paid nothing");
+    assert_eq!(judge(&[with(1)], &held, &STRICT), [pays("p")]);
+    assert_eq!(judge(std::slice::from_ref(&ended), &held, &STRICT), [pays("p")], "the API names no hash");
+    let by_person = [judged(1, 7, assigned("p"))];
+    assert_eq!(judge(&[with(1)], &by_person, &STRICT), [assigned("p")]);
+    assert!(matches!(judge(&[with(2)], &by_person, &STRICT)[..], [Verdict::Review { .. }]));
+}
