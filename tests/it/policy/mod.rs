@@ -3,3 +3,4 @@
 mod judging;
 mod matching;
 mod samples;
+mod settlement;
