@@ -127,15 +127,12 @@ pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Ste
             State::Review { .. } => {
                 Ok(context.ask(payment, State::Seen { deposit: *deposit }, "a person assigned a deposit"))
             }
-            State::Following { deposit: None } => {
+            State::Following { .. } => {
                 let state = State::Following { deposit: Some(*deposit) };
-                Ok(context.unchanged(payment, state, "the deposit that it was completed with by hand was found"))
+                Ok(context.unchanged(payment, state, "the deposit that the API names was found"))
             }
             State::Ended { .. } => Ok(context.unchanged(payment, state.clone(), "it has ended")),
-            State::Due { .. }
-            | State::Calling { .. }
-            | State::Unclear { .. }
-            | State::Following { deposit: Some(_) } => unexpected(),
+            State::Due { .. } | State::Calling { .. } | State::Unclear { .. } => unexpected(),
         },
         Fact::Unmatched => match state {
             State::Seen { .. } => {

@@ -31,7 +31,7 @@ fn states() -> [Payment; 12] {
         State::Following { deposit: Some(deposit) },
         State::Following { deposit: None },
         review(PaymentReview::StillAwaiting, Some(deposit)),
-        review(PaymentReview::OtherHash { theirs: "0x02".to_owned() }, Some(deposit)),
+        review(PaymentReview::OtherHash { theirs: tx(2).to_string() }, Some(deposit)),
         review(PaymentReview::NotFound, None),
         State::Ended { outcome: Outcome::Expired, at: at(NOW - 1) },
     ]
@@ -86,7 +86,7 @@ fn every_fact_in_every_state() {
     let table = [
         (
             Fact::Matched(other()),
-            "seen other +600 q0 *2 | x *5 | following other +0 q3 | seen other +600 q0 *3 | same +0 q3",
+            "seen other +600 q0 *2 | x *4 | following other +0 q3 *2 | seen other +600 q0 *3 | same +0 q3",
         ),
         (Fact::Unmatched, "x | waiting +600 q0 | x *10"),
         (Fact::Final, "x | due 0 ours +0 q0 | x *10"),
