@@ -182,6 +182,12 @@ impl Book {
             (PaymentState::Waiting | PaymentState::Following { deposit: None }, Some(paying)) => {
                 Some(Fact::Matched(paying.key))
             }
+            // The transaction that the API names has come back in another block.
+            (PaymentState::Following { deposit: Some(key) }, Some(paying))
+                if paying.key != *key && deposit(key).is_none_or(|deposit| !deposit.stands()) =>
+            {
+                Some(Fact::Matched(paying.key))
+            }
             (PaymentState::Seen { deposit: key }, None) => match deposit(key).map(|deposit| deposit.standing) {
                 Some(Standing::Gone { after_final: true }) => Some(Fact::GoneAfterFinal),
                 _ => Some(Fact::Unmatched),
