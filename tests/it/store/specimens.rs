@@ -6,7 +6,7 @@ use rampwatch::domain::coverage::{Coverage, FinalityMark, Swept};
 use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, Event, EventKind, Reading};
 use rampwatch::domain::payment::{
-    ApiStatus, ApiView, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, Terms,
+    ApiStatus, ApiView, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, Refusal, Terms,
 };
 
 use crate::support::records::{self, address, at, deposit_key, hash, payment_id};
@@ -17,6 +17,10 @@ fn units(units: u128) -> Amount {
 
 fn text(text: &str) -> String {
     text.to_owned()
+}
+
+fn refusal() -> Refusal {
+    Refusal { status: 422, message: text("\"no\"\n — nein") }
 }
 
 fn block(number: u64) -> BlockRef {
@@ -37,7 +41,8 @@ fn states() -> Vec<PaymentState> {
         PaymentState::Seen { deposit },
         PaymentState::Due { deposit, attempt: 2 },
         PaymentState::Calling { deposit, attempt: 1, started_at: at(4) },
-        PaymentState::Unclear { deposit, attempt: 1 },
+        PaymentState::Unclear { deposit, attempt: 1, refusal: None },
+        PaymentState::Unclear { deposit, attempt: 2, refusal: Some(refusal()) },
         PaymentState::Following { deposit: None },
         PaymentState::Following { deposit: Some(deposit) },
         ended(Outcome::Completed),
@@ -46,7 +51,8 @@ fn states() -> Vec<PaymentState> {
         ended(Outcome::Refunded),
         ended(Outcome::Cancelled),
         review(PaymentReview::OtherHash { theirs: text("0xother") }),
-        review(PaymentReview::Refused { status: 422, message: text("\"no\"\n — nein") }),
+        review(PaymentReview::Refused { refusal: refusal() }),
+        review(PaymentReview::StillAwaiting),
         review(PaymentReview::EndedWithMoney { status: ApiStatus::Expired }),
         review(PaymentReview::TermsDiffer { field: text("amount"), ours, theirs }),
         review(PaymentReview::GoneAfterFinal),
