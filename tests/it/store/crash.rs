@@ -110,7 +110,7 @@ async fn a_full_disk_stops_the_store_for_good() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 256; exec \"$0\" \"$@\""].map(str::to_owned);
-    let child = child::command(&limited, &path, WRITERS, 5_000).spawn().unwrap();
+    let child = child::command(&limited, &path, WRITERS, 200).spawn().unwrap();
     let said = listen(child, usize::MAX);
     assert_stopped(&said);
     assert_kept(&said.acknowledged, &check(&path).await);
@@ -122,7 +122,7 @@ async fn a_disk_that_failed_once_is_not_believed_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let inject = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=7"];
-    let child = child::command(&strace(&folder.path().join("trace"), &inject), &path, WRITERS, 5_000).spawn().unwrap();
+    let child = child::command(&strace(&folder.path().join("trace"), &inject), &path, WRITERS, 200).spawn().unwrap();
     let said = listen(child, usize::MAX);
     assert_stopped(&said);
     let why = "the data file cannot be made durable";
