@@ -116,8 +116,12 @@ pub fn resolve(book: &mut Book, decision: &Decision, reason: &str, context: &Con
         Decision::Retry { payment } => {
             let current = payment_of(book, payment)?.clone();
             let is_final = current.state.deposit().is_some_and(|key| {
+                // A deposit that does not pay it, final or not, would never be called with: the payment would hang.
                 let found = book.deposits().iter().find(|deposit| deposit.key == *key);
-                found.is_some_and(|deposit| matches!(deposit.standing, Standing::Final { .. }))
+                found.is_some_and(|deposit| {
+                    matches!(deposit.standing, Standing::Final { .. })
+                        && matches!(&deposit.verdict, Verdict::Pays { payment: id, .. } if id == payment)
+                })
             });
             tell(book, &current, &Fact::Retry { is_final }, decision, context)?;
             note_payment(book, &current, decision, reason, context);

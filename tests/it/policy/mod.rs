@@ -3,5 +3,6 @@
 mod address;
 mod judging;
 mod matching;
+mod resolve;
 mod samples;
 mod settlement;
