@@ -6,3 +6,4 @@ mod matching;
 mod resolve;
 mod samples;
 mod settlement;
+mod sweep;
