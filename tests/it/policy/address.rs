@@ -172,6 +172,20 @@ fn a_payment_that_is_added_to_an_address_with_deposits_takes_them_up() {
 }
 
 #[test]
+fn a_payment_that_became_due_settles_what_was_ambiguous() {
+    let either = final_deposit(1, ASKED);
+    let named = Deposit { from: BOB, ..final_deposit(2, ASKED) };
+    let (first, second) = (either.key, named.key);
+    let book = settled(vec![naming("a", BOB), payment("b")], vec![either.clone(), named.clone()]);
+    let states: Vec<&PaymentState> = book.payments().iter().map(|payment| &payment.state).collect();
+    assert_eq!(states, [&due(second), &due(first)], "at once, not when something else happens to the address");
+
+    let not_final = Deposit { standing: Standing::Provisional, ..named };
+    let book = settled(vec![naming("a", BOB), payment("b")], vec![either, not_final]);
+    assert_eq!(book.payments()[1].state, PaymentState::Waiting, "what may still go away settles nothing");
+}
+
+#[test]
 fn an_earlier_deposit_that_is_found_later_takes_the_place_until_finality() {
     let then = Deposit { verdict: pays("p"), ..deposit(2, ASKED) };
     let mut book = Book::open(vec![in_state("p", PaymentState::Seen { deposit: then.key })], vec![then]);

@@ -1,6 +1,7 @@
 //! The functional core, case by case: matching, settlement, the book of an address, a person's decisions, the sweep.
 
 mod address;
+mod books;
 mod judging;
 mod matching;
 mod resolve;
