@@ -124,7 +124,7 @@ fn a_deposit_that_goes_after_it_was_final_is_a_review_and_stops_a_call() {
         book.set_standing(&key, Standing::Gone { after_final: true }, None, at(NOW));
         book.settle(&STRICT, &context()).expect("it settles");
         assert_eq!(state(&book), &after, "from {before:?}");
-        assert_eq!(verdicts(&book), [alarm.clone()], "from {before:?}");
+        assert_eq!(verdicts(&book), std::slice::from_ref(&alarm), "from {before:?}");
     }
 }
 

@@ -254,7 +254,7 @@ fn put(payment: &mut Payment, (kind, number): (u8, usize), deposits: &[Deposit])
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn judging_does_not_depend_on_the_order(
