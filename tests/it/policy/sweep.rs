@@ -307,3 +307,27 @@ fn how_often_it_is_swept() {
         assert_eq!(pause(&watched, live, &PARAMS), expected, "{watched:?}");
     }
 }
+
+#[test]
+fn a_second_reading_confirms_what_was_owed_and_no_more() {
+    let swept = Swept { start: 50, covered_to: 120, confirmed_to: 100, second_reading: Some((110, time_of(0))) };
+    let known = Coverage { swept: Some(swept), ..placed(1, 50, 120) };
+    let now = time_of(40);
+    let after = |from, to| {
+        let job = Job { from, to, addresses: vec![known.address] };
+        after_second(&known, &job, now, &PARAMS).and_then(|after| after.swept)
+    };
+    let next = Some((120, now.plus(PARAMS.second_after)));
+    let confirmed = |confirmed_to, second_reading| Some(Swept { confirmed_to, second_reading, ..swept });
+    assert_eq!(after(101, 110), confirmed(110, next));
+    assert_eq!(after(90, 120), confirmed(110, next), "the blocks above were first read a moment ago");
+    assert_eq!(after(101, 105), confirmed(105, Some((110, time_of(0)))), "the rest stays owed");
+    assert_eq!(after(102, 110), None, "block 101 would be a hole");
+    assert_eq!(after(60, 100), None, "nothing new");
+    assert_eq!(
+        second_job(std::slice::from_ref(&known), time_of(0), &PARAMS).map(|job| (job.from, job.to)),
+        Some((101, 110))
+    );
+    let later = Coverage { swept: confirmed(110, next), ..known };
+    assert_eq!(second_job(&[later], now, &PARAMS), None, "not before its time");
+}
