@@ -124,7 +124,7 @@ fn a_deposit_that_goes_after_it_was_final_is_a_review_and_stops_a_call() {
         book.set_standing(&key, Standing::Gone { after_final: true }, None, at(NOW));
         book.settle(&STRICT, &context()).expect("it settles");
         assert_eq!(state(&book), &after, "from {before:?}");
-        assert_eq!(verdicts(&book), [alarm.clone()], "from {before:?}");
+        assert_eq!(verdicts(&book), std::slice::from_ref(&alarm), "from {before:?}");
     }
 }
 
@@ -169,6 +169,20 @@ fn a_payment_that_is_added_to_an_address_with_deposits_takes_them_up() {
     book.add_payment(payment("b"));
     book.settle(&STRICT, &context()).expect("it settles");
     assert_eq!(book.payments(), [paid, payment("b")], "what is final is not judged anew");
+}
+
+#[test]
+fn a_payment_that_became_due_settles_what_was_ambiguous() {
+    let either = final_deposit(1, ASKED);
+    let named = Deposit { from: BOB, ..final_deposit(2, ASKED) };
+    let (first, second) = (either.key, named.key);
+    let book = settled(vec![naming("a", BOB), payment("b")], vec![either.clone(), named.clone()]);
+    let states: Vec<&PaymentState> = book.payments().iter().map(|payment| &payment.state).collect();
+    assert_eq!(states, [&due(second), &due(first)], "at once, not when something else happens to the address");
+
+    let not_final = Deposit { standing: Standing::Provisional, ..named };
+    let book = settled(vec![naming("a", BOB), payment("b")], vec![either, not_final]);
+    assert_eq!(book.payments()[1].state, PaymentState::Waiting, "what may still go away settles nothing");
 }
 
 #[test]

@@ -66,6 +66,9 @@ fn short(before: &Payment, step: &Step) -> String {
     format!("{state} {next} q{}", step.quiet_checks)
 }
 
+/// For each of these hashes with each of these statuses: what it makes of every state.
+type Row<'a> = (Vec<Option<&'a str>>, Vec<ApiStatus>, &'static str);
+
 /// Holds `fact` against every state. `expected` has one entry a state, in the order of [`states`]; `x` is unexpected,
 /// `same` the same state, `*3` stands for three states in a row.
 fn check(fact: &Fact, expected: &str) {
@@ -132,7 +135,7 @@ fn every_fact_in_every_state() {
 fn every_word_of_the_api_in_every_state() {
     let [ours, theirs] = [tx(1).to_string(), tx(2).to_string()];
     let (none, ours, theirs) = (None, Some(ours.as_str()), Some(theirs.as_str()));
-    let table: Vec<(Vec<Option<&str>>, Vec<ApiStatus>, &str)> = vec![
+    let table: Vec<Row<'_>> = vec![
         (
             vec![none],
             vec![ApiStatus::AwaitingFunds],
@@ -220,7 +223,7 @@ fn every_word_of_the_api_in_every_state() {
 fn every_answer_to_a_call_in_every_state() {
     let [ours, theirs] = [tx(1).to_string(), tx(2).to_string()];
     let (none, ours, theirs) = (None, Some(ours.as_str()), Some(theirs.as_str()));
-    let table: Vec<(Vec<Option<&str>>, Vec<ApiStatus>, &str)> = vec![
+    let table: Vec<Row<'_>> = vec![
         (
             vec![none],
             vec![ApiStatus::AwaitingFunds],
