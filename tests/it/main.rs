@@ -1,5 +1,14 @@
 //! All integration tests, in one binary.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "clippy excuses only functions marked as tests; a helper that panics fails its test, and names the line"
+)]
+
 mod anvil;
 mod cli;
 mod config;
@@ -7,6 +16,7 @@ mod evm;
 mod http;
 mod layers;
 mod payment_http;
+mod sandbox;
 mod simulation;
 mod store;
 mod support;
