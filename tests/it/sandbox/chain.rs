@@ -143,6 +143,23 @@ async fn a_reorg_drops_keeps_and_moves_transactions_at_any_depth() {
 }
 
 #[tokio::test]
+async fn a_reorg_from_a_block_on_works_while_blocks_are_mined_by_the_clock() {
+    let options = AnvilOptions { mining: Mining::Every { millis: 250 }, ..AnvilOptions::default() };
+    let anvil = Anvil::start(&options).await.unwrap();
+    let node = anvil.node();
+    node.furnish().await.unwrap();
+    for _ in 0..3 {
+        let tx_hash = node.transfer(USDC, PAYER, stranger(1), usdc(1)).await.unwrap();
+        let block = node.succeeded(tx_hash, LIMIT).await.unwrap().block;
+        let reorg = node.reorg_from(block.number, &[]).await.unwrap();
+        assert!(reorg.dropped.contains_key(&tx_hash));
+        assert_ne!(node.existing_block(BlockTag::Number(block.number)).await.unwrap().header.block.hash, block.hash);
+        node.send_raw(&reorg.dropped[&tx_hash]).await.unwrap();
+        assert_ne!(node.succeeded(tx_hash, LIMIT).await.unwrap().block, block);
+    }
+}
+
+#[tokio::test]
 async fn a_deep_reorg_late_in_a_long_run_leaves_the_token_and_the_clock_alone() {
     let anvil = furnished().await;
     let node = anvil.node();

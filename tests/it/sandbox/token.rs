@@ -175,7 +175,7 @@ async fn a_batch_pays_many_in_one_transaction_in_any_mix_of_tokens() {
     assert!(receipt.succeeded);
     let moved: Vec<_> = receipt.transfers.iter().map(|log| (log.token, log.to, log.amount, log.log_index)).collect();
     let asked: Vec<_> = items.iter().zip(0..).map(|(item, index)| (item.token, item.to, item.amount, index)).collect();
-    // Each transferFrom also writes an Approval only if the token does; this one does not, so the indexes are dense.
+    // As with the real token, transferFrom writes no other log: the indexes are dense.
     assert_eq!(moved, asked);
 
     let impossible = [BatchItem { token: USDC, to: Address::ZERO, amount: usdc(1) }];

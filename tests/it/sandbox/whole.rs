@@ -1,7 +1,8 @@
 //! The sandbox as a whole: its files, and paying an off-ramp through them.
 
 use rampwatch::domain::payment::PaymentId;
-use rampwatch::sandbox::{PAYER, PayOptions, RunOptions, Sandbox, USDC, pay};
+use rampwatch::sandbox::{PAYER, PayOptions, RunOptions, Sandbox, USDC, pay, run};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::usdc;
 
@@ -41,6 +42,38 @@ async fn it_writes_a_configuration_and_takes_money_for_an_off_ramp() {
     assert!(pay(&unknown).await.unwrap_err().to_string().contains("no payment nobody"));
     sandbox.stop().await.unwrap();
     assert!(pay(&order).await.is_err(), "the sandbox is gone");
+}
+
+/// Hands on what is written.
+struct Teller(UnboundedSender<Vec<u8>>);
+
+impl std::io::Write for Teller {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.send(bytes.to_vec()).map_err(|_| std::io::ErrorKind::BrokenPipe)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn it_tells_what_there_is_and_what_to_try() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = options(folder.path());
+    let (sender, mut told) = unbounded_channel();
+    let mut out = Teller(sender);
+    let text = tokio::select! {
+        ended = run(&options, &mut out) => panic!("it ended by itself: {ended:?}"),
+        text = told.recv() => String::from_utf8(text.unwrap()).unwrap(),
+    };
+    let config = std::fs::read_to_string(options.directory.join("config.toml")).unwrap();
+    assert!(text.ends_with(&config), "{text}");
+    for part in ["25.00 USDC to 0x", "1000.10 USDC to 0x", "rampwatch sandbox pay sandbox-1", "/control/faults"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    println!("{text}");
 }
 
 /// The names of all sections and keys, but for those that come in one of two forms.
