@@ -69,7 +69,7 @@ ws = {ws}
 [api]
 base_url = {api}
 key_file = {key_path}
-timeout = "5s"
+timeout = "6s"
 max_concurrent = 8
 
 [store]

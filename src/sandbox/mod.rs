@@ -41,7 +41,7 @@ pub const USDC: Address = address!("0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359")
 pub const USDC_E: Address = address!("0x2791Bca1f2de4661ED88A30C99A7a9449Aa84174");
 
 /// A token that says it is USDC, and is not. An address of the sandbox's own.
-pub const FAKE_USDC: Address = address!("0xFa4E00000000000000000000000000000000000D");
+pub const FAKE_USDC: Address = address!("0xfa4e00000000000000000000000000000000000d");
 
 /// Where the sandbox puts its batch payer, a contract that makes many transfers in one transaction.
 pub const BATCH_PAYER: Address = address!("0xBA7C400000000000000000000000000000000001");

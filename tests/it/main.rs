@@ -18,8 +18,8 @@ mod http;
 mod layers;
 mod node_self;
 mod payment_http;
-#[cfg(test)]
 mod policy;
+mod sandbox;
 mod simulation;
 mod store;
 mod support;
