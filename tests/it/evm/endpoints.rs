@@ -140,7 +140,8 @@ async fn websocket_alone_is_enough_and_is_made_anew() {
     assert_eq!((page.transfers.len(), page.anchor.block.hash), (1, block.hash));
     assert_eq!((node.counts().ws_connections, node.counts().http_requests), (0, 0), "the connection is kept");
     node.drop_websockets();
-    crate::support::eventually(SOON, "a new connection", async || evm.head().await.is_ok()).await;
+    crate::support::eventually(SOON, "it is closed", async || node.open_websockets() == 0).await;
+    assert_eq!(evm.head().await.unwrap().block.hash, block.hash, "an idle connection that ended is no failure");
     node.behave(|it| it.chain_id = Some(9));
     node.drop_websockets();
     let contradicts = async || matches!(evm.head().await, Err(ChainError::Contradiction(_)));

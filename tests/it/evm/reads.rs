@@ -129,6 +129,9 @@ async fn a_head_that_hangs_far_behind_is_not_taken_while_another_is_there() {
     assert_eq!(evm.head().await.unwrap().block.hash, chain.head().hash, "the stuck one fails, the other answers");
     tokio::time::sleep(Duration::from_millis(30)).await;
     assert_eq!(evm.head().await.unwrap().block.hash, chain.head().hash, "the stuck one answers, and is not believed");
+    chain.set_finalized(Finalized::Below(2));
+    let final_at = evm.finality(true).await.unwrap().finalized.unwrap().block.number;
+    assert_eq!(final_at, chain.head().number - 2, "nor for finality");
     fresh.die().await;
     let stuck_at = chain.head().number - 50;
     assert_eq!(evm.head().await.unwrap().block.number, stuck_at, "alone, it is all there is");

@@ -120,6 +120,37 @@ async fn range_errors_in_words_of_their_own() {
 }
 
 #[tokio::test]
+async fn a_limit_that_the_provider_names_costs_one_error() {
+    let cases = [
+        Refusal::rpc(-32077, "eth_getLogs is limited to a 12 range"),
+        Refusal::rpc(77, "block range is larger than max block range, block range = 90, max block range = 12"),
+        Refusal::http(400, "{\"error\":{\"code\":-32088,\"message\":\"exceed maximum block range: 12\"}}"),
+        Refusal::http(400, "Max range: 12"),
+    ];
+    for refusal in cases {
+        let (chain, node) = one_node();
+        let (from, to) = deposits(&chain, 90);
+        node.behave(|it| it.max_range = Some((12, refusal.clone())));
+        let evm = chain_of(vec![http("one", node.url())]);
+        assert_eq!(evm.transfers(&query(from, to, everybody(50))).await.unwrap().transfers.len(), 50);
+        assert_eq!(node.counts().errors, if matches!(refusal, Refusal::Http { .. }) { 2 } else { 1 }, "{refusal:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_endpoint_that_refuses_every_size_has_taught_nothing() {
+    let (chain, node) = one_node();
+    let (from, to) = deposits(&chain, 50);
+    let evm = chain_of(vec![http("one", node.url())]);
+    node.fail_method("eth_getLogs", MethodFault::Refuse(Refusal::rpc(-32000, "block range too large")));
+    evm.transfers(&query(from, to, everybody(50))).await.unwrap_err();
+    node.heal();
+    node.reset();
+    assert_eq!(evm.transfers(&query(from, to, everybody(50))).await.unwrap().transfers.len(), 50);
+    assert_eq!(node.counts().of("eth_getLogs"), 1);
+}
+
+#[tokio::test]
 async fn results_and_addresses_are_learned_too() {
     let all = provider_errors();
     for error in all.iter().filter(|error| error.kind == "addresses" || error.kind == "topics") {
