@@ -1,1 +1,169 @@
-//! wire.
+//! The composition root: the one file that names ports and adapters together.
+//!
+//! Deliberately absent: decisions. It translates settings into each part's own, and hands the parts to each other.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
+use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
+use crate::adapters::sled::{self, SledStore};
+use crate::adapters::system::{SystemChance, SystemClock};
+use crate::config::{self, Settings};
+use crate::engine::handle::Handle;
+use crate::engine::health::Health;
+use crate::engine::{self, EngineSettings, Ports};
+use crate::policy::finality::FinalityRule;
+use crate::policy::matching::MatchParams;
+use crate::policy::pace::Pace;
+use crate::policy::sweep::SweepParams;
+use crate::ports::clock::Clock;
+use crate::ports::payment_api::PaymentApi;
+
+/// A program that is put together and not started.
+pub struct App {
+    /// For operators.
+    pub handle: Handle,
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    health: Arc<Health>,
+}
+
+impl App {
+    /// Runs the engine until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// When the store fails, or the chain is not the configured one.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        Ok(engine::run(self.ports, self.settings, self.health, stop).await?)
+    }
+}
+
+/// Puts everything together: checks the nodes, reads the API key, opens the store.
+///
+/// # Errors
+/// When one of these fails; the message says which setting to look at.
+pub async fn build(settings: &Settings) -> anyhow::Result<App> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let api = payment_api(settings, clock.clone())?;
+    let chain = chain(settings)?;
+    // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
+    let store = Arc::new(open_store(settings)?);
+    chain.check().await?;
+    let ports = Ports { store, chain: Arc::new(chain), api, clock, chance: Arc::new(SystemChance) };
+    let engine_settings = Arc::new(engine_settings(settings));
+    let health = Arc::new(Health::default());
+    let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
+    Ok(App { handle, ports, settings: engine_settings, health })
+}
+
+/// Checks what the settings say against the nodes, and whether the API key can be read. Starts nothing, writes nothing.
+/// Returns what was found right, in words.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub async fn check(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    payment_api(settings, clock)?;
+    let mut found = vec![format!("the API key is there; it goes to {}", settings.api.base_url)];
+    chain(settings)?.check().await?;
+    found.push(format!("the nodes say chain {}", settings.chain.id));
+    for token in settings.chain.tokens() {
+        found.push(format!("{} at {} has {} decimals", token.symbol, token.address, token.decimals));
+    }
+    Ok(found)
+}
+
+/// A handle on the store alone, for when no daemon runs. With an API key at hand, the API can be asked too.
+///
+/// # Errors
+/// When the store cannot be opened: another process has it, or it cannot be read.
+pub fn offline(settings: &Settings) -> anyhow::Result<Handle> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let store = Arc::new(open_store(settings)?);
+    // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
+    let api = payment_api(settings, clock.clone()).ok();
+    let engine_settings = Arc::new(engine_settings(settings));
+    Ok(Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default())))
+}
+
+fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
+    let path = &settings.store.path;
+    SledStore::open(path, &sled::Settings::default()).map_err(anyhow::Error::from)
+}
+
+fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn PaymentApi>> {
+    let api = &settings.api;
+    let adapter = PaymentHttp::new(
+        PaymentHttpSettings {
+            base_url: api.base_url.clone(),
+            key: api.key()?,
+            connect_timeout: api.connect_timeout,
+            timeout: api.timeout,
+            decimals: settings.chain.token.decimals,
+        },
+        clock,
+    );
+    Ok(Arc::new(adapter.context("api: the client could not be made")?))
+}
+
+fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
+    let rpc = &settings.rpc;
+    let endpoints = rpc.endpoints.iter().map(|endpoint| EndpointSettings {
+        name: endpoint.name.clone(),
+        http: endpoint.http.clone(),
+        ws: endpoint.ws.clone(),
+    });
+    let tokens = settings.chain.tokens().map(|token| KnownToken { address: token.address, decimals: token.decimals });
+    let chain = EvmChain::new(EvmSettings {
+        chain_id: settings.chain.id,
+        tokens: tokens.collect(),
+        endpoints: endpoints.collect(),
+        connect_timeout: rpc.connect_timeout.as_duration(),
+        request_timeout: rpc.request_timeout.as_duration(),
+        silence_timeout: rpc.silence_timeout.as_duration(),
+        max_block_range: rpc.max_block_range,
+        max_addresses: rpc.max_addresses,
+        max_in_flight: rpc.max_in_flight,
+        cool_down: CoolDown::default(),
+    })?;
+    Ok(chain)
+}
+
+fn engine_settings(settings: &Settings) -> EngineSettings {
+    let (chain, watch, rpc) = (&settings.chain, &settings.watch, &settings.rpc);
+    let depth = chain.finality.depth;
+    let in_flight = u64::try_from(rpc.max_in_flight).unwrap_or(u64::MAX);
+    EngineSettings {
+        chain_id: chain.id,
+        token: chain.token.address,
+        decimals: chain.token.decimals,
+        other_tokens: chain.other_tokens.iter().map(|token| token.address).collect(),
+        chain_name: chain.name.clone(),
+        finality: match chain.finality.rule {
+            config::FinalityRule::Finalized => FinalityRule::Finalized { depth },
+            config::FinalityRule::Depth => FinalityRule::Depth { depth },
+        },
+        stall_after: chain.finality.stall_after,
+        sweep: SweepParams {
+            overlap: watch.overlap_blocks,
+            // One job of catching up keeps all allowed requests in flight.
+            chunk: rpc.max_block_range.saturating_mul(in_flight),
+            interval: watch.sweep_interval,
+            poll_interval: watch.poll_interval,
+            ended_interval: watch.ended_interval,
+            second_after: watch.second_reading_after,
+            keep: watch.keep_watching,
+            start_margin: watch.start_margin,
+        },
+        matching: MatchParams {
+            under: settings.matching.tolerance_under,
+            over: settings.matching.tolerance_over,
+            skew: settings.matching.skew,
+        },
+        pace: Pace::for_timeout(settings.api.timeout),
+        api_concurrency: settings.api.max_concurrent,
+    }
+}

@@ -383,16 +383,18 @@ impl Node {
 impl From<RawReceipt> for Receipt {
     fn from(raw: RawReceipt) -> Self {
         let block = BlockRef { number: raw.block_number.to(), hash: raw.block_hash };
-        let transfer = |log: RawLog| super::token::as_transfer(&log.topics, &log.data).map(|(from, to, amount)| Transfer {
-            block,
-            block_time: log.block_timestamp.map(|time| Timestamp::from_secs(time.to())),
-            tx_hash: raw.transaction_hash,
-            log_index: log.log_index.to(),
-            token: log.address,
-            from,
-            to,
-            amount,
-        });
+        let transfer = |log: RawLog| {
+            super::token::as_transfer(&log.topics, &log.data).map(|(from, to, amount)| Transfer {
+                block,
+                block_time: log.block_timestamp.map(|time| Timestamp::from_secs(time.to())),
+                tx_hash: raw.transaction_hash,
+                log_index: log.log_index.to(),
+                token: log.address,
+                from,
+                to,
+                amount,
+            })
+        };
         Self {
             tx_hash: raw.transaction_hash,
             block,

@@ -77,8 +77,10 @@ impl Rpc {
         let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
         let response = self.client.post(self.url.clone()).json(&request).send().await.map_err(no_answer)?;
         let body = response.bytes().await.map_err(no_answer)?;
-        let unreadable =
-            |error: serde_json::Error| SandboxError::Unreadable { method: method.to_owned(), detail: error.to_string() };
+        let unreadable = |error: serde_json::Error| SandboxError::Unreadable {
+            method: method.to_owned(),
+            detail: error.to_string(),
+        };
         let reply: Reply = serde_json::from_slice(&body).map_err(unreadable)?;
         if let Some(error) = reply.error {
             let message = match error.data {

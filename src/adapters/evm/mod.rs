@@ -1,1 +1,203 @@
-//! mod.
+//! The chain port over JSON-RPC nodes.
+//!
+//! Readings go over HTTP where an endpoint has it, from endpoint to endpoint until one answers; hints come over one
+//! websocket connection that a supervisor keeps. All times, sizes and numbers are bounded.
+//!
+//! Deliberately absent: alloy's providers with their fillers, pollers, retry and fallback layers and their silent
+//! reconnecting; each of them loses logs, sends requests nobody asked for, or hides which node answered. alloy gives
+//! the types and the websocket.
+
+mod classify;
+mod decode;
+mod endpoint;
+mod failure;
+mod hints;
+mod http;
+mod limits;
+mod logs;
+mod pool;
+mod reads;
+mod redact;
+mod rpc;
+mod settings;
+mod split;
+mod subscription;
+mod supervisor;
+mod ws;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use alloy::primitives::U256;
+use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use crate::domain::chain::{BlockNumber, Header};
+use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
+
+pub use settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, KnownToken};
+
+use hints::HintQueue;
+use pool::Pool;
+use supervisor::Supervisor;
+
+/// An EVM chain behind one or more RPC endpoints.
+///
+/// Making one connects to nothing. Dropping it ends its connections and its task.
+pub struct EvmChain {
+    settings: EvmSettings,
+    pool: Arc<Pool>,
+    hints: Arc<HintQueue>,
+    sets: watch::Sender<WatchSet>,
+    supervisor: Mutex<Option<Supervision>>,
+}
+
+/// Who looks after the subscription.
+enum Supervision {
+    /// A task.
+    Task(AbortHandle),
+    /// Nobody can, which was said.
+    Impossible,
+}
+
+impl fmt::Debug for EvmChain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EvmChain").field("chain_id", &self.settings.chain_id).finish_non_exhaustive()
+    }
+}
+
+impl EvmChain {
+    /// A chain as configured.
+    ///
+    /// # Errors
+    /// No endpoints, an endpoint without URL, a URL that is none, a limit or timeout of zero.
+    pub fn new(settings: EvmSettings) -> Result<Self, EvmError> {
+        settings.check()?;
+        let pool = Arc::new(Pool::new(&settings)?);
+        let (sets, _) = watch::channel(WatchSet::default());
+        Ok(Self { settings, pool, hints: Arc::new(HintQueue::default()), sets, supervisor: Mutex::new(None) })
+    }
+
+    /// Asks every endpoint that can be reached for its chain id, over each of its URLs, and each known token for its
+    /// decimals.
+    ///
+    /// # Errors
+    /// The first contradiction; [`EvmError::Unreachable`] when no endpoint answers.
+    pub async fn check(&self) -> Result<(), EvmError> {
+        let sides = join_all(self.pool.endpoints.iter().map(|endpoint| endpoint.verify())).await;
+        let mut reached = false;
+        let mut problems = Vec::new();
+        for (endpoint, (side, result)) in self
+            .pool
+            .endpoints
+            .iter()
+            .zip(sides)
+            .flat_map(|(endpoint, sides)| sides.into_iter().map(move |side| (endpoint, side)))
+        {
+            match result {
+                Ok(()) => reached = true,
+                Err(failure) => {
+                    if let Some(said) = failure.chain {
+                        let (endpoint, expected) = (endpoint.name.clone(), self.settings.chain_id);
+                        return Err(EvmError::ChainId { endpoint, expected, said });
+                    }
+                    tracing::warn!(endpoint = %endpoint.name, side, error = %failure.text, "an RPC endpoint can't be reached");
+                    problems.push(format!("{:?} over {side}: {}", endpoint.name, failure.text));
+                }
+            }
+        }
+        if !reached {
+            return Err(EvmError::Unreachable(problems.join("; ")));
+        }
+        for token in &self.settings.tokens {
+            self.check_token(token).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_token(&self, token: &KnownToken) -> Result<(), EvmError> {
+        let said = reads::decimals(&self.pool, token.address)
+            .await
+            .map_err(|error| EvmError::Unreachable(error.to_string()))?
+            .map_err(|why| EvmError::NotAToken { token: token.address, chain_id: self.settings.chain_id, why })?;
+        if said == U256::from(token.decimals) {
+            return Ok(());
+        }
+        Err(EvmError::Decimals { token: token.address, expected: token.decimals, said: said.to_string() })
+    }
+
+    /// Starts the task that keeps the subscription, if there can be one.
+    fn supervise(&self) -> Supervision {
+        let cannot = |why: &str| {
+            self.hints.push(Hint::Down { why: why.to_owned() });
+            Supervision::Impossible
+        };
+        if !self.pool.endpoints.iter().any(|endpoint| endpoint.has_ws()) {
+            return cannot("no endpoint has a ws URL");
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return cannot("there is no async runtime");
+        };
+        let supervisor = Supervisor {
+            pool: Arc::clone(&self.pool),
+            hints: Arc::clone(&self.hints),
+            sets: self.sets.subscribe(),
+            silence_timeout: self.settings.silence_timeout,
+            cool_down: self.settings.cool_down,
+            remade: false,
+            down: false,
+        };
+        Supervision::Task(runtime.spawn(supervisor.run()).abort_handle())
+    }
+}
+
+impl Drop for EvmChain {
+    fn drop(&mut self) {
+        let supervisor = self.supervisor.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Supervision::Task(task)) = supervisor {
+            task.abort();
+        }
+    }
+}
+
+#[async_trait]
+impl Chain for EvmChain {
+    fn chain_id(&self) -> u64 {
+        self.settings.chain_id
+    }
+
+    async fn head(&self) -> Result<Header, ChainError> {
+        reads::head(&self.pool).await
+    }
+
+    async fn finality(&self, tag: bool) -> Result<FinalityReport, ChainError> {
+        reads::finality(&self.pool, tag).await
+    }
+
+    async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
+        reads::header(&self.pool, number, at).await
+    }
+
+    async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+        logs::transfers(&self.pool, self.settings.max_in_flight, query).await
+    }
+
+    fn watch(&self, set: WatchSet) {
+        self.sets.send_if_modified(|current| {
+            let changed = *current != set;
+            *current = set;
+            changed
+        });
+        let mut supervisor = self.supervisor.lock().unwrap_or_else(PoisonError::into_inner);
+        if supervisor.is_none() {
+            *supervisor = Some(self.supervise());
+        }
+    }
+
+    async fn hint(&self) -> Hint {
+        self.hints.next().await
+    }
+}

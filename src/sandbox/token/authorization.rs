@@ -4,9 +4,9 @@ use alloy::primitives::{Bytes, Signature, U256};
 use alloy::sol_types::SolCall;
 use serde_json::{Value, json};
 
+use super::TokenSpec;
 use super::abi::TestUsdc;
 use super::transfers::{GAS, units};
-use super::TokenSpec;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
 use crate::domain::time::Timestamp;
@@ -152,7 +152,8 @@ impl Node {
             "message": message,
         });
         let bytes: Bytes = self.rpc.call("eth_signTypedData_v4", json!([signer, typed])).await?;
-        let unreadable = |detail: String| SandboxError::Unreadable { method: "eth_signTypedData_v4".to_owned(), detail };
+        let unreadable =
+            |detail: String| SandboxError::Unreadable { method: "eth_signTypedData_v4".to_owned(), detail };
         Signature::from_raw(&bytes).map_err(|error| unreadable(error.to_string()))
     }
 }

@@ -1,0 +1,364 @@
+//! The one place where the words and codes of RPC errors are read. Providers agree on neither, so the words decide
+//! first, then the codes. What to do about a class is decided where the question was asked.
+//!
+//! The recorded errors that this must get right are in the tests' `provider-errors.json`.
+
+/// What an error is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    /// Too many blocks for one question.
+    Range,
+    /// Too much to answer at once: fewer blocks would do, but it depends on what is in them.
+    Results,
+    /// Too many addresses in the filter.
+    Addresses,
+    /// Too many topics in the filter.
+    Topics,
+    /// No batches, or too large a batch.
+    Batch,
+    /// Too many requests for now.
+    RateLimit,
+    /// Paid-for requests are used up.
+    Quota,
+    /// The key is wrong or missing.
+    Denied,
+    /// The node has not got a block.
+    Behind,
+    /// Bor's answer to a range that ends above its head, or begins after its end.
+    BehindOrRange,
+    /// The `finalized` tag has no block.
+    NoFinality,
+    /// The `safe` tag has no block.
+    NoSafe,
+    /// No node behind the balancer would take the question; a smaller one it might.
+    RetryOrSplit,
+    /// The node lost receipts around Polygon's state-sync transactions.
+    Receipts,
+    /// A filter that another node of the balancer holds.
+    Filters,
+    /// The contract refused a call.
+    Reverted,
+    /// A transaction was not taken.
+    Transaction,
+    /// A transaction was already there, which is as good as taken.
+    AlreadyKnown,
+    /// No answer in time.
+    Timeout,
+    /// No connection, or it broke.
+    Connection,
+    /// The server failed.
+    Server,
+    /// The answer made no sense.
+    Garbage,
+    /// Parts of the answer contradict each other: it came from two nodes, or across a reorg.
+    Inconsistent,
+    /// The endpoint is on another chain than the configuration says.
+    Contradiction,
+    /// Some other error.
+    Refused,
+}
+
+impl Class {
+    /// The class in one word, for metrics and logs.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Range => "range",
+            Self::Results => "results",
+            Self::Addresses => "addresses",
+            Self::Topics => "topics",
+            Self::Batch => "batch",
+            Self::RateLimit => "rate-limit",
+            Self::Quota => "quota",
+            Self::Denied => "denied",
+            Self::Behind => "behind",
+            Self::BehindOrRange => "behind-or-range",
+            Self::NoFinality => "no-finality",
+            Self::NoSafe => "no-safe-tag",
+            Self::RetryOrSplit => "retry-or-split",
+            Self::Receipts => "receipts",
+            Self::Filters => "filters",
+            Self::Reverted => "reverted",
+            Self::Transaction => "transaction",
+            Self::AlreadyKnown => "already-known",
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::Server => "server",
+            Self::Garbage => "garbage",
+            Self::Inconsistent => "inconsistent",
+            Self::Contradiction => "contradiction",
+            Self::Refused => "refused",
+        }
+    }
+
+    /// Whether the node said that it has not got the block.
+    pub(super) const fn is_behind(self) -> bool {
+        matches!(self, Self::Behind | Self::BehindOrRange)
+    }
+}
+
+/// Classifies an error by its JSON-RPC code or HTTP status (providers mix the two) and its text.
+pub(super) fn classify(code: Option<i64>, text: &str) -> Class {
+    let text = text.to_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if code == Some(402) || has(&["payment required"]) {
+        return Class::Quota;
+    }
+    transaction(&has)
+        .or_else(|| block(&has, &text))
+        .or_else(|| size(&has))
+        .or_else(|| pace(&has))
+        .unwrap_or_else(|| by_code(code))
+}
+
+type Has<'a> = dyn Fn(&[&str]) -> bool + 'a;
+
+/// Errors about transactions and calls.
+fn transaction(has: &Has<'_>) -> Option<Class> {
+    if has(&["already known", "already imported", "known transaction"]) {
+        return Some(Class::AlreadyKnown);
+    }
+    let refused = has(&[
+        "underpriced",
+        "nonce too",
+        "gas price below",
+        "gas tip cap",
+        "less than block base fee",
+        "insufficient funds",
+        "intrinsic gas",
+        "exceeds block gas limit",
+        "invalid sender",
+    ]);
+    if refused {
+        return Some(Class::Transaction);
+    }
+    has(&["execution reverted"]).then_some(Class::Reverted)
+}
+
+/// Errors about single blocks, tags and what belongs to them.
+fn block(has: &Has<'_>, text: &str) -> Option<Class> {
+    let missing = has(&["not found", "not available", "unavailable", "unknown", "not supported", "missing"]);
+    if missing && has(&["finalized", "finalised"]) {
+        return Some(Class::NoFinality);
+    }
+    if missing && has(&["safe"]) {
+        return Some(Class::NoSafe);
+    }
+    if has(&["receipts length", "less receipts", "receipts mismatch", "missing receipts"]) {
+        return Some(Class::Receipts);
+    }
+    if has(&["filter not found", "filter with id"]) {
+        return Some(Class::Filters);
+    }
+    // With numbers in it, it names a limit.
+    if has(&["invalid block range"]) && numbers(text).is_empty() {
+        return Some(Class::BehindOrRange);
+    }
+    let ahead = has(&[
+        "unknown block",
+        "block not found",
+        "block is not available",
+        "header not found",
+        "header for hash not found",
+        "could not find block",
+        "cannot be found",
+        "missing block",
+        "beyond current head",
+        "beyond the head",
+        "beyond head",
+        "beyond latest",
+        "beyond the latest",
+        "greater than latest",
+        "greater than the latest",
+        "higher than the latest",
+        "after last accepted block",
+        "block number out of range",
+        "not yet available",
+        "in the future",
+        "is in future",
+        "hasn't been mined",
+    ]);
+    ahead.then_some(Class::Behind)
+}
+
+/// Errors about the size of a question or of its answer.
+fn size(has: &Has<'_>) -> Option<Class> {
+    if has(&["batch"]) {
+        return Some(Class::Batch);
+    }
+    let limit = has(&[
+        "exceed",
+        "limit",
+        "max",
+        "more than",
+        "too many",
+        "too large",
+        "too big",
+        "too wide",
+        "larger than",
+        "greater than",
+        "less number",
+        "at most",
+        "up to",
+        "smaller",
+        "reduce",
+        "narrow",
+        "fewer",
+        "distance",
+        "only",
+        "restrict",
+        "over ",
+    ]);
+    let results = has(&["result", "response size", "logs matched", "too many logs", "many events", "logs in response"])
+        || has(&["response is too", "response too", "body size", "query timeout", "query timed out"]);
+    if results && (limit || has(&["timeout", "timed out", "should not"])) {
+        return Some(Class::Results);
+    }
+    let pace = has(&["per second", "rate limit", "rate-limit", "requests per", "too many requests"]);
+    if limit && !pace && has(&["range", "blocks", "block distance", "eth_getlogs is limited"]) {
+        return Some(Class::Range);
+    }
+    if limit && !pace && has(&["addresses", "filters", "max address", "address limit", "number of address"]) {
+        return Some(Class::Addresses);
+    }
+    (limit && !pace && has(&["topic"])).then_some(Class::Topics)
+}
+
+/// Errors about how much, how fast, and whether at all.
+fn pace(has: &Has<'_>) -> Option<Class> {
+    if has(&["no backend", "no healthy", "no available upstream", "no nodes available", "no upstream"]) {
+        return Some(Class::RetryOrSplit);
+    }
+    let rate = has(&[
+        "rate limit",
+        "rate-limit",
+        "ratelimit",
+        "too many requests",
+        "per second",
+        "/second",
+        "request rate",
+        "throughput",
+        "throttl",
+        "slow down",
+    ]);
+    if rate {
+        return Some(Class::RateLimit);
+    }
+    let quota = has(&["quota", "monthly", "daily", "out of credits", "insufficient credits", "billing", "plan limit"]);
+    if quota {
+        return Some(Class::Quota);
+    }
+    if has(&["capacity", "requests limit", "request limit", "limit exceeded"]) {
+        return Some(Class::RateLimit);
+    }
+    if has(&["unauthorized", "forbidden", "invalid api key", "api key", "authenticate", "project id"]) {
+        return Some(Class::Denied);
+    }
+    has(&["timeout", "timed out", "deadline exceeded"]).then_some(Class::Timeout)
+}
+
+/// What the code alone says.
+fn by_code(code: Option<i64>) -> Class {
+    match code {
+        Some(-32005 | 429) => Class::RateLimit,
+        Some(401 | 403) => Class::Denied,
+        Some(408 | 504) => Class::Timeout,
+        // A body limit: of the answer, since our questions are small. The reference counts it as a range error.
+        Some(413) => Class::Range,
+        Some(-32603 | 500..=599) => Class::Server,
+        _ => Class::Refused,
+    }
+}
+
+/// How many blocks the provider says it would take, if it names a number below `asked`.
+///
+/// A named range (`[0xa, 0xff]`, `10-255`) goes before plain numbers. Plain numbers are limits only in range errors:
+/// in the others they count results. `asked` itself and one less are the provider repeating the question.
+pub(super) fn suggested_blocks(class: Class, text: &str, asked: u64) -> Option<u64> {
+    let numbers = numbers(text);
+    let named = numbers.windows(2).find_map(|pair| match pair {
+        [first, last] if last.joined => last.value.checked_sub(first.value)?.checked_add(1),
+        _ => None,
+    });
+    if let Some(blocks) = named.filter(|&blocks| blocks > 1) {
+        return (blocks < asked).then_some(blocks);
+    }
+    if class != Class::Range {
+        return None;
+    }
+    let below = asked.saturating_sub(1);
+    numbers.iter().map(|number| number.value).filter(|&value| value > 0 && value < below).max()
+}
+
+/// How many recipients the provider says it would take, if it names a number below `asked`.
+pub(super) fn suggested_recipients(text: &str, asked: u64) -> Option<u64> {
+    numbers(text).iter().map(|number| number.value).filter(|&value| value > 0 && value < asked).max()
+}
+
+/// A number in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Number {
+    value: u64,
+    /// Only `-`, `,`, `to` and blanks stand between it and the number before, as in a range. A comma with three
+    /// digits after it belongs to the number.
+    joined: bool,
+}
+
+/// All numbers in a text: decimal with or without thousands' commas, or hexadecimal after `0x`. Digits that are part
+/// of a word or a URL's host (`1rpc`) are none.
+fn numbers(text: &str) -> Vec<Number> {
+    let mut found = Vec::new();
+    let mut between = String::from("?");
+    let mut rest = text;
+    let mut before = ' ';
+    while let Some(first) = rest.chars().next() {
+        if first.is_ascii_digit() && !before.is_alphanumeric() && before != '_' {
+            let (value, length) = number_at(rest);
+            let (word, after) = rest.split_at(length);
+            let part_of_word = after.chars().next().is_some_and(|next| next.is_alphanumeric() || next == '_');
+            if let (Some(value), false) = (value, part_of_word) {
+                let joiner = between.trim();
+                found.push(Number { value, joined: matches!(joiner, "-" | "," | "to" | "–" | "..") });
+                between.clear();
+            } else {
+                between.push('?');
+            }
+            before = word.chars().last().unwrap_or(' ');
+            rest = after;
+        } else {
+            between.push(first);
+            before = first;
+            rest = rest.get(first.len_utf8()..).unwrap_or_default();
+        }
+    }
+    found
+}
+
+/// Reads the number at the start of a text: its value, if it fits, and how many bytes it takes.
+fn number_at(text: &str) -> (Option<u64>, usize) {
+    if let Some(hex) = text.strip_prefix("0x") {
+        let digits = hex.len().saturating_sub(hex.trim_start_matches(|c: char| c.is_ascii_hexdigit()).len());
+        let value = hex.get(..digits).and_then(|digits| u64::from_str_radix(digits, 16).ok());
+        return (value, digits.saturating_add(2));
+    }
+    let bytes = text.as_bytes();
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    let mut end: usize = 0;
+    loop {
+        while is_digit(end) {
+            end = end.saturating_add(1);
+        }
+        let group = |offset: usize| is_digit(end.saturating_add(offset));
+        let comma = bytes.get(end) == Some(&b',');
+        if comma && end <= 15 && group(1) && group(2) && group(3) && !group(4) {
+            end = end.saturating_add(4);
+        } else {
+            break;
+        }
+    }
+    let digits: String = text.chars().take(end).filter(char::is_ascii_digit).collect();
+    (digits.parse().ok(), end)
+}
+
+#[cfg(test)]
+#[path = "classify_tests.rs"]
+mod tests;

@@ -1,0 +1,358 @@
+//! One endpoint: its links, what it takes, and how well it is.
+//!
+//! The chain id is asked before the first question, on each new websocket connection, and again after a failure that
+//! may have put another node behind the URL.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use alloy::primitives::U64;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::time::{Instant, timeout};
+use url::Url;
+
+use crate::ports::chain::EndpointId;
+
+use super::classify::Class;
+use super::failure::Failure;
+use super::http::{Answers, HttpLink};
+use super::limits::Limits;
+use super::redact::Redactor;
+use super::rpc::{self, Ask};
+use super::settings::{CoolDown, EndpointSettings, EvmError, EvmSettings};
+use super::ws::WsLink;
+
+/// What was learned of an endpoint's limits is forgotten after this long.
+const LESSONS_LAST: Duration = Duration::from_secs(3_600);
+
+/// One provider.
+pub(super) struct Endpoint {
+    pub(super) id: EndpointId,
+    pub(super) name: String,
+    chain_id: u64,
+    http: Option<HttpLink>,
+    ws_url: Option<SecretString>,
+    redactor: Redactor,
+    connect_timeout: Duration,
+    request_timeout: Duration,
+    cool_down: CoolDown,
+    permits: Semaphore,
+    http_gate: AsyncMutex<bool>,
+    ws_slot: AsyncMutex<Option<Arc<WsLink>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Clone, Debug)]
+struct State {
+    failures: u32,
+    cool_until: Option<Instant>,
+    lagging_until: Option<Instant>,
+    last_failure: Option<String>,
+    contradiction: Option<u64>,
+    doubted: bool,
+    limits: Limits,
+    learned_at: Option<Instant>,
+}
+
+impl Endpoint {
+    /// An endpoint as configured; nothing is connected yet.
+    pub(super) fn new(
+        at: usize,
+        settings: &EndpointSettings,
+        all: &EvmSettings,
+        client: &reqwest::Client,
+    ) -> Result<Self, EvmError> {
+        let endpoint = settings.name.clone();
+        if settings.http.is_none() && settings.ws.is_none() {
+            return Err(EvmError::NoUrl { endpoint });
+        }
+        let parse = |url: &Option<SecretString>, field, schemes| {
+            url.as_ref().map(|url| parse_url(&endpoint, field, schemes, url)).transpose()
+        };
+        let http = parse(&settings.http, "http", ["http", "https"])?;
+        let ws = parse(&settings.ws, "ws", ["ws", "wss"])?;
+        let mut redactor = Redactor::default();
+        http.iter().chain(ws.iter()).for_each(|url| redactor.learn(url));
+        Ok(Self {
+            id: EndpointId(at),
+            name: endpoint,
+            chain_id: all.chain_id,
+            http: http.map(|url| HttpLink::new(client.clone(), url, redactor.clone())),
+            ws_url: settings.ws.clone(),
+            redactor,
+            connect_timeout: all.connect_timeout,
+            request_timeout: all.request_timeout,
+            cool_down: all.cool_down,
+            permits: Semaphore::new(all.max_in_flight),
+            http_gate: AsyncMutex::new(false),
+            ws_slot: AsyncMutex::new(None),
+            state: Mutex::new(State {
+                failures: 0,
+                cool_until: None,
+                lagging_until: None,
+                last_failure: None,
+                contradiction: None,
+                doubted: false,
+                limits: Limits::new(all.max_block_range, all.max_addresses),
+                learned_at: None,
+            }),
+        })
+    }
+
+    /// Whether it can subscribe.
+    pub(super) const fn has_ws(&self) -> bool {
+        self.ws_url.is_some()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What it takes in one question.
+    pub(super) fn limits(&self) -> Limits {
+        let mut state = self.state();
+        if state.learned_at.is_some_and(|since| since.elapsed() >= LESSONS_LAST) {
+            state.limits.forget();
+            state.learned_at = None;
+        }
+        state.limits
+    }
+
+    /// Learns something about what it takes.
+    pub(super) fn learn<T>(&self, lesson: impl FnOnce(&mut Limits) -> T) -> T {
+        let mut state = self.state();
+        let result = lesson(&mut state.limits);
+        if !state.limits.is_learned() {
+            state.learned_at = None;
+        } else if state.learned_at.is_none() {
+            state.learned_at = Some(Instant::now());
+        }
+        result
+    }
+
+    /// Until when it rests, if it does.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        self.state().cool_until.filter(|&until| until > Instant::now())
+    }
+
+    /// Whether it lately had not got a block that it was asked about.
+    pub(super) fn is_lagging(&self) -> bool {
+        self.state().lagging_until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// The chain it says it is on, when that is the wrong one.
+    pub(super) fn contradiction(&self) -> Option<u64> {
+        self.state().contradiction
+    }
+
+    /// Its last failure, in words.
+    pub(super) fn last_failure(&self) -> Option<String> {
+        self.state().last_failure.clone()
+    }
+
+    /// It answered well.
+    pub(super) fn worked(&self) {
+        let mut state = self.state();
+        state.failures = 0;
+        state.cool_until = None;
+        state.last_failure = None;
+    }
+
+    /// It did not. Most failures make it rest; a node that is behind is only asked after the others for a while.
+    pub(super) fn failed(&self, failure: &Failure) {
+        metrics::counter!("rampwatch_rpc_errors_total", "endpoint" => self.name.clone(), "class" => failure.class.name())
+            .increment(1);
+        let now = Instant::now();
+        let mut state = self.state();
+        state.last_failure = Some(failure.text.clone());
+        if failure.class.is_behind() || failure.class == Class::Inconsistent {
+            state.lagging_until = now.checked_add(self.cool_down.first);
+            return;
+        }
+        if !matches!(failure.class, Class::RateLimit | Class::Quota) {
+            state.doubted = true;
+        }
+        // Several questions that were under way when it failed are one failure.
+        if state.cool_until.is_none_or(|until| until <= now) {
+            state.failures = state.failures.saturating_add(1);
+        }
+        let rest = match failure.class {
+            Class::Quota | Class::Denied | Class::Contradiction => self.cool_down.longest,
+            _ => self.cool_down.after(state.failures).max(failure.retry_after.unwrap_or_default()),
+        };
+        state.cool_until = now.checked_add(rest).max(state.cool_until);
+        tracing::warn!(
+            endpoint = %self.name, class = failure.class.name(), error = %failure.text, rest_ms = rest.as_millis(),
+            "an RPC endpoint failed"
+        );
+    }
+
+    /// Asks questions, on one node as far as that can be arranged, in the order given: as one HTTP batch, else one
+    /// after the other, ending at the first that fails.
+    pub(super) async fn ask(&self, asks: &[Ask]) -> Result<Answers, Failure> {
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Err(Failure::new(Class::Connection, "the endpoint is closed"));
+        };
+        match &self.http {
+            Some(http) => self.ask_http(http, asks).await,
+            None => self.ask_ws(asks).await,
+        }
+    }
+
+    async fn ask_http(&self, http: &HttpLink, asks: &[Ask]) -> Result<Answers, Failure> {
+        self.verify_http(http, false).await?;
+        if asks.len() > 1 && self.limits().batches() {
+            self.count(asks);
+            let answers = self.in_time(http.batch(asks)).await;
+            let refused = |failure: &Failure| failure.class == Class::Batch;
+            let why = match &answers {
+                Ok(answers) => answers.iter().find_map(|answer| answer.as_ref().err().filter(|f| refused(f))),
+                Err(failure) => Some(failure).filter(|f| refused(f)),
+            };
+            let Some(why) = why else { return answers };
+            tracing::info!(endpoint = %self.name, error = %why.text, "the endpoint takes no batches");
+            self.learn(Limits::no_batches);
+        }
+        let mut answers = Answers::new();
+        for ask in asks {
+            self.count(std::slice::from_ref(ask));
+            let answer = self.in_time(http.one(ask)).await;
+            let failed = answer.is_err();
+            answers.push(answer);
+            if failed {
+                break;
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn ask_ws(&self, asks: &[Ask]) -> Result<Answers, Failure> {
+        let (link, kept) = self.ws_link().await?;
+        let answers = self.ask_link(&link, asks).await;
+        let gone = |failure: &Failure| failure.class == Class::Connection;
+        if !(kept && matches!(answers.first(), Some(Err(failure)) if gone(failure))) {
+            return Ok(answers);
+        }
+        // The connection ended while nobody asked, as providers do to idle ones: that is no failure yet.
+        let (link, _) = self.ws_link().await?;
+        Ok(self.ask_link(&link, asks).await)
+    }
+
+    async fn ask_link(&self, link: &Arc<WsLink>, asks: &[Ask]) -> Answers {
+        let mut answers = Answers::new();
+        for ask in asks {
+            self.count(std::slice::from_ref(ask));
+            let answer = link.one(ask).await;
+            let failed = answer.as_ref().err().map(|failure| failure.class);
+            answers.push(answer);
+            if matches!(failed, Some(Class::Timeout | Class::Connection | Class::Garbage)) {
+                let mut slot = self.ws_slot.lock().await;
+                if slot.as_ref().is_some_and(|open| Arc::ptr_eq(open, link)) {
+                    *slot = None;
+                }
+            }
+            if failed.is_some() {
+                break;
+            }
+        }
+        answers
+    }
+
+    /// The connection for questions, made when there is none, and whether it was there already.
+    async fn ws_link(&self) -> Result<(Arc<WsLink>, bool), Failure> {
+        let mut slot = self.ws_slot.lock().await;
+        if let Some(link) = slot.as_ref() {
+            return Ok((Arc::clone(link), true));
+        }
+        let connected = self.connect_ws().await;
+        self.note_chain(&connected);
+        let link = Arc::new(connected?);
+        *slot = Some(Arc::clone(&link));
+        Ok((link, false))
+    }
+
+    /// Makes a new websocket connection and asks it for its chain.
+    pub(super) async fn connect_ws(&self) -> Result<WsLink, Failure> {
+        let Some(url) = &self.ws_url else {
+            return Err(Failure::new(Class::Connection, "the endpoint has no ws URL"));
+        };
+        let redactor = self.redactor.clone();
+        let link = WsLink::connect(url.expose_secret(), self.connect_timeout, self.request_timeout, redactor).await?;
+        let ask = rpc::chain_id();
+        self.count(std::slice::from_ref(&ask));
+        let answer = link.one(&ask).await?;
+        self.same_chain(rpc::read::<U64>(&answer, "a chain id")?.to())?;
+        Ok(link)
+    }
+
+    /// Asks the HTTP side for its chain, unless that is known; `anew` asks in any case.
+    async fn verify_http(&self, http: &HttpLink, anew: bool) -> Result<(), Failure> {
+        let mut verified = self.http_gate.lock().await;
+        if std::mem::take(&mut self.state().doubted) || anew {
+            *verified = false;
+        }
+        if !*verified {
+            let ask = rpc::chain_id();
+            self.count(std::slice::from_ref(&ask));
+            let answer = self.in_time(http.one(&ask)).await?;
+            let checked = rpc::read::<U64>(&answer, "a chain id").and_then(|said| self.same_chain(said.to()));
+            self.note_chain(&checked);
+            checked?;
+            *verified = true;
+        }
+        Ok(())
+    }
+
+    /// Asks each of its sides, anew, which chain it is on.
+    pub(super) async fn verify(&self) -> Vec<(&'static str, Result<(), Failure>)> {
+        let mut sides = Vec::new();
+        if let Some(http) = &self.http {
+            sides.push(("http", self.verify_http(http, true).await));
+        }
+        if self.has_ws() {
+            sides.push(("ws", self.connect_ws().await.map(drop)));
+        }
+        sides
+    }
+
+    fn same_chain(&self, said: u64) -> Result<(), Failure> {
+        if said == self.chain_id {
+            return Ok(());
+        }
+        let text = format!("it is on chain {said}, but chain.id is {}", self.chain_id);
+        Err(Failure { chain: Some(said), ..Failure::new(Class::Contradiction, text) })
+    }
+
+    /// Remembers whether the side that answers questions is on the right chain.
+    fn note_chain<T>(&self, checked: &Result<T, Failure>) {
+        self.state().contradiction = checked.as_ref().err().and_then(|failure| failure.chain);
+    }
+
+    /// A second limit on time, around all that HTTP does.
+    async fn in_time<T>(&self, asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        let limit = self.request_timeout.saturating_add(self.connect_timeout);
+        timeout(limit, asking).await.unwrap_or_else(|_| Err(Failure::new(Class::Timeout, "no answer in time")))
+    }
+
+    /// Counts requests that are sent.
+    pub(super) fn count(&self, asks: &[Ask]) {
+        for ask in asks {
+            metrics::counter!("rampwatch_rpc_requests_total", "endpoint" => self.name.clone(), "method" => ask.method)
+                .increment(1);
+        }
+    }
+}
+
+fn parse_url(endpoint: &str, field: &'static str, schemes: [&str; 2], url: &SecretString) -> Result<Url, EvmError> {
+    let bad = |why: String| EvmError::BadUrl { endpoint: endpoint.to_owned(), field, why };
+    let url = Url::parse(url.expose_secret()).map_err(|error| bad(format!("is no URL: {error}")))?;
+    if !schemes.contains(&url.scheme()) {
+        let [plain, secure] = schemes;
+        return Err(bad(format!("must begin with {plain}:// or {secure}://")));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(bad("names no host".to_owned()));
+    }
+    Ok(url)
+}

@@ -1,0 +1,173 @@
+//! What one endpoint takes in one question, as far as its errors have taught. Pure.
+//!
+//! A limit on blocks or recipients is the provider's rule and stays learned. A limit on results depends on what is in
+//! the blocks: it is learned too, but tried anew now and then. All is forgotten after a while (by the owner), so that a
+//! provider's bad hour does not make small questions for ever.
+
+use super::split::smaller;
+
+/// So many questions in a row must have worked at a limit on results before twice as much is tried.
+const GOOD_BEFORE_GROWTH: u32 = 8;
+
+/// The limits of one endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    configured: (u64, usize),
+    blocks: u64,
+    recipients: usize,
+    dense: Option<Dense>,
+    proven: bool,
+    batches: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Dense {
+    blocks: u64,
+    good: u32,
+}
+
+impl Limits {
+    /// Before anything was learned.
+    pub(super) const fn new(blocks: u64, recipients: usize) -> Self {
+        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: false, batches: true }
+    }
+
+    /// Whether something was learned.
+    pub(super) fn is_learned(&self) -> bool {
+        let (blocks, recipients) = self.configured;
+        *self != Self { proven: self.proven, ..Self::new(blocks, recipients) }
+    }
+
+    /// Back to what is configured.
+    pub(super) const fn forget(&mut self) {
+        let (blocks, recipients) = self.configured;
+        *self = Self::new(blocks, recipients);
+    }
+
+    /// Blocks in one question.
+    pub(super) fn blocks(&self) -> u64 {
+        self.dense.map_or(self.blocks, |dense| dense.blocks.min(self.blocks))
+    }
+
+    /// Recipients in one filter.
+    pub(super) const fn recipients(&self) -> usize {
+        self.recipients
+    }
+
+    /// Whether several questions may be under way at these limits: until one has worked, each would pay the same error.
+    pub(super) const fn proven(&self) -> bool {
+        self.proven
+    }
+
+    /// Whether batches work.
+    pub(super) const fn batches(&self) -> bool {
+        self.batches
+    }
+
+    /// Batches are refused.
+    pub(super) const fn no_batches(&mut self) {
+        self.batches = false;
+    }
+
+    /// The next question goes alone.
+    pub(super) const fn doubt(&mut self) {
+        self.proven = false;
+    }
+
+    /// So many blocks were against the rules. False when it was only one.
+    pub(super) fn too_many_blocks(&mut self, asked: u64, suggested: Option<u64>) -> bool {
+        let Some(fewer) = smaller(asked, suggested) else { return false };
+        self.blocks = self.blocks.min(fewer);
+        self.proven = false;
+        true
+    }
+
+    /// So many blocks had too much in them. False when it was only one.
+    pub(super) fn too_much(&mut self, asked: u64, suggested: Option<u64>) -> bool {
+        let Some(fewer) = smaller(asked, suggested) else { return false };
+        self.dense = Some(Dense { blocks: self.blocks().min(fewer), good: 0 });
+        self.proven = false;
+        true
+    }
+
+    /// So many recipients were too many. False when it was only one.
+    pub(super) fn too_many_recipients(&mut self, asked: usize, suggested: Option<u64>) -> bool {
+        let asked = u64::try_from(asked).unwrap_or(u64::MAX);
+        let Some(fewer) = smaller(asked, suggested) else { return false };
+        self.recipients = self.recipients.min(usize::try_from(fewer).unwrap_or(usize::MAX));
+        self.proven = false;
+        true
+    }
+
+    /// A question for so many blocks was answered.
+    pub(super) fn worked(&mut self, blocks: u64) {
+        self.proven = true;
+        let Some(dense) = &mut self.dense else { return };
+        if blocks < dense.blocks {
+            return;
+        }
+        dense.good = dense.good.saturating_add(1);
+        if dense.good >= GOOD_BEFORE_GROWTH {
+            *dense = Dense { blocks: dense.blocks.saturating_mul(2), good: 0 };
+            if dense.blocks >= self.blocks {
+                self.dense = None;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_stay_learned() {
+        let mut limits = Limits::new(2_000, 1_000);
+        assert!(!limits.proven());
+        limits.worked(2_000);
+        assert!(limits.proven());
+        assert!(limits.too_many_blocks(2_000, Some(500)));
+        assert!(!limits.proven());
+        // Another question of the old size fails later: nothing more is learned from it.
+        assert!(limits.too_many_blocks(2_000, None));
+        assert_eq!(limits.blocks(), 500);
+        for _ in 0..100 {
+            limits.worked(500);
+        }
+        assert_eq!(limits.blocks(), 500);
+        while limits.too_many_blocks(limits.blocks(), None) {}
+        assert_eq!(limits.blocks(), 1);
+        assert!(limits.too_many_recipients(1_000, Some(5_000)));
+        assert_eq!(limits.recipients(), 500);
+        assert!(!limits.too_many_recipients(1, None));
+        assert!(limits.is_learned());
+        limits.forget();
+        assert!(!limits.is_learned());
+        assert_eq!((limits.blocks(), limits.recipients()), (2_000, 1_000));
+        limits.worked(1);
+        assert!(!limits.is_learned(), "a good answer is no lesson");
+        limits.no_batches();
+        assert!(limits.is_learned());
+    }
+
+    #[test]
+    fn result_limits_grow_back() {
+        let mut limits = Limits::new(1_000, 10);
+        assert!(limits.too_much(1_000, None));
+        assert!(limits.too_much(500, Some(100)));
+        assert_eq!(limits.blocks(), 100);
+        for _ in 0..100 {
+            limits.worked(7);
+        }
+        assert_eq!(limits.blocks(), 100, "smaller questions prove nothing");
+        for _ in 0..8 {
+            limits.worked(100);
+        }
+        assert_eq!(limits.blocks(), 200);
+        for _ in 0..24 {
+            limits.worked(limits.blocks());
+        }
+        assert_eq!(limits.blocks(), 1_000);
+        assert!(!limits.too_much(1, None));
+    }
+}

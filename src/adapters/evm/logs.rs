@@ -1,0 +1,259 @@
+//! The sweep's question: all transfers of a range, in as many pieces as the endpoints want.
+//!
+//! Each piece is asked together with the header of its last block, the header first: a node that has the block when
+//! it is asked for the logs can't leave them out for being behind, and if a reorg comes between the two, the anchor is
+//! the old one, which then no longer stands.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use alloy::primitives::{Address, B256};
+use alloy::rpc::types::Log;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+
+use crate::domain::chain::{BlockNumber, Header, Transfer};
+use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
+
+use super::classify::{Class, suggested_blocks, suggested_recipients};
+use super::decode::{Decoded, Wanted, decode};
+use super::endpoint::Endpoint;
+use super::failure::Failure;
+use super::pool::{Attempt, Pool};
+use super::reads::{self, next};
+use super::rpc;
+use super::split::Piece;
+
+/// More malformed logs than this are not told one by one.
+const MAX_MALFORMED: usize = 100;
+
+struct Job {
+    piece: Piece,
+    attempt: Attempt,
+}
+
+struct Answer {
+    endpoint: EndpointId,
+    anchor: Header,
+    transfers: Vec<Transfer>,
+    malformed: Vec<String>,
+}
+
+enum Step {
+    Chosen(Job, Option<Arc<Endpoint>>),
+    Asked(Job, Arc<Endpoint>, Result<Answer, Failure>),
+}
+
+/// Sorted and without doubles, as the decoder and the pieces need them.
+struct Question {
+    tokens: Arc<Vec<Address>>,
+    recipients: Vec<Address>,
+    avoid: Option<EndpointId>,
+}
+
+/// Answers the query.
+pub(super) async fn transfers(
+    pool: &Pool,
+    max_in_flight: usize,
+    query: &TransferQuery,
+) -> Result<TransferPage, ChainError> {
+    if query.from > query.to {
+        return Err(ChainError::Behind(format!("asked for blocks {} to {}, which are none", query.from, query.to)));
+    }
+    let mut recipients = query.recipients.to_vec();
+    recipients.sort_unstable();
+    recipients.dedup();
+    if recipients.is_empty() || query.tokens.is_empty() {
+        return nothing(pool, query).await;
+    }
+    let whole = Piece { from: query.from, to: query.to, first: 0, count: recipients.len() };
+    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), recipients, avoid: query.avoid });
+    let answers = ask_all(pool, max_in_flight, &question, whole).await?;
+    merge(query.to, answers)
+}
+
+/// Nobody to ask for: an empty filter would mean "any" to a node, so only the anchor is asked for.
+async fn nothing(pool: &Pool, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+    let mut attempt = pool.attempt(query.avoid);
+    while let Some(endpoint) = attempt.next().await {
+        let asked = async { read_anchor(query.to, &mut endpoint.ask(&[rpc::header_of(query.to)]).await?.into_iter()) };
+        match asked.await {
+            Ok(anchor) => {
+                endpoint.worked();
+                let (transfers, malformed) = (Vec::new(), Vec::new());
+                return Ok(TransferPage { transfers, anchor, endpoint: endpoint.id, malformed });
+            }
+            Err(failure) => attempt.failed(&endpoint, &failure),
+        }
+    }
+    Err(attempt.into_error())
+}
+
+async fn ask_all(
+    pool: &Pool,
+    max_in_flight: usize,
+    question: &Arc<Question>,
+    whole: Piece,
+) -> Result<Vec<Answer>, ChainError> {
+    let job = |piece| Job { piece, attempt: pool.attempt(question.avoid) };
+    let mut queue = VecDeque::from([job(whole)]);
+    let mut running: FuturesUnordered<BoxFuture<'static, Step>> = FuturesUnordered::new();
+    let mut answers = Vec::new();
+    let mut latest: Option<Arc<Endpoint>> = None;
+    loop {
+        // Where the limits are unproven, one question goes ahead and pays for the error, if there is one.
+        let proven = latest.as_ref().is_some_and(|endpoint| endpoint.limits().proven());
+        while running.len() < if proven { max_in_flight } else { 1 } {
+            let Some(job) = queue.pop_front() else { break };
+            running.push(Box::pin(choose(job)));
+        }
+        let Some(step) = running.next().await else { return Ok(answers) };
+        match step {
+            Step::Chosen(job, None) => return Err(job.attempt.into_error()),
+            Step::Chosen(mut chosen, Some(endpoint)) => {
+                let limits = endpoint.limits();
+                let (piece, rest) = chosen.piece.cut(limits.blocks(), limits.recipients());
+                chosen.piece = piece;
+                rest.into_iter().for_each(|piece| queue.push_front(job(piece)));
+                latest = Some(Arc::clone(&endpoint));
+                running.push(Box::pin(ask(chosen, endpoint, Arc::clone(question))));
+            }
+            Step::Asked(job, endpoint, Ok(answer)) => {
+                endpoint.worked();
+                pool.saw_head(answer.anchor.block.number);
+                endpoint.learn(|limits| limits.worked(job.piece.blocks()));
+                answers.push(answer);
+            }
+            Step::Asked(mut job, endpoint, Err(failure)) => {
+                if learn(&endpoint, &job.piece, &failure) {
+                    tracing::info!(
+                        endpoint = %endpoint.name, class = failure.class.name(), error = %failure.text,
+                        max_blocks = endpoint.limits().blocks(), max_recipients = endpoint.limits().recipients(),
+                        "the endpoint wants smaller questions"
+                    );
+                    job.attempt.again(&endpoint);
+                } else {
+                    job.attempt.failed(&endpoint, &failure);
+                }
+                queue.push_front(job);
+            }
+        }
+    }
+}
+
+async fn choose(mut job: Job) -> Step {
+    let endpoint = job.attempt.next().await;
+    Step::Chosen(job, endpoint)
+}
+
+async fn ask(job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> Step {
+    let result = ask_piece(&job.piece, &endpoint, &question).await;
+    Step::Asked(job, endpoint, result)
+}
+
+async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
+    let recipients = piece.recipients(&question.recipients);
+    let asks = [rpc::header_of(piece.to), rpc::transfer_logs(piece.from, piece.to, &question.tokens, recipients)];
+    let mut answers = endpoint.ask(&asks).await?.into_iter();
+    let anchor = read_anchor(piece.to, &mut answers)?;
+    let logs: Vec<Log> = rpc::read(&next(&mut answers)?, "a list of logs")?;
+    let wanted = Wanted { from: piece.from, to: piece.to, tokens: &question.tokens, recipients };
+    let (mut transfers, mut malformed) = (Vec::new(), Vec::new());
+    let mut foreign: usize = 0;
+    let mut hashes = BTreeMap::from([(anchor.block.number, anchor.block.hash)]);
+    for log in &logs {
+        match decode(log, &wanted)? {
+            Decoded::Transfer(transfer) => {
+                agree(&mut hashes, transfer.block.number, transfer.block.hash)
+                    .map_err(|text| Failure::new(Class::Inconsistent, text))?;
+                transfers.push(transfer);
+            }
+            Decoded::Malformed(why) if malformed.len() < MAX_MALFORMED => malformed.push(why),
+            Decoded::Malformed(_) => {}
+            Decoded::Foreign => foreign = foreign.saturating_add(1),
+        }
+    }
+    if foreign > 0 {
+        tracing::warn!(endpoint = %endpoint.name, logs = foreign, "logs came that were not asked for, or were taken back");
+    }
+    Ok(Answer { endpoint: endpoint.id, anchor, transfers, malformed })
+}
+
+fn read_anchor(
+    number: BlockNumber,
+    answers: &mut std::vec::IntoIter<Result<Box<serde_json::value::RawValue>, Failure>>,
+) -> Result<Header, Failure> {
+    let anchor = rpc::read_header(&reads::next(answers)?)?
+        .ok_or_else(|| Failure::new(Class::Behind, format!("block {number} is not there yet")))?;
+    if anchor.block.number != number {
+        return Err(Failure::garbage("another block than the one asked for"));
+    }
+    Ok(anchor)
+}
+
+/// Takes a lesson from an error. True when the piece is worth asking again, in smaller parts.
+fn learn(endpoint: &Endpoint, piece: &Piece, failure: &Failure) -> bool {
+    let (blocks, count) = (piece.blocks(), piece.count);
+    let suggested = suggested_blocks(failure.class, &failure.words, blocks);
+    let about_size = matches!(failure.class, Class::Range | Class::Results | Class::Addresses | Class::Topics);
+    endpoint.learn(|limits| {
+        let smaller = match failure.class {
+            Class::Range => limits.too_many_blocks(blocks, suggested) || limits.too_many_recipients(count, None),
+            Class::Results => limits.too_much(blocks, suggested) || limits.too_many_recipients(count, None),
+            Class::Addresses | Class::Topics => {
+                let asked = u64::try_from(count).unwrap_or(u64::MAX);
+                limits.too_many_recipients(count, suggested_recipients(&failure.words, asked))
+            }
+            _ => false,
+        };
+        match failure.class {
+            // Even the smallest question is refused: it was never about the size, and nothing was learned.
+            _ if about_size && !smaller => limits.forget(),
+            // The question may have been too heavy. It is asked elsewhere first, and smaller from now on.
+            Class::Timeout | Class::RetryOrSplit => drop(limits.too_much(blocks, None)),
+            Class::RateLimit => limits.doubt(),
+            _ => {}
+        }
+        smaller
+    })
+}
+
+/// Notes a block's hash; an error when the same number has another hash.
+fn agree(hashes: &mut BTreeMap<BlockNumber, B256>, number: BlockNumber, hash: B256) -> Result<(), String> {
+    if *hashes.entry(number).or_insert(hash) == hash {
+        return Ok(());
+    }
+    Err(format!("block {number} has two hashes in one answer"))
+}
+
+fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainError> {
+    let mut hashes = BTreeMap::new();
+    let mut transfers = BTreeMap::new();
+    let mut malformed = BTreeSet::new();
+    let mut last = None;
+    for answer in answers {
+        let blocks = answer.transfers.iter().map(|transfer| transfer.block).chain([answer.anchor.block]);
+        for block in blocks {
+            agree(&mut hashes, block.number, block.hash).map_err(ChainError::Behind)?;
+        }
+        for transfer in answer.transfers {
+            let key = (transfer.block.number, transfer.log_index);
+            let before = transfers.insert(key, transfer);
+            if before.is_some_and(|before| {
+                (before.tx_hash, before.token, before.to) != (transfer.tx_hash, transfer.token, transfer.to)
+            }) {
+                let text = format!("log {} of block {} is two transfers in one answer", key.1, key.0);
+                return Err(ChainError::Behind(text));
+            }
+        }
+        malformed.extend(answer.malformed);
+        if answer.anchor.block.number == to {
+            last = Some((answer.anchor, answer.endpoint));
+        }
+    }
+    let Some((anchor, endpoint)) = last else {
+        return Err(ChainError::Behind(format!("block {to} is in no answer")));
+    };
+    let malformed = malformed.into_iter().take(MAX_MALFORMED).collect();
+    Ok(TransferPage { transfers: transfers.into_values().collect(), anchor, endpoint, malformed })
+}

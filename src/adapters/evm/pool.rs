@@ -1,0 +1,186 @@
+//! Which endpoint to ask: those that are well before those that lag, the configured order within.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::ports::chain::{ChainError, EndpointId};
+
+use super::classify::Class;
+use super::endpoint::Endpoint;
+use super::failure::Failure;
+use super::settings::{EvmError, EvmSettings};
+
+/// How often one question waits out rate limits.
+const MAX_WAITS: u32 = 5;
+
+/// All endpoints.
+pub(super) struct Pool {
+    pub(super) endpoints: Vec<Arc<Endpoint>>,
+    /// The highest head that any endpoint has shown.
+    highest: AtomicU64,
+    patience: Duration,
+}
+
+impl Pool {
+    /// The endpoints of the settings.
+    pub(super) fn new(settings: &EvmSettings) -> Result<Self, EvmError> {
+        let client = reqwest::Client::builder()
+            .connect_timeout(settings.connect_timeout)
+            .timeout(settings.request_timeout)
+            .user_agent(concat!("rampwatch/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_max_idle_per_host(settings.max_in_flight)
+            .build()
+            .map_err(|error| EvmError::Client(error.without_url().to_string()))?;
+        let endpoints = settings.endpoints.iter().enumerate();
+        let endpoints = endpoints.map(|(at, endpoint)| Endpoint::new(at, endpoint, settings, &client).map(Arc::new));
+        Ok(Self {
+            endpoints: endpoints.collect::<Result<_, _>>()?,
+            highest: AtomicU64::new(0),
+            patience: settings.request_timeout,
+        })
+    }
+
+    /// A question that is to be asked of one endpoint after the other, until one answers.
+    pub(super) fn attempt(&self, avoid: Option<EndpointId>) -> Attempt {
+        Attempt {
+            endpoints: self.endpoints.clone(),
+            patience: self.patience,
+            avoid,
+            tried: Vec::new(),
+            limited: Vec::new(),
+            log: Vec::new(),
+            behind: None,
+            waits: 0,
+        }
+    }
+
+    /// A question that only this endpoint can answer.
+    pub(super) fn attempt_at(&self, only: EndpointId) -> Attempt {
+        let mut attempt = self.attempt(None);
+        attempt.endpoints.retain(|endpoint| endpoint.id == only);
+        attempt
+    }
+
+    /// The highest head seen so far.
+    pub(super) fn highest(&self) -> u64 {
+        self.highest.load(Ordering::Relaxed)
+    }
+
+    /// Notes a head.
+    pub(super) fn saw_head(&self, number: u64) {
+        self.highest.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// All endpoints agree that the highest head is this one: a deep reorg took the others back.
+    pub(super) fn settle_head(&self, number: u64) {
+        self.highest.store(number, Ordering::Relaxed);
+    }
+}
+
+/// One question on its way from endpoint to endpoint.
+pub(super) struct Attempt {
+    endpoints: Vec<Arc<Endpoint>>,
+    patience: Duration,
+    avoid: Option<EndpointId>,
+    tried: Vec<EndpointId>,
+    limited: Vec<EndpointId>,
+    log: Vec<String>,
+    behind: Option<String>,
+    waits: u32,
+}
+
+impl Attempt {
+    /// The next endpoint to ask; `None` when none is left.
+    ///
+    /// When all rest and none was asked yet, or when a rate limit is all that is in the way, it waits for the end of
+    /// the rest, within the request timeout.
+    pub(super) async fn next(&mut self) -> Option<Arc<Endpoint>> {
+        let fresh = self.endpoints.iter().filter(|endpoint| !self.tried.contains(&endpoint.id));
+        let ready = fresh
+            .clone()
+            .filter(|endpoint| endpoint.rests_until().is_none())
+            .min_by_key(|endpoint| (endpoint.is_lagging(), self.avoid == Some(endpoint.id), endpoint.id));
+        if let Some(endpoint) = ready.cloned() {
+            self.tried.push(endpoint.id);
+            return Some(endpoint);
+        }
+        if self.waits >= MAX_WAITS {
+            return None;
+        }
+        let now = Instant::now();
+        let untouched = self.log.is_empty();
+        let (until, endpoint) = self
+            .endpoints
+            .iter()
+            .filter(|endpoint| endpoint.contradiction().is_none())
+            .filter(|endpoint| untouched || self.limited.contains(&endpoint.id))
+            .map(|endpoint| (endpoint.rests_until().unwrap_or(now), endpoint))
+            .min_by_key(|(until, endpoint)| (*until, endpoint.id))?;
+        if until.saturating_duration_since(now) > self.patience {
+            return None;
+        }
+        let endpoint = Arc::clone(endpoint);
+        self.waits = self.waits.saturating_add(1);
+        sleep_until(until).await;
+        self.tried.push(endpoint.id);
+        Some(endpoint)
+    }
+
+    /// The endpoint gave no good answer.
+    pub(super) fn failed(&mut self, endpoint: &Endpoint, failure: &Failure) {
+        endpoint.failed(failure);
+        let text = format!("{:?}: {}", endpoint.name, failure.text);
+        self.limited.retain(|id| *id != endpoint.id);
+        if failure.class == Class::RateLimit {
+            self.limited.push(endpoint.id);
+        }
+        if failure.class.is_behind() || failure.class == Class::Inconsistent {
+            self.behind = Some(text.clone());
+        }
+        if !self.log.contains(&text) {
+            self.log.push(text);
+        }
+    }
+
+    /// Whether each endpoint that is well was asked.
+    pub(super) fn all_tried(&self) -> bool {
+        self.endpoints.iter().all(|endpoint| self.tried.contains(&endpoint.id) || endpoint.rests_until().is_some())
+    }
+
+    /// The endpoint may be asked again: it has taught what it takes.
+    pub(super) fn again(&mut self, endpoint: &Endpoint) {
+        self.tried.retain(|id| *id != endpoint.id);
+    }
+
+    /// What to say when no endpoint is left. A node that is only behind is worth asking again soon.
+    pub(super) fn into_error(self) -> ChainError {
+        if let Some(behind) = self.behind {
+            return ChainError::Behind(behind);
+        }
+        let all = &self.endpoints;
+        let contradictions: Vec<String> = all
+            .iter()
+            .filter_map(|endpoint| {
+                Some(format!("endpoint {:?} is on chain {}", endpoint.name, endpoint.contradiction()?))
+            })
+            .collect();
+        if !contradictions.is_empty() && contradictions.len() == all.len() {
+            return ChainError::Contradiction(format!("{}; chain.id is another", contradictions.join(", ")));
+        }
+        if all.is_empty() {
+            return ChainError::Unavailable("there is no such endpoint".to_owned());
+        }
+        let now = Instant::now();
+        let mut parts = self.log;
+        for endpoint in all.iter().filter(|endpoint| !self.tried.contains(&endpoint.id)) {
+            let rest = endpoint.rests_until().map(|until| until.saturating_duration_since(now).as_millis());
+            let last = endpoint.last_failure().unwrap_or_default();
+            parts.push(format!("{:?}: rests {} ms more after: {last}", endpoint.name, rest.unwrap_or_default()));
+        }
+        ChainError::Unavailable(parts.join("; "))
+    }
+}

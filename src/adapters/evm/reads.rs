@@ -1,0 +1,154 @@
+//! Single questions: the head, a header, finality, and a token's decimals.
+
+use alloy::primitives::{Address, Bytes, U256};
+use serde_json::value::RawValue;
+
+use crate::domain::chain::{BlockNumber, Header};
+use crate::ports::chain::{ChainError, EndpointId, FinalityReport};
+
+use super::classify::Class;
+use super::endpoint::Endpoint;
+use super::failure::Failure;
+use super::http::Answers;
+use super::pool::Pool;
+use super::rpc::{self, Ask};
+
+/// A head so many blocks below the highest one seen elsewhere is that of a node that hangs.
+const MAX_LAG: u64 = 16;
+
+/// The answer to the next question, in the order of asking.
+pub(super) fn next(answers: &mut std::vec::IntoIter<Result<Box<RawValue>, Failure>>) -> Result<Box<RawValue>, Failure> {
+    answers.next().unwrap_or_else(|| Err(Failure::garbage("an answer is missing")))
+}
+
+async fn one(endpoint: &Endpoint, ask: Ask) -> Result<Box<RawValue>, Failure> {
+    let answers: Answers = endpoint.ask(&[ask]).await?;
+    next(&mut answers.into_iter())
+}
+
+/// The newest block.
+pub(super) async fn head(pool: &Pool) -> Result<Header, ChainError> {
+    finality(pool, false).await.map(|report| report.head)
+}
+
+/// What an endpoint says of finality, and of its head; another one is asked when the first hangs far behind the heads
+/// that were seen before, so that a node that stands still does not stop us while others go on.
+pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, ChainError> {
+    let mut attempt = pool.attempt(None);
+    let mut best: Option<FinalityReport> = None;
+    while let Some(endpoint) = attempt.next().await {
+        match finality_of(&endpoint, tag).await {
+            Ok(report) => {
+                endpoint.worked();
+                let (number, highest) = (report.head.block.number, pool.highest());
+                if pool.endpoints.len() == 1 || number.saturating_add(MAX_LAG) >= highest {
+                    pool.saw_head(number);
+                    return Ok(report);
+                }
+                let text = format!("its head is {number}, but {highest} was seen");
+                attempt.failed(&endpoint, &Failure::new(Class::Behind, text));
+                best = best.filter(|best| best.head.block.number >= number).or(Some(report));
+            }
+            Err(failure) => attempt.failed(&endpoint, &failure),
+        }
+    }
+    let Some(best) = best else { return Err(attempt.into_error()) };
+    pool.settle_head(best.head.block.number);
+    Ok(best)
+}
+
+async fn head_of(endpoint: &Endpoint) -> Result<Header, Failure> {
+    read_head(&one(endpoint, rpc::header_under("latest")).await?)
+}
+
+fn read_head(answer: &RawValue) -> Result<Header, Failure> {
+    rpc::read_header(answer)?.ok_or_else(|| Failure::garbage("the node has no latest block"))
+}
+
+/// The header of a block. Another endpoint is asked when the first has no such block, though its number was reached.
+pub(super) async fn header(
+    pool: &Pool,
+    number: BlockNumber,
+    at: Option<EndpointId>,
+) -> Result<Option<Header>, ChainError> {
+    let mut attempt = at.map_or_else(|| pool.attempt(None), |id| pool.attempt_at(id));
+    let mut absent = false;
+    while let Some(endpoint) = attempt.next().await {
+        match header_of(&endpoint, number).await {
+            Ok(Some(header)) => {
+                endpoint.worked();
+                return Ok(Some(header));
+            }
+            Ok(None) => {
+                endpoint.worked();
+                absent = true;
+                if number > pool.highest() {
+                    return Ok(None);
+                }
+            }
+            Err(failure) => attempt.failed(&endpoint, &failure),
+        }
+        if absent && attempt.all_tried() {
+            break;
+        }
+    }
+    if absent { Ok(None) } else { Err(attempt.into_error()) }
+}
+
+async fn header_of(endpoint: &Endpoint, number: BlockNumber) -> Result<Option<Header>, Failure> {
+    let answer = match one(endpoint, rpc::header_of(number)).await {
+        Err(failure) if failure.class == Class::Behind => return Ok(None),
+        other => other?,
+    };
+    let header = rpc::read_header(&answer)?;
+    if header.is_some_and(|header| header.block.number != number) {
+        return Err(Failure::garbage("another block than the one asked for"));
+    }
+    Ok(header)
+}
+
+/// The finalized block is asked for first, so that the head, read after it, can't be below it.
+async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, Failure> {
+    if !tag {
+        return Ok(FinalityReport { finalized: None, head: head_of(endpoint).await?, endpoint: endpoint.id });
+    }
+    let asks = [rpc::header_under("finalized"), rpc::header_under("latest")];
+    let mut answers = endpoint.ask(&asks).await?.into_iter();
+    let finalized = match next(&mut answers) {
+        Ok(answer) => rpc::read_header(&answer)?,
+        Err(failure) if failure.class == Class::NoFinality || failure.class.is_behind() => None,
+        Err(failure) => return Err(failure),
+    };
+    let head = match answers.next() {
+        Some(answer) => read_head(&answer?)?,
+        // Questions that go one by one end at the first error.
+        None => head_of(endpoint).await?,
+    };
+    if let Some(finalized) = finalized.filter(|finalized| finalized.block.number > head.block.number) {
+        let text = format!("its finalized block {} is above its head {}", finalized.block.number, head.block.number);
+        return Err(Failure::new(Class::Inconsistent, text));
+    }
+    Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
+}
+
+/// What a token says of its decimals: a number, or in words what came instead.
+pub(super) async fn decimals(pool: &Pool, token: Address) -> Result<Result<U256, String>, ChainError> {
+    let mut attempt = pool.attempt(None);
+    while let Some(endpoint) = attempt.next().await {
+        let answer = match one(&endpoint, rpc::decimals_of(token)).await {
+            Ok(answer) => rpc::read::<Bytes>(&answer, "bytes"),
+            Err(failure) if failure.class == Class::Reverted => return Ok(Err(failure.text)),
+            Err(failure) => Err(failure),
+        };
+        match answer {
+            Ok(bytes) => {
+                endpoint.worked();
+                let word = <[u8; 32]>::try_from(bytes.as_ref());
+                let none = || format!("{} bytes came, where a number has 32", bytes.len());
+                return Ok(word.map(U256::from_be_bytes).map_err(|_| none()));
+            }
+            Err(failure) => attempt.failed(&endpoint, &failure),
+        }
+    }
+    Err(attempt.into_error())
+}

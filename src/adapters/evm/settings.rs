@@ -1,0 +1,174 @@
+//! What the adapter has to be told, and what can be wrong with it.
+
+use std::time::Duration;
+
+use alloy::primitives::Address;
+use secrecy::SecretString;
+use thiserror::Error;
+
+/// A token that is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownToken {
+    /// Its contract.
+    pub address: Address,
+    /// What its `decimals()` must say.
+    pub decimals: u8,
+}
+
+/// One provider: `http`, `ws` or both. The URLs are secrets, since many hold an API key.
+#[derive(Clone, Debug)]
+pub struct EndpointSettings {
+    /// How it is called in logs, errors and metrics.
+    pub name: String,
+    /// `http://` or `https://`; asked when it is there.
+    pub http: Option<SecretString>,
+    /// `ws://` or `wss://`; for the subscription, and for questions when there is no `http`.
+    pub ws: Option<SecretString>,
+}
+
+/// For how long an endpoint is left alone after a failure. The time doubles with each further failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoolDown {
+    /// After the first failure.
+    pub first: Duration,
+    /// At most.
+    pub longest: Duration,
+}
+
+impl Default for CoolDown {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(500), longest: Duration::from_secs(60) }
+    }
+}
+
+impl CoolDown {
+    /// How long to wait after this many failures in a row: nothing after none.
+    pub(super) fn after(&self, failures: u32) -> Duration {
+        let Some(doublings) = failures.checked_sub(1) else { return Duration::ZERO };
+        self.first.saturating_mul(2_u32.saturating_pow(doublings.min(20))).min(self.longest)
+    }
+}
+
+/// All that [`EvmChain`](super::EvmChain) needs.
+#[derive(Clone, Debug)]
+pub struct EvmSettings {
+    /// The chain's id, which every node must confirm.
+    pub chain_id: u64,
+    /// The tokens, for [`EvmChain::check`](super::EvmChain::check).
+    pub tokens: Vec<KnownToken>,
+    /// The endpoints, the preferred one first.
+    pub endpoints: Vec<EndpointSettings>,
+    /// For TCP, TLS and the websocket handshake together.
+    pub connect_timeout: Duration,
+    /// For one request and its answer.
+    pub request_timeout: Duration,
+    /// A subscription without a new head for this long is given up and made anew.
+    pub silence_timeout: Duration,
+    /// Blocks in one `eth_getLogs`, until a provider wants fewer. At least 1.
+    pub max_block_range: u64,
+    /// Recipients in one filter, until a provider wants fewer. At least 1.
+    pub max_addresses: usize,
+    /// Requests under way at once, for each endpoint. At least 1.
+    pub max_in_flight: usize,
+    /// How long failing endpoints rest.
+    pub cool_down: CoolDown,
+}
+
+/// Why the adapter can't work with its settings, or why the chain doesn't fit them.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum EvmError {
+    /// There is nothing to ask.
+    #[error("rpc.endpoints: there is none; name at least one with http or ws")]
+    NoEndpoints,
+    /// An endpoint without a URL.
+    #[error("rpc.endpoints: {endpoint:?} has neither http nor ws")]
+    NoUrl {
+        /// The endpoint's name.
+        endpoint: String,
+    },
+    /// A URL that is none, or of the wrong kind.
+    #[error("rpc.endpoints: the {field} URL of {endpoint:?} {why}")]
+    BadUrl {
+        /// The endpoint's name.
+        endpoint: String,
+        /// `http` or `ws`.
+        field: &'static str,
+        /// What is wrong, without the URL.
+        why: String,
+    },
+    /// A figure that makes no sense.
+    #[error("rpc.{field} must be at least {least}")]
+    TooSmall {
+        /// The key.
+        field: &'static str,
+        /// The least value that works.
+        least: &'static str,
+    },
+    /// The HTTP client could not be made.
+    #[error("the HTTP client can't be made: {0}")]
+    Client(String),
+    /// A node is on another chain.
+    #[error("endpoint {endpoint:?} is on chain {said}, but chain.id is {expected}")]
+    ChainId {
+        /// The endpoint's name.
+        endpoint: String,
+        /// What the configuration says.
+        expected: u64,
+        /// What the node said.
+        said: u64,
+    },
+    /// A token's contract contradicts the configuration.
+    #[error("token {token} says that it has {said} decimals, but the configuration says {expected}")]
+    Decimals {
+        /// The token's contract.
+        token: Address,
+        /// What the configuration says.
+        expected: u8,
+        /// What the contract said.
+        said: String,
+    },
+    /// No such contract.
+    #[error("token {token} does not answer decimals() on chain {chain_id}: {why}")]
+    NotAToken {
+        /// The address that was asked.
+        token: Address,
+        /// The chain.
+        chain_id: u64,
+        /// What came instead.
+        why: String,
+    },
+    /// Nobody answered.
+    #[error("no RPC endpoint can be reached: {0}")]
+    Unreachable(String),
+}
+
+impl EvmSettings {
+    /// The first figure that makes no sense, if any.
+    pub(super) fn check(&self) -> Result<(), EvmError> {
+        let too_small = |field, least| Err(EvmError::TooSmall { field, least });
+        if self.endpoints.is_empty() {
+            return Err(EvmError::NoEndpoints);
+        }
+        let times = [
+            ("connect_timeout", self.connect_timeout),
+            ("request_timeout", self.request_timeout),
+            ("silence_timeout", self.silence_timeout),
+        ];
+        for (field, time) in times {
+            if time < Duration::from_millis(1) {
+                return too_small(field, "1ms");
+            }
+        }
+        let counts = [
+            ("max_block_range", self.max_block_range == 0),
+            ("max_addresses", self.max_addresses == 0),
+            ("max_in_flight", self.max_in_flight == 0),
+        ];
+        for (field, is_zero) in counts {
+            if is_zero {
+                return too_small(field, "1");
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,191 @@
+//! The subscriptions on one connection: new heads, and the transfers to the watched recipients in as many filters as
+//! it takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use alloy::primitives::{Address, B256, U64};
+use alloy::pubsub::RawSubscription;
+use futures_util::future::join_all;
+use futures_util::stream::{BoxStream, SelectAll, StreamExt, unfold};
+use serde::Deserialize;
+use serde_json::json;
+use serde_json::value::RawValue;
+use tokio::sync::broadcast::error::RecvError;
+
+use crate::domain::chain::{BlockNumber, Header};
+use crate::ports::chain::WatchSet;
+
+use super::classify::{Class, suggested_recipients};
+use super::endpoint::Endpoint;
+use super::failure::Failure;
+use super::rpc::{self, Ask};
+use super::split::shards;
+use super::ws::WsLink;
+
+/// Filters that are asked for at once.
+const AT_ONCE: usize = 8;
+/// The stream of new heads; the filters' numbers follow.
+const HEADS: u64 = 0;
+
+/// What came over the connection.
+#[derive(Debug)]
+pub(super) enum Push {
+    /// A new head.
+    Head(Header),
+    /// A transfer, or one taken back, in this block.
+    Transfer(BlockNumber),
+    /// So many messages came faster than they were read, and are lost.
+    Lost(u64),
+    /// A message that can't be read.
+    Unreadable(String),
+    /// The connection is gone.
+    Closed,
+}
+
+type Pushed = (u64, Result<Box<RawValue>, RecvError>);
+
+/// What one filter is about.
+type Shard = (Arc<Vec<Address>>, Vec<Address>);
+
+struct Filter {
+    stream: u64,
+    id: B256,
+}
+
+/// Live subscriptions. Dropping it closes the connection.
+pub(super) struct Subscription {
+    link: WsLink,
+    endpoint: Arc<Endpoint>,
+    filters: BTreeMap<Shard, Filter>,
+    next_stream: u64,
+    pushes: SelectAll<BoxStream<'static, Pushed>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PushedLog {
+    block_number: U64,
+}
+
+impl Subscription {
+    /// Connects, checks the chain, and subscribes to new heads and the set's transfers.
+    pub(super) async fn open(endpoint: Arc<Endpoint>, set: &WatchSet) -> Result<Self, Failure> {
+        let link = endpoint.connect_ws().await?;
+        let mut this = Self { link, endpoint, filters: BTreeMap::new(), next_stream: HEADS, pushes: SelectAll::new() };
+        let ask = Ask { method: "eth_subscribe", params: json!(["newHeads"]) };
+        this.endpoint.count(std::slice::from_ref(&ask));
+        let heads = this.link.subscribe(&ask).await?;
+        this.add_stream(heads);
+        this.apply(set).await?;
+        Ok(this)
+    }
+
+    /// Makes the filters tell of this set. The new ones work before the old ones end, so that at no moment nobody
+    /// looks; what the old ones have brought is still read.
+    pub(super) async fn apply(&mut self, set: &WatchSet) -> Result<(), Failure> {
+        let wanted = loop {
+            let limit = self.endpoint.limits().recipients();
+            let wanted: Vec<Shard> =
+                shards(&set.recipients, limit).into_iter().map(|shard| (Arc::clone(&set.tokens), shard)).collect();
+            let missing: Vec<Shard> =
+                wanted.iter().filter(|shard| !self.filters.contains_key(*shard)).cloned().collect();
+            match self.add_filters(missing).await {
+                Ok(()) => break wanted,
+                Err((failure, count)) => {
+                    let about_size = matches!(failure.class, Class::Addresses | Class::Topics);
+                    let asked = u64::try_from(count).unwrap_or(u64::MAX);
+                    let suggested = suggested_recipients(&failure.words, asked);
+                    if !about_size || !self.endpoint.learn(|limits| limits.too_many_recipients(count, suggested)) {
+                        return Err(failure);
+                    }
+                }
+            }
+        };
+        let link = &self.link;
+        self.filters.retain(|shard, filter| {
+            let keep = wanted.contains(shard);
+            if !keep {
+                link.unsubscribe(filter.id);
+            }
+            keep
+        });
+        Ok(())
+    }
+
+    /// Subscribes to these; at an error, says how many recipients the refused filter had.
+    async fn add_filters(&mut self, missing: Vec<Shard>) -> Result<(), (Failure, usize)> {
+        for some in missing.chunks(AT_ONCE) {
+            let asks = some.iter().map(|(tokens, recipients)| Ask {
+                method: "eth_subscribe",
+                params: json!(["logs", rpc::filter(tokens, recipients)]),
+            });
+            let asks: Vec<Ask> = asks.collect();
+            self.endpoint.count(&asks);
+            let answers = join_all(asks.iter().map(|ask| self.link.subscribe(ask))).await;
+            let mut refused = None;
+            for (shard, answer) in some.iter().zip(answers) {
+                match answer {
+                    Ok(subscription) => {
+                        let id = *subscription.local_id();
+                        let stream = self.add_stream(subscription);
+                        self.filters.insert(shard.clone(), Filter { stream, id });
+                    }
+                    Err(failure) => refused = Some((failure, shard.1.len())),
+                }
+            }
+            if let Some(refused) = refused {
+                return Err(refused);
+            }
+        }
+        Ok(())
+    }
+
+    fn add_stream(&mut self, subscription: RawSubscription) -> u64 {
+        let stream = self.next_stream;
+        self.next_stream = stream.saturating_add(1);
+        let pushes = unfold(Some(subscription), move |subscription| async move {
+            let mut subscription = subscription?;
+            let pushed = subscription.recv().await;
+            let open = !matches!(pushed, Err(RecvError::Closed));
+            Some(((stream, pushed), open.then_some(subscription)))
+        });
+        self.pushes.push(pushes.boxed());
+        stream
+    }
+
+    /// The next thing that comes.
+    pub(super) async fn next(&mut self) -> Push {
+        loop {
+            let Some((stream, pushed)) = self.pushes.next().await else { return Push::Closed };
+            let kind = if stream == HEADS { "head" } else { "log" };
+            match pushed {
+                Ok(message) => {
+                    metrics::counter!("rampwatch_rpc_pushes_total", "endpoint" => self.endpoint.name.clone(), "kind" => kind)
+                        .increment(1);
+                    return read(stream, &message);
+                }
+                Err(RecvError::Lagged(count)) => return Push::Lost(count),
+                // A filter that was ended on purpose ends its stream too.
+                Err(RecvError::Closed) if self.is_live(stream) => return Push::Closed,
+                Err(RecvError::Closed) => {}
+            }
+        }
+    }
+
+    fn is_live(&self, stream: u64) -> bool {
+        stream == HEADS || self.filters.values().any(|filter| filter.stream == stream)
+    }
+}
+
+fn read(stream: u64, message: &RawValue) -> Push {
+    let unreadable = |failure: Failure| Push::Unreadable(failure.text);
+    if stream == HEADS {
+        return match rpc::read_header(message) {
+            Ok(Some(head)) => Push::Head(head),
+            Ok(None) => Push::Unreadable("a head without a block was pushed".to_owned()),
+            Err(failure) => unreadable(failure),
+        };
+    }
+    rpc::read::<PushedLog>(message, "a log").map_or_else(unreadable, |log| Push::Transfer(log.block_number.to()))
+}

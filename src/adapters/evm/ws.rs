@@ -1,0 +1,126 @@
+//! One websocket connection: made within a time, never made anew behind our back, closed when dropped.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use alloy::primitives::B256;
+use alloy::pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
+use alloy::rpc::json_rpc::{Id, Request, ResponsePayload, RpcError};
+use alloy::transports::ws::{WebSocketConfig, WsConnect};
+use alloy::transports::{TransportError, TransportErrorKind, TransportResult};
+use serde_json::value::RawValue;
+use tokio::time::timeout;
+
+use super::classify::Class;
+use super::failure::Failure;
+use super::http::rpc_failure;
+use super::redact::Redactor;
+use super::rpc::{self, Ask};
+
+/// Pushed messages that may wait to be read, for each subscription. More, and some are lost, which is noticed.
+const CHANNEL: usize = 2_048;
+/// No message may be longer than this, in bytes.
+const MAX_MESSAGE: usize = 32 * 1_024 * 1_024;
+/// alloy sends each `eth_unsubscribe` with the id 1: ours must stay clear of it.
+const FIRST_ID: u64 = 1_000;
+
+/// alloy's connection without its reconnecting, which loses logs and tells nobody: when the connection goes, all that
+/// hangs on it ends, and we hear of it.
+struct Once(WsConnect);
+
+impl PubSubConnect for Once {
+    fn is_local(&self) -> bool {
+        self.0.is_local()
+    }
+
+    async fn connect(&self) -> TransportResult<ConnectionHandle> {
+        self.0.connect().await
+    }
+
+    async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
+        Err(TransportErrorKind::non_retryable_str("the connection is gone"))
+    }
+}
+
+/// An open connection.
+pub(super) struct WsLink {
+    frontend: PubSubFrontend,
+    next_id: AtomicU64,
+    patience: Duration,
+    redactor: Redactor,
+}
+
+impl fmt::Debug for WsLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WsLink")
+    }
+}
+
+impl WsLink {
+    /// Connects, handshake included, within `connect_timeout`. Each request has `request_timeout`.
+    pub(super) async fn connect(
+        url: &str,
+        connect_timeout: Duration,
+        request_timeout: Duration,
+        redactor: Redactor,
+    ) -> Result<Self, Failure> {
+        let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
+        let connecting = Once(WsConnect::new(url).with_config(config).with_max_retries(0)).into_service();
+        let frontend = match timeout(connect_timeout, connecting).await {
+            Ok(Ok(frontend)) => frontend,
+            Ok(Err(error)) => {
+                let text = redactor.clean(&error.to_string());
+                return Err(Failure::new(Class::Connection, format!("no websocket connection: {text}")));
+            }
+            Err(_) => return Err(Failure::new(Class::Timeout, "no websocket connection in time")),
+        };
+        frontend.set_channel_size(CHANNEL);
+        Ok(Self { frontend, next_id: AtomicU64::new(FIRST_ID), patience: request_timeout, redactor })
+    }
+
+    /// Asks one question.
+    pub(super) async fn one(&self, ask: &Ask) -> Result<Box<RawValue>, Failure> {
+        let id = Id::Number(self.next_id.fetch_add(1, Ordering::Relaxed));
+        let request = Request::new(ask.method, id, &ask.params)
+            .serialize()
+            .map_err(|error| Failure::new(Class::Refused, format!("the question can't be written: {error}")))?;
+        let Ok(answer) = timeout(self.patience, self.frontend.send(request)).await else {
+            return Err(Failure::new(Class::Timeout, "no answer in time"));
+        };
+        match answer.map_err(|error| self.failure(&error))?.payload {
+            ResponsePayload::Success(result) => Ok(result),
+            ResponsePayload::Failure(error) => {
+                let detail = error.data.as_ref().and_then(|data| serde_json::from_str::<String>(data.get()).ok());
+                let detail = detail.filter(|data| !data.starts_with("0x"));
+                Err(rpc_failure(Some(error.code), &error.message, detail.as_deref(), &self.redactor))
+            }
+        }
+    }
+
+    /// Subscribes, and gives what will be pushed.
+    pub(super) async fn subscribe(&self, ask: &Ask) -> Result<RawSubscription, Failure> {
+        let answer = self.one(ask).await?;
+        let id: B256 = rpc::read(&answer, "a subscription")?;
+        let Ok(subscription) = timeout(self.patience, self.frontend.get_subscription(id)).await else {
+            return Err(Failure::new(Class::Timeout, "no subscription in time"));
+        };
+        subscription.map_err(|error| self.failure(&error))
+    }
+
+    /// Ends a subscription; the node's answer is not waited for.
+    pub(super) fn unsubscribe(&self, id: B256) {
+        // It fails only when the connection is gone, and the subscription with it.
+        drop(self.frontend.unsubscribe(id));
+    }
+
+    fn failure(&self, error: &TransportError) -> Failure {
+        match error {
+            RpcError::DeserError { .. } => Failure::garbage("the answer is no JSON-RPC"),
+            other => {
+                let text = self.redactor.clean(&other.to_string());
+                Failure::new(Class::Connection, format!("the websocket connection failed: {text}"))
+            }
+        }
+    }
+}
