@@ -19,6 +19,8 @@ struct OffRamp {
     planned: Planned,
     created_at: Timestamp,
     expires_at: Option<Timestamp>,
+    /// From when on it says that it has expired.
+    expired_from: Option<Timestamp>,
     hash: Option<String>,
     later: Vec<(Timestamp, ApiStatus)>,
 }
@@ -55,6 +57,7 @@ pub(super) struct ApiServer {
     pub(super) calls: Vec<Call>,
     /// When the process was last told, for each payment, that it awaits funds and has no hash; and when it asked.
     pub(super) told_awaiting: BTreeMap<PaymentId, Timestamp>,
+    expiry_lag: Span,
     shared_hash: bool,
     reference_shape: bool,
     kind_to_repeats: bool,
@@ -69,6 +72,7 @@ impl ApiServer {
             accepted: Vec::new(),
             calls: Vec::new(),
             told_awaiting: BTreeMap::new(),
+            expiry_lag: settings.expiry_lag,
             shared_hash: settings.shared_hash,
             reference_shape: settings.reference_shape,
             kind_to_repeats: settings.kind_to_repeats,
@@ -82,6 +86,7 @@ impl ApiServer {
             planned: planned.clone(),
             created_at: BEGIN.plus(planned.create_at),
             expires_at: planned.expires_at.map(|at| BEGIN.plus(at)),
+            expired_from: planned.expires_at.map(|at| BEGIN.plus(at).plus(self.expiry_lag)),
             hash: None,
             later: Vec::new(),
         };
@@ -160,6 +165,6 @@ impl OffRamp {
         if let Some((_, status)) = reached {
             return status.clone();
         }
-        if self.expires_at.is_some_and(|end| end <= now) { ApiStatus::Expired } else { ApiStatus::AwaitingFunds }
+        if self.expired_from.is_some_and(|end| end <= now) { ApiStatus::Expired } else { ApiStatus::AwaitingFunds }
     }
 }

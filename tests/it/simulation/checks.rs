@@ -12,6 +12,7 @@ use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
 use super::plan::Planned;
@@ -189,17 +190,16 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     }
 }
 
-/// How long the process may rely upon what it was told of finality, from the question to the call.
-const FRESH: Span = Span::from_secs(20);
-
-/// A call is decided only for a final deposit in a block that is not above the final one as last believed, or as told
-/// just now.
+/// A call is decided only for a final deposit in a block that is not above the final one as last believed; or that was
+/// told to be final again since the final block moved back. A call that is being decided while it moves back may go on.
 async fn calling_is_allowed(world: &World, store: &MemoryStore, payment: &Payment, key: &DepositKey) {
     let deposit = store.deposit(key).await.expect("memory");
     let mark = store.finality().await.expect("memory");
     let allowed = deposit.zip(mark).is_some_and(|(deposit, mark)| {
-        let told = world.was_told_final(deposit.block_number, FRESH);
-        matches!(deposit.standing, Standing::Final { .. }) && (deposit.block_number <= mark.current.number || told)
+        let number = deposit.block_number;
+        let moved_just_now = mark.at.plus(Span::from_secs(3)) > world.clock.now();
+        let told = moved_just_now || world.was_told_final(number, mark.at);
+        matches!(deposit.standing, Standing::Final { .. }) && (number <= mark.current.number || told)
     });
     if !allowed {
         world.violate(&format!("{} is called for a deposit above the final block", payment.id));

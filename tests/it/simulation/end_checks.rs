@@ -113,7 +113,8 @@ fn kept_until(world: &World, contents: &Contents, address: Address) -> Timestamp
 fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     let planned = world.plan.payments.iter().find(|planned| planned.id == payment.id).expect("only these exist");
     let by_person = contents.events.iter().any(|recorded| {
-        matches!(recorded.event.kind, EventKind::PersonDecided { .. }) && recorded.event.payment.as_ref() == Some(&payment.id)
+        matches!(recorded.event.kind, EventKind::PersonDecided { .. })
+            && recorded.event.payment.as_ref() == Some(&payment.id)
     });
     let accepted = world.api().accepted.iter().find(|accepted| accepted.payment == payment.id).map(|it| it.by_us);
     let shared = planned.story == Story::Batched && !world.settings.shared_hash;
@@ -178,10 +179,14 @@ fn payment_is_settled(world: &World, contents: &Contents, payment: &Payment) {
 /// The deposit that plainly pays a payment: the only payment of its address, the only money there, in time, exact.
 fn is_owed<'a>(world: &World, contents: &'a Contents, payment: &Payment) -> Option<&'a Deposit> {
     let terms = &payment.terms;
-    let alone = contents.payments.values().filter(|other| other.terms.deposit_address == terms.deposit_address).count() == 1;
+    let alone =
+        contents.payments.values().filter(|other| other.terms.deposit_address == terms.deposit_address).count() == 1;
     let in_time = |at: Timestamp| at >= terms.created_at && terms.expires_at.is_none_or(|end| at <= end);
     let money = |deposit: &&Deposit| {
-        deposit.to == terms.deposit_address && !deposit.amount.is_zero() && deposit.from != deposit.to && deposit.stands()
+        deposit.to == terms.deposit_address
+            && !deposit.amount.is_zero()
+            && deposit.from != deposit.to
+            && deposit.stands()
     };
     let all: Vec<&Deposit> = contents.deposits.values().filter(money).collect();
     let [only] = all.as_slice() else { return None };

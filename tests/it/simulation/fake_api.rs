@@ -68,7 +68,7 @@ impl FakeApi {
         let both = [Mishap::NotNow, Mishap::NotNow, Mishap::UnclearBefore, Mishap::UnclearBefore];
         let post = [Mishap::NotNow, Mishap::UnclearBefore, Mishap::UnclearAfter, Mishap::UnclearAfter, Mishap::Late];
         let mishap = if posting { *rng.pick(&post) } else { *rng.pick(&both) };
-        match rng.below(60) {
+        match rng.below(25) {
             0 if posting => Mishap::Refused,
             1 => Mishap::NotFound,
             _ => mishap,

@@ -99,9 +99,8 @@ impl FakeChain {
             self.world.count("chain: behind");
             return Err(ChainError::Behind(format!("block {} is not there", query.to)));
         };
-        let asked = |transfer: &Transfer| {
-            query.recipients.contains(&transfer.to) && query.tokens.contains(&transfer.token)
-        };
+        let asked =
+            |transfer: &Transfer| query.recipients.contains(&transfer.to) && query.tokens.contains(&transfer.token);
         let mut truth = chain.transfers_in(sight.view, query.from, query.to);
         let mut told = chain.transfers_in(sight.logs, query.from, query.to);
         truth.retain(asked);

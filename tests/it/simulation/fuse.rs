@@ -2,8 +2,8 @@
 //! process is dead: this call and every later one of that life never return, and whoever keeps the process is told.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use rampwatch::domain::time::Span;
 use rampwatch::ports::clock::Clock;
@@ -112,7 +112,15 @@ impl Life {
     /// A life that is to end like this.
     pub(super) fn new(world: Arc<World>, number: u64, ending: Ending) -> Self {
         let dead = AtomicBool::new(false);
-        Self { number, world, dead, died: Notify::new(), ending: Mutex::new(ending), rush: Mutex::default(), minute: Mutex::default() }
+        Self {
+            number,
+            world,
+            dead,
+            died: Notify::new(),
+            ending: Mutex::new(ending),
+            rush: Mutex::default(),
+            minute: Mutex::default(),
+        }
     }
 
     /// Whether it is over.

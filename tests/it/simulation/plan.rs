@@ -45,7 +45,8 @@ pub(super) enum Story {
     Never,
 }
 
-const STORIES: [Story; 14] = [
+/// All of them.
+pub(super) const STORIES: [Story; 14] = [
     Story::Exact,
     Story::Batched,
     Story::Nearly,
@@ -140,7 +141,8 @@ impl Plan {
         let create_at = secs(rng, earliest, settings.chaos.as_secs() - 100);
         let twin = if self.payments.is_empty() || rng.permille(750) { None } else { Some(rng.pick(&self.payments)) };
         let same_amount = rng.permille(600);
-        let fresh = Amount::from_base_units(u128::from(rng.range(1, 2_000)) * WHOLE + u128::from(rng.below(100) * 10_000));
+        let fresh =
+            Amount::from_base_units(u128::from(rng.range(1, 2_000)) * WHOLE + u128::from(rng.below(100) * 10_000));
         let add_at = match rng.below(100) {
             0..70 => Some(create_at.plus(secs(rng, 1, 20))),
             70..97 => Some(create_at.plus(secs(rng, 20, 700))),
@@ -175,7 +177,8 @@ impl Plan {
             Story::Exact => send(self, rng, soon, token, from, due),
             Story::Nearly => {
                 let below = rng.permille(500);
-                let off = u128::from(rng.next()) % (1 + if below { settings.tolerance_under } else { settings.tolerance_over });
+                let off = u128::from(rng.next())
+                    % (1 + if below { settings.tolerance_under } else { settings.tolerance_over });
                 send(self, rng, soon, token, from, if below { due - off } else { due + off });
             }
             Story::Under => send(self, rng, soon, token, from, due * part / 1_000),
@@ -221,7 +224,8 @@ impl Plan {
         for group in batched.chunks(5) {
             let last = group.iter().map(|planned| planned.create_at).max().expect("never empty");
             let from = rng.address();
-            let pays = |planned: &Planned| Move { token: settings.token, from, to: planned.address, amount: planned.amount };
+            let pays =
+                |planned: &Planned| Move { token: settings.token, from, to: planned.address, amount: planned.amount };
             let mut moves: Vec<_> = group.iter().map(pays).collect();
             if rng.permille(300) {
                 moves.push(Move { amount: Amount::ZERO, ..moves[0].clone() });

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::fuse::{POINTS, Side, crash_point};
 use super::log::Outcome;
+use super::plan::STORIES;
 use super::run::run_seed;
 
 /// How many seeds are run when nobody says otherwise.
@@ -16,7 +17,62 @@ const SEEDS: u64 = 200;
 const TOLD: usize = 3;
 
 /// What has to happen at least once over all seeds, beside a death before and after each kind of call.
-const HITS: [&str; 0] = [];
+const HITS: [&str; 54] = [
+    "api: GET, KeyRefused",
+    "api: GET, NotFound",
+    "api: GET, NotNow",
+    "api: GET, UnclearBefore",
+    "api: POST, Late",
+    "api: POST, NotFound",
+    "api: POST, NotNow",
+    "api: POST, Refused",
+    "api: POST, UnclearAfter",
+    "api: POST, UnclearBefore",
+    "api: completed by hand",
+    "api: completion accepted",
+    "chain: behind",
+    "chain: finality stalls",
+    "chain: lagging endpoint asked",
+    "chain: logs of another head",
+    "chain: logs withheld",
+    "chain: no finalized tag",
+    "chain: reorg beyond finality",
+    "chain: reorg undone",
+    "chain: reorg, Drop",
+    "chain: reorg, Keep",
+    "chain: reorg, Move",
+    "chain: unavailable",
+    "coverage: closed",
+    "deposit: final",
+    "deposit: seen by Second",
+    "deposit: seen by Sweep",
+    "died: anywhere",
+    "died: stopped politely",
+    "end: ended",
+    "end: plainly paid in a calm world",
+    "end: review",
+    "end: waiting",
+    "hints: down",
+    "hints: gap",
+    "hints: one late",
+    "hints: one lost",
+    "hints: one twice",
+    "hints: silent",
+    "operator: add tried again",
+    "operator: assign, done",
+    "operator: cancel, done",
+    "operator: ignore, done",
+    "operator: retry, done",
+    "payment: calling",
+    "payment: due",
+    "payment: ended",
+    "payment: following",
+    "payment: review",
+    "payment: seen",
+    "payment: unclear",
+    "payment: waiting",
+    "store: conflict",
+];
 
 fn number_from(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
@@ -29,7 +85,14 @@ fn run_guarded(seed: u64, loud: bool) -> Outcome {
         let text = panic.downcast_ref::<String>().cloned();
         let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
         let violations = vec![format!("panicked: {}", text.unwrap_or_default())];
-        Outcome { steps: 0, digest: 0, tally: BTreeMap::new(), most: BTreeMap::new(), violations, happenings: Vec::new() }
+        Outcome {
+            steps: 0,
+            digest: 0,
+            tally: BTreeMap::new(),
+            most: BTreeMap::new(),
+            violations,
+            happenings: Vec::new(),
+        }
     })
 }
 
@@ -96,10 +159,16 @@ fn no_seed_loses_money_or_completes_wrongly() {
     let list: Vec<_> = failing.iter().map(|(seed, outcome)| (seed, &outcome.violations[0])).collect();
     assert!(failing.is_empty(), "{} of {count} seeds were violated: {list:#?}", failing.len());
     if count >= SEEDS {
+        let stories = STORIES.iter().map(|story| format!("story: {story:?}"));
         let both = [Side::Before, Side::After];
         let deaths = POINTS.iter().flat_map(|point| both.map(|side| crash_point(*point, side)));
-        let missed: Vec<_> =
-            HITS.iter().map(|hit| (*hit).to_owned()).chain(deaths).filter(|hit| !tally.contains_key(hit)).collect();
+        let missed: Vec<_> = HITS
+            .iter()
+            .map(|hit| (*hit).to_owned())
+            .chain(deaths)
+            .chain(stories)
+            .filter(|hit| !tally.contains_key(hit))
+            .collect();
         assert!(missed.is_empty(), "never hit in {count} seeds: {missed:?}");
     }
 }

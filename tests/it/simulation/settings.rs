@@ -53,6 +53,8 @@ pub(super) struct Settings {
     pub(super) keep_watching: Span,
     /// The API's timeout.
     pub(super) api_timeout: Span,
+    /// How long after a payment's expiry the API says so.
+    pub(super) expiry_lag: Span,
     /// Whether the API takes one hash for several payments.
     pub(super) shared_hash: bool,
     /// Whether the API answers with the reference's shape (no address, amount, chain) or the guide's.
@@ -106,6 +108,7 @@ impl Settings {
             store_millis: if slow_store { 900 } else { 8 },
             long_withholding,
             api_timeout: Span::from_secs(10),
+            expiry_lag: Span::from_secs(if rng.permille(400) { rng.range(1, 300) } else { 0 }),
             shared_hash: rng.permille(500),
             reference_shape: rng.permille(300),
             kind_to_repeats: rng.permille(300),

@@ -131,11 +131,10 @@ impl World {
         self.people().heard_final.push((now, number));
     }
 
-    /// Whether the process was told this short a time ago that this block is final.
-    pub(super) fn was_told_final(&self, number: BlockNumber, within: Span) -> bool {
-        let now = self.clock.now();
+    /// Whether the process was told since then that this block is final.
+    pub(super) fn was_told_final(&self, number: BlockNumber, since: Timestamp) -> bool {
         let heard = &self.people().heard_final;
-        heard.iter().rev().take_while(|(at, _)| now.since(*at) <= within).any(|(_, told)| *told >= number)
+        heard.iter().rev().take_while(|(at, _)| *at >= since).any(|(_, told)| *told >= number)
     }
 
     /// Whether faults are made at this time.
