@@ -14,8 +14,10 @@ build: ## the release binary
 demo: tools build ## the whole story on a chain node of its own, in under a minute
 	./target/release/rampwatch demo
 
+# The doc tests come first, so that the last line is the summary of the many.
 test: tools ## all tests
-	$(CARGO) test --locked
+	$(CARGO) test --locked --doc
+	$(CARGO) test --locked --lib --bins --test it
 
 tools: $(ANVIL) ## anvil, the chain node of the sandbox, and the Solidity compiler
 

@@ -112,9 +112,10 @@ impl Completer {
         match &payment.state {
             PaymentState::Due { .. } => self.complete(&payment).await,
             PaymentState::Calling { .. } | PaymentState::Unclear { .. } => {
+                let asked_at = self.ports.clock.now();
                 let answer = self.ports.api.payment(&payment.id).await;
                 self.gate.learn(&answer).await?;
-                record(&self.ledger, &payment, answer, &self.settings.chain_name).await
+                record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
             }
             // The lane holds no others; one that moved on meanwhile is left alone.
             PaymentState::Waiting
@@ -134,11 +135,11 @@ impl Completer {
         let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
         self.gate.learn(&answer).await?;
-        let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, self.ports.clock.now());
+        let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, asked_at);
         let says_open = matches!(&fact, Fact::Reported(view) if view.tx_hash.is_none()
             && view.status == crate::domain::payment::ApiStatus::AwaitingFunds);
         if !says_open {
-            return record(&self.ledger, payment, answer, &self.settings.chain_name).await;
+            return record(&self.ledger, payment, answer, &self.settings.chain_name, asked_at).await;
         }
         if !self.start_call(payment, &fact).await? {
             return Ok(());

@@ -69,9 +69,10 @@ impl Reconciler {
         if pass == Pass::All && self.gate.shut_until().is_some() {
             return Ok(());
         }
+        let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
         self.gate.learn(&answer).await?;
-        record(&self.ledger, &payment, answer, &self.settings.chain_name).await
+        record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
     }
 }
 
@@ -95,12 +96,17 @@ pub(crate) fn note_failure(health: &Health, result: Result<(), StoreError>) -> R
     })
 }
 
-/// What a GET's answer means for the payment, as a fact.
-pub(crate) fn fact_of(payment: &Payment, answer: Result<ApiPayment, ApiError>, chain: &str, now: Timestamp) -> Fact {
+/// What a GET's answer means for the payment, as a fact. What was asked at a moment is true of that moment only.
+pub(crate) fn fact_of(
+    payment: &Payment,
+    answer: Result<ApiPayment, ApiError>,
+    chain: &str,
+    asked_at: Timestamp,
+) -> Fact {
     match answer {
         Ok(said) => match differing_term(payment, &said, chain) {
             Some((field, ours, theirs)) => Fact::TermsDiffer { field, ours, theirs },
-            None => Fact::Reported(view_of(said, now)),
+            None => Fact::Reported(view_of(said, asked_at)),
         },
         Err(ApiError::NotFound { .. }) => Fact::Unknown,
         Err(ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. }) => {
@@ -143,6 +149,7 @@ pub(crate) async fn record(
     asked: &Payment,
     answer: Result<ApiPayment, ApiError>,
     chain: &str,
+    asked_at: Timestamp,
 ) -> Result<(), StoreError> {
     let result = ledger
         .change_payment(&asked.id, |page, payment, context| {
@@ -150,7 +157,7 @@ pub(crate) async fn record(
             if payment.state != asked.state {
                 return Ok(());
             }
-            let fact = fact_of(payment, answer.clone(), chain, context.now);
+            let fact = fact_of(payment, answer.clone(), chain, asked_at);
             if let Fact::Reported(view) = &fact {
                 page.book.hear(&payment.id, &fact, view, context)?;
             } else {

@@ -147,11 +147,24 @@ impl Book {
         }
     }
 
-    /// Judges every deposit and moves every payment accordingly.
+    /// Judges every deposit and moves every payment accordingly, until nothing follows any more: a payment that became
+    /// due may settle which of the others another deposit pays.
     ///
     /// # Errors
     /// [`Unexpected`] when a payment cannot take what follows; nothing is to be committed then.
     pub fn settle(&mut self, params: &MatchParams, context: &Context<'_>) -> Result<(), Unexpected> {
+        // Each further round needs a payment that became due in the one before, so the rounds are bounded.
+        for _ in 0..=self.payments.len() {
+            let told = self.events.len();
+            self.settle_once(params, context)?;
+            if self.events.len() == told {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn settle_once(&mut self, params: &MatchParams, context: &Context<'_>) -> Result<(), Unexpected> {
         let verdicts = judge(&self.payments, &self.deposits, params);
         let judged: Vec<(DepositKey, Verdict)> =
             self.deposits.iter().map(|deposit| deposit.key).zip(verdicts).collect();
@@ -180,6 +193,12 @@ impl Book {
         let deposit = |key: &DepositKey| self.deposits.iter().find(|deposit| deposit.key == *key);
         match (&payment.state, paying) {
             (PaymentState::Waiting | PaymentState::Following { deposit: None }, Some(paying)) => {
+                Some(Fact::Matched(paying.key))
+            }
+            // The transaction that the API names has come back in another block.
+            (PaymentState::Following { deposit: Some(key) }, Some(paying))
+                if paying.key != *key && deposit(key).is_none_or(|deposit| !deposit.stands()) =>
+            {
                 Some(Fact::Matched(paying.key))
             }
             (PaymentState::Seen { deposit: key }, None) => match deposit(key).map(|deposit| deposit.standing) {

@@ -37,6 +37,8 @@ enum Fit {
 /// Where a payment stands towards one deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stand {
+    /// The API has taken this very transaction for it, or its state already speaks of this deposit.
+    Taken,
     /// It waits for its deposit, and this one came in time.
     Open,
     /// It waits, but the deposit's block is older than the payment.
@@ -64,7 +66,7 @@ pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: 
     if payments.is_empty() {
         return Verdict::Review { why: ReviewReason::NoPayment };
     }
-    let rated: Vec<(&Payment, Fit, Stand)> = payments
+    let mut rated: Vec<(&Payment, Fit, Stand)> = payments
         .iter()
         .filter(|payment| payment.terms.token == deposit.token && payment.terms.chain_id == deposit.key.chain_id)
         .map(|payment| (payment, fit(deposit, payment, params), stand(deposit, payment, claims, params)))
@@ -72,11 +74,16 @@ pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: 
     if rated.is_empty() {
         return Verdict::Review { why: ReviewReason::WrongToken };
     }
-    for wanted in [Fit::Exact, Fit::Near] {
-        let open = rated.iter().filter(|(_, fit, stand)| *fit == wanted && *stand == Stand::Open);
-        let open: Vec<&Payment> = open.map(|(payment, ..)| *payment).collect();
-        if let Some(verdict) = choose(deposit, &open, wanted) {
-            return verdict;
+    // The order in which the payments happen to come must not show in a verdict.
+    rated.sort_by(|(one, ..), (other, ..)| one.id.cmp(&other.id));
+    // Money that the API took for one payment is not there for another, however well it would fit.
+    for standing in [Stand::Taken, Stand::Open] {
+        for wanted in [Fit::Exact, Fit::Near] {
+            let open = rated.iter().filter(|(_, fit, stand)| *fit == wanted && *stand == standing);
+            let open: Vec<&Payment> = open.map(|(payment, ..)| *payment).collect();
+            if let Some(verdict) = choose(deposit, &open, wanted) {
+                return verdict;
+            }
         }
     }
     Verdict::Review { why: why_none_fits(deposit, &rated) }
@@ -108,7 +115,8 @@ fn why_none_fits(deposit: &Deposit, rated: &[(&Payment, Fit, Stand)]) -> ReviewR
         let found = rated.iter().find(|(_, fit, stand)| *stand == wanted && (!fitting || fits(*fit)));
         found.map(|(payment, ..)| payment.id.clone())
     };
-    let open: Vec<&Payment> = rated.iter().filter(|(.., stand)| *stand == Stand::Open).map(|(p, ..)| *p).collect();
+    let open = rated.iter().filter(|(.., stand)| matches!(stand, Stand::Taken | Stand::Open));
+    let open: Vec<&Payment> = open.map(|(payment, ..)| *payment).collect();
     // An amount that fits a payment says more than a payment that happens to be open.
     for fitting in [true, false] {
         if !fitting && !open.is_empty() {
@@ -158,18 +166,19 @@ fn stand(deposit: &Deposit, payment: &Payment, claims: &Claims, params: &MatchPa
         Some(key) if *key != deposit.key => return Stand::Paid,
         Some(_) | None => {}
     }
+    let taken = |is: bool| if is { Stand::Taken } else { Stand::Paid };
     match &payment.state {
         PaymentState::Waiting | PaymentState::Seen { .. } => in_time(deposit, payment, params),
-        PaymentState::Due { .. } | PaymentState::Calling { .. } | PaymentState::Unclear { .. } => Stand::Paid,
-        // Somebody completed it by hand: the deposit with the API's own hash is the one that paid it.
-        PaymentState::Following { deposit: None } | PaymentState::Ended { outcome: Outcome::Completed, .. } => {
-            if names_transaction(payment, deposit) {
-                Stand::Open
-            } else {
-                Stand::Paid
-            }
+        PaymentState::Due { deposit: its, .. }
+        | PaymentState::Calling { deposit: its, .. }
+        | PaymentState::Unclear { deposit: its, .. }
+        | PaymentState::Review { deposit: Some(its), .. } => taken(*its == deposit.key),
+        // The deposit with the API's own hash is the one that paid it, be it that somebody completed it by hand, or
+        // that its transaction has come back in another block.
+        PaymentState::Following { deposit: its } => {
+            taken(*its == Some(deposit.key) || names_transaction(payment, deposit))
         }
-        PaymentState::Following { deposit: Some(_) } | PaymentState::Review { deposit: Some(_), .. } => Stand::Paid,
+        PaymentState::Ended { outcome: Outcome::Completed, .. } => taken(names_transaction(payment, deposit)),
         PaymentState::Review { deposit: None, .. } | PaymentState::Ended { .. } => Stand::Over,
     }
 }
@@ -193,7 +202,8 @@ fn names_transaction(payment: &Payment, deposit: &Deposit) -> bool {
 /// Judges all deposits of one address, in the order of the chain. Returns the verdict of each, in `deposits`' order.
 ///
 /// What a person decided stays, and so does a match whose payment has gone on from "seen": there the money is
-/// final, and the completion may be under way.
+/// final, and the completion may be under way. A payment that a person cancelled, or that the API completed with
+/// another transaction, lets its deposit go, so that it can be decided upon.
 #[must_use]
 pub fn judge(payments: &[Payment], deposits: &[Deposit], params: &MatchParams) -> Vec<Verdict> {
     let mut claims = Claims::new();
@@ -231,20 +241,42 @@ fn settled(deposit: &Deposit, payments: &[Payment]) -> Option<Verdict> {
             Some(Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: None } })
         }
         (Standing::Gone { after_final: false }, _) => Some(Verdict::Unjudged),
-        (_, Verdict::Pays { rule: MatchRule::Assigned { .. }, .. }) => Some(deposit.verdict.clone()),
-        (_, Verdict::Pays { payment, .. }) => {
-            let fixed = payment_of(payment).is_some_and(|payment| match &payment.state {
-                PaymentState::Waiting => false,
-                PaymentState::Seen { .. } => false,
-                PaymentState::Due { deposit: its, .. }
-                | PaymentState::Calling { deposit: its, .. }
-                | PaymentState::Unclear { deposit: its, .. } => *its == deposit.key,
-                PaymentState::Following { .. } | PaymentState::Ended { .. } | PaymentState::Review { .. } => true,
-            });
-            fixed.then(|| deposit.verdict.clone())
+        (_, Verdict::Review { why: ReviewReason::PaymentEnded { payment } }) => {
+            payment_of(payment).filter(|payment| is_cancelled(payment)).map(|_| deposit.verdict.clone())
         }
+        (_, Verdict::Pays { payment: id, rule }) => match payment_of(id) {
+            // Its hash may have been used by hand meanwhile, so no other payment takes it by itself, now or later.
+            Some(payment) if is_cancelled(payment) => {
+                Some(Verdict::Review { why: ReviewReason::PaymentEnded { payment: id.clone() } })
+            }
+            Some(payment) if was_completed_otherwise(payment, deposit) => None,
+            _ if matches!(rule, MatchRule::Assigned { .. }) => Some(deposit.verdict.clone()),
+            found => found.is_some_and(|payment| holds(payment, deposit)).then(|| deposit.verdict.clone()),
+        },
         (_, Verdict::Unjudged | Verdict::Nothing { .. } | Verdict::Review { .. }) => None,
     }
+}
+
+/// Whether the payment has gone on with the deposit that was matched to it.
+fn holds(payment: &Payment, deposit: &Deposit) -> bool {
+    match &payment.state {
+        PaymentState::Waiting | PaymentState::Seen { .. } => false,
+        PaymentState::Due { deposit: its, .. }
+        | PaymentState::Calling { deposit: its, .. }
+        | PaymentState::Unclear { deposit: its, .. } => *its == deposit.key,
+        PaymentState::Following { .. } | PaymentState::Ended { .. } | PaymentState::Review { .. } => true,
+    }
+}
+
+fn is_cancelled(payment: &Payment) -> bool {
+    matches!(payment.state, PaymentState::Ended { outcome: Outcome::Cancelled, .. })
+}
+
+/// Whether the payment is over, and the API names another transaction than the deposit's for it.
+fn was_completed_otherwise(payment: &Payment, deposit: &Deposit) -> bool {
+    let has_hash = payment.api.as_ref().is_some_and(|view| view.tx_hash.is_some());
+    let completed = matches!(payment.state, PaymentState::Ended { outcome: Outcome::Completed, .. });
+    completed && has_hash && !names_transaction(payment, deposit)
 }
 
 /// Where all the too small deposits for the one open payment together make its amount, says so of each.

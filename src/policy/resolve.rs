@@ -116,8 +116,12 @@ pub fn resolve(book: &mut Book, decision: &Decision, reason: &str, context: &Con
         Decision::Retry { payment } => {
             let current = payment_of(book, payment)?.clone();
             let is_final = current.state.deposit().is_some_and(|key| {
+                // A deposit that does not pay it, final or not, would never be called with: the payment would hang.
                 let found = book.deposits().iter().find(|deposit| deposit.key == *key);
-                found.is_some_and(|deposit| matches!(deposit.standing, Standing::Final { .. }))
+                found.is_some_and(|deposit| {
+                    matches!(deposit.standing, Standing::Final { .. })
+                        && matches!(&deposit.verdict, Verdict::Pays { payment: id, .. } if id == payment)
+                })
             });
             tell(book, &current, &Fact::Retry { is_final }, decision, context)?;
             note_payment(book, &current, decision, reason, context);
@@ -148,14 +152,10 @@ fn assign(
         PaymentState::Waiting | PaymentState::Review { .. } => {}
         state => return Err(ResolveError::HasDeposit { payment: id.clone(), state: state.name() }),
     }
-    // A deposit that the payment held before pays it no longer: the person chose another.
+    // A deposit that the payment held before is judged anew: it is a second one now, and still somebody's money.
     let held: Vec<DepositKey> = paying(book, id).filter(|other| other != key).collect();
     for other in held {
-        book.set_verdict(
-            &other,
-            Verdict::Ignored { reason: format!("another deposit was assigned: {reason}") },
-            context.now,
-        );
+        book.set_verdict(&other, Verdict::Unjudged, context.now);
     }
     let rule = MatchRule::Assigned { reason: reason.to_owned() };
     book.set_verdict(key, Verdict::Pays { payment: id.clone(), rule }, context.now);

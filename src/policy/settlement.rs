@@ -127,15 +127,12 @@ pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Ste
             State::Review { .. } => {
                 Ok(context.ask(payment, State::Seen { deposit: *deposit }, "a person assigned a deposit"))
             }
-            State::Following { deposit: None } => {
+            State::Following { .. } => {
                 let state = State::Following { deposit: Some(*deposit) };
-                Ok(context.unchanged(payment, state, "the deposit that it was completed with by hand was found"))
+                Ok(context.unchanged(payment, state, "the deposit that the API names was found"))
             }
             State::Ended { .. } => Ok(context.unchanged(payment, state.clone(), "it has ended")),
-            State::Due { .. }
-            | State::Calling { .. }
-            | State::Unclear { .. }
-            | State::Following { deposit: Some(_) } => unexpected(),
+            State::Due { .. } | State::Calling { .. } | State::Unclear { .. } => unexpected(),
         },
         Fact::Unmatched => match state {
             State::Seen { .. } => {
@@ -252,6 +249,11 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
         }
         // The completer goes on with the call by itself; the state is as it should be.
         (State::Due { .. }, Word::Open) => context.unchanged(payment, state.clone(), "the API waits for funds"),
+        (State::Calling { .. } | State::Unclear { refusal: None, .. }, Word::Open)
+            if may_still_land(payment, view.as_of, context) =>
+        {
+            context.unchanged(payment, state.clone(), "the API waits for funds; the call can still take effect")
+        }
         (State::Calling { deposit, attempt, .. } | State::Unclear { deposit, attempt, refusal: None }, Word::Open) => {
             let due = State::Due { deposit: *deposit, attempt: *attempt };
             let wait = context.pace.backoff(*attempt, None, context.jitter);
@@ -267,9 +269,22 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
             "the API took the completion and still waits for funds",
         ),
         (State::Following { .. }, _) => context.follow(payment, view, deposit),
-        (State::Review { .. }, Word::Open) => context.ask(payment, state.clone(), "a person has to decide"),
+        (State::Review { .. }, Word::Open)
+        | (State::Review { why: PaymentReview::OtherHash { .. }, .. }, Word::MovedOn) => {
+            context.ask(payment, state.clone(), "a person has to decide")
+        }
         (_, Word::Ours | Word::Other | Word::MovedOn) => context.follow(payment, view, deposit),
         (State::Ended { .. }, Word::Open) => context.unchanged(payment, state.clone(), "it has ended"),
+    }
+}
+
+/// Whether a call of which nothing is known yet could take effect after this moment. A webhook can wake a question
+/// at any time, even while the call is on its way.
+fn may_still_land(payment: &Payment, asked_at: Timestamp, context: &Context<'_>) -> bool {
+    match &payment.state {
+        State::Calling { started_at, .. } => asked_at < started_at.plus(context.pace.unclear_wait()),
+        State::Unclear { .. } => payment.next_at.is_some_and(|settles_at| asked_at < settles_at),
+        _ => false,
     }
 }
 
@@ -367,11 +382,16 @@ fn call_failed(payment: &Payment, failure: &CallFailure, context: &Context<'_>) 
     })
 }
 
-/// The question could not be put. Nothing changes but the time of the next one.
+/// The question could not be put. Nothing changes but the time of the next one; where a call waits to be made or to
+/// take effect, that time never comes nearer by it.
 fn ask_failed(payment: &Payment, retry_after: Option<Span>, context: &Context<'_>) -> Step {
     let quiet_checks = payment.quiet_checks.saturating_add(1);
-    let wait = context.pace.backoff(quiet_checks, retry_after, context.jitter);
-    let next_at = if payment.state.is_ended() { None } else { Some(context.now.plus(wait)) };
+    let then = context.now.plus(context.pace.backoff(quiet_checks, retry_after, context.jitter));
+    let next_at = match &payment.state {
+        State::Ended { .. } => None,
+        State::Due { .. } | State::Calling { .. } | State::Unclear { .. } => payment.next_at.max(Some(then)),
+        State::Waiting | State::Seen { .. } | State::Following { .. } | State::Review { .. } => Some(then),
+    };
     Step { state: payment.state.clone(), next_at, quiet_checks, why: "the API did not answer".to_owned() }
 }
 

@@ -182,12 +182,18 @@ impl Anvil {
         waited.map(drop).map_err(|source| SandboxError::Process { what: "wait for anvil".to_owned(), source })
     }
 
-    /// Ends it in good order, so that it writes its state, and kills it if it does not end.
+    /// Ends it in good order, so that it writes its state, and kills it if it does not end. Fine if it is gone.
     ///
     /// # Errors
     /// When it had to be killed: the state is then not written.
     pub async fn stop(mut self) -> Result<()> {
-        self.pid.terminate().await?;
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return Ok(());
+        }
+        if self.pid.terminate().await.is_err() {
+            // It has ended in between; a zombie still takes signals, so only a process that is gone comes here.
+            return self.ended().await;
+        }
         if tokio::time::timeout(STOP_LIMIT, self.child.wait()).await.is_ok() {
             return Ok(());
         }

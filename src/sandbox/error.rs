@@ -96,4 +96,4 @@ pub enum SandboxError {
 }
 
 /// The sandbox's result.
-pub type Result<T> = std::result::Result<T, SandboxError>;
+pub(super) type Result<T> = std::result::Result<T, SandboxError>;

@@ -9,11 +9,15 @@
 
 mod anvil;
 mod chain;
+mod config_text;
 mod error;
+mod furnish;
+mod pay;
 mod process;
 mod reorg;
 mod rpc;
-
+mod run;
+pub mod stand_in;
 pub mod token;
 
 use crate::domain::chain::Address;
@@ -22,8 +26,10 @@ use alloy::primitives::address;
 pub use anvil::{Anvil, AnvilOptions, Mining, find_anvil};
 pub use chain::{BlockTag, MinedBlock, Node, Receipt};
 pub use error::SandboxError;
+pub use pay::{Paid, PayOptions, pay};
 pub use process::Pid;
 pub use reorg::{Placed, Reorg};
+pub use run::{RunOptions, Sandbox, run};
 
 /// The sandbox's chain id, for forks of a real chain too. No public chain has it.
 pub const CHAIN_ID: u64 = 1_337_137;
@@ -35,7 +41,7 @@ pub const USDC: Address = address!("0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359")
 pub const USDC_E: Address = address!("0x2791Bca1f2de4661ED88A30C99A7a9449Aa84174");
 
 /// A token that says it is USDC, and is not. An address of the sandbox's own.
-pub const FAKE_USDC: Address = address!("0xFa4E00000000000000000000000000000000000D");
+pub const FAKE_USDC: Address = address!("0xfa4e00000000000000000000000000000000000d");
 
 /// Where the sandbox puts its batch payer, a contract that makes many transfers in one transaction.
 pub const BATCH_PAYER: Address = address!("0xBA7C400000000000000000000000000000000001");

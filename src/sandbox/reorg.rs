@@ -13,12 +13,15 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use alloy::primitives::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::chain::{BlockTag, Node};
 use super::error::{Result, SandboxError};
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::time::Timestamp;
+
+/// How often a reorg is prepared anew because a block came in between.
+const PREPARATIONS: u32 = 10;
 
 /// A transaction and the place in the new blocks that it is to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,7 @@ pub struct Reorg {
 impl Node {
     /// Replaces the newest `depth` blocks by as many new ones, with the transactions placed as given and no others.
     /// Keep all transactions of one account that come after a kept one, or none: anvil does not look at nonces here.
+    /// While blocks are mined by the clock, [`Node::reorg_from`] is surer.
     ///
     /// # Errors
     /// When `depth` is 0 or reaches genesis, a place is outside the new blocks, a transaction's bytes are not to be
@@ -50,12 +54,51 @@ impl Node {
         if depth == 0 || depth > head {
             return Err(SandboxError::Invalid(format!("a reorg of {depth} blocks at head {head} is not possible")));
         }
+        self.reorg_from(head.saturating_sub(depth).saturating_add(1), placed).await
+    }
+
+    /// Replaces the block `first` and all above it, however many those are by now.
+    ///
+    /// # Errors
+    /// As [`Node::reorg`]; also when blocks are mined faster than a reorg can be prepared.
+    pub async fn reorg_from(&self, first: BlockNumber, placed: &[Placed]) -> Result<Reorg> {
+        for _ in 0..PREPARATIONS {
+            let head = self.head().await?;
+            let depth = head.saturating_add(1).saturating_sub(first);
+            if first == 0 || depth == 0 {
+                let why = format!("a reorg from block {first} on at head {head} is not possible");
+                return Err(SandboxError::Invalid(why));
+            }
+            let (pairs, dropped) = self.prepared(first, depth, placed).await?;
+            let ahead = self.clock_ahead().await?;
+            let number = self.reorgs.fetch_add(1, Ordering::Relaxed);
+            let fee_recipient = Address::left_padding_from(&number.to_be_bytes());
+            self.rpc.command("anvil_setCoinbase", json!([fee_recipient])).await?;
+            if self.head().await? != head {
+                continue;
+            }
+            self.rpc.command("anvil_reorg", json!([depth, pairs])).await?;
+            self.set_clock(Timestamp::from_secs(wall_seconds().saturating_add_signed(ahead))).await?;
+            for place in placed {
+                self.check_place(place.tx_hash, first.saturating_add(place.block)).await?;
+            }
+            return Ok(Reorg { first, dropped });
+        }
+        Err(SandboxError::Invalid(format!("the chain grew during each of {PREPARATIONS} attempts at a reorg")))
+    }
+
+    /// The new blocks' transactions as anvil wants them, and what is dropped.
+    async fn prepared(
+        &self,
+        first: BlockNumber,
+        depth: u64,
+        placed: &[Placed],
+    ) -> Result<(Vec<Value>, BTreeMap<B256, Bytes>)> {
         if let Some(outside) = placed.iter().find(|place| place.block >= depth) {
             let why = format!("block {} is outside the {depth} new blocks", outside.block);
             return Err(SandboxError::Transaction { tx_hash: outside.tx_hash, why });
         }
-        let fork_point = head.saturating_sub(depth);
-        let replaced = self.transactions_above(fork_point).await?;
+        let replaced = self.transactions_above(first.saturating_sub(1)).await?;
         let kept: BTreeSet<B256> = placed.iter().map(|place| place.tx_hash).collect();
         let mut dropped = BTreeMap::new();
         for tx_hash in replaced.values().flatten().filter(|tx_hash| !kept.contains(*tx_hash)) {
@@ -65,17 +108,7 @@ impl Node {
         for place in placed {
             pairs.push(json!([self.bytes_of(place.tx_hash).await?, place.block]));
         }
-        let ahead = self.clock_ahead().await?;
-        let number = self.reorgs.fetch_add(1, Ordering::Relaxed);
-        let fee_recipient = Address::left_padding_from(&number.to_be_bytes());
-        self.rpc.command("anvil_setCoinbase", json!([fee_recipient])).await?;
-        self.rpc.command("anvil_reorg", json!([depth, pairs])).await?;
-        self.set_clock(Timestamp::from_secs(wall_seconds().saturating_add_signed(ahead))).await?;
-        let first = fork_point.saturating_add(1);
-        for place in placed {
-            self.check_place(place.tx_hash, first.saturating_add(place.block)).await?;
-        }
-        Ok(Reorg { first, dropped })
+        Ok((pairs, dropped))
     }
 
     /// Replaces the newest `depth` blocks and drops all their transactions.

@@ -113,6 +113,29 @@ fn variables_override_the_file() {
 }
 
 #[test]
+fn a_whole_endpoint_can_come_from_variables() {
+    let start = LEAST.find("[rpc]").unwrap();
+    let end = LEAST.find("[api]").unwrap();
+    let without = format!("{}{}", &LEAST[..start], &LEAST[end..]);
+    assert!(read(&without, &[]).is_err());
+    let name = ("RAMPWATCH__RPC__ENDPOINTS__0__NAME", "only");
+    let settings = read(&without, &[("RAMPWATCH__RPC__ENDPOINTS__0__WS", "ws://127.0.0.1:8545"), name]).unwrap();
+    assert_eq!(settings.rpc.endpoints[0].name, "only");
+    // Twelve of them, given from the last to the first: the order of the variables does not matter.
+    let many: Vec<(String, String)> = (0..12)
+        .rev()
+        .flat_map(|index| {
+            let variable = |key: &str| format!("RAMPWATCH__RPC__ENDPOINTS__{index}__{key}");
+            [(variable("NAME"), format!("e{index}")), (variable("HTTP"), format!("http://10.0.0.{index}"))]
+        })
+        .collect();
+    let env: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let settings = read(&without, &env).unwrap();
+    let names: Vec<&str> = settings.rpc.endpoints.iter().map(|endpoint| endpoint.name.as_str()).collect();
+    assert_eq!(names, ["e0", "e1", "e2", "e3", "e4", "e5", "e6", "e7", "e8", "e9", "e10", "e11"]);
+}
+
+#[test]
 fn each_mistake_names_key_value_origin_and_remedy() {
     let lower_mistyped = "0x3c499c542cef5e3811e1192ce70d8cc03d5c3359".to_uppercase().replace("0X", "0x");
     let cases: &[(&str, &str, &[&str])] = &[

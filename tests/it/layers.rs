@@ -1,1 +1,345 @@
-//! Placeholder of the skeleton.
+//! The rooms of the house, and what may be imported from where; also the length of files, and words that must not come
+//! up. A rule that matters is a failing test.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+mod lex;
+mod paths;
+mod self_test;
+
+use lex::{Lexed, lex, test_only};
+use paths::{Named, paths};
+
+/// The most lines a file may have.
+const MOST_LINES: usize = 500;
+
+/// Which crates of others a room may use.
+enum Crates {
+    /// These, or what lies in these modules of them, and nothing else.
+    Only(&'static [&'static str]),
+    /// All but these (or but what lies in these modules of them).
+    Except(&'static [&'static str]),
+}
+
+/// A room: a folder or a file below `src/`, and what it may import.
+struct Room {
+    name: &'static str,
+    /// The rooms it may import, besides itself; an adapter is a room of its own.
+    rooms: &'static [&'static str],
+    crates: Crates,
+    /// Neither clocks nor floating-point numbers.
+    exact: bool,
+    /// No `async`.
+    synchronous: bool,
+}
+
+const CORE: Crates = Crates::Only(&["std", "core", "serde", "thiserror", "alloy::primitives"]);
+const PORTS: Crates = Crates::Only(&["std", "core", "serde", "thiserror", "async_trait", "tokio::sync::watch"]);
+const ENGINE: Crates = Crates::Only(&[
+    "std",
+    "core",
+    "serde",
+    "serde_json",
+    "thiserror",
+    "async_trait",
+    "futures_util",
+    "jiff",
+    "metrics",
+    "tokio::sync",
+    "tokio::task",
+    "tokio::select",
+    "tokio::spawn",
+    "tokio::join",
+    "tokio::try_join",
+    "tokio::pin",
+    "tokio_util::sync",
+    "tokio_util::task",
+    "tracing",
+]);
+/// `anyhow` is for the edges only; everything below has errors that say what to do.
+const BELOW: Crates = Crates::Except(&["anyhow", "clap"]);
+const ADAPTER: &[&str] = &["domain", "ports"];
+
+const fn room(name: &'static str, rooms: &'static [&'static str], crates: Crates) -> Room {
+    Room { name, rooms, crates, exact: false, synchronous: false }
+}
+
+/// The table. `lib` and `adapters` are the files that only declare modules.
+const ROOMS: &[Room] = &[
+    Room { name: "domain", rooms: &[], crates: CORE, exact: true, synchronous: true },
+    Room { name: "policy", rooms: &["domain"], crates: CORE, exact: true, synchronous: true },
+    Room { name: "engine", rooms: &["domain", "policy", "ports"], crates: ENGINE, exact: true, synchronous: false },
+    room("ports", &["domain"], PORTS),
+    room("adapters", &[], BELOW),
+    room("adapters::evm", ADAPTER, BELOW),
+    room("adapters::sled", ADAPTER, BELOW),
+    room("adapters::payment_http", ADAPTER, BELOW),
+    room("adapters::system", ADAPTER, BELOW),
+    room("http", &["domain", "engine", "config"], Crates::Except(&["anyhow", "clap", "alloy", "sled"])),
+    room("cli", &["domain", "engine", "config", "wire", "telemetry", "sandbox"], Crates::Except(&["alloy", "sled"])),
+    room("sandbox", &["domain", "config"], BELOW),
+    room("config", &["domain"], BELOW),
+    room("telemetry", &["domain"], BELOW),
+    room("wire", &["domain", "policy", "ports", "adapters", "engine", "http", "config", "telemetry"], BELOW_WIRE),
+    room("main", &["cli", "config", "telemetry", "wire"], Crates::Except(&["alloy", "sled"])),
+    room("lib", &[], Crates::Only(&[])),
+];
+const BELOW_WIRE: Crates = Crates::Except(&["clap"]);
+
+/// The engine's loops never call each other, and nobody else calls them: they meet at the store. Only its handle and
+/// its views are for others; `wire` starts it.
+const ENGINE_INSIDES: &[&str] = &["intake", "watcher", "completer", "reconciler", "funder"];
+
+/// Clocks, chance and the environment: the engine and what is below it have ports for them, or are told.
+const OUTSIDE: &[&str] = &[
+    "std::env",
+    "std::fs",
+    "std::net",
+    "std::process",
+    "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "std::time::UNIX_EPOCH",
+    "jiff::Zoned",
+    "jiff::Timestamp::now",
+];
+
+/// A file under inspection.
+struct File<'a> {
+    /// Its path from the project's root, with `/`.
+    path: &'a str,
+    lexed: Lexed<'a>,
+    /// For each token whether it is compiled for tests only.
+    tests: Vec<bool>,
+    faults: Vec<String>,
+}
+
+impl File<'_> {
+    fn fault(&mut self, line: usize, text: &str) {
+        self.faults.push(format!("{}:{line}: {text}", self.path));
+    }
+}
+
+/// Everything that is wrong with a file, as `path:line: what`.
+fn inspect(path: &str, source: &str, crates: &[String]) -> Vec<String> {
+    let lexed = lex(source);
+    let mut tests = test_only(&lexed.tokens);
+    if path.ends_with("/tests.rs") || path.ends_with("_tests.rs") || path.contains("/tests/") {
+        tests.fill(true);
+    }
+    let mut file = File { path, lexed, tests, faults: Vec::new() };
+    let lines = source.lines().count();
+    if lines > MOST_LINES {
+        file.fault(lines, &format!("{lines} lines; a file may have {MOST_LINES}"));
+    }
+    words(&mut file);
+    if let Some(module) = path.strip_prefix("src/").map(module_of) {
+        rooms(&mut file, &module, crates);
+    }
+    file.faults
+}
+
+/// The module that a file below `src/` makes: `engine/mod.rs` is `engine`, `adapters/evm/pool.rs` `adapters::evm::pool`.
+fn module_of(path: &str) -> Vec<String> {
+    let mut parts: Vec<String> = path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
+    if parts.len() > 1 && parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    parts
+}
+
+/// The room that a module belongs to: its first part, or the first two for an adapter.
+fn room_of(module: &[String]) -> String {
+    let parts = if module.first().is_some_and(|first| first == "adapters") { 2 } else { 1 };
+    module.iter().take(parts).cloned().collect::<Vec<_>>().join("::")
+}
+
+/// Words that stand for something unfinished.
+fn words(file: &mut File<'_>) {
+    let texts: Vec<(&str, usize)> = file.lexed.tokens.iter().map(|token| (token.text, token.line)).collect();
+    for (at, (text, line)) in texts.iter().enumerate() {
+        let ahead: Vec<&str> = texts[at..].iter().take(3).map(|(text, _)| *text).collect();
+        if ["todo", "unimplemented", "dbg"].contains(text) && ahead.get(1) == Some(&"!") {
+            file.fault(*line, &format!("{text}! stands for something unfinished"));
+        }
+        if ahead.starts_with(&["#", "[", "ignore"]) {
+            file.fault(*line, "an ignored test proves nothing");
+        }
+        if ahead.starts_with(&["#", "[", "path"]) && !file.tests[at] {
+            file.fault(*line, "#[path] hides which room a module is in");
+        }
+    }
+    for (comment, first_line) in file.lexed.comments.clone() {
+        for (nth, line) in comment.lines().enumerate() {
+            for word in ["FIXME", "TODO", "XXX"] {
+                if line.split(|char: char| !char.is_alphanumeric()).any(|found| found == word) {
+                    file.fault(first_line + nth, &format!("{word} stands for something unfinished"));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the file keeps to its room's rules.
+fn rooms(file: &mut File<'_>, module: &[String], crates: &[String]) {
+    let name = room_of(module);
+    let Some(room) = ROOMS.iter().find(|room| room.name == name) else {
+        file.fault(1, &format!("{name} is no room of the house; give it its rules in tests/it/layers.rs"));
+        return;
+    };
+    // The two roots are not modules of their own; `super` and `self` there mean the crate.
+    let here = if matches!(room.name, "lib" | "main") { &[] } else { module };
+    for mut named in paths(&file.lexed.tokens, here, crates) {
+        if named.parts.first().is_some_and(|first| first == "rampwatch") {
+            named.parts[0] = "crate".to_owned();
+        }
+        let fault = if named.parts.first().is_some_and(|first| first == "crate") {
+            own_path(room, &named)
+        } else if file.tests[named.token] {
+            None
+        } else {
+            foreign_path(room, &named)
+        };
+        if let Some(fault) = fault {
+            file.fault(named.line, &fault);
+        }
+    }
+    if room.name == "lib" {
+        declares_only(file);
+    }
+    exactness(file, room);
+}
+
+/// What is wrong with a path into this crate.
+fn own_path(room: &Room, named: &Named) -> Option<String> {
+    let inside = named.parts.get(1..).unwrap_or_default();
+    let written = named.parts.join("::");
+    let target = room_of(inside);
+    if inside.is_empty() || target == "*" {
+        return Some(format!("{written} names the whole crate; name the room that is meant"));
+    }
+    // `adapters` in the table stands for all of them.
+    let allowed =
+        |wanted: &str| target == wanted || target.strip_prefix(wanted).is_some_and(|rest| rest.starts_with("::"));
+    let known = ROOMS.iter().any(|room| allowed(room.name));
+    if !known && matches!(room.name, "lib" | "main") {
+        return None;
+    }
+    if !allowed(room.name) && !room.rooms.iter().any(|wanted| allowed(wanted)) {
+        let list = if room.rooms.is_empty() { "no other room".to_owned() } else { room.rooms.join(", ") };
+        return Some(format!("{} must not import {target} ({written}); it may import {list}", room.name));
+    }
+    let insides = inside.get(1).is_some_and(|part| ENGINE_INSIDES.contains(&part.as_str()));
+    if target == "engine" && insides && !matches!(room.name, "engine" | "wire") {
+        return Some(format!("{} must not reach into the engine ({written}); it may use the handle", room.name));
+    }
+    None
+}
+
+/// What is wrong with a path into another crate.
+fn foreign_path(room: &Room, named: &Named) -> Option<String> {
+    let written = named.parts.join("::");
+    let in_any = |list: &[&str]| list.iter().any(|prefix| named.is_in(prefix));
+    let right = match &room.crates {
+        Crates::Only(list) => in_any(list),
+        Crates::Except(list) => !in_any(list),
+    };
+    if !right {
+        return Some(format!("{} must not use {written}", room.name));
+    }
+    let globbed = ["std::time", "std", "jiff"].iter().any(|module| written == format!("{module}::*"));
+    if room.exact && (in_any(OUTSIDE) || globbed) {
+        return Some(format!("{} must not use {written}: clocks and the outside belong to a port", room.name));
+    }
+    None
+}
+
+/// The library's root only says which rooms there are.
+fn declares_only(file: &mut File<'_>) {
+    let uses = file.lexed.tokens.iter().filter(|token| ["use", "fn", "extern"].contains(&token.text));
+    for line in uses.map(|token| token.line).collect::<Vec<_>>() {
+        file.fault(line, "lib.rs only declares the rooms");
+    }
+}
+
+/// No floating-point numbers, clocks and `async` where a room is without them.
+fn exactness(file: &mut File<'_>, room: &Room) {
+    let mut faults = Vec::new();
+    let tokens = &file.lexed.tokens;
+    for (at, token) in tokens.iter().enumerate().filter(|(at, _)| !file.tests[*at]) {
+        let before = at.checked_sub(1).and_then(|at| tokens.get(at)).map_or("", |token| token.text);
+        let after = |ahead: usize| tokens.get(at + ahead).map_or("", |token| token.text);
+        let digits = token.text.starts_with(|char: char| char.is_ascii_digit());
+        let suffixed =
+            digits && !token.text.starts_with("0x") && (token.text.ends_with("f32") || token.text.ends_with("f64"));
+        let float = ["f32", "f64"].contains(&token.text) || suffixed || (token.text.contains('.') && before != ".");
+        if room.exact && float && (digits || !token.text.contains('.')) {
+            faults.push((token.line, format!("{} has no floating-point numbers ({})", room.name, token.text)));
+        }
+        let clock = ["SystemTime", "Instant", "Timestamp", "Zoned"].contains(&token.text);
+        if room.exact && clock && after(1) == "::" && after(2) == "now" {
+            faults.push((token.line, format!("{} has no clock ({}::now)", room.name, token.text)));
+        }
+        if room.synchronous && ["async", "await"].contains(&token.text) {
+            faults.push((token.line, format!("{} is synchronous ({})", room.name, token.text)));
+        }
+        if token.text == "extern" && after(1) == "crate" {
+            faults.push((token.line, "extern crate hides what is imported".to_owned()));
+        }
+    }
+    for (line, text) in faults {
+        file.fault(line, &text);
+    }
+}
+
+/// The crates that the project depends on, as source names them.
+fn crates() -> Vec<String> {
+    let manifest: toml::Table = toml::from_str(&fs::read_to_string(root().join("Cargo.toml")).unwrap()).unwrap();
+    let sections = ["dependencies", "dev-dependencies"].iter().filter_map(|name| manifest[*name].as_table());
+    let mut names: BTreeSet<String> =
+        sections.flat_map(|table| table.keys()).map(|name| name.replace('-', "_")).collect();
+    names.extend(["std", "core", "alloc", "rampwatch"].map(str::to_owned));
+    names.into_iter().collect()
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// All Rust files below a folder.
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_house_keeps_its_rules() {
+    let mut files = Vec::new();
+    rust_files(&root().join("src"), &mut files);
+    rust_files(&root().join("tests"), &mut files);
+    files.sort();
+    assert!(files.len() > 40, "only {} files were found", files.len());
+    let crates = crates();
+    let mut faults = Vec::new();
+    for file in &files {
+        let path = file.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+        faults.extend(inspect(&path, &fs::read_to_string(file).unwrap(), &crates));
+    }
+    assert!(faults.is_empty(), "the house's rules are broken:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_room_of_the_table_is_there() {
+    for room in ROOMS {
+        let path = root().join("src").join(room.name.replace("::", "/"));
+        assert!(path.is_dir() || path.with_extension("rs").is_file(), "there is no room {}", room.name);
+    }
+}

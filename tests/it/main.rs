@@ -11,12 +11,15 @@
 
 mod anvil;
 mod cli;
+mod closed_loop;
 mod config;
 mod evm;
 mod http;
 mod layers;
 mod node_self;
 mod payment_http;
+mod policy;
+mod sandbox;
 mod simulation;
 mod store;
 mod support;

@@ -228,26 +228,26 @@ fn pace(has: &Has<'_>) -> Option<Class> {
     if has(&["no backend", "no healthy", "no available upstream", "no nodes available", "no upstream"]) {
         return Some(Class::RetryOrSplit);
     }
-    let quota = has(&["quota", "monthly", "daily", "out of credits", "insufficient credits", "billing", "plan limit"]);
-    if quota {
-        return Some(Class::Quota);
-    }
     let rate = has(&[
         "rate limit",
         "rate-limit",
         "ratelimit",
         "too many requests",
         "per second",
+        "/second",
         "request rate",
         "throughput",
         "throttl",
-        "capacity",
-        "requests limit",
-        "request limit",
-        "limit exceeded",
         "slow down",
     ]);
     if rate {
+        return Some(Class::RateLimit);
+    }
+    let quota = has(&["quota", "monthly", "daily", "out of credits", "insufficient credits", "billing", "plan limit"]);
+    if quota {
+        return Some(Class::Quota);
+    }
+    if has(&["capacity", "requests limit", "request limit", "limit exceeded"]) {
         return Some(Class::RateLimit);
     }
     if has(&["unauthorized", "forbidden", "invalid api key", "api key", "authenticate", "project id"]) {

@@ -83,7 +83,7 @@ fn unrecorded_errors_like_them() {
         (Some(429), "", Class::RateLimit),
         (Some(429), "Your app has exceeded its compute units per second capacity.", Class::RateLimit),
         (Some(-32005), "limit exceeded", Class::RateLimit),
-        (Some(-32005), "daily request count exceeded, request rate limited", Class::Quota),
+        (Some(-32005), "daily request count exceeded, request rate limited", Class::RateLimit),
         (Some(-32007), "50/second request limit reached - reduce calls per second", Class::RateLimit),
         (Some(-32005), "something else", Class::RateLimit),
         (Some(402), "whatever", Class::Quota),

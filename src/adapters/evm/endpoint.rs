@@ -23,6 +23,9 @@ use super::rpc::{self, Ask};
 use super::settings::{CoolDown, EndpointSettings, EvmError, EvmSettings};
 use super::ws::WsLink;
 
+/// What was learned of an endpoint's limits is forgotten after this long.
+const LESSONS_LAST: Duration = Duration::from_secs(3_600);
+
 /// One provider.
 pub(super) struct Endpoint {
     pub(super) id: EndpointId,
@@ -49,6 +52,7 @@ struct State {
     contradiction: Option<u64>,
     doubted: bool,
     limits: Limits,
+    learned_at: Option<Instant>,
 }
 
 impl Endpoint {
@@ -91,6 +95,7 @@ impl Endpoint {
                 contradiction: None,
                 doubted: false,
                 limits: Limits::new(all.max_block_range, all.max_addresses),
+                learned_at: None,
             }),
         })
     }
@@ -106,12 +111,24 @@ impl Endpoint {
 
     /// What it takes in one question.
     pub(super) fn limits(&self) -> Limits {
-        self.state().limits
+        let mut state = self.state();
+        if state.learned_at.is_some_and(|since| since.elapsed() >= LESSONS_LAST) {
+            state.limits.forget();
+            state.learned_at = None;
+        }
+        state.limits
     }
 
     /// Learns something about what it takes.
     pub(super) fn learn<T>(&self, lesson: impl FnOnce(&mut Limits) -> T) -> T {
-        lesson(&mut self.state().limits)
+        let mut state = self.state();
+        let result = lesson(&mut state.limits);
+        if !state.limits.is_learned() {
+            state.learned_at = None;
+        } else if state.learned_at.is_none() {
+            state.learned_at = Some(Instant::now());
+        }
+        result
     }
 
     /// Until when it rests, if it does.
@@ -211,7 +228,18 @@ impl Endpoint {
     }
 
     async fn ask_ws(&self, asks: &[Ask]) -> Result<Answers, Failure> {
-        let link = self.ws_link().await?;
+        let (link, kept) = self.ws_link().await?;
+        let answers = self.ask_link(&link, asks).await;
+        let gone = |failure: &Failure| failure.class == Class::Connection;
+        if !(kept && matches!(answers.first(), Some(Err(failure)) if gone(failure))) {
+            return Ok(answers);
+        }
+        // The connection ended while nobody asked, as providers do to idle ones: that is no failure yet.
+        let (link, _) = self.ws_link().await?;
+        Ok(self.ask_link(&link, asks).await)
+    }
+
+    async fn ask_link(&self, link: &Arc<WsLink>, asks: &[Ask]) -> Answers {
         let mut answers = Answers::new();
         for ask in asks {
             self.count(std::slice::from_ref(ask));
@@ -220,7 +248,7 @@ impl Endpoint {
             answers.push(answer);
             if matches!(failed, Some(Class::Timeout | Class::Connection | Class::Garbage)) {
                 let mut slot = self.ws_slot.lock().await;
-                if slot.as_ref().is_some_and(|open| Arc::ptr_eq(open, &link)) {
+                if slot.as_ref().is_some_and(|open| Arc::ptr_eq(open, link)) {
                     *slot = None;
                 }
             }
@@ -228,20 +256,20 @@ impl Endpoint {
                 break;
             }
         }
-        Ok(answers)
+        answers
     }
 
-    /// The connection for questions, made when there is none.
-    async fn ws_link(&self) -> Result<Arc<WsLink>, Failure> {
+    /// The connection for questions, made when there is none, and whether it was there already.
+    async fn ws_link(&self) -> Result<(Arc<WsLink>, bool), Failure> {
         let mut slot = self.ws_slot.lock().await;
         if let Some(link) = slot.as_ref() {
-            return Ok(Arc::clone(link));
+            return Ok((Arc::clone(link), true));
         }
         let connected = self.connect_ws().await;
         self.note_chain(&connected);
         let link = Arc::new(connected?);
         *slot = Some(Arc::clone(&link));
-        Ok(link)
+        Ok((link, false))
     }
 
     /// Makes a new websocket connection and asks it for its chain.

@@ -11,6 +11,8 @@ pub(super) struct Failure {
     pub(super) class: Class,
     /// In words, without secrets.
     pub(super) text: String,
+    /// The provider's own words, without codes added, where it said something. Limits are read from them.
+    pub(super) words: String,
     /// When the server wants to be asked again, if it said so.
     pub(super) retry_after: Option<Duration>,
     /// The wrong chain that the node says it is on.
@@ -20,7 +22,7 @@ pub(super) struct Failure {
 impl Failure {
     /// A failure of this class; `text` must be free of secrets.
     pub(super) fn new(class: Class, text: impl Into<String>) -> Self {
-        Self { class, text: text.into(), retry_after: None, chain: None }
+        Self { class, text: text.into(), words: String::new(), retry_after: None, chain: None }
     }
 
     /// An answer that can't be understood.

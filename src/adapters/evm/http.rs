@@ -140,7 +140,9 @@ impl HttpLink {
         if words.is_empty() || words.starts_with('<') || words.len() > MAX_ERROR_TEXT || status >= 500 {
             return Failure::new(by_status(""), format!("HTTP {status}"));
         }
-        Failure::new(by_status(words), format!("HTTP {status}: {}", self.redactor.clean(words)))
+        let class = by_status(words);
+        let words = self.redactor.clean(words);
+        Failure { words: words.clone(), ..Failure::new(class, format!("HTTP {status}: {words}")) }
     }
 
     fn result(&self, answer: Answer) -> Result<Box<RawValue>, Failure> {
@@ -182,8 +184,9 @@ impl HttpLink {
 pub(super) fn rpc_failure(code: Option<i64>, message: &str, detail: Option<&str>, redactor: &Redactor) -> Failure {
     let words = detail.map_or_else(|| message.to_owned(), |detail| format!("{message}: {detail}"));
     let class = classify(code, &words);
-    let text = redactor.clean(&words);
-    Failure::new(class, code.map_or(text.clone(), |code| format!("{text} (code {code})")))
+    let words = redactor.clean(&words);
+    let text = code.map_or_else(|| words.clone(), |code| format!("{words} (code {code})"));
+    Failure { words, ..Failure::new(class, text) }
 }
 
 fn question(id: usize, ask: &Ask) -> Value {

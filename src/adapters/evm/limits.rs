@@ -1,7 +1,8 @@
 //! What one endpoint takes in one question, as far as its errors have taught. Pure.
 //!
 //! A limit on blocks or recipients is the provider's rule and stays learned. A limit on results depends on what is in
-//! the blocks: it is learned too, but tried anew now and then.
+//! the blocks: it is learned too, but tried anew now and then. All is forgotten after a while (by the owner), so that a
+//! provider's bad hour does not make small questions for ever.
 
 use super::split::smaller;
 
@@ -11,6 +12,7 @@ const GOOD_BEFORE_GROWTH: u32 = 8;
 /// The limits of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
+    configured: (u64, usize),
     blocks: u64,
     recipients: usize,
     dense: Option<Dense>,
@@ -27,7 +29,19 @@ struct Dense {
 impl Limits {
     /// Before anything was learned.
     pub(super) const fn new(blocks: u64, recipients: usize) -> Self {
-        Self { blocks, recipients, dense: None, proven: false, batches: true }
+        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: false, batches: true }
+    }
+
+    /// Whether something was learned.
+    pub(super) fn is_learned(&self) -> bool {
+        let (blocks, recipients) = self.configured;
+        *self != Self { proven: self.proven, ..Self::new(blocks, recipients) }
+    }
+
+    /// Back to what is configured.
+    pub(super) const fn forget(&mut self) {
+        let (blocks, recipients) = self.configured;
+        *self = Self::new(blocks, recipients);
     }
 
     /// Blocks in one question.
@@ -126,6 +140,14 @@ mod tests {
         assert!(limits.too_many_recipients(1_000, Some(5_000)));
         assert_eq!(limits.recipients(), 500);
         assert!(!limits.too_many_recipients(1, None));
+        assert!(limits.is_learned());
+        limits.forget();
+        assert!(!limits.is_learned());
+        assert_eq!((limits.blocks(), limits.recipients()), (2_000, 1_000));
+        limits.worked(1);
+        assert!(!limits.is_learned(), "a good answer is no lesson");
+        limits.no_batches();
+        assert!(limits.is_learned());
     }
 
     #[test]

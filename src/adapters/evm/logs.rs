@@ -194,24 +194,27 @@ fn read_anchor(
 /// Takes a lesson from an error. True when the piece is worth asking again, in smaller parts.
 fn learn(endpoint: &Endpoint, piece: &Piece, failure: &Failure) -> bool {
     let (blocks, count) = (piece.blocks(), piece.count);
-    let suggested = suggested_blocks(failure.class, &failure.text, blocks);
-    endpoint.learn(|limits| match failure.class {
-        Class::Range => limits.too_many_blocks(blocks, suggested) || limits.too_many_recipients(count, None),
-        Class::Results => limits.too_much(blocks, suggested) || limits.too_many_recipients(count, None),
-        Class::Addresses | Class::Topics => {
-            let asked = u64::try_from(count).unwrap_or(u64::MAX);
-            limits.too_many_recipients(count, suggested_recipients(&failure.text, asked))
+    let suggested = suggested_blocks(failure.class, &failure.words, blocks);
+    let about_size = matches!(failure.class, Class::Range | Class::Results | Class::Addresses | Class::Topics);
+    endpoint.learn(|limits| {
+        let smaller = match failure.class {
+            Class::Range => limits.too_many_blocks(blocks, suggested) || limits.too_many_recipients(count, None),
+            Class::Results => limits.too_much(blocks, suggested) || limits.too_many_recipients(count, None),
+            Class::Addresses | Class::Topics => {
+                let asked = u64::try_from(count).unwrap_or(u64::MAX);
+                limits.too_many_recipients(count, suggested_recipients(&failure.words, asked))
+            }
+            _ => false,
+        };
+        match failure.class {
+            // Even the smallest question is refused: it was never about the size, and nothing was learned.
+            _ if about_size && !smaller => limits.forget(),
+            // The question may have been too heavy. It is asked elsewhere first, and smaller from now on.
+            Class::Timeout | Class::RetryOrSplit => drop(limits.too_much(blocks, None)),
+            Class::RateLimit => limits.doubt(),
+            _ => {}
         }
-        // The question may have been too heavy. It is asked elsewhere first, and smaller from now on.
-        Class::Timeout | Class::RetryOrSplit => {
-            limits.too_much(blocks, None);
-            false
-        }
-        Class::RateLimit => {
-            limits.doubt();
-            false
-        }
-        _ => false,
+        smaller
     })
 }
 

@@ -30,6 +30,7 @@ impl Pool {
         let client = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.request_timeout)
+            .user_agent(concat!("rampwatch/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .pool_max_idle_per_host(settings.max_in_flight)
             .build()
@@ -167,8 +168,11 @@ impl Attempt {
                 Some(format!("endpoint {:?} is on chain {}", endpoint.name, endpoint.contradiction()?))
             })
             .collect();
-        if !all.is_empty() && contradictions.len() == all.len() {
+        if !contradictions.is_empty() && contradictions.len() == all.len() {
             return ChainError::Contradiction(format!("{}; chain.id is another", contradictions.join(", ")));
+        }
+        if all.is_empty() {
+            return ChainError::Unavailable("there is no such endpoint".to_owned());
         }
         let now = Instant::now();
         let mut parts = self.log;

@@ -26,28 +26,34 @@ async fn one(endpoint: &Endpoint, ask: Ask) -> Result<Box<RawValue>, Failure> {
     next(&mut answers.into_iter())
 }
 
-/// The newest block; from another endpoint when the first one hangs behind what was seen before.
+/// The newest block.
 pub(super) async fn head(pool: &Pool) -> Result<Header, ChainError> {
+    finality(pool, false).await.map(|report| report.head)
+}
+
+/// What an endpoint says of finality, and of its head; another one is asked when the first hangs far behind the heads
+/// that were seen before, so that a node that stands still does not stop us while others go on.
+pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, ChainError> {
     let mut attempt = pool.attempt(None);
-    let mut best: Option<Header> = None;
+    let mut best: Option<FinalityReport> = None;
     while let Some(endpoint) = attempt.next().await {
-        match head_of(&endpoint).await {
-            Ok(head) => {
+        match finality_of(&endpoint, tag).await {
+            Ok(report) => {
                 endpoint.worked();
-                let highest = pool.highest();
-                if pool.endpoints.len() == 1 || head.block.number.saturating_add(MAX_LAG) >= highest {
-                    pool.saw_head(head.block.number);
-                    return Ok(head);
+                let (number, highest) = (report.head.block.number, pool.highest());
+                if pool.endpoints.len() == 1 || number.saturating_add(MAX_LAG) >= highest {
+                    pool.saw_head(number);
+                    return Ok(report);
                 }
-                let text = format!("its head is {}, but {highest} was seen", head.block.number);
+                let text = format!("its head is {number}, but {highest} was seen");
                 attempt.failed(&endpoint, &Failure::new(Class::Behind, text));
-                best = best.filter(|best| best.block.number >= head.block.number).or(Some(head));
+                best = best.filter(|best| best.head.block.number >= number).or(Some(report));
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
         }
     }
     let Some(best) = best else { return Err(attempt.into_error()) };
-    pool.settle_head(best.block.number);
+    pool.settle_head(best.head.block.number);
     Ok(best)
 }
 
@@ -101,38 +107,11 @@ async fn header_of(endpoint: &Endpoint, number: BlockNumber) -> Result<Option<He
     Ok(header)
 }
 
-/// What an endpoint says of finality.
-pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, ChainError> {
-    if !tag {
-        let mut attempt = pool.attempt(None);
-        while let Some(endpoint) = attempt.next().await {
-            match head_of(&endpoint).await {
-                Ok(head) => {
-                    endpoint.worked();
-                    pool.saw_head(head.block.number);
-                    return Ok(FinalityReport { finalized: None, head, endpoint: endpoint.id });
-                }
-                Err(failure) => attempt.failed(&endpoint, &failure),
-            }
-        }
-        return Err(attempt.into_error());
-    }
-    let mut attempt = pool.attempt(None);
-    while let Some(endpoint) = attempt.next().await {
-        match finality_of(&endpoint).await {
-            Ok(report) => {
-                endpoint.worked();
-                pool.saw_head(report.head.block.number);
-                return Ok(report);
-            }
-            Err(failure) => attempt.failed(&endpoint, &failure),
-        }
-    }
-    Err(attempt.into_error())
-}
-
 /// The finalized block is asked for first, so that the head, read after it, can't be below it.
-async fn finality_of(endpoint: &Endpoint) -> Result<FinalityReport, Failure> {
+async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, Failure> {
+    if !tag {
+        return Ok(FinalityReport { finalized: None, head: head_of(endpoint).await?, endpoint: endpoint.id });
+    }
     let asks = [rpc::header_under("finalized"), rpc::header_under("latest")];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let finalized = match next(&mut answers) {

@@ -95,7 +95,7 @@ impl Subscription {
                 Err((failure, count)) => {
                     let about_size = matches!(failure.class, Class::Addresses | Class::Topics);
                     let asked = u64::try_from(count).unwrap_or(u64::MAX);
-                    let suggested = suggested_recipients(&failure.text, asked);
+                    let suggested = suggested_recipients(&failure.words, asked);
                     if !about_size || !self.endpoint.learn(|limits| limits.too_many_recipients(count, suggested)) {
                         return Err(failure);
                     }

@@ -1,9 +1,10 @@
 //! The payment API over HTTP.
 //!
-//! One call is one request, ever. Redirects are not followed; proxies named by the environment are not used, because
-//! a variable must not reroute calls that move money; and the HTTP library's own retries are off. A `/complete` goes
-//! out on a connection of its own: on a kept-alive one, a close by the server at the wrong moment could not be told
-//! from an answer lost after acting, and would cost a wait each time. GETs share connections.
+//! One call is one request at the server, ever. Redirects are not followed; proxies named by the environment are not
+//! used, because a variable must not reroute calls that move money; and the HTTP library's retries are off. Below it,
+//! the connection pool sends a request anew when a kept connection had closed before a byte of it was written. That
+//! is harmless, and still kept from `/complete`, which goes out on a connection of its own: on a kept one, a close by
+//! the server at the wrong moment could not be told from an answer lost after acting. GETs share connections.
 //!
 //! Deliberately absent: retries, limits on how many calls run at once, and any decision on what an answer means for
 //! a payment. Those are the engine's.

@@ -58,8 +58,7 @@ pub struct SledStore {
     requests: Option<mpsc::Sender<Request>>,
     writer: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
-    /// Let go last, when the database is closed.
-    _lock: File,
+    lock: File,
 }
 
 impl SledStore {
@@ -78,7 +77,7 @@ impl SledStore {
         let what = "starting the thread that writes";
         let refused = |source| StoreOpenError::Refused { path: path.to_owned(), what, source };
         let writer = started.map_err(refused)?;
-        Ok(Self { requests: Some(requests), writer: Some(writer), shared, _lock: opened.lock })
+        Ok(Self { requests: Some(requests), writer: Some(writer), shared, lock: opened.lock })
     }
 
     async fn ask<T, Q>(&self, question: Q) -> Result<T, StoreError>
@@ -102,6 +101,9 @@ impl Drop for SledStore {
             // A panic of the writer was told to everyone who waited for it.
             drop(writer.join());
         }
+        // Closing the file would do, but not while a program that was started meanwhile still holds a copy of it. The
+        // database holds a lock of its own until it is closed, just after this.
+        drop(self.lock.unlock());
     }
 }
 

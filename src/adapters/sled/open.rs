@@ -23,7 +23,7 @@ pub const SCHEMA_VERSION: u64 = 1;
 /// times 20 times 16 KiB. It can never be changed for a store that exists.
 const SEGMENT_BYTES: usize = 4 << 20;
 
-/// How long the database may take to let go of its own lock after a store of this same process was closed.
+/// How long the database may take to let go of its own lock after a store was closed.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
 /// The file that is locked while the store is open. What is written in it says that the store was made completely.
@@ -174,8 +174,8 @@ fn open_database(path: &Path, settings: &Settings) -> Result<Db, StoreOpenError>
     }
 }
 
-/// We hold our own lock already, so the database's can only be held by what is left of a store that this same process
-/// has just closed: its threads let go a moment later. The database has no kind for this error, only this text.
+/// We hold our own lock already, so the database's can only be held by what is left of a store that has just been
+/// closed: its threads let go a moment later. The database has no kind for this error, only this text.
 fn is_lock_error(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Other && error.to_string().starts_with("could not acquire lock")
 }

@@ -42,7 +42,7 @@ impl Watcher {
         self.waiting.lowest = lowest;
         let head = self.head.map_or(0, |(head, _)| head.block.number);
         if self.worth_asking(head) {
-            self.ask_final = true;
+            self.want_final();
         }
         Ok(())
     }
@@ -52,6 +52,8 @@ impl Watcher {
         let rule = self.settings.finality;
         let report = self.ports.chain.finality(rule.uses_tag()).await?;
         let now = self.ports.clock.now();
+        self.ask_final_at = None;
+        self.asked_final_at = now;
         if self.head.is_none_or(|(head, _)| head.block.number < report.head.block.number) {
             self.head = Some((report.head, now));
         }

@@ -32,6 +32,8 @@ const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
 const LONGEST_TROUBLE_WAIT: Span = Span::from_secs(15);
 /// How old a pushed head may be to serve as the head of a sweep.
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
+/// Over how many blocks the block time is measured.
+const MEASURED_BLOCKS: u64 = 512;
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
 
@@ -86,12 +88,19 @@ pub(crate) struct Watcher {
     hints_live: bool,
     /// The block of the newest deposit of each address: only those can miss from a reading.
     tips: BTreeMap<Address, BlockNumber>,
+    /// An older and the newest head, with our clock when each came: what the block time is measured by.
+    arrivals: Option<[(BlockNumber, Timestamp); 2]>,
     /// Times of blocks that were looked up to find start blocks.
     times: BTreeMap<BlockNumber, Timestamp>,
     /// Which endpoint gave the last reading; the second one goes elsewhere.
     last_reader: Option<EndpointId>,
     sweep_at: Timestamp,
-    ask_final: bool,
+    /// When finality is to be asked for; `None` when nothing waits for it, or no head has come since.
+    ask_final_at: Option<Timestamp>,
+    /// When it was asked for last.
+    asked_final_at: Timestamp,
+    /// The highest block that a transfer was hinted in and no reading has shown yet, and how often it was looked for.
+    hinted: Option<(BlockNumber, u32)>,
     failures: u32,
 }
 
@@ -119,10 +128,13 @@ impl Watcher {
             waiting: Waiting::default(),
             hints_live: false,
             tips: BTreeMap::new(),
+            arrivals: None,
             times: BTreeMap::new(),
             last_reader: None,
             sweep_at: Timestamp::EPOCH,
-            ask_final: false,
+            ask_final_at: None,
+            asked_final_at: Timestamp::EPOCH,
+            hinted: None,
             failures: 0,
         }
     }
@@ -172,22 +184,32 @@ impl Watcher {
         let now = self.ports.clock.now();
         if now >= self.sweep_at {
             self.sweep_to_head().await?;
-            let pause = sweep::pause(&self.watched, self.hints_live, &self.settings.sweep);
-            self.sweep_at = now.plus(pause.unwrap_or(LONGEST_SLEEP));
+            self.sweep_at = now.plus(self.pause());
         }
-        if std::mem::take(&mut self.ask_final) {
+        if self.ask_final_at.is_some_and(|at| now >= at) {
             self.ask_finality().await?;
         }
         self.read_deeper().await
     }
 
+    /// How long until the next sweep. A hinted transfer that the node has not shown yet is looked for again soon.
+    fn pause(&self) -> Span {
+        let usual = sweep::pause(&self.watched, self.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
+        if self.hinted.is_some() { usual.min(self.block_time()) } else { usual }
+    }
+
+    /// Has finality asked for as soon as it is worth it: not more than once in half a block's time with pushed heads,
+    /// once in two without, however often the store changes.
+    fn want_final(&mut self) {
+        let half = Span::from_millis(self.block_time().as_millis().checked_div(2).unwrap_or(0));
+        let gap = if self.hints_live { half } else { self.block_time().times(2) };
+        let at = self.ports.clock.now().max(self.asked_final_at.plus(gap));
+        self.ask_final_at = Some(self.ask_final_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
     fn sleep_for(&self) -> Span {
         let now = self.ports.clock.now();
-        let mut until = self.sweep_at;
-        // Without pushed heads the finality question has only the clock to go by.
-        if self.waiting.lowest.is_some() && !self.hints_live {
-            until = until.min(now.plus(self.block_time().times(2)));
-        }
+        let until = self.ask_final_at.map_or(self.sweep_at, |at| at.min(self.sweep_at));
         if self.watched.is_empty() {
             LONGEST_SLEEP
         } else {
@@ -201,8 +223,9 @@ impl Watcher {
             self.failures = 0;
         }
         self.health.update(|health| health.chain_trouble = None);
+        // Without pushed heads the question has only the clock to go by.
         if self.waiting.lowest.is_some() && !self.hints_live {
-            self.ask_final = true;
+            self.want_final();
         }
     }
 
@@ -239,6 +262,8 @@ impl Watcher {
         match hint {
             Hint::Transfer { block } => {
                 tracing::debug!(block, "a transfer to a watched address was hinted");
+                let (highest, _) = self.hinted.unwrap_or((block, 0));
+                self.hinted = Some((highest.max(block), 0));
                 // The head that was pushed last may be older than the transfer's block.
                 if self.head.is_none_or(|(head, _)| head.block.number < block) {
                     self.head = None;
@@ -265,6 +290,7 @@ impl Watcher {
 
     fn take_head(&mut self, header: Header, now: Timestamp) {
         self.head = Some((header, now));
+        self.note_arrival(header.block.number, now);
         self.times.insert(header.block.number, header.time);
         self.health.update(|health| {
             health.head = Some(header.block.number);
@@ -273,20 +299,28 @@ impl Watcher {
         metrics::gauge!("rampwatch_head_block").set(gauge(header.block.number));
         self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);
         if self.worth_asking(header.block.number) {
-            self.ask_final = true;
+            self.want_final();
         }
     }
 
-    /// The measured time between blocks: over what is known of recent ones, else a second and a half.
+    /// The measured time between blocks, by our clock; a second and a half until there is something to measure.
     fn block_time(&self) -> Span {
-        let measured = || {
-            let (last, last_time) = self.times.last_key_value()?;
-            let (first, first_time) = self.times.range(last.saturating_sub(1_000)..).next()?;
-            let blocks = last.checked_sub(*first).filter(|blocks| *blocks > 0)?;
-            let millis = last_time.since(*first_time).as_millis().checked_div(blocks)?;
-            Some(Span::from_millis(millis.clamp(100, 15_000)))
+        let measured = |[(first, first_at), (last, last_at)]: [(BlockNumber, Timestamp); 2]| {
+            let blocks = last.checked_sub(first).filter(|blocks| *blocks >= 4)?;
+            let millis = last_at.since(first_at).as_millis().checked_div(blocks)?;
+            Some(Span::from_millis(millis.clamp(10, 15_000)))
         };
-        measured().unwrap_or(Span::from_millis(1_500))
+        self.arrivals.and_then(measured).unwrap_or(Span::from_millis(1_500))
+    }
+
+    fn note_arrival(&mut self, block: BlockNumber, now: Timestamp) {
+        let [first, last] = self.arrivals.unwrap_or([(block, now); 2]);
+        self.arrivals = Some(match block {
+            // A chain that went back, or a long stretch: measured anew from where it was.
+            _ if block < last.0 => [(block, now); 2],
+            _ if block.saturating_sub(first.0) > MEASURED_BLOCKS => [last, (block, now)],
+            _ => [first, (block, now)],
+        });
     }
 
     /// Reads from the store which addresses are watched, and tells the chain's subscription.
@@ -324,7 +358,7 @@ impl Watcher {
     }
 }
 
-/// A block number as a metric's value; exact up to 2^53.
-fn gauge(number: u64) -> f64 {
-    u32::try_from(number).map_or(f64::from(u32::MAX), f64::from)
+/// A number as a metric's value. Block numbers stay below 2^32 for longer than this program lives.
+fn gauge(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }

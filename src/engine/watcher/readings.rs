@@ -8,6 +8,9 @@ use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{TransferPage, TransferQuery};
 use crate::ports::store::{Commit, StoreError};
 
+/// How often a hinted transfer is looked for, a block's time apart, before it is left to the usual sweeps.
+const MOST_LOOKS: u32 = 6;
+
 /// How many addresses' coverage goes into one commit.
 const BATCH: usize = 512;
 
@@ -35,6 +38,7 @@ impl Watcher {
         let job = sweep::head_job(&self.watched, head.block.number, self.last_final, &self.settings.sweep);
         if let Some(job) = job {
             let page = self.read(&job, false).await?;
+            self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
         }
         let behind = sweep::behind_by(&self.watched, self.last_final);
@@ -46,6 +50,13 @@ impl Watcher {
         metrics::gauge!("rampwatch_swept_block").set(super::gauge(head.block.number));
         self.find_waiting().await?;
         Ok(())
+    }
+
+    /// A hint says that there is a transfer in a block; a node that does not show it yet is asked again, a few times.
+    fn note_hinted(&mut self, page: &TransferPage) {
+        let Some((block, tries)) = self.hinted else { return };
+        let shown = page.transfers.iter().any(|transfer| transfer.block.number >= block);
+        self.hinted = if shown || tries >= MOST_LOOKS { None } else { Some((block, tries.saturating_add(1))) };
     }
 
     /// One piece of the readings that are in no hurry. True when there is more to do at once.

@@ -1,7 +1,8 @@
 //! A process of its own that uses a store, to be killed, traced or starved by a test: this very test binary, started
 //! again with a job in its environment.
 //!
-//! It says `ack <writer> <turn>` on its standard output for every commit that was acknowledged.
+//! It says `ack <writer> <turn>` on its standard output for every commit that was acknowledged, `stopped <writer> <for
+//! good> <why>` when the store failed, and `changes <commits with payments>` at its end.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,7 @@ async fn does_its_job() {
     for task in writers.collect::<Vec<_>>() {
         task.await.unwrap();
     }
+    say(&format!("changes {}\n", store.changes().borrow().payments));
 }
 
 async fn write(store: Arc<SledStore>, writer: u64, turns: u64) {

@@ -14,23 +14,32 @@ use super::trace::strace;
 
 const WRITERS: u64 = 12;
 
-/// Reads what the child says until it ends; `until` acknowledgements after which it is killed.
-fn listen(mut child: Child, until: usize) -> (BTreeSet<(u64, u64)>, Vec<String>) {
-    let mut acknowledged = BTreeSet::new();
-    let mut stopped = vec![];
+/// What a child said.
+#[derive(Default)]
+struct Said {
+    acknowledged: BTreeSet<(u64, u64)>,
+    stopped: Vec<String>,
+    changes: Option<usize>,
+}
+
+/// Reads what the child says until it ends; after `until` acknowledgements it is killed.
+fn listen(mut child: Child, until: usize) -> Said {
+    let mut said = Said::default();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
         if let Some(ack) = child::acknowledged(&line) {
-            acknowledged.insert(ack);
+            said.acknowledged.insert(ack);
         } else if line.starts_with("stopped ") {
-            stopped.push(line);
+            said.stopped.push(line);
+        } else if let Some(changes) = line.strip_prefix("changes ") {
+            said.changes = Some(changes.parse().unwrap());
         }
-        if acknowledged.len() == until {
+        if said.acknowledged.len() == until {
             child.kill().unwrap();
         }
     }
     child.wait().unwrap();
-    (acknowledged, stopped)
+    said
 }
 
 /// Opens the store and checks that it holds whole commits only. Returns how many turns each writer made.
@@ -73,9 +82,10 @@ async fn what_was_acknowledged_survives_a_kill() {
     let path = folder.path().join("store");
     for acks in [1, 40, 97, 150, 263] {
         let child = child::command(&[], &path, WRITERS, 5_000).spawn().unwrap();
-        let (acknowledged, stopped) = listen(child, acks);
-        assert!(acknowledged.len() >= acks && stopped.is_empty(), "{} of {acks}, {stopped:?}", acknowledged.len());
-        assert_kept(&acknowledged, &check(&path).await);
+        let said = listen(child, acks);
+        assert!(said.acknowledged.len() >= acks, "it was killed after {} of {acks}", said.acknowledged.len());
+        assert_eq!((said.stopped.len(), said.changes), (0, None), "it was killed");
+        assert_kept(&said.acknowledged, &check(&path).await);
     }
 }
 
@@ -100,11 +110,10 @@ async fn a_full_disk_stops_the_store_for_good() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 256; exec \"$0\" \"$@\""].map(str::to_owned);
-    let child = child::command(&limited, &path, WRITERS, 5_000).spawn().unwrap();
-    let (acknowledged, stopped) = listen(child, usize::MAX);
-    assert_stopped(&stopped);
-    assert!(!acknowledged.is_empty(), "some commits fit in");
-    assert_kept(&acknowledged, &check(&path).await);
+    let child = child::command(&limited, &path, WRITERS, 200).spawn().unwrap();
+    let said = listen(child, usize::MAX);
+    assert_stopped(&said);
+    assert_kept(&said.acknowledged, &check(&path).await);
 }
 
 /// The disk fails once, at one fdatasync, and says that all is well ever after. The store must not believe it.
@@ -113,15 +122,18 @@ async fn a_disk_that_failed_once_is_not_believed_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let inject = ["-e", "trace=fdatasync", "-e", "inject=fdatasync:error=EIO:when=7"];
-    let child = child::command(&strace(&folder.path().join("trace"), &inject), &path, WRITERS, 5_000).spawn().unwrap();
-    let (acknowledged, stopped) = listen(child, usize::MAX);
-    assert_stopped(&stopped);
-    assert!(stopped.iter().all(|line| line.contains("the data file cannot be made durable")), "{stopped:?}");
-    assert!(!acknowledged.is_empty(), "six groups were made durable before");
-    assert_kept(&acknowledged, &check(&path).await);
+    let child = child::command(&strace(&folder.path().join("trace"), &inject), &path, WRITERS, 200).spawn().unwrap();
+    let said = listen(child, usize::MAX);
+    assert_stopped(&said);
+    let why = "the data file cannot be made durable";
+    assert!(said.stopped.iter().all(|line| line.contains(why)), "{:?}", said.stopped);
+    assert_kept(&said.acknowledged, &check(&path).await);
 }
 
-fn assert_stopped(stopped: &[String]) {
+fn assert_stopped(said: &Said) {
+    let Said { acknowledged, stopped, changes } = said;
+    assert!(!acknowledged.is_empty(), "some commits went well before");
     assert_eq!(u64::try_from(stopped.len()).unwrap(), WRITERS, "every writer was stopped: {stopped:?}");
     assert!(stopped.iter().all(|line| line.contains(" true the store failed: ")), "and stayed so: {stopped:?}");
+    assert_eq!(*changes, Some(acknowledged.len()), "changes are told of durable commits only");
 }

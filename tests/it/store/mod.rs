@@ -7,9 +7,17 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod model;
 #[cfg(test)]
+mod opening;
+#[cfg(test)]
 mod queries;
+#[cfg(test)]
+mod raw;
+#[cfg(test)]
+mod specimens;
 #[cfg(test)]
 mod trace;
 

@@ -1,0 +1,251 @@
+//! A stand-in for the payment API: off-ramps, both shapes of answers, and faults on command.
+//!
+//! It does what `reference/sentra-api.md` documents, and where that is silent, what a careful server would do: it
+//! completes a payment once and answers 409 after that. It keeps a journal of everything it received, which tests
+//! read. It listens on the loopback interface only and asks for its `X-API-KEY`.
+//!
+//! Deliberately absent: webhooks, files, fees, and keeping anything on disk.
+
+mod book;
+mod control;
+mod fault;
+mod journal;
+mod listener;
+mod quotes;
+mod routes;
+mod server;
+mod shapes;
+mod verifier;
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use self::book::{Book, Refusal};
+use self::fault::FaultPlan;
+use self::journal::Journal;
+use self::listener::{Cutter, CuttingListener};
+use self::server::{Shared, World};
+use super::error::{Result, SandboxError};
+use crate::domain::payment::PaymentId;
+
+pub use book::{NewOffRamp, OffRamp, Progress, SharedHash, Tally};
+pub use fault::{Call, Fault, FaultRule, RetryAfter, When};
+pub use journal::Entry;
+pub use shapes::Shape;
+pub use verifier::Verifier;
+
+/// How the stand-in behaves where the API's descriptions differ or say nothing. It can be changed while it runs.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    /// Which description it follows.
+    pub shape: Shape,
+    /// How a completed payment moves on.
+    pub progress: Progress,
+    /// Whether several payments may bear one transaction hash.
+    pub shared_hash: SharedHash,
+    /// Checks each hash on the chain before it completes a payment; believes everything when `None`.
+    pub verifier: Option<Verifier>,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self { shape: Shape::Guide, progress: Progress::PerGets(1), shared_hash: SharedHash::Accepted, verifier: None }
+    }
+}
+
+/// How the stand-in is to be started.
+#[derive(Clone, Debug)]
+pub struct StandInOptions {
+    /// The port on the loopback interface; 0 for any free one.
+    pub port: u16,
+    /// The key that it asks for. It opens nothing but the stand-in.
+    pub api_key: String,
+    /// The seed of the faults that strike by chance.
+    pub seed: u64,
+    /// How it behaves at first.
+    pub behaviour: Behaviour,
+}
+
+impl Default for StandInOptions {
+    fn default() -> Self {
+        Self { port: 0, api_key: "sk_dev_sandbox".to_owned(), seed: 1, behaviour: Behaviour::default() }
+    }
+}
+
+/// A running stand-in. It ends with this value.
+#[derive(Debug)]
+pub struct StandIn {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl StandIn {
+    /// Starts it. It serves when this returns.
+    ///
+    /// # Errors
+    /// When the port is taken.
+    pub async fn start(options: StandInOptions) -> Result<Self> {
+        let taken = |error: std::io::Error| SandboxError::StandIn(format!("port {}: {error}", options.port));
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.map_err(taken)?;
+        let address = listener.local_addr().map_err(taken)?;
+        let world = World {
+            behaviour: options.behaviour,
+            book: Book::default(),
+            quotes: quotes::Quotes::default(),
+            plan: FaultPlan::new(options.seed),
+            journal: Journal::default(),
+        };
+        let shared = Arc::new(Shared::new(world, options.api_key));
+        let app = routes::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Cutter>();
+        let stopped = shared.stopped.clone();
+        let task = tokio::spawn(async move {
+            let serving = axum::serve(CuttingListener(listener), app);
+            if let Err(error) = serving.with_graceful_shutdown(stopped.cancelled_owned()).await {
+                tracing::error!(%error, "the stand-in ended");
+            }
+        });
+        Ok(Self { shared, address, task })
+    }
+
+    /// The API's base URL, as the configuration wants it.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        format!("http://{}/api/v1", self.address)
+    }
+
+    /// The URL under which the control routes are.
+    #[must_use]
+    pub fn control_url(&self) -> String {
+        format!("http://{}/control", self.address)
+    }
+
+    /// The key that it asks for.
+    #[must_use]
+    pub fn api_key(&self) -> &str {
+        &self.shared.api_key
+    }
+
+    /// Opens an off-ramp.
+    ///
+    /// # Errors
+    /// When its id is taken.
+    pub fn open(&self, new: NewOffRamp) -> Result<OffRamp> {
+        let opened = self.shared.world().book.open(new, server::now());
+        self.shared.changed();
+        opened.map_err(|reason: Refusal| SandboxError::StandIn(shapes::refusal(&reason).1))
+    }
+
+    /// All off-ramps, in the order of their ids.
+    #[must_use]
+    pub fn off_ramps(&self) -> Vec<OffRamp> {
+        let mut world = self.shared.world();
+        let progress = world.behaviour.progress;
+        world.book.all(progress, server::now())
+    }
+
+    /// One off-ramp.
+    #[must_use]
+    pub fn off_ramp(&self, id: &PaymentId) -> Option<OffRamp> {
+        let mut world = self.shared.world();
+        let progress = world.behaviour.progress;
+        world.book.look(id.as_str(), progress, server::now()).cloned()
+    }
+
+    /// Sets a payment's status from outside, and its hash if one is given.
+    ///
+    /// # Errors
+    /// When the payment is unknown.
+    pub fn set(&self, id: &PaymentId, status: &str, transaction_hash: Option<&str>) -> Result<()> {
+        let known = self.shared.world().book.set(id.as_str(), status, transaction_hash, server::now());
+        self.shared.changed();
+        if known { Ok(()) } else { Err(SandboxError::StandIn(format!("there is no payment {id}"))) }
+    }
+
+    /// Adds a fault.
+    ///
+    /// # Errors
+    /// When there are a thousand already.
+    pub fn add_fault(&self, rule: FaultRule) -> Result<()> {
+        if self.shared.world().plan.add(rule) {
+            return Ok(());
+        }
+        Err(SandboxError::StandIn("there are too many faults already".to_owned()))
+    }
+
+    /// The next so many calls of a kind go wrong in this way, whatever their payment.
+    ///
+    /// # Errors
+    /// As [`StandIn::add_fault`].
+    pub fn fail_next(&self, call: Call, times: u32, fault: Fault) -> Result<()> {
+        self.add_fault(FaultRule { call, payment: None, when: When::Next(times), fault })
+    }
+
+    /// Takes back all faults.
+    pub fn clear_faults(&self) {
+        self.shared.world().plan.clear();
+    }
+
+    /// Changes how it behaves.
+    pub fn behave(&self, change: impl FnOnce(&mut Behaviour)) {
+        change(&mut self.shared.world().behaviour);
+    }
+
+    /// The calls received so far, in order; at most the first 200 000.
+    #[must_use]
+    pub fn journal(&self) -> Vec<Entry> {
+        self.shared.world().journal.entries().to_vec()
+    }
+
+    /// How many calls were received so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.shared.world().journal.received()
+    }
+
+    /// Waits until `condition` holds; it is looked at after every change.
+    ///
+    /// # Errors
+    /// When it does not hold within `limit`. The error names `what`.
+    pub async fn wait_until(
+        &self,
+        limit: Duration,
+        what: &str,
+        mut condition: impl FnMut(&Self) -> bool + Send,
+    ) -> Result<()> {
+        let mut changes = self.shared.changes.subscribe();
+        let look = async {
+            while !condition(self) {
+                // Time moves payments too, without a call: look now and then.
+                tokio::time::timeout(Duration::from_millis(100), changes.changed()).await.ok();
+            }
+        };
+        let late = |_| SandboxError::TooLate { what: what.to_owned(), seconds: limit.as_secs() };
+        tokio::time::timeout(limit, look).await.map_err(late)
+    }
+
+    /// Ends it: no more connections, and calls that hang are cut.
+    ///
+    /// # Errors
+    /// When it did not end in order.
+    pub async fn stop(mut self) -> Result<()> {
+        self.shared.stopped.cancel();
+        let ended = tokio::time::timeout(Duration::from_secs(5), &mut self.task).await;
+        match ended {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(SandboxError::StandIn(error.to_string())),
+            Err(_) => Err(SandboxError::StandIn("it did not end within 5 s".to_owned())),
+        }
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        self.shared.stopped.cancel();
+        self.task.abort();
+    }
+}

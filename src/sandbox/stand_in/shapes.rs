@@ -1,0 +1,147 @@
+//! The two shapes of the API's answers: the guide's and the reference's.
+
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use super::book::{OffRamp, Refusal};
+use crate::domain::amount::Amount;
+use crate::domain::time::Timestamp;
+
+/// Which of the API's two descriptions the stand-in follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shape {
+    /// The off-ramp guide: payments tell their deposit address, amount, chain and recipient; `/complete` answers with
+    /// four fields.
+    Guide,
+    /// The API reference: payments tell none of these; `/complete` answers with the whole payment.
+    Reference,
+}
+
+/// A moment as the API writes it; `null` if it cannot be written.
+pub(super) fn moment(time: Timestamp) -> Value {
+    let millis = i64::try_from(time.as_millis()).ok();
+    let moment = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    moment.map_or(Value::Null, |moment| Value::String(format!("{moment:.3}")))
+}
+
+/// An amount as a JSON number with its digits as they are, in whole units of a token with 6 decimals.
+fn number(amount: Amount) -> Option<Box<RawValue>> {
+    let text = amount.to_decimal(6);
+    let trimmed = text.trim_end_matches('0').trim_end_matches('.');
+    RawValue::from_string(trimmed.to_owned()).ok()
+}
+
+/// A payment, in all the fields that either description names.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a> {
+    id: &'a str,
+    idempotency_key: &'a str,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    status: &'a str,
+    quote_id: String,
+    bank_account_id: &'static str,
+    wallet_id: Option<&'a str>,
+    transaction_hash: Option<&'a str>,
+    fee: u32,
+    reason: Option<&'a str>,
+    created_at: Value,
+    sent_at: Option<Value>,
+    completed_at: Option<Value>,
+    updated_at: Value,
+    expires_at: Value,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    guide: Option<GuideFields<'a>>,
+}
+
+/// What only the guide's payments have.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct GuideFields<'a> {
+    recipient_id: &'a str,
+    deposit_address: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deposit_amount: Option<Box<RawValue>>,
+    deposit_chain: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    from_address: Option<String>,
+}
+
+/// A payment as JSON text.
+pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>, serde_json::Error> {
+    let guide = (shape == Shape::Guide).then(|| GuideFields {
+        recipient_id: off_ramp.recipient_id.as_str(),
+        deposit_address: off_ramp.deposit_address.to_checksum(None),
+        deposit_amount: number(off_ramp.amount),
+        deposit_chain: "POLYGON",
+        from_address: off_ramp.sender.map(|sender| sender.to_checksum(None)),
+    });
+    serde_json::value::to_raw_value(&Body {
+        id: off_ramp.id.as_str(),
+        idempotency_key: &off_ramp.idempotency_key,
+        kind: "OFF_RAMP",
+        status: &off_ramp.status,
+        quote_id: format!("quote-of-{}", off_ramp.id),
+        bank_account_id: "bank-account-1",
+        wallet_id: None,
+        transaction_hash: off_ramp.transaction_hash.as_deref(),
+        fee: 0,
+        reason: None,
+        created_at: moment(off_ramp.created_at),
+        sent_at: off_ramp.sent_at.map(moment),
+        completed_at: off_ramp.completed_at.map(moment),
+        updated_at: moment(off_ramp.updated_at),
+        expires_at: moment(off_ramp.expires_at),
+        guide,
+    })
+}
+
+/// The answer to `/complete`.
+pub(super) fn completed(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>, serde_json::Error> {
+    match shape {
+        Shape::Reference => payment(off_ramp, shape),
+        Shape::Guide => serde_json::value::to_raw_value(&json!({
+            "id": off_ramp.id,
+            "status": off_ramp.status,
+            "transactionHash": off_ramp.transaction_hash,
+            "sentAt": off_ramp.sent_at.map(moment),
+        })),
+    }
+}
+
+/// An error as the API documents it.
+pub(super) fn error(status: StatusCode, message: &str, field: Option<&str>) -> Value {
+    let mut body = json!({ "message": message, "statusCode": status.as_u16() });
+    if let (Some(field), Some(body)) = (field, body.as_object_mut()) {
+        body.insert("details".to_owned(), json!({ "field": field, "message": message }));
+    }
+    body
+}
+
+/// Status, message and field of a refusal.
+pub(super) fn refusal(refusal: &Refusal) -> (StatusCode, String, Option<&'static str>) {
+    match refusal {
+        Refusal::Unknown => (StatusCode::NOT_FOUND, "Payment not found".to_owned(), None),
+        Refusal::Moved(status) => {
+            (StatusCode::CONFLICT, format!("Payment cannot be completed: its status is {status}"), None)
+        }
+        Refusal::SharedHash => {
+            let message = "transactionHash is already used by another payment".to_owned();
+            (StatusCode::BAD_REQUEST, message, Some("transactionHash"))
+        }
+        Refusal::NotOpened(why) => (StatusCode::BAD_REQUEST, why.clone(), None),
+    }
+}
+
+/// A proxy's error page.
+pub(super) fn html_page(status: StatusCode) -> String {
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let code = status.as_u16();
+    format!(
+        "<html>\r\n<head><title>{code} {reason}</title></head>\r\n<body>\r\n<center><h1>{code} {reason}</h1></center>\r\n</body>\r\n</html>\r\n"
+    )
+}

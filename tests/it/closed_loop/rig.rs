@@ -1,0 +1,168 @@
+//! Puts the engine over scripted nodes, and takes it down again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings};
+use rampwatch::adapters::system::{SystemChance, SystemClock};
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::Address;
+use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::engine::handle::{AddPayment, Handle};
+use rampwatch::engine::health::Health;
+use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::policy::finality::FinalityRule;
+use rampwatch::policy::matching::MatchParams;
+use rampwatch::policy::pace::Pace;
+use rampwatch::policy::sweep::SweepParams;
+use rampwatch::ports::payment_api::ApiPayment;
+use rampwatch::ports::store::Store;
+
+use super::api::PlainApi;
+use crate::support::eventually;
+use crate::support::memory_store::MemoryStore;
+
+/// The token that pays, in these tests.
+pub(crate) const USDC: Address = rampwatch::sandbox::USDC;
+/// A token that is watched and never pays.
+pub(crate) const USDC_E: Address = rampwatch::sandbox::USDC_E;
+/// The scripted chain's id.
+pub(crate) const CHAIN_ID: u64 = 137;
+/// How long a condition may take.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+/// Settings with everything quick: a block time of about 20 ms takes the place of 1.5 s.
+pub(crate) fn quick_settings() -> EngineSettings {
+    EngineSettings {
+        chain_id: CHAIN_ID,
+        token: USDC,
+        decimals: 6,
+        other_tokens: vec![USDC_E],
+        chain_name: "polygon".to_owned(),
+        finality: FinalityRule::Finalized { depth: 2 },
+        stall_after: Span::from_secs(60),
+        sweep: SweepParams {
+            overlap: 32,
+            chunk: 2_000,
+            interval: Span::from_millis(800),
+            poll_interval: Span::from_millis(530),
+            ended_interval: Span::from_millis(4_000),
+            second_after: Span::from_millis(4_000),
+            keep: Span::from_secs(86_400),
+            start_margin: Span::from_secs(600),
+        },
+        matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
+        pace: Pace::for_timeout(Span::from_secs(2)),
+        api_concurrency: 8,
+    }
+}
+
+/// An engine that runs.
+pub(crate) struct Rig {
+    pub(crate) api: PlainApi,
+    pub(crate) store: MemoryStore,
+    pub(crate) handle: Handle,
+    pub(crate) health: Arc<Health>,
+    stop: CancellationToken,
+    running: JoinHandle<Result<(), EngineError>>,
+}
+
+impl Rig {
+    /// Starts an engine that reads these endpoints (HTTP and websocket URL of each, either may be empty).
+    pub(crate) fn start(
+        endpoints: &[(String, String)],
+        settings: EngineSettings,
+        store: MemoryStore,
+        api: PlainApi,
+    ) -> Self {
+        let endpoint = |(n, (http, ws)): (usize, &(String, String))| EndpointSettings {
+            name: format!("node-{n}"),
+            http: Some(http.clone()).filter(|url| !url.is_empty()).map(SecretString::from),
+            ws: Some(ws.clone()).filter(|url| !url.is_empty()).map(SecretString::from),
+        };
+        let chain = EvmChain::new(EvmSettings {
+            chain_id: CHAIN_ID,
+            tokens: Vec::new(),
+            endpoints: endpoints.iter().enumerate().map(endpoint).collect(),
+            connect_timeout: Duration::from_secs(2),
+            request_timeout: Duration::from_secs(2),
+            silence_timeout: Duration::from_secs(3),
+            max_block_range: 500,
+            max_addresses: 1_000,
+            max_in_flight: 8,
+            cool_down: CoolDown { first: Duration::from_millis(50), longest: Duration::from_secs(1) },
+        })
+        .unwrap();
+        let ports = Ports {
+            store: Arc::new(store.clone()),
+            chain: Arc::new(chain),
+            api: Arc::new(api.clone()),
+            clock: Arc::new(SystemClock),
+            chance: Arc::new(SystemChance),
+        };
+        let settings = Arc::new(settings);
+        let health = Arc::new(Health::default());
+        let handle = Handle::new(&ports, settings.clone(), health.clone());
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(engine::run(ports, settings, health.clone(), stop.clone()));
+        Self { api, store, handle, health, stop, running }
+    }
+
+    /// Opens an off-ramp at the API and adds it.
+    pub(crate) async fn add(&self, id: &str, to: Address, base_units: u128, created_at: Timestamp) -> PaymentId {
+        let id = PaymentId::new(id).unwrap();
+        let recipient = RecipientId::new("recipient").unwrap();
+        self.api.open(ApiPayment {
+            id: id.clone(),
+            status: ApiStatus::AwaitingFunds,
+            tx_hash: None,
+            recipient_id: Some(recipient.clone()),
+            deposit_address: Some(to),
+            deposit_amount: Some(Amount::from_base_units(base_units)),
+            deposit_chain: Some("POLYGON".to_owned()),
+            sender: None,
+            created_at: Some(created_at),
+            expires_at: None,
+        });
+        let request = AddPayment {
+            id: id.clone(),
+            recipient_id: recipient,
+            deposit_address: None,
+            amount: None,
+            sender: None,
+            created_at: None,
+            expires_at: None,
+        };
+        self.handle.add(request).await.unwrap();
+        id
+    }
+
+    /// The payment as it stands.
+    pub(crate) async fn payment(&self, id: &PaymentId) -> Payment {
+        self.store.payment(id).await.unwrap().unwrap()
+    }
+
+    /// Waits until the payment's state has this name.
+    pub(crate) async fn wait_for(&self, id: &PaymentId, state: &str) {
+        let what = format!("payment {id} {state}");
+        eventually(LIMIT, &what, || async { self.payment(id).await.state.name() == state }).await;
+    }
+
+    /// Dies in the middle of whatever it does: nothing is finished, the store keeps what was committed.
+    pub(crate) async fn crash(self) -> MemoryStore {
+        self.running.abort();
+        let _ = self.running.await;
+        self.store.reopen()
+    }
+
+    /// Stops in good order.
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        self.running.await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,138 @@
+//! Heads, headers and finality, and what they cost.
+
+use super::*;
+
+use rampwatch::ports::chain::ChainError;
+
+use crate::support::node::{Finalized, HttpFault, MethodFault, Refusal};
+
+#[tokio::test]
+async fn a_head_costs_one_request() {
+    let (chain, node) = one_node();
+    let evm = chain_of(vec![http("one", node.url())]);
+    assert_eq!(node.counts().http_requests, 0, "making it connects to nothing");
+    let head = evm.head().await.unwrap();
+    let block = chain.head();
+    assert_eq!((head.block.number, head.block.hash, head.parent), (block.number, block.hash, block.parent));
+    assert_eq!(head.time.as_secs(), block.time);
+    assert_eq!(node.counts().calls(), 2, "the first question comes with one for the chain id");
+    node.reset();
+    for _ in 0..5 {
+        evm.head().await.unwrap();
+    }
+    assert_eq!((node.counts().calls(), node.counts().of("eth_getBlockByNumber")), (5, 5));
+    node.reset();
+    tokio::time::sleep(A_WHILE).await;
+    assert_eq!(node.counts().calls(), 0, "idle is silent");
+}
+
+#[tokio::test]
+async fn finality_comes_with_the_head_of_the_same_node_in_one_batch() {
+    let (chain, node) = one_node();
+    chain.append_empty(9);
+    chain.set_finalized(Finalized::Below(3));
+    let evm = chain_of(vec![http("one", node.url())]);
+    let report = evm.finality(true).await.unwrap();
+    let head = chain.head();
+    assert_eq!(report.head.block.hash, head.hash);
+    assert_eq!(report.finalized.unwrap().block.number, head.number - 3);
+    assert_eq!(report.finalized.unwrap().block.hash, chain.block(head.number - 3).unwrap().hash);
+    assert_eq!((node.counts().http_requests, node.counts().batches), (2, 1));
+    let report = evm.finality(false).await.unwrap();
+    assert_eq!((report.finalized, report.head.block.hash), (None, head.hash));
+    assert_eq!(node.counts().calls(), 4);
+    assert!(node.calls().iter().all(|call| !call.params.to_string().contains("safe")));
+}
+
+#[tokio::test]
+async fn a_node_without_finality_says_so_with_and_without_batches() {
+    let (chain, node) = one_node();
+    chain.set_finalized(Finalized::Absent);
+    let evm = chain_of(vec![http("one", node.url())]);
+    assert_eq!(evm.finality(true).await.unwrap().finalized, None);
+    node.behave(|it| it.max_batch = Some((1, Refusal::rpc(-32600, "batch too large"))));
+    let report = evm.finality(true).await.unwrap();
+    assert_eq!((report.finalized, report.head.block.hash), (None, chain.head().hash));
+    node.fail_method("eth_getBlockByNumber", MethodFault::Answer(serde_json::Value::Null));
+    assert!(matches!(evm.finality(true).await, Err(ChainError::Unavailable(_))), "no head is an error");
+}
+
+#[tokio::test]
+async fn a_finalized_block_above_the_head_is_not_believed() {
+    let (chain, liar) = one_node();
+    chain.append_empty(9);
+    chain.set_finalized(Finalized::Below(0));
+    liar.behave(|it| {
+        it.lag = 5;
+        it.finalized_ignores_lag = true;
+    });
+    let alone = chain_of(vec![http("liar", liar.url())]);
+    assert!(matches!(alone.finality(true).await, Err(ChainError::Behind(_))));
+    let honest = Node::start(&chain, NodeOptions::default());
+    let evm = chain_of(vec![http("liar", liar.url()), http("honest", honest.url())]);
+    assert_eq!(evm.finality(true).await.unwrap().endpoint, EndpointId(1));
+}
+
+#[tokio::test]
+async fn headers_by_number() {
+    let (chain, node) = one_node();
+    let block = chain.append_empty(1);
+    let evm = chain_of(vec![http("one", node.url())]);
+    let header = evm.header(block.number, None).await.unwrap().unwrap();
+    assert_eq!((header.block.hash, header.time.as_secs()), (block.hash, block.time));
+    assert_eq!(evm.header(block.number + 1, None).await.unwrap(), None);
+    node.fail_method("eth_getBlockByNumber", MethodFault::Refuse(Refusal::rpc(-32000, "header not found")));
+    assert_eq!(evm.header(block.number, None).await.unwrap(), None);
+    node.fail_method(
+        "eth_getBlockByNumber",
+        MethodFault::Answer(serde_json::json!(chain.block(block.number - 1).unwrap().header)),
+    );
+    assert!(evm.header(block.number, None).await.is_err(), "another block than the one asked for");
+}
+
+#[tokio::test]
+async fn a_header_at_an_endpoint_is_its_own() {
+    let (ours, first) = one_node();
+    let theirs = ours.fork();
+    let (a, b) = (ours.append_empty(1), theirs.append(deposit(watched(0), 1)));
+    let second = Node::start(&theirs, NodeOptions::default());
+    let evm = chain_of(vec![http("first", first.url()), http("second", second.url())]);
+    let hash_at = async |at| evm.header(a.number, Some(EndpointId(at))).await.map(|header| header.unwrap().block.hash);
+    assert_ne!(a.hash, b.hash);
+    assert_eq!((hash_at(0).await, hash_at(1).await), (Ok(a.hash), Ok(b.hash)));
+    second.fail_http(HttpFault::Html(502));
+    assert!(matches!(hash_at(1).await, Err(ChainError::Unavailable(_))), "the first does not answer for the second");
+    assert!(evm.header(a.number, Some(EndpointId(7))).await.is_err());
+}
+
+#[tokio::test]
+async fn a_header_is_sought_where_it_is() {
+    let (chain, fresh) = one_node();
+    chain.append_empty(9);
+    let lagging = Node::start(&chain, NodeOptions::lagging(5));
+    let evm = chain_of(vec![http("lagging", lagging.url()), http("fresh", fresh.url())]);
+    let head = chain.head();
+    assert_eq!(evm.header(head.number, None).await.unwrap(), None, "nobody has shown such a head yet");
+    evm.transfers(&query(head.number, head.number, everybody(1))).await.unwrap();
+    assert_eq!(evm.header(head.number, None).await.unwrap().unwrap().block.hash, head.hash);
+}
+
+#[tokio::test]
+async fn a_head_that_hangs_far_behind_is_not_taken_while_another_is_there() {
+    let (chain, fresh) = one_node();
+    let stuck = Node::start(&chain, NodeOptions::default());
+    let evm = chain_of(vec![http("stuck", stuck.url()), http("fresh", fresh.url())]);
+    evm.head().await.unwrap();
+    chain.append_empty(50);
+    stuck.behave(|it| it.lag = 50);
+    stuck.fail_next_http(1, HttpFault::Html(500));
+    assert_eq!(evm.head().await.unwrap().block.hash, chain.head().hash, "the stuck one fails, the other answers");
+    tokio::time::sleep(Duration::from_millis(30)).await;
+    assert_eq!(evm.head().await.unwrap().block.hash, chain.head().hash, "the stuck one answers, and is not believed");
+    chain.set_finalized(Finalized::Below(2));
+    let final_at = evm.finality(true).await.unwrap().finalized.unwrap().block.number;
+    assert_eq!(final_at, chain.head().number - 2, "nor for finality");
+    fresh.die().await;
+    let stuck_at = chain.head().number - 50;
+    assert_eq!(evm.head().await.unwrap().block.number, stuck_at, "alone, it is all there is");
+}

@@ -1,0 +1,158 @@
+//! Builders for the records that the policy decides over. Amounts are base units of a token with 6 decimals.
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::{Address, B256};
+use rampwatch::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
+use rampwatch::domain::payment::{
+    ApiStatus, ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId, Refusal, Terms,
+};
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::policy::matching::MatchParams;
+use rampwatch::policy::pace::{Jitter, Pace};
+use rampwatch::policy::settlement::Context;
+
+/// The chain of all samples.
+pub(super) const CHAIN: u64 = 137;
+/// The token that pays.
+pub(super) const USDC: Address = Address::repeat_byte(0x3c);
+/// A known token that never pays.
+pub(super) const BRIDGED: Address = Address::repeat_byte(0x27);
+/// The watched address.
+pub(super) const HOME: Address = Address::repeat_byte(0xd0);
+/// Who usually sends.
+pub(super) const ALICE: Address = Address::repeat_byte(0xa1);
+/// Who sends too.
+pub(super) const BOB: Address = Address::repeat_byte(0xb0);
+/// What a sample payment asks for.
+pub(super) const ASKED: u128 = 100_000_000;
+/// When sample payments are created, in seconds.
+pub(super) const CREATED: u64 = 10_000;
+/// When sample payments run out, in seconds.
+pub(super) const EXPIRY: u64 = 13_600;
+/// The moment of the samples, in seconds.
+pub(super) const NOW: u64 = 12_000;
+
+/// The moment `secs`.
+pub(super) const fn at(secs: u64) -> Timestamp {
+    Timestamp::from_secs(secs)
+}
+
+/// No tolerance, two minutes of skew.
+pub(super) const STRICT: MatchParams =
+    MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) };
+
+/// 500 under, 200 over.
+pub(super) const TOLERANT: MatchParams =
+    MatchParams { under: Amount::from_base_units(500), over: Amount::from_base_units(200), skew: Span::from_secs(120) };
+
+/// The usual rates: a time-out of 30 s, so an unclear call is asked after 61 s later.
+pub(super) const PACE: Pace = Pace::for_timeout(Span::from_secs(30));
+
+/// The moment [`NOW`], without jitter.
+pub(super) const fn context() -> Context<'static> {
+    context_at(NOW)
+}
+
+/// The moment `secs`, without jitter.
+pub(super) const fn context_at(secs: u64) -> Context<'static> {
+    Context { now: at(secs), pace: &PACE, jitter: Jitter(0) }
+}
+
+pub(super) fn id(name: &str) -> PaymentId {
+    PaymentId::new(name).expect("a sample id is plain")
+}
+
+/// A payment of [`ASKED`] that waits.
+pub(super) fn payment(name: &str) -> Payment {
+    Payment {
+        id: id(name),
+        version: 1,
+        recipient_id: RecipientId::new("recipient").expect("plain"),
+        terms: Terms {
+            chain_id: CHAIN,
+            token: USDC,
+            deposit_address: HOME,
+            address_from: Provenance::Api,
+            amount: Amount::from_base_units(ASKED),
+            amount_from: Provenance::Api,
+            sender: None,
+            created_at: at(CREATED),
+            expires_at: Some(at(EXPIRY)),
+        },
+        state: PaymentState::Waiting,
+        api: None,
+        next_at: None,
+        quiet_checks: 0,
+        added_at: at(CREATED),
+    }
+}
+
+/// The same in another state.
+pub(super) fn in_state(name: &str, state: PaymentState) -> Payment {
+    Payment { state, ..payment(name) }
+}
+
+/// The same asking for another amount.
+pub(super) fn asking(name: &str, amount: u128) -> Payment {
+    let mut payment = payment(name);
+    payment.terms.amount = Amount::from_base_units(amount);
+    payment
+}
+
+/// The same naming its sender.
+pub(super) fn naming(name: &str, sender: Address) -> Payment {
+    let mut payment = payment(name);
+    payment.terms.sender = Some(sender);
+    payment
+}
+
+pub(super) const fn tx(number: u8) -> B256 {
+    B256::repeat_byte(number)
+}
+
+/// A deposit of `amount` from [`ALICE`], the `number`th of the chain: its transaction, its block.
+pub(super) fn deposit(number: u8, amount: u128) -> Deposit {
+    Deposit {
+        key: DepositKey {
+            chain_id: CHAIN,
+            block_hash: B256::repeat_byte(number.wrapping_add(100)),
+            tx_hash: tx(number),
+            log_index: 0,
+        },
+        version: 1,
+        block_number: 1_000 + u64::from(number),
+        block_time: at(11_000 + u64::from(number)),
+        token: USDC,
+        from: ALICE,
+        to: HOME,
+        amount: Amount::from_base_units(amount),
+        standing: Standing::Provisional,
+        verdict: Verdict::Unjudged,
+        first_seen_at: at(11_500),
+    }
+}
+
+/// The same, final.
+pub(super) fn final_deposit(number: u8, amount: u128) -> Deposit {
+    Deposit { standing: FINAL, ..deposit(number, amount) }
+}
+
+/// Final, established at 11 900.
+pub(super) const FINAL: Standing = Standing::Final { at: at(11_900) };
+
+pub(super) fn pays(name: &str) -> Verdict {
+    Verdict::Pays { payment: id(name), rule: MatchRule::Exact }
+}
+
+pub(super) fn assigned(name: &str) -> Verdict {
+    Verdict::Pays { payment: id(name), rule: MatchRule::Assigned { reason: "it is theirs".to_owned() } }
+}
+
+/// What the API said, at [`NOW`].
+pub(super) fn view(status: ApiStatus, tx_hash: Option<&str>) -> ApiView {
+    ApiView { status, tx_hash: tx_hash.map(str::to_owned), as_of: at(NOW) }
+}
+
+pub(super) fn refusal() -> Refusal {
+    Refusal { status: 409, message: "already completed".to_owned() }
+}

@@ -1,0 +1,174 @@
+//! One record of every shape that the domain has.
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::BlockRef;
+use rampwatch::domain::coverage::{Coverage, FinalityMark, Swept};
+use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use rampwatch::domain::event::{Alarm, Event, EventKind, Reading};
+use rampwatch::domain::payment::{
+    ApiStatus, ApiView, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, Refusal, Terms,
+};
+
+use crate::support::records::{self, address, at, deposit_key, hash, payment_id};
+
+fn units(units: u128) -> Amount {
+    Amount::from_base_units(units)
+}
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn refusal() -> Refusal {
+    Refusal { status: 422, message: text("\"no\"\n — nein") }
+}
+
+fn block(number: u64) -> BlockRef {
+    BlockRef { number, hash: hash(number) }
+}
+
+fn numbered<A, B>(all: Vec<A>, make: impl Fn(u64, A) -> B) -> Vec<B> {
+    (1..).zip(all).map(|(number, one)| make(number, one)).collect()
+}
+
+fn states() -> Vec<PaymentState> {
+    let deposit = deposit_key(1);
+    let review = |why| PaymentState::Review { why, deposit: Some(deposit) };
+    let ended = |outcome| PaymentState::Ended { outcome, at: at(5) };
+    let (ours, theirs) = (text("1000.00"), text("999.00"));
+    vec![
+        PaymentState::Waiting,
+        PaymentState::Seen { deposit },
+        PaymentState::Due { deposit, attempt: 2 },
+        PaymentState::Calling { deposit, attempt: 1, started_at: at(4) },
+        PaymentState::Unclear { deposit, attempt: 1, refusal: None },
+        PaymentState::Unclear { deposit, attempt: 2, refusal: Some(refusal()) },
+        PaymentState::Following { deposit: None },
+        PaymentState::Following { deposit: Some(deposit) },
+        ended(Outcome::Completed),
+        ended(Outcome::Failed),
+        ended(Outcome::Expired),
+        ended(Outcome::Refunded),
+        ended(Outcome::Cancelled),
+        review(PaymentReview::OtherHash { theirs: text("0xother") }),
+        review(PaymentReview::Refused { refusal: refusal() }),
+        review(PaymentReview::StillAwaiting),
+        review(PaymentReview::EndedWithMoney { status: ApiStatus::Expired }),
+        review(PaymentReview::TermsDiffer { field: text("amount"), ours, theirs }),
+        review(PaymentReview::GoneAfterFinal),
+        PaymentState::Review { why: PaymentReview::NotFound, deposit: None },
+    ]
+}
+
+/// A payment in every state, some with everything that may be absent.
+pub(super) fn payments() -> Vec<Payment> {
+    let mut all = numbered(states(), |number, state| Payment { state, ..records::payment(number) });
+    all[1].next_at = Some(at(9));
+    all[2].next_at = Some(at(9));
+    all[3].quiet_checks = 3;
+    let status = ApiStatus::Other(text("A_NEW_ONE"));
+    all[5].api = Some(ApiView { status, tx_hash: Some(text("0xabc")), as_of: at(8) });
+    all[6].api = Some(ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of: at(8) });
+    let known = Terms {
+        address_from: Provenance::Created,
+        amount_from: Provenance::Typed,
+        amount: units(u128::MAX),
+        sender: Some(address(0xbeef)),
+        expires_at: Some(at(1_000)),
+        ..records::payment(1).terms
+    };
+    all[0].terms = known;
+    all
+}
+
+fn verdicts() -> Vec<Verdict> {
+    let pays = |rule| Verdict::Pays { payment: payment_id(1), rule };
+    let review = |why| Verdict::Review { why };
+    let payment = || payment_id(1);
+    vec![
+        Verdict::Unjudged,
+        pays(MatchRule::Exact),
+        pays(MatchRule::Tolerance { off_by: units(5) }),
+        pays(MatchRule::Sender),
+        pays(MatchRule::Assigned { reason: text("by phone") }),
+        Verdict::Nothing { why: NothingReason::ZeroValue },
+        Verdict::Nothing { why: NothingReason::SelfTransfer },
+        Verdict::Ignored { reason: text("a test") },
+        review(ReviewReason::WrongToken),
+        review(ReviewReason::Under { missing: units(1) }),
+        review(ReviewReason::Over { excess: units(1) }),
+        review(ReviewReason::Split { payment: payment(), parts: 2 }),
+        review(ReviewReason::Ambiguous { candidates: vec![payment_id(1), payment_id(2)] }),
+        review(ReviewReason::NoFit),
+        review(ReviewReason::SecondDeposit { payment: payment() }),
+        review(ReviewReason::Early { payment: payment() }),
+        review(ReviewReason::Late { payment: payment() }),
+        review(ReviewReason::PaymentEnded { payment: payment() }),
+        review(ReviewReason::NoPayment),
+        review(ReviewReason::GoneAfterFinal { payment: None }),
+        review(ReviewReason::GoneAfterFinal { payment: Some(payment()) }),
+    ]
+}
+
+/// A deposit of every verdict and every standing.
+pub(super) fn deposits() -> Vec<Deposit> {
+    let mut all = numbered(verdicts(), |number, verdict| Deposit { verdict, ..records::deposit(number) });
+    all[1].standing = Standing::Final { at: at(6) };
+    all[2].standing = Standing::Gone { after_final: false };
+    all[3].standing = Standing::Gone { after_final: true };
+    all
+}
+
+/// Coverage at every stage.
+pub(super) fn coverage() -> Vec<Coverage> {
+    let swept = Swept { start: 100, covered_to: 200, confirmed_to: 150, second_reading: None };
+    let twice = Swept { second_reading: Some((200, at(7))), ..swept };
+    vec![
+        records::coverage(1),
+        Coverage { swept: Some(swept), ..records::coverage(2) },
+        Coverage { swept: Some(twice), watch_until: Some(at(99)), ..records::coverage(3) },
+        Coverage { swept: Some(swept), watch_until: Some(at(99)), closed: true, ..records::coverage(4) },
+    ]
+}
+
+/// A mark that has moved back.
+pub(super) fn finality() -> FinalityMark {
+    FinalityMark { highest: block(9), ..records::finality(7) }
+}
+
+fn kinds() -> Vec<EventKind> {
+    let alarm = |alarm| EventKind::Alarm { alarm };
+    let view = ApiView { status: ApiStatus::Pending, tx_hash: Some(text("0xabc")), as_of: at(8) };
+    let (from, to) = (Box::new(PaymentState::Waiting), Box::new(PaymentState::Seen { deposit: deposit_key(1) }));
+    let seen = |reading| EventKind::DepositSeen { deposit: Box::new(records::deposit(1)), reading };
+    let standing = Standing::Gone { after_final: false };
+    vec![
+        EventKind::PaymentAdded { payment: Box::new(records::payment(1)) },
+        EventKind::PaymentMoved { from, to, why: text("seen") },
+        EventKind::ApiReported { view },
+        seen(Reading::Sweep),
+        seen(Reading::Second),
+        EventKind::DepositJudged { verdict: Verdict::Unjudged },
+        EventKind::DepositStands { standing, block: block(1), canonical: Some(hash(2)) },
+        EventKind::DepositStands { standing: Standing::Final { at: at(6) }, block: block(1), canonical: None },
+        EventKind::PersonDecided { action: text("ignore"), reason: text("a test") },
+        EventKind::FinalityMoved { from: block(9), to: block(7) },
+        alarm(Alarm::GoneAfterFinal),
+        alarm(Alarm::MissedByFirstReading),
+        alarm(Alarm::LogWithheld),
+        alarm(Alarm::MalformedLog { detail: text("two topics") }),
+        alarm(Alarm::FinalityStalled { at: 9 }),
+        alarm(Alarm::KeyRefused { status: 401 }),
+        EventKind::AddressPlaced { address: address(1), start: 100 },
+        EventKind::AddressClosed { address: address(1), through: 200 },
+    ]
+}
+
+/// An event of every kind, about a payment, a deposit, both or neither.
+pub(super) fn events() -> Vec<Event> {
+    numbered(kinds(), |number, kind| {
+        let payment: Option<PaymentId> = (number % 2 == 0).then(|| payment_id(1));
+        let deposit = (number % 3 == 0).then(|| deposit_key(1));
+        Event { at: at(number), payment, deposit, kind }
+    })
+}
