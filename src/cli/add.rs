@@ -17,7 +17,6 @@ pub(super) struct Add {
     /// The payment's id at the API
     payment: String,
     /// The recipient's id at the API
-    #[arg(long)]
     recipient: String,
     /// The address that the money goes to
     #[arg(long, value_name = "ADDRESS")]

@@ -26,6 +26,7 @@ mod output;
 mod resolve;
 mod reviews;
 mod run;
+mod sandbox;
 mod show;
 mod why;
 
@@ -77,6 +78,8 @@ enum Command {
     Resolve(resolve::Resolve),
     /// Look at the configuration
     Config(config_check::Config),
+    /// Start a chain node with a test USDC and a stand-in payment API, to play with until Ctrl-C
+    Sandbox(sandbox::Sandbox),
 }
 
 /// Runs the program with the process's arguments.
@@ -123,6 +126,10 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Why(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => command.run(&quiet(file)?).await,
+        Command::Sandbox(command) => {
+            start_logging("warn", LogFormat::Text)?;
+            command.run().await
+        }
     }
 }
 

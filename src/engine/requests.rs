@@ -114,7 +114,10 @@ pub(super) fn parse_payment(text: &str) -> Result<PaymentId, HandleError> {
 }
 
 /// An address as people write it. One in mixed case must have the right checksum (EIP-55), which finds typing errors.
-pub(super) fn parse_address(field: &'static str, text: &str) -> Result<Address, HandleError> {
+///
+/// # Errors
+/// It is no address, or its checksum is wrong.
+pub fn parse_address(field: &'static str, text: &str) -> Result<Address, HandleError> {
     let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40);
     let hex = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let Some(hex) = hex else {

@@ -71,7 +71,7 @@ pub(super) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
         )),
         ReviewReason::NoPayment => settle.push(way(
             "If the payment exists at the API, add it; the deposit is then judged anew.",
-            format!("rampwatch add <payment> --recipient <recipient> --deposit-address {}", deposit.to),
+            format!("rampwatch add <payment> <recipient> --deposit-address {}", deposit.to),
         )),
         ReviewReason::SecondDeposit { .. } | ReviewReason::PaymentEnded { .. } | ReviewReason::Late { .. } => settle
             .push(elsewhere("Have the provider pay it back, or use it for a new payment of the same address.")),
