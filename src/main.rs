@@ -1,3 +1,7 @@
-//! The `rampwatch` program.
+//! The `rampwatch` program. Everything is in the library; see `cli` for the commands and the exit codes.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    rampwatch::cli::main()
+}

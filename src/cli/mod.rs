@@ -1,1 +1,173 @@
-//! mod.
+//! The commands, one file each.
+//!
+//! While a daemon runs, commands go through its operator API (the address and the token file are in the
+//! configuration); when none does, they open the store themselves. Data goes to stdout, everything else to stderr. A
+//! reader that goes away (`rampwatch list | head`) ends the command quietly.
+//!
+//! Deliberately absent: decisions, and any other way to the state than the engine's handle.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{self, LogFormat, Settings};
+use crate::telemetry;
+
+mod add;
+mod client;
+mod config_check;
+mod demo;
+mod deposits;
+mod exit;
+mod list;
+mod operator;
+mod output;
+mod resolve;
+mod reviews;
+mod run;
+mod sandbox;
+mod show;
+mod why;
+
+pub use exit::{Exit, Failure};
+
+/// The environment variable that names the configuration file when `--config` does not.
+pub const CONFIG_VARIABLE: &str = "RAMPWATCH_CONFIG";
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed for a reason that has no number of its own
+  2  the command line, or a value given on it, is wrong
+  3  the configuration is wrong, or a node contradicts it
+  4  the payment or deposit is not known
+  5  refused by the rules; nothing was changed
+  6  daemon, store, node or payment API cannot be used
+
+The configuration is ./config.toml, unless RAMPWATCH_CONFIG or --config names another file.";
+
+/// Watches Polygon for USDC deposits, matches each to its pending off-ramp payment, and completes it at the payment API.
+#[derive(Debug, Parser)]
+#[command(name = "rampwatch", version, after_help = EXIT_CODES, max_term_width = 100)]
+struct Cli {
+    /// The configuration file [default: $RAMPWATCH_CONFIG, else ./config.toml]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watch, match and complete, until SIGTERM or SIGINT
+    Run,
+    /// Add a payment, so that its deposit is looked for from its creation on
+    Add(add::Add),
+    /// List payments
+    List(list::List),
+    /// Show one payment
+    Show(show::Show),
+    /// List deposits
+    Deposits(deposits::Deposits),
+    /// List everything that a person must decide, and what would settle it
+    Reviews(reviews::Reviews),
+    /// Say why a payment or a deposit stands where it stands
+    Why(why::Why),
+    /// Decide what rampwatch will not; the reason is kept
+    Resolve(resolve::Resolve),
+    /// Look at the configuration
+    Config(config_check::Config),
+    /// Start a chain node with a test USDC and a stand-in payment API, to play with until Ctrl-C
+    Sandbox(sandbox::Sandbox),
+    /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
+    Demo,
+}
+
+/// Runs the program with the process's arguments.
+#[must_use]
+pub fn main() -> ExitCode {
+    run_with(std::env::args_os())
+}
+
+fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            // A reader that is gone cannot be told anything; the exit code still says it.
+            return match error.print() {
+                Ok(()) => exit.into(),
+                Err(broken) if broken.kind() == std::io::ErrorKind::BrokenPipe => exit.into(),
+                Err(_) => Exit::Failed.into(),
+            };
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::new(Exit::Failed, format!("the runtime cannot start: {error}")).tell(),
+    };
+    let outcome = runtime.block_on(dispatch(cli));
+    // What is still blocked in the system is not waited for: everything that counts is in the store.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match outcome {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => failure.tell(),
+    }
+}
+
+async fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let file = cli.config;
+    match cli.command {
+        Command::Run => run::run(&settings(file)?).await,
+        Command::Add(command) => command.run(&quiet(file)?).await,
+        Command::List(command) => command.run(&quiet(file)?).await,
+        Command::Show(command) => command.run(&quiet(file)?).await,
+        Command::Deposits(command) => command.run(&quiet(file)?).await,
+        Command::Reviews(command) => command.run(&quiet(file)?).await,
+        Command::Why(command) => command.run(&quiet(file)?).await,
+        Command::Resolve(command) => command.run(&quiet(file)?).await,
+        Command::Config(command) => command.run(&quiet(file)?).await,
+        Command::Sandbox(command) => {
+            start_logging("warn", LogFormat::Text)?;
+            command.run().await
+        }
+        Command::Demo => {
+            start_logging("warn", LogFormat::Text)?;
+            demo::run().await
+        }
+    }
+}
+
+/// Reads the configuration.
+fn settings(file: Option<PathBuf>) -> Result<Settings, Failure> {
+    let named = file.or_else(|| std::env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from));
+    Settings::load(named.as_deref(), config::process_environment())
+        .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))
+}
+
+/// Reads the configuration for a command that a person waits for: only warnings are logged.
+fn quiet(file: Option<PathBuf>) -> Result<Settings, Failure> {
+    let settings = settings(file)?;
+    start_logging("warn", settings.log.format)?;
+    Ok(settings)
+}
+
+fn start_logging(filter: &str, format: LogFormat) -> Result<(), Failure> {
+    let format = match format {
+        LogFormat::Text => telemetry::Format::Text,
+        LogFormat::Json => telemetry::Format::Json,
+    };
+    telemetry::init(filter, format).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -9,6 +9,7 @@ use thiserror::Error;
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError, Page};
 use super::reconciler::log_events;
+use super::views::TokenName;
 use super::{EngineSettings, Ports};
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
@@ -29,6 +30,8 @@ pub struct Handle {
     api: Option<Arc<dyn PaymentApi>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Arc<EngineSettings>,
+    /// What tokens are called in what is shown; set by `with_tokens`.
+    pub(super) tokens: Arc<[TokenName]>,
     ledger: Ledger,
     health: Arc<Health>,
 }
@@ -99,7 +102,7 @@ impl Handle {
         health: Arc<Health>,
     ) -> Self {
         let ledger = Ledger::new(store.clone(), clock.clone(), chance, settings.clone());
-        Self { store, api, clock, settings, ledger, health }
+        Self { store, api, clock, settings, tokens: Arc::default(), ledger, health }
     }
 
     /// How the engine is.

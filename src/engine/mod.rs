@@ -22,11 +22,17 @@ use crate::ports::payment_api::PaymentApi;
 use crate::ports::store::{Store, StoreError};
 
 mod completer;
+mod explain;
 mod gate;
 pub mod handle;
 pub mod health;
 mod ledger;
+pub mod queries;
 mod reconciler;
+pub mod requests;
+mod reviews;
+pub mod tally;
+pub mod views;
 mod watcher;
 
 pub use ledger::LedgerError;

@@ -78,7 +78,12 @@ const ROOMS: &[Room] = &[
     room("adapters::payment_http", ADAPTER, BELOW),
     room("adapters::system", ADAPTER, BELOW),
     room("http", &["domain", "engine", "config"], Crates::Except(&["anyhow", "clap", "alloy", "sled"])),
-    room("cli", &["domain", "engine", "config", "wire", "telemetry", "sandbox"], Crates::Except(&["alloy", "sled"])),
+    // `http` too: `run` serves the operator API, and every other command is its client and shares its types.
+    room(
+        "cli",
+        &["domain", "engine", "config", "http", "wire", "telemetry", "sandbox"],
+        Crates::Except(&["alloy", "sled"]),
+    ),
     room("sandbox", &["domain", "config"], BELOW),
     room("config", &["domain"], BELOW),
     room("telemetry", &["domain"], BELOW),

@@ -1,0 +1,102 @@
+//! How commands end: the exit codes, and the one line that says why.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use crate::config::ConfigError;
+use crate::engine::handle::HandleError;
+use crate::http::Code;
+
+/// The documented exit codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done.
+    Done,
+    /// 1: failed for a reason that has no number of its own.
+    Failed,
+    /// 2: the command line, or a value given on it, is wrong.
+    Usage,
+    /// 3: the configuration is wrong, or a node contradicts it.
+    Configuration,
+    /// 4: the payment or deposit is not known.
+    NotFound,
+    /// 5: refused by the rules; nothing was changed.
+    Refused,
+    /// 6: daemon, store, node or payment API cannot be used.
+    Unavailable,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Done => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Configuration => 3,
+            Exit::NotFound => 4,
+            Exit::Refused => 5,
+            Exit::Unavailable => 6,
+        })
+    }
+}
+
+/// Why a command ends early.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    exit: Exit,
+    /// Empty when there is nothing to say.
+    message: String,
+}
+
+impl Failure {
+    /// A failure with its message.
+    #[must_use]
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into() }
+    }
+
+    /// Whoever read the output has gone away; there is nothing more to do.
+    pub(super) const fn reader_gone() -> Self {
+        Self { exit: Exit::Done, message: String::new() }
+    }
+
+    /// From what the engine's handle said.
+    pub(super) fn of_handle(error: &HandleError) -> Self {
+        let exit = match error {
+            HandleError::NotFound(_) => Exit::NotFound,
+            HandleError::Invalid { .. } => Exit::Usage,
+            HandleError::Exists(_) | HandleError::Refused(_) => Exit::Refused,
+            HandleError::Api(_) | HandleError::Store(_) => Exit::Unavailable,
+        };
+        Self::new(exit, error.to_string())
+    }
+
+    /// From what the operator API said.
+    pub(super) fn of_problem(code: Code, detail: &str) -> Self {
+        let exit = match code {
+            Code::NotFound => Exit::NotFound,
+            Code::Invalid => Exit::Usage,
+            Code::Exists | Code::Refused => Exit::Refused,
+            Code::Api | Code::Store | Code::Timeout | Code::Unauthorized => Exit::Unavailable,
+            Code::Malformed | Code::Host | Code::NoRoute | Code::Method | Code::TooLarge => Exit::Failed,
+        };
+        Self::new(exit, detail)
+    }
+
+    /// From what putting the parts together said. What is no error of the configuration is something that cannot be
+    /// used now.
+    pub(super) fn of_wiring(error: &anyhow::Error) -> Self {
+        let configuration = error.chain().any(|cause| cause.is::<ConfigError>());
+        let exit = if configuration { Exit::Configuration } else { Exit::Unavailable };
+        Self::new(exit, format!("{error:#}"))
+    }
+
+    /// Says why on stderr, and gives the exit code.
+    pub(super) fn tell(&self) -> ExitCode {
+        if !self.message.is_empty() {
+            // With stderr gone there is nobody to tell; the exit code still says it.
+            drop(writeln!(std::io::stderr(), "error: {}", self.message));
+        }
+        self.exit.into()
+    }
+}

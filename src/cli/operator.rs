@@ -1,0 +1,143 @@
+//! The way to the state: through the daemon that runs, or by opening the store when none does.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+
+use super::client::Daemon;
+use super::exit::{Exit, Failure};
+use crate::config::Settings;
+use crate::engine::handle::{Handle, HandleError};
+use crate::engine::queries::DepositFilter;
+use crate::engine::requests::{AddRequest, ResolveRequest};
+use crate::engine::views::{DepositView, Page, PaymentView, ResolvedView, ReviewView, TokenName, WhyView};
+use crate::wire;
+
+/// How long a daemon may take to accept a connection on this machine.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Who is asked.
+pub(super) enum Operator {
+    /// The daemon.
+    Daemon(Box<Daemon>),
+    /// The store, opened here.
+    Store(Box<Handle>),
+}
+
+/// What the configuration calls the tokens.
+pub(super) fn token_names(settings: &Settings) -> Vec<TokenName> {
+    let name = |token: &crate::config::Token| TokenName {
+        address: token.address,
+        symbol: token.symbol.clone(),
+        decimals: token.decimals,
+    };
+    settings.chain.tokens().map(name).collect()
+}
+
+fn told<T>(result: Result<T, HandleError>) -> Result<T, Failure> {
+    result.map_err(|error| Failure::of_handle(&error))
+}
+
+impl Operator {
+    /// Finds the daemon, or opens the store.
+    ///
+    /// # Errors
+    /// Something listens and does not answer as the daemon; or nothing does, and the store cannot be opened.
+    pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
+        let listen = settings.http.listen;
+        // With port 0 the daemon takes any free port, and nobody can know which.
+        if listen.port() != 0 {
+            match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(listen)).await {
+                Ok(Ok(_)) => return Ok(Self::Daemon(Box::new(Daemon::new(settings)?))),
+                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {}
+                Ok(Err(error)) => {
+                    return Err(Failure::new(Exit::Unavailable, format!("{listen} (http.listen): {error}")));
+                }
+                Err(_) => {
+                    let said = format!("what listens at {listen} (http.listen) accepts no connection");
+                    return Err(Failure::new(Exit::Unavailable, said));
+                }
+            }
+        }
+        let handle = wire::offline(settings).map_err(|error| {
+            let said = format!("no daemon answers at {listen} (http.listen), and {error:#}");
+            Failure::new(Exit::Unavailable, said)
+        })?;
+        Ok(Self::Store(Box::new(handle.with_tokens(token_names(settings)))))
+    }
+
+    pub(super) async fn payments(
+        &self,
+        state: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<PaymentView>, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.list_payments(state, after, limit).await),
+            Self::Daemon(daemon) => {
+                let limit = limit.to_string();
+                daemon.get(&["payments"], &[("state", state), ("after", after), ("limit", Some(&limit))]).await
+            }
+        }
+    }
+
+    pub(super) async fn show(&self, id: &str) -> Result<PaymentView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.show(id).await),
+            Self::Daemon(daemon) => daemon.get(&["payments", id], &[]).await,
+        }
+    }
+
+    pub(super) async fn deposits(
+        &self,
+        filter: &DepositFilter,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<DepositView>, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.list_deposits(filter, after, limit).await),
+            Self::Daemon(daemon) => {
+                let limit = limit.to_string();
+                let query = [
+                    ("address", filter.address.as_deref()),
+                    ("payment", filter.payment.as_deref()),
+                    ("verdict", filter.verdict.as_deref()),
+                    ("after", after),
+                    ("limit", Some(limit.as_str())),
+                ];
+                daemon.get(&["deposits"], &query).await
+            }
+        }
+    }
+
+    pub(super) async fn reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.reviews(after, limit).await),
+            Self::Daemon(daemon) => {
+                daemon.get(&["reviews"], &[("after", after), ("limit", Some(&limit.to_string()))]).await
+            }
+        }
+    }
+
+    pub(super) async fn why(&self, subject: &str) -> Result<WhyView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.why(subject).await),
+            Self::Daemon(daemon) => daemon.get(&["why", subject], &[]).await,
+        }
+    }
+
+    pub(super) async fn add(&self, request: &AddRequest) -> Result<PaymentView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.add_request(request).await),
+            Self::Daemon(daemon) => daemon.post(&["payments"], request).await,
+        }
+    }
+
+    pub(super) async fn resolve(&self, request: &ResolveRequest) -> Result<ResolvedView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.resolve_request(request).await),
+            Self::Daemon(daemon) => daemon.post(&["resolve"], request).await,
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Data to stdout: JSON for programs, tables and plain lines for people.
+
+use std::io::{ErrorKind, Write as _};
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use crate::engine::views::{DepositView, PaymentView, ReviewView};
+
+/// Writes to stdout. A reader that has gone away ends the command, quietly.
+pub(super) fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Failure::reader_gone(),
+        _ => Failure::new(Exit::Failed, format!("cannot write to stdout: {error}")),
+    })
+}
+
+/// Writes a remark to stderr. It is no data, so a reader that has gone away is no failure.
+pub(super) fn remark(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Writes one JSON value.
+pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::new(Exit::Failed, format!("the answer cannot be written as JSON: {error}")))?;
+    print(&format!("{text}\n"))
+}
+
+/// A table. On a terminal it is fitted to the width; in a pipe each row is one line.
+pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header.iter().copied()).add_rows(rows);
+    format!("{}\n", table.trim_fmt())
+}
+
+/// Lines of a name and a value each, the values below each other.
+pub(super) fn fields(lines: &[(&str, Option<String>)]) -> String {
+    let width = lines.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+    let shown =
+        lines.iter().filter_map(|(name, value)| value.as_ref().map(|value| format!("{name:<width$}  {value}\n")));
+    shown.collect()
+}
+
+/// A payment, in full.
+pub(super) fn payment(view: &PaymentView) -> String {
+    let origin = |from: crate::domain::payment::Provenance| match from {
+        crate::domain::payment::Provenance::Created => "from our create call",
+        crate::domain::payment::Provenance::Api => "from the API",
+        crate::domain::payment::Provenance::Typed => "typed",
+    };
+    let api = view.api.as_ref().map(|word| {
+        let hash = word.tx_hash.as_ref().map_or_else(String::new, |hash| format!(", transaction {}", plain(hash)));
+        format!("{}{hash} (as of {})", plain(&word.status), word.as_of)
+    });
+    fields(&[
+        ("payment", Some(view.id.to_string())),
+        ("recipient", Some(view.recipient_id.to_string())),
+        ("state", Some(view.state.name.clone())),
+        ("", Some(view.state.text.clone())),
+        ("deposit", view.state.deposit.map(|key| key.to_string())),
+        ("API says", Some(api.unwrap_or_else(|| "not asked yet".to_owned()))),
+        ("amount", Some(format!("{} ({})", view.amount, origin(view.amount_from)))),
+        ("address", Some(format!("{} ({})", view.deposit_address, origin(view.address_from)))),
+        ("token", Some(format!("{} on chain {}", view.token, view.chain_id))),
+        ("sender", view.sender.clone()),
+        ("created", Some(view.created_at.clone())),
+        ("expires", view.expires_at.clone()),
+        ("added", Some(view.added_at.clone())),
+        ("next look", view.next_look_at.clone()),
+    ])
+}
+
+/// A deposit, in full.
+pub(super) fn deposit(view: &DepositView) -> String {
+    let standing = view.standing.final_at.as_ref().map_or_else(String::new, |at| format!(" since {at}"));
+    fields(&[
+        ("deposit", Some(view.key.clone())),
+        ("amount", Some(view.amount.to_string())),
+        ("from", Some(view.from.clone())),
+        ("to", Some(view.to.clone())),
+        ("token", Some(view.token.clone())),
+        ("block", Some(format!("{} at {}", view.block_number, view.block_time))),
+        ("standing", Some(format!("{}{standing}", view.standing.name))),
+        ("verdict", Some(view.verdict_text.clone())),
+    ])
+}
+
+/// A review: what happened, and the ways out.
+pub(super) fn review(view: &ReviewView) -> String {
+    let mut text = format!("{} {}: {}\n  {}\n  What would settle it:\n", view.subject, view.id, view.reason, view.what);
+    for way in &view.settle {
+        text.push_str(&format!("  - {}\n", way.when));
+        if let Some(command) = &way.command {
+            text.push_str(&format!("      {command}\n"));
+        }
+    }
+    text
+}
+
+/// What others wrote, without anything that could steer a terminal or forge a line.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}

@@ -1,0 +1,90 @@
+//! `rampwatch resolve`.
+
+use clap::{Args, Subcommand};
+
+use super::exit::Failure;
+use super::operator::Operator;
+use super::output;
+use crate::config::Settings;
+use crate::engine::requests::ResolveRequest;
+
+/// Decide what rampwatch will not; the reason is kept
+#[derive(Debug, Args)]
+pub(super) struct Resolve {
+    #[command(subcommand)]
+    decision: Decision,
+}
+
+/// A deposit is named by its key, or by its transaction hash (with :log-index where it has several deposits).
+#[derive(Debug, Subcommand)]
+enum Decision {
+    /// The deposit pays the payment; token, chain, recipient, finality and the API's word are checked all the same
+    Assign {
+        /// The deposit: its key, or its transaction hash (with :log-index where it has several)
+        deposit: String,
+        /// The payment
+        payment: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// The deposit pays nothing; it leaves the review
+    Ignore {
+        /// The deposit: its key, or its transaction hash (with :log-index where it has several)
+        deposit: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Look at the payment again, now
+    Retry {
+        /// The payment
+        payment: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Stop our completion of the payment; its address stays watched, and at the API it goes its own way
+    Cancel {
+        /// The payment
+        payment: String,
+        #[command(flatten)]
+        common: Common,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// Why; kept with the decision
+    #[arg(long)]
+    reason: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Resolve {
+    pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
+        let (request, json) = match self.decision {
+            Decision::Assign { deposit, payment, common } => {
+                (ResolveRequest::Assign { deposit, payment, reason: common.reason }, common.json)
+            }
+            Decision::Ignore { deposit, common } => {
+                (ResolveRequest::Ignore { deposit, reason: common.reason }, common.json)
+            }
+            Decision::Retry { payment, common } => {
+                (ResolveRequest::Retry { payment, reason: common.reason }, common.json)
+            }
+            Decision::Cancel { payment, common } => {
+                (ResolveRequest::Cancel { payment, reason: common.reason }, common.json)
+            }
+        };
+        let view = Operator::open(settings).await?.resolve(&request).await?;
+        if json {
+            return output::print_json(&view);
+        }
+        let mut text: String = view.payment.iter().map(output::payment).collect();
+        if !text.is_empty() && view.deposit.is_some() {
+            text.push('\n');
+        }
+        text.extend(view.deposit.iter().map(output::deposit));
+        output::print(&text)
+    }
+}

@@ -1,0 +1,165 @@
+//! `rampwatch run`: the daemon.
+
+use std::future::Future;
+use std::io::IsTerminal as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use super::exit::{Exit, Failure};
+use super::operator::token_names;
+use super::start_logging;
+use crate::config::Settings;
+use crate::domain::time::Span;
+use crate::engine::handle::Handle;
+use crate::http::{self, Operator, Token};
+use crate::{telemetry, wire};
+
+/// How long the engine may take to finish what is under way. A completion that is cut off here is looked into at the
+/// next start, before anything else is called.
+const GRACE: Duration = Duration::from_secs(9);
+
+/// How long the operator API may take to finish its requests.
+const API_GRACE: Duration = Duration::from_millis(800);
+
+/// How much longer than a call to the payment API a request to the operator API may take.
+const BEYOND_API: Span = Span::from_secs(15);
+
+/// How many blocks the sweep must be behind for a progress bar to appear.
+const WORTH_A_BAR: u64 = 256;
+
+pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
+    start_logging(&settings.log.filter, settings.log.format)?;
+    let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    let stop = CancellationToken::new();
+    listen_for_signals(stop.clone())?;
+    let built = until(&stop, wire::build(settings)).await;
+    let Some(app) = built.transpose().map_err(|error| Failure::of_wiring(&error))? else { return Ok(()) };
+    let token = Token::load_or_create(&settings.http.token_file)
+        .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+    let listener = bind(settings).await?;
+    let address = listener.local_addr().unwrap_or(settings.http.listen);
+    let handle = app.handle.clone().with_tokens(token_names(settings));
+    let operator = Operator {
+        handle: handle.clone(),
+        token: Arc::new(token),
+        metrics: Arc::new(move || metrics.render()),
+        lag: ready_lag(settings),
+        timeout: settings.api.timeout.plus(BEYOND_API),
+    };
+    tracing::info!(%address, chain = settings.chain.id, store = %settings.store.path.display(), "rampwatch is up");
+    let api_stop = CancellationToken::new();
+    let served = tokio::spawn(http::serve(listener, operator, api_stop.clone()));
+    let bar = tokio::spawn(show_progress(handle, stop.clone()));
+    let mut engine = std::pin::pin!(app.run(stop.clone()));
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let outcome = tokio::select! {
+        ended = &mut engine => ended.map_err(|error| Failure::new(Exit::Failed, format!("{error:#}"))),
+        () = overdue => {
+            tracing::warn!("calls were still under way; the next start looks into them before it calls anything");
+            Ok(())
+        }
+    };
+    stop.cancel();
+    api_stop.cancel();
+    match tokio::time::timeout(API_GRACE, served).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(error))) => tracing::warn!(%error, "the operator API ended badly"),
+        Ok(Err(error)) => tracing::warn!(%error, "the operator API ended badly"),
+        Err(_) => tracing::info!("requests to the operator API were cut off"),
+    }
+    bar.abort();
+    tracing::info!("rampwatch is down");
+    outcome
+}
+
+/// The future's outcome, or `None` when it is told to stop first.
+async fn until<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = stop.cancelled() => None,
+    }
+}
+
+/// The longest time between two sweeps, and some more for the sweep itself.
+fn ready_lag(settings: &Settings) -> Span {
+    let watch = &settings.watch;
+    let longest = watch.sweep_interval.max(watch.poll_interval).max(watch.ended_interval);
+    longest.plus(settings.rpc.request_timeout.times(3))
+}
+
+async fn bind(settings: &Settings) -> Result<TcpListener, Failure> {
+    let listen = settings.http.listen;
+    TcpListener::bind(listen).await.map_err(|error| {
+        let said = format!("the operator API cannot listen at {listen} (http.listen): {error}");
+        Failure::new(Exit::Unavailable, said)
+    })
+}
+
+/// The first SIGTERM or SIGINT stops gracefully, the second at once.
+fn listen_for_signals(stop: CancellationToken) -> Result<(), Failure> {
+    let failed = |error: std::io::Error| Failure::new(Exit::Failed, format!("signals cannot be heard: {error}"));
+    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut int = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::spawn(async move {
+        let mut heard = 0_u32;
+        loop {
+            tokio::select! {
+                Some(()) = term.recv() => {}
+                Some(()) = int.recv() => {}
+                else => return,
+            }
+            heard = heard.saturating_add(1);
+            if heard > 1 {
+                // What is under way is looked into at the next start, as after a crash.
+                std::process::exit(1);
+            }
+            tracing::info!("told to stop; finishing what is under way");
+            stop.cancel();
+        }
+    });
+    Ok(())
+}
+
+/// A bar on the terminal while the sweep catches up.
+async fn show_progress(handle: Handle, stop: CancellationToken) {
+    if !std::io::stderr().is_terminal() {
+        return;
+    }
+    let mut bar: Option<ProgressBar> = None;
+    while until(&stop, tokio::time::sleep(Duration::from_millis(200))).await.is_some() {
+        let behind = handle.health().snapshot().behind_by;
+        match &bar {
+            None if behind >= WORTH_A_BAR => bar = Some(new_bar(behind)),
+            None => {}
+            Some(shown) if behind == 0 => {
+                shown.finish_and_clear();
+                bar = None;
+            }
+            Some(shown) => {
+                let length = shown.length().unwrap_or(behind).max(behind);
+                shown.set_length(length);
+                shown.set_position(length.saturating_sub(behind));
+            }
+        }
+    }
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+}
+
+fn new_bar(behind: u64) -> ProgressBar {
+    let bar = ProgressBar::new(behind);
+    // A template that does not parse leaves the default style, which is a bar too.
+    if let Ok(style) = ProgressStyle::with_template("catching up [{bar:40}] {pos}/{len} blocks, {eta} left") {
+        bar.set_style(style.progress_chars("=> "));
+    }
+    bar
+}

@@ -1,0 +1,358 @@
+//! The words: every state, verdict and event as a sentence that says what is the case and why.
+//!
+//! What others wrote (the API's messages, hashes as they came) is quoted with its control characters escaped, so that it can
+//! neither forge a line nor steer a terminal.
+
+use super::views::{AmountView, TokenName, moment};
+use crate::domain::amount::Amount;
+use crate::domain::chain::Address;
+use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::event::{Alarm, EventKind, Reading};
+use crate::domain::payment::{Outcome, PaymentReview, PaymentState};
+
+/// What tokens are called, for amounts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names<'a> {
+    /// The token that pays.
+    pub(super) paying: Address,
+    /// Its decimals.
+    pub(super) decimals: u8,
+    /// All tokens that have a name.
+    pub(super) tokens: &'a [TokenName],
+}
+
+impl Names<'_> {
+    pub(super) fn amount(&self, amount: Amount, token: Address) -> AmountView {
+        let known = self.tokens.iter().find(|known| known.address == token);
+        let decimals = known.map(|known| known.decimals).or_else(|| (token == self.paying).then_some(self.decimals));
+        AmountView {
+            base_units: amount,
+            decimal: decimals.map(|decimals| amount.to_decimal(decimals)),
+            symbol: known.map(|known| known.symbol.clone()),
+        }
+    }
+
+    /// An amount of the token that pays.
+    fn paid(&self, amount: Amount) -> AmountView {
+        self.amount(amount, self.paying)
+    }
+}
+
+/// A payment's state as a sentence.
+pub(super) fn state(state: &PaymentState, names: &Names<'_>) -> String {
+    match state {
+        PaymentState::Waiting => "No deposit pays it yet.".to_owned(),
+        PaymentState::Seen { deposit } => {
+            format!("Transaction {} pays it, in a block that is not final yet.", deposit.tx_hash)
+        }
+        PaymentState::Due { deposit, attempt: 0 } => {
+            format!("Transaction {} pays it and is final; the completion is called next.", deposit.tx_hash)
+        }
+        PaymentState::Due { deposit, attempt } => format!(
+            "Transaction {} pays it and is final; {attempt} call(s) of the completion had no effect, and it is called again.",
+            deposit.tx_hash
+        ),
+        PaymentState::Calling { deposit, attempt, started_at } => format!(
+            "The completion with transaction {} is being called (call {attempt}, since {}); if the process died \
+             meanwhile, the API is asked before anything else.",
+            deposit.tx_hash,
+            moment(*started_at)
+        ),
+        PaymentState::Unclear { attempt, refusal: None, .. } => format!(
+            "The answer to call {attempt} of the completion is unclear; the API is asked how the payment stands once the \
+             call can no longer take effect."
+        ),
+        PaymentState::Unclear { attempt, refusal: Some(refusal), .. } => format!(
+            "The API answered call {attempt} of the completion with HTTP {} ({:?}); it is asked how the payment stands.",
+            refusal.status, refusal.message
+        ),
+        PaymentState::Following { deposit: Some(deposit) } => format!(
+            "The API has the payment in hand, with transaction {}; it is asked until its status is final.",
+            deposit.tx_hash
+        ),
+        PaymentState::Following { deposit: None } => {
+            "The API has the payment in hand, completed by somebody else; it is asked until its status is final."
+                .to_owned()
+        }
+        PaymentState::Ended { outcome, at } => format!("{} ({}).", outcome_text(*outcome), moment(*at)),
+        PaymentState::Review { why, .. } => payment_review(why, names),
+    }
+}
+
+const fn outcome_text(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Completed => "The API says that it is completed",
+        Outcome::Failed => "The API says that it failed",
+        Outcome::Expired => "The API says that it ran out",
+        Outcome::Refunded => "The API says that it was paid back",
+        Outcome::Cancelled => "A person stopped our completion; at the API it goes its own way",
+    }
+}
+
+/// What happened to a payment that is with a person, and why.
+pub(super) fn payment_review(why: &PaymentReview, names: &Names<'_>) -> String {
+    match why {
+        PaymentReview::OtherHash { theirs } => format!(
+            "The API names transaction {theirs:?}, which is not the one that was matched. Somebody else may have completed \
+             it, with other money; nothing is called, because a second completion could pay twice."
+        ),
+        PaymentReview::Refused { refusal } => format!(
+            "The API refused the completion with HTTP {} ({:?}) and still waits for funds. The same call would be \
+             refused again, so it is not repeated unasked.",
+            refusal.status, refusal.message
+        ),
+        PaymentReview::StillAwaiting => {
+            "The API took the completion and says again and again that it waits for funds. Calling once more might \
+             complete twice, so the provider has to say what became of the call."
+                .to_owned()
+        }
+        PaymentReview::EndedWithMoney { status } => format!(
+            "The API ended the payment ({:?}) although its money is there. The money has to be paid back or the payment \
+             opened again, and only the provider can do either.",
+            status.as_str()
+        ),
+        PaymentReview::TermsDiffer { field, ours, theirs } => {
+            let (ours, theirs) = if field == "depositAmount" {
+                (amount_text(ours, names), amount_text(theirs, names))
+            } else {
+                (format!("{ours:?}"), format!("{theirs:?}"))
+            };
+            format!(
+                "The API's {field} is {theirs}, and {ours} was matched against. Completing on terms that changed could \
+                 complete the wrong payment."
+            )
+        }
+        PaymentReview::GoneAfterFinal => {
+            "Its deposit was final, and its block went away all the same: the chain or a provider broke its word. \
+             Without a deposit that stands nothing may be completed."
+                .to_owned()
+        }
+        PaymentReview::NotFound => {
+            "The API does not know the payment. It may be the wrong id, the wrong API key, or deleted over there."
+                .to_owned()
+        }
+    }
+}
+
+/// An amount that is kept as text ("1000000 base units"), readable.
+fn amount_text(text: &str, names: &Names<'_>) -> String {
+    let digits = text.strip_suffix(" base units").and_then(|digits| digits.parse().ok());
+    digits.map_or_else(|| format!("{text:?}"), |units| names.paid(Amount::from_base_units(units)).to_string())
+}
+
+/// A deposit's verdict as a sentence, with the rule that gave it.
+pub(super) fn verdict(deposit: &Deposit, names: &Names<'_>) -> String {
+    match &deposit.verdict {
+        Verdict::Unjudged => match deposit.standing {
+            Standing::Gone { .. } => "Its block is not on the chain any more, so it counts for nothing.".to_owned(),
+            Standing::Provisional | Standing::Final { .. } => "It was not judged yet.".to_owned(),
+        },
+        Verdict::Pays { payment, rule } => format!("It pays payment {payment}: {}.", rule_text(rule, names)),
+        Verdict::Nothing { why: NothingReason::ZeroValue } => {
+            "It credits nothing: its amount is zero, and anyone can make such a transfer in anyone's name (address \
+             poisoning)."
+                .to_owned()
+        }
+        Verdict::Nothing { why: NothingReason::SelfTransfer } => {
+            "It credits nothing: sender and recipient are the same, and such a transfer moves nothing.".to_owned()
+        }
+        Verdict::Review { why } => deposit_review(deposit, why, names),
+        Verdict::Ignored { reason } => format!("A person decided that it pays nothing: {reason:?}."),
+    }
+}
+
+fn rule_text(rule: &MatchRule, names: &Names<'_>) -> String {
+    match rule {
+        MatchRule::Exact => "it is the one open payment of this address with exactly this amount".to_owned(),
+        MatchRule::Tolerance { off_by } => format!(
+            "it is the one open payment of this address whose amount is within the configured tolerance (off by {})",
+            names.paid(*off_by)
+        ),
+        MatchRule::Sender => "several payments fit, and only this one names the deposit's sender".to_owned(),
+        MatchRule::Assigned { reason } => format!("a person said so ({reason:?})"),
+    }
+}
+
+/// What happened to a deposit that is with a person, and why.
+pub(super) fn deposit_review(deposit: &Deposit, why: &ReviewReason, names: &Names<'_>) -> String {
+    let amount = names.amount(deposit.amount, deposit.token);
+    match why {
+        ReviewReason::WrongToken => format!(
+            "{amount} came in a token ({}) that no payment of this address asks for. The payment API cannot complete with \
+             it, so no payment is credited.",
+            deposit.token
+        ),
+        ReviewReason::Under { missing } => format!(
+            "{amount} is {} less than the open payment of this address asks for, which is more than the tolerance allows.",
+            names.paid(*missing)
+        ),
+        ReviewReason::Over { excess } => format!(
+            "{amount} is {} more than the open payment of this address asks for, which is more than the tolerance allows; \
+             it may be meant for something else.",
+            names.paid(*excess)
+        ),
+        ReviewReason::Split { payment, parts } => format!(
+            "{amount} is one of {parts} deposits that only together make the amount of payment {payment}. A completion \
+             names one transaction, and whether the API adds up several is not known."
+        ),
+        ReviewReason::Ambiguous { candidates } => {
+            let named: Vec<&str> = candidates.iter().map(|id| id.as_str()).collect();
+            format!(
+                "{amount} fits several open payments of this address ({}), and no sender tells them apart. Choosing one \
+                 would be a guess.",
+                named.join(", ")
+            )
+        }
+        ReviewReason::NoFit => {
+            format!("Several payments are open at this address, and none of them asks for {amount}.")
+        }
+        ReviewReason::SecondDeposit { payment } => {
+            format!(
+                "Payment {payment}, which {amount} would fit, has its deposit already. It may have been paid twice."
+            )
+        }
+        ReviewReason::Early { payment } => format!(
+            "Its block ({}) is older than payment {payment}, by more than the configured skew: it was sent for something \
+             else, or the payment's creation time is wrong.",
+            moment(deposit.block_time)
+        ),
+        ReviewReason::Late { payment } => format!(
+            "Its block ({}) is younger than the expiry of payment {payment}, by more than the configured skew: the API \
+             may not take it any more.",
+            moment(deposit.block_time)
+        ),
+        ReviewReason::PaymentEnded { payment } => {
+            format!("Payment {payment}, which {amount} would fit, has ended or is with a person.")
+        }
+        ReviewReason::NoPayment => {
+            format!("{amount} came to a watched address of which no payment is known.")
+        }
+        ReviewReason::GoneAfterFinal { payment: Some(payment) } => format!(
+            "It was final and paid payment {payment}, and its block went away all the same: the chain or a provider broke \
+             its word. Look at the transaction on another node."
+        ),
+        ReviewReason::GoneAfterFinal { payment: None } => {
+            "It was final, and its block went away all the same: the chain or a provider broke its word. Look at the \
+             transaction on another node."
+                .to_owned()
+        }
+    }
+}
+
+/// An event's name and its sentence.
+pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, String) {
+    match kind {
+        EventKind::PaymentAdded { payment } => {
+            let terms = &payment.terms;
+            let amount = names.amount(terms.amount, terms.token);
+            ("payment_added", format!("Payment {} was added: {amount} to {}.", payment.id, terms.deposit_address))
+        }
+        EventKind::PaymentMoved { from, to, why } => {
+            ("payment_moved", format!("Payment went from {} to {}: {why}.", from.name(), to.name()))
+        }
+        EventKind::ApiReported { view } => {
+            let hash = view
+                .tx_hash
+                .as_ref()
+                .map_or_else(|| "no transaction".to_owned(), |hash| format!("transaction {hash:?}"));
+            ("api_reported", format!("The API says {:?}, with {hash}.", view.status.as_str()))
+        }
+        EventKind::DepositSeen { deposit, reading } => {
+            let amount = names.amount(deposit.amount, deposit.token);
+            let by = match reading {
+                Reading::Sweep => "the sweep",
+                Reading::Second => "the second reading, after the first had missed it",
+            };
+            let (from, block) = (deposit.from, deposit.block_number);
+            ("deposit_seen", format!("{amount} from {from} was seen in block {block} by {by}."))
+        }
+        EventKind::DepositJudged { verdict } => ("deposit_judged", judged(verdict, names)),
+        EventKind::DepositStands { standing, block, canonical } => {
+            let now = canonical.map_or_else(String::new, |hash| format!(" (the chain has {hash} there now)"));
+            let text = match standing {
+                Standing::Provisional => format!("Block {} is on the chain, and not final.", block.number),
+                Standing::Final { .. } => format!("Block {} is final.", block.number),
+                Standing::Gone { after_final: false } => format!("Block {} went away{now}.", block.number),
+                Standing::Gone { after_final: true } => {
+                    format!("Block {} went away{now} although it had been final.", block.number)
+                }
+            };
+            ("deposit_stands", text)
+        }
+        EventKind::PersonDecided { action, reason } => {
+            ("person_decided", format!("A person decided: {action}, because {reason:?}."))
+        }
+        EventKind::FinalityMoved { from, to } => {
+            ("finality_moved", format!("The final block moved from {} to {}.", from.number, to.number))
+        }
+        EventKind::Alarm { alarm } => ("alarm", alarm_text(alarm)),
+        EventKind::AddressPlaced { address, start } => {
+            ("address_placed", format!("{address} is swept from block {start} on."))
+        }
+        EventKind::AddressClosed { address, through } => (
+            "address_closed",
+            format!("{address} is not watched any more; it was read a last time through block {through}."),
+        ),
+    }
+}
+
+/// A verdict in an event, which does not bear the deposit.
+fn judged(verdict: &Verdict, names: &Names<'_>) -> String {
+    match verdict {
+        Verdict::Unjudged => "It counts for nothing while its block is gone.".to_owned(),
+        Verdict::Pays { payment, rule } => format!("It pays payment {payment}: {}.", rule_text(rule, names)),
+        Verdict::Nothing { why: NothingReason::ZeroValue } => "It credits nothing: its amount is zero.".to_owned(),
+        Verdict::Nothing { why: NothingReason::SelfTransfer } => {
+            "It credits nothing: it was sent to itself.".to_owned()
+        }
+        Verdict::Review { why } => format!("A person must decide: {}.", review_name(why).replace('_', " ")),
+        Verdict::Ignored { reason } => format!("It pays nothing, a person decided: {reason:?}."),
+    }
+}
+
+fn alarm_text(alarm: &Alarm) -> String {
+    match alarm {
+        Alarm::GoneAfterFinal => "ALARM: a deposit that was final is not on the chain any more.".to_owned(),
+        Alarm::MissedByFirstReading => {
+            "ALARM: the second reading found a deposit that the first had missed; the provider's answers have holes."
+                .to_owned()
+        }
+        Alarm::LogWithheld => {
+            "ALARM: a provider does not return a log although the block that holds it still stands.".to_owned()
+        }
+        Alarm::MalformedLog { detail } => format!("ALARM: a provider returned a log that is no transfer: {detail:?}."),
+        Alarm::FinalityStalled { at } => format!("ALARM: the final block has stayed at {at} for too long."),
+        Alarm::KeyRefused { status } => format!("ALARM: the payment API refused the key with HTTP {status}."),
+    }
+}
+
+/// The name of a deposit's review reason, as in JSON.
+pub(super) const fn review_name(why: &ReviewReason) -> &'static str {
+    match why {
+        ReviewReason::WrongToken => "wrong_token",
+        ReviewReason::Under { .. } => "under",
+        ReviewReason::Over { .. } => "over",
+        ReviewReason::Split { .. } => "split",
+        ReviewReason::Ambiguous { .. } => "ambiguous",
+        ReviewReason::NoFit => "no_fit",
+        ReviewReason::SecondDeposit { .. } => "second_deposit",
+        ReviewReason::Early { .. } => "early",
+        ReviewReason::Late { .. } => "late",
+        ReviewReason::PaymentEnded { .. } => "payment_ended",
+        ReviewReason::NoPayment => "no_payment",
+        ReviewReason::GoneAfterFinal { .. } => "gone_after_final",
+    }
+}
+
+/// The name of a payment's review reason, as in JSON.
+pub(super) const fn payment_review_name(why: &PaymentReview) -> &'static str {
+    match why {
+        PaymentReview::OtherHash { .. } => "other_hash",
+        PaymentReview::Refused { .. } => "refused",
+        PaymentReview::StillAwaiting => "still_awaiting",
+        PaymentReview::EndedWithMoney { .. } => "ended_with_money",
+        PaymentReview::TermsDiffer { .. } => "terms_differ",
+        PaymentReview::GoneAfterFinal => "gone_after_final",
+        PaymentReview::NotFound => "not_found",
+    }
+}

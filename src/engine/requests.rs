@@ -1,0 +1,164 @@
+//! What operators send, as text: the same form in the operator API and behind the commands.
+//!
+//! Nothing is guessed from text: an address with a wrong checksum, a moment without an offset and an unknown field are refused.
+
+use serde::{Deserialize, Serialize};
+
+use super::handle::{AddPayment, HandleError};
+use crate::domain::chain::Address;
+use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::time::Timestamp;
+
+pub use crate::policy::resolve::Decision;
+
+/// A payment to be added. What is left out is taken from the payment API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddRequest {
+    /// The API's id of the payment.
+    pub id: String,
+    /// Whose payment it is.
+    pub recipient_id: String,
+    /// The deposit address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deposit_address: Option<String>,
+    /// The amount in whole units of the token, such as `1000.50`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amount: Option<String>,
+    /// Who will send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    /// When the API created it: RFC 3339, such as `2026-11-22T10:00:00Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<String>,
+    /// When it runs out: RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<String>,
+}
+
+/// A person's decision.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
+pub enum ResolveRequest {
+    /// The deposit pays the payment.
+    Assign {
+        /// The deposit: its key, or a transaction hash (with `:log-index`) that has only one.
+        deposit: String,
+        /// The payment.
+        payment: String,
+        /// Why; kept with the decision.
+        reason: String,
+    },
+    /// The deposit pays nothing.
+    Ignore {
+        /// The deposit, as above.
+        deposit: String,
+        /// Why; kept with the decision.
+        reason: String,
+    },
+    /// Look at the payment again, now.
+    Retry {
+        /// The payment.
+        payment: String,
+        /// Why; kept with the decision.
+        reason: String,
+    },
+    /// Stop our completion of the payment.
+    Cancel {
+        /// The payment.
+        payment: String,
+        /// Why; kept with the decision.
+        reason: String,
+    },
+}
+
+impl ResolveRequest {
+    /// The person's reason.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Assign { reason, .. }
+            | Self::Ignore { reason, .. }
+            | Self::Retry { reason, .. }
+            | Self::Cancel { reason, .. } => reason,
+        }
+    }
+}
+
+impl TryFrom<&AddRequest> for AddPayment {
+    type Error = HandleError;
+
+    fn try_from(request: &AddRequest) -> Result<Self, HandleError> {
+        let address = |field, text: &Option<String>| text.as_deref().map(|text| parse_address(field, text)).transpose();
+        let moment = |field, text: &Option<String>| text.as_deref().map(|text| parse_moment(field, text)).transpose();
+        Ok(Self {
+            id: parse_payment(&request.id)?,
+            recipient_id: RecipientId::new(request.recipient_id.as_str())
+                .map_err(|error| invalid("recipient", error.to_string()))?,
+            deposit_address: address("deposit-address", &request.deposit_address)?,
+            amount: request.amount.clone(),
+            sender: address("sender", &request.sender)?,
+            created_at: moment("created-at", &request.created_at)?,
+            expires_at: moment("expires-at", &request.expires_at)?,
+        })
+    }
+}
+
+fn invalid(field: &'static str, problem: String) -> HandleError {
+    HandleError::Invalid { field, problem }
+}
+
+/// A payment's id.
+pub(super) fn parse_payment(text: &str) -> Result<PaymentId, HandleError> {
+    PaymentId::new(text).map_err(|error| invalid("payment", error.to_string()))
+}
+
+/// An address as people write it. One in mixed case must have the right checksum (EIP-55), which finds typing errors.
+///
+/// # Errors
+/// It is no address, or its checksum is wrong.
+pub fn parse_address(field: &'static str, text: &str) -> Result<Address, HandleError> {
+    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40);
+    let hex = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    let Some(hex) = hex else {
+        return Err(invalid(field, format!("{text:?} is no address: write 0x and 40 hexadecimal digits")));
+    };
+    let mixed = hex.bytes().any(|byte| byte.is_ascii_lowercase()) && hex.bytes().any(|byte| byte.is_ascii_uppercase());
+    let parsed = if mixed { Address::parse_checksummed(text, None).ok() } else { text.parse().ok() };
+    parsed.ok_or_else(|| invalid(field, format!("{text} has a wrong checksum (EIP-55): copy the address anew")))
+}
+
+/// A moment as people write it.
+fn parse_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleError> {
+    let parsed: Option<jiff::Timestamp> = text.parse().ok();
+    let millis = parsed.and_then(|parsed| u64::try_from(parsed.as_millisecond()).ok());
+    millis.map(Timestamp::from_millis).ok_or_else(|| {
+        invalid(field, format!("{text:?} is no moment: write it with an offset, such as 2026-11-22T10:00:00Z"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_need_their_checksum() {
+        let good = "0x3c499c542cEF5E3811e1192ce70d8cC03d5c3359";
+        assert!(parse_address("sender", good).is_ok());
+        assert!(parse_address("sender", &good.to_lowercase()).is_ok());
+        for bad in
+            ["0x3C499c542cEF5E3811e1192ce70d8cC03d5c3359", "3c499c542cef5e3811e1192ce70d8cc03d5c3359", "0x12", ""]
+        {
+            assert!(parse_address("sender", bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn moments_need_an_offset() {
+        let parsed = parse_moment("created-at", "2026-11-22T10:00:00+01:00").expect("it is one");
+        assert_eq!(parsed, parse_moment("created-at", "2026-11-22T09:00:00Z").expect("and so is this"));
+        for bad in ["2026-11-22", "2026-11-22T10:00:00", "1969-01-01T00:00:00Z", "now", ""] {
+            assert!(parse_moment("created-at", bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! What people and programs are shown of payments and deposits: one form for the operator API, `--json` and tables.
+//!
+//! Amounts come in base units, as text, and in whole units where the token's decimals are known; moments as RFC 3339
+//! in UTC. Words for states and verdicts come from `explain`. Deliberately absent: secrets, and anything that is
+//! kept for the engine alone (versions, counters).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::explain::{self, Names};
+use crate::domain::amount::Amount;
+use crate::domain::chain::{Address, B256, BlockNumber};
+use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use crate::domain::event::Recorded;
+use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, RecipientId};
+use crate::domain::time::Timestamp;
+
+/// What people call a token, and its decimals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenName {
+    /// Its contract.
+    pub address: Address,
+    /// What people call it.
+    pub symbol: String,
+    /// How many decimals a whole unit has.
+    pub decimals: u8,
+}
+
+/// An amount of some token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AmountView {
+    /// In base units.
+    pub base_units: Amount,
+    /// In whole units, such as `1000.50`, where the decimals are known.
+    pub decimal: Option<String>,
+    /// What people call the token, where it is known.
+    pub symbol: Option<String>,
+}
+
+impl fmt::Display for AmountView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.decimal {
+            Some(decimal) => f.write_str(decimal)?,
+            None => write!(f, "{}", self.base_units)?,
+        }
+        self.symbol.as_ref().map_or(Ok(()), |symbol| write!(f, " {symbol}"))
+    }
+}
+
+/// How far rampwatch is with a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateView {
+    /// One word: `waiting`, `seen`, `due`, `calling`, `unclear`, `following`, `ended`, `review`.
+    pub name: String,
+    /// The same as a sentence.
+    pub text: String,
+    /// The deposit that it speaks of, if any.
+    pub deposit: Option<DepositKey>,
+    /// How many completions were called, in states that count them.
+    pub calls: Option<u32>,
+    /// How it ended, once it has.
+    pub outcome: Option<Outcome>,
+    /// When it ended.
+    pub ended_at: Option<String>,
+    /// What a person must decide, if anything.
+    pub review: Option<PaymentReview>,
+}
+
+/// The API's word on a payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiWordView {
+    /// Its status, as it came.
+    pub status: String,
+    /// Its transaction hash, as it came.
+    pub tx_hash: Option<String>,
+    /// When it said so.
+    pub as_of: String,
+}
+
+/// A payment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaymentView {
+    /// The API's id.
+    pub id: PaymentId,
+    /// Whose it is.
+    pub recipient_id: RecipientId,
+    /// How far rampwatch is.
+    pub state: StateView,
+    /// The API's word, if it was ever asked.
+    pub api: Option<ApiWordView>,
+    /// How much is to be paid.
+    pub amount: AmountView,
+    /// Where the amount is known from.
+    pub amount_from: Provenance,
+    /// The chain.
+    pub chain_id: u64,
+    /// The token that is asked for.
+    pub token: String,
+    /// Where the money goes.
+    pub deposit_address: String,
+    /// Where the address is known from.
+    pub address_from: Provenance,
+    /// The sender named at creation, if any.
+    pub sender: Option<String>,
+    /// When the API created it.
+    pub created_at: String,
+    /// When it runs out, if the API says.
+    pub expires_at: Option<String>,
+    /// When it was added here.
+    pub added_at: String,
+    /// When it is looked at next by itself; `None`: not any more.
+    pub next_look_at: Option<String>,
+}
+
+/// Where a deposit's block stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StandingView {
+    /// `provisional`, `final`, `gone` or `gone_after_final`.
+    pub name: String,
+    /// When it was found final.
+    pub final_at: Option<String>,
+}
+
+/// A deposit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepositView {
+    /// Its identity, as `resolve` takes it: chain, block hash, transaction hash and log index.
+    pub key: String,
+    /// The chain.
+    pub chain_id: u64,
+    /// The block's number.
+    pub block_number: BlockNumber,
+    /// The block's hash.
+    pub block_hash: B256,
+    /// The block's own time.
+    pub block_time: String,
+    /// The transaction.
+    pub tx_hash: B256,
+    /// The position among all logs of the block.
+    pub log_index: u64,
+    /// The token contract.
+    pub token: String,
+    /// Whose balance went down; the zero address for a mint.
+    pub from: String,
+    /// The watched address.
+    pub to: String,
+    /// How much.
+    pub amount: AmountView,
+    /// Where its block stands.
+    pub standing: StandingView,
+    /// What it is taken for, for programs.
+    pub verdict: Verdict,
+    /// The same in words.
+    pub verdict_text: String,
+    /// When rampwatch learnt of it.
+    pub first_seen_at: String,
+}
+
+/// Something that a person must decide, and what would settle it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReviewView {
+    /// `payment` or `deposit`.
+    pub subject: String,
+    /// The payment's id or the deposit's key.
+    pub id: String,
+    /// The reason's name, such as `second_deposit`.
+    pub reason: String,
+    /// What happened, and why it is not decided without a person.
+    pub what: String,
+    /// What would settle it; each is one way.
+    pub settle: Vec<WayOut>,
+}
+
+/// One way to settle a review.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WayOut {
+    /// When this is the way to go, and what it does.
+    pub when: String,
+    /// The command, complete but for the reason; `None` where the way leads elsewhere.
+    pub command: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventView {
+    /// Its number; rises.
+    pub seq: u64,
+    /// When.
+    pub at: String,
+    /// What, in one word.
+    pub event: String,
+    /// What and why, in words.
+    pub text: String,
+    /// The payment it is about, if any.
+    pub payment: Option<PaymentId>,
+    /// The deposit it is about, if any.
+    pub deposit: Option<DepositKey>,
+}
+
+/// Why a payment or a deposit stands where it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhyView {
+    /// `payment` or `deposit`.
+    pub subject: String,
+    /// The rule that decided, in words.
+    pub rule: String,
+    /// The payment: the subject itself, or the one that the deposit pays.
+    pub payment: Option<PaymentView>,
+    /// The deposits: the subject itself, or those that concern the payment.
+    pub deposits: Vec<DepositView>,
+    /// What a person must decide about the subject, if anything.
+    pub review: Option<ReviewView>,
+    /// What happened to the subject, the oldest first.
+    pub events: Vec<EventView>,
+    /// Whether there are more events than these.
+    pub more_events: bool,
+}
+
+/// What a decision left behind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedView {
+    /// The decision's name.
+    pub decision: String,
+    /// The payment as it stands now, if it was about one.
+    pub payment: Option<PaymentView>,
+    /// The deposit as it stands now, if it was about one.
+    pub deposit: Option<DepositView>,
+}
+
+/// A part of a longer list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next part begins (give it as `after`); `None`: this was the last. A part may be short, even
+    /// empty, and still have a next: not more than a bounded number of records is looked at in one go.
+    pub next: Option<String>,
+}
+
+/// A moment as RFC 3339 in UTC.
+#[must_use]
+pub fn moment(at: Timestamp) -> String {
+    let millis = i64::try_from(at.as_millis()).ok();
+    let known = millis.and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+    known.map_or_else(|| "never".to_owned(), |known| known.to_string())
+}
+
+/// The word for a verdict.
+#[must_use]
+pub const fn verdict_name(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unjudged => "unjudged",
+        Verdict::Pays { .. } => "pays",
+        Verdict::Nothing { .. } => "nothing",
+        Verdict::Review { .. } => "review",
+        Verdict::Ignored { .. } => "ignored",
+    }
+}
+
+/// The word for where a deposit stands.
+#[must_use]
+pub const fn standing_name(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Provisional => "provisional",
+        Standing::Final { .. } => "final",
+        Standing::Gone { after_final: false } => "gone",
+        Standing::Gone { after_final: true } => "gone_after_final",
+    }
+}
+
+impl StateView {
+    fn of(state: &PaymentState, names: &Names<'_>) -> Self {
+        let (mut calls, mut outcome, mut ended_at, mut review) = (None, None, None, None);
+        match state {
+            PaymentState::Waiting | PaymentState::Seen { .. } | PaymentState::Following { .. } => {}
+            PaymentState::Due { attempt, .. }
+            | PaymentState::Calling { attempt, .. }
+            | PaymentState::Unclear { attempt, .. } => calls = Some(*attempt),
+            PaymentState::Ended { outcome: how, at } => {
+                outcome = Some(*how);
+                ended_at = Some(moment(*at));
+            }
+            PaymentState::Review { why, .. } => review = Some(why.clone()),
+        }
+        Self {
+            name: state.name().to_owned(),
+            text: explain::state(state, names),
+            deposit: state.deposit().copied(),
+            calls,
+            outcome,
+            ended_at,
+            review,
+        }
+    }
+}
+
+impl PaymentView {
+    pub(super) fn of(payment: &Payment, names: &Names<'_>) -> Self {
+        let terms = &payment.terms;
+        Self {
+            id: payment.id.clone(),
+            recipient_id: payment.recipient_id.clone(),
+            state: StateView::of(&payment.state, names),
+            api: payment.api.as_ref().map(|word| ApiWordView {
+                status: word.status.to_string(),
+                tx_hash: word.tx_hash.clone(),
+                as_of: moment(word.as_of),
+            }),
+            amount: names.amount(terms.amount, terms.token),
+            amount_from: terms.amount_from,
+            chain_id: terms.chain_id,
+            token: terms.token.to_string(),
+            deposit_address: terms.deposit_address.to_string(),
+            address_from: terms.address_from,
+            sender: terms.sender.map(|sender| sender.to_string()),
+            created_at: moment(terms.created_at),
+            expires_at: terms.expires_at.map(moment),
+            added_at: moment(payment.added_at),
+            next_look_at: payment.next_at.map(moment),
+        }
+    }
+}
+
+impl DepositView {
+    pub(super) fn of(deposit: &Deposit, names: &Names<'_>) -> Self {
+        let final_at = match deposit.standing {
+            Standing::Final { at } => Some(moment(at)),
+            Standing::Provisional | Standing::Gone { .. } => None,
+        };
+        Self {
+            key: deposit.key.to_string(),
+            chain_id: deposit.key.chain_id,
+            block_number: deposit.block_number,
+            block_hash: deposit.key.block_hash,
+            block_time: moment(deposit.block_time),
+            tx_hash: deposit.key.tx_hash,
+            log_index: deposit.key.log_index,
+            token: deposit.token.to_string(),
+            from: deposit.from.to_string(),
+            to: deposit.to.to_string(),
+            amount: names.amount(deposit.amount, deposit.token),
+            standing: StandingView { name: standing_name(&deposit.standing).to_owned(), final_at },
+            verdict: deposit.verdict.clone(),
+            verdict_text: explain::verdict(deposit, names),
+            first_seen_at: moment(deposit.first_seen_at),
+        }
+    }
+}
+
+impl EventView {
+    pub(super) fn of(recorded: &Recorded, names: &Names<'_>) -> Self {
+        let event = &recorded.event;
+        let (name, text) = explain::event(&event.kind, names);
+        Self {
+            seq: recorded.seq,
+            at: moment(event.at),
+            event: name.to_owned(),
+            text,
+            payment: event.payment.clone(),
+            deposit: event.deposit,
+        }
+    }
+}

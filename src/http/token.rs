@@ -1,0 +1,146 @@
+//! The operator's token: 32 random bytes in a file that only its owner can read.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+
+use secrecy::{ExposeSecret as _, SecretString};
+use subtle::ConstantTimeEq as _;
+use thiserror::Error;
+
+/// How many random bytes a token has.
+const RANDOM_BYTES: usize = 32;
+
+/// The fewest characters that a token which a person wrote may have.
+const MIN_CHARACTERS: usize = 32;
+
+/// The most bytes that are read of the file.
+const MAX_BYTES: u64 = 4_096;
+
+/// What the operator API lets in.
+#[derive(Clone, Debug)]
+pub struct Token(SecretString);
+
+/// Why there is no token.
+#[derive(Debug, Error)]
+pub enum TokenError {
+    /// There is no such file.
+    #[error("there is no token file {}: `rampwatch run` makes it at its first start", .0.display())]
+    Missing(PathBuf),
+    /// Others could read it, so it is no secret any more.
+    #[error(
+        "the token file {} can be reached by others (mode {mode:04o}): remove it, and a new one is made at the next \
+         start; or make it private with chmod 600 if nobody can have read it", .path.display()
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// What is in it is no token.
+    #[error("the token file {} {what}: remove it, and a new one is made at the next start", .path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The system refused.
+    #[error("the token file {} cannot be {verb}: {source}", .path.display())]
+    Refused {
+        /// The file.
+        path: PathBuf,
+        /// What was being done.
+        verb: &'static str,
+        /// The system's error.
+        source: io::Error,
+    },
+}
+
+impl Token {
+    /// Reads the token file.
+    ///
+    /// # Errors
+    /// There is none, others can reach it, it cannot be read, or it holds no token.
+    pub fn load(path: &Path) -> Result<Self, TokenError> {
+        let refused = |source: io::Error| match source.kind() {
+            ErrorKind::NotFound => TokenError::Missing(path.to_owned()),
+            _ => TokenError::Refused { path: path.to_owned(), verb: "read", source },
+        };
+        let unusable = |what| TokenError::Unusable { path: path.to_owned(), what };
+        // Only a plain file is opened: opening a pipe would wait for its writer.
+        if !std::fs::metadata(path).map_err(refused)?.is_file() {
+            return Err(unusable("is not a file"));
+        }
+        let file = File::open(path).map_err(refused)?;
+        let mode = file.metadata().map_err(refused)?.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(TokenError::Open { path: path.to_owned(), mode });
+        }
+        let mut text = String::new();
+        file.take(MAX_BYTES).read_to_string(&mut text).map_err(refused)?;
+        let token = text.trim_end_matches(['\r', '\n']);
+        if token.len() < MIN_CHARACTERS || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(unusable("holds no token of at least 32 printable characters"));
+        }
+        Ok(Self(SecretString::from(token)))
+    }
+
+    /// Reads the token file, or makes one with mode 0600 if there is none. It appears as a whole or not at all, and
+    /// of two that make it at the same time one wins.
+    ///
+    /// # Errors
+    /// As [`Self::load`], or when it cannot be made.
+    pub fn load_or_create(path: &Path) -> Result<Self, TokenError> {
+        match Self::load(path) {
+            Err(TokenError::Missing(_)) => {
+                create(path).map_err(|source| TokenError::Refused { path: path.to_owned(), verb: "made", source })?;
+                Self::load(path)
+            }
+            other => other,
+        }
+    }
+
+    /// Whether this is the token. Takes the same time wherever they differ; only the length shows.
+    #[must_use]
+    pub fn is(&self, given: &str) -> bool {
+        self.0.expose_secret().as_bytes().ct_eq(given.as_bytes()).into()
+    }
+
+    /// The value for an `Authorization` header.
+    #[must_use]
+    pub fn bearer(&self) -> SecretString {
+        SecretString::from(format!("Bearer {}", self.0.expose_secret()))
+    }
+}
+
+fn random_hex() -> io::Result<String> {
+    let mut bytes = [0_u8; RANDOM_BYTES];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn create(path: &Path) -> io::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let mut name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
+    let draft = random_hex()?;
+    name.push(format!(".{}", draft.get(..16).unwrap_or_default()));
+    let draft = folder.join(name);
+    let written = write_draft(&draft).and_then(|()| match std::fs::hard_link(&draft, path) {
+        // Somebody else made it in the meantime: theirs counts.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        linked => linked,
+    });
+    let removed = std::fs::remove_file(&draft);
+    written.and(removed)?;
+    File::open(folder)?.sync_all()
+}
+
+fn write_draft(draft: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
+    file.write_all(format!("{}\n", random_hex()?).as_bytes())?;
+    file.sync_all()
+}
