@@ -48,8 +48,9 @@ pub(super) async fn all(work: impl Iterator<Item = impl Future<Output = Result<(
 }
 
 impl Watcher {
-    /// Takes in everything that `page` says of `job`'s range and addresses.
-    pub(super) async fn absorb(&mut self, job: &Job, page: TransferPage, reading: Reading) -> Result<(), Trouble> {
+    /// Takes in everything that `page` says of `job`'s range and addresses. False when a log that must be there was
+    /// withheld: the reading does not count for its address.
+    pub(super) async fn absorb(&mut self, job: &Job, page: TransferPage, reading: Reading) -> Result<bool, Trouble> {
         self.alarm_malformed(&page.malformed).await?;
         let mut by_address: BTreeMap<Address, Vec<(Transfer, Timestamp)>> = BTreeMap::new();
         let mut headers = BTreeMap::from([(page.anchor.block.number, Some(page.anchor))]);
@@ -77,6 +78,9 @@ impl Watcher {
                 *tip = (*tip).max(newest);
             }
         }
+        let withholds =
+            |evidence: &Evidence| evidence.missing.values().any(|missing| matches!(missing, Missing::Withheld));
+        let whole = !evidence.iter().any(|(_, evidence)| withholds(evidence));
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
         let writing = evidence
@@ -89,7 +93,7 @@ impl Watcher {
         let raised = rest.filter_map(|coverage| self.raised(coverage, job, reading)).collect();
         self.raise_coverage(raised).await?;
         self.reload().await?;
-        Ok(())
+        Ok(whole)
     }
 
     fn raised(&self, coverage: &Coverage, job: &Job, reading: Reading) -> Option<Coverage> {

@@ -95,6 +95,8 @@ pub(crate) struct Watcher {
     /// Which endpoint gave the last reading; the second one goes elsewhere.
     last_reader: Option<EndpointId>,
     sweep_at: Timestamp,
+    /// When the readings that are in no hurry go on, after one of them did not count.
+    deeper_at: Timestamp,
     /// When finality is to be asked for; `None` when nothing waits for it, or no head has come since.
     ask_final_at: Option<Timestamp>,
     /// When it was asked for last.
@@ -132,6 +134,7 @@ impl Watcher {
             times: BTreeMap::new(),
             last_reader: None,
             sweep_at: Timestamp::EPOCH,
+            deeper_at: Timestamp::EPOCH,
             ask_final_at: None,
             asked_final_at: Timestamp::EPOCH,
             hinted: None,

@@ -4,6 +4,7 @@ use super::{HEAD_SERVES_FOR, Trouble, Watcher};
 use crate::domain::chain::Header;
 use crate::domain::coverage::Coverage;
 use crate::domain::event::{Event, EventKind, Reading};
+use crate::domain::time::Span;
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{TransferPage, TransferQuery};
 use crate::ports::store::{Commit, StoreError};
@@ -13,6 +14,9 @@ const MOST_LOOKS: u32 = 6;
 
 /// How many addresses' coverage goes into one commit.
 const BATCH: usize = 512;
+
+/// How long after a reading that did not count the next one of its kind is made.
+const DEEPER_AGAIN: Span = Span::from_secs(15);
 
 impl Watcher {
     /// The newest block: as pushed, if that is fresh, else asked for.
@@ -62,20 +66,32 @@ impl Watcher {
     /// One piece of the readings that are in no hurry. True when there is more to do at once.
     pub(super) async fn read_deeper(&mut self) -> Result<bool, Trouble> {
         let params = self.settings.sweep;
+        if self.ports.clock.now() < self.deeper_at {
+            return Ok(false);
+        }
         if let Some(job) = sweep::catch_up_job(&self.watched, self.last_final, &params) {
             let page = self.read(&job, false).await?;
-            self.absorb(&job, page, Reading::Sweep).await?;
+            let whole = self.absorb(&job, page, Reading::Sweep).await?;
             let behind = sweep::behind_by(&self.watched, self.last_final);
             self.health.update(|health| health.behind_by = behind);
-            return Ok(true);
+            return Ok(self.goes_on(whole));
         }
         let now = self.ports.clock.now();
         if let Some(job) = sweep::second_job(&self.watched, now, &params) {
             let page = self.read(&job, true).await?;
-            self.absorb(&job, page, Reading::Second).await?;
-            return Ok(true);
+            let whole = self.absorb(&job, page, Reading::Second).await?;
+            return Ok(self.goes_on(whole));
         }
         self.let_go().await
+    }
+
+    /// Whether to go on at once. A reading that did not count is due again, but not at once: the provider that withholds
+    /// a log will not stop because it is asked a hundred times a second.
+    fn goes_on(&mut self, whole: bool) -> bool {
+        if !whole {
+            self.deeper_at = self.ports.clock.now().plus(DEEPER_AGAIN);
+        }
+        whole
     }
 
     /// Reads the whole window of addresses whose time is over a last time, and lets them go.
@@ -93,7 +109,11 @@ impl Watcher {
         self.times.insert(covered, covered_time);
         let Some(job) = sweep::last_job(&self.watched, now, covered_time, &params) else { return Ok(false) };
         let page = self.read(&job, true).await?;
-        self.absorb(&job, page, Reading::Second).await?;
+        // A provider that withholds a log which is known may withhold one which is not: not the last word.
+        let whole = self.absorb(&job, page, Reading::Second).await?;
+        if !self.goes_on(whole) {
+            return Ok(false);
+        }
         let mut commit = Commit::default();
         for coverage in self.watched.iter().filter(|coverage| job.addresses.binary_search(&coverage.address).is_ok()) {
             let kind = EventKind::AddressClosed { address: coverage.address, through: job.to };
