@@ -86,7 +86,8 @@ impl FakeChain {
                     self.world.count("chain: lagging endpoint asked");
                 }
                 Fault::TwoFaced(lying, by) if lying == endpoint => sight.logs = chain.view(now.minus(by)),
-                Fault::Withholds(lying) | Fault::WithholdsLong(lying) if lying == endpoint => sight.withholds = true,
+                Fault::Withholds(lying) if lying == endpoint => sight.withholds = true,
+                Fault::WithholdsForLong => sight.withholds = true,
                 _ => {}
             }
         }

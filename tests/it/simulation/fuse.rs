@@ -98,7 +98,7 @@ pub(super) struct Life {
 }
 
 /// No more calls than this in a minute, of the ways out that cost money or wear out the disk.
-const MOST_A_MINUTE: u64 = 400;
+const MOST_A_MINUTE: u64 = 200;
 
 /// More calls than this without any time passing are an endless loop.
 const RUSH: u64 = 20_000;

@@ -67,7 +67,7 @@ pub(super) struct Settings {
     pub(super) chain_faults: u64,
     /// How long the store takes at most, in milliseconds.
     pub(super) store_millis: u64,
-    /// Whether an endpoint may withhold logs for longer than the second reading is away. The last reading has to find
+    /// Whether all endpoints may withhold logs for longer than the second reading is away. The last reading has to find
     /// them.
     pub(super) long_withholding: bool,
     /// Blocks that bring a reorg, out of a thousand, while there is chaos.

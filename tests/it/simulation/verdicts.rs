@@ -39,6 +39,9 @@ fn pays_rightly(world: &World, contents: &Contents, deposit: &Deposit, id: &Paym
     if let Some(other) = contents.deposits.values().find(also) {
         world.violate(&format!("{} and {} both pay {id}", deposit.key, other.key));
     }
+    if matches!(rule, MatchRule::Sender) && terms.sender != Some(deposit.from) {
+        world.violate(&format!("{id} names another sender than that of {}", deposit.key));
+    }
     if matches!(rule, MatchRule::Exact) && payment.state.name() == "seen" {
         no_guess(world, contents, deposit, payment);
     }

@@ -17,8 +17,8 @@ pub(super) enum Fault {
     TwoFaced(usize, Span),
     /// The endpoint leaves out half of all transactions' logs.
     Withholds(usize),
-    /// The same, until after the second reading.
-    WithholdsLong(usize),
+    /// All endpoints do the same, until after the second reading.
+    WithholdsForLong,
     /// The subscription is down, and says so.
     HintsDown,
     /// The subscription brings nothing, and does not say so.
@@ -47,14 +47,20 @@ impl Weather {
         for _ in 0..rng.below(25) {
             let fault = Self::draw_fault(&mut rng, settings);
             let from = Span::from_millis(rng.below(settings.chaos.as_millis()));
-            let longest = if matches!(fault, Fault::WithholdsLong(_)) { 300_000 } else { 110_000 };
-            let to = from.plus(Span::from_millis(rng.range(2_000, longest)));
-            faults.push((from, Span::from_millis(to.as_millis().min(settings.chaos.as_millis())), fault));
+            let to = from.plus(Span::from_millis(rng.range(2_000, 110_000)));
+            faults.push((from, to.min(settings.chaos), fault));
+        }
+        if settings.long_withholding {
+            // Far enough apart that the last reading of an address finds what both others missed.
+            for begin in (rng.below(200)..settings.chaos.as_secs()).step_by(420) {
+                let to = Span::from_secs(begin + rng.range(200, 260)).min(settings.chaos);
+                faults.push((Span::from_secs(begin), to, Fault::WithholdsForLong));
+            }
         }
         Self(faults)
     }
 
-    /// But for [`Fault::WithholdsLong`], no window is longer than the second reading is away, so that a log which is
+    /// But for [`Fault::WithholdsForLong`], no window is longer than the second reading is away, so that a log which is
     /// missing at the first reading of a block is there at the second.
     fn draw_fault(rng: &mut Rng, settings: &Settings) -> Fault {
         let endpoint = usize::try_from(rng.below(settings.endpoints as u64)).expect("few");
@@ -62,8 +68,8 @@ impl Weather {
         match rng.below(13) {
             0 => Fault::Away(endpoint),
             1 | 2 => Fault::Lags(endpoint, lag),
+            3..=6 if settings.long_withholding => Fault::HintsSilent,
             3 | 4 => Fault::TwoFaced(endpoint, lag),
-            5 if settings.long_withholding => Fault::WithholdsLong(endpoint),
             5 | 6 => Fault::Withholds(endpoint),
             7 => Fault::HintsDown,
             8 => Fault::HintsSilent,
@@ -86,7 +92,7 @@ impl Weather {
 
     /// Whether logs were withheld at this time for so long that only the last reading is sure to find them.
     pub(super) fn hid_for_long(&self, elapsed: Span) -> bool {
-        self.at(elapsed).any(|fault| matches!(fault, Fault::WithholdsLong(_)))
+        self.is(elapsed, Fault::WithholdsForLong)
     }
 
     /// How many blocks too low the tag is told; `None` when it is absent.
