@@ -7,7 +7,9 @@ use std::io::IsTerminal as _;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, FilterExt as _, filter_fn};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,20 +31,42 @@ pub enum TelemetryError {
     Twice(String),
 }
 
+/// Libraries that are never heard, whatever the filter says: below the level of errors they show paths of URLs and
+/// headers, which hold keys; and what goes wrong in them is said by the adapters, without secrets.
+const SILENCED: [&str; 10] = [
+    "alloy_pubsub",
+    "alloy_rpc_client",
+    "alloy_transport",
+    "alloy_transport_ws",
+    "h2",
+    "hyper",
+    "hyper_util",
+    "reqwest",
+    "tokio_tungstenite",
+    "tungstenite",
+];
+
+fn is_silenced(target: &str) -> bool {
+    let root = target.split("::").next().unwrap_or(target);
+    SILENCED.contains(&root)
+}
+
 /// Starts logging to stderr, for the whole process.
 ///
 /// # Errors
 /// The filter cannot be read, or logging was started before.
 pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(filter).map_err(|error| TelemetryError::Filter(error.to_string()))?;
-    let stderr = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let started = match format {
+    let filter = filter.and(filter_fn(|metadata| !is_silenced(metadata.target())));
+    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = match format {
         Format::Text => {
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-            stderr.with_ansi(std::io::stderr().is_terminal() && !plain).try_init()
+            stderr.with_ansi(std::io::stderr().is_terminal() && !plain).with_filter(filter).boxed()
         }
-        Format::Json => stderr.with_ansi(false).json().flatten_event(true).try_init(),
+        Format::Json => stderr.with_ansi(false).json().flatten_event(true).with_filter(filter).boxed(),
     };
+    let started = tracing_subscriber::registry().with(layer).try_init();
     started.map_err(|error| TelemetryError::Twice(error.to_string()))
 }
 
@@ -134,6 +158,17 @@ mod tests {
     use std::path::{Path, PathBuf};
 
     use super::*;
+
+    #[test]
+    fn libraries_that_show_keys_are_never_heard() {
+        for target in ["tungstenite::handshake::client", "hyper_util::client", "reqwest::connect", "alloy_transport_ws"]
+        {
+            assert!(is_silenced(target), "{target}");
+        }
+        for target in ["rampwatch::engine", "tungstenite_like", "sled"] {
+            assert!(!is_silenced(target), "{target}");
+        }
+    }
 
     #[test]
     fn metrics_are_rendered_with_their_help() {

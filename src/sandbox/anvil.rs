@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -78,7 +79,7 @@ impl Default for AnvilOptions {
 }
 
 impl AnvilOptions {
-    fn arguments(&self) -> Vec<String> {
+    fn arguments(&self, scratch: &Path) -> Vec<String> {
         let mut arguments: Vec<String> =
             ["--host", "127.0.0.1", "--color", "never", "--order", "fifo"].into_iter().map(str::to_owned).collect();
         let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
@@ -86,6 +87,7 @@ impl AnvilOptions {
         flag("--chain-id", CHAIN_ID.to_string());
         flag("--slots-in-an-epoch", self.slots_in_an_epoch.to_string());
         flag("--prune-history", self.kept_states.to_string());
+        flag("--cache-path", scratch.display().to_string());
         if let Some(path) = &self.state {
             flag("--state", path.display().to_string());
         }
@@ -115,6 +117,30 @@ pub struct Anvil {
     child: Child,
     pid: Pid,
     node: Node,
+    /// Removed after the process was killed: fields are dropped in this order.
+    _scratch: Scratch,
+}
+
+/// A folder for what anvil writes while it runs; by itself it would leave it in the home folder.
+#[derive(Debug)]
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Result<Self> {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("rampwatch-anvil-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).map_err(|source| SandboxError::File { path: path.clone(), source })?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            tracing::debug!(%error, path = %self.0.display(), "a folder of the sandbox was not removed");
+        }
+    }
 }
 
 impl Anvil {
@@ -127,8 +153,9 @@ impl Anvil {
             Some(path) => path.clone(),
             None => find_anvil()?,
         };
+        let scratch = Scratch::new()?;
         let mut child = Command::new(&binary)
-            .args(options.arguments())
+            .args(options.arguments(&scratch.0))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -152,7 +179,7 @@ impl Anvil {
         };
         tokio::spawn(drain(lines, tail));
         let node = Node::connect(&format!("http://127.0.0.1:{port}")).await?;
-        Ok(Self { child, pid, node })
+        Ok(Self { child, pid, node, _scratch: scratch })
     }
 
     /// The chain in it.

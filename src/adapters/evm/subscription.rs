@@ -11,7 +11,7 @@ use futures_util::stream::{BoxStream, SelectAll, StreamExt, unfold};
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
-use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::domain::chain::{BlockNumber, Header};
 use crate::ports::chain::WatchSet;
@@ -144,13 +144,7 @@ impl Subscription {
     fn add_stream(&mut self, subscription: RawSubscription) -> u64 {
         let stream = self.next_stream;
         self.next_stream = stream.saturating_add(1);
-        let pushes = unfold(Some(subscription), move |subscription| async move {
-            let mut subscription = subscription?;
-            let pushed = subscription.recv().await;
-            let open = !matches!(pushed, Err(RecvError::Closed));
-            Some(((stream, pushed), open.then_some(subscription)))
-        });
-        self.pushes.push(pushes.boxed());
+        self.pushes.push(pushed(stream, subscription.rx));
         stream
     }
 
@@ -159,22 +153,39 @@ impl Subscription {
         loop {
             let Some((stream, pushed)) = self.pushes.next().await else { return Push::Closed };
             let kind = if stream == HEADS { "head" } else { "log" };
-            match pushed {
-                Ok(message) => {
-                    metrics::counter!("rampwatch_rpc_pushes_total", "endpoint" => self.endpoint.name.clone(), "kind" => kind)
-                        .increment(1);
-                    return read(stream, &message);
-                }
-                Err(RecvError::Lagged(count)) => return Push::Lost(count),
+            if pushed.is_ok() {
+                metrics::counter!("rampwatch_rpc_pushes_total", "endpoint" => self.endpoint.name.clone(), "kind" => kind)
+                    .increment(1);
+            }
+            match told(stream, pushed) {
                 // A filter that was ended on purpose ends its stream too.
-                Err(RecvError::Closed) if self.is_live(stream) => return Push::Closed,
-                Err(RecvError::Closed) => {}
+                Push::Closed if !self.is_live(stream) => {}
+                push => return push,
             }
         }
     }
 
     fn is_live(&self, stream: u64) -> bool {
         stream == HEADS || self.filters.values().any(|filter| filter.stream == stream)
+    }
+}
+
+/// All that a channel brings, its losses and its end included.
+fn pushed(stream: u64, channel: Receiver<Box<RawValue>>) -> BoxStream<'static, Pushed> {
+    let pushes = unfold(Some(channel), move |channel| async move {
+        let mut channel = channel?;
+        let pushed = channel.recv().await;
+        let open = !matches!(pushed, Err(RecvError::Closed));
+        Some(((stream, pushed), open.then_some(channel)))
+    });
+    pushes.boxed()
+}
+
+fn told(stream: u64, pushed: Result<Box<RawValue>, RecvError>) -> Push {
+    match pushed {
+        Ok(message) => read(stream, &message),
+        Err(RecvError::Lagged(count)) => Push::Lost(count),
+        Err(RecvError::Closed) => Push::Closed,
     }
 }
 
@@ -188,4 +199,24 @@ fn read(stream: u64, message: &RawValue) -> Push {
         };
     }
     rpc::read::<PushedLog>(message, "a log").map_or_else(unreadable, |log| Push::Transfer(log.block_number.to()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_comes_too_fast_is_told_as_lost() {
+        let (sender, receiver) = tokio::sync::broadcast::channel(2);
+        for block in 0..5 {
+            let log = format!("{{\"blockNumber\":\"{block:#x}\"}}");
+            sender.send(RawValue::from_string(log).unwrap()).unwrap();
+        }
+        drop(sender);
+        let pushes: Vec<Push> = pushed(1, receiver).map(|(stream, pushed)| told(stream, pushed)).collect().await;
+        assert!(
+            matches!(pushes[..], [Push::Lost(3), Push::Transfer(3), Push::Transfer(4), Push::Closed]),
+            "{pushes:?}"
+        );
+    }
 }

@@ -92,11 +92,12 @@ async fn next_hint(chain: &EvmChain) -> Hint {
     tokio::time::timeout(SOON, chain.hint()).await.expect("a hint comes")
 }
 
-/// Takes hints until one fits, and returns all of them.
+/// Takes hints until one fits, and returns all of them; fails when none does in time, however many others come.
 async fn hints_until(chain: &EvmChain, what: &str, fits: impl Fn(&Hint) -> bool) -> Vec<Hint> {
     let mut seen = Vec::new();
+    let end = tokio::time::Instant::now() + SOON;
     loop {
-        let Ok(hint) = tokio::time::timeout(SOON, chain.hint()).await else {
+        let Ok(hint) = tokio::time::timeout_at(end, chain.hint()).await else {
             panic!(
                 "{what} did not come, but {} hints, the last ones {:?}",
                 seen.len(),

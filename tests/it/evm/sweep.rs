@@ -234,6 +234,13 @@ async fn a_reorg_between_block_and_logs_is_noticed() {
     let answer = evm.transfers(&query(from, to, everybody(3))).await;
     assert!(matches!(answer, Err(ChainError::Behind(_))), "{answer:?}");
     assert_eq!(amounts(&evm.transfers(&query(from, to, everybody(3))).await.unwrap()), [1, 2, 99]);
+    let second = Node::start(&chain, NodeOptions::default());
+    let evm = chain_of(vec![http("first", node.url()), http("second", second.url())]);
+    node.before_next("eth_getLogs", |chain| {
+        chain.reorg(1, vec![BlockSpec::from(deposit(watched(2), 77))]);
+    });
+    let page = evm.transfers(&query(from, to, everybody(3))).await.unwrap();
+    assert_eq!((amounts(&page), page.endpoint), (vec![1, 2, 77], EndpointId(1)), "the next endpoint is asked");
 }
 
 #[tokio::test]
