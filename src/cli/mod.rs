@@ -18,6 +18,7 @@ use crate::telemetry;
 mod add;
 mod client;
 mod config_check;
+mod demo;
 mod deposits;
 mod exit;
 mod list;
@@ -80,6 +81,8 @@ enum Command {
     Config(config_check::Config),
     /// Start a chain node with a test USDC and a stand-in payment API, to play with until Ctrl-C
     Sandbox(sandbox::Sandbox),
+    /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
+    Demo,
 }
 
 /// Runs the program with the process's arguments.
@@ -134,6 +137,10 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;
             command.run().await
+        }
+        Command::Demo => {
+            start_logging("warn", LogFormat::Text)?;
+            demo::run().await
         }
     }
 }

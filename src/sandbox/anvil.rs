@@ -17,6 +17,7 @@ use super::CHAIN_ID;
 use super::chain::Node;
 use super::error::{Result, SandboxError};
 use super::process::Pid;
+use crate::domain::time::Timestamp;
 
 /// How long anvil may take until it listens. A fork asks its source first.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -61,6 +62,8 @@ pub struct AnvilOptions {
     pub kept_states: u32,
     /// A file that the chain is read from at the start, and written to at [`Anvil::stop`].
     pub state: Option<PathBuf>,
+    /// The time of a fresh chain's first block; now when `None`. The chain's clock goes on from there.
+    pub genesis_time: Option<Timestamp>,
 }
 
 impl Default for AnvilOptions {
@@ -74,6 +77,7 @@ impl Default for AnvilOptions {
             fork_block: None,
             kept_states: 300,
             state: None,
+            genesis_time: None,
         }
     }
 }
@@ -90,6 +94,9 @@ impl AnvilOptions {
         flag("--cache-path", scratch.display().to_string());
         if let Some(path) = &self.state {
             flag("--state", path.display().to_string());
+        }
+        if let Some(time) = self.genesis_time {
+            flag("--timestamp", time.as_secs().to_string());
         }
         if let Some(url) = &self.fork_url {
             flag("--fork-url", url.clone());

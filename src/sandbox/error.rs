@@ -90,6 +90,12 @@ pub enum SandboxError {
     /// The stand-in payment API refused, or could not be reached.
     #[error("the stand-in payment API: {0}")]
     StandIn(String),
+    /// rampwatch itself, run as a child process, did not do what it was asked.
+    #[error("rampwatch: {0}")]
+    Daemon(String),
+    /// A rehearsal ended otherwise than it must.
+    #[error("{0}")]
+    Outcome(String),
     /// Something given makes no sense.
     #[error("{0}")]
     Invalid(String),

@@ -5,13 +5,16 @@
 //! keys are published. No key is ever read, stored or used here.
 //!
 //! Deliberately absent: the engine and its adapters. What is rehearsed runs beside the sandbox, with a
-//! configuration that [`run`] writes.
+//! configuration that [`run`] writes, or as a child process of its own (see [`Daemon`] and [`demo`]).
 
 mod anvil;
 mod chain;
 mod config_text;
+mod daemon;
+pub mod demo;
 mod error;
 mod furnish;
+mod operator;
 mod pay;
 mod process;
 mod reorg;
@@ -25,7 +28,9 @@ use alloy::primitives::address;
 
 pub use anvil::{Anvil, AnvilOptions, Mining, find_anvil};
 pub use chain::{BlockTag, MinedBlock, Node, Receipt};
+pub use daemon::{Daemon, DaemonOptions};
 pub use error::SandboxError;
+pub use operator::{AmountRow, DepositRow, Operator, PaymentRow, StandingRow, StateRow, WhyRow};
 pub use pay::{Paid, PayOptions, pay};
 pub use process::Pid;
 pub use reorg::{Placed, Reorg};

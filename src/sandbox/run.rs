@@ -80,7 +80,8 @@ impl Sandbox {
     /// # Errors
     /// When anvil is missing or does not come up, a port is taken, or the folder cannot be written.
     pub async fn start(options: &RunOptions) -> Result<Self> {
-        let directory = prepared(&options.directory)?;
+        // A folder that cannot be made is better known before anything runs.
+        prepared(&options.directory)?;
         let anvil = Anvil::start(&AnvilOptions {
             port: options.chain_port,
             mining: Mining::Every { millis: options.block_millis },
@@ -98,8 +99,18 @@ impl Sandbox {
             ..StandInOptions::default()
         })
         .await?;
-        let sandbox = Self { anvil, stand_in, directory };
+        let sandbox = Self { anvil, stand_in, directory: prepared(&options.directory)? };
         sandbox.write_files(options.fork_url.is_some())?;
+        Ok(sandbox)
+    }
+
+    /// Makes a sandbox of a fresh, furnished chain and a stand-in that run already, and writes the configuration.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn of_parts(anvil: Anvil, stand_in: StandIn, directory: &Path) -> Result<Self> {
+        let sandbox = Self { anvil, stand_in, directory: prepared(directory)? };
+        sandbox.write_files(false)?;
         Ok(sandbox)
     }
 
