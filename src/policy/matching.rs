@@ -41,9 +41,9 @@ enum Stand {
     Taken,
     /// It waits for its deposit, and this one came in time.
     Open,
-    /// It waits, but the deposit's block is older than the payment.
+    /// It waits or is over, and the deposit's block is older than the payment.
     Early,
-    /// It waits, but the deposit's block is younger than its expiry.
+    /// It waits or is over, and the deposit's block is younger than its expiry.
     Late,
     /// It has its deposit.
     Paid,
@@ -179,7 +179,12 @@ fn stand(deposit: &Deposit, payment: &Payment, claims: &Claims, params: &MatchPa
             taken(*its == Some(deposit.key) || names_transaction(payment, deposit))
         }
         PaymentState::Ended { outcome: Outcome::Completed, .. } => taken(names_transaction(payment, deposit)),
-        PaymentState::Review { deposit: None, .. } | PaymentState::Ended { .. } => Stand::Over,
+        PaymentState::Review { deposit: None, .. } => Stand::Over,
+        // It is over, but that the money came after its expiry, or before its creation, says more.
+        PaymentState::Ended { .. } => match in_time(deposit, payment, params) {
+            Stand::Open => Stand::Over,
+            other => other,
+        },
     }
 }
 

@@ -195,7 +195,7 @@ async fn wrong_amounts(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<(
     cases.push(Case::new("the same 52 USDC again", "twice", Expect::AlsoReview(second_tx, "second_deposit")));
     cases.push(Case::new("70 USDC for one of two", "either", Expect::Review(either_tx, "ambiguous")));
     cases.push(Case::new("(the other of the two)", "or-the-other", Expect::Review(either_tx, "ambiguous")));
-    cases.push(Case::new("55 USDC, after it ran out", "too-late", Expect::AfterTheEnd(late_tx, "payment_ended")));
+    cases.push(Case::new("55 USDC, after it ran out", "too-late", Expect::AfterTheEnd(late_tx, "late")));
     stage.tell("rampwatch guesses nothing: each of these is kept, with the reason and with what would settle it.")
 }
 

@@ -116,6 +116,18 @@ fn the_block_time_must_lie_between_creation_and_expiry_within_the_skew() {
 }
 
 #[test]
+fn money_after_the_expiry_of_an_expired_payment_is_late_not_only_for_an_ended_one() {
+    let mut expired = payment("p");
+    expired.state = PaymentState::Ended { outcome: Outcome::Expired, at: at(EXPIRY + 300) };
+    let late = Deposit { block_time: at(EXPIRY + 300), ..deposit(1, ASKED) };
+    let early = Deposit { block_time: at(1), ..deposit(1, ASKED) };
+    let judged = |deposit: &Deposit| decided(deposit, std::slice::from_ref(&expired), &STRICT);
+    assert_eq!(judged(&late), review(ReviewReason::Late { payment: id("p") }));
+    assert_eq!(judged(&early), review(ReviewReason::Early { payment: id("p") }));
+    assert_eq!(judged(&deposit(1, ASKED)), review(ReviewReason::PaymentEnded { payment: id("p") }));
+}
+
+#[test]
 fn what_credits_nothing_and_what_is_of_another_token() {
     let poison = Deposit { amount: Amount::ZERO, ..deposit(1, 0) };
     let own = Deposit { from: HOME, ..deposit(1, ASKED) };
