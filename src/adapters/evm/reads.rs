@@ -118,17 +118,32 @@ pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, C
         return Err(attempt.into_error());
     }
     let mut attempt = pool.attempt(None);
+    let mut second_best: Option<FinalityReport> = None;
     while let Some(endpoint) = attempt.next().await {
         match finality_of(&endpoint).await {
             Ok(report) => {
                 endpoint.worked();
+                let hangs = report.head.block.number.saturating_add(MAX_LAG) < pool.highest();
                 pool.saw_head(report.head.block.number);
-                return Ok(report);
+                if report.finalized.is_some() && !hangs {
+                    return Ok(report);
+                }
+                // Another endpoint may have the tag, or a head that moves.
+                second_best = second_best.filter(|best| is_better(best, &report)).or(Some(report));
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
         }
+        if second_best.is_some() && attempt.all_tried() {
+            break;
+        }
     }
-    Err(attempt.into_error())
+    second_best.ok_or_else(|| attempt.into_error())
+}
+
+/// Whether the first report says no less than the second.
+fn is_better(one: &FinalityReport, other: &FinalityReport) -> bool {
+    let number = |report: &FinalityReport| report.finalized.map(|header| header.block.number);
+    number(one) >= number(other)
 }
 
 /// The finalized block is asked for first, so that the head, read after it, can't be below it.
@@ -145,9 +160,16 @@ async fn finality_of(endpoint: &Endpoint) -> Result<FinalityReport, Failure> {
         // Questions that go one by one end at the first error.
         None => head_of(endpoint).await?,
     };
-    if let Some(finalized) = finalized.filter(|finalized| finalized.block.number > head.block.number) {
-        let text = format!("its finalized block {} is above its head {}", finalized.block.number, head.block.number);
-        return Err(Failure::new(Class::Inconsistent, text));
+    let (finalized, above): (Option<Header>, Option<Header>) = match finalized {
+        Some(finalized) if finalized.block.number > head.block.number => (None, Some(finalized)),
+        other => (other, None),
+    };
+    if let Some(above) = above {
+        // Behind a balancer the two answers may be two nodes'. It is no word on finality, and no reason not to read.
+        tracing::warn!(
+            endpoint = %endpoint.name, finalized = above.block.number, head = head.block.number,
+            "a finalized block above the head is not believed"
+        );
     }
     Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
 }
