@@ -12,14 +12,15 @@ use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Pass};
+use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError};
 use super::reconciler::{fact_of, log_events, note_failure, record, settle_result, view_of, wait_for};
 use super::{EngineError, EngineSettings, Ports};
+use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, Standing};
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Refusal};
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 use crate::policy::finality::{self, final_number};
 use crate::policy::settlement::{CallFailure, Fact, Objection, Unexpected, may_call};
 use crate::ports::payment_api::{ApiError, ApiPayment};
@@ -46,12 +47,14 @@ enum Look {
     Good,
     /// Not now; look again soon.
     NotYet(String),
-    /// The deposit is not on the chain any more.
-    Gone,
+    /// The deposit is not on the chain any more; what is at its height instead, if that was asked.
+    Gone(Option<B256>),
 }
 
 impl Completer {
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), EngineError> {
+        let now = self.ports.clock.now();
+        self.health.update(|health| health.finality_doubted = health.finality_doubted.or(Some(now)));
         let mut changes = self.ports.store.changes();
         let mut under_way: BTreeSet<PaymentId> = BTreeSet::new();
         let mut calls = FuturesUnordered::new();
@@ -96,7 +99,7 @@ impl Completer {
         let limit = BATCH.max(under_way.len().saturating_add(free));
         let due = self.ports.store.due(Lane::Complete, self.ports.clock.now(), limit).await?;
         let mut fresh: Vec<Payment> = due.into_iter().filter(|payment| !under_way.contains(&payment.id)).collect();
-        let pass = if fresh.is_empty() { Pass::None } else { self.gate.pass() };
+        let pass = if fresh.is_empty() { Pass::None } else { self.gate.pass(Asked::Complete) };
         match pass {
             Pass::All => fresh.truncate(free),
             Pass::Probe => fresh.truncate(1),
@@ -106,7 +109,7 @@ impl Completer {
     }
 
     async fn handle(&self, payment: Payment, pass: Pass) -> Result<(), StoreError> {
-        if pass == Pass::All && self.gate.shut_until().is_some() {
+        if pass == Pass::All && self.gate.shut_until(Asked::Complete).is_some() {
             return Ok(());
         }
         match &payment.state {
@@ -114,7 +117,7 @@ impl Completer {
             PaymentState::Calling { .. } | PaymentState::Unclear { .. } => {
                 let asked_at = self.ports.clock.now();
                 let answer = self.ports.api.payment(&payment.id).await;
-                self.gate.learn(&answer).await?;
+                self.gate.learn(Asked::Get, &answer).await?;
                 record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
             }
             // The lane holds no others; one that moved on meanwhile is left alone.
@@ -130,11 +133,11 @@ impl Completer {
         match self.last_look(payment).await? {
             Look::Good => {}
             Look::NotYet(why) => return self.postpone(payment, &why).await,
-            Look::Gone => return self.gone(payment).await,
+            Look::Gone(canonical) => return self.gone(payment, canonical).await,
         }
         let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(&answer).await?;
+        self.gate.learn(Asked::Get, &answer).await?;
         let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, asked_at);
         let says_open = matches!(&fact, Fact::Reported(view) if view.tx_hash.is_none()
             && view.status == crate::domain::payment::ApiStatus::AwaitingFunds);
@@ -161,7 +164,7 @@ impl Completer {
         };
         match may_call(payment, &deposit) {
             Ok(()) => {}
-            Err(Objection::Gone) => return Ok(Look::Gone),
+            Err(Objection::Gone) => return Ok(Look::Gone(None)),
             Err(objection) => return Ok(Look::NotYet(objection.to_string())),
         }
         let Some(mark) = self.ports.store.finality().await? else {
@@ -171,7 +174,9 @@ impl Completer {
             return Ok(Look::NotYet("the deposit is not final".to_owned()));
         };
         let now = self.ports.clock.now();
-        if finality::allows(&mark, deposit.block_number) && finality::is_fresh(at, now) {
+        // What was established before the final block moved back, or by a process before this one, is looked at again.
+        let trusted = at >= self.health.snapshot().finality_doubted.unwrap_or(Timestamp::EPOCH);
+        if trusted && finality::allows(&mark, deposit.block_number) && finality::is_fresh(at, now) {
             return Ok(Look::Good);
         }
         Ok(self.look_at_chain(&deposit).await)
@@ -190,7 +195,7 @@ impl Completer {
         }
         match self.ports.chain.header(deposit.block_number, Some(report.endpoint)).await {
             Ok(Some(header)) if header.block.hash == deposit.key.block_hash => Look::Good,
-            Ok(Some(_)) => Look::Gone,
+            Ok(Some(header)) => Look::Gone(Some(header.block.hash)),
             Ok(None) => Look::NotYet("the node does not have its block".to_owned()),
             Err(error) => Look::NotYet(error.to_string()),
         }
@@ -208,10 +213,10 @@ impl Completer {
     }
 
     /// The chain says that the final deposit is gone: an alarm, and a person's business.
-    async fn gone(&self, payment: &Payment) -> Result<(), StoreError> {
+    async fn gone(&self, payment: &Payment, canonical: Option<B256>) -> Result<(), StoreError> {
         let result = self.ledger.change_payment(&payment.id, |page, current, context| {
             if let Some(key) = current.state.deposit().copied() {
-                page.book.set_standing(&key, Standing::Gone { after_final: true }, None, context.now);
+                page.book.lose_final(&key, canonical, context.now);
             }
             Ok::<(), Unexpected>(())
         });
@@ -254,7 +259,7 @@ impl Completer {
     async fn call(&self, payment: &Payment) -> Result<(), StoreError> {
         let Some(key) = payment.state.deposit().copied() else { return Ok(()) };
         let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
-        self.gate.learn(&answer).await?;
+        self.gate.learn(Asked::Complete, &answer).await?;
         let label = match &answer {
             Ok(_) => "taken",
             Err(ApiError::NotNow { .. }) => "not_now",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Pass};
+use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError};
 use super::{EngineError, EngineSettings, Ports};
@@ -37,7 +37,7 @@ impl Reconciler {
         loop {
             changes.mark_unchanged();
             let mut due = self.ports.store.due(Lane::Follow, self.ports.clock.now(), BATCH).await?;
-            let pass = if due.is_empty() { Pass::None } else { self.gate.pass() };
+            let pass = if due.is_empty() { Pass::None } else { self.gate.pass(Asked::Get) };
             match pass {
                 Pass::All => {}
                 Pass::Probe => due.truncate(1),
@@ -66,12 +66,12 @@ impl Reconciler {
 
     async fn ask(&self, payment: Payment, pass: Pass) -> Result<(), StoreError> {
         // The gate may have shut since the batch was taken up.
-        if pass == Pass::All && self.gate.shut_until().is_some() {
+        if pass == Pass::All && self.gate.shut_until(Asked::Get).is_some() {
             return Ok(());
         }
         let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(&answer).await?;
+        self.gate.learn(Asked::Get, &answer).await?;
         record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
     }
 }
@@ -84,7 +84,11 @@ pub(crate) async fn wait_for(
     now: Timestamp,
 ) -> Result<Span, StoreError> {
     let Some(next) = store.next_due(lane).await? else { return Ok(LONGEST_WAIT) };
-    let next = gate.shut_until().map_or(next, |until| next.max(until));
+    let asked = match lane {
+        Lane::Complete => Asked::Complete,
+        Lane::Follow => Asked::Get,
+    };
+    let next = gate.shut_until(asked).map_or(next, |until| next.max(until));
     Ok(next.since(now).max(Span::from_millis(1)).min(LONGEST_WAIT))
 }
 

@@ -5,7 +5,7 @@
 //! up, read a second time, and read a last time before an address is let go. A crash between any two lines costs a
 //! repeated reading: coverage rises only in the commit that stores what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -16,8 +16,9 @@ use super::ledger::Ledger;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
+use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
-use crate::policy::sweep;
+use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{ChainError, EndpointId, Hint, WatchSet};
 use crate::ports::store::StoreError;
 
@@ -30,12 +31,16 @@ mod readings;
 const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
 /// The longest wait after a reading failed.
 const LONGEST_TROUBLE_WAIT: Span = Span::from_secs(15);
+/// The longest wait after a node was only behind: it has the block soon.
+const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 /// How old a pushed head may be to serve as the head of a sweep.
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 /// Over how many blocks the block time is measured.
 const MEASURED_BLOCKS: u64 = 512;
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
+/// How many block times are remembered.
+const MOST_TIMES: usize = 20_000;
 
 /// Why a piece of work was not done.
 #[derive(Debug)]
@@ -71,6 +76,13 @@ struct Waiting {
     stall_told: bool,
 }
 
+/// Alarms that were raised since the start, so that a sweep a second does not raise them each time anew.
+#[derive(Debug, Default)]
+struct Told {
+    withheld: BTreeSet<DepositKey>,
+    malformed: BTreeSet<String>,
+}
+
 pub(crate) struct Watcher {
     ports: Ports,
     settings: Arc<EngineSettings>,
@@ -92,6 +104,12 @@ pub(crate) struct Watcher {
     arrivals: Option<[(BlockNumber, Timestamp); 2]>,
     /// Times of blocks that were looked up to find start blocks.
     times: BTreeMap<BlockNumber, Timestamp>,
+    /// Deposits that a provider withholds although their block stands, and logs that are no transfers: told already.
+    told: Told,
+    /// The last piece of the readings that are in no hurry.
+    last_deep: Option<Job>,
+    /// Addresses of which a log was withheld, and until when others are caught up with and read again before them.
+    resting: BTreeMap<Address, Timestamp>,
     /// Which endpoint gave the last reading; the second one goes elsewhere.
     last_reader: Option<EndpointId>,
     sweep_at: Timestamp,
@@ -130,6 +148,9 @@ impl Watcher {
             tips: BTreeMap::new(),
             arrivals: None,
             times: BTreeMap::new(),
+            told: Told::default(),
+            last_deep: None,
+            resting: BTreeMap::new(),
             last_reader: None,
             sweep_at: Timestamp::EPOCH,
             ask_final_at: None,
@@ -231,7 +252,14 @@ impl Watcher {
 
     fn troubled(&mut self, error: &ChainError) -> Span {
         let factor = 1_u64.checked_shl(self.failures.min(16)).unwrap_or(u64::MAX);
-        let wait = FIRST_TROUBLE_WAIT.times(factor).min(LONGEST_TROUBLE_WAIT);
+        let is_behind = matches!(error, ChainError::Behind(_));
+        let longest = if is_behind { LONGEST_BEHIND_WAIT } else { LONGEST_TROUBLE_WAIT };
+        let wait = FIRST_TROUBLE_WAIT.times(factor).min(longest);
+        if is_behind {
+            // A head that was pushed may be one that the node which answers has not got, or that never was.
+            self.head = None;
+            self.times.clear();
+        }
         self.failures = self.failures.saturating_add(1);
         tracing::warn!(%error, again_in_ms = wait.as_millis(), "the chain could not be read");
         let now = self.ports.clock.now();
@@ -277,11 +305,14 @@ impl Watcher {
             }
             Hint::Gap { why } => {
                 tracing::info!(why, "hints may have been lost; sweeping");
+                // What was lost may have been a head: the sweep is to reach the real one.
+                self.head = None;
                 self.sweep_at = self.sweep_at.min(soon);
             }
             Hint::Down { why } => {
                 tracing::warn!(why, "no subscription; polling");
                 self.hints_live = false;
+                self.head = None;
                 self.health.update(|health| health.hints_live = false);
                 self.sweep_at = self.sweep_at.min(soon);
             }
@@ -292,6 +323,7 @@ impl Watcher {
         self.head = Some((header, now));
         self.note_arrival(header.block.number, now);
         self.times.insert(header.block.number, header.time);
+        self.forget_times();
         self.health.update(|health| {
             health.head = Some(header.block.number);
             health.head_at = Some(now);
@@ -300,6 +332,14 @@ impl Watcher {
         self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);
         if self.worth_asking(header.block.number) {
             self.want_final();
+        }
+    }
+
+    /// Forgets the times of the oldest blocks when there are too many. Not in the middle of a search, which asks for
+    /// old ones.
+    fn forget_times(&mut self) {
+        while self.times.len() > MOST_TIMES {
+            self.times.pop_first();
         }
     }
 

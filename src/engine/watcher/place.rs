@@ -11,9 +11,6 @@ use crate::ports::store::{Commit, StoreError};
 /// The most questions one search may take; 2^40 blocks need fewer.
 const MOST_PROBES: u32 = 128;
 
-/// How many block times are remembered.
-const MOST_TIMES: usize = 20_000;
-
 /// How many addresses are placed in one commit.
 const BATCH: usize = 256;
 
@@ -47,9 +44,7 @@ impl Watcher {
             }
         }
         self.reload().await?;
-        while self.times.len() > MOST_TIMES {
-            self.times.pop_first();
-        }
+        self.forget_times();
         Ok(())
     }
 

@@ -62,20 +62,36 @@ impl Watcher {
     /// One piece of the readings that are in no hurry. True when there is more to do at once.
     pub(super) async fn read_deeper(&mut self) -> Result<bool, Trouble> {
         let params = self.settings.sweep;
-        if let Some(job) = sweep::catch_up_job(&self.watched, self.last_final, &params) {
+        let ready = self.ready();
+        if let Some(job) = sweep::catch_up_job(&ready, self.last_final, &params) {
             let page = self.read(&job, false).await?;
             self.absorb(&job, page, Reading::Sweep).await?;
             let behind = sweep::behind_by(&self.watched, self.last_final);
             self.health.update(|health| health.behind_by = behind);
-            return Ok(true);
+            return Ok(self.goes_on(job));
         }
         let now = self.ports.clock.now();
-        if let Some(job) = sweep::second_job(&self.watched, now, &params) {
+        if let Some(job) = sweep::second_job(&ready, now, &params) {
             let page = self.read(&job, true).await?;
             self.absorb(&job, page, Reading::Second).await?;
-            return Ok(true);
+            return Ok(self.goes_on(job));
         }
         self.let_go().await
+    }
+
+    /// The coverage of the watched addresses that do not rest.
+    fn ready(&mut self) -> Vec<Coverage> {
+        let now = self.ports.clock.now();
+        self.resting.retain(|_, until| *until > now);
+        self.watched.iter().filter(|coverage| !self.resting.contains_key(&coverage.address)).cloned().collect()
+    }
+
+    /// Whether the next piece may follow at once. One that comes a second time led to nothing the first time, and waits
+    /// for the next sweep.
+    fn goes_on(&mut self, job: Job) -> bool {
+        let again = self.last_deep.as_ref() == Some(&job);
+        self.last_deep = Some(job);
+        !again
     }
 
     /// Reads the whole window of addresses whose time is over a last time, and lets them go.
