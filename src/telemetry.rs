@@ -3,7 +3,8 @@
 //! Deliberately absent: a listener for the metrics (the operator API renders them), traces sent anywhere, and the
 //! places that count: each room counts its own, under a name of [`METRICS`].
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
+use std::sync::{PoisonError, RwLock};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
@@ -51,6 +52,35 @@ fn is_silenced(target: &str) -> bool {
     SILENCED.contains(&root)
 }
 
+/// Lets a line be written, when it is its turn.
+pub type Around = Box<dyn Fn(&mut dyn FnMut()) + Send + Sync>;
+
+/// Who lets lines be written, while somebody does.
+static AROUND: RwLock<Option<Around>> = RwLock::new(None);
+
+/// Has `around` called for every line that is logged from now on, with what writes it: a progress bar steps aside that
+/// way. `None` lets lines be written as they come.
+pub fn write_lines_within(around: Option<Around>) {
+    *AROUND.write().unwrap_or_else(PoisonError::into_inner) = around;
+}
+
+/// Writes log lines to stderr.
+struct Lines;
+
+impl io::Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let around = AROUND.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(around) = around.as_ref() else { return io::stderr().write(line) };
+        let mut written = Ok(0);
+        around(&mut || written = io::stderr().write(line));
+        written
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Starts logging to stderr, for the whole process.
 ///
 /// # Errors
@@ -58,7 +88,7 @@ fn is_silenced(target: &str) -> bool {
 pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
     let filter = EnvFilter::builder().parse(filter).map_err(|error| TelemetryError::Filter(error.to_string()))?;
     let filter = filter.and(filter_fn(|metadata| !is_silenced(metadata.target())));
-    let stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let stderr = tracing_subscriber::fmt::layer().with_writer(|| Lines);
     let layer = match format {
         Format::Text => {
             let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
+use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken};
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use crate::adapters::sled::{self, SledStore};
 use crate::adapters::system::{SystemChance, SystemClock};
-use crate::config::{self, Settings};
+use crate::config::{self, ConfigError, Settings};
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
 use crate::engine::{self, EngineSettings, Ports};
@@ -87,6 +87,16 @@ pub fn offline(settings: &Settings) -> anyhow::Result<Handle> {
     let api = payment_api(settings, clock.clone()).ok();
     let engine_settings = Arc::new(engine_settings(settings));
     Ok(Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default())))
+}
+
+/// Whether what went wrong is the configuration's fault: a setting is wrong, or a node contradicts it. Otherwise
+/// something could not be used, and may be usable later.
+#[must_use]
+pub fn is_configuration(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let chain = cause.downcast_ref::<EvmError>();
+        cause.is::<ConfigError>() || chain.is_some_and(|error| !matches!(error, EvmError::Unreachable(_)))
+    })
 }
 
 fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::output;
 use crate::config::Settings;
 use crate::wire;
@@ -35,10 +35,7 @@ struct Checked<'a> {
 impl Config {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let Command::Check { json } = self.command;
-        let checked = wire::check(settings).await.map_err(|error| {
-            // Whether a node is silent or contradicts: what was to be checked is not right.
-            Failure::new(Exit::Configuration, format!("{error:#}"))
-        })?;
+        let checked = wire::check(settings).await.map_err(|error| Failure::of_wiring(&error))?;
         let file = settings.file.display().to_string();
         if json {
             return output::print_json(&Checked { file, checked: &checked });

@@ -3,9 +3,9 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::config::ConfigError;
 use crate::engine::handle::HandleError;
 use crate::http::Code;
+use crate::wire;
 
 /// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,8 +86,7 @@ impl Failure {
     /// From what putting the parts together said. What is no error of the configuration is something that cannot be
     /// used now.
     pub(super) fn of_wiring(error: &anyhow::Error) -> Self {
-        let configuration = error.chain().any(|cause| cause.is::<ConfigError>());
-        let exit = if configuration { Exit::Configuration } else { Exit::Unavailable };
+        let exit = if wire::is_configuration(error) { Exit::Configuration } else { Exit::Unavailable };
         Self::new(exit, format!("{error:#}"))
     }
 

@@ -128,7 +128,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
-        Command::Config(command) => command.run(&quiet(file)?).await,
+        Command::Config(command) => {
+            let settings = settings(file)?;
+            // What goes wrong is the command's own answer; warnings would only say it a second time.
+            start_logging("error", settings.log.format)?;
+            command.run(&settings).await
+        }
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;
             command.run().await

@@ -75,7 +75,9 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
         Ok(Err(error)) => tracing::warn!(%error, "the operator API ended badly"),
         Err(_) => tracing::info!("requests to the operator API were cut off"),
     }
-    bar.abort();
+    if let Err(error) = bar.await {
+        tracing::warn!(%error, "the progress bar ended badly");
+    }
     tracing::info!("rampwatch is down");
     outcome
 }
@@ -140,7 +142,7 @@ async fn show_progress(handle: Handle, stop: CancellationToken) {
             None if behind >= WORTH_A_BAR => bar = Some(new_bar(behind)),
             None => {}
             Some(shown) if behind == 0 => {
-                shown.finish_and_clear();
+                end_bar(shown);
                 bar = None;
             }
             Some(shown) => {
@@ -150,9 +152,12 @@ async fn show_progress(handle: Handle, stop: CancellationToken) {
             }
         }
     }
-    if let Some(bar) = bar {
-        bar.finish_and_clear();
-    }
+    bar.iter().for_each(end_bar);
+}
+
+fn end_bar(bar: &ProgressBar) {
+    telemetry::write_lines_within(None);
+    bar.finish_and_clear();
 }
 
 fn new_bar(behind: u64) -> ProgressBar {
@@ -161,5 +166,7 @@ fn new_bar(behind: u64) -> ProgressBar {
     if let Ok(style) = ProgressStyle::with_template("catching up [{bar:40}] {pos}/{len} blocks, {eta} left") {
         bar.set_style(style.progress_chars("=> "));
     }
+    let shown = bar.clone();
+    telemetry::write_lines_within(Some(Box::new(move |write| shown.suspend(write))));
     bar
 }

@@ -261,7 +261,8 @@ fn one_of<T: PartialEq>(
         (Some(typed), None) => Ok((typed, Provenance::Typed)),
         (None, None) => Err(HandleError::Invalid {
             field,
-            problem: "the payment API does not say it; give it with this flag".to_owned(),
+            problem: "the payment API does not say it, or was not asked for want of a key; give it with this flag"
+                .to_owned(),
         }),
     }
 }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Pass};
+use super::explain::alarm_name;
+use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError};
+use super::views::verdict_name;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::{ApiView, Payment};
@@ -37,7 +39,7 @@ impl Reconciler {
         loop {
             changes.mark_unchanged();
             let mut due = self.ports.store.due(Lane::Follow, self.ports.clock.now(), BATCH).await?;
-            let pass = if due.is_empty() { Pass::None } else { self.gate.pass() };
+            let pass = if due.is_empty() { Pass::None } else { self.gate.pass(Asked::Get) };
             match pass {
                 Pass::All => {}
                 Pass::Probe => due.truncate(1),
@@ -66,12 +68,12 @@ impl Reconciler {
 
     async fn ask(&self, payment: Payment, pass: Pass) -> Result<(), StoreError> {
         // The gate may have shut since the batch was taken up.
-        if pass == Pass::All && self.gate.shut_until().is_some() {
+        if pass == Pass::All && self.gate.shut_until(Asked::Get).is_some() {
             return Ok(());
         }
         let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(&answer).await?;
+        self.gate.learn(Asked::Get, &answer).await?;
         record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
     }
 }
@@ -84,7 +86,11 @@ pub(crate) async fn wait_for(
     now: Timestamp,
 ) -> Result<Span, StoreError> {
     let Some(next) = store.next_due(lane).await? else { return Ok(LONGEST_WAIT) };
-    let next = gate.shut_until().map_or(next, |until| next.max(until));
+    let asked = match lane {
+        Lane::Complete => Asked::Complete,
+        Lane::Follow => Asked::Get,
+    };
+    let next = gate.shut_until(asked).map_or(next, |until| next.max(until));
     Ok(next.since(now).max(Span::from_millis(1)).min(LONGEST_WAIT))
 }
 
@@ -163,6 +169,13 @@ pub(crate) async fn record(
             } else {
                 page.book.tell(&payment.id, &fact, context)?;
             }
+            // Somebody wanted it asked again while the question was on its way: the answer may be older than the wish.
+            let woken = payment.next_at.filter(|at| payment.version != asked.version && *at <= context.now);
+            let now_is = page.book.payments().iter().find(|other| other.id == payment.id);
+            let waits_still = now_is.is_some_and(|now_is| now_is.state == payment.state);
+            if let Some(at) = woken.filter(|_| waits_still && Lane::of(&payment.state) == Lane::Follow) {
+                page.book.postpone(&payment.id, at);
+            }
             Ok(())
         })
         .await;
@@ -211,13 +224,17 @@ pub(crate) fn log_events(events: &[Event]) {
                 tracing::info!(tx_hash = %deposit.key.tx_hash, log_index = deposit.key.log_index, block = deposit.block_number, to = %deposit.to, amount = %deposit.amount, "deposit seen");
             }
             EventKind::DepositJudged { verdict } => {
+                metrics::counter!("rampwatch_deposits_total", "verdict" => verdict_name(verdict)).increment(1);
                 let tx_hash = event.deposit.map(|key| key.tx_hash);
                 tracing::info!(tx_hash = tx_hash.map(tracing::field::display), ?verdict, "deposit judged");
             }
             EventKind::DepositStands { standing, block, .. } => {
                 tracing::info!(block = block.number, ?standing, "deposit's block");
             }
-            EventKind::Alarm { alarm } => tracing::error!(?alarm, "alarm"),
+            EventKind::Alarm { alarm } => {
+                metrics::counter!("rampwatch_alarms_total", "alarm" => alarm_name(alarm)).increment(1);
+                tracing::error!(?alarm, "alarm");
+            }
             EventKind::PaymentAdded { .. }
             | EventKind::ApiReported { .. }
             | EventKind::PersonDecided { .. }

@@ -7,7 +7,7 @@ use super::matching::{MatchParams, judge};
 use super::settlement::{Context, Fact, Step, Unexpected, step};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
-use crate::domain::event::{Event, EventKind, Reading};
+use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState};
 use crate::domain::time::Timestamp;
 
@@ -89,6 +89,15 @@ impl Book {
             deposit.standing = standing;
             let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical };
             self.events.push(Event { at, payment: None, deposit: Some(*key), kind });
+        }
+    }
+
+    /// Notes that a deposit which had been final is not on the chain any more, and raises the alarm.
+    pub fn lose_final(&mut self, key: &DepositKey, canonical: Option<B256>, at: Timestamp) {
+        let had = |deposit: &&Deposit| deposit.key == *key && matches!(deposit.standing, Standing::Final { .. });
+        if self.deposits.iter().find(had).is_some() {
+            self.set_standing(key, Standing::Gone { after_final: true }, canonical, at);
+            self.note_deposit(key, at, EventKind::Alarm { alarm: Alarm::GoneAfterFinal });
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+pub(crate) mod desk;
 pub(crate) mod memory_store;
 pub(crate) mod node;
 pub(crate) mod records;

@@ -1,0 +1,101 @@
+//! The help of every command, and the exit codes in it.
+
+use super::Place;
+
+/// Every command, and words that its help must have.
+const COMMANDS: [(&[&str], &[&str]); 17] = [
+    (&[], &["Usage: rampwatch", "Exit codes:", "RAMPWATCH_CONFIG"]),
+    (&["run"], &["SIGTERM"]),
+    (&["add"], &["<PAYMENT> <RECIPIENT>", "--deposit-address", "--amount", "--sender", "--created-at", "--expires-at"]),
+    (&["list"], &["--state", "--after", "--limit", "--json", "waiting", "review"]),
+    (&["show"], &["<PAYMENT>", "--json"]),
+    (&["deposits"], &["--address", "--payment", "--verdict", "--review", "--json"]),
+    (&["reviews"], &["settle", "--json"]),
+    (&["why"], &["<SUBJECT>", "transaction hash", "--json"]),
+    (&["resolve"], &["assign", "ignore", "retry", "cancel"]),
+    (&["resolve", "assign"], &["<DEPOSIT> <PAYMENT>", "--reason", "finality"]),
+    (&["resolve", "ignore"], &["<DEPOSIT>", "--reason"]),
+    (&["resolve", "retry"], &["<PAYMENT>", "--reason"]),
+    (&["resolve", "cancel"], &["<PAYMENT>", "--reason", "stays watched"]),
+    (&["config", "check"], &["API key", "nodes"]),
+    (&["demo"], &["Usage: rampwatch demo"]),
+    (&["sandbox"], &["--fork-url", "--directory", "--shape", "pay"]),
+    (&["sandbox", "pay"], &["<PAYMENT>", "--amount", "--token", "--from"]),
+];
+
+#[tokio::test]
+async fn every_command_has_help() {
+    let place = Place::offline();
+    for (command, words) in COMMANDS {
+        let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
+        let help = place.run(&arguments).await.data();
+        for word in words {
+            assert!(help.contains(word), "{command:?} has no {word:?}:\n{help}");
+        }
+        assert!(help.contains("--config <FILE>"), "{command:?}");
+        assert!(help.lines().all(|line| line.chars().count() <= 100), "{command:?} is too wide:\n{help}");
+    }
+}
+
+#[tokio::test]
+async fn the_help_lists_every_command_and_exit_code() {
+    let place = Place::offline();
+    let help = place.run(&["--help"]).await.data();
+    let (before, _) = help.split_once("Options:").unwrap();
+    let (_, commands) = before.split_once("Commands:").unwrap();
+    let first_word = |line: &str| {
+        line.strip_prefix("  ")
+            .filter(|rest| !rest.starts_with(' '))
+            .map(|rest| rest.split_whitespace().next().unwrap_or_default().to_owned())
+    };
+    let listed: Vec<String> = commands.lines().filter_map(first_word).filter(|name| name != "help").collect();
+    let tested = |name: &String| COMMANDS.iter().any(|(command, _)| command.first() == Some(&name.as_str()));
+    let untested: Vec<&String> = listed.iter().filter(|name| !tested(name)).collect();
+    assert!(untested.is_empty() && listed.len() >= 10, "{untested:?} of {listed:?}");
+    let (_, codes) = help.split_once("Exit codes:").unwrap();
+    for (code, words) in [
+        (0, "done"),
+        (1, "failed"),
+        (2, "command line"),
+        (3, "configuration"),
+        (4, "not known"),
+        (5, "refused"),
+        (6, "cannot be used"),
+    ] {
+        let line = codes.lines().find(|line| line.trim_start().starts_with(&format!("{code}  ")));
+        assert!(line.is_some_and(|line| line.contains(words)), "{code} {words}");
+    }
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    for name in &listed {
+        assert!(readme.contains(&format!("`rampwatch {name}")) || readme.contains(&format!("`{name}")), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_version_is_the_packages() {
+    let said = Place::offline().run(&["--version"]).await.data();
+    assert_eq!(said, format!("rampwatch {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn a_wrong_command_line_is_2_and_reads_no_configuration() {
+    let place = Place::offline();
+    std::fs::remove_file(place.path("config.toml")).unwrap();
+    for arguments in [
+        &[][..],
+        &["frobnicate"],
+        &["list", "--state", "lost"],
+        &["list", "--limit", "0"],
+        &["list", "--limit", "-1"],
+        &["deposits", "--review", "--verdict", "pays"],
+        &["show"],
+        &["add", "pay-1"],
+        &["resolve", "retry", "pay-1"],
+        &["resolve", "assign", "pay-1", "--reason", "r"],
+        &["sandbox", "pay", "a/b"],
+    ] {
+        let ran = place.run(arguments).await;
+        assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}: {}", ran.err);
+        assert!(!ran.err.is_empty());
+    }
+}

@@ -1,0 +1,161 @@
+//! The daemon itself: started over a scripted node and the stand-in API, asked, and told to stop.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::payment::PaymentId;
+use rampwatch::domain::time::Timestamp;
+use rampwatch::sandbox::stand_in::{NewOffRamp, StandIn, StandInOptions};
+use rampwatch::sandbox::{USDC, USDC_E};
+use tokio::process::Child;
+
+use super::{KEY, Place, Ran};
+use crate::support::eventually;
+use crate::support::node::{Finalized, LogSpec, Node, NodeOptions, ScriptedChain, Token};
+use crate::support::records::address;
+
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A chain, an API, and a configuration for both.
+struct World {
+    chain: ScriptedChain,
+    _node: Node,
+    api: StandIn,
+    place: Place,
+    listen: SocketAddr,
+}
+
+/// A port that is free now.
+fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+impl World {
+    async fn new() -> Self {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let chain = ScriptedChain::starting_at(1_000_000, now - 600);
+        chain.set_token(USDC, Token::new("USDC", 6));
+        chain.set_token(USDC_E, Token::new("USDC.e", 6));
+        chain.append_empty(200);
+        chain.set_finalized(Finalized::Below(2));
+        let node = Node::start(&chain, NodeOptions::default());
+        let options = StandInOptions { api_key: KEY.to_owned(), ..StandInOptions::default() };
+        let api = StandIn::start(options).await.unwrap();
+        let listen = free_port();
+        let place = Place::offline();
+        place.edit("127.0.0.1:0", &listen.to_string());
+        place.edit("http = \"http://127.0.0.1:9/", &format!("http = \"{}/", node.url()));
+        place.edit("ws = \"ws://127.0.0.1:9/", &format!("ws = \"{}/", node.ws_url()));
+        place.edit("http://127.0.0.1:9/api", &api.base_url());
+        place.edit("sweep_interval = \"60s\"", "sweep_interval = \"300ms\"");
+        place.edit("poll_interval = \"40s\"", "poll_interval = \"300ms\"");
+        Self { chain, _node: node, api, place, listen }
+    }
+
+    /// Starts the daemon, and waits until it answers.
+    async fn start(&self) -> Child {
+        let mut child = self.place.command(&["run"]).spawn().unwrap();
+        let url = format!("http://{}/readyz", self.listen);
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let (client, url) = (&client, &url);
+        eventually(LIMIT, "the daemon is ready", || async move {
+            client.get(url).send().await.is_ok_and(|answer| answer.status() == 200)
+        })
+        .await;
+        assert!(child.try_wait().unwrap().is_none());
+        child
+    }
+
+    fn open(&self, n: u64, base_units: u128) -> PaymentId {
+        let opened = self.api.open(NewOffRamp {
+            deposit_address: Some(address(n)),
+            amount: Amount::from_base_units(base_units),
+            created_at: Some(Timestamp::from_secs(self.chain.head().time - 60)),
+            ..NewOffRamp::default()
+        });
+        opened.unwrap().id
+    }
+}
+
+async fn signal(child: &Child, name: &str) {
+    let pid = child.id().unwrap().to_string();
+    let sent = tokio::process::Command::new("kill").args(["-s", name, &pid]).status().await.unwrap();
+    assert!(sent.success());
+}
+
+/// Stops the daemon, and returns what it said.
+async fn stop(child: Child, name: &str) -> Ran {
+    let begun = Instant::now();
+    signal(&child, name).await;
+    let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.unwrap().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(10), "it took {:?}", begun.elapsed());
+    Ran::of(output)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deposit_is_completed_and_the_daemon_stops_when_told() {
+    let world = World::new().await;
+    let checked = world.place.run(&["config", "check"]).await.data();
+    assert!(checked.contains("the nodes say chain 137") && checked.contains("USDC.e at"), "{checked}");
+    let daemon = world.start().await;
+    let token = std::fs::metadata(world.place.path("rampwatch-data/operator-token")).unwrap();
+    assert_eq!(token.permissions().mode() & 0o777, 0o600);
+    let id = world.open(1, 25_000_000);
+    let added = world.place.run(&["add", id.as_str(), "recipient-1"]).await.data();
+    assert!(added.contains("25.00 USDC (from the API)"), "{added}");
+    world.chain.append(LogSpec::transfer(USDC, address(0xf00d), address(1), 25_000_000));
+    world.chain.append_empty(6);
+    let (place, chain, id) = (&world.place, &world.chain, id.as_str());
+    eventually(LIMIT, "the payment is completed", || async move {
+        chain.append_empty(1);
+        place.run(&["show", id, "--json"]).await.json()["state"]["outcome"] == "completed"
+    })
+    .await;
+    let why = place.run(&["why", id]).await.data();
+    assert!(why.contains("exactly this amount"), "{why}");
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let (client, url) = (&client, &format!("http://{}/metrics", world.listen));
+    eventually(LIMIT, "the payment is counted", || async move {
+        let text = client.get(url).send().await.unwrap().text().await.unwrap();
+        text.contains("rampwatch_payments{state=\"ended\"} 1") && text.contains("rampwatch_reviews 0")
+    })
+    .await;
+    let ran = stop(daemon, "TERM").await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert!(ran.err.contains("rampwatch is up") && ran.err.contains("rampwatch is down"), "{}", ran.err);
+    let after = place.run(&["show", id, "--json"]).await.json();
+    assert_eq!(after["state"]["outcome"], "completed", "the store is free again, and has kept it");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_one_daemon_has_the_store_and_the_port() {
+    let world = World::new().await;
+    let daemon = world.start().await;
+    world.place.run(&["run"]).await.fails_among_logs(6, "is in use");
+    let other = World::new().await;
+    other.place.edit(&other.listen.to_string(), &world.listen.to_string());
+    other.place.run(&["run"]).await.fails_among_logs(6, "http.listen");
+    let ran = stop(daemon, "INT").await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_another_chain_is_refused_at_start() {
+    let world = World::new().await;
+    world.chain.set_chain_id(80_002);
+    let ran = world.place.run(&["run"]).await;
+    ran.fails_among_logs(3, "80002");
+    world.place.run(&["config", "check"]).await.fails(3, &["80002"]);
+}
+
+impl Ran {
+    /// As [`Ran::fails`], for a command that logs to stderr too.
+    #[track_caller]
+    fn fails_among_logs(self, code: i32, words: &str) {
+        assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
+        let told: Vec<&str> = self.err.lines().filter(|line| line.starts_with("error: ")).collect();
+        assert!(told.len() == 1 && told[0].contains(words), "{}", self.err);
+    }
+}

@@ -1,0 +1,179 @@
+//! An operator API over the store in memory, without an engine: what operators see and decide, and nothing moving
+//! underneath.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rampwatch::adapters::system::SystemChance;
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::deposit::Deposit;
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::engine::EngineSettings;
+use rampwatch::engine::handle::Handle;
+use rampwatch::engine::health::Health;
+use rampwatch::engine::views::TokenName;
+use rampwatch::http::{self, Operator, Token};
+use rampwatch::policy::finality::FinalityRule;
+use rampwatch::policy::matching::MatchParams;
+use rampwatch::policy::pace::Pace;
+use rampwatch::policy::sweep::SweepParams;
+use rampwatch::ports::clock::Clock;
+use rampwatch::ports::store::{Commit, Store};
+use reqwest::{Client, RequestBuilder};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::memory_store::MemoryStore;
+use super::records::{CHAIN_ID, USDC, address, at};
+use super::temp_dir;
+
+/// A clock that stands still, some hours after the sample records begin.
+#[derive(Debug)]
+pub(crate) struct StillClock;
+
+#[async_trait]
+impl Clock for StillClock {
+    fn now(&self) -> Timestamp {
+        at(20_000_000)
+    }
+
+    async fn sleep(&self, span: Span) {
+        tokio::time::sleep(span.as_duration()).await;
+    }
+}
+
+/// Polygon's settings.
+pub(crate) fn engine_settings() -> Arc<EngineSettings> {
+    Arc::new(EngineSettings {
+        chain_id: CHAIN_ID,
+        token: USDC,
+        decimals: 6,
+        other_tokens: vec![rampwatch::sandbox::USDC_E],
+        chain_name: "polygon".to_owned(),
+        finality: FinalityRule::Finalized { depth: 2 },
+        stall_after: Span::from_secs(60),
+        sweep: SweepParams {
+            overlap: 32,
+            chunk: 2_000,
+            interval: Span::from_secs(1),
+            poll_interval: Span::from_secs(1),
+            ended_interval: Span::from_secs(4),
+            second_after: Span::from_secs(4),
+            keep: Span::from_secs(86_400),
+            start_margin: Span::from_secs(600),
+        },
+        matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
+        pace: Pace::for_timeout(Span::from_secs(2)),
+        api_concurrency: 8,
+    })
+}
+
+/// What the tokens are called.
+pub(crate) fn token_names() -> Vec<TokenName> {
+    let named = |address, symbol: &str| TokenName { address, symbol: symbol.to_owned(), decimals: 6 };
+    vec![named(USDC, "USDC"), named(rampwatch::sandbox::USDC_E, "USDC.e")]
+}
+
+/// A handle on a store that no engine runs over, without a payment API.
+pub(crate) fn handle_on(store: &MemoryStore) -> Handle {
+    let (clock, chance) = (Arc::new(StillClock), Arc::new(SystemChance));
+    let health = Arc::new(Health::default());
+    Handle::offline(Arc::new(store.clone()), None, clock, chance, engine_settings(), health).with_tokens(token_names())
+}
+
+/// The operator API, served. It ends with this value.
+pub(crate) struct Desk {
+    pub(crate) store: MemoryStore,
+    pub(crate) handle: Handle,
+    pub(crate) listen: SocketAddr,
+    pub(crate) client: Client,
+    folder: TempDir,
+    stop: CancellationToken,
+}
+
+impl Desk {
+    /// Serves a new, empty store.
+    pub(crate) async fn open() -> Self {
+        let store = MemoryStore::new();
+        let handle = handle_on(&store);
+        Self::serve(store, handle).await
+    }
+
+    /// Serves this handle.
+    pub(crate) async fn serve(store: MemoryStore, handle: Handle) -> Self {
+        let folder = temp_dir();
+        let token = Token::load_or_create(&folder.path().join("operator-token")).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listen = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let operator = Operator {
+            handle: handle.clone(),
+            token: Arc::new(token),
+            metrics: Arc::new(|| "rampwatch_test 1\n".to_owned()),
+            lag: Span::from_secs(60),
+            timeout: Span::from_secs(10),
+        };
+        tokio::spawn(http::serve(listener, operator, stop.clone()));
+        let client = Client::builder().no_proxy().build().unwrap();
+        Self { store, handle, listen, client, folder, stop }
+    }
+
+    pub(crate) fn token_file(&self) -> PathBuf {
+        self.folder.path().join("operator-token")
+    }
+
+    pub(crate) fn token(&self) -> String {
+        std::fs::read_to_string(self.token_file()).unwrap().trim().to_owned()
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.listen)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(self.url(path)).bearer_auth(self.token())
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client.post(self.url(path)).bearer_auth(self.token()).json(body)
+    }
+
+    /// The status and the JSON of an answer.
+    pub(crate) async fn answer(&self, request: RequestBuilder) -> (u16, Value) {
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap())
+    }
+
+    /// Adds the `n`th payment, typed: so many whole units at the `place`th address.
+    pub(crate) async fn add(&self, id: &str, place: u64, amount: &str) {
+        let (status, body) = self.answer(self.post("/v1/payments", &typed(id, place, amount))).await;
+        assert_eq!(status, 200, "{body}");
+    }
+
+    /// Puts deposits into the store, as the watcher would have.
+    pub(crate) async fn keep(&self, deposits: Vec<Deposit>) {
+        self.store.commit(Commit { deposits, ..Commit::default() }).await.unwrap();
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The body that adds a payment with everything typed.
+pub(crate) fn typed(id: &str, place: u64, amount: &str) -> Value {
+    json!({
+        "id": id,
+        "recipient_id": "rec-1",
+        "deposit_address": address(place).to_string(),
+        "amount": amount,
+        "created_at": "2026-09-21T14:13:20Z",
+    })
+}
