@@ -31,7 +31,10 @@ impl Watcher {
     pub(super) async fn find_waiting(&mut self) -> Result<(), StoreError> {
         let provisional = self.ports.store.provisional(BlockNumber::MAX, BATCH).await?;
         let waits = |deposit: &&Deposit| matches!(deposit.verdict, Verdict::Pays { .. });
-        let lowest = provisional.iter().filter(waits).map(|deposit| deposit.block_number).min();
+        let waiting = provisional.iter().find(waits);
+        // They come by block. Where worthless ones fill the whole batch, one that waits may be behind them.
+        let flood = provisional.first().filter(|_| provisional.len() >= BATCH);
+        let lowest = waiting.or(flood).map(|deposit| deposit.block_number);
         if lowest.is_none() {
             self.waiting = super::Waiting::default();
             self.health.update(|health| health.finality_stalled = None);
@@ -186,7 +189,7 @@ impl Watcher {
                 .await;
             self.told(address, result).map(|_| ())
         });
-        super::absorb::all(writing).await
+        super::absorb::all(writing).await.map(|_| ())
     }
 
     /// The final block has not moved. Says so once, when it has not for too long.

@@ -5,7 +5,7 @@
 //! up, read a second time, and read a last time before an address is let go. A crash between any two lines costs a
 //! repeated reading: coverage rises only in the commit that stores what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -25,6 +25,10 @@ mod absorb;
 mod finality;
 mod place;
 mod readings;
+mod rest;
+
+use self::readings::{Deeper, LastReading};
+use self::rest::Rest;
 
 /// The first wait after a reading failed; doubled up to [`LONGEST_TROUBLE_WAIT`].
 const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
@@ -36,6 +40,8 @@ const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 const MEASURED_BLOCKS: u64 = 512;
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
+/// How many block times are remembered.
+const MOST_TIMES: usize = 20_000;
 
 /// Why a piece of work was not done.
 #[derive(Debug)]
@@ -102,6 +108,14 @@ pub(crate) struct Watcher {
     /// The highest block that a transfer was hinted in and no reading has shown yet, and how often it was looked for.
     hinted: Option<(BlockNumber, u32)>,
     failures: u32,
+    /// Addresses whose start block could not be found, and when they are tried again.
+    unplaced: BTreeSet<Address>,
+    placing: Rest,
+    /// The readings that are in no hurry, after one of them failed or came to nothing.
+    deeper: Rest,
+    last_reading: Option<LastReading>,
+    /// The newest moment that our clock has shown.
+    latest: Timestamp,
 }
 
 impl Watcher {
@@ -136,6 +150,11 @@ impl Watcher {
             asked_final_at: Timestamp::EPOCH,
             hinted: None,
             failures: 0,
+            unplaced: BTreeSet::new(),
+            placing: Rest::default(),
+            deeper: Rest::default(),
+            last_reading: None,
+            latest: Timestamp::EPOCH,
         }
     }
 
@@ -180,6 +199,7 @@ impl Watcher {
         if self.watched.is_empty() {
             return Ok(false);
         }
+        self.mind_the_clock();
         self.place_new().await?;
         let now = self.ports.clock.now();
         if now >= self.sweep_at {
@@ -189,7 +209,42 @@ impl Watcher {
         if self.ask_final_at.is_some_and(|at| now >= at) {
             self.ask_finality().await?;
         }
-        self.read_deeper().await
+        if !self.deeper.is_over(now) {
+            return Ok(false);
+        }
+        // A range that nobody can read, or that is withheld, must not slow down the sweep to the head.
+        let why = match self.read_deeper().await {
+            Ok(Deeper::Nothing) => {
+                self.deeper.worked();
+                return Ok(false);
+            }
+            Ok(Deeper::Further) => {
+                self.deeper.worked();
+                return Ok(true);
+            }
+            Ok(Deeper::Stuck) => "a reading got nowhere: a log was withheld, or a record keeps changing".to_owned(),
+            Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => error.to_string(),
+            Err(trouble) => return Err(trouble),
+        };
+        let wait = self.deeper.failed(self.ports.clock.now(), &why);
+        tracing::warn!(why, again_in_ms = wait.as_millis(), "catching up or reading again has to wait");
+        Ok(false)
+    }
+
+    /// A clock that was set back would put everything off by as much.
+    fn mind_the_clock(&mut self) {
+        let now = self.ports.clock.now();
+        if now < self.latest {
+            tracing::warn!(by_ms = self.latest.since(now).as_millis(), "the clock was set back");
+            self.sweep_at = self.sweep_at.min(now);
+            self.ask_final_at = self.ask_final_at.map(|at| at.min(now));
+            self.asked_final_at = Timestamp::EPOCH;
+            self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
+            (self.head, self.arrivals) = (None, None);
+            self.placing.end_at(now);
+            self.deeper.end_at(now);
+        }
+        self.latest = now;
     }
 
     /// How long until the next sweep. A hinted transfer that the node has not shown yet is looked for again soon.
@@ -209,7 +264,8 @@ impl Watcher {
 
     fn sleep_for(&self) -> Span {
         let now = self.ports.clock.now();
-        let until = self.ask_final_at.map_or(self.sweep_at, |at| at.min(self.sweep_at));
+        let others = [self.ask_final_at, self.placing.until(), self.deeper.until()];
+        let until = others.into_iter().flatten().fold(self.sweep_at, Timestamp::min);
         if self.watched.is_empty() {
             LONGEST_SLEEP
         } else {
@@ -222,7 +278,8 @@ impl Watcher {
             tracing::info!("the chain can be read again");
             self.failures = 0;
         }
-        self.health.update(|health| health.chain_trouble = None);
+        let trouble = self.deeper.why().or_else(|| self.placing.why()).cloned();
+        self.health.update(|health| health.chain_trouble = trouble);
         // Without pushed heads the question has only the clock to go by.
         if self.waiting.lowest.is_some() && !self.hints_live {
             self.want_final();
@@ -292,6 +349,7 @@ impl Watcher {
         self.head = Some((header, now));
         self.note_arrival(header.block.number, now);
         self.times.insert(header.block.number, header.time);
+        self.forget_times();
         self.health.update(|health| {
             health.head = Some(header.block.number);
             health.head_at = Some(now);
@@ -300,6 +358,14 @@ impl Watcher {
         self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);
         if self.worth_asking(header.block.number) {
             self.want_final();
+        }
+    }
+
+    /// Forgets the times of the oldest blocks when there are too many. Not in the middle of a search, which asks for
+    /// old ones.
+    fn forget_times(&mut self) {
+        while self.times.len() > MOST_TIMES {
+            self.times.pop_first();
         }
     }
 
@@ -335,7 +401,7 @@ impl Watcher {
             self.sweep_at = self.sweep_at.min(self.ports.clock.now());
             let tokens = if after.is_empty() { Arc::default() } else { self.tokens.clone() };
             self.ports.chain.watch(WatchSet { tokens, recipients: Arc::new(after) });
-        } else if self.watched.iter().any(|coverage| coverage.swept.is_none()) {
+        } else if self.watched.iter().any(|it| it.swept.is_none() && !self.unplaced.contains(&it.address)) {
             self.sweep_at = self.sweep_at.min(self.ports.clock.now());
         }
         Ok(())
