@@ -4,3 +4,4 @@ mod api;
 mod budget;
 mod rig;
 mod stories;
+mod troubles;
