@@ -330,6 +330,9 @@ impl Watcher {
             Hint::Head(header) => self.take_head(header, now),
             Hint::Live => {
                 self.hints_live = true;
+                // What was mined before the subscription covered all addresses was not hinted.
+                self.head = None;
+                self.sweep_at = self.sweep_at.min(soon);
                 self.health.update(|health| health.hints_live = true);
             }
             Hint::Gap { why } => {
