@@ -212,9 +212,11 @@ async fn long_due(chain: &PlainChain, rig: &Desk, count: u8) -> Vec<PaymentId> {
     for n in 1..=count {
         let to = Address::repeat_byte(n);
         ids.push(rig.add(&format!("due-{n}"), to, 6, chain.time_of(HEAD)).await);
-        chain.pay(HEAD - 4, u64::from(n), to, 6);
     }
     rig.api.set_down(true);
+    for n in 1..=count {
+        chain.pay(HEAD - 4, u64::from(n), Address::repeat_byte(n), 6);
+    }
     for id in &ids {
         rig.wait_for(id, "due").await;
     }
