@@ -116,6 +116,7 @@ pub async fn run(
         ledger: ledger.clone(),
         gate: gate.clone(),
         health: health.clone(),
+        recent: Arc::default(),
     };
     loops.spawn(completer.run(halt.clone()));
     let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };

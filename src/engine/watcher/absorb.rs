@@ -48,17 +48,26 @@ enum Missing {
 }
 
 /// Waits for all, several at a time; the first trouble ends it.
-pub(super) async fn all(work: impl Iterator<Item = impl Future<Output = Result<(), Trouble>>>) -> Result<(), Trouble> {
+pub(super) async fn all<T>(
+    work: impl Iterator<Item = impl Future<Output = Result<T, Trouble>>>,
+) -> Result<Vec<T>, Trouble> {
     let mut under_way = futures_util::stream::iter(work).buffer_unordered(AT_ONCE);
+    let mut results = Vec::new();
     while let Some(result) = under_way.next().await {
-        result?;
+        results.push(result?);
     }
-    Ok(())
+    Ok(results)
 }
 
 impl Watcher {
-    /// Takes in everything that `page` says of `job`'s range and addresses.
-    pub(super) async fn absorb(&mut self, job: &Job, page: TransferPage, reading: Reading) -> Result<(), Trouble> {
+    /// Takes in everything that `page` says of `job`'s range and addresses. Returns the addresses for which the range
+    /// does not count as read: a log was withheld, or what was read could not be written.
+    pub(super) async fn absorb(
+        &mut self,
+        job: &Job,
+        page: TransferPage,
+        reading: Reading,
+    ) -> Result<BTreeSet<Address>, Trouble> {
         self.alarm_malformed(page.malformed).await?;
         let mut by_address: BTreeMap<Address, Vec<(Transfer, Timestamp)>> = BTreeMap::new();
         let mut headers = BTreeMap::from([(page.anchor.block.number, Some(page.anchor))]);
@@ -93,14 +102,14 @@ impl Watcher {
         let writing = evidence
             .into_iter()
             .map(|(address, evidence)| async move { this.write(address, &evidence, job, reading).await });
-        all(writing).await?;
+        let left = all(writing).await?.into_iter().flatten().collect();
         let rest = self.watched.iter().filter(|coverage| {
             !affected.contains(&coverage.address) && job.addresses.binary_search(&coverage.address).is_ok()
         });
         let raised = rest.filter_map(|coverage| self.raised(coverage, job, reading)).collect();
         self.raise_coverage(raised).await?;
         self.reload().await?;
-        Ok(())
+        Ok(left)
     }
 
     /// Deposits that are withheld for the first time are to be told of; their addresses stand back for a while.
@@ -124,8 +133,16 @@ impl Watcher {
         }
     }
 
-    /// Writes what was read of one address, with its coverage, in one commit.
-    async fn write(&self, address: Address, evidence: &Evidence, job: &Job, reading: Reading) -> Result<(), Trouble> {
+    /// Writes what was read of one address, with its coverage, in one commit. Returns the address when the range does
+    /// not count as read for it.
+    async fn write(
+        &self,
+        address: Address,
+        evidence: &Evidence,
+        job: &Job,
+        reading: Reading,
+    ) -> Result<Option<Address>, Trouble> {
+        let mut is_left = false;
         let chain_id = self.ports.chain.chain_id();
         let result = self
             .ledger
@@ -137,6 +154,7 @@ impl Watcher {
                 for (key, missing) in &evidence.missing {
                     withheld |= note_missing(page, key, *missing, context);
                 }
+                is_left = withheld;
                 // A provider that withholds a log may withhold others: the range does not count as read.
                 let raised = page.coverage.as_ref().filter(|coverage| !withheld && !coverage.closed);
                 if let Some(raised) = raised.and_then(|coverage| self.raised(coverage, job, reading)) {
@@ -145,7 +163,9 @@ impl Watcher {
                 Ok::<(), Unexpected>(())
             })
             .await;
-        self.told(address, result).map(|_| ())
+        is_left |= result.is_err();
+        self.told(address, result)?;
+        Ok(is_left.then_some(address))
     }
 
     /// Logs what was written. A payment that could not take it is left for the next reading.
@@ -265,8 +285,7 @@ fn note_transfer(
     context: &Context<'_>,
 ) {
     let fresh = Deposit::from_transfer(chain_id, transfer, time, context.now);
-    let known = page.book.deposits().iter().find(|deposit| deposit.key == fresh.key);
-    match known.map(Deposit::stands) {
+    match page.book.deposit(&fresh.key).map(Deposit::stands) {
         Some(true) => {}
         Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
         None => {
@@ -286,7 +305,7 @@ fn note_transfer(
 
 /// Writes into the book what became of a missing deposit. True when the provider withholds it.
 fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, context: &Context<'_>) -> bool {
-    let Some(deposit) = page.book.deposits().iter().find(|deposit| deposit.key == *key) else { return false };
+    let Some(deposit) = page.book.deposit(key) else { return false };
     match (missing, deposit.standing) {
         (_, Standing::Gone { .. }) => false,
         (Missing::Withheld { told }, Standing::Provisional | Standing::Final { .. }) => {

@@ -207,7 +207,7 @@ impl Watcher {
                 .await;
             self.told(address, result).map(|_| ())
         });
-        super::absorb::all(writing).await
+        super::absorb::all(writing).await.map(|_| ())
     }
 
     /// The final block has not moved. Says so once, when it has not for too long.

@@ -18,7 +18,7 @@ use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
-use crate::policy::sweep::{self, Job};
+use crate::policy::sweep;
 use crate::ports::chain::{ChainError, EndpointId, Hint, WatchSet};
 use crate::ports::store::StoreError;
 
@@ -26,6 +26,10 @@ mod absorb;
 mod finality;
 mod place;
 mod readings;
+mod rest;
+
+use self::readings::{Deeper, LastReading};
+use self::rest::Rest;
 
 /// The first wait after a reading failed; doubled up to [`LONGEST_TROUBLE_WAIT`].
 const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
@@ -106,8 +110,6 @@ pub(crate) struct Watcher {
     times: BTreeMap<BlockNumber, Timestamp>,
     /// Deposits that a provider withholds although their block stands, and logs that are no transfers: told already.
     told: Told,
-    /// The last piece of the readings that are in no hurry.
-    last_deep: Option<Job>,
     /// Addresses of which a log was withheld, and until when others are caught up with and read again before them.
     resting: BTreeMap<Address, Timestamp>,
     /// Which endpoint gave the last reading; the second one goes elsewhere.
@@ -120,6 +122,14 @@ pub(crate) struct Watcher {
     /// The highest block that a transfer was hinted in and no reading has shown yet, and how often it was looked for.
     hinted: Option<(BlockNumber, u32)>,
     failures: u32,
+    /// Addresses whose start block could not be found, and when they are tried again.
+    unplaced: BTreeSet<Address>,
+    placing: Rest,
+    /// The readings that are in no hurry, after one of them failed or came to nothing.
+    deeper: Rest,
+    last_reading: Option<LastReading>,
+    /// The newest moment that our clock has shown.
+    latest: Timestamp,
 }
 
 impl Watcher {
@@ -149,7 +159,6 @@ impl Watcher {
             arrivals: None,
             times: BTreeMap::new(),
             told: Told::default(),
-            last_deep: None,
             resting: BTreeMap::new(),
             last_reader: None,
             sweep_at: Timestamp::EPOCH,
@@ -157,6 +166,11 @@ impl Watcher {
             asked_final_at: Timestamp::EPOCH,
             hinted: None,
             failures: 0,
+            unplaced: BTreeSet::new(),
+            placing: Rest::default(),
+            deeper: Rest::default(),
+            last_reading: None,
+            latest: Timestamp::EPOCH,
         }
     }
 
@@ -201,6 +215,7 @@ impl Watcher {
         if self.watched.is_empty() {
             return Ok(false);
         }
+        self.mind_the_clock();
         self.place_new().await?;
         let now = self.ports.clock.now();
         if now >= self.sweep_at {
@@ -210,7 +225,42 @@ impl Watcher {
         if self.ask_final_at.is_some_and(|at| now >= at) {
             self.ask_finality().await?;
         }
-        self.read_deeper().await
+        if !self.deeper.is_over(now) {
+            return Ok(false);
+        }
+        // A range that nobody can read, or that is withheld, must not slow down the sweep to the head.
+        let why = match self.read_deeper().await {
+            Ok(Deeper::Nothing) => {
+                self.deeper.worked();
+                return Ok(false);
+            }
+            Ok(Deeper::Further) => {
+                self.deeper.worked();
+                return Ok(true);
+            }
+            Ok(Deeper::Stuck) => "a reading got nowhere: a log was withheld, or a record keeps changing".to_owned(),
+            Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => error.to_string(),
+            Err(trouble) => return Err(trouble),
+        };
+        let wait = self.deeper.failed(self.ports.clock.now(), &why);
+        tracing::warn!(why, again_in_ms = wait.as_millis(), "catching up or reading again has to wait");
+        Ok(false)
+    }
+
+    /// A clock that was set back would put everything off by as much.
+    fn mind_the_clock(&mut self) {
+        let now = self.ports.clock.now();
+        if now < self.latest {
+            tracing::warn!(by_ms = self.latest.since(now).as_millis(), "the clock was set back");
+            self.sweep_at = self.sweep_at.min(now);
+            self.ask_final_at = self.ask_final_at.map(|at| at.min(now));
+            self.asked_final_at = Timestamp::EPOCH;
+            self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
+            (self.head, self.arrivals) = (None, None);
+            self.placing.end_at(now);
+            self.deeper.end_at(now);
+        }
+        self.latest = now;
     }
 
     /// How long until the next sweep. A hinted transfer that the node has not shown yet is looked for again soon.
@@ -230,7 +280,8 @@ impl Watcher {
 
     fn sleep_for(&self) -> Span {
         let now = self.ports.clock.now();
-        let until = self.ask_final_at.map_or(self.sweep_at, |at| at.min(self.sweep_at));
+        let others = [self.ask_final_at, self.placing.until(), self.deeper.until()];
+        let until = others.into_iter().flatten().fold(self.sweep_at, Timestamp::min);
         if self.watched.is_empty() {
             LONGEST_SLEEP
         } else {
@@ -243,7 +294,8 @@ impl Watcher {
             tracing::info!("the chain can be read again");
             self.failures = 0;
         }
-        self.health.update(|health| health.chain_trouble = None);
+        let trouble = self.deeper.why().or_else(|| self.placing.why()).cloned();
+        self.health.update(|health| health.chain_trouble = trouble);
         // Without pushed heads the question has only the clock to go by.
         if self.waiting.lowest.is_some() && !self.hints_live {
             self.want_final();
@@ -301,6 +353,9 @@ impl Watcher {
             Hint::Head(header) => self.take_head(header, now),
             Hint::Live => {
                 self.hints_live = true;
+                // What was mined before the subscription covered all addresses was not hinted.
+                self.head = None;
+                self.sweep_at = self.sweep_at.min(soon);
                 self.health.update(|health| health.hints_live = true);
             }
             Hint::Gap { why } => {
@@ -375,7 +430,7 @@ impl Watcher {
             self.sweep_at = self.sweep_at.min(self.ports.clock.now());
             let tokens = if after.is_empty() { Arc::default() } else { self.tokens.clone() };
             self.ports.chain.watch(WatchSet { tokens, recipients: Arc::new(after) });
-        } else if self.watched.iter().any(|coverage| coverage.swept.is_none()) {
+        } else if self.watched.iter().any(|it| it.swept.is_none() && !self.unplaced.contains(&it.address)) {
             self.sweep_at = self.sweep_at.min(self.ports.clock.now());
         }
         Ok(())
