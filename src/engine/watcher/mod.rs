@@ -35,6 +35,8 @@ const LONGEST_TROUBLE_WAIT: Span = Span::from_secs(15);
 const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 /// How old a pushed head may be to serve as the head of a sweep.
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
+/// The furthest below the head that a sweep ends because nodes are behind, in blocks.
+const MOST_STEP_BACK: u64 = 256;
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
 /// How many block times are remembered.
@@ -91,6 +93,11 @@ pub(crate) struct Watcher {
     /// The coverage of every watched address, as last read from the store.
     watched: Vec<Coverage>,
     head: Option<(Header, Timestamp)>,
+    /// Whether a block was asked for that the node has not got: then the head is asked for, however new the pushed one.
+    head_unserved: bool,
+    /// How far below the head the sweep ends, while blocks near the head are asked for in vain: behind a balancer the
+    /// head and the logs can come from two nodes for ever.
+    step_back: u64,
     last_final: Option<BlockNumber>,
     /// Each endpoint's last word on the final block.
     finals: BTreeMap<EndpointId, BlockNumber>,
@@ -132,6 +139,8 @@ impl Watcher {
             tokens: Arc::new(tokens),
             watched: Vec::new(),
             head: None,
+            head_unserved: false,
+            step_back: 0,
             last_final: None,
             finals: BTreeMap::new(),
             waiting: Waiting::default(),
@@ -220,6 +229,7 @@ impl Watcher {
         if self.failures > 0 {
             tracing::info!("the chain can be read again");
             self.failures = 0;
+            self.head_unserved = false;
         }
         self.health.update(|health| health.chain_trouble = None);
         if self.waiting.lowest.is_some() && !self.hints_live {
@@ -234,7 +244,8 @@ impl Watcher {
         let wait = FIRST_TROUBLE_WAIT.times(factor).min(longest);
         if is_behind {
             // A head that was pushed may be one that the node which answers has not got, or that never was.
-            self.head = None;
+            self.head_unserved = true;
+            self.step_back = self.step_back.saturating_mul(2).clamp(1, MOST_STEP_BACK);
             self.times.clear();
         }
         self.failures = self.failures.saturating_add(1);

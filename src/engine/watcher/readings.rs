@@ -17,6 +17,7 @@ impl Watcher {
         let now = self.ports.clock.now();
         if let Some((head, at)) = self.head
             && self.hints_live
+            && !self.head_unserved
             && now.since(at) <= HEAD_SERVES_FOR
         {
             return Ok(head);
@@ -32,11 +33,13 @@ impl Watcher {
         if self.last_final.is_none() || sweep::wants_final(&self.watched, head.block.number) {
             self.ask_finality().await?;
         }
-        let job = sweep::head_job(&self.watched, head.block.number, self.last_final, &self.settings.sweep);
+        let to = head.block.number.saturating_sub(self.step_back);
+        let job = sweep::head_job(&self.watched, to, self.last_final, &self.settings.sweep);
         if let Some(job) = job {
             let page = self.read(&job, false).await?;
             self.absorb(&job, page, Reading::Sweep).await?;
         }
+        self.step_back = self.step_back.checked_div(2).unwrap_or(0);
         let behind = sweep::behind_by(&self.watched, self.last_final);
         let now = self.ports.clock.now();
         self.health.update(|health| {
