@@ -22,22 +22,33 @@ use crate::support::node::{Finalized, Node, NodeOptions, ScriptedChain, tx_hash}
 /// The calls that readings are made of.
 const METHODS: [&str; 2] = ["eth_getBlockByNumber", "eth_getLogs"];
 
-const BEAT: Duration = Duration::from_millis(20);
+const BEAT: Duration = Duration::from_millis(60);
 
 /// What the hooks work with; set once the engine runs.
 type Slot = Arc<OnceLock<(Desk, AbortHandle)>>;
 
-/// A chain with the deposits of long ago, and one in its newest block; and when it all began.
+/// A chain with the deposits of long ago, and one in its newest block; and when it all began. Made once, since making
+/// blocks takes longer than anything else here.
+fn past() -> &'static (ScriptedChain, Timestamp) {
+    static PAST: OnceLock<(ScriptedChain, Timestamp)> = OnceLock::new();
+    PAST.get_or_init(|| {
+        let chain = ScriptedChain::new();
+        chain.append_empty(50);
+        let began = now(&chain);
+        for n in 1..=3 {
+            chain.append(pay(n));
+            chain.append_empty(150);
+        }
+        chain.append(pay(4));
+        chain.set_finalized(Finalized::Below(3));
+        (chain, began)
+    })
+}
+
+/// That chain, to be gone on with, and a node.
 fn world() -> (ScriptedChain, Node, Timestamp) {
-    let chain = ScriptedChain::new();
-    chain.append_empty(50);
-    let began = now(&chain);
-    for n in 1..=3 {
-        chain.append(pay(n));
-        chain.append_empty(150);
-    }
-    chain.append(pay(4));
-    chain.set_finalized(Finalized::Below(3));
+    let (chain, began) = past();
+    let (chain, began) = (chain.fork(), *began);
     let node = Node::start(&chain, NodeOptions::default());
     (chain, node, began)
 }
