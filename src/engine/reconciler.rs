@@ -167,6 +167,13 @@ pub(crate) async fn record(
             } else {
                 page.book.tell(&payment.id, &fact, context)?;
             }
+            // Somebody wanted it asked again while the question was on its way: the answer may be older than the wish.
+            let woken = payment.next_at.filter(|at| payment.version != asked.version && *at <= context.now);
+            let now_is = page.book.payments().iter().find(|other| other.id == payment.id);
+            let waits_still = now_is.is_some_and(|now_is| now_is.state == payment.state);
+            if let Some(at) = woken.filter(|_| waits_still && Lane::of(&payment.state) == Lane::Follow) {
+                page.book.postpone(&payment.id, at);
+            }
             Ok(())
         })
         .await;

@@ -41,6 +41,8 @@ const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 /// Over how many blocks the block time is measured.
 const MEASURED_BLOCKS: u64 = 512;
+/// The furthest below the head that a sweep ends because nodes are behind, in blocks.
+const MOST_STEP_BACK: u64 = 256;
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
 /// How many block times are remembered.
@@ -97,6 +99,11 @@ pub(crate) struct Watcher {
     /// The coverage of every watched address, as last read from the store.
     watched: Vec<Coverage>,
     head: Option<(Header, Timestamp)>,
+    /// Whether a block was asked for that the node has not got: then the head is asked for, however new the pushed one.
+    head_unserved: bool,
+    /// How far below the head the sweep ends, while blocks near the head are asked for in vain: behind a balancer the
+    /// head and the logs can come from two nodes for ever.
+    step_back: u64,
     last_final: Option<BlockNumber>,
     /// Each endpoint's last word on the final block.
     finals: BTreeMap<EndpointId, BlockNumber>,
@@ -151,6 +158,8 @@ impl Watcher {
             tokens: Arc::new(tokens),
             watched: Vec::new(),
             head: None,
+            head_unserved: false,
+            step_back: 0,
             last_final: None,
             finals: BTreeMap::new(),
             waiting: Waiting::default(),
@@ -293,6 +302,7 @@ impl Watcher {
         if self.failures > 0 {
             tracing::info!("the chain can be read again");
             self.failures = 0;
+            self.head_unserved = false;
         }
         let trouble = self.deeper.why().or_else(|| self.placing.why()).cloned();
         self.health.update(|health| health.chain_trouble = trouble);
@@ -309,7 +319,8 @@ impl Watcher {
         let wait = FIRST_TROUBLE_WAIT.times(factor).min(longest);
         if is_behind {
             // A head that was pushed may be one that the node which answers has not got, or that never was.
-            self.head = None;
+            self.head_unserved = true;
+            self.step_back = self.step_back.saturating_mul(2).clamp(1, MOST_STEP_BACK);
             self.times.clear();
         }
         self.failures = self.failures.saturating_add(1);

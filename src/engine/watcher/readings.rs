@@ -42,6 +42,7 @@ impl Watcher {
         let now = self.ports.clock.now();
         if let Some((head, at)) = self.head
             && self.hints_live
+            && !self.head_unserved
             && now.since(at) <= HEAD_SERVES_FOR
         {
             return Ok(head);
@@ -62,12 +63,14 @@ impl Watcher {
                 asked => asked?,
             }
         }
-        let job = sweep::head_job(&self.watched, head.block.number, self.last_final, &self.settings.sweep);
+        let to = head.block.number.saturating_sub(self.step_back);
+        let job = sweep::head_job(&self.watched, to, self.last_final, &self.settings.sweep);
         if let Some(job) = job {
             let page = self.read(&job, false).await?;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
         }
+        self.step_back = self.step_back.checked_div(2).unwrap_or(0);
         let behind = sweep::behind_by(&self.watched, self.last_final);
         let now = self.ports.clock.now();
         self.health.update(|health| {
