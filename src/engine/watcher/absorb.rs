@@ -206,6 +206,7 @@ impl Watcher {
         let at = self.ports.clock.now();
         let event = |detail: &String| {
             tracing::error!(detail, "a log is no transfer although it has a transfer's topic");
+            metrics::counter!("rampwatch_alarms_total", "alarm" => "malformed_log").increment(1);
             let alarm = Alarm::MalformedLog { detail: detail.chars().take(300).collect() };
             Event { at, payment: None, deposit: None, kind: EventKind::Alarm { alarm } }
         };

@@ -273,6 +273,7 @@ impl Watcher {
             Hint::Head(header) => self.take_head(header, now),
             Hint::Live => {
                 self.hints_live = true;
+                metrics::gauge!("rampwatch_subscription_live").set(gauge(1));
                 self.health.update(|health| health.hints_live = true);
             }
             Hint::Gap { why } => {
@@ -282,6 +283,7 @@ impl Watcher {
             Hint::Down { why } => {
                 tracing::warn!(why, "no subscription; polling");
                 self.hints_live = false;
+                metrics::gauge!("rampwatch_subscription_live").set(gauge(0));
                 self.health.update(|health| health.hints_live = false);
                 self.sweep_at = self.sweep_at.min(soon);
             }
