@@ -1,0 +1,53 @@
+//! `make crash-test KILLS=100`: kill -9 of the release binary at random moments under load. What is done, and what the
+//! numbers of the last line mean, is in `run`.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test that cannot go on may end with a panic that names the line"
+)]
+
+mod run;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: crash_test [--kills N] [--completed N] [--seed N]";
+
+fn main() -> ExitCode {
+    let Some(plan) = plan_of(std::env::args().skip(1)) else {
+        eprintln!("{USAGE}");
+        return ExitCode::from(2);
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    match runtime.block_on(run::run(&plan)) {
+        Ok(report) => {
+            println!("{}", report.line());
+            for problem in report.problems(&plan) {
+                eprintln!("FAILED: {problem}");
+            }
+            if report.problems(&plan).is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn plan_of(arguments: impl Iterator<Item = String>) -> Option<run::Plan> {
+    let mut plan = run::Plan::new(PathBuf::from(env!("CARGO_BIN_EXE_rampwatch")));
+    let mut arguments = arguments;
+    while let Some(flag) = arguments.next() {
+        let number: u64 = arguments.next()?.parse().ok()?;
+        match flag.as_str() {
+            "--kills" => plan.kills = u32::try_from(number).ok()?,
+            "--completed" => plan.completed = usize::try_from(number).ok()?,
+            "--seed" => plan.seed = number,
+            _ => return None,
+        }
+    }
+    Some(plan)
+}
