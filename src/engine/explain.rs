@@ -356,3 +356,15 @@ pub(super) const fn payment_review_name(why: &PaymentReview) -> &'static str {
         PaymentReview::NotFound => "not_found",
     }
 }
+
+/// The name of an alarm, as in JSON.
+pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
+    match alarm {
+        Alarm::GoneAfterFinal => "gone_after_final",
+        Alarm::MissedByFirstReading => "missed_by_first_reading",
+        Alarm::LogWithheld => "log_withheld",
+        Alarm::MalformedLog { .. } => "malformed_log",
+        Alarm::FinalityStalled { .. } => "finality_stalled",
+        Alarm::KeyRefused { .. } => "key_refused",
+    }
+}

@@ -295,10 +295,12 @@ impl Handle {
     async fn why_payment(&self, payment: &Payment) -> Result<WhyView, HandleError> {
         let names = self.names();
         let deposits = self.store.deposits_at(payment.terms.deposit_address).await?;
-        let review = reviews::of_payment(payment, &deposits, &names);
+        let payments = self.store.payments_at(payment.terms.deposit_address).await?;
         let concerned = deposits.iter().filter(|deposit| concerns(deposit, payment));
-        let shown: Vec<DepositView> =
-            concerned.take(MAX_WHY_DEPOSITS).map(|deposit| DepositView::of(deposit, &names)).collect();
+        let concerned: Vec<&Deposit> = concerned.take(MAX_WHY_DEPOSITS).collect();
+        let shown: Vec<DepositView> = concerned.iter().map(|deposit| DepositView::of(deposit, &names)).collect();
+        let open = concerned.iter().filter_map(|deposit| reviews::of_deposit(deposit, &payments, &names));
+        let reviews = reviews::of_payment(payment, &deposits, &names).into_iter().chain(open).collect();
         let pays =
             |deposit: &&Deposit| matches!(&deposit.verdict, Verdict::Pays { payment: id, .. } if *id == payment.id);
         let paying = deposits.iter().find(pays);
@@ -325,7 +327,7 @@ impl Handle {
             rule,
             payment: Some(view),
             deposits: shown,
-            review,
+            reviews,
             events,
             more_events,
         })
@@ -342,7 +344,7 @@ impl Handle {
             rule: super::explain::verdict(deposit, &names),
             payment: payment.map(|payment| PaymentView::of(payment, &names)),
             deposits: vec![DepositView::of(deposit, &names)],
-            review: reviews::of_deposit(deposit, &payments, &names),
+            reviews: reviews::of_deposit(deposit, &payments, &names).into_iter().collect(),
             events,
             more_events,
         })

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
+use super::explain::alarm_name;
 use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError};
+use super::views::verdict_name;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::{ApiView, Payment};
@@ -222,13 +224,17 @@ pub(crate) fn log_events(events: &[Event]) {
                 tracing::info!(tx_hash = %deposit.key.tx_hash, log_index = deposit.key.log_index, block = deposit.block_number, to = %deposit.to, amount = %deposit.amount, "deposit seen");
             }
             EventKind::DepositJudged { verdict } => {
+                metrics::counter!("rampwatch_deposits_total", "verdict" => verdict_name(verdict)).increment(1);
                 let tx_hash = event.deposit.map(|key| key.tx_hash);
                 tracing::info!(tx_hash = tx_hash.map(tracing::field::display), ?verdict, "deposit judged");
             }
             EventKind::DepositStands { standing, block, .. } => {
                 tracing::info!(block = block.number, ?standing, "deposit's block");
             }
-            EventKind::Alarm { alarm } => tracing::error!(?alarm, "alarm"),
+            EventKind::Alarm { alarm } => {
+                metrics::counter!("rampwatch_alarms_total", "alarm" => alarm_name(alarm)).increment(1);
+                tracing::error!(?alarm, "alarm");
+            }
             EventKind::PaymentAdded { .. }
             | EventKind::ApiReported { .. }
             | EventKind::PersonDecided { .. }

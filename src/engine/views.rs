@@ -209,8 +209,8 @@ pub struct WhyView {
     pub payment: Option<PaymentView>,
     /// The deposits: the subject itself, or those that concern the payment.
     pub deposits: Vec<DepositView>,
-    /// What a person must decide about the subject, if anything.
-    pub review: Option<ReviewView>,
+    /// What a person must decide: about the subject, and about the deposits that concern it.
+    pub reviews: Vec<ReviewView>,
     /// What happened to the subject, the oldest first.
     pub events: Vec<EventView>,
     /// Whether there are more events than these.

@@ -258,6 +258,7 @@ impl Watcher {
                 continue;
             }
             tracing::error!(detail, "a log is no transfer although it has a transfer's topic");
+            metrics::counter!("rampwatch_alarms_total", "alarm" => "malformed_log").increment(1);
             self.told.malformed.insert(detail.clone());
             let kind = EventKind::Alarm { alarm: Alarm::MalformedLog { detail } };
             events.push(Event { at, payment: None, deposit: None, kind });

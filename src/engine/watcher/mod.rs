@@ -367,6 +367,7 @@ impl Watcher {
                 // What was mined before the subscription covered all addresses was not hinted.
                 self.head = None;
                 self.sweep_at = self.sweep_at.min(soon);
+                metrics::gauge!("rampwatch_subscription_live").set(gauge(1));
                 self.health.update(|health| health.hints_live = true);
             }
             Hint::Gap { why } => {
@@ -379,6 +380,7 @@ impl Watcher {
                 tracing::warn!(why, "no subscription; polling");
                 self.hints_live = false;
                 self.head = None;
+                metrics::gauge!("rampwatch_subscription_live").set(gauge(0));
                 self.health.update(|health| health.hints_live = false);
                 self.sweep_at = self.sweep_at.min(soon);
             }
