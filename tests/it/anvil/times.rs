@@ -4,6 +4,7 @@ use rampwatch::domain::deposit::{ReviewReason, Verdict};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{ApiStatus, Outcome, PaymentReview, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::policy::resolve::Decision;
 use rampwatch::sandbox::stand_in::NewOffRamp;
 use rampwatch::sandbox::{BlockTag, Node, PAYER};
 
@@ -126,4 +127,30 @@ async fn money_that_a_stranger_sends_to_an_address_with_nothing_open_is_kept() {
     let why = ReviewReason::SecondDeposit { payment: bill.id.clone() };
     assert_eq!(world.verdict(&bill, more).await, Verdict::Review { why });
     world.end(&[(&bill, paid)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn money_that_came_in_time_for_a_payment_that_has_run_out_since_does_not_pay_its_neighbour_unasked() {
+    let mut world = World::start(Setup::default()).await;
+    let ran_out = world.open(usdc(22)).await;
+    let at = Some(ran_out.deposit_address);
+    let open = world.open_as(NewOffRamp { amount: usdc(22), deposit_address: at, ..NewOffRamp::default() }).await;
+    world.crash().await;
+    let tx_hash = world.pay(&ran_out).await;
+    world.mine(1).await;
+    world.api.set(&ran_out.id, "EXPIRED", None).unwrap();
+    world.start_engine().await;
+    world.wait_named(&ran_out, "ended").await;
+    world.catch_up().await;
+    world.sweeps(2).await;
+    let candidates = vec![ran_out.id.clone(), open.id.clone()];
+    let why = ReviewReason::Ambiguous { candidates };
+    assert_eq!(world.verdict(&open, tx_hash).await, Verdict::Review { why });
+    assert_eq!(world.state(&open).await.name(), "waiting");
+    world.assert_completions(&[]);
+    let deposit = world.deposits(&open).await[0].key;
+    let assign = Decision::Assign { deposit, payment: open.id.clone() };
+    world.handle().resolve(&assign, "they opened a new one").await.unwrap();
+    world.until_completed(&[&open]).await;
+    world.end(&[(&open, tx_hash)]).await;
 }
