@@ -4,8 +4,8 @@ use rampwatch::domain::deposit::{DepositKey, MatchRule, ReviewReason, Standing, 
 use rampwatch::domain::event::Alarm;
 use rampwatch::domain::payment::{PaymentReview, PaymentState};
 use rampwatch::policy::resolve::Decision;
-use rampwatch::sandbox::DEV_ACCOUNTS;
 use rampwatch::sandbox::stand_in::{Call, Fault, FaultRule, OffRamp, Progress, When};
+use rampwatch::sandbox::{DEV_ACCOUNTS, Placed};
 
 use super::world::{LIMIT, Setup, World, key_of, usdc};
 use crate::support::eventually;
@@ -138,5 +138,44 @@ async fn one_that_comes_back_to_life_elsewhere_beyond_finality_with_another_paye
     world.catch_up().await;
     let verdict = world.verdict(&bill, other).await;
     assert!(matches!(verdict, Verdict::Review { .. }), "nobody is to guess whose money that is: {verdict:?}");
+    world.end(&[(&bill, tx_hash)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_final_deposit_that_moves_to_another_block_before_its_completion_is_a_person_s_business() {
+    let mut world = World::start(Setup::default()).await;
+    let bill = world.open(usdc(65)).await;
+    let payment = Some(bill.id.clone());
+    let deaf = FaultRule { call: Call::Get, payment, when: When::PerMille(1_000), fault: Fault::status(503) };
+    world.api.add_fault(deaf).unwrap();
+    let tx_hash = world.send(DEV_ACCOUNTS[2], &bill, usdc(65)).await;
+    let receipt = world.mine_for(tx_hash).await;
+    world.mine(2).await;
+    world.wait_named(&bill, "due").await;
+    world.node().reorg_from(receipt.block.number, &[Placed { tx_hash, block: 1 }]).await.unwrap();
+    is_gone(&world, &bill, key_of(&receipt, &bill)).await;
+    world.wait_named(&bill, "review").await;
+    world.api.clear_faults();
+    world.catch_up().await;
+    world.assert_completions(&[]);
+    let again = key_of(&world.node().mined(tx_hash, LIMIT).await.unwrap(), &bill);
+    let assign = Decision::Assign { deposit: again, payment: bill.id.clone() };
+    world.handle().resolve(&assign, "it has only moved").await.unwrap();
+    world.until_completed(&[&bill]).await;
+    world.end(&[(&bill, tx_hash)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_final_deposit_that_moves_to_another_block_after_its_completion_is_an_alarm_and_nothing_more() {
+    let mut world = World::start(Setup::default()).await;
+    let bill = world.open(usdc(66)).await;
+    let tx_hash = world.send(DEV_ACCOUNTS[2], &bill, usdc(66)).await;
+    let receipt = world.mine_for(tx_hash).await;
+    world.mine(2).await;
+    world.wait_named(&bill, "ended").await;
+    world.node().reorg_from(receipt.block.number, &[Placed { tx_hash, block: 2 }]).await.unwrap();
+    is_gone(&world, &bill, key_of(&receipt, &bill)).await;
+    world.catch_up().await;
+    assert!(matches!(world.verdict(&bill, tx_hash).await, Verdict::Pays { .. }), "it is the same money");
     world.end(&[(&bill, tx_hash)]).await;
 }

@@ -406,6 +406,23 @@ impl World {
             };
             assert!(deposits.iter().any(|deposit| pays(&deposit)), "{payment} was completed with a final deposit");
         }
+        self.audit_questions();
+    }
+
+    /// Fails unless the API was asked after a payment before each call to complete it, and after the call before.
+    fn audit_questions(&self) {
+        let mut asked: BTreeMap<String, bool> = BTreeMap::new();
+        for entry in self.api.journal() {
+            let payment = entry.payment.unwrap_or_default();
+            match entry.call {
+                Call::Get => drop(asked.insert(payment, true)),
+                Call::Complete => {
+                    let fresh = asked.insert(payment.clone(), false);
+                    assert_eq!(fresh, Some(true), "{payment} was asked after just before it was completed");
+                }
+                Call::List | Call::Create | Call::Quote => {}
+            }
+        }
     }
 
     /// Checks that the completions are exactly these, holds the store against them, and ends everything in order.
