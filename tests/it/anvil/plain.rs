@@ -4,6 +4,7 @@ use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use rampwatch::domain::payment::Provenance;
 use rampwatch::engine::handle::AddPayment;
+use rampwatch::policy::finality::FinalityRule;
 use rampwatch::sandbox::stand_in::{NewOffRamp, Shape};
 use rampwatch::sandbox::token::{Authorization, BatchItem, TokenSpec};
 use rampwatch::sandbox::{DEV_ACCOUNTS, FAKE_USDC, PAYER, RELAYER, USDC, USDC_E};
@@ -11,16 +12,20 @@ use rampwatch::sandbox::{DEV_ACCOUNTS, FAKE_USDC, PAYER, RELAYER, USDC, USDC_E};
 use super::world::{LIMIT, Setup, World, key_of, request_for, usdc};
 use crate::support::{eventually, temp_dir};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_exact_payment_is_completed_once_and_not_before_it_is_final() {
-    let world = World::start(Setup::default()).await;
+/// An exact payment, where a block is final once it has six above it.
+async fn exact(slots: u64, finality: FinalityRule) {
+    let mut setup = Setup { slots, ..Setup::default() };
+    setup.engine.finality = finality;
+    let world = World::start(setup).await;
     let bill = world.open(usdc(25)).await;
     let tx_hash = world.pay(&bill).await;
     let receipt = world.mine_for(tx_hash).await;
     world.wait_seen(&bill, key_of(&receipt, &bill)).await;
-    world.mine(1).await;
-    world.sweeps(3).await;
-    assert_eq!(world.calls(), [], "one block above it is not enough");
+    for above in 1..=5 {
+        world.mine(1).await;
+        world.sweeps(2).await;
+        assert_eq!(world.calls(), [], "{above} blocks above it are not enough");
+    }
     world.mine(1).await;
     world.wait_named(&bill, "ended").await;
     let pays = Verdict::Pays { payment: bill.id.clone(), rule: MatchRule::Exact };
@@ -29,6 +34,21 @@ async fn an_exact_payment_is_completed_once_and_not_before_it_is_final() {
     world.mine(40).await;
     world.sweeps(3).await;
     world.end(&[(&bill, tx_hash)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exact_payment_is_completed_once_and_not_before_the_node_says_that_it_is_final() {
+    exact(3, FinalityRule::Finalized { depth: 2 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exact_payment_is_completed_once_and_not_before_it_is_deep_enough() {
+    exact(1, FinalityRule::Finalized { depth: 6 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_exact_payment_is_completed_once_by_the_depth_rule_whatever_the_node_says() {
+    exact(32, FinalityRule::Depth { depth: 6 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
