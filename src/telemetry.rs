@@ -158,7 +158,7 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
 pub const METRICS: &[Metric] = &[
     counter("rampwatch_rpc_requests_total", &["endpoint", "method"], "Requests made to RPC endpoints."),
     counter("rampwatch_rpc_errors_total", &["endpoint", "class"], "Failed requests to RPC endpoints, by what failed."),
-    counter("rampwatch_rpc_pushes_total", &[], "Messages that subscriptions brought."),
+    counter("rampwatch_rpc_pushes_total", &["endpoint", "kind"], "Messages that subscriptions brought."),
     gauge("rampwatch_head_block", &[], "The newest block seen."),
     gauge("rampwatch_final_block", &[], "The newest block taken for final."),
     gauge("rampwatch_swept_block", &[], "The block through which every watched address is swept."),

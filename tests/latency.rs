@@ -1,6 +1,6 @@
 //! How long after a deposit's block is final at the node is `/complete` received? `make latency`.
 //!
-//! The release binary watches anvil with blocks of one second over a websocket, with the finalized rule. 500 deposits
+//! The release binary (`--program`; only this harness is built for debugging) watches anvil with blocks of one second over a websocket, with the finalized rule. 500 deposits
 //! are spread over at least 100 blocks. For each, the time is taken from the moment at which its block became final at
 //! the node to the moment at which the stand-in received `/complete`, by one clock.
 //!
@@ -49,7 +49,15 @@ type Outcome<T> = Result<T, SandboxError>;
 
 fn main() -> std::process::ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    match runtime.block_on(measure()) {
+    let program = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
+        [] => PathBuf::from(env!("CARGO_BIN_EXE_rampwatch")),
+        [flag, program] if flag == "--program" => PathBuf::from(program),
+        _ => {
+            eprintln!("usage: latency [--program FILE]");
+            return std::process::ExitCode::from(2);
+        }
+    };
+    match runtime.block_on(measure(program)) {
         Ok(problems) if problems.is_empty() => std::process::ExitCode::SUCCESS,
         Ok(problems) => {
             eprintln!("FAILED: {}", problems.join("; "));
@@ -101,7 +109,7 @@ struct Paid {
     tx_hash: B256,
 }
 
-async fn measure() -> Outcome<Vec<String>> {
+async fn measure(program: PathBuf) -> Outcome<Vec<String>> {
     let folder = tempfile::tempdir().unwrap();
     let options = AnvilOptions { mining: Mining::Every { millis: 1_000 }, ..AnvilOptions::default() };
     let anvil = Anvil::start(&options).await?;
@@ -109,7 +117,7 @@ async fn measure() -> Outcome<Vec<String>> {
     let stand_in = StandIn::start(StandInOptions::default()).await?;
     let sandbox = Sandbox::of_parts(anvil, stand_in, folder.path())?;
     let mut daemon = Daemon::new(DaemonOptions {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_rampwatch")),
+        program,
         config: sandbox.config_path(),
         log: folder.path().join("watcher.log"),
         overrides: Vec::new(),

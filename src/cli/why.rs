@@ -35,7 +35,7 @@ fn text(view: &WhyView) -> String {
         text.extend(view.deposits.iter().map(output::deposit));
         text.extend(view.payment.iter().map(|payment| format!("\n{}", output::payment(payment))));
     }
-    text.extend(view.review.iter().map(|review| format!("\n{}", output::review(review))));
+    text.extend(view.reviews.iter().map(|review| format!("\n{}", output::review(review))));
     text.push_str("\nWhat happened:\n");
     text.extend(view.events.iter().map(|event| format!("  {}  {}\n", event.at, event.text)));
     if view.more_events {

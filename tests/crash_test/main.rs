@@ -1,4 +1,5 @@
-//! `make crash-test KILLS=100`: kill -9 of the release binary at random moments under load. What is done, and what the
+//! `make crash-test KILLS=100`: kill -9 of the release binary (`--program`) at random moments under
+//! load. What is done, and what the
 //! numbers of the last line mean, is in `run`.
 
 #![allow(
@@ -14,7 +15,7 @@ mod run;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: crash_test [--kills N] [--completed N] [--seed N]";
+const USAGE: &str = "usage: crash_test [--program FILE] [--kills N] [--completed N] [--seed N]";
 
 fn main() -> ExitCode {
     let Some(plan) = plan_of(std::env::args().skip(1)) else {
@@ -41,7 +42,12 @@ fn plan_of(arguments: impl Iterator<Item = String>) -> Option<run::Plan> {
     let mut plan = run::Plan::new(PathBuf::from(env!("CARGO_BIN_EXE_rampwatch")));
     let mut arguments = arguments;
     while let Some(flag) = arguments.next() {
-        let number: u64 = arguments.next()?.parse().ok()?;
+        let value = arguments.next()?;
+        if flag == "--program" {
+            plan.program = PathBuf::from(value);
+            continue;
+        }
+        let number: u64 = value.parse().ok()?;
         match flag.as_str() {
             "--kills" => plan.kills = u32::try_from(number).ok()?,
             "--completed" => plan.completed = usize::try_from(number).ok()?,

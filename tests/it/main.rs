@@ -13,6 +13,10 @@ mod anvil;
 mod cli;
 mod closed_loop;
 mod config;
+mod crash;
+#[cfg(test)]
+#[path = "../crash_test/run/mod.rs"]
+mod crash_run;
 mod evm;
 mod http;
 mod layers;

@@ -138,17 +138,15 @@ async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, F
         // Questions that go one by one end at the first error.
         None => head_of(endpoint).await?,
     };
-    let (finalized, above): (Option<Header>, Option<Header>) = match finalized {
-        Some(finalized) if finalized.block.number > head.block.number => (None, Some(finalized)),
-        other => (other, None),
-    };
-    if let Some(above) = above {
-        // Behind a balancer the two answers may be two nodes'. It is no word on finality, and no reason not to read.
-        tracing::warn!(
-            endpoint = %endpoint.name, finalized = above.block.number, head = head.block.number,
-            "a finalized block above the head is not believed"
-        );
+    let is_above = |head: &Header| finalized.is_some_and(|finalized| finalized.block.number > head.block.number);
+    if !is_above(&head) {
+        return Ok(FinalityReport { finalized, head, endpoint: endpoint.id });
     }
+    // Behind a balancer the two answers may be two nodes'. What is still above the head then is no word on finality,
+    // and no reason to stop reading.
+    let head = head_of(endpoint).await?;
+    let finalized = finalized.filter(|_| !is_above(&head));
+    tracing::warn!(endpoint = %endpoint.name, head = head.block.number, "a finalized block was above the head");
     Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
 }
 

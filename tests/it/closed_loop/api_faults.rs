@@ -8,6 +8,7 @@ use rampwatch::domain::deposit::{ReviewReason, Verdict};
 use rampwatch::domain::event::Alarm;
 use rampwatch::domain::payment::{ApiStatus, Outcome, PaymentId, PaymentReview, PaymentState};
 use rampwatch::domain::time::Span;
+use rampwatch::policy::resolve::Decision;
 use rampwatch::sandbox::stand_in::{Behaviour, Call, Fault, FaultRule, RetryAfter, Shape, SharedHash, StandIn, When};
 
 use super::api_rig::{ApiRig, SHAPES, TIMEOUT_MS};
@@ -359,6 +360,25 @@ async fn a_key_that_may_only_ask() {
     for n in 1..=4 {
         world.rig.wait_for(&PaymentId::new(format!("p-{n}")).unwrap(), "ended").await;
     }
+    world.stop().await;
+}
+
+/// A person wants the API asked while an answer, already out of date, is on its way: it is asked once more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wish_that_comes_while_the_api_is_being_asked() {
+    let world = ApiRig::start_asking(Behaviour::default(), Span::from_secs(3_600)).await;
+    let id = world.expect(1).await;
+    eventually(LIMIT, "the first answer", || async { world.payment(&id).await.version >= 2 }).await;
+    let gets = || world.stand_in.journal().iter().filter(|entry| entry.call == Call::Get).count();
+    let slow = Fault::Delay { millis: TIMEOUT_MS / 2, acts_first: true };
+    world.stand_in.fail_next(Call::Get, 1, slow).unwrap();
+    let look = Decision::Retry { payment: id.clone() };
+    let before = gets();
+    world.rig.handle.resolve(&look, "to see").await.unwrap();
+    eventually(LIMIT, "the slow question", || async { gets() > before }).await;
+    world.stand_in.set(&id, "EXPIRED", None).unwrap();
+    world.rig.handle.resolve(&look, "it must have run out by now").await.unwrap();
+    world.rig.wait_for(&id, "ended").await;
     world.stop().await;
 }
 

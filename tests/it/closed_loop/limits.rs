@@ -1,5 +1,8 @@
 //! Providers that limit ranges, results and addresses, each with the words it really uses.
 
+use std::sync::OnceLock;
+
+use rampwatch::domain::time::Timestamp;
 use rampwatch::policy::sweep::SweepParams;
 
 use super::api::PlainApi;
@@ -7,26 +10,35 @@ use super::rig::{Rig, Ticker, now, pay, quick_evm, quick_settings};
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{Behaviour, Finalized, Node, NodeOptions, Refusal, ScriptedChain, provider_errors};
 
-/// Three payments of long ago, whose deposits lie in some hundred blocks, read from a node with this limit.
-async fn catches_up(limit: impl FnOnce(&mut Behaviour)) {
-    let chain = ScriptedChain::new();
-    chain.append_empty(400);
-    let created = now(&chain);
-    for n in 1..=3 {
-        chain.append(pay(n));
+/// Five payments of long ago, whose deposits lie in some hundred blocks, and when they were made.
+fn past() -> &'static (ScriptedChain, Timestamp) {
+    static PAST: OnceLock<(ScriptedChain, Timestamp)> = OnceLock::new();
+    PAST.get_or_init(|| {
+        let chain = ScriptedChain::new();
+        chain.append_empty(400);
+        let created = now(&chain);
+        for n in 1..=3 {
+            chain.append(pay(n));
+            chain.append_empty(100);
+        }
+        chain.append(vec![pay(4), pay(5)]);
         chain.append_empty(100);
-    }
-    chain.append(vec![pay(4), pay(5)]);
-    chain.append_empty(100);
-    chain.set_finalized(Finalized::Below(3));
-    let node = Node::start(&chain, NodeOptions::default());
+        chain.set_finalized(Finalized::Below(3));
+        (chain, created)
+    })
+}
+
+/// They are all found by way of a node with this limit.
+async fn catches_up(limit: impl FnOnce(&mut Behaviour)) {
+    let (chain, created) = past();
+    let node = Node::start(chain, NodeOptions::default());
     node.behave(limit);
     let mut settings = quick_settings();
     settings.sweep = SweepParams { chunk: 150, ..settings.sweep };
     let evm = quick_evm(&[(node.url(), node.ws_url())]);
     let rig = Rig::start_with(evm, settings, MemoryStore::new(), PlainApi::default());
     for n in 1..=5 {
-        rig.expect(n, created).await;
+        rig.expect(n, *created).await;
     }
     rig.all_completed(1..=5).await;
     rig.stop().await;

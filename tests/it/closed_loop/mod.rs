@@ -15,4 +15,5 @@ mod reorgs;
 mod rig;
 mod stages;
 mod stories;
+mod troubles;
 mod websocket;

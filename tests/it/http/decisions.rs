@@ -16,6 +16,11 @@ async fn why(desk: &Desk, subject: &str) -> WhyView {
     serde_json::from_value(body).unwrap()
 }
 
+/// The review of this very payment or deposit, if it is in one.
+fn review_of(why: &WhyView, id: &str) -> Option<ReviewView> {
+    why.reviews.iter().find(|review| review.id == id).cloned()
+}
+
 /// The body of the request that a command of a review makes.
 fn request_of(command: &str) -> serde_json::Value {
     let words: Vec<&str> = command.split_whitespace().filter(|word| *word != "--").collect();
@@ -43,7 +48,9 @@ async fn an_under_payment_is_assigned_by_the_command_that_why_gives() {
     desk.keep(vec![final_deposit(1, 1, 4_000_000)]).await;
     desk.add("pay-1", 1, "5").await;
     let hash = deposit(1).key.tx_hash.to_string();
-    let review = why(&desk, &hash).await.review.expect("it is in review");
+    let review = review_of(&why(&desk, &hash).await, &deposit(1).key.to_string()).expect("it is in review");
+    let of_payment = why(&desk, "pay-1").await.reviews;
+    assert_eq!(of_payment, std::slice::from_ref(&review), "the payment's why says what its deposit needs");
     assert_eq!(review.reason, "under");
     assert!(review.what.contains("4.00 USDC is 1.00 USDC less"), "{}", review.what);
     let offered = commands(&review);
@@ -53,7 +60,7 @@ async fn an_under_payment_is_assigned_by_the_command_that_why_gives() {
     assert_eq!(body["payment"]["state"]["name"], "due", "the deposit is final already");
     assert_eq!(body["deposit"]["verdict"]["rule"]["rule"], "assigned");
     let after = why(&desk, &hash).await;
-    assert_eq!(after.review, None);
+    assert_eq!(after.reviews, []);
     assert!(after.rule.contains("a person said so (\"a test\")"), "{}", after.rule);
 }
 
@@ -81,7 +88,7 @@ async fn what_the_rules_forbid_is_refused_and_changes_nothing() {
         assert_eq!((status, problem["code"].as_str()), (422, Some("invalid")), "{problem}");
     }
     assert_eq!(desk.store.contents(), before);
-    let review = why(&desk, &foreign.key.to_string()).await.review.unwrap();
+    let review = why(&desk, &foreign.key.to_string()).await.reviews.remove(0);
     assert_eq!(review.reason, "wrong_token");
     assert!(commands(&review).iter().all(|command| command.contains(" ignore ")), "{:?}", review.settle);
 }
@@ -126,7 +133,7 @@ async fn every_deposit_review_says_what_happened_and_offers_only_what_the_rules_
             let commit = Commit { payments: payments.clone(), deposits: vec![record.clone()], ..Commit::default() };
             desk.store.commit(commit).await.unwrap();
             let why = why(&desk, &record.key.to_string()).await;
-            let review = why.review.expect("it is in review");
+            let review = review_of(&why, &record.key.to_string()).expect("it is in review");
             let name = serde_json::to_value(&reason).unwrap()["reason"].as_str().unwrap().to_owned();
             assert_eq!(review.reason, name, "the name is the one of the JSON");
             assert_eq!(why.rule, review.what);
@@ -143,7 +150,7 @@ async fn every_deposit_review_says_what_happened_and_offers_only_what_the_rules_
             desk.store.commit(commit).await.unwrap();
             let (status, body) = desk.answer(desk.post("/v1/resolve", &request_of(&command))).await;
             assert_eq!(status, 200, "{reason:?}: {command}: {body}");
-            assert_eq!(why(&desk, &record.key.to_string()).await.review, None, "{command} settles it");
+            assert_eq!(why(&desk, &record.key.to_string()).await.reviews, [], "{command} settles it");
         }
     }
 }
@@ -175,7 +182,8 @@ async fn every_payment_review_says_what_happened_and_offers_only_what_the_rules_
         let commit = Commit { payments: vec![record], deposits: vec![paid, second], ..Commit::default() };
         let desk = Desk::open().await;
         desk.store.commit(commit.clone()).await.unwrap();
-        let review = why(&desk, payment_id(1).as_str()).await.review.expect("it is in review");
+        let id = payment_id(1);
+        let review = review_of(&why(&desk, id.as_str()).await, id.as_str()).expect("it is in review");
         let name = serde_json::to_value(&reason).unwrap()["reason"].as_str().unwrap().to_owned();
         assert_eq!(review.reason, name, "the name is the one of the JSON");
         assert!(review.what.len() > 40 && !review.what.chars().any(char::is_control), "{:?}", review.what);
@@ -188,7 +196,8 @@ async fn every_payment_review_says_what_happened_and_offers_only_what_the_rules_
             desk.store.commit(commit.clone()).await.unwrap();
             let (status, body) = desk.answer(desk.post("/v1/resolve", &request_of(&command))).await;
             assert_eq!(status, 200, "{reason:?}: {command}: {body}");
-            assert_eq!(why(&desk, payment_id(1).as_str()).await.review, None, "{command} settles it");
+            let left = review_of(&why(&desk, id.as_str()).await, id.as_str());
+            assert_eq!(left, None, "{command} settles it");
         }
     }
 }
@@ -203,7 +212,7 @@ async fn the_amount_in_differing_terms_is_readable() {
     };
     let record = Payment { state: PaymentState::Review { why: why_differ, deposit: None }, ..payment(1) };
     desk.store.commit(Commit { payments: vec![record], ..Commit::default() }).await.unwrap();
-    let what = why(&desk, payment_id(1).as_str()).await.review.unwrap().what;
+    let what = why(&desk, payment_id(1).as_str()).await.reviews.remove(0).what;
     assert!(what.contains("5.00 USDC") && what.contains("1000.00 USDC"), "{what}");
 }
 

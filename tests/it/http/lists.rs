@@ -108,7 +108,7 @@ async fn why_names_the_rule_the_record_and_the_events() {
         let (status, body) = desk.answer(desk.get(&format!("/v1/why/{subject}"))).await;
         assert_eq!(status, 200, "{body}");
         let why: WhyView = serde_json::from_value(body).unwrap();
-        assert_eq!((why.subject.as_str(), why.deposits.len(), &why.review), ("deposit", 1, &None));
+        assert_eq!((why.subject.as_str(), why.deposits.len(), why.reviews.len()), ("deposit", 1, 0));
         assert!(why.rule.contains("pays payment pay-1") && why.rule.contains("exactly this amount"), "{}", why.rule);
         assert_eq!(why.payment.unwrap().id.as_str(), "pay-1");
         assert!(why.events.iter().any(|event| event.event == "deposit_judged"), "{:?}", why.events);
