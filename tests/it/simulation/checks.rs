@@ -73,6 +73,13 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
     for coverage in &commit.coverage {
         let old = before.coverage.iter().find(|old| old.address == coverage.address);
         coverage_is_honest(world, old, coverage);
+        if coverage.closed && old.is_some_and(|old| !old.closed) {
+            world.count("coverage: closed");
+            let payments = store.payments_at(coverage.address).await.expect("memory");
+            if let Some(open) = payments.iter().find(|payment| !payment.state.is_ended()) {
+                world.violate(&format!("the address of {} is closed, and the payment is {:?}", open.id, open.state));
+            }
+        }
     }
     if !commit.payments.is_empty() {
         no_deposit_serves_two(world, &store.payments(None, 10_000).await.expect("memory"));
@@ -184,9 +191,6 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     });
     if fell && !world.settings.beyond_finality {
         world.violate(&format!("coverage fell from {old:?} to {new:?}"));
-    }
-    if new.closed && old.is_some_and(|old| !old.closed) {
-        world.count("coverage: closed");
     }
 }
 

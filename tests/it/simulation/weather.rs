@@ -90,11 +90,6 @@ impl Weather {
         self.at(elapsed).any(|on| on == fault)
     }
 
-    /// Whether logs were withheld at this time for so long that only the last reading is sure to find them.
-    pub(super) fn hid_for_long(&self, elapsed: Span) -> bool {
-        self.is(elapsed, Fault::WithholdsForLong)
-    }
-
     /// How many blocks too low the tag is told; `None` when it is absent.
     pub(super) fn tag_at(&self, elapsed: Span) -> Option<u64> {
         let mut told = Some(0);
