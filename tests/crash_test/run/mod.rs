@@ -173,7 +173,7 @@ async fn kill_once(
     daemon.start()?;
     let starting = chance.one_in(8);
     if starting {
-        tokio::time::sleep(chance.millis(0, 250)).await;
+        tokio::time::sleep(chance.millis(0, 100)).await;
     } else {
         daemon.ready(LIMIT).await?;
         tokio::time::sleep(chance.millis(20, 1_500)).await;
