@@ -1,8 +1,11 @@
 //! The readings: to the head, catching up, a second time, and a last time.
 
+use std::collections::BTreeSet;
+
 use super::{HEAD_SERVES_FOR, Trouble, Watcher};
-use crate::domain::chain::{BlockNumber, Header};
+use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
+use crate::domain::deposit::Deposit;
 use crate::domain::event::{Event, EventKind, Reading};
 use crate::domain::time::Timestamp;
 use crate::policy::sweep::{self, Job};
@@ -35,6 +38,9 @@ pub(super) struct LastReading {
     /// The time of the block that the sweep had come to when it began.
     covered_time: Timestamp,
 }
+
+/// How many deposits that may still go away are looked at before addresses are let go; the oldest come first.
+const MOST_UNSETTLED: usize = 2_000;
 
 impl Watcher {
     /// The newest block: as pushed, if that is fresh, else asked for.
@@ -146,7 +152,9 @@ impl Watcher {
     async fn begin_last_reading(&mut self) -> Result<Option<LastReading>, Trouble> {
         let now = self.ports.clock.now();
         let params = self.settings.sweep;
-        let Some(covered) = sweep::closable_to(&self.watched, now, &params) else { return Ok(None) };
+        // An address of which a log was withheld rests: its whole window is not read again at once.
+        let ready = self.ready();
+        let Some(covered) = sweep::closable_to(&ready, now, &params) else { return Ok(None) };
         let covered_time = match self.times.get(&covered) {
             Some(time) => *time,
             None => match self.ports.chain.header(covered, None).await? {
@@ -155,7 +163,7 @@ impl Watcher {
             },
         };
         self.times.insert(covered, covered_time);
-        let job = sweep::last_job(&self.watched, now, covered_time, &params);
+        let job = sweep::last_job(&ready, now, covered_time, &params);
         Ok(job.map(|job| LastReading { job, covered_time }))
     }
 
@@ -163,8 +171,11 @@ impl Watcher {
     async fn close(&mut self, job: &Job, covered_time: Timestamp) -> Result<Deeper, Trouble> {
         let now = self.ports.clock.now();
         let through: BlockNumber = job.to;
+        let unsettled = self.unsettled(job).await?;
         let over = self.watched.iter().filter(|coverage| {
-            job.addresses.binary_search(&coverage.address).is_ok() && sweep::is_over(coverage, now, covered_time)
+            job.addresses.binary_search(&coverage.address).is_ok()
+                && !unsettled.contains(&coverage.address)
+                && sweep::is_over(coverage, now, covered_time)
         });
         let over: Vec<Coverage> = over.cloned().collect();
         for batch in over.chunks(BATCH) {
@@ -180,6 +191,21 @@ impl Watcher {
         let is_watched = |address| self.watched.binary_search_by_key(&address, |coverage| coverage.address).is_ok();
         let closed = over.iter().any(|coverage| !is_watched(coverage.address));
         Ok(if closed { Deeper::Further } else { Deeper::Stuck })
+    }
+
+    /// The addresses of the job with a deposit that may still go away. Nobody asks for finality on behalf of a closed
+    /// address: so it is asked for now, and an address that has such a deposit all the same stays watched.
+    async fn unsettled(&mut self, job: &Job) -> Result<BTreeSet<Address>, Trouble> {
+        let of_job = |deposits: Vec<Deposit>| -> BTreeSet<Address> {
+            let addresses = deposits.into_iter().map(|deposit| deposit.to);
+            addresses.filter(|address| job.addresses.binary_search(address).is_ok()).collect()
+        };
+        let unsettled = of_job(self.ports.store.provisional(BlockNumber::MAX, MOST_UNSETTLED).await?);
+        if unsettled.is_empty() {
+            return Ok(unsettled);
+        }
+        self.ask_finality().await?;
+        Ok(of_job(self.ports.store.provisional(BlockNumber::MAX, MOST_UNSETTLED).await?))
     }
 
     async fn read(&mut self, job: &Job, elsewhere: bool) -> Result<TransferPage, Trouble> {
