@@ -2,8 +2,14 @@
 //! can, and with a process that dies before and after any call.
 //!
 //! One number determines everything. A seed that fails prints what happened; run it alone with
-//! `RAMPWATCH_SIM_SEED=n cargo test --test it simulation -- --nocapture`, or more of them with
+//! `RAMPWATCH_SIM_SEED=n cargo test --test it simulation::seeds::no_seed -- --nocapture`, or more of them with
 //! `RAMPWATCH_SIM_SEEDS=count`.
+//!
+//! The world outlives the process: `chain` (the true chain), `api_server`, `people` and what they mean to do (`plan`),
+//! the faults of the day (`weather`). The process sees it through `fake_chain` with `hints`, `fake_api` and
+//! `crash_store`, each of which passes the `fuse` that ends a life. `run` keeps it alive, `operator` works with it.
+//! `checks` and `verdicts` look at every commit and call, `end_checks` at what is left. Deliberately absent: a second
+//! opinion from the policy; the checks know only the true chain, the API's server, and rules of their own.
 #![cfg(test)]
 #![allow(clippy::arithmetic_side_effects, reason = "an overflow panics in a test, which is what it should do")]
 

@@ -20,12 +20,7 @@ use super::world::World;
 /// How long a process may take to stop when it is asked to: calls under way may finish.
 const STOPS_WITHIN: Span = Span::from_secs(60);
 
-/// Runs one seed, on a runtime of its own with paused time.
-pub(super) fn run_seed(seed: u64, loud: bool) -> Outcome {
-    run_world(seed, Settings::draw(seed), loud)
-}
-
-/// Runs one seed in a world with other settings than it would draw.
+/// Runs one seed in this world, on a runtime of its own with paused time.
 pub(super) fn run_world(seed: u64, settings: Settings, loud: bool) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(simulate(seed, settings, loud))
