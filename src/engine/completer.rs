@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
+use super::hearing::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::ledger::{Ledger, LedgerError};
-use super::reconciler::{fact_of, log_events, note_failure, record, settle_result, view_of, wait_for};
+use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, Standing};

@@ -26,12 +26,14 @@ mod explain;
 mod gate;
 pub mod handle;
 pub mod health;
+mod hearing;
 mod ledger;
 pub mod queries;
 mod reconciler;
 pub mod requests;
 mod reviews;
 pub mod tally;
+mod telling;
 pub mod views;
 mod watcher;
 

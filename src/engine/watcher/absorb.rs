@@ -12,7 +12,7 @@ use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::ledger::{LedgerError, Page};
-use crate::engine::reconciler::log_events;
+use crate::engine::telling::log_events;
 use crate::policy::address::BookChanges;
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, Job};
