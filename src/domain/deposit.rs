@@ -224,7 +224,7 @@ pub enum ReviewReason {
         /// How many deposits.
         parts: u32,
     },
-    /// Several open payments fit.
+    /// Several payments fit; at least one of them is open.
     Ambiguous {
         /// Which (at most eight are named).
         candidates: Vec<PaymentId>,

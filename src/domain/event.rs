@@ -124,7 +124,7 @@ pub enum Reading {
 pub enum Alarm {
     /// A deposit that was final is not on the chain any more.
     GoneAfterFinal,
-    /// The second reading found a deposit that the first had missed.
+    /// A later reading found a deposit, in blocks that were final when they were first read, which the first had missed.
     MissedByFirstReading,
     /// A provider does not return a log although the block that holds it still stands.
     LogWithheld,

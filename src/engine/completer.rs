@@ -10,18 +10,22 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Pass};
+use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
+use super::hearing::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::ledger::{Ledger, LedgerError};
-use super::reconciler::{fact_of, log_events, note_failure, record, settle_result, view_of, wait_for};
+use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
+use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, Standing};
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Refusal};
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 use crate::policy::finality::{self, final_number};
 use crate::policy::settlement::{CallFailure, Fact, Objection, Unexpected, may_call};
+use crate::ports::chain::{ChainError, FinalityReport};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::{Lane, StoreError};
 
@@ -31,6 +35,9 @@ const BATCH: usize = 512;
 /// How long a due payment is left alone when the chain could not confirm its deposit again.
 const LOOK_AGAIN: Span = Span::from_secs(2);
 
+/// The last answer to the question for finality, for all payments that look within [`LOOK_AGAIN`].
+pub(crate) type RecentFinality = Arc<Mutex<Option<(Result<FinalityReport, ChainError>, Timestamp)>>>;
+
 #[derive(Clone)]
 pub(crate) struct Completer {
     pub(crate) ports: Ports,
@@ -38,6 +45,7 @@ pub(crate) struct Completer {
     pub(crate) ledger: Ledger,
     pub(crate) gate: Arc<ApiGate>,
     pub(crate) health: Arc<Health>,
+    pub(crate) recent: RecentFinality,
 }
 
 /// What the last look at a deposit came to.
@@ -46,25 +54,31 @@ enum Look {
     Good,
     /// Not now; look again soon.
     NotYet(String),
-    /// The deposit is not on the chain any more.
-    Gone,
+    /// The deposit is not on the chain any more; what is at its height instead, if that was asked.
+    Gone(Option<B256>),
 }
 
 impl Completer {
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), EngineError> {
+        let now = self.ports.clock.now();
+        self.health.update(|health| health.finality_doubted = health.finality_doubted.or(Some(now)));
         let mut changes = self.ports.store.changes();
         let mut under_way: BTreeSet<PaymentId> = BTreeSet::new();
         let mut calls = FuturesUnordered::new();
+        // A call that is found at the start may have gone out until just before it, however long ago it was decided:
+        // the process may have been frozen in between. None is looked into before it can no longer take effect.
+        let mut settling = std::pin::pin!(self.ports.clock.sleep(self.settings.pace.unclear_wait()));
+        let mut settled = false;
         loop {
             changes.mark_unchanged();
             let free = self.settings.api_concurrency.max(1).saturating_sub(calls.len());
             let mut wait = Span::from_secs(60);
             if free > 0 && !stop.is_cancelled() {
-                let fresh = self.take_up(&under_way, free).await?;
+                let fresh = self.take_up(&under_way, free, settled).await?;
                 if fresh.is_empty() {
                     wait = wait_for(&*self.ports.store, Lane::Complete, &self.gate, self.ports.clock.now()).await?;
                     // Payments that are due and under way would make the wait none at all.
-                    wait = if calls.is_empty() { wait } else { wait.max(Span::from_millis(50)) };
+                    wait = if calls.is_empty() && settled { wait } else { wait.max(Span::from_millis(50)) };
                 }
                 for (payment, pass) in fresh {
                     under_way.insert(payment.id.clone());
@@ -85,6 +99,7 @@ impl Completer {
                     note_failure(&self.health, result)?;
                 }
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
+                () = &mut settling, if !settled => settled = true,
                 _ = changes.changed(), if free > 0 => {}
                 () = self.ports.clock.sleep(wait), if free > 0 => {}
             }
@@ -92,11 +107,17 @@ impl Completer {
     }
 
     /// The payments that are due, are not under way, and may be worked upon.
-    async fn take_up(&self, under_way: &BTreeSet<PaymentId>, free: usize) -> Result<Vec<(Payment, Pass)>, StoreError> {
+    async fn take_up(
+        &self,
+        under_way: &BTreeSet<PaymentId>,
+        free: usize,
+        settled: bool,
+    ) -> Result<Vec<(Payment, Pass)>, StoreError> {
         let limit = BATCH.max(under_way.len().saturating_add(free));
         let due = self.ports.store.due(Lane::Complete, self.ports.clock.now(), limit).await?;
         let mut fresh: Vec<Payment> = due.into_iter().filter(|payment| !under_way.contains(&payment.id)).collect();
-        let pass = if fresh.is_empty() { Pass::None } else { self.gate.pass() };
+        fresh.retain(|payment| settled || matches!(payment.state, PaymentState::Due { .. }));
+        let pass = if fresh.is_empty() { Pass::None } else { self.gate.pass(Asked::Complete) };
         match pass {
             Pass::All => fresh.truncate(free),
             Pass::Probe => fresh.truncate(1),
@@ -106,7 +127,7 @@ impl Completer {
     }
 
     async fn handle(&self, payment: Payment, pass: Pass) -> Result<(), StoreError> {
-        if pass == Pass::All && self.gate.shut_until().is_some() {
+        if pass == Pass::All && self.gate.shut_until(Asked::Complete).is_some() {
             return Ok(());
         }
         match &payment.state {
@@ -114,7 +135,7 @@ impl Completer {
             PaymentState::Calling { .. } | PaymentState::Unclear { .. } => {
                 let asked_at = self.ports.clock.now();
                 let answer = self.ports.api.payment(&payment.id).await;
-                self.gate.learn(&answer).await?;
+                self.gate.learn(Asked::Get, &answer).await?;
                 record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
             }
             // The lane holds no others; one that moved on meanwhile is left alone.
@@ -130,11 +151,11 @@ impl Completer {
         match self.last_look(payment).await? {
             Look::Good => {}
             Look::NotYet(why) => return self.postpone(payment, &why).await,
-            Look::Gone => return self.gone(payment).await,
+            Look::Gone(canonical) => return self.gone(payment, canonical).await,
         }
         let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(&answer).await?;
+        self.gate.learn(Asked::Get, &answer).await?;
         let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, asked_at);
         let says_open = matches!(&fact, Fact::Reported(view) if view.tx_hash.is_none()
             && view.status == crate::domain::payment::ApiStatus::AwaitingFunds);
@@ -161,17 +182,19 @@ impl Completer {
         };
         match may_call(payment, &deposit) {
             Ok(()) => {}
-            Err(Objection::Gone) => return Ok(Look::Gone),
+            Err(Objection::Gone) => return Ok(Look::Gone(None)),
             Err(objection) => return Ok(Look::NotYet(objection.to_string())),
         }
-        let Some(mark) = self.ports.store.finality().await? else {
-            return Ok(Look::NotYet("nothing is known of finality".to_owned()));
-        };
+        // Without a mark, which a node may keep us from setting by not showing the final block, the chain is asked.
+        let allowed = self.ports.store.finality().await?;
+        let allowed = allowed.is_some_and(|mark| finality::allows(&mark, deposit.block_number));
         let Standing::Final { at } = deposit.standing else {
             return Ok(Look::NotYet("the deposit is not final".to_owned()));
         };
         let now = self.ports.clock.now();
-        if finality::allows(&mark, deposit.block_number) && finality::is_fresh(at, now) {
+        // What was established before the final block moved back, or by a process before this one, is looked at again.
+        let trusted = at >= self.health.snapshot().finality_doubted.unwrap_or(Timestamp::EPOCH);
+        if trusted && allowed && finality::is_fresh(at, now) {
             return Ok(Look::Good);
         }
         Ok(self.look_at_chain(&deposit).await)
@@ -180,7 +203,7 @@ impl Completer {
     /// Asks the chain again: finality was established a while ago, or has moved back since.
     async fn look_at_chain(&self, deposit: &Deposit) -> Look {
         let rule = self.settings.finality;
-        let report = match self.ports.chain.finality(rule.uses_tag()).await {
+        let report = match self.recent_finality().await {
             Ok(report) => report,
             Err(error) => return Look::NotYet(error.to_string()),
         };
@@ -190,10 +213,26 @@ impl Completer {
         }
         match self.ports.chain.header(deposit.block_number, Some(report.endpoint)).await {
             Ok(Some(header)) if header.block.hash == deposit.key.block_hash => Look::Good,
-            Ok(Some(_)) => Look::Gone,
+            Ok(Some(header)) => Look::Gone(Some(header.block.hash)),
             Ok(None) => Look::NotYet("the node does not have its block".to_owned()),
             Err(error) => Look::NotYet(error.to_string()),
         }
+    }
+
+    /// What is final, asked for once in a while for all: a thousand payments that wait for the same block to become
+    /// final again must not ask a thousand times.
+    async fn recent_finality(&self) -> Result<FinalityReport, ChainError> {
+        let mut recent = self.recent.lock().await;
+        let now = self.ports.clock.now();
+        if let Some((said, at)) = &*recent
+            && *at <= now
+            && now.since(*at) < LOOK_AGAIN
+        {
+            return said.clone();
+        }
+        let said = self.ports.chain.finality(self.settings.finality.uses_tag()).await;
+        *recent = Some((said.clone(), self.ports.clock.now()));
+        said
     }
 
     async fn postpone(&self, payment: &Payment, why: &str) -> Result<(), StoreError> {
@@ -208,10 +247,10 @@ impl Completer {
     }
 
     /// The chain says that the final deposit is gone: an alarm, and a person's business.
-    async fn gone(&self, payment: &Payment) -> Result<(), StoreError> {
+    async fn gone(&self, payment: &Payment, canonical: Option<B256>) -> Result<(), StoreError> {
         let result = self.ledger.change_payment(&payment.id, |page, current, context| {
             if let Some(key) = current.state.deposit().copied() {
-                page.book.set_standing(&key, Standing::Gone { after_final: true }, None, context.now);
+                page.book.lose_final(&key, canonical, context.now);
             }
             Ok::<(), Unexpected>(())
         });
@@ -254,7 +293,7 @@ impl Completer {
     async fn call(&self, payment: &Payment) -> Result<(), StoreError> {
         let Some(key) = payment.state.deposit().copied() else { return Ok(()) };
         let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
-        self.gate.learn(&answer).await?;
+        self.gate.learn(Asked::Complete, &answer).await?;
         let label = match &answer {
             Ok(_) => "taken",
             Err(ApiError::NotNow { .. }) => "not_now",
@@ -283,10 +322,7 @@ impl Completer {
 }
 
 /// What the answer to `/complete` says, as a fact, with the API's word if there was one.
-fn told(
-    answer: Result<ApiPayment, ApiError>,
-    now: crate::domain::time::Timestamp,
-) -> (Fact, Option<crate::domain::payment::ApiView>) {
+fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<crate::domain::payment::ApiView>) {
     let failed = |failure| (Fact::CallFailed(failure), None);
     match answer {
         Ok(said) => {

@@ -1,6 +1,6 @@
 //! The gate to the payment API: shut when it refuses the key, so that nobody hammers it with a key that does not work.
 //!
-//! While it is shut, one call at a time is let through now and then as a probe, and only a GET. What the gate knows
+//! While it is shut, one payment at a time is let through now and then as a probe, and it begins with a GET. What the gate knows
 //! is not stored: a restart may have brought a new key, and probes once.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,6 +20,44 @@ enum Gate {
     Shut(Timestamp),
 }
 
+/// The two kinds of calls: a key can be good for one and not for the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A GET.
+    Get,
+    /// `/complete`.
+    Complete,
+}
+
+struct State {
+    /// For questions.
+    get: Gate,
+    /// For completions. A key that may ask but not complete leaves the other one open.
+    complete: Gate,
+    /// The kind of call that was refused when the alarm was raised. It is not raised again before that kind works.
+    told: Option<Asked>,
+}
+
+impl State {
+    /// The gate that a loop has to pass: a completion needs questions too.
+    fn gate(&self, asked: Asked) -> Gate {
+        match (asked, self.get, self.complete) {
+            (Asked::Get, get, _) => get,
+            (Asked::Complete, Gate::Open, complete) => complete,
+            (Asked::Complete, get, Gate::Open) => get,
+            (Asked::Complete, Gate::Shut(one), Gate::Shut(other)) => Gate::Shut(one.max(other)),
+        }
+    }
+
+    /// Shuts what is shut for longer: the kind's own gate, and for a question both.
+    fn shut(&mut self, asked: Asked, until: Timestamp) {
+        self.complete = Gate::Shut(until);
+        if asked == Asked::Get {
+            self.get = Gate::Shut(until);
+        }
+    }
+}
+
 /// Who may call the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Pass {
@@ -32,7 +70,7 @@ pub(crate) enum Pass {
 }
 
 pub(crate) struct ApiGate {
-    state: Mutex<Gate>,
+    state: Mutex<State>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
@@ -41,38 +79,54 @@ pub(crate) struct ApiGate {
 
 impl ApiGate {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, health: Arc<Health>, pace: Pace) -> Self {
-        Self { state: Mutex::new(Gate::Open), store, clock, health, pace }
+        Self {
+            state: Mutex::new(State { get: Gate::Open, complete: Gate::Open, told: None }),
+            store,
+            clock,
+            health,
+            pace,
+        }
     }
 
-    /// Who may call now. Asking while a probe's time has come takes the probe, so ask only with something to ask.
-    pub(crate) fn pass(&self) -> Pass {
+    /// Who may make calls that come to this kind now. Asking while a probe's time has come takes the probe, so ask
+    /// only with something to ask.
+    pub(crate) fn pass(&self, asked: Asked) -> Pass {
         let now = self.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        match *state {
+        match state.gate(asked) {
             Gate::Open => Pass::All,
             Gate::Shut(until) if now >= until => {
-                *state = Gate::Shut(now.plus(self.pace.key_probe));
+                let kind = if state.get == Gate::Open { asked } else { Asked::Get };
+                state.shut(kind, now.plus(self.pace.key_probe));
                 Pass::Probe
             }
             Gate::Shut(_) => Pass::None,
         }
     }
 
-    /// When the gate lets the next probe through; `None` when it is open.
-    pub(crate) fn shut_until(&self) -> Option<Timestamp> {
-        match *self.state.lock().unwrap_or_else(PoisonError::into_inner) {
+    /// When the gate lets the next probe of this kind through; `None` when it is open.
+    pub(crate) fn shut_until(&self, asked: Asked) -> Option<Timestamp> {
+        match self.state.lock().unwrap_or_else(PoisonError::into_inner).gate(asked) {
             Gate::Open => None,
             Gate::Shut(until) => Some(until),
         }
     }
 
-    /// Takes in how a call went.
-    pub(crate) async fn learn<T: Sync>(&self, result: &Result<T, ApiError>) -> Result<(), StoreError> {
+    /// Takes in how a call of this kind went.
+    pub(crate) async fn learn<T: Sync>(&self, asked: Asked, result: &Result<T, ApiError>) -> Result<(), StoreError> {
         let now = self.clock.now();
         match result {
             Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {
-                *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Gate::Open;
-                self.health.api_worked();
+                let healed = {
+                    let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    state.get = Gate::Open;
+                    if asked == Asked::Complete || state.told != Some(Asked::Complete) {
+                        state.complete = Gate::Open;
+                        state.told = None;
+                    }
+                    state.told.is_none()
+                };
+                self.health.api_worked(healed);
                 Ok(())
             }
             Err(error @ (ApiError::NotNow { .. } | ApiError::Unclear { .. })) => {
@@ -81,13 +135,12 @@ impl ApiGate {
             }
             Err(ApiError::KeyRefused { status, .. }) => {
                 self.health.update(|health| health.key_refused = Some(*status));
-                let was_open = {
+                let is_news = {
                     let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                    let was_open = *state == Gate::Open;
-                    *state = Gate::Shut(now.plus(self.pace.key_probe));
-                    was_open
+                    state.shut(asked, now.plus(self.pace.key_probe));
+                    state.told.replace(asked).is_none()
                 };
-                if was_open { self.alarm(*status, now).await } else { Ok(()) }
+                if is_news { self.alarm(*status, now).await } else { Ok(()) }
             }
         }
     }

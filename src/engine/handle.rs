@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError, Page};
-use super::reconciler::log_events;
+use super::telling::log_events;
 use super::views::TokenName;
 use super::{EngineSettings, Ports};
 use crate::domain::amount::{Amount, AmountError};

@@ -28,6 +28,10 @@ pub struct Snapshot {
     pub chain_trouble: Option<(Timestamp, String)>,
     /// Since when the final block has not moved although something waits for it.
     pub finality_stalled: Option<Timestamp>,
+    /// When the final block last moved back, or else when the engine started: what was final before is looked at again
+    /// before it is completed.
+    #[serde(default)]
+    pub finality_doubted: Option<Timestamp>,
     /// Since when the API could not be used, and why.
     pub api_trouble: Option<(Timestamp, String)>,
     /// Whether the API refused the key, with the HTTP status.
@@ -64,10 +68,13 @@ impl Health {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(crate) fn api_worked(&self) {
+    /// The API answered. `key_is_good`: for all kinds of calls, as far as is known.
+    pub(crate) fn api_worked(&self, key_is_good: bool) {
         self.update(|health| {
             health.api_trouble = None;
-            health.key_refused = None;
+            if key_is_good {
+                health.key_refused = None;
+            }
         });
     }
 

@@ -26,12 +26,14 @@ mod explain;
 mod gate;
 pub mod handle;
 pub mod health;
+mod hearing;
 mod ledger;
 pub mod queries;
 mod reconciler;
 pub mod requests;
 mod reviews;
 pub mod tally;
+mod telling;
 pub mod views;
 mod watcher;
 
@@ -116,6 +118,7 @@ pub async fn run(
         ledger: ledger.clone(),
         gate: gate.clone(),
         health: health.clone(),
+        recent: Arc::default(),
     };
     loops.spawn(completer.run(halt.clone()));
     let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };

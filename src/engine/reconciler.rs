@@ -6,24 +6,16 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::explain::alarm_name;
-use super::gate::{ApiGate, Pass};
+use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
-use super::ledger::{Ledger, LedgerError};
-use super::views::verdict_name;
+use super::hearing::{note_failure, record, wait_for};
+use super::ledger::Ledger;
 use super::{EngineError, EngineSettings, Ports};
-use crate::domain::event::{Event, EventKind};
-use crate::domain::payment::{ApiView, Payment};
-use crate::domain::time::{Span, Timestamp};
-use crate::policy::settlement::{Fact, Unexpected};
-use crate::ports::payment_api::{ApiError, ApiPayment};
-use crate::ports::store::{Lane, Store, StoreError};
+use crate::domain::payment::Payment;
+use crate::ports::store::{Lane, StoreError};
 
 /// How many due payments are taken up at once.
 const BATCH: usize = 256;
-
-/// The longest wait before the store is looked at again, whatever it says is due.
-const LONGEST_WAIT: Span = Span::from_secs(60);
 
 pub(crate) struct Reconciler {
     pub(crate) ports: Ports,
@@ -39,7 +31,7 @@ impl Reconciler {
         loop {
             changes.mark_unchanged();
             let mut due = self.ports.store.due(Lane::Follow, self.ports.clock.now(), BATCH).await?;
-            let pass = if due.is_empty() { Pass::None } else { self.gate.pass() };
+            let pass = if due.is_empty() { Pass::None } else { self.gate.pass(Asked::Get) };
             match pass {
                 Pass::All => {}
                 Pass::Probe => due.truncate(1),
@@ -68,168 +60,12 @@ impl Reconciler {
 
     async fn ask(&self, payment: Payment, pass: Pass) -> Result<(), StoreError> {
         // The gate may have shut since the batch was taken up.
-        if pass == Pass::All && self.gate.shut_until().is_some() {
+        if pass == Pass::All && self.gate.shut_until(Asked::Get).is_some() {
             return Ok(());
         }
         let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(&answer).await?;
+        self.gate.learn(Asked::Get, &answer).await?;
         record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
-    }
-}
-
-/// How long a loop may sleep: until its lane's next payment is due and the gate is open.
-pub(crate) async fn wait_for(
-    store: &dyn Store,
-    lane: Lane,
-    gate: &ApiGate,
-    now: Timestamp,
-) -> Result<Span, StoreError> {
-    let Some(next) = store.next_due(lane).await? else { return Ok(LONGEST_WAIT) };
-    let next = gate.shut_until().map_or(next, |until| next.max(until));
-    Ok(next.since(now).max(Span::from_millis(1)).min(LONGEST_WAIT))
-}
-
-/// A store that failed ends the engine; anything else was dealt with.
-pub(crate) fn note_failure(health: &Health, result: Result<(), StoreError>) -> Result<(), EngineError> {
-    result.map_err(|error| {
-        health.update(|health| health.store_failed = Some(error.to_string()));
-        EngineError::Store(error)
-    })
-}
-
-/// What a GET's answer means for the payment, as a fact. What was asked at a moment is true of that moment only.
-pub(crate) fn fact_of(
-    payment: &Payment,
-    answer: Result<ApiPayment, ApiError>,
-    chain: &str,
-    asked_at: Timestamp,
-) -> Fact {
-    match answer {
-        Ok(said) => match differing_term(payment, &said, chain) {
-            Some((field, ours, theirs)) => Fact::TermsDiffer { field, ours, theirs },
-            None => Fact::Reported(view_of(said, asked_at)),
-        },
-        Err(ApiError::NotFound { .. }) => Fact::Unknown,
-        Err(ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. }) => {
-            Fact::AskFailed { retry_after }
-        }
-        Err(ApiError::KeyRefused { .. } | ApiError::Refused { .. }) => Fact::AskFailed { retry_after: None },
-    }
-}
-
-/// What the API said, as it is kept.
-pub(crate) fn view_of(said: ApiPayment, now: Timestamp) -> ApiView {
-    ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now }
-}
-
-/// The first of the payment's terms that the API tells otherwise.
-fn differing_term(payment: &Payment, said: &ApiPayment, chain: &str) -> Option<(String, String, String)> {
-    let terms = &payment.terms;
-    let differs = |field: &str, ours: String, theirs: Option<String>| {
-        theirs.filter(|theirs| *theirs != ours).map(|theirs| (field.to_owned(), ours, theirs))
-    };
-    differs(
-        "depositAddress",
-        terms.deposit_address.to_string(),
-        said.deposit_address.map(|address| address.to_string()),
-    )
-    .or_else(|| {
-        differs("depositAmount", terms.amount.to_string(), said.deposit_amount.map(|amount| amount.to_string()))
-    })
-    .or_else(|| {
-        differs("depositChain", chain.to_lowercase(), said.deposit_chain.as_ref().map(|name| name.to_lowercase()))
-    })
-    .or_else(|| {
-        differs("recipientId", payment.recipient_id.to_string(), said.recipient_id.as_ref().map(ToString::to_string))
-    })
-}
-
-/// Writes a GET's answer into the payment's book.
-pub(crate) async fn record(
-    ledger: &Ledger,
-    asked: &Payment,
-    answer: Result<ApiPayment, ApiError>,
-    chain: &str,
-    asked_at: Timestamp,
-) -> Result<(), StoreError> {
-    let result = ledger
-        .change_payment(&asked.id, |page, payment, context| {
-            // An answer to a question put in another state says nothing about this one.
-            if payment.state != asked.state {
-                return Ok(());
-            }
-            let fact = fact_of(payment, answer.clone(), chain, asked_at);
-            if let Fact::Reported(view) = &fact {
-                page.book.hear(&payment.id, &fact, view, context)?;
-            } else {
-                page.book.tell(&payment.id, &fact, context)?;
-            }
-            Ok(())
-        })
-        .await;
-    settle_result(&asked.id, result)
-}
-
-/// Sorts out how a change of the ledger went: only a failing store is the caller's business.
-pub(crate) fn settle_result(
-    id: &crate::domain::payment::PaymentId,
-    result: Result<crate::policy::address::BookChanges, LedgerError<Unexpected>>,
-) -> Result<(), StoreError> {
-    match result {
-        Ok(changes) => {
-            log_events(&changes.events);
-            Ok(())
-        }
-        Err(LedgerError::Store(StoreError::Conflict(what))) => {
-            tracing::warn!(%what, payment_id = %id, "the record keeps changing; looked at again later");
-            Ok(())
-        }
-        Err(LedgerError::Store(error)) => Err(error),
-        Err(error @ (LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_))) => {
-            tracing::warn!(%error, payment_id = %id, "the fact came too late for the payment's state");
-            Ok(())
-        }
-    }
-}
-
-/// Says what was committed.
-pub(crate) fn log_events(events: &[Event]) {
-    for event in events {
-        match &event.kind {
-            EventKind::PaymentMoved { from, to, why } => {
-                let payment_id = event.payment.as_ref().map(tracing::field::display);
-                let tx_hash = event.deposit.map(|key| key.tx_hash);
-                tracing::info!(
-                    payment_id,
-                    tx_hash = tx_hash.map(tracing::field::display),
-                    from = from.name(),
-                    to = to.name(),
-                    why,
-                    "payment moved"
-                );
-            }
-            EventKind::DepositSeen { deposit, .. } => {
-                tracing::info!(tx_hash = %deposit.key.tx_hash, log_index = deposit.key.log_index, block = deposit.block_number, to = %deposit.to, amount = %deposit.amount, "deposit seen");
-            }
-            EventKind::DepositJudged { verdict } => {
-                metrics::counter!("rampwatch_deposits_total", "verdict" => verdict_name(verdict)).increment(1);
-                let tx_hash = event.deposit.map(|key| key.tx_hash);
-                tracing::info!(tx_hash = tx_hash.map(tracing::field::display), ?verdict, "deposit judged");
-            }
-            EventKind::DepositStands { standing, block, .. } => {
-                tracing::info!(block = block.number, ?standing, "deposit's block");
-            }
-            EventKind::Alarm { alarm } => {
-                metrics::counter!("rampwatch_alarms_total", "alarm" => alarm_name(alarm)).increment(1);
-                tracing::error!(?alarm, "alarm");
-            }
-            EventKind::PaymentAdded { .. }
-            | EventKind::ApiReported { .. }
-            | EventKind::PersonDecided { .. }
-            | EventKind::FinalityMoved { .. }
-            | EventKind::AddressPlaced { .. }
-            | EventKind::AddressClosed { .. } => {}
-        }
     }
 }

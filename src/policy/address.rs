@@ -3,11 +3,13 @@
 //! Whatever was learnt (a deposit seen, gone or final; a payment added; a person's word) is first written into
 //! the book; [`Book::settle`] then draws the conclusions, and [`Book::changes`] tells what to commit.
 
+use std::collections::BTreeMap;
+
 use super::matching::{MatchParams, judge};
 use super::settlement::{Context, Fact, Step, Unexpected, step};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
-use crate::domain::event::{Event, EventKind, Reading};
+use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState};
 use crate::domain::time::Timestamp;
 
@@ -16,6 +18,8 @@ use crate::domain::time::Timestamp;
 pub struct Book {
     payments: Vec<Payment>,
     deposits: Vec<Deposit>,
+    /// Where each deposit is in `deposits`. Anyone can make worthless deposits by the ten thousand, so none is searched for.
+    places: BTreeMap<DepositKey, usize>,
     read_payments: Vec<Payment>,
     read_deposits: Vec<Deposit>,
     events: Vec<Event>,
@@ -37,6 +41,7 @@ impl Book {
     #[must_use]
     pub fn open(payments: Vec<Payment>, deposits: Vec<Deposit>) -> Self {
         Self {
+            places: deposits.iter().enumerate().map(|(place, deposit)| (deposit.key, place)).collect(),
             read_payments: payments.clone(),
             read_deposits: deposits.clone(),
             payments,
@@ -57,6 +62,16 @@ impl Book {
         &self.deposits
     }
 
+    /// The deposit with this key.
+    #[must_use]
+    pub fn deposit(&self, key: &DepositKey) -> Option<&Deposit> {
+        self.deposits.get(*self.places.get(key)?)
+    }
+
+    fn deposit_mut(&mut self, key: &DepositKey) -> Option<&mut Deposit> {
+        self.deposits.get_mut(*self.places.get(key)?)
+    }
+
     /// Adds a payment that is new.
     pub fn add_payment(&mut self, payment: Payment) {
         let kind = EventKind::PaymentAdded { payment: Box::new(payment.clone()) };
@@ -69,6 +84,7 @@ impl Book {
     pub fn add_deposit(&mut self, deposit: Deposit, reading: Reading) {
         let kind = EventKind::DepositSeen { deposit: Box::new(deposit.clone()), reading };
         self.note_deposit(&deposit.key, deposit.first_seen_at, kind);
+        self.places.insert(deposit.key, self.deposits.len());
         self.deposits.push(deposit);
     }
 
@@ -84,18 +100,25 @@ impl Book {
 
     /// Sets where a deposit's block stands. `canonical`: what the chain has at that height, if it differs.
     pub fn set_standing(&mut self, key: &DepositKey, standing: Standing, canonical: Option<B256>, at: Timestamp) {
-        let found = self.deposits.iter_mut().find(|deposit| deposit.key == *key);
-        if let Some(deposit) = found.filter(|deposit| deposit.standing != standing) {
+        if let Some(deposit) = self.deposit_mut(key).filter(|deposit| deposit.standing != standing) {
             deposit.standing = standing;
             let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical };
             self.events.push(Event { at, payment: None, deposit: Some(*key), kind });
         }
     }
 
+    /// Notes that a deposit which had been final is not on the chain any more, and raises the alarm.
+    pub fn lose_final(&mut self, key: &DepositKey, canonical: Option<B256>, at: Timestamp) {
+        let had = |deposit: &&Deposit| deposit.key == *key && matches!(deposit.standing, Standing::Final { .. });
+        if self.deposits.iter().find(had).is_some() {
+            self.set_standing(key, Standing::Gone { after_final: true }, canonical, at);
+            self.note_deposit(key, at, EventKind::Alarm { alarm: Alarm::GoneAfterFinal });
+        }
+    }
+
     /// Sets a deposit's verdict.
     pub fn set_verdict(&mut self, key: &DepositKey, verdict: Verdict, at: Timestamp) {
-        let found = self.deposits.iter_mut().find(|deposit| deposit.key == *key);
-        if let Some(deposit) = found.filter(|deposit| deposit.verdict != verdict) {
+        if let Some(deposit) = self.deposit_mut(key).filter(|deposit| deposit.verdict != verdict) {
             deposit.verdict = verdict.clone();
             self.events.push(Event {
                 at,
@@ -190,7 +213,7 @@ impl Book {
             deposit.stands() && matches!(&deposit.verdict, Verdict::Pays { payment: id, .. } if *id == payment.id)
         };
         let paying = self.deposits.iter().find(pays);
-        let deposit = |key: &DepositKey| self.deposits.iter().find(|deposit| deposit.key == *key);
+        let deposit = |key: &DepositKey| self.deposit(key);
         match (&payment.state, paying) {
             (PaymentState::Waiting | PaymentState::Following { deposit: None }, Some(paying)) => {
                 Some(Fact::Matched(paying.key))
@@ -229,13 +252,15 @@ impl Book {
     /// What has to be committed: every record that is not as it was read, and the events that explain it.
     #[must_use]
     pub fn changes(self) -> BookChanges {
-        let Self { payments, deposits, read_payments, read_deposits, events } = self;
-        BookChanges {
-            payments: payments.into_iter().filter(|payment| !read_payments.contains(payment)).collect(),
-            deposits: deposits.into_iter().filter(|deposit| !read_deposits.contains(deposit)).collect(),
-            events,
-        }
+        let Self { payments, deposits, read_payments, read_deposits, events, .. } = self;
+        BookChanges { payments: changed(payments, &read_payments), deposits: changed(deposits, &read_deposits), events }
     }
+}
+
+/// What is not as it was read. Records keep their places, and new ones come behind.
+fn changed<T: PartialEq>(now: Vec<T>, read: &[T]) -> Vec<T> {
+    let paired = now.into_iter().enumerate();
+    paired.filter(|(place, record)| read.get(*place) != Some(record)).map(|(_, record)| record).collect()
 }
 
 /// Writes a step into the payment. Returns the event, if the state changed.

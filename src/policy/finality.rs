@@ -91,7 +91,8 @@ pub const fn allows(mark: &FinalityMark, block: BlockNumber) -> bool {
 /// Whether a deposit's finality, established at `at`, is fresh enough to be relied upon without another look.
 #[must_use]
 pub fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
-    now.since(at) <= Span::from_secs(15)
+    // A moment in the future means that the clock was set back: then nobody knows how long ago it was.
+    at <= now && now.since(at) <= Span::from_secs(15)
 }
 
 #[cfg(test)]
@@ -141,5 +142,12 @@ mod tests {
         assert_eq!(part.highest.number, 100);
         let MarkMove::Rises(past) = advance(Some(&part), block(120), now) else { panic!("120 rises") };
         assert!(allows(&past, 100) && past.highest.number == 120);
+    }
+
+    #[test]
+    fn a_moment_in_the_future_is_not_fresh() {
+        let now = Timestamp::from_secs(1_000);
+        let fresh = |at: u64| is_fresh(Timestamp::from_secs(at), now);
+        assert_eq!([fresh(1_000), fresh(985), fresh(984), fresh(1_001)], [true, true, false, false]);
     }
 }

@@ -81,7 +81,14 @@ pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: 
         for wanted in [Fit::Exact, Fit::Near] {
             let open = rated.iter().filter(|(_, fit, stand)| *fit == wanted && *stand == standing);
             let open: Vec<&Payment> = open.map(|(payment, ..)| *payment).collect();
-            if let Some(verdict) = choose(deposit, &open, wanted) {
+            // Money that came in time for a payment that has ended without any may have been meant for that one. Only a
+            // person who cancelled it has said that it was not.
+            let rivals = rated.iter().filter(|(payment, fit, stand)| {
+                let fits = *fit == Fit::Exact || *fit == wanted;
+                standing == Stand::Open && *stand == Stand::Over && fits && !is_cancelled(payment)
+            });
+            let rivals: Vec<&Payment> = rivals.map(|(payment, ..)| *payment).collect();
+            if let Some(verdict) = choose(deposit, &open, &rivals, wanted) {
                 return verdict;
             }
         }
@@ -89,20 +96,24 @@ pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: 
     Verdict::Review { why: why_none_fits(deposit, &rated) }
 }
 
-/// The one payment of several open ones that fit, if it can be told.
-fn choose(deposit: &Deposit, open: &[&Payment], fit: Fit) -> Option<Verdict> {
+/// The one payment of several that fit, if it can be told. `rivals` fit as well, and cannot be paid any more.
+fn choose(deposit: &Deposit, open: &[&Payment], rivals: &[&Payment], fit: Fit) -> Option<Verdict> {
     let pays = |payment: &Payment, rule| Some(Verdict::Pays { payment: payment.id.clone(), rule });
-    match open {
-        [] => None,
-        [payment] if fit == Fit::Exact => pays(payment, MatchRule::Exact),
-        [payment] => pays(payment, MatchRule::Tolerance { off_by: payment.terms.amount.distance(deposit.amount) }),
-        several => {
-            let named: Vec<&&Payment> =
-                several.iter().filter(|payment| payment.terms.sender == Some(deposit.from)).collect();
-            if let [payment] = named.as_slice() {
+    match (open, rivals) {
+        ([], _) => None,
+        ([payment], []) if fit == Fit::Exact => pays(payment, MatchRule::Exact),
+        ([payment], []) => {
+            pays(payment, MatchRule::Tolerance { off_by: payment.terms.amount.distance(deposit.amount) })
+        }
+        _ => {
+            let names = |payment: &&&Payment| payment.terms.sender == Some(deposit.from);
+            let named: Vec<&&Payment> = open.iter().filter(names).collect();
+            if let ([payment], false) = (named.as_slice(), rivals.iter().any(|rival| names(&rival))) {
                 return pays(payment, MatchRule::Sender);
             }
-            let candidates = several.iter().take(MAX_NAMED_CANDIDATES).map(|payment| payment.id.clone()).collect();
+            let mut candidates: Vec<PaymentId> = open.iter().chain(rivals).map(|payment| payment.id.clone()).collect();
+            candidates.sort();
+            candidates.truncate(MAX_NAMED_CANDIDATES);
             Some(Verdict::Review { why: ReviewReason::Ambiguous { candidates } })
         }
     }

@@ -252,7 +252,14 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
         (State::Calling { .. } | State::Unclear { refusal: None, .. }, Word::Open)
             if may_still_land(payment, view.as_of, context) =>
         {
-            context.unchanged(payment, state.clone(), "the API waits for funds; the call can still take effect")
+            let why = "the API waits for funds; the call can still take effect";
+            let step = context.unchanged(payment, state.clone(), why);
+            // The time-out may have been raised since the call was made: what was due then is not asked again and again.
+            let settles_at = match state {
+                State::Calling { started_at, .. } => Some(started_at.plus(context.pace.unclear_wait())),
+                _ => None,
+            };
+            Step { next_at: step.next_at.max(settles_at), ..step }
         }
         (State::Calling { deposit, attempt, .. } | State::Unclear { deposit, attempt, refusal: None }, Word::Open) => {
             let due = State::Due { deposit: *deposit, attempt: *attempt };

@@ -73,6 +73,8 @@ pub fn head_job(
     let near: Vec<(&Coverage, Swept)> =
         placed(watched).filter(|(_, swept)| !is_behind(swept, last_final, params)).collect();
     let from = near.iter().map(|(_, swept)| first_unread(swept, params)).min()?;
+    // While nothing is known of finality no coverage can rise: reading all of a long past would only be repeated.
+    let from = if last_final.is_some() { from } else { from.max(head.saturating_sub(params.chunk)) };
     job(from.min(head), head, near.iter().map(|(coverage, _)| coverage.address).collect())
 }
 
@@ -163,6 +165,13 @@ pub fn after_second(coverage: &Coverage, job: &Job, now: Timestamp, params: &Swe
     Some(Coverage { swept: Some(Swept { confirmed_to, second_reading, ..swept }), ..coverage.clone() })
 }
 
+/// Whether the address's time is over, by our clock and by the chain's: `covered_time` is the time of the block that
+/// the sweep has come to.
+#[must_use]
+pub fn is_over(coverage: &Coverage, now: Timestamp, covered_time: Timestamp) -> bool {
+    !coverage.closed && coverage.watch_until.is_some_and(|until| until < now && until < covered_time)
+}
+
 /// The last reading of the whole window of every address whose time is over, once the oldest of them has waited
 /// an eighth of the keeping time: so that one reading serves many. `covered_time` is the time of the block that
 /// the sweep has come to.
@@ -171,7 +180,7 @@ pub fn last_job(watched: &[Coverage], now: Timestamp, covered_time: Timestamp, p
     let eighth = Span::from_millis(params.keep.as_millis().checked_div(8).unwrap_or(0));
     let over: Vec<(&Coverage, Swept, Timestamp)> = placed(watched)
         .filter_map(|(coverage, swept)| coverage.watch_until.map(|until| (coverage, swept, until)))
-        .filter(|(.., until)| *until < now && *until < covered_time)
+        .filter(|(coverage, ..)| is_over(coverage, now, covered_time))
         .collect();
     let oldest = over.iter().map(|(.., until)| *until).min()?;
     if now < oldest.plus(eighth) {

@@ -31,30 +31,44 @@ pub(super) async fn head(pool: &Pool) -> Result<Header, ChainError> {
     finality(pool, false).await.map(|report| report.head)
 }
 
-/// What an endpoint says of finality, and of its head; another one is asked when the first hangs far behind the heads
-/// that were seen before, so that a node that stands still does not stop us while others go on.
+/// What an endpoint says of finality, and of its head. Another one is asked when the first hangs far behind the heads
+/// that were seen before, or has no finalized block, so that a node that stands still does not stop us while others
+/// go on.
 pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, ChainError> {
     let mut attempt = pool.attempt(None);
     let mut best: Option<FinalityReport> = None;
+    let alone = pool.endpoints.len() == 1;
     while let Some(endpoint) = attempt.next().await {
         match finality_of(&endpoint, tag).await {
             Ok(report) => {
                 endpoint.worked();
                 let (number, highest) = (report.head.block.number, pool.highest());
-                if pool.endpoints.len() == 1 || number.saturating_add(MAX_LAG) >= highest {
+                let hangs = number.saturating_add(MAX_LAG) < highest;
+                if alone || !(hangs || tag && report.finalized.is_none()) {
                     pool.saw_head(number);
                     return Ok(report);
                 }
-                let text = format!("its head is {number}, but {highest} was seen");
-                attempt.failed(&endpoint, &Failure::new(Class::Behind, text));
-                best = best.filter(|best| best.head.block.number >= number).or(Some(report));
+                if hangs {
+                    let text = format!("its head is {number}, but {highest} was seen");
+                    attempt.failed(&endpoint, &Failure::new(Class::Behind, text));
+                }
+                best = best.filter(|best| says_more(best, &report)).or(Some(report));
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
+        }
+        if best.is_some() && attempt.all_tried() {
+            break;
         }
     }
     let Some(best) = best else { return Err(attempt.into_error()) };
     pool.settle_head(best.head.block.number);
     Ok(best)
+}
+
+/// Whether the first report says at least as much as the second: of finality first, then of the head.
+fn says_more(one: &FinalityReport, other: &FinalityReport) -> bool {
+    let word = |report: &FinalityReport| (report.finalized.map(|it| it.block.number), report.head.block.number);
+    word(one) >= word(other)
 }
 
 async fn head_of(endpoint: &Endpoint) -> Result<Header, Failure> {
@@ -124,10 +138,15 @@ async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, F
         // Questions that go one by one end at the first error.
         None => head_of(endpoint).await?,
     };
-    if let Some(finalized) = finalized.filter(|finalized| finalized.block.number > head.block.number) {
-        let text = format!("its finalized block {} is above its head {}", finalized.block.number, head.block.number);
-        return Err(Failure::new(Class::Inconsistent, text));
+    let is_above = |head: &Header| finalized.is_some_and(|finalized| finalized.block.number > head.block.number);
+    if !is_above(&head) {
+        return Ok(FinalityReport { finalized, head, endpoint: endpoint.id });
     }
+    // Behind a balancer the two answers may be two nodes'. What is still above the head then is no word on finality,
+    // and no reason to stop reading.
+    let head = head_of(endpoint).await?;
+    let finalized = finalized.filter(|_| !is_above(&head));
+    tracing::warn!(endpoint = %endpoint.name, head = head.block.number, "a finalized block was above the head");
     Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
 }
 

@@ -10,9 +10,9 @@ use crate::domain::chain::{Address, B256, BlockNumber, Header, Transfer};
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::engine::ledger::{LedgerError, Page};
-use crate::engine::reconciler::log_events;
+use crate::engine::telling::log_events;
 use crate::policy::address::BookChanges;
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, Job};
@@ -21,6 +21,12 @@ use crate::ports::store::{Commit, StoreError};
 
 /// How many addresses are written at once. The store groups their commits.
 const AT_ONCE: usize = 64;
+
+/// How long an address of which a log is withheld stands back behind others.
+const REST: Span = Span::from_secs(15);
+
+/// How many malformed logs are remembered as told; beyond that a new one is told by the log only.
+const MOST_TOLD: usize = 1_000;
 
 /// What a reading of one address has to be held against.
 struct Evidence {
@@ -35,22 +41,34 @@ enum Missing {
     /// Another block is at its height.
     Gone(B256),
     /// Its block stands: the provider withholds the log.
-    Withheld,
+    Withheld {
+        /// Whether an alarm was raised about it before.
+        told: bool,
+    },
 }
 
 /// Waits for all, several at a time; the first trouble ends it.
-pub(super) async fn all(work: impl Iterator<Item = impl Future<Output = Result<(), Trouble>>>) -> Result<(), Trouble> {
+pub(super) async fn all<T>(
+    work: impl Iterator<Item = impl Future<Output = Result<T, Trouble>>>,
+) -> Result<Vec<T>, Trouble> {
     let mut under_way = futures_util::stream::iter(work).buffer_unordered(AT_ONCE);
+    let mut results = Vec::new();
     while let Some(result) = under_way.next().await {
-        result?;
+        results.push(result?);
     }
-    Ok(())
+    Ok(results)
 }
 
 impl Watcher {
-    /// Takes in everything that `page` says of `job`'s range and addresses.
-    pub(super) async fn absorb(&mut self, job: &Job, page: TransferPage, reading: Reading) -> Result<(), Trouble> {
-        self.alarm_malformed(&page.malformed).await?;
+    /// Takes in everything that `page` says of `job`'s range and addresses. Returns the addresses for which the range
+    /// does not count as read: a log was withheld, or what was read could not be written.
+    pub(super) async fn absorb(
+        &mut self,
+        job: &Job,
+        page: TransferPage,
+        reading: Reading,
+    ) -> Result<BTreeSet<Address>, Trouble> {
+        self.alarm_malformed(page.malformed).await?;
         let mut by_address: BTreeMap<Address, Vec<(Transfer, Timestamp)>> = BTreeMap::new();
         let mut headers = BTreeMap::from([(page.anchor.block.number, Some(page.anchor))]);
         for transfer in page.transfers {
@@ -67,6 +85,7 @@ impl Watcher {
         let mut evidence = Vec::new();
         for address in &affected {
             let transfers = by_address.remove(address).unwrap_or_default();
+            self.told.withheld.retain(|key| !transfers.iter().any(|(transfer, _)| is_of(transfer, key)));
             let missing = self.missing(*address, job, &transfers, page.endpoint, &mut headers).await?;
             evidence.push((*address, Evidence { transfers, missing }));
         }
@@ -77,19 +96,33 @@ impl Watcher {
                 *tip = (*tip).max(newest);
             }
         }
+        self.note_withheld(&evidence);
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
         let writing = evidence
             .into_iter()
             .map(|(address, evidence)| async move { this.write(address, &evidence, job, reading).await });
-        all(writing).await?;
+        let left = all(writing).await?.into_iter().flatten().collect();
         let rest = self.watched.iter().filter(|coverage| {
             !affected.contains(&coverage.address) && job.addresses.binary_search(&coverage.address).is_ok()
         });
         let raised = rest.filter_map(|coverage| self.raised(coverage, job, reading)).collect();
         self.raise_coverage(raised).await?;
         self.reload().await?;
-        Ok(())
+        Ok(left)
+    }
+
+    /// Deposits that are withheld for the first time are to be told of; their addresses stand back for a while.
+    fn note_withheld(&mut self, evidence: &[(Address, Evidence)]) {
+        let until = self.ports.clock.now().plus(REST);
+        for (address, evidence) in evidence {
+            if evidence.missing.values().any(|missing| matches!(missing, Missing::Withheld { .. })) {
+                self.resting.insert(*address, until);
+            }
+            let new =
+                evidence.missing.iter().filter(|(_, missing)| matches!(missing, Missing::Withheld { told: false }));
+            self.told.withheld.extend(new.map(|(key, _)| *key));
+        }
     }
 
     fn raised(&self, coverage: &Coverage, job: &Job, reading: Reading) -> Option<Coverage> {
@@ -100,8 +133,16 @@ impl Watcher {
         }
     }
 
-    /// Writes what was read of one address, with its coverage, in one commit.
-    async fn write(&self, address: Address, evidence: &Evidence, job: &Job, reading: Reading) -> Result<(), Trouble> {
+    /// Writes what was read of one address, with its coverage, in one commit. Returns the address when the range does
+    /// not count as read for it.
+    async fn write(
+        &self,
+        address: Address,
+        evidence: &Evidence,
+        job: &Job,
+        reading: Reading,
+    ) -> Result<Option<Address>, Trouble> {
+        let mut is_left = false;
         let chain_id = self.ports.chain.chain_id();
         let result = self
             .ledger
@@ -113,6 +154,7 @@ impl Watcher {
                 for (key, missing) in &evidence.missing {
                     withheld |= note_missing(page, key, *missing, context);
                 }
+                is_left = withheld;
                 // A provider that withholds a log may withhold others: the range does not count as read.
                 let raised = page.coverage.as_ref().filter(|coverage| !withheld && !coverage.closed);
                 if let Some(raised) = raised.and_then(|coverage| self.raised(coverage, job, reading)) {
@@ -121,7 +163,9 @@ impl Watcher {
                 Ok::<(), Unexpected>(())
             })
             .await;
-        self.told(address, result).map(|_| ())
+        is_left |= result.is_err();
+        self.told(address, result)?;
+        Ok(is_left.then_some(address))
     }
 
     /// Logs what was written. A payment that could not take it is left for the next reading.
@@ -171,7 +215,10 @@ impl Watcher {
             };
             headers.insert(deposit.block_number, header);
             match header {
-                Some(header) if header.block.hash == key.block_hash => missing.insert(key, Missing::Withheld),
+                Some(header) if header.block.hash == key.block_hash => {
+                    let told = self.told.withheld.contains(&key);
+                    missing.insert(key, Missing::Withheld { told })
+                }
                 Some(header) => missing.insert(key, Missing::Gone(header.block.hash)),
                 None => None,
             };
@@ -199,21 +246,34 @@ impl Watcher {
         Ok(header.time)
     }
 
-    async fn alarm_malformed(&self, malformed: &[String]) -> Result<(), Trouble> {
-        if malformed.is_empty() {
-            return Ok(());
-        }
+    /// Raises an alarm for each log that was not seen to be malformed before. Anybody can make such logs, so their
+    /// number is bounded.
+    async fn alarm_malformed(&mut self, malformed: Vec<String>) -> Result<(), Trouble> {
         let at = self.ports.clock.now();
-        let event = |detail: &String| {
+        let mut events = Vec::new();
+        for detail in malformed {
+            let detail: String = detail.chars().take(300).collect();
+            let known = self.told.malformed.contains(&detail);
+            if known || self.told.malformed.len() >= MOST_TOLD {
+                continue;
+            }
             tracing::error!(detail, "a log is no transfer although it has a transfer's topic");
             metrics::counter!("rampwatch_alarms_total", "alarm" => "malformed_log").increment(1);
-            let alarm = Alarm::MalformedLog { detail: detail.chars().take(300).collect() };
-            Event { at, payment: None, deposit: None, kind: EventKind::Alarm { alarm } }
-        };
-        let events = malformed.iter().take(16).map(event).collect();
+            self.told.malformed.insert(detail.clone());
+            let kind = EventKind::Alarm { alarm: Alarm::MalformedLog { detail } };
+            events.push(Event { at, payment: None, deposit: None, kind });
+        }
+        if events.is_empty() {
+            return Ok(());
+        }
         self.ports.store.commit(Commit { events, ..Commit::default() }).await?;
         Ok(())
     }
+}
+
+/// Whether this is the deposit's transfer.
+fn is_of(transfer: &Transfer, key: &DepositKey) -> bool {
+    (transfer.block.hash, transfer.tx_hash, transfer.log_index) == (key.block_hash, key.tx_hash, key.log_index)
 }
 
 /// Writes a transfer into the book: a new deposit, or one whose block came back.
@@ -226,8 +286,7 @@ fn note_transfer(
     context: &Context<'_>,
 ) {
     let fresh = Deposit::from_transfer(chain_id, transfer, time, context.now);
-    let known = page.book.deposits().iter().find(|deposit| deposit.key == fresh.key);
-    match known.map(Deposit::stands) {
+    match page.book.deposit(&fresh.key).map(Deposit::stands) {
         Some(true) => {}
         Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
         None => {
@@ -236,7 +295,8 @@ fn note_transfer(
                 swept.is_some_and(|swept| fresh.block_number <= swept.covered_to && fresh.block_number >= swept.start);
             let key = fresh.key;
             page.book.add_deposit(fresh, reading);
-            if missed && reading == Reading::Second {
+            // The sweep reads some blocks again too.
+            if missed {
                 let kind = EventKind::Alarm { alarm: Alarm::MissedByFirstReading };
                 page.book.note_deposit(&key, context.now, kind);
             }
@@ -246,11 +306,13 @@ fn note_transfer(
 
 /// Writes into the book what became of a missing deposit. True when the provider withholds it.
 fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, context: &Context<'_>) -> bool {
-    let Some(deposit) = page.book.deposits().iter().find(|deposit| deposit.key == *key) else { return false };
+    let Some(deposit) = page.book.deposit(key) else { return false };
     match (missing, deposit.standing) {
         (_, Standing::Gone { .. }) => false,
-        (Missing::Withheld, Standing::Provisional | Standing::Final { .. }) => {
-            page.book.note_deposit(key, context.now, EventKind::Alarm { alarm: Alarm::LogWithheld });
+        (Missing::Withheld { told }, Standing::Provisional | Standing::Final { .. }) => {
+            if !told {
+                page.book.note_deposit(key, context.now, EventKind::Alarm { alarm: Alarm::LogWithheld });
+            }
             true
         }
         (Missing::Gone(canonical), Standing::Provisional) => {
@@ -258,8 +320,7 @@ fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, context: &C
             false
         }
         (Missing::Gone(canonical), Standing::Final { .. }) => {
-            page.book.set_standing(key, Standing::Gone { after_final: true }, Some(canonical), context.now);
-            page.book.note_deposit(key, context.now, EventKind::Alarm { alarm: Alarm::GoneAfterFinal });
+            page.book.lose_final(key, Some(canonical), context.now);
             false
         }
     }

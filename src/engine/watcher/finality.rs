@@ -15,6 +15,9 @@ use crate::ports::store::{Commit, StoreError};
 /// How many provisional deposits are taken up in one pass.
 const BATCH: usize = 2_000;
 
+/// How many batches are settled in one pass.
+const MOST_BATCHES: usize = 16;
+
 /// After so many heads without a new final block, only every second head is worth the question.
 const PATIENT_HEADS: u32 = 8;
 
@@ -31,7 +34,10 @@ impl Watcher {
     pub(super) async fn find_waiting(&mut self) -> Result<(), StoreError> {
         let provisional = self.ports.store.provisional(BlockNumber::MAX, BATCH).await?;
         let waits = |deposit: &&Deposit| matches!(deposit.verdict, Verdict::Pays { .. });
-        let lowest = provisional.iter().filter(waits).map(|deposit| deposit.block_number).min();
+        let waiting = provisional.iter().find(waits);
+        // They come by block. Where worthless ones fill the whole batch, one that waits may be behind them.
+        let flood = provisional.first().filter(|_| provisional.len() >= BATCH);
+        let lowest = waiting.or(flood).map(|deposit| deposit.block_number);
         if lowest.is_none() {
             self.waiting = super::Waiting::default();
             self.health.update(|health| health.finality_stalled = None);
@@ -116,6 +122,7 @@ impl Watcher {
                     to = block.number,
                     "the final block moved back; completions above it wait"
                 );
+                self.health.update(|health| health.finality_doubted = Some(now));
                 let kind = EventKind::FinalityMoved { from, to: block };
                 let event = Event { at: now, payment: None, deposit: None, kind };
                 self.keep_mark(Commit { finality: Some(new), events: vec![event], ..Commit::default() }).await
@@ -150,13 +157,29 @@ impl Watcher {
         endpoint: EndpointId,
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
     ) -> Result<(), Trouble> {
-        let provisional = self.ports.store.provisional(number, BATCH).await?;
-        if provisional.is_empty() {
-            return Ok(());
+        for _ in 0..MOST_BATCHES {
+            let provisional = self.ports.store.provisional(number, BATCH).await?;
+            if provisional.is_empty() {
+                break;
+            }
+            self.settle_batch(&provisional, endpoint, headers).await?;
+            self.find_waiting().await?;
+            if provisional.len() < BATCH {
+                break;
+            }
         }
+        Ok(())
+    }
+
+    async fn settle_batch(
+        &self,
+        provisional: &[Deposit],
+        endpoint: EndpointId,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+    ) -> Result<(), Trouble> {
         let mut standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>> = BTreeMap::new();
         let now = self.ports.clock.now();
-        for deposit in &provisional {
+        for deposit in provisional {
             let header = self.header_at(deposit.block_number, endpoint, headers).await?;
             let found = match header {
                 None => continue,
@@ -165,9 +188,7 @@ impl Watcher {
             };
             standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));
         }
-        self.write_standings(standings).await?;
-        self.find_waiting().await?;
-        Ok(())
+        self.write_standings(standings).await
     }
 
     pub(super) async fn write_standings(
@@ -186,7 +207,7 @@ impl Watcher {
                 .await;
             self.told(address, result).map(|_| ())
         });
-        super::absorb::all(writing).await
+        super::absorb::all(writing).await.map(|_| ())
     }
 
     /// The final block has not moved. Says so once, when it has not for too long.

@@ -5,7 +5,7 @@
 //! up, read a second time, and read a last time before an address is let go. A crash between any two lines costs a
 //! repeated reading: coverage rises only in the commit that stores what was read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::FutureExt;
@@ -16,6 +16,7 @@ use super::ledger::Ledger;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
+use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::sweep;
 use crate::ports::chain::{ChainError, EndpointId, Hint, WatchSet};
@@ -25,17 +26,27 @@ mod absorb;
 mod finality;
 mod place;
 mod readings;
+mod rest;
+
+use self::readings::{Deeper, LastReading};
+use self::rest::Rest;
 
 /// The first wait after a reading failed; doubled up to [`LONGEST_TROUBLE_WAIT`].
 const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
 /// The longest wait after a reading failed.
 const LONGEST_TROUBLE_WAIT: Span = Span::from_secs(15);
+/// The longest wait after a node was only behind: it has the block soon.
+const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 /// How old a pushed head may be to serve as the head of a sweep.
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 /// Over how many blocks the block time is measured.
 const MEASURED_BLOCKS: u64 = 512;
+/// The furthest below the head that a sweep ends because nodes are behind, in blocks.
+const MOST_STEP_BACK: u64 = 256;
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
+/// How many block times are remembered.
+const MOST_TIMES: usize = 20_000;
 
 /// Why a piece of work was not done.
 #[derive(Debug)]
@@ -71,6 +82,13 @@ struct Waiting {
     stall_told: bool,
 }
 
+/// Alarms that were raised since the start, so that a sweep a second does not raise them each time anew.
+#[derive(Debug, Default)]
+struct Told {
+    withheld: BTreeSet<DepositKey>,
+    malformed: BTreeSet<String>,
+}
+
 pub(crate) struct Watcher {
     ports: Ports,
     settings: Arc<EngineSettings>,
@@ -81,6 +99,11 @@ pub(crate) struct Watcher {
     /// The coverage of every watched address, as last read from the store.
     watched: Vec<Coverage>,
     head: Option<(Header, Timestamp)>,
+    /// Whether a block was asked for that the node has not got: then the head is asked for, however new the pushed one.
+    head_unserved: bool,
+    /// How far below the head the sweep ends, while blocks near the head are asked for in vain: behind a balancer the
+    /// head and the logs can come from two nodes for ever.
+    step_back: u64,
     last_final: Option<BlockNumber>,
     /// Each endpoint's last word on the final block.
     finals: BTreeMap<EndpointId, BlockNumber>,
@@ -92,6 +115,10 @@ pub(crate) struct Watcher {
     arrivals: Option<[(BlockNumber, Timestamp); 2]>,
     /// Times of blocks that were looked up to find start blocks.
     times: BTreeMap<BlockNumber, Timestamp>,
+    /// Deposits that a provider withholds although their block stands, and logs that are no transfers: told already.
+    told: Told,
+    /// Addresses of which a log was withheld, and until when others are caught up with and read again before them.
+    resting: BTreeMap<Address, Timestamp>,
     /// Which endpoint gave the last reading; the second one goes elsewhere.
     last_reader: Option<EndpointId>,
     sweep_at: Timestamp,
@@ -104,6 +131,14 @@ pub(crate) struct Watcher {
     /// The highest block that a transfer was hinted in and no reading has shown yet, and how often it was looked for.
     hinted: Option<(BlockNumber, u32)>,
     failures: u32,
+    /// Addresses whose start block could not be found, and when they are tried again.
+    unplaced: BTreeSet<Address>,
+    placing: Rest,
+    /// The readings that are in no hurry, after one of them failed or came to nothing.
+    deeper: Rest,
+    last_reading: Option<LastReading>,
+    /// The newest moment that our clock has shown.
+    latest: Timestamp,
 }
 
 impl Watcher {
@@ -125,6 +160,8 @@ impl Watcher {
             tokens: Arc::new(tokens),
             watched: Vec::new(),
             head: None,
+            head_unserved: false,
+            step_back: 0,
             last_final: None,
             finals: BTreeMap::new(),
             waiting: Waiting::default(),
@@ -132,6 +169,8 @@ impl Watcher {
             tips: BTreeMap::new(),
             arrivals: None,
             times: BTreeMap::new(),
+            told: Told::default(),
+            resting: BTreeMap::new(),
             last_reader: None,
             sweep_at: Timestamp::EPOCH,
             ask_final_at: None,
@@ -139,6 +178,11 @@ impl Watcher {
             final_wanted: (0, Timestamp::EPOCH),
             hinted: None,
             failures: 0,
+            unplaced: BTreeSet::new(),
+            placing: Rest::default(),
+            deeper: Rest::default(),
+            last_reading: None,
+            latest: Timestamp::EPOCH,
         }
     }
 
@@ -183,6 +227,7 @@ impl Watcher {
         if self.watched.is_empty() {
             return Ok(false);
         }
+        self.mind_the_clock();
         self.place_new().await?;
         let now = self.ports.clock.now();
         // Deposits that were found already do not wait for the sweep of newer blocks. The first sweep asks by itself.
@@ -196,7 +241,42 @@ impl Watcher {
         if self.ask_final_at.is_some_and(|at| now >= at) {
             self.ask_finality().await?;
         }
-        self.read_deeper().await
+        if !self.deeper.is_over(now) {
+            return Ok(false);
+        }
+        // A range that nobody can read, or that is withheld, must not slow down the sweep to the head.
+        let why = match self.read_deeper().await {
+            Ok(Deeper::Nothing) => {
+                self.deeper.worked();
+                return Ok(false);
+            }
+            Ok(Deeper::Further) => {
+                self.deeper.worked();
+                return Ok(true);
+            }
+            Ok(Deeper::Stuck) => "a reading got nowhere: a log was withheld, or a record keeps changing".to_owned(),
+            Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => error.to_string(),
+            Err(trouble) => return Err(trouble),
+        };
+        let wait = self.deeper.failed(self.ports.clock.now(), &why);
+        tracing::warn!(why, again_in_ms = wait.as_millis(), "catching up or reading again has to wait");
+        Ok(false)
+    }
+
+    /// A clock that was set back would put everything off by as much.
+    fn mind_the_clock(&mut self) {
+        let now = self.ports.clock.now();
+        if now < self.latest {
+            tracing::warn!(by_ms = self.latest.since(now).as_millis(), "the clock was set back");
+            self.sweep_at = self.sweep_at.min(now);
+            self.ask_final_at = self.ask_final_at.map(|at| at.min(now));
+            self.asked_final_at = Timestamp::EPOCH;
+            self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
+            (self.head, self.arrivals) = (None, None);
+            self.placing.end_at(now);
+            self.deeper.end_at(now);
+        }
+        self.latest = now;
     }
 
     /// How long until the next sweep. A hinted transfer that the node has not shown yet is looked for again soon.
@@ -234,7 +314,8 @@ impl Watcher {
 
     fn sleep_for(&self) -> Span {
         let now = self.ports.clock.now();
-        let until = self.ask_final_at.map_or(self.sweep_at, |at| at.min(self.sweep_at));
+        let others = [self.ask_final_at, self.placing.until(), self.deeper.until()];
+        let until = others.into_iter().flatten().fold(self.sweep_at, Timestamp::min);
         if self.watched.is_empty() {
             LONGEST_SLEEP
         } else {
@@ -246,8 +327,10 @@ impl Watcher {
         if self.failures > 0 {
             tracing::info!("the chain can be read again");
             self.failures = 0;
+            self.head_unserved = false;
         }
-        self.health.update(|health| health.chain_trouble = None);
+        let trouble = self.deeper.why().or_else(|| self.placing.why()).cloned();
+        self.health.update(|health| health.chain_trouble = trouble);
         // Without pushed heads the question has only the clock to go by.
         if self.waiting.lowest.is_some() && !self.hints_live {
             self.want_final();
@@ -256,7 +339,15 @@ impl Watcher {
 
     fn troubled(&mut self, error: &ChainError) -> Span {
         let factor = 1_u64.checked_shl(self.failures.min(16)).unwrap_or(u64::MAX);
-        let wait = FIRST_TROUBLE_WAIT.times(factor).min(LONGEST_TROUBLE_WAIT);
+        let is_behind = matches!(error, ChainError::Behind(_));
+        let longest = if is_behind { LONGEST_BEHIND_WAIT } else { LONGEST_TROUBLE_WAIT };
+        let wait = FIRST_TROUBLE_WAIT.times(factor).min(longest);
+        if is_behind {
+            // A head that was pushed may be one that the node which answers has not got, or that never was.
+            self.head_unserved = true;
+            self.step_back = self.step_back.saturating_mul(2).clamp(1, MOST_STEP_BACK);
+            self.times.clear();
+        }
         self.failures = self.failures.saturating_add(1);
         tracing::warn!(%error, again_in_ms = wait.as_millis(), "the chain could not be read");
         let now = self.ports.clock.now();
@@ -300,16 +391,22 @@ impl Watcher {
             Hint::Head(header) => self.take_head(header, now),
             Hint::Live => {
                 self.hints_live = true;
+                // What was mined before the subscription covered all addresses was not hinted.
+                self.head = None;
+                self.sweep_at = self.sweep_at.min(soon);
                 metrics::gauge!("rampwatch_subscription_live").set(gauge(1));
                 self.health.update(|health| health.hints_live = true);
             }
             Hint::Gap { why } => {
                 tracing::info!(why, "hints may have been lost; sweeping");
+                // What was lost may have been a head: the sweep is to reach the real one.
+                self.head = None;
                 self.sweep_at = self.sweep_at.min(soon);
             }
             Hint::Down { why } => {
                 tracing::warn!(why, "no subscription; polling");
                 self.hints_live = false;
+                self.head = None;
                 metrics::gauge!("rampwatch_subscription_live").set(gauge(0));
                 self.health.update(|health| health.hints_live = false);
                 self.sweep_at = self.sweep_at.min(soon);
@@ -321,6 +418,7 @@ impl Watcher {
         self.head = Some((header, now));
         self.note_arrival(header.block.number, now);
         self.times.insert(header.block.number, header.time);
+        self.forget_times();
         self.health.update(|health| {
             health.head = Some(header.block.number);
             health.head_at = Some(now);
@@ -328,6 +426,14 @@ impl Watcher {
         metrics::gauge!("rampwatch_head_block").set(gauge(header.block.number));
         self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);
         self.want_final_of(header.block.number);
+    }
+
+    /// Forgets the times of the oldest blocks when there are too many. Not in the middle of a search, which asks for
+    /// old ones.
+    fn forget_times(&mut self) {
+        while self.times.len() > MOST_TIMES {
+            self.times.pop_first();
+        }
     }
 
     /// The measured time between blocks, by our clock; a second and a half until there is something to measure.
@@ -362,7 +468,7 @@ impl Watcher {
             self.sweep_at = self.sweep_at.min(self.ports.clock.now());
             let tokens = if after.is_empty() { Arc::default() } else { self.tokens.clone() };
             self.ports.chain.watch(WatchSet { tokens, recipients: Arc::new(after) });
-        } else if self.watched.iter().any(|coverage| coverage.swept.is_none()) {
+        } else if self.watched.iter().any(|it| it.swept.is_none() && !self.unplaced.contains(&it.address)) {
             self.sweep_at = self.sweep_at.min(self.ports.clock.now());
         }
         Ok(())

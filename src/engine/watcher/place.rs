@@ -11,28 +11,67 @@ use crate::ports::store::{Commit, StoreError};
 /// The most questions one search may take; 2^40 blocks need fewer.
 const MOST_PROBES: u32 = 128;
 
-/// How many block times are remembered.
-const MOST_TIMES: usize = 20_000;
-
 /// How many addresses are placed in one commit.
 const BATCH: usize = 256;
 
 impl Watcher {
-    /// Places every address that has no start block yet.
+    /// Places every address that has no start block yet. One whose block no node can tell is tried again later, and
+    /// does not keep the others from being swept.
     pub(super) async fn place_new(&mut self) -> Result<(), Trouble> {
+        let now = self.ports.clock.now();
+        let tries_all = self.placing.is_over(now);
+        let is_fresh = |coverage: &&Coverage| coverage.swept.is_none();
+        let fresh = self.watched.iter().filter(is_fresh);
         let mut fresh: Vec<Coverage> =
-            self.watched.iter().filter(|coverage| coverage.swept.is_none()).cloned().collect();
+            fresh.filter(|coverage| tries_all || !self.unplaced.contains(&coverage.address)).cloned().collect();
         if fresh.is_empty() {
             return Ok(());
         }
         let head = self.fresh_head().await?;
         self.times.insert(head.block.number, head.time);
         fresh.sort_by_key(|coverage| std::cmp::Reverse(coverage.since));
-        for batch in fresh.chunks(BATCH) {
+        let mut starts = Vec::new();
+        let mut trouble = None;
+        for coverage in fresh {
+            // The newest come first. What cannot be found for one cannot be found for an older one.
+            let found = if trouble.is_some() { Ok(None) } else { self.start_block(coverage.since).await.map(Some) };
+            match found {
+                Ok(Some(start)) => {
+                    self.unplaced.remove(&coverage.address);
+                    starts.push((coverage, start));
+                }
+                Ok(None) => {
+                    self.unplaced.insert(coverage.address);
+                }
+                Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => {
+                    self.unplaced.insert(coverage.address);
+                    trouble = Some(error);
+                }
+                Err(other) => return Err(other),
+            }
+        }
+        self.keep_starts(&starts).await?;
+        match trouble {
+            Some(error) => {
+                let addresses = self.unplaced.len();
+                tracing::error!(%error, addresses, "these addresses cannot be swept: where to begin is not known");
+                self.placing.failed(now, &error.to_string());
+            }
+            None if tries_all => {
+                self.placing.worked();
+                self.unplaced.clear();
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    async fn keep_starts(&mut self, starts: &[(Coverage, u64)]) -> Result<(), Trouble> {
+        for batch in starts.chunks(BATCH) {
             let mut commit = Commit::default();
-            for coverage in batch {
+            for (coverage, start) in batch {
                 // The first block has no transfers; starting above it leaves room for "nothing covered yet".
-                let start = self.start_block(coverage.since).await?.max(1);
+                let start = (*start).max(1);
                 let below = start.saturating_sub(1);
                 let swept = Swept { start, covered_to: below, confirmed_to: below, second_reading: None };
                 commit.coverage.push(Coverage { swept: Some(swept), ..coverage.clone() });
@@ -46,11 +85,8 @@ impl Watcher {
                 Err(error) => return Err(error.into()),
             }
         }
-        self.reload().await?;
-        while self.times.len() > MOST_TIMES {
-            self.times.pop_first();
-        }
-        Ok(())
+        self.forget_times();
+        if starts.is_empty() { Ok(()) } else { Ok(self.reload().await?) }
     }
 
     async fn start_block(&mut self, since: Timestamp) -> Result<u64, Trouble> {

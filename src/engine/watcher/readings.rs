@@ -1,11 +1,12 @@
 //! The readings: to the head, catching up, a second time, and a last time.
 
 use super::{HEAD_SERVES_FOR, Trouble, Watcher};
-use crate::domain::chain::Header;
+use crate::domain::chain::{BlockNumber, Header};
 use crate::domain::coverage::Coverage;
 use crate::domain::event::{Event, EventKind, Reading};
+use crate::domain::time::Timestamp;
 use crate::policy::sweep::{self, Job};
-use crate::ports::chain::{TransferPage, TransferQuery};
+use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
 use crate::ports::store::{Commit, StoreError};
 
 /// How often a hinted transfer is looked for, a block's time apart, before it is left to the usual sweeps.
@@ -14,12 +15,34 @@ const MOST_LOOKS: u32 = 6;
 /// How many addresses' coverage goes into one commit.
 const BATCH: usize = 512;
 
+/// What became of a reading that is in no hurry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Deeper {
+    /// There is nothing to read.
+    Nothing,
+    /// It got on; there may be more.
+    Further,
+    /// It was read, and the same is still to be read: a log was withheld, or somebody changes the record all the time.
+    Stuck,
+}
+
+/// A last reading that is under way, piece by piece, so that the sweep to the head can go on in between. It is not
+/// stored: after a crash it begins anew.
+#[derive(Debug)]
+pub(super) struct LastReading {
+    /// What is left of it.
+    job: Job,
+    /// The time of the block that the sweep had come to when it began.
+    covered_time: Timestamp,
+}
+
 impl Watcher {
     /// The newest block: as pushed, if that is fresh, else asked for.
     pub(super) async fn fresh_head(&mut self) -> Result<Header, Trouble> {
         let now = self.ports.clock.now();
         if let Some((head, at)) = self.head
             && self.hints_live
+            && !self.head_unserved
             && now.since(at) <= HEAD_SERVES_FOR
         {
             return Ok(head);
@@ -32,15 +55,22 @@ impl Watcher {
     /// Reads everything from the coverage to the head, for all addresses that are not far behind.
     pub(super) async fn sweep_to_head(&mut self) -> Result<(), Trouble> {
         let head = self.fresh_head().await?;
+        let mut trouble = None;
         if self.last_final.is_none() || sweep::wants_final(&self.watched, head.block.number) {
-            self.ask_finality().await?;
+            match self.ask_finality().await {
+                // What came in is seen even while nobody can tell what is final.
+                Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => trouble = Some(error),
+                asked => asked?,
+            }
         }
-        let job = sweep::head_job(&self.watched, head.block.number, self.last_final, &self.settings.sweep);
+        let to = head.block.number.saturating_sub(self.step_back);
+        let job = sweep::head_job(&self.watched, to, self.last_final, &self.settings.sweep);
         if let Some(job) = job {
             let page = self.read(&job, false).await?;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
         }
+        self.step_back = self.step_back.checked_div(2).unwrap_or(0);
         let behind = sweep::behind_by(&self.watched, self.last_final);
         let now = self.ports.clock.now();
         self.health.update(|health| {
@@ -49,7 +79,7 @@ impl Watcher {
         });
         metrics::gauge!("rampwatch_swept_block").set(super::gauge(head.block.number));
         self.find_waiting().await?;
-        Ok(())
+        trouble.map_or(Ok(()), |error| Err(error.into()))
     }
 
     /// A hint says that there is a transfer in a block; a node that does not show it yet is asked again, a few times.
@@ -59,50 +89,97 @@ impl Watcher {
         self.hinted = if shown || tries >= MOST_LOOKS { None } else { Some((block, tries.saturating_add(1))) };
     }
 
-    /// One piece of the readings that are in no hurry. True when there is more to do at once.
-    pub(super) async fn read_deeper(&mut self) -> Result<bool, Trouble> {
+    /// One piece of the readings that are in no hurry.
+    pub(super) async fn read_deeper(&mut self) -> Result<Deeper, Trouble> {
         let params = self.settings.sweep;
-        if let Some(job) = sweep::catch_up_job(&self.watched, self.last_final, &params) {
+        let ready = self.ready();
+        if let Some(job) = sweep::catch_up_job(&ready, self.last_final, &params) {
             let page = self.read(&job, false).await?;
             self.absorb(&job, page, Reading::Sweep).await?;
             let behind = sweep::behind_by(&self.watched, self.last_final);
             self.health.update(|health| health.behind_by = behind);
-            return Ok(true);
+            let next = sweep::catch_up_job(&self.ready(), self.last_final, &params);
+            return Ok(if next.as_ref() == Some(&job) { Deeper::Stuck } else { Deeper::Further });
         }
         let now = self.ports.clock.now();
-        if let Some(job) = sweep::second_job(&self.watched, now, &params) {
+        if let Some(job) = sweep::second_job(&ready, now, &params) {
             let page = self.read(&job, true).await?;
             self.absorb(&job, page, Reading::Second).await?;
-            return Ok(true);
+            let next = sweep::second_job(&self.ready(), now, &params);
+            return Ok(if next.as_ref() == Some(&job) { Deeper::Stuck } else { Deeper::Further });
         }
         self.let_go().await
     }
 
-    /// Reads the whole window of addresses whose time is over a last time, and lets them go.
-    async fn let_go(&mut self) -> Result<bool, Trouble> {
+    /// The coverage of the watched addresses that do not rest.
+    fn ready(&mut self) -> Vec<Coverage> {
+        let now = self.ports.clock.now();
+        self.resting.retain(|_, until| *until > now);
+        self.watched.iter().filter(|coverage| !self.resting.contains_key(&coverage.address)).cloned().collect()
+    }
+
+    /// Reads the whole window of addresses whose time is over a last time, a piece each time, and lets them go.
+    async fn let_go(&mut self) -> Result<Deeper, Trouble> {
+        if self.last_reading.is_none() {
+            self.last_reading = self.begin_last_reading().await?;
+        }
+        let Some(LastReading { job, covered_time }) = &self.last_reading else { return Ok(Deeper::Nothing) };
+        let covered_time = *covered_time;
+        let to = job.to.min(job.from.saturating_add(self.settings.sweep.chunk));
+        let piece = Job { to, ..job.clone() };
+        let page = self.read(&piece, true).await?;
+        let left = self.absorb(&piece, page, Reading::Second).await?;
+        let Some(LastReading { mut job, .. }) = self.last_reading.take() else { return Ok(Deeper::Nothing) };
+        job.addresses.retain(|address| !left.contains(address));
+        if job.addresses.is_empty() {
+            return Ok(Deeper::Stuck);
+        }
+        if to < job.to {
+            job.from = to.saturating_add(1);
+            self.last_reading = Some(LastReading { job, covered_time });
+            return Ok(Deeper::Further);
+        }
+        self.close(&job, covered_time).await
+    }
+
+    /// The last reading that is worth beginning now, if any.
+    async fn begin_last_reading(&mut self) -> Result<Option<LastReading>, Trouble> {
         let now = self.ports.clock.now();
         let params = self.settings.sweep;
-        let Some(covered) = sweep::closable_to(&self.watched, now, &params) else { return Ok(false) };
+        let Some(covered) = sweep::closable_to(&self.watched, now, &params) else { return Ok(None) };
         let covered_time = match self.times.get(&covered) {
             Some(time) => *time,
             None => match self.ports.chain.header(covered, None).await? {
                 Some(header) => header.time,
-                None => return Ok(false),
+                None => return Ok(None),
             },
         };
         self.times.insert(covered, covered_time);
-        let Some(job) = sweep::last_job(&self.watched, now, covered_time, &params) else { return Ok(false) };
-        let page = self.read(&job, true).await?;
-        self.absorb(&job, page, Reading::Second).await?;
-        let mut commit = Commit::default();
-        for coverage in self.watched.iter().filter(|coverage| job.addresses.binary_search(&coverage.address).is_ok()) {
-            let kind = EventKind::AddressClosed { address: coverage.address, through: job.to };
-            commit.events.push(Event { at: now, payment: None, deposit: None, kind });
-            commit.coverage.push(Coverage { closed: true, ..coverage.clone() });
+        let job = sweep::last_job(&self.watched, now, covered_time, &params);
+        Ok(job.map(|job| LastReading { job, covered_time }))
+    }
+
+    /// Lets the addresses of a last reading go. One that got a payment while it was under way stays watched.
+    async fn close(&mut self, job: &Job, covered_time: Timestamp) -> Result<Deeper, Trouble> {
+        let now = self.ports.clock.now();
+        let through: BlockNumber = job.to;
+        let over = self.watched.iter().filter(|coverage| {
+            job.addresses.binary_search(&coverage.address).is_ok() && sweep::is_over(coverage, now, covered_time)
+        });
+        let over: Vec<Coverage> = over.cloned().collect();
+        for batch in over.chunks(BATCH) {
+            let mut commit = Commit::default();
+            for coverage in batch {
+                let kind = EventKind::AddressClosed { address: coverage.address, through };
+                commit.events.push(Event { at: now, payment: None, deposit: None, kind });
+                commit.coverage.push(Coverage { closed: true, ..coverage.clone() });
+            }
+            self.store_coverage(commit).await?;
         }
-        self.store_coverage(commit).await?;
         self.reload().await?;
-        Ok(true)
+        let is_watched = |address| self.watched.binary_search_by_key(&address, |coverage| coverage.address).is_ok();
+        let closed = over.iter().any(|coverage| !is_watched(coverage.address));
+        Ok(if closed { Deeper::Further } else { Deeper::Stuck })
     }
 
     async fn read(&mut self, job: &Job, elsewhere: bool) -> Result<TransferPage, Trouble> {

@@ -1,1 +1,16 @@
-//! Placeholder of the skeleton.
+//! The whole engine in this process, over a real anvil, a real store and the stand-in payment API: what people and the
+//! chain can do to a deposit, and for each exactly the right completions, each once, the rest kept with a reason.
+//!
+//! Blocks are mined by hand, so that each test owns its chain's story.
+
+mod beyond;
+mod counting;
+mod crashes;
+mod downtime;
+mod fuse;
+mod people;
+mod plain;
+mod reorgs;
+mod times;
+mod together;
+mod world;

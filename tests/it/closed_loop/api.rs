@@ -15,6 +15,7 @@ struct Held {
     payments: BTreeMap<PaymentId, ApiPayment>,
     completions: Vec<(PaymentId, B256)>,
     asked: u64,
+    held: bool,
 }
 
 /// A payment API that does what it is told, at once.
@@ -32,6 +33,11 @@ impl PlainApi {
         self.0.lock().unwrap().payments.get_mut(id).unwrap().status = status;
     }
 
+    /// From now on nothing is answered but "not now", or everything again.
+    pub(crate) fn hold(&self, held: bool) {
+        self.0.lock().unwrap().held = held;
+    }
+
     /// Every accepted completion, in order.
     pub(crate) fn completions(&self) -> Vec<(PaymentId, B256)> {
         self.0.lock().unwrap().completions.clone()
@@ -43,6 +49,9 @@ impl PaymentApi for PlainApi {
     async fn payment(&self, id: &PaymentId) -> Result<ApiPayment, ApiError> {
         let mut held = self.0.lock().unwrap();
         held.asked += 1;
+        if held.held {
+            return Err(ApiError::NotNow { detail: "held".to_owned(), retry_after: None });
+        }
         held.payments.get(id).cloned().ok_or_else(|| ApiError::NotFound { detail: "no such payment".to_owned() })
     }
 

@@ -1,6 +1,19 @@
-//! The engine over a scripted node: the real chain adapter, the store of the tests, and an API in the process.
+//! The engine over scripted nodes: the real chain adapter, the store of the tests, and an API in the process or the
+//! stand-in over HTTP.
 
 mod api;
+mod api_faults;
+mod api_rig;
 mod budget;
+mod endpoints;
+mod finality;
+mod laws;
+mod limits;
+mod logs;
+mod recorded;
+mod reorgs;
 mod rig;
+mod stages;
 mod stories;
+mod troubles;
+mod websocket;

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings};
 use rampwatch::adapters::system::{SystemChance, SystemClock};
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::chain::Address;
+use rampwatch::domain::chain::{Address, B256};
+use rampwatch::domain::deposit::Verdict;
+use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle};
@@ -20,12 +22,15 @@ use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::sweep::SweepParams;
-use rampwatch::ports::payment_api::ApiPayment;
+use rampwatch::ports::payment_api::{ApiPayment, PaymentApi};
 use rampwatch::ports::store::Store;
 
 use super::api::PlainApi;
+use super::laws;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
+use crate::support::node::{LogSpec, Node, ScriptedChain, tx_hash};
+use crate::support::records::address;
 
 /// The token that pays, in these tests.
 pub(crate) const USDC: Address = rampwatch::sandbox::USDC;
@@ -62,57 +67,77 @@ pub(crate) fn quick_settings() -> EngineSettings {
     }
 }
 
-/// An engine that runs.
-pub(crate) struct Rig {
-    pub(crate) api: PlainApi,
-    pub(crate) store: MemoryStore,
-    pub(crate) handle: Handle,
-    pub(crate) health: Arc<Health>,
-    stop: CancellationToken,
-    running: JoinHandle<Result<(), EngineError>>,
+/// Settings of the chain adapter with everything quick.
+pub(crate) fn quick_evm(endpoints: &[(String, String)]) -> EvmSettings {
+    let endpoint = |(n, (http, ws)): (usize, &(String, String))| EndpointSettings {
+        name: format!("node-{n}"),
+        http: Some(http.clone()).filter(|url| !url.is_empty()).map(SecretString::from),
+        ws: Some(ws.clone()).filter(|url| !url.is_empty()).map(SecretString::from),
+    };
+    EvmSettings {
+        chain_id: CHAIN_ID,
+        tokens: Vec::new(),
+        endpoints: endpoints.iter().enumerate().map(endpoint).collect(),
+        connect_timeout: Duration::from_secs(2),
+        request_timeout: Duration::from_secs(2),
+        silence_timeout: Duration::from_secs(3),
+        max_block_range: 500,
+        max_addresses: 1_000,
+        max_in_flight: 8,
+        cool_down: CoolDown { first: Duration::from_millis(50), longest: Duration::from_secs(1) },
+    }
 }
 
-impl Rig {
-    /// Starts an engine that reads these endpoints (HTTP and websocket URL of each, either may be empty).
-    pub(crate) fn start(
-        endpoints: &[(String, String)],
-        settings: EngineSettings,
-        store: MemoryStore,
-        api: PlainApi,
-    ) -> Self {
-        let endpoint = |(n, (http, ws)): (usize, &(String, String))| EndpointSettings {
-            name: format!("node-{n}"),
-            http: Some(http.clone()).filter(|url| !url.is_empty()).map(SecretString::from),
-            ws: Some(ws.clone()).filter(|url| !url.is_empty()).map(SecretString::from),
-        };
-        let chain = EvmChain::new(EvmSettings {
-            chain_id: CHAIN_ID,
-            tokens: Vec::new(),
-            endpoints: endpoints.iter().enumerate().map(endpoint).collect(),
-            connect_timeout: Duration::from_secs(2),
-            request_timeout: Duration::from_secs(2),
-            silence_timeout: Duration::from_secs(3),
-            max_block_range: 500,
-            max_addresses: 1_000,
-            max_in_flight: 8,
-            cool_down: CoolDown { first: Duration::from_millis(50), longest: Duration::from_secs(1) },
-        })
-        .unwrap();
-        let ports = Ports {
-            store: Arc::new(store.clone()),
-            chain: Arc::new(chain),
-            api: Arc::new(api.clone()),
-            clock: Arc::new(SystemClock),
-            chance: Arc::new(SystemChance),
-        };
-        let settings = Arc::new(settings);
-        let health = Arc::new(Health::default());
-        let handle = Handle::new(&ports, settings.clone(), health.clone());
-        let stop = CancellationToken::new();
-        let running = tokio::spawn(engine::run(ports, settings, health.clone(), stop.clone()));
-        Self { api, store, handle, health, stop, running }
-    }
+/// Both URLs of a node.
+pub(crate) fn urls(node: &Node) -> (String, String) {
+    (node.url(), node.ws_url())
+}
 
+/// Adds empty blocks at an even rate, until it is dropped.
+pub(crate) struct Ticker(JoinHandle<()>);
+
+impl Ticker {
+    pub(crate) fn start(chain: &ScriptedChain, every: Duration) -> Self {
+        let chain = chain.clone();
+        Self(tokio::spawn(async move {
+            let mut tick = tokio::time::interval(every);
+            loop {
+                tick.tick().await;
+                chain.append_empty(1);
+            }
+        }))
+    }
+}
+
+impl Drop for Ticker {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The time of the chain's head.
+pub(crate) fn now(chain: &ScriptedChain) -> Timestamp {
+    Timestamp::from_secs(chain.head().time)
+}
+
+/// The deposit address of the payment with this number.
+pub(crate) fn place(n: u64) -> Address {
+    address(0x00de_0000 + n)
+}
+
+/// A payment of `n` base units to the `n`th place, in the `n`th transaction.
+pub(crate) fn pay(n: u64) -> LogSpec {
+    LogSpec::transfer(USDC, Address::repeat_byte(0x11), place(n), u128::from(n)).in_tx(tx_hash(n))
+}
+
+/// Where payments are added.
+#[derive(Clone)]
+pub(crate) struct Desk {
+    pub(crate) api: PlainApi,
+    pub(crate) handle: Handle,
+}
+
+impl Desk {
     /// Opens an off-ramp at the API and adds it.
     pub(crate) async fn add(&self, id: &str, to: Address, base_units: u128, created_at: Timestamp) -> PaymentId {
         let id = PaymentId::new(id).unwrap();
@@ -142,6 +167,71 @@ impl Rig {
         id
     }
 
+    /// Adds the payment with this number: `n` base units to the `n`th place.
+    pub(crate) async fn expect(&self, n: u64, created_at: Timestamp) -> PaymentId {
+        self.add(&format!("p-{n}"), place(n), u128::from(n), created_at).await
+    }
+}
+
+/// An engine that runs.
+pub(crate) struct Rig {
+    pub(crate) api: PlainApi,
+    pub(crate) store: MemoryStore,
+    pub(crate) handle: Handle,
+    pub(crate) health: Arc<Health>,
+    stop: CancellationToken,
+    running: JoinHandle<Result<(), EngineError>>,
+}
+
+impl Rig {
+    /// Starts an engine that reads these endpoints (HTTP and websocket URL of each, either may be empty).
+    pub(crate) fn start(
+        endpoints: &[(String, String)],
+        settings: EngineSettings,
+        store: MemoryStore,
+        api: PlainApi,
+    ) -> Self {
+        Self::start_with(quick_evm(endpoints), settings, store, api)
+    }
+
+    /// The same with the chain adapter's own settings.
+    pub(crate) fn start_with(evm: EvmSettings, settings: EngineSettings, store: MemoryStore, api: PlainApi) -> Self {
+        Self::launch(evm, settings, store, Arc::new(api.clone()), api)
+    }
+
+    /// The same with another payment API in the engine's hands than the plain one.
+    pub(crate) fn launch(
+        evm: EvmSettings,
+        settings: EngineSettings,
+        store: MemoryStore,
+        used: Arc<dyn PaymentApi>,
+        api: PlainApi,
+    ) -> Self {
+        let ports = Ports {
+            store: Arc::new(store.clone()),
+            chain: Arc::new(EvmChain::new(evm).unwrap()),
+            api: used,
+            clock: Arc::new(SystemClock),
+            chance: Arc::new(SystemChance),
+        };
+        let settings = Arc::new(settings);
+        let health = Arc::new(Health::default());
+        let handle = Handle::new(&ports, settings.clone(), health.clone());
+        let stop = CancellationToken::new();
+        let running = tokio::spawn(engine::run(ports, settings, health.clone(), stop.clone()));
+        Self { api, store, handle, health, stop, running }
+    }
+
+    /// Opens an off-ramp at the API and adds it.
+    pub(crate) async fn add(&self, id: &str, to: Address, base_units: u128, created_at: Timestamp) -> PaymentId {
+        self.desk().add(id, to, base_units, created_at).await
+    }
+
+    /// What adds payments, for hooks.
+    pub(crate) fn desk(&self) -> Desk {
+        Desk { api: self.api.clone(), handle: self.handle.clone() }
+    }
+
     /// The payment as it stands.
     pub(crate) async fn payment(&self, id: &PaymentId) -> Payment {
         self.store.payment(id).await.unwrap().unwrap()
@@ -153,6 +243,50 @@ impl Rig {
         eventually(LIMIT, &what, || async { self.payment(id).await.state.name() == state }).await;
     }
 
+    /// Adds the payment with this number: `n` base units to the `n`th place.
+    pub(crate) async fn expect(&self, n: u64, created_at: Timestamp) -> PaymentId {
+        self.desk().expect(n, created_at).await
+    }
+
+    /// Waits until all of these payments have ended, and checks that each was completed once, with its transaction.
+    pub(crate) async fn all_completed(&self, numbers: impl IntoIterator<Item = u64>) {
+        let mut wanted: Vec<(PaymentId, B256)> =
+            numbers.into_iter().map(|n| (PaymentId::new(format!("p-{n}")).unwrap(), tx_hash(n))).collect();
+        for (id, _) in &wanted {
+            self.wait_for(id, "ended").await;
+        }
+        let mut completed = self.api.completions();
+        wanted.sort();
+        completed.sort();
+        assert_eq!(completed, wanted);
+    }
+
+    /// How often this alarm was raised.
+    pub(crate) fn alarms(&self, wanted: impl Fn(&Alarm) -> bool) -> usize {
+        let contents = self.store.contents();
+        let kinds = contents.events.iter().map(|recorded| &recorded.event.kind);
+        kinds.filter(|kind| matches!(kind, EventKind::Alarm { alarm } if wanted(alarm))).count()
+    }
+
+    /// The verdicts of the address's deposits that stand.
+    pub(crate) async fn verdicts(&self, to: Address) -> Vec<Verdict> {
+        let deposits = self.store.deposits_at(to).await.unwrap();
+        deposits.into_iter().filter(rampwatch::domain::deposit::Deposit::stands).map(|it| it.verdict).collect()
+    }
+
+    /// Waits until a sweep that began after this call was finished.
+    pub(crate) async fn next_sweep(&self) {
+        let before = self.health.snapshot().swept_at;
+        eventually(LIMIT, "a sweep", || async { self.health.snapshot().swept_at > before }).await;
+        let first = self.health.snapshot().swept_at;
+        eventually(LIMIT, "another sweep", || async { self.health.snapshot().swept_at > first }).await;
+    }
+
+    /// Lets it die, as a hook would have it.
+    pub(crate) fn killer(&self) -> AbortHandle {
+        self.running.abort_handle()
+    }
+
     /// Dies in the middle of whatever it does: nothing is finished, the store keeps what was committed.
     pub(crate) async fn crash(self) -> MemoryStore {
         self.running.abort();
@@ -160,9 +294,11 @@ impl Rig {
         self.store.reopen()
     }
 
-    /// Stops in good order.
+    /// Stops in good order, and checks the ledger.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.running.await.unwrap().unwrap();
+        laws::check(&self.store.contents());
+        laws::check_completions(&self.store.contents(), &self.api.completions());
     }
 }

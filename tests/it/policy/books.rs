@@ -319,3 +319,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn ten_thousands_of_worthless_deposits_are_settled_in_no_time() {
+    let worthless = |n: u64| {
+        let mut deposit = deposit(1, 0);
+        deposit.key.log_index = n;
+        deposit
+    };
+    let began = std::time::Instant::now();
+    let mut book = Book::open(vec![payment("p")], (0..40_000).map(worthless).collect());
+    for n in 40_000..80_000 {
+        book.add_deposit(worthless(n), Reading::Sweep);
+    }
+    book.settle(&STRICT, &context()).unwrap();
+    assert_eq!(book.changes().deposits.len(), 80_000);
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "it took {:?}", began.elapsed());
+}

@@ -83,6 +83,36 @@ fn several_that_fit_are_settled_by_a_unique_sender_or_by_a_person() {
 }
 
 #[test]
+fn money_that_came_in_time_for_a_payment_that_is_over_may_have_been_meant_for_it() {
+    let over = |name, outcome| in_state(name, PaymentState::Ended { outcome, at: at(11_000) });
+    let naming_alice = |payment: Payment| Payment { terms: naming("x", ALICE).terms, ..payment };
+    let given_up = in_state("a", PaymentState::Review { why: PaymentReview::NotFound, deposit: None });
+    let done = in_state("a", PaymentState::Ended { outcome: Outcome::Completed, at: at(11_000) });
+    let asks_more = Payment { terms: asking("x", ASKED + 200).terms, ..over("a", Outcome::Expired) };
+    let cases = [
+        ("expired", over("a", Outcome::Expired), payment("b"), ambiguous(&["a", "b"])),
+        ("failed", over("a", Outcome::Failed), payment("b"), ambiguous(&["a", "b"])),
+        ("a person cancelled it", over("a", Outcome::Cancelled), payment("b"), pays("b")),
+        ("with a person", given_up, payment("b"), ambiguous(&["a", "b"])),
+        ("the open one is named", over("a", Outcome::Expired), naming("b", ALICE), by_sender("b")),
+        ("the ended one is named", naming_alice(over("a", Outcome::Expired)), payment("b"), ambiguous(&["a", "b"])),
+        ("it fits better", over("a", Outcome::Expired), asking("b", ASKED + 200), ambiguous(&["a", "b"])),
+        ("it fits worse", asks_more.clone(), payment("b"), pays("b")),
+        ("it had its money", done, payment("b"), pays("b")),
+    ];
+    for (what, ended, open, expected) in cases {
+        let got = decided(&deposit(1, ASKED), &[ended.clone(), open.clone()], &TOLERANT);
+        assert_eq!(got, expected, "{what}");
+        assert_eq!(decided(&deposit(1, ASKED), &[open, ended], &TOLERANT), expected, "{what}, the other way round");
+    }
+    let late = Deposit { block_time: at(EXPIRY + 121), ..deposit(1, ASKED) };
+    let endless =
+        Payment { terms: rampwatch::domain::payment::Terms { expires_at: None, ..payment("b").terms }, ..payment("b") };
+    let got = decided(&late, &[over("a", Outcome::Expired), endless], &TOLERANT);
+    assert_eq!(got, pays("b"), "it came too late for the one that is over");
+}
+
+#[test]
 fn at_most_eight_candidates_are_named() {
     let payments: Vec<Payment> = (0..12).map(|number| payment(&format!("p{number:02}"))).collect();
     let Verdict::Review { why: ReviewReason::Ambiguous { candidates } } =

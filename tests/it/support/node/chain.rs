@@ -204,6 +204,19 @@ impl ScriptedChain {
         })
     }
 
+    /// Puts a block that was taken away back on top of its parent, which must be the head.
+    pub(crate) fn put_back(&self, block: &Arc<Block>) {
+        self.with(|state| {
+            assert_eq!(state.head().hash, block.parent, "a block stands on its parent");
+            state.push_made(block.clone());
+        });
+    }
+
+    /// Whether a transaction is in some block of the chain.
+    pub(crate) fn holds(&self, tx: B256) -> bool {
+        self.with(|state| state.blocks.iter().any(|block| block.logs.iter().any(|log| log.tx_hash == tx)))
+    }
+
     /// The newest block.
     pub(crate) fn head(&self) -> Arc<Block> {
         self.with(|state| state.head().clone())

@@ -1,0 +1,123 @@
+//! A store that stops at the nth commit which changes a payment or a deposit, just before or just after it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use rampwatch::adapters::sled::SledStore;
+use rampwatch::domain::chain::{Address, BlockNumber};
+use rampwatch::domain::coverage::{Coverage, FinalityMark};
+use rampwatch::domain::deposit::{Deposit, DepositKey};
+use rampwatch::domain::event::Recorded;
+use rampwatch::domain::payment::{Payment, PaymentId};
+use rampwatch::domain::time::Timestamp;
+use rampwatch::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
+
+/// On which side of the commit it stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    /// The commit is not made. What was done before it, such as a call, has been done.
+    Before,
+    /// The commit is made. What was to follow is not done.
+    After,
+}
+
+/// The store. Once it has stopped, no commit gets through.
+pub(crate) struct Fuse {
+    inner: SledStore,
+    side: Side,
+    left: AtomicU32,
+    blown: Arc<watch::Sender<bool>>,
+}
+
+impl Fuse {
+    /// Stops at the `nth` commit, from 1. Also gives what tells that it has.
+    pub(crate) fn new(inner: SledStore, nth: u32, side: Side) -> (Self, watch::Receiver<bool>) {
+        let (blown, tells) = watch::channel(false);
+        (Self { inner, side, left: AtomicU32::new(nth), blown: Arc::new(blown) }, tells)
+    }
+}
+
+#[async_trait]
+impl Store for Fuse {
+    async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
+        let counts = !commit.payments.is_empty() || !commit.deposits.is_empty();
+        let left = self.left.load(Ordering::SeqCst);
+        if left == 0 {
+            return std::future::pending().await;
+        }
+        let nth = counts && self.left.fetch_sub(1, Ordering::SeqCst) == 1;
+        if nth && self.side == Side::Before {
+            self.blown.send_replace(true);
+            return std::future::pending().await;
+        }
+        let result = self.inner.commit(commit).await;
+        if nth {
+            self.blown.send_replace(true);
+            return std::future::pending().await;
+        }
+        result
+    }
+
+    async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.inner.payment(id).await
+    }
+
+    async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.inner.payments(after, limit).await
+    }
+
+    async fn payments_at(&self, address: Address) -> Result<Vec<Payment>, StoreError> {
+        self.inner.payments_at(address).await
+    }
+
+    async fn due(&self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.inner.due(lane, now, limit).await
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_due(lane).await
+    }
+
+    async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
+        self.inner.deposit(key).await
+    }
+
+    async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        self.inner.deposits(after, limit).await
+    }
+
+    async fn deposits_at(&self, address: Address) -> Result<Vec<Deposit>, StoreError> {
+        self.inner.deposits_at(address).await
+    }
+
+    async fn provisional(&self, through: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        self.inner.provisional(through, limit).await
+    }
+
+    async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError> {
+        self.inner.coverage(address).await
+    }
+
+    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
+        self.inner.watched().await
+    }
+
+    async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
+        self.inner.finality().await
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.inner.events(after, limit).await
+    }
+
+    async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.inner.events_of(subject, after, limit).await
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        self.inner.changes()
+    }
+}

@@ -1,0 +1,85 @@
+//! A payment API in the process that can be down, and can leave a completion unanswered.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+
+use rampwatch::domain::chain::B256;
+use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
+use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
+
+/// What the API holds and has seen.
+#[derive(Default)]
+struct Held {
+    payments: BTreeMap<PaymentId, ApiPayment>,
+    completions: Vec<(PaymentId, B256)>,
+    asked: u64,
+    down: bool,
+    /// Completions are taken and never answered.
+    never_answers: bool,
+}
+
+/// A payment API that does what it is told.
+#[derive(Clone, Default)]
+pub(crate) struct Api(Arc<Mutex<Held>>);
+
+impl Api {
+    /// Opens a payment.
+    pub(crate) fn open(&self, payment: ApiPayment) {
+        self.0.lock().unwrap().payments.insert(payment.id.clone(), payment);
+    }
+
+    /// Sets a payment's status.
+    pub(crate) fn set_status(&self, id: &PaymentId, status: ApiStatus) {
+        self.0.lock().unwrap().payments.get_mut(id).unwrap().status = status;
+    }
+
+    /// Whether it can be reached.
+    pub(crate) fn set_down(&self, down: bool) {
+        self.0.lock().unwrap().down = down;
+    }
+
+    /// From now on a completion is never answered and, so far, not acted upon.
+    pub(crate) fn never_answers(&self) {
+        self.0.lock().unwrap().never_answers = true;
+    }
+
+    /// How often it was asked for a payment.
+    pub(crate) fn asked(&self) -> u64 {
+        self.0.lock().unwrap().asked
+    }
+
+    /// Every accepted completion, in order.
+    pub(crate) fn completions(&self) -> Vec<(PaymentId, B256)> {
+        self.0.lock().unwrap().completions.clone()
+    }
+}
+
+#[async_trait]
+impl PaymentApi for Api {
+    async fn payment(&self, id: &PaymentId) -> Result<ApiPayment, ApiError> {
+        let mut held = self.0.lock().unwrap();
+        held.asked += 1;
+        if held.down {
+            return Err(ApiError::NotNow { detail: "down".to_owned(), retry_after: None });
+        }
+        held.payments.get(id).cloned().ok_or_else(|| ApiError::NotFound { detail: "no such payment".to_owned() })
+    }
+
+    async fn complete(&self, _: &RecipientId, id: &PaymentId, tx_hash: B256) -> Result<ApiPayment, ApiError> {
+        if self.0.lock().unwrap().never_answers {
+            std::future::pending::<()>().await;
+        }
+        let mut held = self.0.lock().unwrap();
+        let payment = held.payments.get_mut(id).unwrap();
+        if payment.status != ApiStatus::AwaitingFunds {
+            return Err(ApiError::Refused { status: 409, detail: "already completed".to_owned() });
+        }
+        payment.status = ApiStatus::Completed;
+        payment.tx_hash = Some(tx_hash.to_string());
+        let answer = payment.clone();
+        held.completions.push((id.clone(), tx_hash));
+        Ok(answer)
+    }
+}
