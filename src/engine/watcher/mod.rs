@@ -126,6 +126,8 @@ pub(crate) struct Watcher {
     ask_final_at: Option<Timestamp>,
     /// When it was asked for last.
     asked_final_at: Timestamp,
+    /// The head that finality was last wanted for because it was new, and the earliest moment to ask.
+    final_wanted: (BlockNumber, Timestamp),
     /// The highest block that a transfer was hinted in and no reading has shown yet, and how often it was looked for.
     hinted: Option<(BlockNumber, u32)>,
     failures: u32,
@@ -173,6 +175,7 @@ impl Watcher {
             sweep_at: Timestamp::EPOCH,
             ask_final_at: None,
             asked_final_at: Timestamp::EPOCH,
+            final_wanted: (0, Timestamp::EPOCH),
             hinted: None,
             failures: 0,
             unplaced: BTreeSet::new(),
@@ -227,6 +230,10 @@ impl Watcher {
         self.mind_the_clock();
         self.place_new().await?;
         let now = self.ports.clock.now();
+        // Deposits that were found already do not wait for the sweep of newer blocks. The first sweep asks by itself.
+        if self.last_final.is_some() && self.ask_final_at.is_some_and(|at| now >= at) {
+            self.ask_finality().await?;
+        }
         if now >= self.sweep_at {
             self.sweep_to_head().await?;
             self.sweep_at = now.plus(self.pause());
@@ -281,10 +288,28 @@ impl Watcher {
     /// Has finality asked for as soon as it is worth it: not more than once in half a block's time with pushed heads,
     /// once in two without, however often the store changes.
     fn want_final(&mut self) {
-        let half = Span::from_millis(self.block_time().as_millis().checked_div(2).unwrap_or(0));
-        let gap = if self.hints_live { half } else { self.block_time().times(2) };
+        let gap = if self.hints_live { self.half_block_time() } else { self.block_time().times(2) };
         let at = self.ports.clock.now().max(self.asked_final_at.plus(gap));
         self.ask_final_at = Some(self.ask_final_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Has finality asked for because this head is new. A question between two heads does not hold this one up; heads
+    /// that come in a rush are asked for once in half a block's time.
+    fn want_final_of(&mut self, head: BlockNumber) {
+        let (last, wanted_at) = self.final_wanted;
+        if head == last || !self.worth_asking(head) {
+            return;
+        }
+        if !self.hints_live {
+            return self.want_final();
+        }
+        let at = self.ports.clock.now().max(wanted_at.plus(self.half_block_time()));
+        self.final_wanted = (head, at);
+        self.ask_final_at = Some(self.ask_final_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    fn half_block_time(&self) -> Span {
+        Span::from_millis(self.block_time().as_millis().checked_div(2).unwrap_or(0))
     }
 
     fn sleep_for(&self) -> Span {
@@ -360,6 +385,8 @@ impl Watcher {
                     self.head = None;
                 }
                 self.sweep_at = self.sweep_at.min(soon);
+                // Its block is a head that may not have been pushed yet.
+                self.want_final_of(block);
             }
             Hint::Head(header) => self.take_head(header, now),
             Hint::Live => {
@@ -398,9 +425,7 @@ impl Watcher {
         });
         metrics::gauge!("rampwatch_head_block").set(gauge(header.block.number));
         self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);
-        if self.worth_asking(header.block.number) {
-            self.want_final();
-        }
+        self.want_final_of(header.block.number);
     }
 
     /// Forgets the times of the oldest blocks when there are too many. Not in the middle of a search, which asks for
