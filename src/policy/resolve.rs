@@ -6,7 +6,7 @@
 use thiserror::Error;
 
 use super::address::Book;
-use super::settlement::{Context, Fact, Unexpected};
+use super::settlement::{Context, Fact, Unexpected, same_hash};
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
 use crate::domain::event::EventKind;
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
@@ -78,6 +78,17 @@ pub enum ResolveError {
     /// The deposit already pays a payment.
     #[error("the deposit already pays payment {0}")]
     AlreadyPays(PaymentId),
+    /// The API has taken the deposit's transaction for another payment.
+    #[error("the payment API has taken the deposit's transaction for payment {0}; it cannot complete another")]
+    TakenFor(PaymentId),
+    /// The API names another transaction for the payment, so that no other can complete it.
+    #[error("the payment API has transaction {theirs} for payment {payment}; no other can complete it")]
+    CompletedOtherwise {
+        /// The payment.
+        payment: PaymentId,
+        /// The API's hash, as it came.
+        theirs: String,
+    },
     /// The payment already has its deposit.
     #[error("payment {payment} is {state}, and cannot be given another deposit now")]
     HasDeposit {
@@ -152,10 +163,23 @@ fn assign(
         PaymentState::Waiting | PaymentState::Review { .. } => {}
         state => return Err(ResolveError::HasDeposit { payment: id.clone(), state: state.name() }),
     }
-    // A deposit that the payment held before is judged anew: it is a second one now, and still somebody's money.
+    if let Some(theirs) = payment.api.as_ref().and_then(|view| view.tx_hash.as_ref())
+        && !same_hash(theirs, key.tx_hash)
+    {
+        return Err(ResolveError::CompletedOtherwise {
+            payment: id.clone(),
+            theirs: theirs.chars().take(160).collect(),
+        });
+    }
+    if let Some(other) = taken_for(book, &deposit, id) {
+        return Err(ResolveError::TakenFor(other));
+    }
+    // A deposit that the payment held before may have been named to the API, whatever came of that call. So it does not
+    // pay another payment by itself; a person can still assign it.
     let held: Vec<DepositKey> = paying(book, id).filter(|other| other != key).collect();
     for other in held {
-        book.set_verdict(&other, Verdict::Unjudged, context.now);
+        let reason = format!("payment {id} was given another deposit: {reason}");
+        book.set_verdict(&other, Verdict::Ignored { reason }, context.now);
     }
     let rule = MatchRule::Assigned { reason: reason.to_owned() };
     book.set_verdict(key, Verdict::Pays { payment: id.clone(), rule }, context.now);
@@ -174,6 +198,25 @@ fn ignore(book: &mut Book, key: &DepositKey, reason: &str, context: &Context<'_>
     let kind = EventKind::PersonDecided { action: "ignore".to_owned(), reason: reason.to_owned() };
     book.note_deposit(key, context.now, kind);
     Ok(())
+}
+
+/// Another payment of the address for which the API has taken the deposit's transaction. A transaction with several
+/// transfers to the address is there for as many payments.
+fn taken_for(book: &Book, deposit: &Deposit, id: &PaymentId) -> Option<PaymentId> {
+    let tx_hash = deposit.key.tx_hash;
+    let names_it = |payment: &&Payment| {
+        let theirs = payment.api.as_ref().and_then(|view| view.tx_hash.as_ref());
+        payment.id != *id && theirs.is_some_and(|theirs| same_hash(theirs, tx_hash))
+    };
+    let taken: Vec<&Payment> = book.payments().iter().filter(names_it).collect();
+    let same = |other: &&Deposit| {
+        other.key.tx_hash == tx_hash
+            && other.key.block_hash == deposit.key.block_hash
+            && !other.amount.is_zero()
+            && other.token == deposit.token
+    };
+    let there = book.deposits().iter().filter(same).count();
+    if taken.len() < there { None } else { taken.first().map(|payment| payment.id.clone()) }
 }
 
 /// What no person's word changes.

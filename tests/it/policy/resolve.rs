@@ -3,7 +3,7 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Verdict};
 use rampwatch::domain::event::EventKind;
-use rampwatch::domain::payment::{Outcome, Payment, PaymentReview, PaymentState};
+use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, PaymentState};
 use rampwatch::policy::address::Book;
 use rampwatch::policy::resolve::{Decision, MAX_REASON_BYTES, ResolveError, resolve};
 
@@ -144,6 +144,29 @@ fn assignments_that_no_word_makes_right() {
     assert_eq!(unknown, Err(ResolveError::NoDeposit(key())));
     let unknown = resolve(&mut book, &assign(good().key, "x"), WHY, &context());
     assert_eq!(unknown, Err(ResolveError::NoPayment(id("x"))));
+}
+
+#[test]
+fn a_deposit_that_was_named_to_the_api_never_completes_another_payment() {
+    let its = || Deposit { verdict: pays("p"), ..final_deposit(1, ASKED) };
+    let small = || Deposit { verdict: under(), ..final_deposit(2, 7) };
+    let hash = key().tx_hash.to_string();
+    let named = || Payment {
+        api: Some(view(ApiStatus::Processing, Some(&hash))),
+        ..in_state("p", review(PaymentReview::NotFound))
+    };
+    // The API took it: the payment takes no other deposit, and the deposit no other payment.
+    let mut book = Book::open(vec![named(), payment("q")], vec![its(), small()]);
+    let other = decide(&mut book, &assign(small().key, "p"));
+    assert_eq!(other, Err(ResolveError::CompletedOtherwise { payment: id("p"), theirs: hash.clone() }));
+    decide(&mut book, &Decision::Cancel { payment: id("p") }).expect("a person may");
+    assert_eq!(decide(&mut book, &assign(key(), "q")), Err(ResolveError::TakenFor(id("p"))));
+    // Nobody knows whether the API took it: no other payment takes it by itself.
+    let unknown = in_state("p", review(PaymentReview::NotFound));
+    let mut book = Book::open(vec![unknown, payment("q")], vec![its(), small()]);
+    decide(&mut book, &assign(small().key, "p")).expect("a person may choose another");
+    assert_eq!(book.payments()[1].state, PaymentState::Waiting);
+    assert!(matches!(book.deposits()[0].verdict, Verdict::Ignored { .. }), "{:?}", book.deposits()[0].verdict);
 }
 
 #[test]
