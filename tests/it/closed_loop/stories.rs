@@ -119,9 +119,8 @@ async fn what_is_final_does_not_wait_for_the_sweep_of_newer_blocks() {
     let id = rig.add("first", first, 5, time_of(&chain)).await;
     rig.add("second", second, 6, time_of(&chain)).await;
     // A subscription that is made anew is a reason to sweep: that is over before the story begins.
-    let subscribed = || async {
-        node.subscriptions().iter().any(|wanted| wanted.to_string().contains(&format!("{second:x}")))
-    };
+    let subscribed =
+        || async { node.subscriptions().iter().any(|wanted| wanted.to_string().contains(&format!("{second:x}"))) };
     eventually(LIMIT, "a subscription for both", subscribed).await;
     let block = chain.append(LogSpec::transfer(USDC, payer(), first, 5).in_tx(tx_hash(7)));
     rig.wait_for(&id, "seen").await;
