@@ -8,7 +8,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
@@ -19,11 +18,12 @@ use crate::domain::coverage::Coverage;
 use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::sweep;
-use crate::ports::chain::{ChainError, EndpointId, Hint, WatchSet};
+use crate::ports::chain::{ChainError, EndpointId, WatchSet};
 use crate::ports::store::StoreError;
 
 mod absorb;
 mod finality;
+mod hints;
 mod place;
 mod readings;
 mod rest;
@@ -39,14 +39,10 @@ const LONGEST_TROUBLE_WAIT: Span = Span::from_secs(15);
 const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 /// How old a pushed head may be to serve as the head of a sweep.
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
-/// Over how many blocks the block time is measured.
-const MEASURED_BLOCKS: u64 = 512;
 /// The furthest below the head that a sweep ends because nodes are behind, in blocks.
 const MOST_STEP_BACK: u64 = 256;
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
-/// How many block times are remembered.
-const MOST_TIMES: usize = 20_000;
 
 /// Why a piece of work was not done.
 #[derive(Debug)]
@@ -285,33 +281,6 @@ impl Watcher {
         if self.hinted.is_some() { usual.min(self.block_time()) } else { usual }
     }
 
-    /// Has finality asked for as soon as it is worth it: not more than once in half a block's time with pushed heads,
-    /// once in two without, however often the store changes.
-    fn want_final(&mut self) {
-        let gap = if self.hints_live { self.half_block_time() } else { self.block_time().times(2) };
-        let at = self.ports.clock.now().max(self.asked_final_at.plus(gap));
-        self.ask_final_at = Some(self.ask_final_at.map_or(at, |earlier| earlier.min(at)));
-    }
-
-    /// Has finality asked for because this head is new. A question between two heads does not hold this one up; heads
-    /// that come in a rush are asked for once in half a block's time.
-    fn want_final_of(&mut self, head: BlockNumber) {
-        let (last, wanted_at) = self.final_wanted;
-        if head == last || !self.worth_asking(head) {
-            return;
-        }
-        if !self.hints_live {
-            return self.want_final();
-        }
-        let at = self.ports.clock.now().max(wanted_at.plus(self.half_block_time()));
-        self.final_wanted = (head, at);
-        self.ask_final_at = Some(self.ask_final_at.map_or(at, |earlier| earlier.min(at)));
-    }
-
-    fn half_block_time(&self) -> Span {
-        Span::from_millis(self.block_time().as_millis().checked_div(2).unwrap_or(0))
-    }
-
     fn sleep_for(&self) -> Span {
         let now = self.ports.clock.now();
         let others = [self.ask_final_at, self.placing.until(), self.deeper.until()];
@@ -358,102 +327,6 @@ impl Watcher {
         // What was due stays due, but not before the wait is over: hints alone do not hurry a node that fails.
         self.sweep_at = now.plus(wait);
         wait
-    }
-
-    /// Takes a hint, and all others that are there already.
-    fn take_hints(&mut self, first: Hint) {
-        let mut next = Some(first);
-        let mut budget: u32 = 10_000;
-        while let Some(hint) = next {
-            self.take_hint(hint);
-            budget = budget.saturating_sub(1);
-            next = if budget == 0 { None } else { self.ports.chain.hint().now_or_never() };
-        }
-    }
-
-    fn take_hint(&mut self, hint: Hint) {
-        let now = self.ports.clock.now();
-        // While the chain cannot be read, hints wait like everything else.
-        let soon = if self.failures > 0 { self.sweep_at } else { now };
-        match hint {
-            Hint::Transfer { block } => {
-                tracing::debug!(block, "a transfer to a watched address was hinted");
-                let (highest, _) = self.hinted.unwrap_or((block, 0));
-                self.hinted = Some((highest.max(block), 0));
-                // The head that was pushed last may be older than the transfer's block.
-                if self.head.is_none_or(|(head, _)| head.block.number < block) {
-                    self.head = None;
-                }
-                self.sweep_at = self.sweep_at.min(soon);
-                // Its block is a head that may not have been pushed yet.
-                self.want_final_of(block);
-            }
-            Hint::Head(header) => self.take_head(header, now),
-            Hint::Live => {
-                self.hints_live = true;
-                // What was mined before the subscription covered all addresses was not hinted.
-                self.head = None;
-                self.sweep_at = self.sweep_at.min(soon);
-                metrics::gauge!("rampwatch_subscription_live").set(gauge(1));
-                self.health.update(|health| health.hints_live = true);
-            }
-            Hint::Gap { why } => {
-                tracing::info!(why, "hints may have been lost; sweeping");
-                // What was lost may have been a head: the sweep is to reach the real one.
-                self.head = None;
-                self.sweep_at = self.sweep_at.min(soon);
-            }
-            Hint::Down { why } => {
-                tracing::warn!(why, "no subscription; polling");
-                self.hints_live = false;
-                self.head = None;
-                metrics::gauge!("rampwatch_subscription_live").set(gauge(0));
-                self.health.update(|health| health.hints_live = false);
-                self.sweep_at = self.sweep_at.min(soon);
-            }
-        }
-    }
-
-    fn take_head(&mut self, header: Header, now: Timestamp) {
-        self.head = Some((header, now));
-        self.note_arrival(header.block.number, now);
-        self.times.insert(header.block.number, header.time);
-        self.forget_times();
-        self.health.update(|health| {
-            health.head = Some(header.block.number);
-            health.head_at = Some(now);
-        });
-        metrics::gauge!("rampwatch_head_block").set(gauge(header.block.number));
-        self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);
-        self.want_final_of(header.block.number);
-    }
-
-    /// Forgets the times of the oldest blocks when there are too many. Not in the middle of a search, which asks for
-    /// old ones.
-    fn forget_times(&mut self) {
-        while self.times.len() > MOST_TIMES {
-            self.times.pop_first();
-        }
-    }
-
-    /// The measured time between blocks, by our clock; a second and a half until there is something to measure.
-    fn block_time(&self) -> Span {
-        let measured = |[(first, first_at), (last, last_at)]: [(BlockNumber, Timestamp); 2]| {
-            let blocks = last.checked_sub(first).filter(|blocks| *blocks >= 4)?;
-            let millis = last_at.since(first_at).as_millis().checked_div(blocks)?;
-            Some(Span::from_millis(millis.clamp(10, 15_000)))
-        };
-        self.arrivals.and_then(measured).unwrap_or(Span::from_millis(1_500))
-    }
-
-    fn note_arrival(&mut self, block: BlockNumber, now: Timestamp) {
-        let [first, last] = self.arrivals.unwrap_or([(block, now); 2]);
-        self.arrivals = Some(match block {
-            // A chain that went back, or a long stretch: measured anew from where it was.
-            _ if block < last.0 => [(block, now); 2],
-            _ if block.saturating_sub(first.0) > MEASURED_BLOCKS => [last, (block, now)],
-            _ => [first, (block, now)],
-        });
     }
 
     /// Reads from the store which addresses are watched, and tells the chain's subscription.
