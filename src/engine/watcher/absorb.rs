@@ -22,8 +22,8 @@ use crate::ports::store::{Commit, StoreError};
 /// How many addresses are written at once. The store groups their commits.
 const AT_ONCE: usize = 64;
 
-/// How long an address of which a log is withheld stands back behind others.
-const REST: Span = Span::from_secs(15);
+/// How long an address stands back behind others when a log of it is withheld, or when it cannot be let go yet.
+pub(super) const REST: Span = Span::from_secs(15);
 
 /// How many malformed logs are remembered as told; beyond that a new one is told by the log only.
 const MOST_TOLD: usize = 1_000;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::absorb::REST;
 use super::{HEAD_SERVES_FOR, Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
@@ -172,6 +173,8 @@ impl Watcher {
         let now = self.ports.clock.now();
         let through: BlockNumber = job.to;
         let unsettled = self.unsettled(job).await?;
+        // Their whole window is read again, and not at once.
+        self.resting.extend(unsettled.iter().map(|address| (*address, now.plus(REST))));
         let over = self.watched.iter().filter(|coverage| {
             job.addresses.binary_search(&coverage.address).is_ok()
                 && !unsettled.contains(&coverage.address)
