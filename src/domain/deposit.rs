@@ -236,6 +236,12 @@ pub enum ReviewReason {
         /// The payment.
         payment: PaymentId,
     },
+    /// It was the payment's deposit until a person assigned another. The API may have been told its transaction, so it
+    /// pays no other payment by itself.
+    Replaced {
+        /// The payment.
+        payment: PaymentId,
+    },
     /// Its block is older than the payment.
     Early {
         /// The payment.

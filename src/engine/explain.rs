@@ -211,6 +211,10 @@ pub(super) fn deposit_review(deposit: &Deposit, why: &ReviewReason, names: &Name
                 "Payment {payment}, which {amount} would fit, has its deposit already. It may have been paid twice."
             )
         }
+        ReviewReason::Replaced { payment } => format!(
+            "It was the deposit of payment {payment} until a person assigned another one. The API may have been told its \
+             transaction, so it pays no other payment by itself."
+        ),
         ReviewReason::Early { payment } => format!(
             "Its block ({}) is older than payment {payment}, by more than the configured skew: it was sent for something \
              else, or the payment's creation time is wrong.",
@@ -336,6 +340,7 @@ pub(super) const fn review_name(why: &ReviewReason) -> &'static str {
         ReviewReason::Ambiguous { .. } => "ambiguous",
         ReviewReason::NoFit => "no_fit",
         ReviewReason::SecondDeposit { .. } => "second_deposit",
+        ReviewReason::Replaced { .. } => "replaced",
         ReviewReason::Early { .. } => "early",
         ReviewReason::Late { .. } => "late",
         ReviewReason::PaymentEnded { .. } => "payment_ended",

@@ -72,6 +72,7 @@ fn named(verdict: &Verdict) -> Vec<&PaymentId> {
         Verdict::Review { why } => match why {
             ReviewReason::Split { payment, .. }
             | ReviewReason::SecondDeposit { payment }
+            | ReviewReason::Replaced { payment }
             | ReviewReason::Early { payment }
             | ReviewReason::Late { payment }
             | ReviewReason::PaymentEnded { payment } => vec![payment],

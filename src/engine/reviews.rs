@@ -73,7 +73,10 @@ pub(super) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
             "If the payment exists at the API, add it; the deposit is then judged anew.",
             format!("rampwatch add <payment> <recipient> --deposit-address {}", deposit.to),
         )),
-        ReviewReason::SecondDeposit { .. } | ReviewReason::PaymentEnded { .. } | ReviewReason::Late { .. } => settle
+        ReviewReason::SecondDeposit { .. }
+        | ReviewReason::Replaced { .. }
+        | ReviewReason::PaymentEnded { .. }
+        | ReviewReason::Late { .. } => settle
             .push(elsewhere("Have the provider pay it back, or use it for a new payment of the same address.")),
         ReviewReason::GoneAfterFinal { .. } => settle.push(elsewhere(
             "Compare the transaction on nodes of other providers. If it is in another block, that deposit is listed by \
@@ -111,6 +114,7 @@ fn assign_when(why: &ReviewReason, payment: &Payment, names: &Names<'_>) -> Stri
         ReviewReason::WrongToken
         | ReviewReason::Ambiguous { .. }
         | ReviewReason::SecondDeposit { .. }
+        | ReviewReason::Replaced { .. }
         | ReviewReason::PaymentEnded { .. }
         | ReviewReason::NoPayment
         | ReviewReason::GoneAfterFinal { .. } => {

@@ -257,6 +257,7 @@ fn settled(deposit: &Deposit, payments: &[Payment]) -> Option<Verdict> {
             Some(Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: None } })
         }
         (Standing::Gone { after_final: false }, _) => Some(Verdict::Unjudged),
+        (_, Verdict::Review { why: ReviewReason::Replaced { .. } }) => Some(deposit.verdict.clone()),
         (_, Verdict::Review { why: ReviewReason::PaymentEnded { payment } }) => {
             payment_of(payment).filter(|payment| is_cancelled(payment)).map(|_| deposit.verdict.clone())
         }

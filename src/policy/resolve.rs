@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::address::Book;
 use super::settlement::{Context, Fact, Unexpected, same_hash};
-use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
+use crate::domain::deposit::{Deposit, DepositKey, MatchRule, ReviewReason, Standing, Verdict};
 use crate::domain::event::EventKind;
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
 
@@ -175,11 +175,11 @@ fn assign(
         return Err(ResolveError::TakenFor(other));
     }
     // A deposit that the payment held before may have been named to the API, whatever came of that call. So it does not
-    // pay another payment by itself; a person can still assign it.
+    // pay another payment by itself, and stays a person's business.
     let held: Vec<DepositKey> = paying(book, id).filter(|other| other != key).collect();
     for other in held {
-        let reason = format!("payment {id} was given another deposit: {reason}");
-        book.set_verdict(&other, Verdict::Ignored { reason }, context.now);
+        let why = ReviewReason::Replaced { payment: id.clone() };
+        book.set_verdict(&other, Verdict::Review { why }, context.now);
     }
     let rule = MatchRule::Assigned { reason: reason.to_owned() };
     book.set_verdict(key, Verdict::Pays { payment: id.clone(), rule }, context.now);

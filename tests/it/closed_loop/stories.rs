@@ -1,17 +1,15 @@
 //! One deposit after the other, from the log to the completion.
 
-use std::time::{Duration, Instant};
-
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::deposit::Standing;
-use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::Store;
 
 use super::api::PlainApi;
 use super::rig::{LIMIT, Rig, USDC, quick_settings};
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
-use crate::support::node::{BlockSpec, Finalized, LogSpec, MethodFault, Node, NodeOptions, ScriptedChain, tx_hash};
+use crate::support::node::{BlockSpec, Finalized, LogSpec, Node, NodeOptions, ScriptedChain, tx_hash};
 
 fn payer() -> Address {
     Address::repeat_byte(0x11)
@@ -101,36 +99,5 @@ async fn what_came_while_the_process_was_down_is_completed_after_the_start() {
     let rig = Rig::start(&[(node.url(), node.ws_url())], quick_settings(), store, api);
     rig.wait_for(&id, "ended").await;
     assert_eq!(rig.api.completions(), [(id, tx_hash(5))]);
-    rig.stop().await;
-}
-
-/// The sweep of newer blocks hangs until the request's time-out (2 s); what was found before is completed meanwhile.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_final_does_not_wait_for_the_sweep_of_newer_blocks() {
-    let chain = ScriptedChain::new();
-    chain.append_empty(50);
-    let node = Node::start(&chain, NodeOptions::default());
-    let mut settings = quick_settings();
-    // Only hints make it sweep.
-    settings.sweep.interval = Span::from_secs(600);
-    settings.sweep.second_after = Span::from_secs(600);
-    let rig = Rig::start(&[(node.url(), node.ws_url())], settings, MemoryStore::new(), PlainApi::default());
-    let (first, second) = (Address::repeat_byte(0xae), Address::repeat_byte(0xaf));
-    let id = rig.add("first", first, 5, time_of(&chain)).await;
-    rig.add("second", second, 6, time_of(&chain)).await;
-    // A subscription that is made anew is a reason to sweep: that is over before the story begins.
-    let subscribed =
-        || async { node.subscriptions().iter().any(|wanted| wanted.to_string().contains(&format!("{second:x}"))) };
-    eventually(LIMIT, "a subscription for both", subscribed).await;
-    let block = chain.append(LogSpec::transfer(USDC, payer(), first, 5).in_tx(tx_hash(7)));
-    rig.wait_for(&id, "seen").await;
-    chain.append_empty(1);
-    node.fail_method("eth_getLogs", MethodFault::Hang);
-    chain.set_finalized(Finalized::At(block.number));
-    let began = Instant::now();
-    chain.append(LogSpec::transfer(USDC, payer(), second, 6).in_tx(tx_hash(8)));
-    eventually(LIMIT, "the first completed", || async { !rig.api.completions().is_empty() }).await;
-    assert!(began.elapsed() < Duration::from_millis(1_900), "it waited for the sweep: {:?}", began.elapsed());
-    assert_eq!(rig.api.completions(), [(id, tx_hash(7))]);
     rig.stop().await;
 }

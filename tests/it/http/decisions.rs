@@ -112,6 +112,7 @@ fn deposit_reviews() -> Vec<(ReviewReason, Vec<Payment>)> {
         (ReviewReason::Ambiguous { candidates: vec![id(), payment_id(2)] }, waiting()),
         (ReviewReason::NoFit, waiting()),
         (ReviewReason::SecondDeposit { payment: id() }, ended()),
+        (ReviewReason::Replaced { payment: id() }, ended()),
         (ReviewReason::Early { payment: id() }, waiting()),
         (ReviewReason::Late { payment: id() }, waiting()),
         (ReviewReason::PaymentEnded { payment: id() }, ended()),

@@ -166,7 +166,8 @@ fn a_deposit_that_was_named_to_the_api_never_completes_another_payment() {
     let mut book = Book::open(vec![unknown, payment("q")], vec![its(), small()]);
     decide(&mut book, &assign(small().key, "p")).expect("a person may choose another");
     assert_eq!(book.payments()[1].state, PaymentState::Waiting);
-    assert!(matches!(book.deposits()[0].verdict, Verdict::Ignored { .. }), "{:?}", book.deposits()[0].verdict);
+    let replaced = Verdict::Review { why: ReviewReason::Replaced { payment: id("p") } };
+    assert_eq!(book.deposits()[0].verdict, replaced);
 }
 
 #[test]

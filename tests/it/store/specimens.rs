@@ -102,6 +102,7 @@ fn verdicts() -> Vec<Verdict> {
         review(ReviewReason::NoFit),
         review(ReviewReason::SecondDeposit { payment: payment() }),
         review(ReviewReason::Early { payment: payment() }),
+        review(ReviewReason::Replaced { payment: payment() }),
         review(ReviewReason::Late { payment: payment() }),
         review(ReviewReason::PaymentEnded { payment: payment() }),
         review(ReviewReason::NoPayment),
