@@ -6,4 +6,5 @@
 pub mod chain;
 pub mod clock;
 pub mod payment_api;
+pub mod signer;
 pub mod store;

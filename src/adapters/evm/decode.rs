@@ -1,8 +1,9 @@
 //! From a log, as the node wrote it, to a transfer: right event, right contract, three topics, 32 data bytes, plain
 //! addresses, an amount that fits.
 
-use alloy::primitives::{Address, B256, U256, b256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::Log;
+use alloy::sol_types::SolEvent as _;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::{BlockRef, Transfer};
@@ -10,8 +11,13 @@ use crate::domain::time::Timestamp;
 
 use super::failure::Failure;
 
-/// `keccak256("Transfer(address,address,uint256)")`.
-pub(super) const TRANSFER: B256 = b256!("0xddf252ad1be2c89b69c2b068fc378daa952ba7f163c4a11628f55a4df523b3ef");
+/// The token's interface, read from its ABI.
+pub(super) mod abi {
+    alloy::sol!(Usdc, "abi/usdc.json");
+}
+
+/// The first topic of a `Transfer(address,address,uint256)`.
+pub(super) const TRANSFER: B256 = abi::Usdc::Transfer::SIGNATURE_HASH;
 
 /// What was asked for; recipients sorted.
 #[derive(Clone, Copy, Debug)]

@@ -2,7 +2,8 @@
 //!
 //! Only the fields that are needed are read: Bor's headers have others, and lack some, that general types insist on.
 
-use alloy::primitives::{Address, B256, U64};
+use alloy::primitives::{Address, B256, Bytes, U64};
+use alloy::sol_types::SolCall as _;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::domain::chain::{BlockRef, Header};
 use crate::domain::time::Timestamp;
 
-use super::decode::TRANSFER;
+use super::decode::{TRANSFER, abi};
 use super::failure::Failure;
 
 /// One question.
@@ -55,8 +56,8 @@ pub(super) fn filter(tokens: &[Address], recipients: &[Address]) -> Value {
 
 /// What a token's `decimals()` says now.
 pub(super) fn decimals_of(token: Address) -> Ask {
-    // The first four bytes of keccak256("decimals()").
-    Ask { method: "eth_call", params: json!([{ "to": token, "data": "0x313ce567" }, "latest"]) }
+    let data = Bytes::from(abi::Usdc::decimalsCall {}.abi_encode());
+    Ask { method: "eth_call", params: json!([{ "to": token, "data": data }, "latest"]) }
 }
 
 #[derive(Deserialize)]
