@@ -4,6 +4,7 @@
 
 pub mod address;
 pub mod finality;
+pub mod last_look;
 pub mod matching;
 pub mod pace;
 pub mod resolve;

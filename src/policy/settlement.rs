@@ -7,7 +7,7 @@ use thiserror::Error;
 
 use super::pace::{Jitter, Pace};
 use crate::domain::chain::B256;
-use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentReview, PaymentState as State, Refusal};
 use crate::domain::time::{Span, Timestamp};
 
@@ -118,92 +118,86 @@ pub fn same_hash(text: &str, ours: B256) -> bool {
 /// [`Unexpected`] when the state does not allow it; the caller drops the decision and reads again.
 pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Step, Unexpected> {
     let state = &payment.state;
-    let unexpected = || Err(Unexpected { state: state.name(), fact: format!("{fact:?}") });
-    match fact {
-        Fact::Matched(deposit) => match state {
-            State::Waiting | State::Seen { .. } => {
-                Ok(context.ask(payment, State::Seen { deposit: *deposit }, "a deposit pays it"))
-            }
-            State::Review { .. } => {
-                Ok(context.ask(payment, State::Seen { deposit: *deposit }, "a person assigned a deposit"))
-            }
-            State::Following { .. } => {
-                let state = State::Following { deposit: Some(*deposit) };
-                Ok(context.unchanged(payment, state, "the deposit that the API names was found"))
-            }
-            State::Ended { .. } => Ok(context.unchanged(payment, state.clone(), "it has ended")),
-            State::Due { .. } | State::Calling { .. } | State::Unclear { .. } => unexpected(),
-        },
+    let step = match fact {
+        Fact::Matched(deposit) => matched(payment, *deposit, context),
         Fact::Unmatched => match state {
             State::Seen { .. } => {
-                Ok(context.ask(payment, State::Waiting, "the deposit that paid it does not any more"))
+                Some(context.ask(payment, State::Waiting, "the deposit that paid it does not any more"))
             }
-            _ => unexpected(),
+            _ => None,
         },
         Fact::Final => match state {
             State::Seen { deposit } => {
                 let due = State::Due { deposit: *deposit, attempt: 0 };
-                Ok(context.at(due, context.now, "its deposit is final"))
+                Some(context.at(due, context.now, "its deposit is final"))
             }
-            _ => unexpected(),
+            _ => None,
         },
         Fact::GoneAfterFinal => match state {
-            State::Due { deposit, .. } | State::Seen { deposit } => Ok(context.review(
-                PaymentReview::GoneAfterFinal,
-                Some(*deposit),
-                "its final deposit is not on the chain any more",
-            )),
-            _ => unexpected(),
+            State::Due { deposit, .. } | State::Seen { deposit } => {
+                let why = "its final deposit is not on the chain any more";
+                Some(context.review(PaymentReview::GoneAfterFinal, Some(*deposit), why))
+            }
+            _ => None,
         },
         Fact::CallStarted => match state {
             State::Due { deposit, attempt } => {
                 let attempt = attempt.saturating_add(1);
                 let calling = State::Calling { deposit: *deposit, attempt, started_at: context.now };
-                Ok(context.at(calling, context.now.plus(context.pace.unclear_wait()), "the completion is called"))
+                Some(context.at(calling, context.now.plus(context.pace.unclear_wait()), "the completion is called"))
             }
-            _ => unexpected(),
+            _ => None,
         },
-        Fact::Reported(view) => Ok(reported(payment, view, context)),
-        Fact::Accepted(view) => accepted(payment, view, context).map_or_else(unexpected, Ok),
-        Fact::CallFailed(failure) => call_failed(payment, failure, context).map_or_else(unexpected, Ok),
-        Fact::AskFailed { retry_after } => Ok(ask_failed(payment, *retry_after, context)),
-        Fact::Unknown => Ok(match state {
-            State::Ended { .. } => context.unchanged(payment, state.clone(), "it has ended"),
-            _ => context.review(PaymentReview::NotFound, state.deposit().copied(), "the API does not know it"),
-        }),
-        Fact::TermsDiffer { field, ours, theirs } => Ok(match state {
-            State::Ended { .. } => context.unchanged(payment, state.clone(), "it has ended"),
-            _ => {
-                let why =
-                    PaymentReview::TermsDiffer { field: field.clone(), ours: ours.clone(), theirs: theirs.clone() };
-                context.review(why, state.deposit().copied(), "the API has other terms than were matched against")
-            }
-        }),
-        Fact::Retry { is_final } => match state {
-            State::Review { deposit: Some(deposit), .. } if *is_final => Ok(context.at(
-                State::Due { deposit: *deposit, attempt: 0 },
-                context.now,
-                "a person wants it tried again",
-            )),
-            State::Review { deposit: Some(deposit), .. } => {
-                Ok(context.ask(payment, State::Seen { deposit: *deposit }, "a person wants it tried again"))
-            }
-            State::Review { deposit: None, .. } => {
-                Ok(context.at(State::Waiting, context.now, "a person wants it tried again"))
-            }
-            State::Due { .. } | State::Waiting | State::Seen { .. } | State::Following { .. } => {
-                Ok(context.at(state.clone(), context.now, "a person wants it looked at now"))
-            }
-            State::Calling { .. } | State::Unclear { .. } | State::Ended { .. } => unexpected(),
-        },
+        Fact::Reported(view) => Some(reported(payment, view, context)),
+        Fact::Accepted(view) => accepted(payment, view, context),
+        Fact::CallFailed(failure) => call_failed(payment, failure, context),
+        Fact::AskFailed { retry_after } => Some(ask_failed(payment, *retry_after, context)),
+        Fact::Unknown => Some(context.unless_over(payment, PaymentReview::NotFound, "the API does not know it")),
+        Fact::TermsDiffer { field, ours, theirs } => {
+            let (field, ours, theirs) = (field.clone(), ours.clone(), theirs.clone());
+            let review = PaymentReview::TermsDiffer { field, ours, theirs };
+            Some(context.unless_over(payment, review, "the API has other terms than were matched against"))
+        }
+        Fact::Retry { is_final } => retried(payment, *is_final, context),
         Fact::Cancel => match state {
             State::Waiting | State::Seen { .. } | State::Due { .. } | State::Review { .. } => {
-                Ok(context.ended(Outcome::Cancelled, "a person stopped our completion"))
+                Some(context.ended(Outcome::Cancelled, "a person stopped our completion"))
             }
-            State::Calling { .. } | State::Unclear { .. } | State::Following { .. } | State::Ended { .. } => {
-                unexpected()
-            }
+            State::Calling { .. } | State::Unclear { .. } | State::Following { .. } | State::Ended { .. } => None,
         },
+    };
+    step.ok_or_else(|| Unexpected { state: state.name(), fact: format!("{fact:?}") })
+}
+
+/// A deposit pays the payment.
+fn matched(payment: &Payment, deposit: DepositKey, context: &Context<'_>) -> Option<Step> {
+    match &payment.state {
+        State::Waiting | State::Seen { .. } => Some(context.ask(payment, State::Seen { deposit }, "a deposit pays it")),
+        State::Review { .. } => Some(context.ask(payment, State::Seen { deposit }, "a person assigned a deposit")),
+        State::Following { .. } => {
+            let state = State::Following { deposit: Some(deposit) };
+            Some(context.unchanged(payment, state, "the deposit that the API names was found"))
+        }
+        State::Ended { .. } => Some(context.unchanged(payment, payment.state.clone(), "it has ended")),
+        State::Due { .. } | State::Calling { .. } | State::Unclear { .. } => None,
+    }
+}
+
+/// A person wants the payment tried or looked at again.
+fn retried(payment: &Payment, is_final: bool, context: &Context<'_>) -> Option<Step> {
+    let again = "a person wants it tried again";
+    match &payment.state {
+        State::Review { deposit: Some(deposit), .. } if is_final => {
+            Some(context.at(State::Due { deposit: *deposit, attempt: 0 }, context.now, again))
+        }
+        State::Review { deposit: Some(deposit), .. } => {
+            Some(context.ask(payment, State::Seen { deposit: *deposit }, again))
+        }
+        State::Review { deposit: None, .. } => Some(context.at(State::Waiting, context.now, again)),
+        state @ (State::Due { .. } | State::Waiting | State::Seen { .. } | State::Following { .. }) => {
+            Some(context.at(state.clone(), context.now, "a person wants it looked at now"))
+        }
+        State::Calling { .. } | State::Unclear { .. } | State::Ended { .. } => None,
     }
 }
 
@@ -422,6 +416,15 @@ impl Context<'_> {
         Step { state: State::Review { why, deposit }, next_at: Some(next_at), quiet_checks: 0, why: because.to_owned() }
     }
 
+    /// A review, unless the payment is over: then nothing is left to decide.
+    fn unless_over(&self, payment: &Payment, why: PaymentReview, because: &str) -> Step {
+        if payment.state.is_ended() {
+            self.unchanged(payment, payment.state.clone(), "it has ended")
+        } else {
+            self.review(why, payment.state.deposit().copied(), because)
+        }
+    }
+
     fn ended(&self, outcome: Outcome, why: &str) -> Step {
         Step { state: State::Ended { outcome, at: self.now }, next_at: None, quiet_checks: 0, why: why.to_owned() }
     }
@@ -435,65 +438,4 @@ impl Context<'_> {
         let why = format!("the API says {}", view.status);
         Step { state: State::Following { deposit }, next_at: Some(next_at), quiet_checks, why }
     }
-}
-
-/// Why a completion must not be called now.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Objection {
-    /// The payment is not due.
-    #[error("the payment is {0}, not due")]
-    NotDue(&'static str),
-    /// The deposit is not the one that the payment is due for.
-    #[error("the deposit is not the payment's")]
-    OtherDeposit,
-    /// The deposit is not final.
-    #[error("the deposit is not final")]
-    NotFinal,
-    /// The deposit had been final and is gone.
-    #[error("the deposit's block is not on the chain any more")]
-    Gone,
-    /// The deposit's verdict does not say that it pays this payment.
-    #[error("the deposit's verdict is not that it pays this payment")]
-    OtherVerdict,
-    /// Token, chain or recipient are not the payment's.
-    #[error("the deposit's {0} is not the payment's")]
-    OtherTerms(&'static str),
-    /// It moves nothing.
-    #[error("the deposit moves nothing")]
-    MovesNothing,
-}
-
-/// The last look before a completion is called: do payment and deposit still belong together?
-///
-/// # Errors
-/// The first [`Objection`].
-pub fn may_call(payment: &Payment, deposit: &Deposit) -> Result<(), Objection> {
-    let State::Due { deposit: key, .. } = &payment.state else {
-        return Err(Objection::NotDue(payment.state.name()));
-    };
-    if *key != deposit.key {
-        return Err(Objection::OtherDeposit);
-    }
-    match deposit.standing {
-        Standing::Final { .. } => {}
-        Standing::Provisional => return Err(Objection::NotFinal),
-        Standing::Gone { .. } => return Err(Objection::Gone),
-    }
-    match &deposit.verdict {
-        Verdict::Pays { payment: id, .. } if *id == payment.id => {}
-        _ => return Err(Objection::OtherVerdict),
-    }
-    if deposit.key.chain_id != payment.terms.chain_id {
-        return Err(Objection::OtherTerms("chain"));
-    }
-    if deposit.token != payment.terms.token {
-        return Err(Objection::OtherTerms("token"));
-    }
-    if deposit.to != payment.terms.deposit_address {
-        return Err(Objection::OtherTerms("recipient"));
-    }
-    if deposit.amount.is_zero() || deposit.from == deposit.to {
-        return Err(Objection::MovesNothing);
-    }
-    Ok(())
 }

@@ -7,9 +7,10 @@ use rampwatch::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Ve
 use rampwatch::domain::event::{EventKind, Reading};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentId, PaymentReview, PaymentState};
 use rampwatch::policy::address::{Book, BookChanges};
+use rampwatch::policy::last_look::may_call;
 use rampwatch::policy::matching::judge;
 use rampwatch::policy::resolve::{Decision, resolve};
-use rampwatch::policy::settlement::{CallFailure, Fact, may_call};
+use rampwatch::policy::settlement::{CallFailure, Fact};
 
 use super::samples::*;
 
