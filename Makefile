@@ -15,6 +15,7 @@ demo: tools build ## the whole story on a chain node of its own, in under a minu
 
 # The doc tests come first, so that the last line is the summary of the many.
 test: tools ## all tests
+	.ci/bring-strace
 	$(CARGO) test --locked --doc
 	$(CARGO) test --locked --lib --bins --test it
 

@@ -331,7 +331,7 @@ fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<c
             (Fact::Accepted(view.clone()), Some(view))
         }
         Err(ApiError::NotNow { retry_after, .. }) => failed(CallFailure::NotNow { retry_after }),
-        Err(ApiError::Unclear { .. }) => failed(CallFailure::Unclear),
+        Err(ApiError::Unclear { retry_after, .. }) => failed(CallFailure::Unclear { retry_after }),
         // A key that is refused means that nothing was done; the gate keeps the next try back.
         Err(ApiError::KeyRefused { .. }) => failed(CallFailure::NotNow { retry_after: None }),
         Err(ApiError::NotFound { detail }) => failed(CallFailure::Refused(Refusal { status: 404, message: detail })),

@@ -5,7 +5,7 @@
 
 use thiserror::Error;
 
-use super::pace::{Jitter, Pace};
+use super::pace::{Jitter, MAX_RETRY_AFTER, Pace};
 use crate::domain::chain::B256;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentReview, PaymentState as State, Refusal};
@@ -67,7 +67,10 @@ pub enum CallFailure {
         retry_after: Option<Span>,
     },
     /// Nobody knows whether it was acted upon.
-    Unclear,
+    Unclear {
+        /// What `Retry-After` says.
+        retry_after: Option<Span>,
+    },
     /// The API refused.
     Refused(Refusal),
 }
@@ -367,9 +370,11 @@ fn call_failed(payment: &Payment, failure: &CallFailure, context: &Context<'_>) 
                 "the call could not be made; again later",
             )
         }
-        CallFailure::Unclear => {
+        CallFailure::Unclear { retry_after } => {
             let state = State::Unclear { deposit, attempt, refusal: None };
-            let at = context.now.plus(context.pace.unclear_wait());
+            // Neither before the call can take effect no more, nor before the API wants to be asked again.
+            let told = retry_after.map_or(Span::ZERO, |told| told.min(MAX_RETRY_AFTER));
+            let at = context.now.plus(context.pace.unclear_wait().max(told));
             context.at(
                 state,
                 at,

@@ -1,6 +1,7 @@
 //! Signals to child processes, by their id.
 //!
-//! They are sent with the system's `kill`, because this crate forbids unsafe code.
+//! They are sent by the shell's `kill`, because this crate forbids unsafe code, and not every system has a program of that
+//! name.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -76,9 +77,9 @@ impl Pid {
 
     async fn signal(self, name: &str) -> Result<()> {
         let what = format!("kill -{name} {}", self.0);
-        let status = Command::new("kill")
-            .arg(format!("-{name}"))
-            .arg(self.0.to_string())
+        let status = Command::new("sh")
+            .arg("-c")
+            .arg(&what)
             .stdin(Stdio::null())
             .stderr(Stdio::null())
             .status()

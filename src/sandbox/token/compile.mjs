@@ -40,11 +40,12 @@ for (const contract of ['TestUsdc', 'BatchPayer']) {
   const code = evm.deployedBytecode
   if (/__\$/.test(code.object)) throw new Error(`${contract} needs a library; its code cannot be placed as it is`)
   const artefact = { contractName: contract, compiler: solc.version(), settings, abi, deployedBytecode: `0x${code.object}` }
+  // The artefact is one line, because nobody reads it; the interface is laid out, because people do.
   write(join(here, `${contract}.json`), artefact)
-  if (contract === 'TestUsdc') write(join(top, 'abi', 'usdc.json'), abi.filter(item => usdc.has(item.name)))
+  if (contract === 'TestUsdc') write(join(top, 'abi', 'usdc.json'), abi.filter(item => usdc.has(item.name)), 2)
 }
 
-function write(path, value) {
-  writeFileSync(path, `${JSON.stringify(value, null, 2)}\n`)
+function write(path, value, indent) {
+  writeFileSync(path, `${JSON.stringify(value, null, indent)}\n`)
   console.log(`wrote ${path.slice(top.length + 1)}`)
 }

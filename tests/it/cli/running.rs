@@ -80,8 +80,8 @@ impl World {
 }
 
 async fn signal(child: &Child, name: &str) {
-    let pid = child.id().unwrap().to_string();
-    let sent = tokio::process::Command::new("kill").args(["-s", name, &pid]).status().await.unwrap();
+    let command = format!("kill -{name} {}", child.id().unwrap());
+    let sent = tokio::process::Command::new("sh").args(["-c", &command]).status().await.unwrap();
     assert!(sent.success());
 }
 

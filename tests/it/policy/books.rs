@@ -65,7 +65,7 @@ fn learnt() -> impl Strategy<Value = Learnt> {
     ]);
     let fact = prop::sample::select(vec![
         Fact::CallStarted,
-        Fact::CallFailed(CallFailure::Unclear),
+        Fact::CallFailed(CallFailure::Unclear { retry_after: None }),
         Fact::CallFailed(CallFailure::NotNow { retry_after: None }),
         Fact::CallFailed(CallFailure::Refused(refusal())),
         Fact::AskFailed { retry_after: None },

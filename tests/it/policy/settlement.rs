@@ -102,8 +102,16 @@ fn every_fact_in_every_state() {
             "x *3 | due 2 ours +90 q0 *3 | x *6",
         ),
         (
-            Fact::CallFailed(CallFailure::Unclear),
+            Fact::CallFailed(CallFailure::Unclear { retry_after: None }),
             "x *3 | unclear 2 ours +61 q0 | same +61 q0 | unclear 2 ours +61 q0 | x *6",
+        ),
+        (
+            Fact::CallFailed(CallFailure::Unclear { retry_after: Some(Span::from_secs(5)) }),
+            "x *3 | unclear 2 ours +61 q0 | same +61 q0 | unclear 2 ours +61 q0 | x *6",
+        ),
+        (
+            Fact::CallFailed(CallFailure::Unclear { retry_after: Some(Span::from_secs(300)) }),
+            "x *3 | unclear 2 ours +300 q0 | same +300 q0 | unclear 2 ours +300 q0 | x *6",
         ),
         (Fact::CallFailed(CallFailure::Refused(refusal())), "x *3 | unclear 2 409 ours +0 q0 *2 | same +0 q0 | x *6"),
         (Fact::AskFailed { retry_after: None }, "same +8 q4 *11 | same never q4"),

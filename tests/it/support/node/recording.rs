@@ -26,7 +26,12 @@ fn shared(path: &str) -> PathBuf {
 /// Reads a JSON file of the shared folder.
 pub(crate) fn shared_json<T: DeserializeOwned>(path: &str) -> T {
     let path = shared(path);
-    let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text = std::fs::read(&path).unwrap_or_else(|error| {
+        panic!(
+            "{}: {error}; the folder shared/, with the recorded chain data, has to stand beside the clone",
+            path.display()
+        )
+    });
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
