@@ -16,6 +16,8 @@ struct Held {
     completions: Vec<(PaymentId, B256)>,
     asked: u64,
     held: bool,
+    /// Completions are taken and never answered.
+    never_answers: bool,
 }
 
 /// A payment API that does what it is told, at once.
@@ -38,6 +40,16 @@ impl PlainApi {
         self.0.lock().unwrap().held = held;
     }
 
+    /// From now on a completion is never answered and, so far, not acted upon.
+    pub(crate) fn never_answers(&self) {
+        self.0.lock().unwrap().never_answers = true;
+    }
+
+    /// How often it was asked for a payment.
+    pub(crate) fn asked(&self) -> u64 {
+        self.0.lock().unwrap().asked
+    }
+
     /// Every accepted completion, in order.
     pub(crate) fn completions(&self) -> Vec<(PaymentId, B256)> {
         self.0.lock().unwrap().completions.clone()
@@ -56,6 +68,9 @@ impl PaymentApi for PlainApi {
     }
 
     async fn complete(&self, _: &RecipientId, id: &PaymentId, tx_hash: B256) -> Result<ApiPayment, ApiError> {
+        if self.0.lock().unwrap().never_answers {
+            std::future::pending::<()>().await;
+        }
         let mut held = self.0.lock().unwrap();
         let payment = held.payments.get_mut(id).unwrap();
         if payment.status != ApiStatus::AwaitingFunds {

@@ -22,6 +22,8 @@ use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::sweep::SweepParams;
+use rampwatch::ports::chain::Chain;
+use rampwatch::ports::clock::Clock;
 use rampwatch::ports::payment_api::{ApiPayment, PaymentApi};
 use rampwatch::ports::store::Store;
 
@@ -207,13 +209,24 @@ impl Rig {
         used: Arc<dyn PaymentApi>,
         api: PlainApi,
     ) -> Self {
-        let ports = Ports {
-            store: Arc::new(store.clone()),
-            chain: Arc::new(EvmChain::new(evm).unwrap()),
-            api: used,
-            clock: Arc::new(SystemClock),
-            chance: Arc::new(SystemChance),
-        };
+        let chain = Arc::new(EvmChain::new(evm).unwrap());
+        let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
+        Self::run(Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance }, settings, store, api)
+    }
+
+    /// Starts an engine over a chain and a clock of the test's own.
+    pub(crate) fn over(
+        chain: Arc<dyn Chain>,
+        clock: Arc<dyn Clock>,
+        settings: EngineSettings,
+        store: MemoryStore,
+        api: PlainApi,
+    ) -> Self {
+        let (used, chance) = (Arc::new(api.clone()), Arc::new(SystemChance));
+        Self::run(Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance }, settings, store, api)
+    }
+
+    fn run(ports: Ports, settings: EngineSettings, store: MemoryStore, api: PlainApi) -> Self {
         let settings = Arc::new(settings);
         let health = Arc::new(Health::default());
         let handle = Handle::new(&ports, settings.clone(), health.clone());

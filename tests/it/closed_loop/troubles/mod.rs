@@ -1,9 +1,7 @@
 //! Things that go wrong in one place, and must not spread to another.
 
-mod api;
 mod chain;
 mod clock;
-mod desk;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,6 +11,7 @@ use tokio::sync::Semaphore;
 use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::deposit::Standing;
+use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::payment::{ApiStatus, PaymentId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::EngineSettings;
@@ -21,24 +20,23 @@ use rampwatch::ports::chain::Hint;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
-use self::api::Api;
 use self::chain::PlainChain;
 use self::clock::SetClock;
-use self::desk::Desk;
-use super::rig::{LIMIT, quick_settings};
+use super::api::PlainApi;
+use super::rig::{LIMIT, Rig, quick_settings};
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 
 const HEAD: u64 = 20_000;
 
-fn world(settings: EngineSettings) -> (PlainChain, Desk) {
+fn world(settings: EngineSettings) -> (PlainChain, Rig) {
     let chain = PlainChain::new(HEAD, SystemClock.now());
     let rig = start(&chain, Arc::new(SystemClock), settings);
     (chain, rig)
 }
 
-fn start(chain: &PlainChain, clock: Arc<dyn Clock>, settings: EngineSettings) -> Desk {
-    Desk::open(Arc::new(chain.clone()), clock, settings, MemoryStore::new(), Api::default())
+fn start(chain: &PlainChain, clock: Arc<dyn Clock>, settings: EngineSettings) -> Rig {
+    Rig::over(Arc::new(chain.clone()), clock, settings, MemoryStore::new(), PlainApi::default())
 }
 
 fn short_margin() -> EngineSettings {
@@ -56,7 +54,7 @@ fn grow(chain: &PlainChain, by: u64) {
     });
 }
 
-async fn swept(rig: &Desk, to: Address) {
+async fn swept(rig: &Rig, to: Address) {
     eventually(LIMIT, "the first sweep", || async {
         let coverage = rig.store.coverage(to).await.unwrap();
         coverage.and_then(|coverage| coverage.swept).is_some_and(|swept| swept.covered_to >= HEAD - 4)
@@ -207,13 +205,13 @@ async fn a_clock_that_is_set_back_does_not_stop_the_sweep() {
 }
 
 /// Payments whose deposits were taken for final long ago, and which are due.
-async fn long_due(chain: &PlainChain, rig: &Desk, count: u8) -> Vec<PaymentId> {
+async fn long_due(chain: &PlainChain, rig: &Rig, count: u8) -> Vec<PaymentId> {
     let mut ids = Vec::new();
     for n in 1..=count {
         let to = Address::repeat_byte(n);
         ids.push(rig.add(&format!("due-{n}"), to, 6, chain.time_of(HEAD)).await);
     }
-    rig.api.set_down(true);
+    rig.api.hold(true);
     for n in 1..=count {
         chain.pay(HEAD - 4, u64::from(n), Address::repeat_byte(n), 6);
     }
@@ -221,8 +219,11 @@ async fn long_due(chain: &PlainChain, rig: &Desk, count: u8) -> Vec<PaymentId> {
         rig.wait_for(id, "due").await;
     }
     for mut deposit in rig.store.deposits(None, 1_000).await.unwrap() {
-        deposit.standing = Standing::Final { at: Timestamp::EPOCH };
-        rig.store.commit(Commit { deposits: vec![deposit], ..Commit::default() }).await.unwrap();
+        let standing = Standing::Final { at: Timestamp::EPOCH };
+        deposit.standing = standing;
+        let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical: None };
+        let events = vec![Event { at: SystemClock.now(), payment: None, deposit: Some(deposit.key), kind }];
+        rig.store.commit(Commit { deposits: vec![deposit], events, ..Commit::default() }).await.unwrap();
     }
     ids
 }
@@ -232,7 +233,7 @@ async fn many_due_payments_ask_for_finality_together() {
     let (chain, rig) = world(short_margin());
     let ids = long_due(&chain, &rig, 40).await;
     chain.told(|told| told.finalized = Some(HEAD - 50));
-    rig.api.set_down(false);
+    rig.api.hold(false);
     tokio::time::sleep(Duration::from_secs(3)).await;
     let before = chain.told(|told| told.finality_asked);
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -261,7 +262,7 @@ async fn a_call_found_at_the_start_may_have_been_made_just_before() {
     let api = rig.api.clone();
     let store = rig.crash().await;
     let asked = api.asked();
-    let rig = Desk::open(Arc::new(chain.clone()), Arc::new(clock), short_margin(), store, api.clone());
+    let rig = Rig::over(Arc::new(chain.clone()), Arc::new(clock), short_margin(), store, api.clone());
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!((api.asked(), rig.payment(&id).await.state.name()), (asked, "calling"));
     rig.wait_for(&id, "due").await;
