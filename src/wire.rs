@@ -126,10 +126,9 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         http: endpoint.http.clone(),
         ws: endpoint.ws.clone(),
     });
-    let tokens = settings.chain.tokens().map(|token| KnownToken { address: token.address, decimals: token.decimals });
     let chain = EvmChain::new(EvmSettings {
         chain_id: settings.chain.id,
-        tokens: tokens.collect(),
+        tokens: known_tokens(settings),
         endpoints: endpoints.collect(),
         connect_timeout: rpc.connect_timeout.as_duration(),
         request_timeout: rpc.request_timeout.as_duration(),
@@ -140,6 +139,18 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         cool_down: CoolDown::default(),
     })?;
     Ok(chain)
+}
+
+/// The tokens, each with the section that it comes from, so that an error can name the key.
+fn known_tokens(settings: &Settings) -> Vec<KnownToken> {
+    let known = |setting: String, token: &config::Token| KnownToken {
+        setting,
+        address: token.address,
+        decimals: token.decimals,
+    };
+    let others = settings.chain.other_tokens.iter().enumerate();
+    let others = others.map(|(at, token)| known(format!("chain.other_tokens[{at}]"), token));
+    std::iter::once(known("chain.token".to_owned(), &settings.chain.token)).chain(others).collect()
 }
 
 fn engine_settings(settings: &Settings) -> EngineSettings {

@@ -119,14 +119,14 @@ impl EvmChain {
     }
 
     async fn check_token(&self, token: &KnownToken) -> Result<(), EvmError> {
-        let said = reads::decimals(&self.pool, token.address)
-            .await
-            .map_err(|error| EvmError::Unreachable(error.to_string()))?
-            .map_err(|why| EvmError::NotAToken { token: token.address, chain_id: self.settings.chain_id, why })?;
-        if said == U256::from(token.decimals) {
-            return Ok(());
+        let KnownToken { setting, address, decimals } = token.clone();
+        let said =
+            reads::decimals(&self.pool, address).await.map_err(|error| EvmError::Unreachable(error.to_string()))?;
+        match said {
+            Ok(said) if said == U256::from(decimals) => Ok(()),
+            Ok(said) => Err(EvmError::Decimals { setting, token: address, expected: decimals, said: said.to_string() }),
+            Err(why) => Err(EvmError::NotAToken { setting, token: address, chain_id: self.settings.chain_id, why }),
         }
-        Err(EvmError::Decimals { token: token.address, expected: token.decimals, said: said.to_string() })
     }
 
     /// Starts the task that keeps the subscription, if there can be one.

@@ -150,6 +150,20 @@ async fn a_node_of_another_chain_is_refused_at_start() {
     world.place.run(&["config", "check"]).await.fails(3, &["80002"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_contradicts_the_configuration_is_told_by_its_key() {
+    let world = World::new().await;
+    world.chain.set_token(USDC_E, Token::new("USDC.e", 18));
+    let other = &["chain.other_tokens[0].decimals is 6", "18", &USDC_E.to_string()];
+    world.place.run(&["config", "check"]).await.fails(3, other);
+    world.place.run(&["run"]).await.fails_among_logs(3, "chain.other_tokens[0].decimals is 6");
+    world.chain.set_token(USDC, Token::new("USDC", 8));
+    world.place.run(&["config", "check"]).await.fails(3, &["chain.token.decimals is 6", "8", &USDC.to_string()]);
+    world.place.edit(&USDC_E.to_string(), "0x0000000000000000000000000000000000000e0e");
+    world.chain.set_token(USDC, Token::new("USDC", 6));
+    world.place.run(&["config", "check"]).await.fails(3, &["chain.other_tokens[0].address is", "decimals()"]);
+}
+
 impl Ran {
     /// As [`Ran::fails`], for a command that logs to stderr too.
     #[track_caller]

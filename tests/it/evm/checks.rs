@@ -35,11 +35,15 @@ async fn the_chain_and_the_token_are_as_configured() {
     assert_eq!(node.counts().of("eth_chainId"), 2, "each URL is asked");
     chain.set_token(TOKEN, Token::new("USDC", 18));
     let error = evm.check().await.unwrap_err();
-    assert_eq!(error, EvmError::Decimals { token: TOKEN, expected: 6, said: "18".to_owned() });
+    let setting = || "chain.token".to_owned();
+    assert_eq!(error, EvmError::Decimals { setting: setting(), token: TOKEN, expected: 6, said: "18".to_owned() });
     let text = error.to_string();
-    assert!(text.contains(&TOKEN.to_string()) && text.contains("18") && text.contains('6'), "{text}");
+    assert!(text.starts_with("chain.token.decimals is 6") && text.contains(&TOKEN.to_string()), "{text}");
+    assert!(text.contains("18"), "{text}");
     node.fail_method("eth_call", MethodFault::Answer(serde_json::json!("0x")));
-    assert!(matches!(evm.check().await, Err(EvmError::NotAToken { .. })), "no contract there");
+    let error = evm.check().await.unwrap_err();
+    assert!(matches!(error, EvmError::NotAToken { .. }), "no contract there: {error}");
+    assert!(error.to_string().starts_with("chain.token.address is"), "{error}");
     node.fail_method("eth_call", MethodFault::Refuse(Refusal::rpc(3, "execution reverted")));
     assert!(matches!(evm.check().await, Err(EvmError::NotAToken { .. })), "a contract without decimals");
 }
