@@ -76,6 +76,17 @@ pub struct EvmSettings {
     pub cool_down: CoolDown,
 }
 
+/// How one URL of an endpoint did when it was asked for its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideReport {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// `http` or `ws`.
+    pub side: &'static str,
+    /// Why it cannot be reached, without secrets; `None` when it answered well.
+    pub problem: Option<String>,
+}
+
 /// Why the adapter can't work with its settings, or why the chain doesn't fit them.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EvmError {

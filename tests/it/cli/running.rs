@@ -151,6 +151,24 @@ async fn a_node_of_another_chain_is_refused_at_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn config_check_lists_each_endpoint_and_one_is_enough() {
+    let world = World::new().await;
+    let second =
+        format!("[[rpc.endpoints]]\nname = \"spare\"\nhttp = \"http://127.0.0.1:9/{}\"\n\n[api]", super::RPC_KEY);
+    world.place.edit("[api]", &second);
+    let checked = world.place.run(&["config", "check"]).await.data();
+    for line in ["ok: endpoint primary answers over http\n", "ok: endpoint primary answers over ws\n"] {
+        assert!(checked.contains(line), "{checked}");
+    }
+    assert!(checked.contains("cannot be reached: endpoint spare over http: "), "{checked}");
+    assert!(checked.contains("ok: the store can be kept at "), "{checked}");
+    let json = world.place.run(&["config", "check", "--json"]).await.json();
+    assert_eq!((&json["endpoints"][0]["name"], &json["endpoints"][0]["over"]), (&"primary".into(), &"http".into()));
+    assert_eq!((&json["endpoints"][2]["ok"], json["endpoints"][2]["why"].is_string()), (&false.into(), true));
+    assert!(!world.place.path("rampwatch-data").exists(), "a check makes no store");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_contradicts_the_configuration_is_told_by_its_key() {
     let world = World::new().await;
     world.chain.set_token(USDC_E, Token::new("USDC.e", 18));
@@ -167,7 +185,7 @@ async fn a_token_that_contradicts_the_configuration_is_told_by_its_key() {
 impl Ran {
     /// As [`Ran::fails`], for a command that logs to stderr too.
     #[track_caller]
-    fn fails_among_logs(self, code: i32, words: &str) {
+    pub(super) fn fails_among_logs(self, code: i32, words: &str) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
         let told: Vec<&str> = self.err.lines().filter(|line| line.starts_with("error: ")).collect();
         assert!(told.len() == 1 && told[0].contains(words), "{}", self.err);
