@@ -100,6 +100,7 @@ async fn a_deposit_is_completed_and_the_daemon_stops_when_told() {
     let checked = world.place.run(&["config", "check"]).await.data();
     assert!(checked.contains("the nodes say chain 137") && checked.contains("USDC.e at"), "{checked}");
     let daemon = world.start().await;
+    every_counter_that_alerts_look_at_is_at_zero(&world).await;
     let token = std::fs::metadata(world.place.path("rampwatch-data/operator-token")).unwrap();
     assert_eq!(token.permissions().mode() & 0o777, 0o600);
     let id = world.open(1, 25_000_000);
@@ -127,6 +128,37 @@ async fn a_deposit_is_completed_and_the_daemon_stops_when_told() {
     assert!(ran.err.contains("rampwatch is up") && ran.err.contains("rampwatch is down"), "{}", ran.err);
     let after = place.run(&["show", id, "--json"]).await.json();
     assert_eq!(after["state"]["outcome"], "completed", "the store is free again, and has kept it");
+}
+
+async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let text = client.get(format!("http://{}/metrics", world.listen)).send().await.unwrap().text().await.unwrap();
+    let counters: [(&str, &[&str]); 3] = [
+        (
+            "rampwatch_alarms_total{alarm=",
+            &[
+                "gone_after_final",
+                "missed_by_first_reading",
+                "log_withheld",
+                "malformed_log",
+                "finality_stalled",
+                "key_refused",
+            ],
+        ),
+        ("rampwatch_completions_total{result=", &["taken", "not_now", "unclear", "key_refused", "refused"]),
+        (
+            "rampwatch_rpc_errors_total{endpoint=\"primary\",class=",
+            &["timeout", "connection", "server", "rate-limit", "refused"],
+        ),
+    ];
+    for (start, values) in counters {
+        for value in values {
+            let line = format!("{start}\"{value}\"}} 0\n");
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
+    }
+    // Each alarm that is shown is one of those above.
+    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 6, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
