@@ -16,14 +16,14 @@ use crate::support::eventually;
 use crate::support::node::{Finalized, LogSpec, Node, NodeOptions, ScriptedChain, Token};
 use crate::support::records::address;
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A chain, an API, and a configuration for both.
-struct World {
-    chain: ScriptedChain,
-    _node: Node,
+pub(super) struct World {
+    pub(super) chain: ScriptedChain,
+    pub(super) node: Node,
     api: StandIn,
-    place: Place,
+    pub(super) place: Place,
     listen: SocketAddr,
 }
 
@@ -33,7 +33,7 @@ fn free_port() -> SocketAddr {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let chain = ScriptedChain::starting_at(1_000_000, now - 600);
         chain.set_token(USDC, Token::new("USDC", 6));
@@ -51,7 +51,7 @@ impl World {
         place.edit("http://127.0.0.1:9/api", &api.base_url());
         place.edit("sweep_interval = \"60s\"", "sweep_interval = \"300ms\"");
         place.edit("poll_interval = \"40s\"", "poll_interval = \"300ms\"");
-        Self { chain, _node: node, api, place, listen }
+        Self { chain, node, api, place, listen }
     }
 
     /// Starts the daemon, and waits until it answers.
