@@ -7,9 +7,9 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken};
+use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
-use crate::adapters::sled::{self, SledStore};
+use crate::adapters::sled::{self, SledStore, StoreOpenError};
 use crate::adapters::system::{SystemChance, SystemClock};
 use crate::config::{self, ConfigError, Settings};
 use crate::engine::handle::Handle;
@@ -59,30 +59,53 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     Ok(App { handle, ports, settings: engine_settings, health })
 }
 
-/// Checks what the settings say against the nodes, and whether the API key can be read. Starts nothing, writes nothing.
-/// Returns what was found right, in words.
+/// What [`check`] found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// What is right, in words.
+    pub found: Vec<String>,
+    /// How each URL of each endpoint did.
+    pub sides: Vec<SideReport>,
+}
+
+/// What to do about a store that is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    /// Make one.
+    Make,
+    /// Say so: whoever only reads, or decides about what is there, must not leave an empty store behind.
+    Refuse,
+}
+
+/// Checks what the settings say against the nodes, whether the API key can be read, and whether the store can be kept
+/// where it should be. Starts nothing, writes nothing. An endpoint that cannot be reached is no error while another can.
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub async fn check(settings: &Settings) -> anyhow::Result<Vec<String>> {
+pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     payment_api(settings, clock)?;
     let mut found = vec![format!("the API key is there; it goes to {}", settings.api.base_url)];
-    chain(settings)?.check().await?;
+    SledStore::check_place(&settings.store.path)?;
+    found.push(format!("the store can be kept at {}", settings.store.path.display()));
+    let sides = chain(settings)?.check().await?;
     found.push(format!("the nodes say chain {}", settings.chain.id));
     for token in settings.chain.tokens() {
         found.push(format!("{} at {} has {} decimals", token.symbol, token.address, token.decimals));
     }
-    Ok(found)
+    Ok(Checked { found, sides })
 }
 
 /// A handle on the store alone, for when no daemon runs. With an API key at hand, the API can be asked too.
 ///
 /// # Errors
-/// When the store cannot be opened: another process has it, or it cannot be read.
-pub fn offline(settings: &Settings) -> anyhow::Result<Handle> {
+/// When the store cannot be opened: another process has it, it cannot be read, or it is missing and not to be made.
+pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Handle> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let store = Arc::new(open_store(settings)?);
+    let store = Arc::new(match if_missing {
+        IfMissing::Make => open_store(settings)?,
+        IfMissing::Refuse => SledStore::open_existing(&settings.store.path, &sled::Settings::default())?,
+    });
     // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
     let api = payment_api(settings, clock.clone()).ok();
     let engine_settings = Arc::new(engine_settings(settings));
@@ -95,7 +118,12 @@ pub fn offline(settings: &Settings) -> anyhow::Result<Handle> {
 pub fn is_configuration(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let chain = cause.downcast_ref::<EvmError>();
-        cause.is::<ConfigError>() || chain.is_some_and(|error| !matches!(error, EvmError::Unreachable(_)))
+        let store = cause.downcast_ref::<StoreOpenError>();
+        cause.is::<ConfigError>()
+            || chain.is_some_and(|error| !matches!(error, EvmError::Unreachable(_)))
+            || store.is_some_and(|error| {
+                matches!(error, StoreOpenError::NotAFolder { .. } | StoreOpenError::Unusable { .. })
+            })
     })
 }
 
@@ -126,10 +154,9 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         http: endpoint.http.clone(),
         ws: endpoint.ws.clone(),
     });
-    let tokens = settings.chain.tokens().map(|token| KnownToken { address: token.address, decimals: token.decimals });
     let chain = EvmChain::new(EvmSettings {
         chain_id: settings.chain.id,
-        tokens: tokens.collect(),
+        tokens: known_tokens(settings),
         endpoints: endpoints.collect(),
         connect_timeout: rpc.connect_timeout.as_duration(),
         request_timeout: rpc.request_timeout.as_duration(),
@@ -140,6 +167,18 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         cool_down: CoolDown::default(),
     })?;
     Ok(chain)
+}
+
+/// The tokens, each with the section that it comes from, so that an error can name the key.
+fn known_tokens(settings: &Settings) -> Vec<KnownToken> {
+    let known = |setting: String, token: &config::Token| KnownToken {
+        setting,
+        address: token.address,
+        decimals: token.decimals,
+    };
+    let others = settings.chain.other_tokens.iter().enumerate();
+    let others = others.map(|(at, token)| known(format!("chain.other_tokens[{at}]"), token));
+    std::iter::once(known("chain.token".to_owned(), &settings.chain.token)).chain(others).collect()
 }
 
 fn engine_settings(settings: &Settings) -> EngineSettings {

@@ -49,7 +49,7 @@ impl Add {
             created_at: self.created_at,
             expires_at: self.expires_at,
         };
-        let view = Operator::open(settings).await?.add(&request).await?;
+        let view = Operator::open_or_make(settings).await?.add(&request).await?;
         if self.json { output::print_json(&view) } else { output::print(&output::payment(&view)) }
     }
 }

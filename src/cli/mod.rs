@@ -24,6 +24,7 @@ mod exit;
 mod list;
 mod operator;
 mod output;
+mod progress;
 mod resolve;
 mod reviews;
 mod run;

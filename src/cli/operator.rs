@@ -12,7 +12,7 @@ use crate::engine::handle::{Handle, HandleError};
 use crate::engine::queries::DepositFilter;
 use crate::engine::requests::{AddRequest, ResolveRequest};
 use crate::engine::views::{DepositView, Page, PaymentView, ResolvedView, ReviewView, TokenName, WhyView};
-use crate::wire;
+use crate::wire::{self, IfMissing};
 
 /// How long a daemon may take to accept a connection on this machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -40,11 +40,24 @@ fn told<T>(result: Result<T, HandleError>) -> Result<T, Failure> {
 }
 
 impl Operator {
-    /// Finds the daemon, or opens the store.
+    /// Finds the daemon, or opens the store that is there.
     ///
     /// # Errors
-    /// Something listens and does not answer as the daemon; or nothing does, and the store cannot be opened.
+    /// Something listens and does not answer as the daemon; or nothing does, and the store is not there or cannot be
+    /// opened.
     pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
+        Self::find(settings, IfMissing::Refuse).await
+    }
+
+    /// As [`Operator::open`], but makes the store when there is none.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) async fn open_or_make(settings: &Settings) -> Result<Self, Failure> {
+        Self::find(settings, IfMissing::Make).await
+    }
+
+    async fn find(settings: &Settings, if_missing: IfMissing) -> Result<Self, Failure> {
         let listen = settings.http.listen;
         // With port 0 the daemon takes any free port, and nobody can know which.
         if listen.port() != 0 {
@@ -60,7 +73,7 @@ impl Operator {
                 }
             }
         }
-        let handle = wire::offline(settings).map_err(|error| {
+        let handle = wire::offline(settings, if_missing).map_err(|error| {
             let said = format!("no daemon answers at {listen} (http.listen), and {error:#}");
             Failure::new(Exit::Unavailable, said)
         })?;

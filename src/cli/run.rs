@@ -1,21 +1,19 @@
 //! `rampwatch run`: the daemon.
 
 use std::future::Future;
-use std::io::IsTerminal as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
 use super::operator::token_names;
+use super::progress::show_progress;
 use super::start_logging;
 use crate::config::Settings;
 use crate::domain::time::Span;
-use crate::engine::handle::Handle;
 use crate::http::{self, Operator, Token};
 use crate::{telemetry, wire};
 
@@ -28,9 +26,6 @@ const API_GRACE: Duration = Duration::from_millis(800);
 
 /// How much longer than a call to the payment API a request to the operator API may take.
 const BEYOND_API: Span = Span::from_secs(15);
-
-/// How many blocks the sweep must be behind for a progress bar to appear.
-const WORTH_A_BAR: u64 = 256;
 
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     start_logging(&settings.log.filter, settings.log.format)?;
@@ -83,7 +78,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 /// The future's outcome, or `None` when it is told to stop first.
-async fn until<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
+pub(super) async fn until<T>(stop: &CancellationToken, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
         done = work => Some(done),
         () = stop.cancelled() => None,
@@ -128,45 +123,4 @@ fn listen_for_signals(stop: CancellationToken) -> Result<(), Failure> {
         }
     });
     Ok(())
-}
-
-/// A bar on the terminal while the sweep catches up.
-async fn show_progress(handle: Handle, stop: CancellationToken) {
-    if !std::io::stderr().is_terminal() {
-        return;
-    }
-    let mut bar: Option<ProgressBar> = None;
-    while until(&stop, tokio::time::sleep(Duration::from_millis(200))).await.is_some() {
-        let behind = handle.health().snapshot().behind_by;
-        match &bar {
-            None if behind >= WORTH_A_BAR => bar = Some(new_bar(behind)),
-            None => {}
-            Some(shown) if behind == 0 => {
-                end_bar(shown);
-                bar = None;
-            }
-            Some(shown) => {
-                let length = shown.length().unwrap_or(behind).max(behind);
-                shown.set_length(length);
-                shown.set_position(length.saturating_sub(behind));
-            }
-        }
-    }
-    bar.iter().for_each(end_bar);
-}
-
-fn end_bar(bar: &ProgressBar) {
-    telemetry::write_lines_within(None);
-    bar.finish_and_clear();
-}
-
-fn new_bar(behind: u64) -> ProgressBar {
-    let bar = ProgressBar::new(behind);
-    // A template that does not parse leaves the default style, which is a bar too.
-    if let Ok(style) = ProgressStyle::with_template("catching up [{bar:40}] {pos}/{len} blocks, {eta} left") {
-        bar.set_style(style.progress_chars("=> "));
-    }
-    let shown = bar.clone();
-    telemetry::write_lines_within(Some(Box::new(move |write| shown.suspend(write))));
-    bar
 }

@@ -295,14 +295,7 @@ impl Completer {
         let Some(key) = payment.state.deposit().copied() else { return Ok(()) };
         let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
         self.gate.learn(Asked::Complete, &answer).await?;
-        let label = match &answer {
-            Ok(_) => "taken",
-            Err(ApiError::NotNow { .. }) => "not_now",
-            Err(ApiError::Unclear { .. }) => "unclear",
-            Err(ApiError::KeyRefused { .. }) => "key_refused",
-            Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => "refused",
-        };
-        metrics::counter!("rampwatch_completions_total", "result" => label).increment(1);
+        metrics::counter!("rampwatch_completions_total", "result" => call_result(&answer)).increment(1);
         if let Err(error) = &answer {
             tracing::warn!(payment_id = %payment.id, tx_hash = %key.tx_hash, %error, "the completion failed");
         }
@@ -322,6 +315,27 @@ impl Completer {
     }
 }
 
+/// Every word that [`call_result`] gives. A test goes through all answers.
+const CALL_RESULTS: [&str; 5] = ["taken", "not_now", "unclear", "key_refused", "refused"];
+
+/// How a call to `/complete` ended, in one word for the metric.
+const fn call_result(answer: &Result<ApiPayment, ApiError>) -> &'static str {
+    match answer {
+        Ok(_) => "taken",
+        Err(ApiError::NotNow { .. }) => "not_now",
+        Err(ApiError::Unclear { .. }) => "unclear",
+        Err(ApiError::KeyRefused { .. }) => "key_refused",
+        Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => "refused",
+    }
+}
+
+/// Shows every result at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
+pub(super) fn show_results() {
+    for result in CALL_RESULTS {
+        metrics::counter!("rampwatch_completions_total", "result" => result).increment(0);
+    }
+}
+
 /// What the answer to `/complete` says, as a fact, with the API's word if there was one.
 fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<crate::domain::payment::ApiView>) {
     let failed = |failure| (Fact::CallFailed(failure), None);
@@ -336,5 +350,30 @@ fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<c
         Err(ApiError::KeyRefused { .. }) => failed(CallFailure::NotNow { retry_after: None }),
         Err(ApiError::NotFound { detail }) => failed(CallFailure::Refused(Refusal { status: 404, message: detail })),
         Err(ApiError::Refused { status, detail }) => failed(CallFailure::Refused(Refusal { status, message: detail })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error after this one. An error that is new must get its place here, or this does not compile.
+    fn next(error: &ApiError) -> Option<ApiError> {
+        let detail = String::new();
+        match error {
+            ApiError::NotNow { .. } => Some(ApiError::Unclear { detail, retry_after: None }),
+            ApiError::Unclear { .. } => Some(ApiError::KeyRefused { status: 401, detail }),
+            ApiError::KeyRefused { .. } => Some(ApiError::NotFound { detail }),
+            ApiError::NotFound { .. } => Some(ApiError::Refused { status: 400, detail }),
+            ApiError::Refused { .. } => None,
+        }
+    }
+
+    #[test]
+    fn every_failure_is_counted_under_a_listed_result() {
+        let first = ApiError::NotNow { detail: String::new(), retry_after: None };
+        let mut results: Vec<_> = std::iter::successors(Some(first), next).map(|it| call_result(&Err(it))).collect();
+        results.dedup();
+        assert_eq!(results, CALL_RESULTS[1..], "the first is the one of success");
     }
 }

@@ -362,6 +362,28 @@ pub(super) const fn payment_review_name(why: &PaymentReview) -> &'static str {
     }
 }
 
+/// The name of a rule, as in JSON.
+pub(super) const fn rule_name(rule: &MatchRule) -> &'static str {
+    match rule {
+        MatchRule::Exact => "exact",
+        MatchRule::Tolerance { .. } => "tolerance",
+        MatchRule::Sender => "sender",
+        MatchRule::Assigned { .. } => "assigned",
+    }
+}
+
+/// The name of the reason why a deposit credits nothing, as in JSON.
+pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
+    match why {
+        NothingReason::ZeroValue => "zero_value",
+        NothingReason::SelfTransfer => "self_transfer",
+    }
+}
+
+/// Every name that [`alarm_name`] gives. A test goes through all alarms.
+pub(super) const ALARM_NAMES: [&str; 6] =
+    ["gone_after_final", "missed_by_first_reading", "log_withheld", "malformed_log", "finality_stalled", "key_refused"];
+
 /// The name of an alarm, as in JSON.
 pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
     match alarm {
@@ -371,5 +393,43 @@ pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
         Alarm::MalformedLog { .. } => "malformed_log",
         Alarm::FinalityStalled { .. } => "finality_stalled",
         Alarm::KeyRefused { .. } => "key_refused",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The alarm after this one. An alarm that is new must get its place here, or this does not compile.
+    fn next(alarm: &Alarm) -> Option<Alarm> {
+        match alarm {
+            Alarm::GoneAfterFinal => Some(Alarm::MissedByFirstReading),
+            Alarm::MissedByFirstReading => Some(Alarm::LogWithheld),
+            Alarm::LogWithheld => Some(Alarm::MalformedLog { detail: String::new() }),
+            Alarm::MalformedLog { .. } => Some(Alarm::FinalityStalled { at: 1 }),
+            Alarm::FinalityStalled { .. } => Some(Alarm::KeyRefused { status: 401 }),
+            Alarm::KeyRefused { .. } => None,
+        }
+    }
+
+    #[test]
+    fn the_list_of_alarms_is_whole_and_names_are_as_in_json() {
+        let all: Vec<Alarm> = std::iter::successors(Some(Alarm::GoneAfterFinal), next).collect();
+        assert_eq!(all.iter().map(alarm_name).collect::<Vec<_>>(), ALARM_NAMES);
+        for alarm in all {
+            assert_eq!(serde_json::to_value(&alarm).unwrap()["alarm"], alarm_name(&alarm));
+        }
+        let rules = [
+            MatchRule::Exact,
+            MatchRule::Tolerance { off_by: Amount::ZERO },
+            MatchRule::Sender,
+            MatchRule::Assigned { reason: String::new() },
+        ];
+        for rule in rules {
+            assert_eq!(serde_json::to_value(&rule).unwrap()["rule"], rule_name(&rule));
+        }
+        for why in [NothingReason::ZeroValue, NothingReason::SelfTransfer] {
+            assert_eq!(serde_json::to_value(why).unwrap(), nothing_name(why));
+        }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::explain::alarm_name;
 use super::health::Health;
+use super::telling::count_alarm;
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::policy::pace::Pace;
@@ -147,11 +149,12 @@ impl ApiGate {
 
     async fn alarm(&self, status: u16, now: Timestamp) -> Result<(), StoreError> {
         let alarm = Alarm::KeyRefused { status };
+        count_alarm(&alarm);
         tracing::error!(
+            alarm = alarm_name(&alarm),
             status,
             "the payment API refused the key; it is not called until it works again, watching goes on"
         );
-        metrics::counter!("rampwatch_alarms_total", "alarm" => "key_refused").increment(1);
         let event = Event { at: now, payment: None, deposit: None, kind: EventKind::Alarm { alarm } };
         self.store.commit(Commit { events: vec![event], ..Commit::default() }).await.map(|_| ())
     }

@@ -105,6 +105,8 @@ pub async fn run(
     health: Arc<health::Health>,
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
+    telling::show_alarms();
+    completer::show_results();
     let gate = Arc::new(gate::ApiGate::new(ports.store.clone(), ports.clock.clone(), health.clone(), settings.pace));
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();

@@ -1,39 +1,48 @@
 //! Says and counts what was committed.
+//!
+//! Lines name things (payment, transaction, block, verdict, rule) in fields; the whole records stay in the store, where
+//! `why` tells of them. Amounts are in base units, and their field says so.
 
-use super::explain::alarm_name;
-use super::views::verdict_name;
-use crate::domain::event::{Event, EventKind};
+use tracing::field::display;
+
+use super::explain::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name};
+use super::views::{standing_name, verdict_name};
+use crate::domain::deposit::Verdict;
+use crate::domain::event::{Alarm, Event, EventKind};
 
 /// Says what was committed.
 pub(crate) fn log_events(events: &[Event]) {
     for event in events {
+        let payment_id = event.payment.as_ref().map(display);
+        let tx_hash = event.deposit.map(|key| display(key.tx_hash));
+        let log_index = event.deposit.map(|key| key.log_index);
         match &event.kind {
             EventKind::PaymentMoved { from, to, why } => {
-                let payment_id = event.payment.as_ref().map(tracing::field::display);
-                let tx_hash = event.deposit.map(|key| key.tx_hash);
-                tracing::info!(
-                    payment_id,
-                    tx_hash = tx_hash.map(tracing::field::display),
-                    from = from.name(),
-                    to = to.name(),
-                    why,
-                    "payment moved"
-                );
+                tracing::info!(payment_id, tx_hash, from = from.name(), to = to.name(), why, "payment moved");
             }
-            EventKind::DepositSeen { deposit, .. } => {
-                tracing::info!(tx_hash = %deposit.key.tx_hash, log_index = deposit.key.log_index, block = deposit.block_number, to = %deposit.to, amount = %deposit.amount, "deposit seen");
-            }
+            EventKind::DepositSeen { deposit, .. } => tracing::info!(
+                tx_hash,
+                log_index,
+                block = deposit.block_number,
+                to = %deposit.to,
+                token = %deposit.token,
+                base_units = deposit.amount.base_units(),
+                "deposit seen"
+            ),
             EventKind::DepositJudged { verdict } => {
                 metrics::counter!("rampwatch_deposits_total", "verdict" => verdict_name(verdict)).increment(1);
-                let tx_hash = event.deposit.map(|key| key.tx_hash);
-                tracing::info!(tx_hash = tx_hash.map(tracing::field::display), ?verdict, "deposit judged");
+                let payment_id = paid(verdict).or(event.payment.as_ref()).map(display);
+                let (verdict, rule) = (verdict_name(verdict), verdict_rule(verdict));
+                tracing::info!(payment_id, tx_hash, log_index, verdict, rule, "deposit judged");
             }
             EventKind::DepositStands { standing, block, .. } => {
-                tracing::info!(block = block.number, ?standing, "deposit's block");
+                let standing = standing_name(standing);
+                tracing::info!(tx_hash, log_index, block = block.number, standing, "deposit's block");
             }
             EventKind::Alarm { alarm } => {
-                metrics::counter!("rampwatch_alarms_total", "alarm" => alarm_name(alarm)).increment(1);
-                tracing::error!(?alarm, "alarm");
+                count_alarm(alarm);
+                let block_hash = event.deposit.map(|key| display(key.block_hash));
+                tracing::error!(payment_id, tx_hash, log_index, block_hash, alarm = alarm_name(alarm), "alarm");
             }
             EventKind::PaymentAdded { .. }
             | EventKind::ApiReported { .. }
@@ -42,5 +51,139 @@ pub(crate) fn log_events(events: &[Event]) {
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. } => {}
         }
+    }
+}
+
+/// Counts an alarm.
+pub(super) fn count_alarm(alarm: &Alarm) {
+    metrics::counter!("rampwatch_alarms_total", "alarm" => alarm_name(alarm)).increment(1);
+}
+
+/// Shows every alarm at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
+pub(super) fn show_alarms() {
+    for name in ALARM_NAMES {
+        metrics::counter!("rampwatch_alarms_total", "alarm" => name).increment(0);
+    }
+}
+
+/// The payment that the verdict credits.
+const fn paid(verdict: &Verdict) -> Option<&crate::domain::payment::PaymentId> {
+    match verdict {
+        Verdict::Pays { payment, .. } => Some(payment),
+        Verdict::Unjudged | Verdict::Nothing { .. } | Verdict::Review { .. } | Verdict::Ignored { .. } => None,
+    }
+}
+
+/// The name of the rule or reason that gave the verdict.
+const fn verdict_rule(verdict: &Verdict) -> Option<&'static str> {
+    match verdict {
+        Verdict::Pays { rule, .. } => Some(rule_name(rule)),
+        Verdict::Nothing { why } => Some(nothing_name(*why)),
+        Verdict::Review { why } => Some(review_name(why)),
+        Verdict::Unjudged | Verdict::Ignored { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::domain::amount::Amount;
+    use crate::domain::chain::{Address, B256, BlockRef};
+    use crate::domain::deposit::{DepositKey, MatchRule, NothingReason, ReviewReason, Standing};
+    use crate::domain::payment::PaymentId;
+    use crate::domain::time::Timestamp;
+
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The lines that these events make, without time and level.
+    fn lines(kinds: Vec<EventKind>) -> Vec<String> {
+        let said = Said::default();
+        let writer = said.clone();
+        let layer = tracing_subscriber::fmt().with_writer(move || writer.clone()).without_time().with_ansi(false);
+        let key = DepositKey {
+            chain_id: 137,
+            block_hash: B256::repeat_byte(0xb1),
+            tx_hash: B256::repeat_byte(0x71),
+            log_index: 9,
+        };
+        let at = Timestamp::EPOCH;
+        let event = |kind| Event { at, payment: None, deposit: Some(key), kind };
+        let events: Vec<Event> = kinds.into_iter().map(event).collect();
+        tracing::subscriber::with_default(layer.finish(), || log_events(&events));
+        let text = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn lines_name_things_and_show_no_records() {
+        let pays = |rule| Verdict::Pays { payment: PaymentId::new("pay-1").unwrap(), rule };
+        let verdicts = [
+            (pays(MatchRule::Exact), "payment_id=pay-1", "verdict=\"pays\" rule=\"exact\""),
+            (
+                pays(MatchRule::Tolerance { off_by: Amount::from_base_units(3) }),
+                "payment_id=pay-1",
+                "rule=\"tolerance\"",
+            ),
+            (Verdict::Nothing { why: NothingReason::ZeroValue }, "", "verdict=\"nothing\" rule=\"zero_value\""),
+            (
+                Verdict::Review { why: ReviewReason::Under { missing: Amount::from_base_units(3) } },
+                "",
+                "verdict=\"review\" rule=\"under\"",
+            ),
+            (Verdict::Ignored { reason: "said in the open".to_owned() }, "", "verdict=\"ignored\""),
+        ];
+        let hash = B256::repeat_byte(0x71).to_string();
+        for (verdict, payment, words) in verdicts {
+            let said = lines(vec![EventKind::DepositJudged { verdict }]).concat();
+            assert!(said.contains(payment) && said.contains(words) && said.contains(&hash), "{said}");
+            assert!(!said.contains('{') && !said.contains("base units") && !said.contains("in the open"), "{said}");
+        }
+        let block = BlockRef { number: 77, hash: B256::repeat_byte(0xb1) };
+        let standing = Standing::Final { at: Timestamp::EPOCH };
+        let said = lines(vec![EventKind::DepositStands { standing, block, canonical: None }]).concat();
+        assert!(said.contains("block=77 standing=\"final\"") && said.contains(&hash), "{said}");
+        assert!(!said.contains("Timestamp"), "{said}");
+    }
+
+    #[test]
+    fn an_alarm_names_its_deposit() {
+        let said = lines(vec![EventKind::Alarm { alarm: Alarm::LogWithheld }]).concat();
+        let (tx, block) = (B256::repeat_byte(0x71).to_string(), B256::repeat_byte(0xb1).to_string());
+        assert!(said.contains("ERROR") && said.contains("alarm=\"log_withheld\""), "{said}");
+        assert!(said.contains(&tx) && said.contains(&block) && said.contains("log_index=9"), "{said}");
+    }
+
+    #[test]
+    fn a_deposit_is_logged_with_its_amount_in_base_units() {
+        let transfer = crate::domain::chain::Transfer {
+            token: Address::repeat_byte(0xaa),
+            from: Address::repeat_byte(1),
+            to: Address::repeat_byte(2),
+            amount: Amount::from_base_units(1_000_500_000),
+            block: BlockRef { number: 77, hash: B256::repeat_byte(0xb1) },
+            tx_hash: B256::repeat_byte(0x71),
+            log_index: 9,
+            block_time: None,
+        };
+        let (time, now) = (Timestamp::EPOCH, Timestamp::EPOCH);
+        let deposit = crate::domain::deposit::Deposit::from_transfer(137, &transfer, time, now);
+        let reading = crate::domain::event::Reading::Sweep;
+        let said = lines(vec![EventKind::DepositSeen { deposit: Box::new(deposit), reading }]).concat();
+        assert!(said.contains("block=77") && said.contains("base_units=1000500000"), "{said}");
+        assert!(said.contains(&format!("token={}", Address::repeat_byte(0xaa))), "{said}");
     }
 }

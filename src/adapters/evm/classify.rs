@@ -54,11 +54,40 @@ pub(super) enum Class {
     Inconsistent,
     /// The endpoint is on another chain than the configuration says.
     Contradiction,
-    /// Some other error.
+    /// Some other error. It stays the last one: the test of [`Class::ALL`] counts up to it.
     Refused,
 }
 
 impl Class {
+    /// All classes, in the order of their declaration. A test keeps it whole.
+    pub(super) const ALL: [Self; 25] = [
+        Self::Range,
+        Self::Results,
+        Self::Addresses,
+        Self::Topics,
+        Self::Batch,
+        Self::RateLimit,
+        Self::Quota,
+        Self::Denied,
+        Self::Behind,
+        Self::BehindOrRange,
+        Self::NoFinality,
+        Self::NoSafe,
+        Self::RetryOrSplit,
+        Self::Receipts,
+        Self::Filters,
+        Self::Reverted,
+        Self::Transaction,
+        Self::AlreadyKnown,
+        Self::Timeout,
+        Self::Connection,
+        Self::Server,
+        Self::Garbage,
+        Self::Inconsistent,
+        Self::Contradiction,
+        Self::Refused,
+    ];
+
     /// The class in one word, for metrics and logs.
     pub(super) const fn name(self) -> &'static str {
         match self {

@@ -147,3 +147,16 @@ fn numbers_in_texts() {
     assert_eq!(values("1,000,000 1,0000"), [1_000_000, 1, 0]);
     assert_eq!(values("é5é 5"), [5]);
 }
+
+#[test]
+fn the_list_of_classes_is_whole() {
+    // The last class of the declaration, so that the places are all those that there are.
+    assert_eq!(Class::ALL.len(), Class::Refused as usize + 1);
+    for (place, class) in Class::ALL.into_iter().enumerate() {
+        assert_eq!(place, class as usize, "{class:?}");
+    }
+    let mut names: Vec<_> = Class::ALL.map(Class::name).to_vec();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), Class::ALL.len(), "each name once");
+}

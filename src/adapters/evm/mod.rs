@@ -38,7 +38,7 @@ use tokio::task::AbortHandle;
 use crate::domain::chain::{BlockNumber, Header};
 use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
 
-pub use settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, KnownToken};
+pub use settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, KnownToken, SideReport};
 
 use hints::HintQueue;
 use pool::Pool;
@@ -82,14 +82,13 @@ impl EvmChain {
     }
 
     /// Asks every endpoint that can be reached for its chain id, over each of its URLs, and each known token for its
-    /// decimals.
+    /// decimals. Returns how each URL did; at least one has answered.
     ///
     /// # Errors
     /// The first contradiction; [`EvmError::Unreachable`] when no endpoint answers.
-    pub async fn check(&self) -> Result<(), EvmError> {
+    pub async fn check(&self) -> Result<Vec<SideReport>, EvmError> {
         let sides = join_all(self.pool.endpoints.iter().map(|endpoint| endpoint.verify())).await;
-        let mut reached = false;
-        let mut problems = Vec::new();
+        let mut reports = Vec::new();
         for (endpoint, (side, result)) in self
             .pool
             .endpoints
@@ -97,36 +96,40 @@ impl EvmChain {
             .zip(sides)
             .flat_map(|(endpoint, sides)| sides.into_iter().map(move |side| (endpoint, side)))
         {
-            match result {
-                Ok(()) => reached = true,
+            let name = endpoint.name.clone();
+            let problem = match result {
+                Ok(()) => None,
                 Err(failure) => {
                     if let Some(said) = failure.chain {
-                        let (endpoint, expected) = (endpoint.name.clone(), self.settings.chain_id);
-                        return Err(EvmError::ChainId { endpoint, expected, said });
+                        return Err(EvmError::ChainId { endpoint: name, expected: self.settings.chain_id, said });
                     }
-                    tracing::warn!(endpoint = %endpoint.name, side, error = %failure.text, "an RPC endpoint can't be reached");
-                    problems.push(format!("{:?} over {side}: {}", endpoint.name, failure.text));
+                    tracing::warn!(endpoint = %name, side, error = %failure.text, "an RPC endpoint can't be reached");
+                    Some(failure.text)
                 }
-            }
+            };
+            reports.push(SideReport { endpoint: name, side, problem });
         }
-        if !reached {
-            return Err(EvmError::Unreachable(problems.join("; ")));
+        if reports.iter().all(|report| report.problem.is_some()) {
+            let said = |report: &SideReport| {
+                Some(format!("{:?} over {}: {}", report.endpoint, report.side, report.problem.as_ref()?))
+            };
+            return Err(EvmError::Unreachable(reports.iter().filter_map(said).collect::<Vec<_>>().join("; ")));
         }
         for token in &self.settings.tokens {
             self.check_token(token).await?;
         }
-        Ok(())
+        Ok(reports)
     }
 
     async fn check_token(&self, token: &KnownToken) -> Result<(), EvmError> {
-        let said = reads::decimals(&self.pool, token.address)
-            .await
-            .map_err(|error| EvmError::Unreachable(error.to_string()))?
-            .map_err(|why| EvmError::NotAToken { token: token.address, chain_id: self.settings.chain_id, why })?;
-        if said == U256::from(token.decimals) {
-            return Ok(());
+        let KnownToken { setting, address, decimals } = token.clone();
+        let said =
+            reads::decimals(&self.pool, address).await.map_err(|error| EvmError::Unreachable(error.to_string()))?;
+        match said {
+            Ok(said) if said == U256::from(decimals) => Ok(()),
+            Ok(said) => Err(EvmError::Decimals { setting, token: address, expected: decimals, said: said.to_string() }),
+            Err(why) => Err(EvmError::NotAToken { setting, token: address, chain_id: self.settings.chain_id, why }),
         }
-        Err(EvmError::Decimals { token: token.address, expected: token.decimals, said: said.to_string() })
     }
 
     /// Starts the task that keeps the subscription, if there can be one.

@@ -7,8 +7,10 @@ use secrecy::SecretString;
 use thiserror::Error;
 
 /// A token that is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownToken {
+    /// What errors call it: the place in the configuration that it comes from, such as `chain.token`.
+    pub setting: String,
     /// Its contract.
     pub address: Address,
     /// What its `decimals()` must say.
@@ -74,6 +76,17 @@ pub struct EvmSettings {
     pub cool_down: CoolDown,
 }
 
+/// How one URL of an endpoint did when it was asked for its chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideReport {
+    /// The endpoint's name.
+    pub endpoint: String,
+    /// `http` or `ws`.
+    pub side: &'static str,
+    /// Why it cannot be reached, without secrets; `None` when it answered well.
+    pub problem: Option<String>,
+}
+
 /// Why the adapter can't work with its settings, or why the chain doesn't fit them.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EvmError {
@@ -118,8 +131,10 @@ pub enum EvmError {
         said: u64,
     },
     /// A token's contract contradicts the configuration.
-    #[error("token {token} says that it has {said} decimals, but the configuration says {expected}")]
+    #[error("{setting}.decimals is {expected}, but the token {token} itself says that it has {said}")]
     Decimals {
+        /// [`KnownToken::setting`].
+        setting: String,
         /// The token's contract.
         token: Address,
         /// What the configuration says.
@@ -128,8 +143,10 @@ pub enum EvmError {
         said: String,
     },
     /// No such contract.
-    #[error("token {token} does not answer decimals() on chain {chain_id}: {why}")]
+    #[error("{setting}.address is {token}, which does not answer decimals() on chain {chain_id}: {why}")]
     NotAToken {
+        /// [`KnownToken::setting`].
+        setting: String,
         /// The address that was asked.
         token: Address,
         /// The chain.

@@ -24,6 +24,7 @@ use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 
 mod keys;
 mod open;
+mod place;
 mod reader;
 mod records;
 mod shared;
@@ -78,6 +79,24 @@ impl SledStore {
         let refused = |source| StoreOpenError::Refused { path: path.to_owned(), what, source };
         let writer = started.map_err(refused)?;
         Ok(Self { requests: Some(requests), writer: Some(writer), shared, lock: opened.lock })
+    }
+
+    /// As [`SledStore::open`], but makes nothing.
+    ///
+    /// # Errors
+    /// [`StoreOpenError::Missing`] when there is no store in the folder, and those of [`SledStore::open`].
+    pub fn open_existing(path: &Path, settings: &Settings) -> Result<Self, StoreOpenError> {
+        place::must_be_there(path)?;
+        Self::open(path, settings)
+    }
+
+    /// Whether a store could be opened or made in the folder `path`, as far as the rights of this process go. Opens,
+    /// makes and changes nothing, and does not mind a process that has the store open.
+    ///
+    /// # Errors
+    /// When the path is no folder, or it or its files cannot be written or made.
+    pub fn check_place(path: &Path) -> Result<(), StoreOpenError> {
+        place::must_be_usable(path)
     }
 
     async fn ask<T, Q>(&self, question: Q) -> Result<T, StoreError>

@@ -27,7 +27,7 @@ const SEGMENT_BYTES: usize = 4 << 20;
 const LETTING_GO: Duration = Duration::from_secs(5);
 
 /// The file that is locked while the store is open. What is written in it says that the store was made completely.
-const LOCK_FILE: &str = "lock";
+pub(super) const LOCK_FILE: &str = "lock";
 
 /// What is written in the lock file.
 const MADE: &[u8] = b"This folder is a store of rampwatch. The file is locked while rampwatch runs; leave it here.\n";
@@ -60,6 +60,24 @@ pub enum StoreOpenError {
     NotAFolder {
         /// The path.
         path: PathBuf,
+    },
+    /// There is none, and none was to be made.
+    #[error(
+        "there is no store at {path} (store.path): has `rampwatch run` or `rampwatch add` been used with this configuration?"
+    )]
+    Missing {
+        /// The store's folder.
+        path: PathBuf,
+    },
+    /// The folder could not be used or made.
+    #[error("store.path is {path}, where no store can be kept: {at}: {source}")]
+    Unusable {
+        /// The store's folder.
+        path: PathBuf,
+        /// The file or folder that is in the way.
+        at: PathBuf,
+        /// The system's error.
+        source: io::Error,
     },
     /// The operating system refused.
     #[error("the store {path} cannot be opened: {what}: {source}")]

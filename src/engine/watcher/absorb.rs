@@ -11,8 +11,9 @@ use crate::domain::coverage::Coverage;
 use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::explain::alarm_name;
 use crate::engine::ledger::{LedgerError, Page};
-use crate::engine::telling::log_events;
+use crate::engine::telling::{count_alarm, log_events};
 use crate::policy::address::BookChanges;
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, Job};
@@ -257,10 +258,12 @@ impl Watcher {
             if known || self.told.malformed.len() >= MOST_TOLD {
                 continue;
             }
-            tracing::error!(detail, "a log is no transfer although it has a transfer's topic");
-            metrics::counter!("rampwatch_alarms_total", "alarm" => "malformed_log").increment(1);
             self.told.malformed.insert(detail.clone());
-            let kind = EventKind::Alarm { alarm: Alarm::MalformedLog { detail } };
+            let alarm = Alarm::MalformedLog { detail: detail.clone() };
+            count_alarm(&alarm);
+            let name = alarm_name(&alarm);
+            tracing::error!(alarm = name, detail, "a log is no transfer although it has a transfer's topic");
+            let kind = EventKind::Alarm { alarm };
             events.push(Event { at, payment: None, deposit: None, kind });
         }
         if events.is_empty() {

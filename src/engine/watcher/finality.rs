@@ -7,6 +7,8 @@ use crate::domain::chain::{Address, BlockNumber, BlockRef, Header};
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::Timestamp;
+use crate::engine::explain::alarm_name;
+use crate::engine::telling::count_alarm;
 use crate::policy::finality::{MarkMove, advance, final_number};
 use crate::policy::settlement::Unexpected;
 use crate::ports::chain::{EndpointId, FinalityReport};
@@ -218,14 +220,16 @@ impl Watcher {
         }
         self.waiting.stall_told = true;
         let at = self.last_final.unwrap_or(0);
+        let alarm = Alarm::FinalityStalled { at };
+        count_alarm(&alarm);
         tracing::error!(
+            alarm = alarm_name(&alarm),
             block = at,
             for_s = now.since(since).as_secs(),
             "the final block does not move; completions wait"
         );
-        metrics::counter!("rampwatch_alarms_total", "alarm" => "finality_stalled").increment(1);
         self.health.update(|health| health.finality_stalled = Some(since));
-        let kind = EventKind::Alarm { alarm: Alarm::FinalityStalled { at } };
+        let kind = EventKind::Alarm { alarm };
         let event = Event { at: now, payment: None, deposit: None, kind };
         self.ports.store.commit(Commit { events: vec![event], ..Commit::default() }).await.map(|_| ())
     }

@@ -200,7 +200,9 @@ impl World {
         let node = self.node();
         EvmSettings {
             chain_id: CHAIN_ID,
-            tokens: [USDC, USDC_E].map(|address| KnownToken { address, decimals: 6 }).to_vec(),
+            tokens: [("chain.token", USDC), ("chain.other_tokens[0]", USDC_E)]
+                .map(|(setting, address)| KnownToken { setting: setting.to_owned(), address, decimals: 6 })
+                .to_vec(),
             endpoints: vec![EndpointSettings {
                 name: "anvil".to_owned(),
                 http: Some(SecretString::from(node.http_url().as_str())),

@@ -13,6 +13,7 @@ mod daemon;
 mod help;
 mod offline;
 mod running;
+mod terminal;
 mod wrong;
 
 /// The API key in the environment of every command. Nothing may ever show it.

@@ -99,6 +99,32 @@ async fn exit_codes_tell_failures_apart() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_not_there_is_told_and_not_made() {
+    let place = Place::offline();
+    let hash = deposit(1).key.to_string();
+    let commands = [
+        &["list"][..],
+        &["list", "--json"],
+        &["show", "pay-1"],
+        &["deposits"],
+        &["reviews"],
+        &["why", "pay-1"],
+        &["resolve", "ignore", &hash, "--reason", "r"],
+    ];
+    let words = &["there is no store at", "rampwatch-data (store.path)", "`rampwatch run`", "`rampwatch add`"];
+    for command in commands {
+        place.run(command).await.fails(6, words);
+    }
+    assert!(!place.path("rampwatch-data").exists(), "nothing was made");
+    // A folder without a store in it stays as it is too.
+    std::fs::create_dir(place.path("rampwatch-data")).unwrap();
+    place.run(&["list"]).await.fails(6, words);
+    assert_eq!(std::fs::read_dir(place.path("rampwatch-data")).unwrap().count(), 0);
+    place.add("pay-1", 1, "5").await.data();
+    assert!(place.run(&["list"]).await.data().contains("pay-1"));
+}
+
+#[tokio::test]
 async fn a_store_that_another_process_has_is_told() {
     let place = Place::offline();
     let store = SledStore::open(&place.path("rampwatch-data"), &Settings::default()).unwrap();

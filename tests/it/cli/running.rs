@@ -16,14 +16,14 @@ use crate::support::eventually;
 use crate::support::node::{Finalized, LogSpec, Node, NodeOptions, ScriptedChain, Token};
 use crate::support::records::address;
 
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// A chain, an API, and a configuration for both.
-struct World {
-    chain: ScriptedChain,
-    _node: Node,
+pub(super) struct World {
+    pub(super) chain: ScriptedChain,
+    pub(super) node: Node,
     api: StandIn,
-    place: Place,
+    pub(super) place: Place,
     listen: SocketAddr,
 }
 
@@ -33,7 +33,7 @@ fn free_port() -> SocketAddr {
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let chain = ScriptedChain::starting_at(1_000_000, now - 600);
         chain.set_token(USDC, Token::new("USDC", 6));
@@ -51,7 +51,7 @@ impl World {
         place.edit("http://127.0.0.1:9/api", &api.base_url());
         place.edit("sweep_interval = \"60s\"", "sweep_interval = \"300ms\"");
         place.edit("poll_interval = \"40s\"", "poll_interval = \"300ms\"");
-        Self { chain, _node: node, api, place, listen }
+        Self { chain, node, api, place, listen }
     }
 
     /// Starts the daemon, and waits until it answers.
@@ -100,6 +100,7 @@ async fn a_deposit_is_completed_and_the_daemon_stops_when_told() {
     let checked = world.place.run(&["config", "check"]).await.data();
     assert!(checked.contains("the nodes say chain 137") && checked.contains("USDC.e at"), "{checked}");
     let daemon = world.start().await;
+    every_counter_that_alerts_look_at_is_at_zero(&world).await;
     let token = std::fs::metadata(world.place.path("rampwatch-data/operator-token")).unwrap();
     assert_eq!(token.permissions().mode() & 0o777, 0o600);
     let id = world.open(1, 25_000_000);
@@ -129,6 +130,37 @@ async fn a_deposit_is_completed_and_the_daemon_stops_when_told() {
     assert_eq!(after["state"]["outcome"], "completed", "the store is free again, and has kept it");
 }
 
+async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let text = client.get(format!("http://{}/metrics", world.listen)).send().await.unwrap().text().await.unwrap();
+    let counters: [(&str, &[&str]); 3] = [
+        (
+            "rampwatch_alarms_total{alarm=",
+            &[
+                "gone_after_final",
+                "missed_by_first_reading",
+                "log_withheld",
+                "malformed_log",
+                "finality_stalled",
+                "key_refused",
+            ],
+        ),
+        ("rampwatch_completions_total{result=", &["taken", "not_now", "unclear", "key_refused", "refused"]),
+        (
+            "rampwatch_rpc_errors_total{endpoint=\"primary\",class=",
+            &["timeout", "connection", "server", "rate-limit", "refused"],
+        ),
+    ];
+    for (start, values) in counters {
+        for value in values {
+            let line = format!("{start}\"{value}\"}} 0\n");
+            assert!(text.contains(&line), "no {line} in {text}");
+        }
+    }
+    // Each alarm that is shown is one of those above.
+    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 6, "{text}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn only_one_daemon_has_the_store_and_the_port() {
     let world = World::new().await;
@@ -150,10 +182,42 @@ async fn a_node_of_another_chain_is_refused_at_start() {
     world.place.run(&["config", "check"]).await.fails(3, &["80002"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn config_check_lists_each_endpoint_and_one_is_enough() {
+    let world = World::new().await;
+    let second =
+        format!("[[rpc.endpoints]]\nname = \"spare\"\nhttp = \"http://127.0.0.1:9/{}\"\n\n[api]", super::RPC_KEY);
+    world.place.edit("[api]", &second);
+    let checked = world.place.run(&["config", "check"]).await.data();
+    for line in ["ok: endpoint primary answers over http\n", "ok: endpoint primary answers over ws\n"] {
+        assert!(checked.contains(line), "{checked}");
+    }
+    assert!(checked.contains("cannot be reached: endpoint spare over http: "), "{checked}");
+    assert!(checked.contains("ok: the store can be kept at "), "{checked}");
+    let json = world.place.run(&["config", "check", "--json"]).await.json();
+    assert_eq!((&json["endpoints"][0]["name"], &json["endpoints"][0]["over"]), (&"primary".into(), &"http".into()));
+    assert_eq!((&json["endpoints"][2]["ok"], json["endpoints"][2]["why"].is_string()), (&false.into(), true));
+    assert!(!world.place.path("rampwatch-data").exists(), "a check makes no store");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_contradicts_the_configuration_is_told_by_its_key() {
+    let world = World::new().await;
+    world.chain.set_token(USDC_E, Token::new("USDC.e", 18));
+    let other = &["chain.other_tokens[0].decimals is 6", "18", &USDC_E.to_string()];
+    world.place.run(&["config", "check"]).await.fails(3, other);
+    world.place.run(&["run"]).await.fails_among_logs(3, "chain.other_tokens[0].decimals is 6");
+    world.chain.set_token(USDC, Token::new("USDC", 8));
+    world.place.run(&["config", "check"]).await.fails(3, &["chain.token.decimals is 6", "8", &USDC.to_string()]);
+    world.place.edit(&USDC_E.to_string(), "0x0000000000000000000000000000000000000e0e");
+    world.chain.set_token(USDC, Token::new("USDC", 6));
+    world.place.run(&["config", "check"]).await.fails(3, &["chain.other_tokens[0].address is", "decimals()"]);
+}
+
 impl Ran {
     /// As [`Ran::fails`], for a command that logs to stderr too.
     #[track_caller]
-    fn fails_among_logs(self, code: i32, words: &str) {
+    pub(super) fn fails_among_logs(self, code: i32, words: &str) {
         assert_eq!((self.code, self.out.as_str()), (code, ""), "{}", self.err);
         let told: Vec<&str> = self.err.lines().filter(|line| line.starts_with("error: ")).collect();
         assert!(told.len() == 1 && told[0].contains(words), "{}", self.err);

@@ -30,8 +30,7 @@ async fn variables_override_and_are_checked() {
     super::Ran::of(output).fails(3, &["matching.skew", "RAMPWATCH__MATCHING__SKEW"]);
     let mut command = place.command(&["list"]);
     let output = command.env("RAMPWATCH__STORE__PATH", "elsewhere").output().await.unwrap();
-    super::Ran::of(output).data();
-    assert!(place.path("elsewhere").is_dir());
+    super::Ran::of(output).fails(6, &["there is no store at", "elsewhere (store.path)"]);
 }
 
 #[tokio::test]
@@ -54,5 +53,27 @@ async fn the_key_is_asked_for_only_where_it_is_needed() {
     let place = Place::offline();
     place.run_without_key(&["run"]).await.fails(3, &["RAMPWATCH_API_KEY"]);
     place.run_without_key(&["config", "check"]).await.fails(3, &["RAMPWATCH_API_KEY"]);
+    place.add("pay-1", 1, "5").await.data();
     place.run_without_key(&["list"]).await.data();
+}
+
+#[tokio::test]
+async fn config_check_tells_a_store_that_cannot_be_kept() {
+    let place = Place::offline();
+    place.write("file", "in the way");
+    place.edit("\"rampwatch-data\"", "\"file\"");
+    place.run(&["config", "check"]).await.fails(3, &["store.path is", "file, which is not a folder"]);
+    place.run(&["run"]).await.fails_among_logs(3, "store.path is");
+    place.edit("path = \"file\"", "path = \"file/below\"");
+    place.run(&["config", "check"]).await.fails(3, &["store.path is", "file/below", "ot a directory"]);
+    std::fs::create_dir(place.path("shut")).unwrap();
+    std::fs::set_permissions(place.path("shut"), std::os::unix::fs::PermissionsExt::from_mode(0o555)).unwrap();
+    // For root every folder is open, and there is nothing to see.
+    if std::fs::File::create(place.path("shut/probe")).is_err() {
+        for path in ["shut", "shut/below"] {
+            let mut command = place.command(&["config", "check"]);
+            let output = command.env("RAMPWATCH__STORE__PATH", path).output().await.unwrap();
+            super::Ran::of(output).fails(3, &["store.path is", path, "ermission denied"]);
+        }
+    }
 }

@@ -31,15 +31,19 @@ async fn settings_that_make_no_sense() {
 async fn the_chain_and_the_token_are_as_configured() {
     let (chain, node) = one_node();
     let evm = chain_of(vec![both("one", &node)]);
-    assert_eq!(evm.check().await, Ok(()));
+    assert!(evm.check().await.unwrap().iter().all(|report| report.problem.is_none()));
     assert_eq!(node.counts().of("eth_chainId"), 2, "each URL is asked");
     chain.set_token(TOKEN, Token::new("USDC", 18));
     let error = evm.check().await.unwrap_err();
-    assert_eq!(error, EvmError::Decimals { token: TOKEN, expected: 6, said: "18".to_owned() });
+    let setting = || "chain.token".to_owned();
+    assert_eq!(error, EvmError::Decimals { setting: setting(), token: TOKEN, expected: 6, said: "18".to_owned() });
     let text = error.to_string();
-    assert!(text.contains(&TOKEN.to_string()) && text.contains("18") && text.contains('6'), "{text}");
+    assert!(text.starts_with("chain.token.decimals is 6") && text.contains(&TOKEN.to_string()), "{text}");
+    assert!(text.contains("18"), "{text}");
     node.fail_method("eth_call", MethodFault::Answer(serde_json::json!("0x")));
-    assert!(matches!(evm.check().await, Err(EvmError::NotAToken { .. })), "no contract there");
+    let error = evm.check().await.unwrap_err();
+    assert!(matches!(error, EvmError::NotAToken { .. }), "no contract there: {error}");
+    assert!(error.to_string().starts_with("chain.token.address is"), "{error}");
     node.fail_method("eth_call", MethodFault::Refuse(Refusal::rpc(3, "execution reverted")));
     assert!(matches!(evm.check().await, Err(EvmError::NotAToken { .. })), "a contract without decimals");
 }
@@ -63,7 +67,9 @@ async fn one_reachable_endpoint_is_enough_at_start_and_none_is_not() {
     let (_, gone) = one_node();
     gone.refuse_connections().await;
     let evm = chain_of(vec![both("gone", &gone), http("here", node.url())]);
-    assert_eq!(evm.check().await, Ok(()));
+    let reports = evm.check().await.unwrap();
+    let told: Vec<_> = reports.iter().map(|it| (it.endpoint.as_str(), it.side, it.problem.is_none())).collect();
+    assert_eq!(told, [("gone", "http", false), ("gone", "ws", false), ("here", "http", true)]);
     node.fail_http(HttpFault::Html(502));
     let EvmError::Unreachable(text) = evm.check().await.unwrap_err() else { panic!("another error") };
     assert!(text.contains("\"gone\"") && text.contains("\"here\"") && text.contains("502"), "{text}");

@@ -133,7 +133,7 @@ async fn websocket_alone_is_enough_and_is_made_anew() {
     let (chain, node) = one_node();
     let block = chain.append(deposit(watched(0), 7));
     let evm = chain_of(vec![ws("one", node.ws_url())]);
-    assert_eq!(evm.check().await, Ok(()));
+    evm.check().await.unwrap();
     node.reset();
     assert_eq!(evm.head().await.unwrap().block.hash, block.hash);
     let page = evm.transfers(&query(block.number - 3, block.number, everybody(1))).await.unwrap();

@@ -55,7 +55,7 @@ fn both(name: &str, node: &Node) -> EndpointSettings {
 fn settings(endpoints: Vec<EndpointSettings>) -> EvmSettings {
     EvmSettings {
         chain_id: 137,
-        tokens: vec![KnownToken { address: TOKEN, decimals: 6 }],
+        tokens: vec![KnownToken { setting: "chain.token".to_owned(), address: TOKEN, decimals: 6 }],
         endpoints,
         connect_timeout: Duration::from_secs(5),
         request_timeout: Duration::from_secs(5),
