@@ -240,9 +240,9 @@ impl Desk {
             View::Honest => (0, true),
             View::Behind(lag) => (lag, true),
             View::LogsBehind(lag) => (lag, false),
-            View::Balanced(lag) => (if turn % 2 == 0 { lag } else { 0 }, true),
+            View::Balanced(lag) => (if turn.is_multiple_of(2) { lag } else { 0 }, true),
             View::BalancedByCall(lag) => {
-                (if self.turn.fetch_add(1, Ordering::SeqCst) % 2 == 0 { lag } else { 0 }, true)
+                (if self.turn.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) { lag } else { 0 }, true)
             }
         }
     }
