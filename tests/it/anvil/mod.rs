@@ -6,11 +6,16 @@
 mod beyond;
 mod counting;
 mod crashes;
+mod deaf;
 mod downtime;
+mod endpoints;
 mod fuse;
 mod people;
+mod pipe;
 mod plain;
+mod proxy;
 mod reorgs;
+mod stages;
 mod times;
 mod together;
 mod world;

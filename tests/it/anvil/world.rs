@@ -32,6 +32,7 @@ use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
 use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
 
+use super::proxy::Proxy;
 use crate::support::{eventually, temp_dir};
 
 /// How long a condition may take, on a machine that is busy with other tests.
@@ -43,13 +44,26 @@ pub(crate) struct Setup {
     pub(crate) slots: u64,
     /// Whether the node's websocket is used; else HTTP alone.
     pub(crate) websocket: bool,
+    /// Behind how many proxies the engine sees the node, each an endpoint; 0: it sees the node itself.
+    pub(crate) proxies: usize,
+    /// How long a subscription may be silent.
+    pub(crate) silence_timeout: Duration,
+    /// Blocks in one question for logs.
+    pub(crate) max_block_range: u64,
     /// What the engine goes by.
     pub(crate) engine: EngineSettings,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { slots: 1, websocket: true, engine: quick_settings() }
+        Self {
+            slots: 1,
+            websocket: true,
+            proxies: 0,
+            silence_timeout: Duration::from_secs(60),
+            max_block_range: 500,
+            engine: quick_settings(),
+        }
     }
 }
 
@@ -105,6 +119,7 @@ struct Engine {
 /// The world of one test.
 pub(crate) struct World {
     anvil: Anvil,
+    proxies: Vec<Proxy>,
     pub(crate) api: StandIn,
     folder: TempDir,
     setup: Setup,
@@ -120,7 +135,8 @@ impl World {
         let anvil = Anvil::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
         anvil.node().furnish().await.unwrap();
         let api = StandIn::start(StandInOptions::default()).await.unwrap();
-        let mut world = Self { anvil, api, folder: temp_dir(), setup, engine: None, controls: Vec::new() };
+        let proxies = (0..setup.proxies).map(|_| Proxy::open(anvil.node(), setup.websocket)).collect();
+        let mut world = Self { anvil, proxies, api, folder: temp_dir(), setup, engine: None, controls: Vec::new() };
         world.start_engine().await;
         world
     }
@@ -128,6 +144,11 @@ impl World {
     /// The chain.
     pub(crate) fn node(&self) -> &Node {
         self.anvil.node()
+    }
+
+    /// What stands between the engine and the chain.
+    pub(crate) fn proxy(&self, nth: usize) -> &Proxy {
+        &self.proxies[nth]
     }
 
     fn engine(&self) -> &Engine {
@@ -198,20 +219,22 @@ impl World {
 
     fn evm_settings(&self) -> EvmSettings {
         let node = self.node();
+        let itself = EndpointSettings {
+            name: "anvil".to_owned(),
+            http: Some(SecretString::from(node.http_url().as_str())),
+            ws: self.setup.websocket.then(|| SecretString::from(node.ws_url())),
+        };
+        let proxies = self.proxies.iter().enumerate().map(|(nth, proxy)| proxy.endpoint(format!("proxy {nth}")));
         EvmSettings {
             chain_id: CHAIN_ID,
             tokens: [("chain.token", USDC), ("chain.other_tokens[0]", USDC_E)]
                 .map(|(setting, address)| KnownToken { setting: setting.to_owned(), address, decimals: 6 })
                 .to_vec(),
-            endpoints: vec![EndpointSettings {
-                name: "anvil".to_owned(),
-                http: Some(SecretString::from(node.http_url().as_str())),
-                ws: self.setup.websocket.then(|| SecretString::from(node.ws_url())),
-            }],
+            endpoints: if self.proxies.is_empty() { vec![itself] } else { proxies.collect() },
             connect_timeout: Duration::from_secs(5),
             request_timeout: Duration::from_secs(10),
-            silence_timeout: Duration::from_secs(60),
-            max_block_range: 500,
+            silence_timeout: self.setup.silence_timeout,
+            max_block_range: self.setup.max_block_range,
             max_addresses: 1_000,
             max_in_flight: 8,
             cool_down: CoolDown { first: Duration::from_millis(50), longest: Duration::from_secs(1) },

@@ -16,7 +16,7 @@ use tokio_util::sync::{CancellationToken, DropGuard, WaitForCancellationFutureOw
 use super::view::lock;
 
 /// See the module.
-pub(super) struct Door {
+pub(crate) struct Door {
     address: SocketAddr,
     /// Bound and never listening: keeps the port ours while nobody listens on it.
     _holder: TcpSocket,
@@ -37,7 +37,7 @@ fn socket(address: SocketAddr) -> TcpSocket {
 
 impl Door {
     /// Takes a free port and listens on it.
-    pub(super) fn open(app: Router) -> Self {
+    pub(crate) fn open(app: Router) -> Self {
         let holder = socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
         let address = holder.local_addr().expect("a bound socket has an address");
         let door = Self {
@@ -53,12 +53,12 @@ impl Door {
         door
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// Listens again; does nothing while it is open.
-    pub(super) fn reopen(&self) {
+    pub(crate) fn reopen(&self) {
         let mut open = lock(&self.open);
         if open.is_some() {
             return;
@@ -78,7 +78,7 @@ impl Door {
     }
 
     /// Refuses new connections and cuts those there are. When it returns, the port is closed.
-    pub(super) async fn close(&self) {
+    pub(crate) async fn close(&self) {
         let open = lock(&self.open).take();
         if let Some((task, end)) = open {
             drop(end);
@@ -88,13 +88,13 @@ impl Door {
     }
 
     /// Cuts all connections.
-    pub(super) fn cut(&self) {
+    pub(crate) fn cut(&self) {
         std::mem::take(&mut *lock(&self.lines)).cancel();
         lock(&self.held).clear();
     }
 
     /// Whether new connections are taken and then left alone, without a word. A change cuts those there are.
-    pub(super) fn set_mute(&self, mute: bool) {
+    pub(crate) fn set_mute(&self, mute: bool) {
         if self.mute.swap(mute, Ordering::SeqCst) != mute {
             self.cut();
         }

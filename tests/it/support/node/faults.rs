@@ -39,7 +39,7 @@ impl Refusal {
     }
 
     /// The `error` member of a JSON-RPC answer.
-    pub(super) fn to_json(&self) -> Value {
+    pub(crate) fn to_json(&self) -> Value {
         match self {
             Self::Rpc { code, message } => json!({ "code": code, "message": message }),
             Self::Http { status, body } => json!({ "code": status, "message": body }),

@@ -31,11 +31,11 @@ mod ws;
 pub(crate) use block::{Block, BlockSpec, LogSpec, TRANSFER, tx_hash};
 pub(crate) use chain::{Finalized, ScriptedChain, Token};
 pub(crate) use counts::{Call, Counts};
+pub(crate) use door::Door;
 pub(crate) use faults::{Behaviour, HttpFault, MethodFault, Refusal};
 pub(crate) use http::{Order, Unit};
 pub(crate) use recording::{USDC_E, provider_error, provider_errors, shared_json};
 
-use door::Door;
 use http::Server;
 use view::{Command, View, lock};
 
