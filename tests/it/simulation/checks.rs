@@ -16,8 +16,8 @@ use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
 use super::plan::Planned;
-use super::verdicts;
 use super::world::{World, short};
+use super::{counted, verdicts};
 use crate::support::memory_store::MemoryStore;
 
 /// The records that a commit replaces.
@@ -73,6 +73,7 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
     for coverage in &commit.coverage {
         let old = before.coverage.iter().find(|old| old.address == coverage.address);
         coverage_is_honest(world, old, coverage);
+        counted::on_coverage(world, store, old, coverage, commit).await;
         if coverage.closed && old.is_some_and(|old| !old.closed) {
             world.count("coverage: closed");
             let payments = store.payments_at(coverage.address).await.expect("memory");

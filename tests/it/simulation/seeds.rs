@@ -20,7 +20,7 @@ const SEEDS: u64 = 200;
 const TOLD: usize = 3;
 
 /// What has to happen at least once over all seeds, beside a death before and after each kind of call.
-const HITS: [&str; 54] = [
+const HITS: [&str; 58] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -45,6 +45,10 @@ const HITS: [&str; 54] = [
     "chain: reorg, Keep",
     "chain: reorg, Move",
     "chain: unavailable",
+    "counted: Closing, there",
+    "counted: First, there",
+    "counted: First, withheld",
+    "counted: Second, there",
     "coverage: closed",
     "deposit: final",
     "deposit: seen by Second",

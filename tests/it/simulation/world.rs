@@ -14,6 +14,7 @@ use rampwatch::ports::clock::Clock;
 use super::api_server::ApiServer;
 use super::chain::{Fate, TrueChain};
 use super::clock::SimClock;
+use super::counted::Answers;
 use super::hints::HintHub;
 use super::log::Log;
 use super::plan::Plan;
@@ -43,6 +44,7 @@ pub(super) struct World {
     /// What is on the disk. The process has a handle of its own.
     pub(super) store: MemoryStore,
     people: Mutex<People>,
+    answers: Mutex<Answers>,
     chain: Mutex<TrueChain>,
     api: Mutex<ApiServer>,
     log: Mutex<Log>,
@@ -61,6 +63,7 @@ impl World {
             hints: HintHub::new(seed),
             store: MemoryStore::new(),
             people: Mutex::default(),
+            answers: Mutex::default(),
             chain: Mutex::new(chain),
             api: Mutex::new(ApiServer::new(seed, &settings)),
             log: Mutex::new(Log::new(loud)),
@@ -77,6 +80,11 @@ impl World {
     /// The API's server.
     pub(super) fn api(&self) -> MutexGuard<'_, ApiServer> {
         self.api.lock().expect("one thread")
+    }
+
+    /// What the endpoints' answers left out.
+    pub(super) fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().expect("one thread")
     }
 
     /// The list of what happened.
@@ -123,6 +131,11 @@ impl World {
     /// Whether a reorg went beyond finality this short a time ago.
     pub(super) fn just_broke_finality(&self, within: Span) -> bool {
         self.people().broke_finality_at.is_some_and(|at| self.clock.now().since(at) <= within)
+    }
+
+    /// Whether a reorg ever went beyond finality.
+    pub(super) fn finality_is_broken(&self) -> bool {
+        self.people().broke_finality_at.is_some()
     }
 
     /// The process was told that blocks are final up to this one.
