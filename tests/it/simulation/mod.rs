@@ -26,6 +26,7 @@ mod fake_chain;
 mod fuse;
 mod hints;
 mod log;
+mod long_due;
 mod operator;
 mod people;
 mod plan;

@@ -163,13 +163,14 @@ impl World {
     /// Makes blocks for ever, now and then a reorg.
     pub(super) async fn produce_blocks(&self) {
         let mut rng = Rng::stream(self.seed, "producer");
-        let mut beyond = (self.settings.beyond_finality && !self.settings.calm).then(|| rng.range(100, 400));
+        let drawn = (self.settings.beyond_finality && !self.settings.calm).then(|| (rng.range(100, 400), None));
+        let planned = self.settings.long_due.map(|long_due| long_due.reorg().map(|(at, depth)| (at, Some(depth))));
+        let mut beyond = planned.unwrap_or(drawn);
         let mut stalled_until = Timestamp::EPOCH;
         loop {
             self.clock.sleep(Span::from_millis(BLOCK_MILLIS)).await;
-            if beyond.is_some_and(|at| self.clock.elapsed() > Span::from_secs(at)) {
-                beyond = None;
-                self.reorg_beyond_finality(&mut rng);
+            if let Some((_, depth)) = beyond.take_if(|(at, _)| self.clock.elapsed() > Span::from_secs(*at)) {
+                self.reorg_beyond_finality(&mut rng, depth);
             } else if self.is_chaos() && rng.permille(self.settings.reorgs) {
                 self.reorg(&mut rng);
             }
@@ -224,12 +225,16 @@ impl World {
         }
     }
 
-    fn reorg_beyond_finality(&self, rng: &mut Rng) {
+    /// By a few blocks, or of this depth, and then nothing comes back.
+    fn reorg_beyond_finality(&self, rng: &mut Rng, depth: Option<u64>) {
         let room = self.chain().reorg_room();
         self.count("chain: reorg beyond finality");
         self.people().broke_finality_at = Some(self.clock.now());
         let fate = *rng.pick(&[Fate::Drop, Fate::Keep, Fate::Move]);
-        self.carry_out_reorg(room + rng.range(1, 8), fate);
+        match depth {
+            Some(depth) => self.carry_out_reorg(depth, Fate::Drop),
+            None => self.carry_out_reorg(room + rng.range(1, 8), fate),
+        }
     }
 
     fn carry_out_reorg(&self, depth: u64, fate: Fate) {
