@@ -274,6 +274,13 @@ impl TrueChain {
         all.filter(|transfer| transfer.to == address).copied().collect()
     }
 
+    /// All transfers in these blocks of the chain as it is now.
+    pub(super) fn between(&self, from: BlockNumber, to: BlockNumber) -> Vec<Transfer> {
+        let place = |number: BlockNumber| usize::try_from(number).expect("small");
+        let all = self.canonical.iter().take(place(to.saturating_add(1))).skip(place(from));
+        all.flat_map(|index| &self.blocks[*index].transfers).copied().collect()
+    }
+
     fn index_in(&self, view: View, number: BlockNumber) -> Option<usize> {
         let wanted = usize::try_from(number).ok()?;
         let mut at = view.head;

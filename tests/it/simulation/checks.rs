@@ -16,8 +16,8 @@ use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
 use super::plan::Planned;
-use super::verdicts;
 use super::world::{World, short};
+use super::{counted, verdicts};
 use crate::support::memory_store::MemoryStore;
 
 /// The records that a commit replaces.
@@ -73,6 +73,7 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
     for coverage in &commit.coverage {
         let old = before.coverage.iter().find(|old| old.address == coverage.address);
         coverage_is_honest(world, old, coverage);
+        counted::on_coverage(world, store, old, coverage, commit).await;
         if coverage.closed && old.is_some_and(|old| !old.closed) {
             world.count("coverage: closed");
             let payments = store.payments_at(coverage.address).await.expect("memory");
@@ -194,8 +195,13 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     }
 }
 
+/// How long ago the process may have been told that a deposit is final when it decides to call: what it relies upon
+/// without asking again, and the time that everything takes until then at the slowest.
+const FRESH: Span = Span::from_secs(40);
+
 /// A call is decided only for a final deposit in a block that is not above the final one as last believed; or that was
-/// told to be final again since the final block moved back. A call that is being decided while it moves back may go on.
+/// told to be final again since the final block moved back. A call that is being decided while it moves back may go on. In any case the process was
+/// told a short time ago that the block is final, however long the payment has been due.
 async fn calling_is_allowed(world: &World, store: &MemoryStore, payment: &Payment, key: &DepositKey) {
     let deposit = store.deposit(key).await.expect("memory");
     let mark = store.finality().await.expect("memory");
@@ -203,10 +209,14 @@ async fn calling_is_allowed(world: &World, store: &MemoryStore, payment: &Paymen
         let number = deposit.block_number;
         let moved_just_now = mark.at.plus(Span::from_secs(3)) > world.clock.now();
         let told = moved_just_now || world.was_told_final(number, mark.at);
-        matches!(deposit.standing, Standing::Final { .. }) && (number <= mark.current.number || told)
+        let Standing::Final { at } = deposit.standing else { return false };
+        if at.plus(Span::from_secs(100)) < world.clock.now() {
+            world.count("payment: called long after its deposit was final");
+        }
+        world.was_told_final(number, world.clock.now().minus(FRESH)) && (number <= mark.current.number || told)
     });
     if !allowed {
-        world.violate(&format!("{} is called for a deposit above the final block", payment.id));
+        world.violate(&format!("{} is called for a deposit that was not just told to be final", payment.id));
     }
 }
 
@@ -274,7 +284,8 @@ fn pays_truly(world: &World, id: &PaymentId, hash: B256, what: &str) {
         let chain = world.chain();
         let mut found = chain.of_tx(hash).into_iter().find(pays);
         found = found.filter(|transfer| transfer.block.number <= chain.final_to());
-        if found.is_none() && world.just_broke_finality(Span::from_secs(60)) {
+        // Where all that is looked for is what happens long after the reorg, there is no such excuse.
+        if found.is_none() && world.settings.long_due.is_none() && world.just_broke_finality(Span::from_secs(60)) {
             found = chain.of_tx_ever(hash).into_iter().find(pays);
         }
         found

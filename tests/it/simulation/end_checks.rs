@@ -39,7 +39,8 @@ pub(super) fn at_the_end(world: &World) {
     }
 }
 
-fn key_of(transfer: &Transfer) -> DepositKey {
+/// The name of the deposit that a transfer makes.
+pub(super) fn key_of(transfer: &Transfer) -> DepositKey {
     DepositKey {
         chain_id: CHAIN_ID,
         block_hash: transfer.block.hash,

@@ -12,7 +12,7 @@ use rampwatch::ports::chain::{
 use rampwatch::ports::clock::Clock;
 
 use super::chain::View;
-use super::fuse::{Life, Point};
+use super::fuse::{Life, Point, Side};
 use super::hints::HintQueue;
 use super::rng::Rng;
 use super::settings::CHAIN_ID;
@@ -114,6 +114,7 @@ impl FakeChain {
         if told.len() < all {
             self.world.count("chain: logs withheld");
         }
+        self.world.answers().note(&chain, query, &told, self.world.clock.now());
         let endpoint = EndpointId(sight.endpoint);
         Ok(TransferPage { transfers: told, anchor, endpoint, malformed: Vec::new() })
     }
@@ -171,8 +172,9 @@ impl Chain for FakeChain {
     }
 
     fn watch(&self, set: WatchSet) {
-        if !self.life.is_dead() {
+        if self.life.passes(Point::ChainWatch, Side::Before) {
             self.hints.watch(set);
+            self.life.passes(Point::ChainWatch, Side::After);
         }
     }
 

@@ -1,5 +1,12 @@
-//! Death: every call that the engine makes through a port passes a fuse, before and after. When the fuse blows, the
+//! Death: every call that the engine awaits from a port passes a fuse, before and after. When the fuse blows, the
 //! process is dead: this call and every later one of that life never return, and whoever keeps the process is told.
+//!
+//! `Chain::watch` has an effect outside and is not awaited. It passes the fuse too: a death before it leaves the
+//! subscription as it was, a death after it comes when it is set. The call itself returns; the process stands still at
+//! the next call that it awaits, and nothing outside can come of what it does until then.
+//!
+//! Deliberately absent: the calls that are not awaited and have no effect outside (`Clock::now`, `Chance::below`,
+//! `Store::changes`, `Chain::chain_id`). A death around them cannot be told from one at the awaited call next to them.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -22,13 +29,14 @@ pub(super) enum Point {
     ChainHeader,
     ChainTransfers,
     ChainHint,
+    ChainWatch,
     ApiPayment,
     ApiComplete,
     ClockSleep,
 }
 
 /// All of them.
-pub(super) const POINTS: [Point; 10] = [
+pub(super) const POINTS: [Point; 11] = [
     Point::StoreCommit,
     Point::StoreRead,
     Point::ChainHead,
@@ -36,6 +44,7 @@ pub(super) const POINTS: [Point; 10] = [
     Point::ChainHeader,
     Point::ChainTransfers,
     Point::ChainHint,
+    Point::ChainWatch,
     Point::ApiPayment,
     Point::ApiComplete,
     Point::ClockSleep,
@@ -68,7 +77,7 @@ impl Ending {
         let point = *rng.pick(&POINTS);
         let side = *rng.pick(&[Side::Before, Side::After]);
         let most = match point {
-            Point::ApiComplete => 2,
+            Point::ApiComplete | Point::ChainWatch => 2,
             Point::ApiPayment | Point::ChainHead | Point::ChainHeader | Point::ChainFinality => 6,
             Point::StoreCommit => 20,
             _ => 60,
@@ -174,6 +183,13 @@ impl Life {
     }
 
     async fn pass(&self, point: Point, side: Side) {
+        if !self.passes(point, side) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Passes the fuse at a call that is not awaited. False when the life is over.
+    pub(super) fn passes(&self, point: Point, side: Side) -> bool {
         self.count_rush(point);
         if side == Side::Before {
             self.count_minute(point);
@@ -184,9 +200,7 @@ impl Life {
             self.world.count(&what);
             self.end();
         }
-        if self.is_dead() {
-            std::future::pending::<()>().await;
-        }
+        !self.is_dead()
     }
 
     fn count_rush(&self, point: Point) {
@@ -204,7 +218,7 @@ impl Life {
             Point::StoreCommit => "commits",
             Point::ChainHead | Point::ChainFinality | Point::ChainHeader | Point::ChainTransfers => "chain calls",
             Point::ApiPayment | Point::ApiComplete => "API calls",
-            Point::StoreRead | Point::ChainHint | Point::ClockSleep => return,
+            Point::StoreRead | Point::ChainHint | Point::ChainWatch | Point::ClockSleep => return,
         };
         let now = self.world.clock.elapsed().as_secs() / 60;
         let mut minute = self.minute.lock().expect("one thread");

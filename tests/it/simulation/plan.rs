@@ -9,6 +9,7 @@ use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::time::Span;
 
 use super::chain::{Move, Tx};
+use super::long_due::LongDue;
 use super::rng::Rng;
 use super::settings::{Settings, WHOLE};
 
@@ -104,7 +105,10 @@ impl Plan {
     /// Draws what people of a seed's world will do.
     pub(super) fn draw(seed: u64, settings: &Settings) -> Self {
         let mut rng = Rng::stream(seed, "plan");
-        let mut plan = Self { payments: Vec::new(), acts: BTreeMap::new() };
+        if settings.long_due.is_some() {
+            return LongDue::plan(&mut rng, settings);
+        }
+        let mut plan = Self::empty();
         for number in 0..settings.payments {
             let planned = plan.draw_payment(&mut rng, settings, number);
             let place = plan.payments.len();
@@ -129,12 +133,19 @@ impl Plan {
         plan
     }
 
-    fn act(&mut self, at: Span, act: Act) {
+    /// Nobody does anything.
+    pub(super) fn empty() -> Self {
+        Self { payments: Vec::new(), acts: BTreeMap::new() }
+    }
+
+    /// Somebody will do this.
+    pub(super) fn act(&mut self, at: Span, act: Act) {
         let order = self.acts.len() as u64;
         self.acts.insert((at, order), act);
     }
 
-    fn draw_payment(&self, rng: &mut Rng, settings: &Settings, number: u64) -> Planned {
+    /// Draws a payment, whatever is to become of it.
+    pub(super) fn draw_payment(&self, rng: &mut Rng, settings: &Settings, number: u64) -> Planned {
         let plain = rng.permille(350);
         let story = if plain { Story::Exact } else { *rng.pick(&STORIES) };
         let earliest = if story == Story::Early { 300 } else { 1 };

@@ -9,6 +9,7 @@ use rampwatch::domain::time::Span;
 
 use super::fuse::{POINTS, Side, crash_point};
 use super::log::Outcome;
+use super::long_due::LongDue;
 use super::plan::STORIES;
 use super::run::run_world;
 use super::settings::Settings;
@@ -20,7 +21,7 @@ const SEEDS: u64 = 200;
 const TOLD: usize = 3;
 
 /// What has to happen at least once over all seeds, beside a death before and after each kind of call.
-const HITS: [&str; 54] = [
+const HITS: [&str; 58] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -45,6 +46,10 @@ const HITS: [&str; 54] = [
     "chain: reorg, Keep",
     "chain: reorg, Move",
     "chain: unavailable",
+    "counted: Closing, there",
+    "counted: First, there",
+    "counted: First, withheld",
+    "counted: Second, there",
     "coverage: closed",
     "deposit: final",
     "deposit: seen by Second",
@@ -192,6 +197,30 @@ fn what_is_withheld_for_long_is_found_by_the_last_reading() {
         ..Settings::draw(seed)
     };
     none_is_violated(&run_all(&seeds, one_node_withholds));
+}
+
+/// How often something was hit over all seeds.
+fn hits(outcomes: &BTreeMap<u64, Outcome>, what: &str) -> u64 {
+    outcomes.values().filter_map(|outcome| outcome.tally.get(what)).sum()
+}
+
+#[test]
+fn what_was_due_for_long_waits_while_the_final_block_has_moved_back() {
+    let seeds: Vec<u64> = (1..=40).collect();
+    let outcomes = run_all(&seeds, |seed| LongDue::MarkMovesBack.settings(seed));
+    none_is_violated(&outcomes);
+    let late = hits(&outcomes, "payment: called long after its deposit was final");
+    assert!(late >= 60, "of 120 payments only {late} were due for long and called at last");
+}
+
+#[test]
+fn what_was_due_for_long_is_not_called_once_its_deposit_is_gone() {
+    let seeds: Vec<u64> = (1..=40).collect();
+    let outcomes = run_all(&seeds, |seed| LongDue::DepositsGo.settings(seed));
+    none_is_violated(&outcomes);
+    let due = hits(&outcomes, "payment: due");
+    assert!(due >= 60, "of 120 payments only {due} were ever due");
+    assert_eq!(hits(&outcomes, "payment: calling"), 0);
 }
 
 #[test]

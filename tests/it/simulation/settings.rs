@@ -3,6 +3,7 @@
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::time::Span;
 
+use super::long_due::LongDue;
 use super::rng::Rng;
 
 /// The chain's id in every simulation.
@@ -76,6 +77,8 @@ pub(super) struct Settings {
     pub(super) deaths: u64,
     /// Whether a reorg may go beyond finality once: rare, and some promises do not hold then.
     pub(super) beyond_finality: bool,
+    /// What befalls payments that are due for long, in the worlds that are about that only.
+    pub(super) long_due: Option<LongDue>,
 }
 
 impl Settings {
@@ -117,6 +120,7 @@ impl Settings {
             reorgs: rng.below(60),
             deaths: rng.below(30),
             beyond_finality: rng.permille(60),
+            long_due: None,
         }
     }
 }

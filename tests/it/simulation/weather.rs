@@ -40,6 +40,9 @@ impl Weather {
     /// Draws the faults of a seed.
     pub(super) fn draw(seed: u64, settings: &Settings) -> Self {
         let mut rng = Rng::stream(seed, "weather");
+        if let Some(long_due) = settings.long_due {
+            return Self(long_due.faults());
+        }
         let mut faults = Vec::new();
         if settings.calm {
             return Self(faults);

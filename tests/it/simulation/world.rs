@@ -14,6 +14,7 @@ use rampwatch::ports::clock::Clock;
 use super::api_server::ApiServer;
 use super::chain::{Fate, TrueChain};
 use super::clock::SimClock;
+use super::counted::Answers;
 use super::hints::HintHub;
 use super::log::Log;
 use super::plan::Plan;
@@ -43,6 +44,7 @@ pub(super) struct World {
     /// What is on the disk. The process has a handle of its own.
     pub(super) store: MemoryStore,
     people: Mutex<People>,
+    answers: Mutex<Answers>,
     chain: Mutex<TrueChain>,
     api: Mutex<ApiServer>,
     log: Mutex<Log>,
@@ -61,6 +63,7 @@ impl World {
             hints: HintHub::new(seed),
             store: MemoryStore::new(),
             people: Mutex::default(),
+            answers: Mutex::default(),
             chain: Mutex::new(chain),
             api: Mutex::new(ApiServer::new(seed, &settings)),
             log: Mutex::new(Log::new(loud)),
@@ -77,6 +80,11 @@ impl World {
     /// The API's server.
     pub(super) fn api(&self) -> MutexGuard<'_, ApiServer> {
         self.api.lock().expect("one thread")
+    }
+
+    /// What the endpoints' answers left out.
+    pub(super) fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.answers.lock().expect("one thread")
     }
 
     /// The list of what happened.
@@ -125,6 +133,11 @@ impl World {
         self.people().broke_finality_at.is_some_and(|at| self.clock.now().since(at) <= within)
     }
 
+    /// Whether a reorg ever went beyond finality.
+    pub(super) fn finality_is_broken(&self) -> bool {
+        self.people().broke_finality_at.is_some()
+    }
+
     /// The process was told that blocks are final up to this one.
     pub(super) fn tell_final(&self, number: BlockNumber) {
         let now = self.clock.now();
@@ -150,13 +163,14 @@ impl World {
     /// Makes blocks for ever, now and then a reorg.
     pub(super) async fn produce_blocks(&self) {
         let mut rng = Rng::stream(self.seed, "producer");
-        let mut beyond = (self.settings.beyond_finality && !self.settings.calm).then(|| rng.range(100, 400));
+        let drawn = (self.settings.beyond_finality && !self.settings.calm).then(|| (rng.range(100, 400), None));
+        let planned = self.settings.long_due.map(|long_due| long_due.reorg().map(|(at, depth)| (at, Some(depth))));
+        let mut beyond = planned.unwrap_or(drawn);
         let mut stalled_until = Timestamp::EPOCH;
         loop {
             self.clock.sleep(Span::from_millis(BLOCK_MILLIS)).await;
-            if beyond.is_some_and(|at| self.clock.elapsed() > Span::from_secs(at)) {
-                beyond = None;
-                self.reorg_beyond_finality(&mut rng);
+            if let Some((_, depth)) = beyond.take_if(|(at, _)| self.clock.elapsed() > Span::from_secs(*at)) {
+                self.reorg_beyond_finality(&mut rng, depth);
             } else if self.is_chaos() && rng.permille(self.settings.reorgs) {
                 self.reorg(&mut rng);
             }
@@ -211,12 +225,16 @@ impl World {
         }
     }
 
-    fn reorg_beyond_finality(&self, rng: &mut Rng) {
+    /// By a few blocks, or of this depth, and then nothing comes back.
+    fn reorg_beyond_finality(&self, rng: &mut Rng, depth: Option<u64>) {
         let room = self.chain().reorg_room();
         self.count("chain: reorg beyond finality");
         self.people().broke_finality_at = Some(self.clock.now());
         let fate = *rng.pick(&[Fate::Drop, Fate::Keep, Fate::Move]);
-        self.carry_out_reorg(room + rng.range(1, 8), fate);
+        match depth {
+            Some(depth) => self.carry_out_reorg(depth, Fate::Drop),
+            None => self.carry_out_reorg(room + rng.range(1, 8), fate),
+        }
     }
 
     fn carry_out_reorg(&self, depth: u64, fate: Fate) {

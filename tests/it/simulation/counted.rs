@@ -1,0 +1,114 @@
+//! Whether what a commit counts as read is in the store: no deposit is lost at any step, and not only at the end.
+//!
+//! A block is counted up to three times for an address: when `covered_to` passes it, when `confirmed_to` passes it, and
+//! when the address is closed. At each count, every transfer of a known token to the address that is on the true chain
+//! in these blocks must be in the store and stand, unless the last answer that any endpoint gave about its block and
+//! address left it out. The second count and the closing need more: that answer must be younger than the first count
+//! which it was missing from. So what was withheld once is repaired by the second reading, at the very commit that
+//! counts it, as soon as a node tells it.
+//!
+//! Whether an answer left something out is found by holding it against the true chain, when it is given. Deliberately
+//! absent: commits after a reorg went beyond finality, when what was final and counted may be replaced; and whether the
+//! last reading before a closing is another than the second one (`end_checks` sees to what it has to find).
+
+use std::collections::BTreeMap;
+
+use rampwatch::domain::chain::{BlockNumber, Transfer};
+use rampwatch::domain::coverage::{Coverage, Swept};
+use rampwatch::domain::deposit::{Deposit, DepositKey};
+use rampwatch::domain::event::EventKind;
+use rampwatch::domain::time::Timestamp;
+use rampwatch::ports::chain::TransferQuery;
+use rampwatch::ports::clock::Clock;
+use rampwatch::ports::store::{Commit, Store};
+
+use super::chain::TrueChain;
+use super::end_checks::key_of;
+use super::world::World;
+use crate::support::memory_store::MemoryStore;
+
+/// What the endpoints' answers left out.
+#[derive(Default)]
+pub(super) struct Answers {
+    /// The transfers that the last answer about them left out, and when it was given.
+    left_out: BTreeMap<DepositKey, Timestamp>,
+    /// The transfers that were missing when their block was counted for the first time, and when that was.
+    missed: BTreeMap<DepositKey, Timestamp>,
+}
+
+impl Answers {
+    /// An answer is given now.
+    pub(super) fn note(&mut self, chain: &TrueChain, query: &TransferQuery, told: &[Transfer], now: Timestamp) {
+        for transfer in chain.between(query.from, query.to) {
+            if !query.recipients.contains(&transfer.to) || !query.tokens.contains(&transfer.token) {
+                continue;
+            }
+            if told.contains(&transfer) {
+                self.left_out.remove(&key_of(&transfer));
+            } else {
+                self.left_out.insert(key_of(&transfer), now);
+            }
+        }
+    }
+
+    /// Whether a transfer may be missing at this count.
+    fn excuse(&mut self, key: &DepositKey, count: Count, now: Timestamp) -> bool {
+        let Some(left_out_at) = self.left_out.get(key) else { return false };
+        match count {
+            Count::First => {
+                self.missed.insert(*key, now);
+                true
+            }
+            Count::Second | Count::Closing => self.missed.get(key).is_some_and(|missed_at| missed_at < left_out_at),
+        }
+    }
+}
+
+/// Which count of a block this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Count {
+    First,
+    Second,
+    Closing,
+}
+
+/// The coverage of an address has been stored.
+pub(super) async fn on_coverage(
+    world: &World,
+    store: &MemoryStore,
+    old: Option<&Coverage>,
+    new: &Coverage,
+    commit: &Commit,
+) {
+    let Some(swept) = new.swept.filter(|_| !world.finality_is_broken()) else { return };
+    // An address that begins anew is counted anew.
+    let before = old.and_then(|old| old.swept).filter(|before| before.start == swept.start);
+    let above = |mark: fn(&Swept) -> BlockNumber| before.as_ref().map_or(swept.start, |before| mark(before) + 1);
+    let closed = commit.events.iter().find_map(|event| match event.kind {
+        EventKind::AddressClosed { address, through } if address == new.address => Some(through),
+        _ => None,
+    });
+    let counts = [
+        (Count::First, above(|swept| swept.covered_to), Some(swept.covered_to)),
+        (Count::Second, above(|swept| swept.confirmed_to), Some(swept.confirmed_to)),
+        (Count::Closing, swept.start, closed),
+    ];
+    let known = [world.settings.token, world.settings.other_token];
+    for (count, from, to) in counts {
+        let Some(to) = to.filter(|to| from <= *to) else { continue };
+        let mut transfers = world.chain().between(from, to);
+        transfers.retain(|transfer| transfer.to == new.address && known.contains(&transfer.token));
+        for transfer in transfers {
+            let key = key_of(&transfer);
+            let stored = store.deposit(&key).await.expect("memory");
+            if stored.as_ref().is_some_and(Deposit::stands) {
+                world.count(&format!("counted: {count:?}, there"));
+            } else if world.answers().excuse(&key, count, world.clock.now()) {
+                world.count(&format!("counted: {count:?}, withheld"));
+            } else {
+                let place = transfer.block.number;
+                world.violate(&format!("{count:?} count of {from} to {to}, and {key} in {place} is {stored:?}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! A world drawn for one danger: a payment has been due for long because the API is down, and meanwhile the ground
+//! under it moves. When the API is back, what was established long ago must not be acted upon.
+//!
+//! Deliberately absent: reorgs of other kinds, and people who do anything but pay; every other seed has those.
+
+use rampwatch::domain::time::Span;
+
+use super::chain::{Move, Tx};
+use super::plan::{Act, Plan, Planned, Story};
+use super::rng::Rng;
+use super::settings::{BLOCK_MILLIS, Settings};
+use super::weather::Fault;
+
+/// What happens while the payments are due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LongDue {
+    /// The finalized tag moves back below their deposits, and comes forward again long after the API is back.
+    MarkMovesBack,
+    /// A reorg beyond finality takes their deposits for ever. The second reading comes much later, so that only the
+    /// last look before the call can find out.
+    DepositsGo,
+}
+
+/// The money comes in these seconds; no block is older that it is in.
+const MONEY: (u64, u64) = (100, 130);
+/// The API is down in these seconds.
+const API_AWAY: (u64, u64) = (95, 350);
+/// The seconds in which the tag is told too low.
+const TAG_BACK: (u64, u64) = (290, 600);
+/// The second of the reorg.
+const REORG_AT: u64 = 300;
+
+impl LongDue {
+    /// The world of a seed, but for what this one is about.
+    pub(super) fn settings(self, seed: u64) -> Settings {
+        let drawn = Settings::draw(seed);
+        Settings {
+            long_due: Some(self),
+            tag: drawn.tag || self == Self::MarkMovesBack,
+            calm: false,
+            chaos: Span::from_secs(900),
+            second_reading_after: Span::from_secs(600),
+            long_withholding: false,
+            reorgs: 0,
+            deaths: drawn.deaths.min(3),
+            beyond_finality: self == Self::DepositsGo,
+            ..drawn
+        }
+    }
+
+    /// All that is wrong with the endpoints and the API.
+    pub(super) fn faults(self) -> Vec<(Span, Span, Fault)> {
+        let during = |(from, to), fault| (Span::from_secs(from), Span::from_secs(to), fault);
+        let mut faults = vec![during(API_AWAY, Fault::ApiAway)];
+        if self == Self::MarkMovesBack {
+            faults.push(during(TAG_BACK, Fault::TagBack(reaching_back(TAG_BACK.1))));
+        }
+        faults
+    }
+
+    /// When a reorg beyond finality comes, and how many blocks it takes.
+    pub(super) fn reorg(self) -> Option<(u64, u64)> {
+        (self == Self::DepositsGo).then(|| (REORG_AT, reaching_back(REORG_AT)))
+    }
+
+    /// Payments that are added early, each with an address of its own and paid exactly once.
+    pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
+        let mut plan = Plan::empty();
+        for number in 0..3 {
+            let create_at = Span::from_secs(rng.range(1, 40));
+            let planned = Planned {
+                create_at,
+                add_at: Some(create_at.plus(Span::from_secs(10))),
+                expires_at: None,
+                address: rng.address(),
+                story: Story::Exact,
+                ..plan.draw_payment(rng, settings, number)
+            };
+            let from = planned.sender.unwrap_or_else(|| rng.address());
+            let step = Move { token: settings.token, from, to: planned.address, amount: planned.amount };
+            let pays_at = Span::from_secs(rng.range(MONEY.0, MONEY.1));
+            let place = plan.payments.len();
+            plan.act(create_at, Act::Create(place));
+            plan.act(create_at.plus(Span::from_secs(10)), Act::Add(place));
+            plan.act(pays_at, Act::Send(Tx { hash: rng.hash(), moves: vec![step] }));
+            plan.payments.push(planned);
+        }
+        plan
+    }
+}
+
+/// How many blocks, counted down from the head at this second, reach below all the money.
+fn reaching_back(second: u64) -> u64 {
+    (second - MONEY.0 + 6) * 1_000 / BLOCK_MILLIS
+}
