@@ -218,7 +218,12 @@ impl Handle {
                 found.ok_or_else(|| HandleError::NotFound(format!("payment {payment}")))?.terms.deposit_address
             }
         };
-        let decide = |page: &mut Page, context: &Context<'_>| resolve(&mut page.book, decision, reason, context);
+        let decide = |page: &mut Page, context: &Context<'_>| {
+            // A wish to look again is a new version of the payment, so that an answer under way does not swallow it, even
+            // if nothing else changes by it.
+            page.touch_payments = matches!(decision, Decision::Retry { .. });
+            resolve(&mut page.book, decision, reason, context)
+        };
         let changes = self.ledger.change(address, decide).await.map_err(|error| match error {
             LedgerError::Refused(ResolveError::Reason) => {
                 HandleError::Invalid { field: "reason", problem: ResolveError::Reason.to_string() }
