@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::queries::{DepositFilter, MAX_PAGE, VERDICTS};
+use crate::engine::queries::{DepositFilter, VERDICTS};
 use crate::engine::views::{DepositView, Page, verdict_name};
 
 /// List deposits: every transfer of a known token to a watched address
@@ -38,27 +38,16 @@ pub(super) struct Deposits {
 impl Deposits {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let operator = Operator::open(settings).await?;
-        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let verdict = if self.review { Some("review".to_owned()) } else { self.verdict };
         let filter = DepositFilter { address: self.address, payment: self.payment, verdict };
-        let mut page = Page { items: Vec::new(), next: self.after };
-        loop {
-            let limit = wanted.saturating_sub(page.items.len()).min(MAX_PAGE);
-            let more: Page<DepositView> = operator.deposits(&filter, page.next.as_deref(), limit).await?;
-            page.items.extend(more.items);
-            page.next = more.next;
-            if page.next.is_none() || page.items.len() >= wanted {
-                break;
-            }
-        }
+        let ask = async |after: Option<String>, limit| operator.deposits(&filter, after.as_deref(), limit).await;
+        let page: Page<DepositView> = output::gather(self.limit, self.after, ask).await?;
         if self.json {
             return output::print_json(&page);
         }
         let rows = page.items.iter().map(row).collect();
         output::print(&output::table(&["TRANSACTION:LOG", "BLOCK", "AMOUNT", "STANDING", "VERDICT"], rows))?;
-        if let Some(next) = page.next {
-            output::remark(&format!("there may be more: --after {next}"));
-        }
+        output::remark_more(page.next.as_deref());
         Ok(())
     }
 }
@@ -69,10 +58,7 @@ fn row(view: &DepositView) -> Vec<String> {
     let name = verdict_name(&view.verdict);
     let verdict = match &view.verdict {
         Verdict::Pays { payment, .. } => format!("{name} {payment}"),
-        Verdict::Review { why } => {
-            let value = serde_json::to_value(why).unwrap_or_default();
-            format!("{name}: {}", value.get("reason").and_then(|reason| reason.as_str()).unwrap_or("unknown"))
-        }
+        Verdict::Review { why } => format!("{name}: {}", output::reason(why)),
         Verdict::Unjudged | Verdict::Nothing { .. } | Verdict::Ignored { .. } => name.to_owned(),
     };
     vec![

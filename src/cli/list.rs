@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::queries::{MAX_PAGE, STATES};
+use crate::engine::queries::STATES;
 use crate::engine::views::{Page, PaymentView};
 
 /// List payments
@@ -29,25 +29,15 @@ pub(super) struct List {
 impl List {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let operator = Operator::open(settings).await?;
-        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let mut page = Page { items: Vec::new(), next: self.after };
-        loop {
-            let limit = wanted.saturating_sub(page.items.len()).min(MAX_PAGE);
-            let more: Page<PaymentView> = operator.payments(self.state.as_deref(), page.next.as_deref(), limit).await?;
-            page.items.extend(more.items);
-            page.next = more.next;
-            if page.next.is_none() || page.items.len() >= wanted {
-                break;
-            }
-        }
+        let state = self.state.as_deref();
+        let ask = async |after: Option<String>, limit| operator.payments(state, after.as_deref(), limit).await;
+        let page: Page<PaymentView> = output::gather(self.limit, self.after, ask).await?;
         if self.json {
             return output::print_json(&page);
         }
         let rows = page.items.iter().map(row).collect();
         output::print(&output::table(&["PAYMENT", "STATE", "API", "AMOUNT", "ADDRESS", "EXPIRES"], rows))?;
-        if let Some(next) = page.next {
-            output::remark(&format!("there may be more: --after {next}"));
-        }
+        output::remark_more(page.next.as_deref());
         Ok(())
     }
 }
@@ -55,7 +45,7 @@ impl List {
 fn row(view: &PaymentView) -> Vec<String> {
     let state = match (&view.state.outcome, &view.state.review) {
         (Some(outcome), _) => format!("{}: {}", view.state.name, format!("{outcome:?}").to_lowercase()),
-        (None, Some(review)) => format!("{}: {}", view.state.name, reason(review)),
+        (None, Some(review)) => format!("{}: {}", view.state.name, output::reason(review)),
         (None, None) => view.state.name.clone(),
     };
     vec![
@@ -66,10 +56,4 @@ fn row(view: &PaymentView) -> Vec<String> {
         view.deposit_address.clone(),
         view.expires_at.clone().unwrap_or_else(|| "-".to_owned()),
     ]
-}
-
-/// The reason's name, as in JSON.
-fn reason(review: &crate::domain::payment::PaymentReview) -> String {
-    let value = serde_json::to_value(review).unwrap_or_default();
-    value.get("reason").and_then(|reason| reason.as_str()).unwrap_or("unknown").to_owned()
 }

@@ -6,7 +6,8 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
-use crate::engine::views::{DepositView, PaymentView, ReviewView};
+use crate::engine::queries::MAX_PAGE;
+use crate::engine::views::{DepositView, Page, PaymentView, ReviewView};
 
 /// Writes to stdout. A reader that has gone away ends the command, quietly.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
@@ -20,6 +21,38 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 /// Writes a remark to stderr. It is no data, so a reader that has gone away is no failure.
 pub(super) fn remark(text: &str) {
     drop(writeln!(std::io::stderr(), "{text}"));
+}
+
+/// Says where a list goes on, if it does.
+pub(super) fn remark_more(next: Option<&str>) {
+    if let Some(next) = next {
+        remark(&format!("there may be more: --after {next}"));
+    }
+}
+
+/// Asks for one part of a list after the other, from `after` on, until there are `limit` items or no more.
+pub(super) async fn gather<T>(
+    limit: u32,
+    after: Option<String>,
+    mut ask: impl AsyncFnMut(Option<String>, usize) -> Result<Page<T>, Failure>,
+) -> Result<Page<T>, Failure> {
+    let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut page = Page { items: Vec::new(), next: after };
+    loop {
+        let most = wanted.saturating_sub(page.items.len()).min(MAX_PAGE);
+        let more = ask(page.next.take(), most).await?;
+        page.items.extend(more.items);
+        page.next = more.next;
+        if page.next.is_none() || page.items.len() >= wanted {
+            return Ok(page);
+        }
+    }
+}
+
+/// A review reason's name, as in JSON.
+pub(super) fn reason(why: &impl Serialize) -> String {
+    let value = serde_json::to_value(why).unwrap_or_default();
+    value.get("reason").and_then(|reason| reason.as_str()).unwrap_or("unknown").to_owned()
 }
 
 /// Writes one JSON value.

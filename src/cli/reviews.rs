@@ -6,7 +6,6 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::queries::MAX_PAGE;
 use crate::engine::views::{Page, ReviewView};
 
 /// List everything that a person must decide, and what would settle it
@@ -26,17 +25,8 @@ pub(super) struct Reviews {
 impl Reviews {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let operator = Operator::open(settings).await?;
-        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let mut page = Page { items: Vec::new(), next: self.after };
-        loop {
-            let limit = wanted.saturating_sub(page.items.len()).min(MAX_PAGE);
-            let more: Page<ReviewView> = operator.reviews(page.next.as_deref(), limit).await?;
-            page.items.extend(more.items);
-            page.next = more.next;
-            if page.next.is_none() || page.items.len() >= wanted {
-                break;
-            }
-        }
+        let ask = async |after: Option<String>, limit| operator.reviews(after.as_deref(), limit).await;
+        let page: Page<ReviewView> = output::gather(self.limit, self.after, ask).await?;
         if self.json {
             return output::print_json(&page);
         }
@@ -45,9 +35,7 @@ impl Reviews {
         }
         let texts: Vec<String> = page.items.iter().map(output::review).collect();
         output::print(&texts.join("\n"))?;
-        if let Some(next) = page.next {
-            output::remark(&format!("there may be more: --after {next}"));
-        }
+        output::remark_more(page.next.as_deref());
         Ok(())
     }
 }

@@ -210,11 +210,7 @@ impl Watcher {
             if !in_range || !deposit.stands() || read.contains(&(key.block_hash, key.tx_hash, key.log_index)) {
                 continue;
             }
-            let header = match headers.get(&deposit.block_number) {
-                Some(known) => *known,
-                None => self.ports.chain.header(deposit.block_number, Some(endpoint)).await?,
-            };
-            headers.insert(deposit.block_number, header);
+            let header = self.header_at(deposit.block_number, endpoint, headers).await?;
             match header {
                 Some(header) if header.block.hash == key.block_hash => {
                     let told = self.told.withheld.contains(&key);
@@ -237,11 +233,7 @@ impl Watcher {
             return Ok(time);
         }
         let number = transfer.block.number;
-        let header = match headers.get(&number) {
-            Some(known) => *known,
-            None => self.ports.chain.header(number, Some(endpoint)).await?,
-        };
-        headers.insert(number, header);
+        let header = self.header_at(number, endpoint, headers).await?;
         let gone = || crate::ports::chain::ChainError::Behind(format!("block {number} changed while it was read"));
         let header = header.filter(|header| header.block.hash == transfer.block.hash).ok_or_else(gone)?;
         Ok(header.time)

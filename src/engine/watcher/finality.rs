@@ -138,7 +138,7 @@ impl Watcher {
     }
 
     /// The header at a height on this endpoint's chain, asked for once in a pass.
-    async fn header_at(
+    pub(super) async fn header_at(
         &self,
         number: BlockNumber,
         endpoint: EndpointId,
@@ -193,7 +193,7 @@ impl Watcher {
         self.write_standings(standings).await
     }
 
-    pub(super) async fn write_standings(
+    async fn write_standings(
         &self,
         standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>>,
     ) -> Result<(), Trouble> {
