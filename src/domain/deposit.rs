@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockNumber, BlockRef, Transfer};
+use super::order::OrderId;
 use super::payment::PaymentId;
 use super::time::Timestamp;
 
@@ -184,6 +185,11 @@ pub enum MatchRule {
     },
     /// Several payments fit; only this one names the deposit's sender.
     Sender,
+    /// It is our own transfer: its transaction is one that an order of the payment signed.
+    OwnTransfer {
+        /// The order.
+        order: OrderId,
+    },
     /// A person said so.
     Assigned {
         /// The person's reason.
@@ -199,6 +205,8 @@ pub enum NothingReason {
     ZeroValue,
     /// Sender and recipient are the same: the token logs it and moves nothing.
     SelfTransfer,
+    /// It came to the hot wallet itself: its funding, or money that came back.
+    WalletCredit,
 }
 
 /// Why a person must look at a deposit.

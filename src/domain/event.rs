@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::chain::{Address, B256, BlockNumber, BlockRef};
 use super::deposit::{Deposit, DepositKey, Standing, Verdict};
+use super::hold::Hold;
+use super::order::{Attempt, Order, OrderId, OrderState, Spend};
 use super::payment::{ApiView, Payment, PaymentId, PaymentState};
 use super::time::Timestamp;
+use super::wallet::HaltReason;
+use super::wei::Wei;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,6 +110,93 @@ pub enum EventKind {
         /// The last block that was swept for it.
         through: BlockNumber,
     },
+    /// An order was placed.
+    OrderPlaced {
+        /// The order as it was first stored.
+        order: Box<Order>,
+    },
+    /// An order went from one state to another.
+    OrderMoved {
+        /// The order.
+        order: OrderId,
+        /// From.
+        from: Box<OrderState>,
+        /// To.
+        to: Box<OrderState>,
+        /// Whether it counts as spent from now on.
+        spend: Spend,
+        /// Why, in words.
+        why: String,
+    },
+    /// A transaction was signed. It is on the disk before anybody else hears of it.
+    AttemptSigned {
+        /// The order.
+        order: OrderId,
+        /// The transaction.
+        attempt: Box<Attempt>,
+    },
+    /// A signed transaction was given to the nodes.
+    AttemptSent {
+        /// The order.
+        order: OrderId,
+        /// The transaction.
+        tx_hash: B256,
+        /// What the nodes said, in words.
+        said: String,
+    },
+    /// A node has a receipt for a signed transaction.
+    AttemptMined {
+        /// The order.
+        order: OrderId,
+        /// The transaction.
+        tx_hash: B256,
+        /// Its block.
+        block: BlockRef,
+        /// How much gas it used.
+        gas_used: u64,
+        /// What a unit of gas cost.
+        gas_price: Wei,
+    },
+    /// Something about the hot wallet changed.
+    WalletChanged {
+        /// The wallet.
+        address: Address,
+        /// What.
+        change: WalletChange,
+    },
+}
+
+/// What changed about the hot wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum WalletChange {
+    /// This store began to send from it.
+    Opened {
+        /// The nonce that is next.
+        next_nonce: u64,
+    },
+    /// A person paused it.
+    Paused {
+        /// The person's reason.
+        reason: String,
+    },
+    /// A person ended the pause.
+    Resumed {
+        /// The person's reason.
+        reason: String,
+    },
+    /// Something about its nonces is not understood.
+    Halted {
+        /// What.
+        why: HaltReason,
+    },
+    /// A person has looked, and it goes on.
+    Adopted {
+        /// The person's reason.
+        reason: String,
+        /// The nonce that is next.
+        next_nonce: u64,
+    },
 }
 
 /// Which reading of the chain found a deposit.
@@ -142,5 +233,22 @@ pub enum Alarm {
     KeyRefused {
         /// The HTTP status.
         status: u16,
+    },
+    /// A signed transfer cannot go on by itself: the fees are at the ceiling, or nodes refuse it.
+    FundingStuck {
+        /// The order.
+        order: OrderId,
+        /// What stands in the way.
+        hold: Hold,
+    },
+    /// A transfer succeeded by its receipt, and the token's log of it is not there: nothing moved.
+    MovedNothing {
+        /// The order.
+        order: OrderId,
+    },
+    /// The hot wallet is halted.
+    WalletHalted {
+        /// Why.
+        why: HaltReason,
     },
 }

@@ -88,6 +88,10 @@ opaque_id! {
     /// The API's id of a recipient.
     RecipientId
 }
+opaque_id! {
+    /// The API's id of a bank account.
+    BankAccountId
+}
 
 /// One off-ramp payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,6 +137,9 @@ pub struct Terms {
     pub created_at: Timestamp,
     /// When the payment runs out, if the API says.
     pub expires_at: Option<Timestamp>,
+    /// The bank account that it goes to, if the API says. Only the API's own word counts: limits go by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bank_account: Option<BankAccountId>,
 }
 
 /// Where a figure came from (decision 10).

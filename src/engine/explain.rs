@@ -3,6 +3,8 @@
 //! What others wrote (the API's messages, hashes as they came) is quoted with its control characters escaped, so that it can
 //! neither forge a line nor steer a terminal.
 
+use super::explain_orders;
+use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
@@ -156,6 +158,9 @@ pub(super) fn verdict(deposit: &Deposit, names: &Names<'_>) -> String {
         Verdict::Nothing { why: NothingReason::SelfTransfer } => {
             "It credits nothing: sender and recipient are the same, and such a transfer moves nothing.".to_owned()
         }
+        Verdict::Nothing { why: NothingReason::WalletCredit } => {
+            "It pays nothing: it came to the hot wallet itself, as its funding or as money that came back.".to_owned()
+        }
         Verdict::Review { why } => deposit_review(deposit, why, names),
         Verdict::Ignored { reason } => format!("A person decided that it pays nothing: {reason:?}."),
     }
@@ -169,6 +174,7 @@ fn rule_text(rule: &MatchRule, names: &Names<'_>) -> String {
             names.paid(*off_by)
         ),
         MatchRule::Sender => "several payments fit, and only this one names the deposit's sender".to_owned(),
+        MatchRule::OwnTransfer { order } => format!("it is our own transfer, by order {order}"),
         MatchRule::Assigned { reason } => format!("a person said so ({reason:?})"),
     }
 }
@@ -297,6 +303,12 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
             "address_closed",
             format!("{address} is not watched any more; it was read a last time through block {through}."),
         ),
+        EventKind::OrderPlaced { .. }
+        | EventKind::OrderMoved { .. }
+        | EventKind::AttemptSigned { .. }
+        | EventKind::AttemptSent { .. }
+        | EventKind::AttemptMined { .. }
+        | EventKind::WalletChanged { .. } => explain_orders::event(kind, names),
     }
 }
 
@@ -309,6 +321,7 @@ fn judged(verdict: &Verdict, names: &Names<'_>) -> String {
         Verdict::Nothing { why: NothingReason::SelfTransfer } => {
             "It credits nothing: it was sent to itself.".to_owned()
         }
+        Verdict::Nothing { why: NothingReason::WalletCredit } => "It came to the hot wallet itself.".to_owned(),
         Verdict::Review { why } => format!("A person must decide: {}.", review_name(why).replace('_', " ")),
         Verdict::Ignored { reason } => format!("It pays nothing, a person decided: {reason:?}."),
     }
@@ -327,109 +340,10 @@ fn alarm_text(alarm: &Alarm) -> String {
         Alarm::MalformedLog { detail } => format!("ALARM: a provider returned a log that is no transfer: {detail:?}."),
         Alarm::FinalityStalled { at } => format!("ALARM: the final block has stayed at {at} for too long."),
         Alarm::KeyRefused { status } => format!("ALARM: the payment API refused the key with HTTP {status}."),
-    }
-}
-
-/// The name of a deposit's review reason, as in JSON.
-pub(super) const fn review_name(why: &ReviewReason) -> &'static str {
-    match why {
-        ReviewReason::WrongToken => "wrong_token",
-        ReviewReason::Under { .. } => "under",
-        ReviewReason::Over { .. } => "over",
-        ReviewReason::Split { .. } => "split",
-        ReviewReason::Ambiguous { .. } => "ambiguous",
-        ReviewReason::NoFit => "no_fit",
-        ReviewReason::SecondDeposit { .. } => "second_deposit",
-        ReviewReason::Replaced { .. } => "replaced",
-        ReviewReason::Early { .. } => "early",
-        ReviewReason::Late { .. } => "late",
-        ReviewReason::PaymentEnded { .. } => "payment_ended",
-        ReviewReason::NoPayment => "no_payment",
-        ReviewReason::GoneAfterFinal { .. } => "gone_after_final",
-    }
-}
-
-/// The name of a payment's review reason, as in JSON.
-pub(super) const fn payment_review_name(why: &PaymentReview) -> &'static str {
-    match why {
-        PaymentReview::OtherHash { .. } => "other_hash",
-        PaymentReview::Refused { .. } => "refused",
-        PaymentReview::StillAwaiting => "still_awaiting",
-        PaymentReview::EndedWithMoney { .. } => "ended_with_money",
-        PaymentReview::TermsDiffer { .. } => "terms_differ",
-        PaymentReview::GoneAfterFinal => "gone_after_final",
-        PaymentReview::NotFound => "not_found",
-    }
-}
-
-/// The name of a rule, as in JSON.
-pub(super) const fn rule_name(rule: &MatchRule) -> &'static str {
-    match rule {
-        MatchRule::Exact => "exact",
-        MatchRule::Tolerance { .. } => "tolerance",
-        MatchRule::Sender => "sender",
-        MatchRule::Assigned { .. } => "assigned",
-    }
-}
-
-/// The name of the reason why a deposit credits nothing, as in JSON.
-pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
-    match why {
-        NothingReason::ZeroValue => "zero_value",
-        NothingReason::SelfTransfer => "self_transfer",
-    }
-}
-
-/// Every name that [`alarm_name`] gives. A test goes through all alarms.
-pub(super) const ALARM_NAMES: [&str; 6] =
-    ["gone_after_final", "missed_by_first_reading", "log_withheld", "malformed_log", "finality_stalled", "key_refused"];
-
-/// The name of an alarm, as in JSON.
-pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
-    match alarm {
-        Alarm::GoneAfterFinal => "gone_after_final",
-        Alarm::MissedByFirstReading => "missed_by_first_reading",
-        Alarm::LogWithheld => "log_withheld",
-        Alarm::MalformedLog { .. } => "malformed_log",
-        Alarm::FinalityStalled { .. } => "finality_stalled",
-        Alarm::KeyRefused { .. } => "key_refused",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The alarm after this one. An alarm that is new must get its place here, or this does not compile.
-    fn next(alarm: &Alarm) -> Option<Alarm> {
-        match alarm {
-            Alarm::GoneAfterFinal => Some(Alarm::MissedByFirstReading),
-            Alarm::MissedByFirstReading => Some(Alarm::LogWithheld),
-            Alarm::LogWithheld => Some(Alarm::MalformedLog { detail: String::new() }),
-            Alarm::MalformedLog { .. } => Some(Alarm::FinalityStalled { at: 1 }),
-            Alarm::FinalityStalled { .. } => Some(Alarm::KeyRefused { status: 401 }),
-            Alarm::KeyRefused { .. } => None,
+        Alarm::FundingStuck { order, hold } => format!("ALARM: order {order} cannot go on by itself: {hold}."),
+        Alarm::MovedNothing { order } => {
+            format!("ALARM: the transfer of order {order} succeeded by its receipt, and moved nothing.")
         }
-    }
-
-    #[test]
-    fn the_list_of_alarms_is_whole_and_names_are_as_in_json() {
-        let all: Vec<Alarm> = std::iter::successors(Some(Alarm::GoneAfterFinal), next).collect();
-        assert_eq!(all.iter().map(alarm_name).collect::<Vec<_>>(), ALARM_NAMES);
-        for alarm in all {
-            assert_eq!(serde_json::to_value(&alarm).unwrap()["alarm"], alarm_name(&alarm));
-        }
-        let rules = [
-            MatchRule::Exact,
-            MatchRule::Tolerance { off_by: Amount::ZERO },
-            MatchRule::Sender,
-            MatchRule::Assigned { reason: String::new() },
-        ];
-        for rule in rules {
-            assert_eq!(serde_json::to_value(&rule).unwrap()["rule"], rule_name(&rule));
-        }
-        for why in [NothingReason::ZeroValue, NothingReason::SelfTransfer] {
-            assert_eq!(serde_json::to_value(why).unwrap(), nothing_name(why));
-        }
+        Alarm::WalletHalted { why } => format!("ALARM: the hot wallet is halted: {why}."),
     }
 }

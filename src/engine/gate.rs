@@ -5,8 +5,8 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::explain::alarm_name;
 use super::health::Health;
+use super::names::alarm_name;
 use super::telling::count_alarm;
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::Timestamp;

@@ -190,6 +190,7 @@ impl Handle {
                 sender,
                 created_at,
                 expires_at,
+                bank_account: said.as_ref().and_then(|said| said.bank_account.clone()),
             },
             state: PaymentState::Waiting,
             api: said.map(|said| ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now }),

@@ -119,8 +119,8 @@ impl Ledger {
             payments: changes.payments.clone(),
             deposits: changes.deposits.clone(),
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
-            finality: None,
             events: changes.events.clone(),
+            ..Commit::default()
         };
         Ok((commit, changes))
     }

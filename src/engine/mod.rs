@@ -23,11 +23,13 @@ use crate::ports::store::{Store, StoreError};
 
 mod completer;
 mod explain;
+mod explain_orders;
 mod gate;
 pub mod handle;
 pub mod health;
 mod hearing;
 mod ledger;
+mod names;
 pub mod queries;
 mod reconciler;
 pub mod requests;

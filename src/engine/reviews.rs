@@ -3,6 +3,7 @@
 //! Only commands that the rules would take at this moment are offered (`policy::resolve` has the last word).
 
 use super::explain::{self, Names};
+use super::names;
 use super::views::{ReviewView, WayOut};
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
 use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
@@ -91,7 +92,7 @@ pub(super) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
     Some(ReviewView {
         subject: "deposit".to_owned(),
         id: key.to_string(),
-        reason: explain::review_name(why).to_owned(),
+        reason: names::review_name(why).to_owned(),
         what: explain::deposit_review(deposit, why, names),
         settle,
     })
@@ -170,7 +171,7 @@ pub(super) fn of_payment(payment: &Payment, deposits: &[Deposit], names: &Names<
     Some(ReviewView {
         subject: "payment".to_owned(),
         id: id.to_string(),
-        reason: explain::payment_review_name(why).to_owned(),
+        reason: names::payment_review_name(why).to_owned(),
         what: explain::payment_review(why, names),
         settle,
     })

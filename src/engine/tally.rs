@@ -61,7 +61,13 @@ impl Tally {
             | EventKind::FinalityMoved { .. }
             | EventKind::Alarm { .. }
             | EventKind::AddressPlaced { .. }
-            | EventKind::AddressClosed { .. } => {}
+            | EventKind::AddressClosed { .. }
+            | EventKind::OrderPlaced { .. }
+            | EventKind::OrderMoved { .. }
+            | EventKind::AttemptSigned { .. }
+            | EventKind::AttemptSent { .. }
+            | EventKind::AttemptMined { .. }
+            | EventKind::WalletChanged { .. } => {}
         }
     }
 

@@ -5,7 +5,7 @@
 
 use tracing::field::display;
 
-use super::explain::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name};
+use super::names::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name};
 use super::views::{standing_name, verdict_name};
 use crate::domain::deposit::Verdict;
 use crate::domain::event::{Alarm, Event, EventKind};
@@ -50,7 +50,38 @@ pub(crate) fn log_events(events: &[Event]) {
             | EventKind::FinalityMoved { .. }
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. } => {}
+            EventKind::OrderPlaced { .. }
+            | EventKind::OrderMoved { .. }
+            | EventKind::AttemptSigned { .. }
+            | EventKind::AttemptSent { .. }
+            | EventKind::AttemptMined { .. }
+            | EventKind::WalletChanged { .. } => log_funding(event),
         }
+    }
+}
+
+/// Says what happened to an order or to the wallet.
+fn log_funding(event: &Event) {
+    match &event.kind {
+        EventKind::OrderPlaced { order } => {
+            let (to, base_units) = (order.to, order.amount.base_units());
+            tracing::info!(order = %order.id, %to, base_units, state = order.state.name(), "order placed");
+        }
+        EventKind::OrderMoved { order, from, to, why, .. } => {
+            metrics::counter!("rampwatch_orders_total", "state" => to.name()).increment(1);
+            tracing::info!(%order, from = from.name(), to = to.name(), why, "order moved");
+        }
+        EventKind::AttemptSigned { order, attempt } => {
+            let (nonce, tx_hash) = (attempt.nonce, attempt.tx_hash);
+            let (cap, tip) = (attempt.fees.cap.to_gwei(), attempt.fees.tip.to_gwei());
+            tracing::info!(%order, %tx_hash, nonce, cap_gwei = cap, tip_gwei = tip, kind = ?attempt.kind, "signed");
+        }
+        EventKind::AttemptSent { order, tx_hash, said } => tracing::info!(%order, %tx_hash, said, "broadcast"),
+        EventKind::AttemptMined { order, tx_hash, block, .. } => {
+            tracing::info!(%order, %tx_hash, block = block.number, "mined");
+        }
+        EventKind::WalletChanged { address, change } => tracing::warn!(wallet = %address, ?change, "wallet changed"),
+        _ => {}
     }
 }
 

@@ -6,5 +6,6 @@
 pub mod chain;
 pub mod clock;
 pub mod payment_api;
+pub mod sender;
 pub mod signer;
 pub mod store;

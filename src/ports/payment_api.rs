@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
-use crate::domain::payment::{ApiStatus, PaymentId, RecipientId};
+use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 
 /// A payment as the API tells it. What an API shape leaves out is `None`.
@@ -25,6 +25,10 @@ pub struct ApiPayment {
     pub deposit_amount: Option<Amount>,
     /// On which chain, as it came.
     pub deposit_chain: Option<String>,
+    /// The currency that is to be sent, as it came.
+    pub source_currency: Option<String>,
+    /// The bank account that the payment goes to.
+    pub bank_account: Option<BankAccountId>,
     /// Who will send, if the creator said.
     pub sender: Option<Address>,
     /// When it was created.

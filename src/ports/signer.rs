@@ -1,8 +1,7 @@
 //! The signer: holds the key of the hot wallet, so that nobody else has to.
 //!
-//! Nothing signs yet: this is the shape that the funder and its adapters (a keystore first, key services later) are
-//! built to. It signs digests, because that is all that a key service does. Deliberately absent: the key itself, and
-//! anything that knows what a transaction is.
+//! It signs digests, because that is all that a key service does: a keystore is behind it today, AWS and GCP KMS can
+//! come. Deliberately absent: the key itself, and anything that knows what a transaction is.
 
 use async_trait::async_trait;
 use thiserror::Error;

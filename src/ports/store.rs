@@ -4,12 +4,14 @@ use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::watch;
 
-use crate::domain::chain::{Address, BlockNumber};
+use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey};
 use crate::domain::event::{Event, Recorded};
+use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
 use crate::domain::time::Timestamp;
+use crate::domain::wallet::Wallet;
 
 /// The most bytes a stored record may have (design decision 2).
 pub const MAX_RECORD_BYTES: usize = 16 * 1024;
@@ -26,6 +28,10 @@ pub struct Commit {
     pub coverage: Vec<Coverage>,
     /// The finality mark to store.
     pub finality: Option<FinalityMark>,
+    /// Orders to store.
+    pub orders: Vec<Order>,
+    /// The wallet's record to store.
+    pub wallet: Option<Wallet>,
     /// What explains it. Numbered by the store, in this order.
     pub events: Vec<Event>,
 }
@@ -38,6 +44,8 @@ impl Commit {
             && self.deposits.is_empty()
             && self.coverage.is_empty()
             && self.finality.is_none()
+            && self.orders.is_empty()
+            && self.wallet.is_none()
             && self.events.is_empty()
     }
 }
@@ -76,6 +84,8 @@ pub struct Changes {
     pub deposits: u64,
     /// Commits with coverage in them.
     pub coverage: u64,
+    /// Commits with orders, or with the wallet's record, in them.
+    pub orders: u64,
     /// Commits with events in them.
     pub events: u64,
 }
@@ -89,7 +99,7 @@ pub enum Subject {
     Deposit(DepositKey),
 }
 
-/// Keeps payments, deposits, coverage and events.
+/// Keeps payments, deposits, coverage, orders, the wallet's record and events.
 ///
 /// Pages are in the order of their keys and start after the key given; a page shorter than `limit` is the last.
 #[async_trait]
@@ -132,6 +142,33 @@ pub trait Store: Send + Sync {
 
     /// What is believed of finality.
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError>;
+
+    /// Payments that are `Waiting`, in the order of their ids: those that may have to be funded.
+    async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError>;
+
+    /// One order.
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError>;
+
+    /// Orders by payment id and turn.
+    async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError>;
+
+    /// All orders of a payment, by turn.
+    async fn orders_of(&self, payment: &PaymentId) -> Result<Vec<Order>, StoreError>;
+
+    /// All orders that pay to an address, by payment id and turn.
+    async fn orders_to(&self, address: Address) -> Result<Vec<Order>, StoreError>;
+
+    /// All orders that have not ended, by payment id and turn.
+    async fn open_orders(&self) -> Result<Vec<Order>, StoreError>;
+
+    /// All orders placed at or after `since` that count as spent, the earliest first.
+    async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError>;
+
+    /// The order that signed a transaction with this hash.
+    async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError>;
+
+    /// The wallet's record.
+    async fn wallet(&self) -> Result<Option<Wallet>, StoreError>;
 
     /// Events with a number above `after`.
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;

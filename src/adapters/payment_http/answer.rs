@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::payment::{ApiStatus, PaymentId, RecipientId};
+use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
 use crate::domain::time::Timestamp;
 use crate::ports::payment_api::ApiPayment;
 
@@ -40,6 +40,12 @@ struct Wire<'a> {
     from_address: Option<&'a RawValue>,
     #[serde(borrow)]
     source_account: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source_currency: Option<&'a RawValue>,
+    #[serde(borrow)]
+    source: Option<&'a RawValue>,
+    #[serde(borrow)]
+    bank_account_id: Option<&'a RawValue>,
     #[serde(borrow)]
     created_at: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -72,6 +78,8 @@ pub(super) fn payment(body: &[u8], asked: &PaymentId, decimals: u8) -> Result<Ap
         deposit_address: read("depositAddress", wire.deposit_address, address)?,
         deposit_amount: wire.deposit_amount.map(|raw| amount(raw, decimals)).transpose()?,
         deposit_chain: text("depositChain", wire.deposit_chain)?,
+        source_currency: currency(wire.source_currency, wire.source)?,
+        bank_account: read("bankAccountId", wire.bank_account_id, |text| BankAccountId::new(text).ok())?,
         sender: sender(wire.from_address, wire.source_account),
         created_at: read("createdAt", wire.created_at, moment)?,
         expires_at: read("expiresAt", wire.expires_at, moment)?,
@@ -127,6 +135,16 @@ fn amount(raw: &RawValue, decimals: u8) -> Result<Amount, String> {
 fn moment(text: &str) -> Option<Timestamp> {
     let moment: jiff::Timestamp = text.parse().ok()?;
     u64::try_from(moment.as_millisecond()).ok().map(Timestamp::from_millis)
+}
+
+/// What is to be sent: `sourceCurrency`, or the `currency` of a nested `source`, as the quotes of both shapes have it.
+fn currency(flat: Option<&RawValue>, source: Option<&RawValue>) -> Result<Option<String>, String> {
+    if let Some(flat) = text("sourceCurrency", flat)? {
+        return Ok(Some(flat));
+    }
+    let source: Option<Value> = source.and_then(|raw| serde_json::from_str(raw.get()).ok());
+    let nested = source.as_ref().and_then(|source| source.get("currency")).and_then(Value::as_str);
+    Ok(nested.map(|text| text.chars().take(MAX_TEXT).collect()))
 }
 
 /// Who will send: `fromAddress`, or a `sourceAccount` that is an address or has one. The sender only ever settles

@@ -3,8 +3,9 @@
 //! Capital letters hold records, small ones hold indexes. The value of an index entry is the key of its record, so
 //! that index keys are never taken apart again.
 
-use crate::domain::chain::{Address, BlockNumber};
+use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::deposit::{Deposit, DepositKey};
+use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::Timestamp;
 use crate::ports::store::{Lane, Subject};
@@ -19,6 +20,16 @@ pub(super) const PAYMENTS: &[u8] = b"P";
 pub(super) const DEPOSITS: &[u8] = b"D";
 /// The space of events, by number.
 pub(super) const EVENTS: &[u8] = b"E";
+/// The space of orders, by payment and turn.
+pub(super) const ORDERS: &[u8] = b"O";
+/// The wallet's record, of which there is one.
+pub(super) const WALLET: &[u8] = b"W";
+/// The index of payments that wait, by id.
+pub(super) const WAITING: &[u8] = b"q";
+/// The index of orders that have not ended, by payment and turn.
+pub(super) const OPEN_ORDERS: &[u8] = b"oo";
+/// The index of orders that count as spent, by when they were placed.
+pub(super) const SPENT: &[u8] = b"os";
 /// The index of the coverage that is not closed, by address.
 pub(super) const WATCHED: &[u8] = b"w";
 /// The index of provisional deposits, by block number, log index and key.
@@ -41,6 +52,50 @@ pub(super) fn deposit(key: &DepositKey) -> Vec<u8> {
 fn deposit_part(key: &DepositKey) -> Vec<u8> {
     let (chain_id, log_index) = (key.chain_id.to_be_bytes(), key.log_index.to_be_bytes());
     join(&[&chain_id, key.block_hash.as_slice(), key.tx_hash.as_slice(), &log_index])
+}
+
+/// The record of an order. A zero byte, which no id has, ends the payment's id.
+pub(super) fn order(id: &OrderId) -> Vec<u8> {
+    join(&[ORDERS, &order_part(id)])
+}
+
+/// All records of a payment's orders begin with this.
+pub(super) fn orders_of(payment: &PaymentId) -> Vec<u8> {
+    join(&[ORDERS, payment.as_str().as_bytes(), &[0]])
+}
+
+fn order_part(id: &OrderId) -> Vec<u8> {
+    join(&[id.payment.as_str().as_bytes(), &[0], &id.turn.to_be_bytes()])
+}
+
+/// The index entry of an order that has not ended.
+pub(super) fn open_order(id: &OrderId) -> Vec<u8> {
+    join(&[OPEN_ORDERS, &order_part(id)])
+}
+
+/// The index entry of an order that counts as spent.
+pub(super) fn spent(order: &Order) -> Vec<u8> {
+    join(&[SPENT, &order.placed_at.as_millis().to_be_bytes(), &order_part(&order.id)])
+}
+
+/// All index entries of the orders that pay to an address begin with this.
+pub(super) fn orders_to(address: Address) -> Vec<u8> {
+    join(&[b"oa", address.as_slice()])
+}
+
+/// The index entry of an order under the address that it pays to.
+pub(super) fn order_to(order: &Order) -> Vec<u8> {
+    join(&[&orders_to(order.to), &order_part(&order.id)])
+}
+
+/// The index entry of an order under the hash of a transaction that it signed.
+pub(super) fn order_of_tx(tx_hash: B256) -> Vec<u8> {
+    join(&[b"ot", tx_hash.as_slice()])
+}
+
+/// The index entry of a payment that waits.
+pub(super) fn waiting(id: &PaymentId) -> Vec<u8> {
+    join(&[WAITING, id.as_str().as_bytes()])
 }
 
 /// The record of an address's coverage.

@@ -7,6 +7,7 @@
 //! database would scan for them).
 
 use std::fs::File;
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,12 +15,14 @@ use std::thread::JoinHandle;
 use async_trait::async_trait;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::domain::chain::{Address, BlockNumber};
+use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey};
 use crate::domain::event::Recorded;
+use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::Timestamp;
+use crate::domain::wallet::Wallet;
 use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 
 mod keys;
@@ -190,6 +193,49 @@ impl Store for SledStore {
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
         self.ask(|reader| reader.get(keys::FINALITY)).await
+    }
+
+    async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        let range = page(keys::WAITING, after.map(keys::waiting));
+        self.ask(move |reader| reader.listed(range, limit)).await
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        let key = keys::order(id);
+        self.ask(move |reader| reader.get(&key)).await
+    }
+
+    async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError> {
+        let range = page(keys::ORDERS, after.map(keys::order));
+        self.ask(move |reader| reader.records(range, limit)).await
+    }
+
+    async fn orders_of(&self, payment: &PaymentId) -> Result<Vec<Order>, StoreError> {
+        let range = page(&keys::orders_of(payment), None);
+        self.ask(move |reader| reader.records(range, usize::MAX)).await
+    }
+
+    async fn orders_to(&self, address: Address) -> Result<Vec<Order>, StoreError> {
+        self.ask(move |reader| reader.listed_under(&keys::orders_to(address))).await
+    }
+
+    async fn open_orders(&self) -> Result<Vec<Order>, StoreError> {
+        self.ask(|reader| reader.listed_under(keys::OPEN_ORDERS)).await
+    }
+
+    async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError> {
+        let (_, end) = page(keys::SPENT, None);
+        let from = Bound::Included(keys::numbered(keys::SPENT, since.as_millis()));
+        self.ask(move |reader| reader.listed((from, end), usize::MAX)).await
+    }
+
+    async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError> {
+        let found: Vec<Order> = self.ask(move |reader| reader.listed_under(&keys::order_of_tx(tx_hash))).await?;
+        Ok(found.into_iter().next())
+    }
+
+    async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
+        self.ask(|reader| reader.get(keys::WALLET)).await
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {

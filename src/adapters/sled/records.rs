@@ -7,7 +7,9 @@ use super::keys;
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, Standing};
 use crate::domain::event::Event;
-use crate::domain::payment::Payment;
+use crate::domain::order::{Order, Spend};
+use crate::domain::payment::{Payment, PaymentState};
+use crate::domain::wallet::Wallet;
 use crate::ports::store::{Commit, Lane, MAX_RECORD_BYTES, StoreError, Subject};
 
 /// A record that has a version, and indexes that follow from it.
@@ -44,7 +46,55 @@ impl Record for Payment {
     fn index(&self) -> Vec<Vec<u8>> {
         let here = keys::payment_at(self.terms.deposit_address, &self.id);
         let due = self.next_at.map(|next_at| keys::due(Lane::of(&self.state), next_at, &self.id));
-        std::iter::once(here).chain(due).collect()
+        let waiting = matches!(self.state, PaymentState::Waiting).then(|| keys::waiting(&self.id));
+        std::iter::once(here).chain(due).chain(waiting).collect()
+    }
+}
+
+impl Record for Order {
+    fn key(&self) -> Vec<u8> {
+        keys::order(&self.id)
+    }
+
+    fn name(&self) -> String {
+        format!("order {}", self.id)
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    fn index(&self) -> Vec<Vec<u8>> {
+        let open = (!self.state.is_ended()).then(|| keys::open_order(&self.id));
+        let spent = matches!(self.spend, Spend::Counted).then(|| keys::spent(self));
+        let signed = self.attempts.iter().map(|attempt| keys::order_of_tx(attempt.tx_hash));
+        std::iter::once(keys::order_to(self)).chain(open).chain(spent).chain(signed).collect()
+    }
+}
+
+impl Record for Wallet {
+    fn key(&self) -> Vec<u8> {
+        keys::WALLET.to_vec()
+    }
+
+    fn name(&self) -> String {
+        "the wallet's record".to_owned()
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    fn index(&self) -> Vec<Vec<u8>> {
+        Vec::new()
     }
 }
 
@@ -161,6 +211,8 @@ pub(super) struct PreparedCommit {
     pub(super) has_deposits: bool,
     /// Whether there is coverage among the records.
     pub(super) has_coverage: bool,
+    /// Whether there are orders, or the wallet's record, among the records.
+    pub(super) has_orders: bool,
 }
 
 impl PreparedCommit {
@@ -174,12 +226,15 @@ impl PreparedCommit {
             has_payments: !commit.payments.is_empty(),
             has_deposits: !commit.deposits.is_empty(),
             has_coverage: !commit.coverage.is_empty(),
+            has_orders: !commit.orders.is_empty() || commit.wallet.is_some(),
             ..Self::default()
         };
         prepared.extend(commit.payments)?;
         prepared.extend(commit.deposits)?;
         prepared.extend(commit.coverage)?;
         prepared.extend(commit.finality)?;
+        prepared.extend(commit.orders)?;
+        prepared.extend(commit.wallet)?;
         for event in &commit.events {
             prepared.events.push(prepare_event(event)?);
         }

@@ -174,6 +174,7 @@ fn added(changes: Changes, commit: &PreparedCommit) -> Changes {
         payments: raise(changes.payments, commit.has_payments),
         deposits: raise(changes.deposits, commit.has_deposits),
         coverage: raise(changes.coverage, commit.has_coverage),
+        orders: raise(changes.orders, commit.has_orders),
         events: raise(changes.events, !commit.events.is_empty()),
     }
 }

@@ -7,7 +7,7 @@ use crate::domain::chain::{Address, BlockNumber, BlockRef, Header};
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::Timestamp;
-use crate::engine::explain::alarm_name;
+use crate::engine::names::alarm_name;
 use crate::engine::telling::count_alarm;
 use crate::policy::finality::{MarkMove, advance, final_number};
 use crate::policy::settlement::Unexpected;

@@ -7,12 +7,14 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use rampwatch::adapters::sled::SledStore;
-use rampwatch::domain::chain::{Address, BlockNumber};
+use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
 use rampwatch::domain::event::Recorded;
+use rampwatch::domain::order::{Order, OrderId};
 use rampwatch::domain::payment::{Payment, PaymentId};
 use rampwatch::domain::time::Timestamp;
+use rampwatch::domain::wallet::Wallet;
 use rampwatch::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 
 /// On which side of the commit it stops.
@@ -107,6 +109,42 @@ impl Store for Fuse {
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
         self.inner.finality().await
+    }
+
+    async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.inner.waiting(after, limit).await
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        self.inner.order(id).await
+    }
+
+    async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError> {
+        self.inner.orders(after, limit).await
+    }
+
+    async fn orders_of(&self, payment: &PaymentId) -> Result<Vec<Order>, StoreError> {
+        self.inner.orders_of(payment).await
+    }
+
+    async fn orders_to(&self, address: Address) -> Result<Vec<Order>, StoreError> {
+        self.inner.orders_to(address).await
+    }
+
+    async fn open_orders(&self) -> Result<Vec<Order>, StoreError> {
+        self.inner.open_orders().await
+    }
+
+    async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError> {
+        self.inner.spent_since(since).await
+    }
+
+    async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError> {
+        self.inner.order_of_tx(tx_hash).await
+    }
+
+    async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
+        self.inner.wallet().await
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {

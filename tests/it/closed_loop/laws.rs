@@ -53,7 +53,13 @@ impl Told {
                 | EventKind::PersonDecided { .. }
                 | EventKind::FinalityMoved { .. }
                 | EventKind::AddressPlaced { .. }
-                | EventKind::AddressClosed { .. } => {}
+                | EventKind::AddressClosed { .. }
+                | EventKind::OrderPlaced { .. }
+                | EventKind::OrderMoved { .. }
+                | EventKind::AttemptSigned { .. }
+                | EventKind::AttemptSent { .. }
+                | EventKind::AttemptMined { .. }
+                | EventKind::WalletChanged { .. } => {}
             }
         }
     }

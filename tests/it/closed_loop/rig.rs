@@ -152,6 +152,8 @@ impl Desk {
             deposit_address: Some(to),
             deposit_amount: Some(Amount::from_base_units(base_units)),
             deposit_chain: Some("POLYGON".to_owned()),
+            source_currency: None,
+            bank_account: None,
             sender: None,
             created_at: Some(created_at),
             expires_at: None,

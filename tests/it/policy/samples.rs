@@ -78,6 +78,7 @@ pub(super) fn payment(name: &str) -> Payment {
             sender: None,
             created_at: at(CREATED),
             expires_at: Some(at(EXPIRY)),
+            bank_account: None,
         },
         state: PaymentState::Waiting,
         api: None,

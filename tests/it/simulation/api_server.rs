@@ -105,6 +105,8 @@ impl ApiServer {
             deposit_address: told.then_some(ramp.planned.address),
             deposit_amount: told.then_some(ramp.planned.amount),
             deposit_chain: told.then(|| "Simulated".to_owned()),
+            source_currency: None,
+            bank_account: None,
             sender: ramp.planned.sender,
             created_at: Some(ramp.created_at),
             expires_at: ramp.expires_at,

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use rampwatch::domain::chain::{Address, BlockNumber};
+use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
 use rampwatch::domain::event::Recorded;
+use rampwatch::domain::order::{Order, OrderId};
 use rampwatch::domain::payment::{Payment, PaymentId};
 use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::domain::wallet::Wallet;
 use rampwatch::ports::clock::{Chance, Clock};
 use rampwatch::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 use tokio::sync::watch;
@@ -120,6 +122,42 @@ impl Store for CrashStore {
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
         self.read(self.inner.finality()).await
+    }
+
+    async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.read(self.inner.waiting(after, limit)).await
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        self.read(self.inner.order(id)).await
+    }
+
+    async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError> {
+        self.read(self.inner.orders(after, limit)).await
+    }
+
+    async fn orders_of(&self, payment: &PaymentId) -> Result<Vec<Order>, StoreError> {
+        self.read(self.inner.orders_of(payment)).await
+    }
+
+    async fn orders_to(&self, address: Address) -> Result<Vec<Order>, StoreError> {
+        self.read(self.inner.orders_to(address)).await
+    }
+
+    async fn open_orders(&self) -> Result<Vec<Order>, StoreError> {
+        self.read(self.inner.open_orders()).await
+    }
+
+    async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError> {
+        self.read(self.inner.spent_since(since)).await
+    }
+
+    async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError> {
+        self.read(self.inner.order_of_tx(tx_hash)).await
+    }
+
+    async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
+        self.read(self.inner.wallet()).await
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {

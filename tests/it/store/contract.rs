@@ -80,7 +80,7 @@ async fn refuses_every_kind_of_stale_record(store: Dyn) {
         deposits: vec![records::deposit(1)],
         coverage: vec![records::coverage(1)],
         finality: Some(records::finality(1)),
-        events: vec![],
+        ..Commit::default()
     };
     commit(&store, all.clone()).await;
     let parts = [
@@ -113,6 +113,7 @@ async fn stores_all_or_nothing(store: Dyn) {
         coverage: vec![records::coverage(1)],
         finality: Some(records::finality(1)),
         events: vec![records::event(Some(records::payment_id(1)), None, "add")],
+        ..Commit::default()
     };
     assert_eq!(store.commit(mixed.clone()).await.unwrap_err(), StoreError::Conflict("payment pay-000009".to_owned()));
     assert_eq!(store.payment(&records::payment_id(1)).await.unwrap(), None);
@@ -212,7 +213,7 @@ async fn tells_of_changes(store: Dyn) {
         ..Commit::default()
     };
     commit(&store, second).await;
-    assert_eq!(*store.changes().borrow(), Changes { payments: 1, deposits: 1, coverage: 1, events: 1 });
+    assert_eq!(*store.changes().borrow(), Changes { payments: 1, deposits: 1, coverage: 1, orders: 0, events: 1 });
 }
 
 async fn one_of_many_writers_wins(store: Dyn) {

@@ -33,6 +33,7 @@ async fn the_stored_form_has_not_changed() {
         coverage: coverage.clone(),
         finality: Some(finality),
         events: events.clone(),
+        ..Commit::default()
     };
     store.commit(all).await.unwrap();
     drop(store);

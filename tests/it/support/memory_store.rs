@@ -7,12 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use rampwatch::domain::chain::{Address, BlockNumber};
+use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
 use rampwatch::domain::event::{Event, Recorded};
-use rampwatch::domain::payment::{Payment, PaymentId};
+use rampwatch::domain::order::{Order, OrderId, Spend};
+use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::Timestamp;
+use rampwatch::domain::wallet::Wallet;
 use rampwatch::ports::store::{Changes, Commit, Lane, MAX_RECORD_BYTES, Store, StoreError, Subject};
 use serde::Serialize;
 use tokio::sync::watch;
@@ -28,6 +30,10 @@ pub(crate) struct Contents {
     pub(crate) coverage: BTreeMap<Address, Coverage>,
     /// The finality mark.
     pub(crate) finality: Option<FinalityMark>,
+    /// The orders.
+    pub(crate) orders: BTreeMap<OrderId, Order>,
+    /// The wallet's record.
+    pub(crate) wallet: Option<Wallet>,
     /// The events; number 1 comes first.
     pub(crate) events: Vec<Recorded>,
 }
@@ -86,6 +92,7 @@ impl MemoryStore {
             (&mut changes.payments, !commit.payments.is_empty()),
             (&mut changes.deposits, !commit.deposits.is_empty()),
             (&mut changes.coverage, !commit.coverage.is_empty()),
+            (&mut changes.orders, !commit.orders.is_empty() || commit.wallet.is_some()),
             (&mut changes.events, !commit.events.is_empty()),
         ] {
             *count = count.saturating_add(u64::from(changed));
@@ -120,8 +127,17 @@ impl Contents {
             let stored = self.finality.map(|stored| stored.version);
             ("the finality mark".to_owned(), finality.version, stored)
         });
+        let orders = commit.orders.iter().map(|order| {
+            let stored = self.orders.get(&order.id).map(|stored| stored.version);
+            (order_name(order), order.version, stored)
+        });
+        let wallet = commit.wallet.iter().map(|wallet| {
+            let stored = self.wallet.as_ref().map(|stored| stored.version);
+            ("the wallet's record".to_owned(), wallet.version, stored)
+        });
         let mut seen = BTreeSet::new();
-        for (name, given, stored) in payments.chain(deposits).chain(coverage).chain(finality) {
+        let all = payments.chain(deposits).chain(coverage).chain(finality).chain(orders).chain(wallet);
+        for (name, given, stored) in all {
             if stored.unwrap_or(0) != given || !seen.insert(name.clone()) {
                 return Err(StoreError::Conflict(name));
             }
@@ -145,6 +161,14 @@ impl Contents {
         if let Some(mut finality) = commit.finality {
             finality.version = finality.version.saturating_add(1);
             self.finality = Some(finality);
+        }
+        for mut order in commit.orders {
+            order.version = order.version.saturating_add(1);
+            self.orders.insert(order.id.clone(), order);
+        }
+        if let Some(mut wallet) = commit.wallet {
+            wallet.version = wallet.version.saturating_add(1);
+            self.wallet = Some(wallet);
         }
         for event in commit.events {
             let seq = self.last().saturating_add(1);
@@ -174,6 +198,10 @@ fn coverage_name(coverage: &Coverage) -> String {
     format!("the coverage of {}", coverage.address)
 }
 
+fn order_name(order: &Order) -> String {
+    format!("order {}", order.id)
+}
+
 /// Coverage and finality marks have a fixed size.
 fn check_sizes(commit: &Commit) -> Result<(), StoreError> {
     for payment in &commit.payments {
@@ -183,6 +211,14 @@ fn check_sizes(commit: &Commit) -> Result<(), StoreError> {
     for deposit in &commit.deposits {
         let stored = Deposit { version: deposit.version.saturating_add(1), ..deposit.clone() };
         check_size(&stored, || deposit_name(deposit))?;
+    }
+    for order in &commit.orders {
+        let stored = Order { version: order.version.saturating_add(1), ..order.clone() };
+        check_size(&stored, || order_name(order))?;
+    }
+    if let Some(wallet) = &commit.wallet {
+        let stored = Wallet { version: wallet.version.saturating_add(1), ..wallet.clone() };
+        check_size(&stored, || "the wallet's record".to_owned())?;
     }
     for event in &commit.events {
         check_size(event, || event_name(event))?;
@@ -284,6 +320,50 @@ impl Store for MemoryStore {
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
         self.read(|all| all.finality)
+    }
+
+    async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.read(|all| {
+            let waits = all.payments.values().filter(|payment| payment.state == PaymentState::Waiting);
+            waits.filter(|payment| after.is_none_or(|after| payment.id > *after)).take(limit).cloned().collect()
+        })
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        self.read(|all| all.orders.get(id).cloned())
+    }
+
+    async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError> {
+        self.read(|all| page(&all.orders, after, limit))
+    }
+
+    async fn orders_of(&self, payment: &PaymentId) -> Result<Vec<Order>, StoreError> {
+        self.read(|all| all.orders.values().filter(|order| order.id.payment == *payment).cloned().collect())
+    }
+
+    async fn orders_to(&self, address: Address) -> Result<Vec<Order>, StoreError> {
+        self.read(|all| all.orders.values().filter(|order| order.to == address).cloned().collect())
+    }
+
+    async fn open_orders(&self) -> Result<Vec<Order>, StoreError> {
+        self.read(|all| all.orders.values().filter(|order| !order.state.is_ended()).cloned().collect())
+    }
+
+    async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError> {
+        self.read(|all| {
+            let counts = |order: &&Order| order.spend == Spend::Counted && order.placed_at >= since;
+            let mut found: Vec<Order> = all.orders.values().filter(counts).cloned().collect();
+            found.sort_by(|one, other| (one.placed_at, &one.id).cmp(&(other.placed_at, &other.id)));
+            found
+        })
+    }
+
+    async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError> {
+        self.read(|all| all.orders.values().find(|order| order.attempt(tx_hash).is_some()).cloned())
+    }
+
+    async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
+        self.read(|all| all.wallet.clone())
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {

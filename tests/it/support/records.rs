@@ -53,6 +53,7 @@ pub(crate) fn payment(n: u64) -> Payment {
             sender: None,
             created_at: at(0),
             expires_at: None,
+            bank_account: None,
         },
         state: PaymentState::Waiting,
         api: None,

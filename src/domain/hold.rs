@@ -1,0 +1,221 @@
+//! Holds: what stands in the way of a transfer, each by its name and with its figures.
+//!
+//! Deliberately absent: what to do about a hold (`policy::preflight` says that).
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::amount::Amount;
+use super::chain::{Address, B256};
+use super::payment::ApiStatus;
+use super::time::Timestamp;
+use super::wei::Wei;
+
+/// What stands in the way of a transfer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "hold", rename_all = "snake_case")]
+pub enum Hold {
+    /// The payment API could not be asked.
+    ApiUnavailable {
+        /// What happened.
+        detail: String,
+    },
+    /// The API does not say AWAITING_FUNDS.
+    ApiStatus {
+        /// What it says.
+        status: ApiStatus,
+    },
+    /// The API has a transaction hash for the payment already.
+    ApiHasHash {
+        /// The hash, as it came.
+        tx_hash: String,
+    },
+    /// The API tells a term of the payment otherwise.
+    TermsDiffer {
+        /// Which field.
+        field: String,
+        /// What the order has.
+        ours: String,
+        /// What the API has.
+        theirs: String,
+    },
+    /// The payment is not where it can be funded: it is with a person, or has gone on.
+    PaymentState {
+        /// The state's name.
+        state: String,
+    },
+    /// Too little time is left before the payment runs out.
+    TimeShort {
+        /// When it runs out.
+        expires_at: Timestamp,
+        /// The least time that must be left, in seconds.
+        least_s: u64,
+    },
+    /// The payment names another sender than the wallet.
+    OtherSender {
+        /// The sender it names.
+        named: Address,
+    },
+    /// There is money at the deposit address that may pay it already.
+    MoneyThere {
+        /// The transaction that brought it.
+        tx_hash: B256,
+        /// How much, in base units.
+        amount: Amount,
+    },
+    /// The deposit address has not been read up to near the head yet.
+    NotReadYet,
+    /// The token is paused.
+    TokenPaused,
+    /// The token has blacklisted the wallet.
+    WalletBlacklisted,
+    /// The token has blacklisted the deposit address.
+    RecipientBlacklisted,
+    /// The deposit address is zero, the token, or the wallet itself.
+    RecipientForbidden {
+        /// Which.
+        what: String,
+    },
+    /// The wallet has too little of the token.
+    TokenShort {
+        /// What it has, less what other signed orders will take, in base units.
+        have: Amount,
+        /// What is needed: the amount and the reserve, in base units.
+        need: Amount,
+    },
+    /// The wallet has too little of the native coin.
+    NativeShort {
+        /// What it has, less what other signed orders may take.
+        have: Wei,
+        /// What is needed: the most that the gas may cost, and the reserve.
+        need: Wei,
+    },
+    /// `eth_call` of the transfer did not return true.
+    CallFails {
+        /// What it said.
+        reason: String,
+    },
+    /// The transfer would use more gas than allowed.
+    GasTooHigh {
+        /// What it would use.
+        estimate: u64,
+        /// What is allowed.
+        most: u64,
+    },
+    /// The market asks for more than the ceiling allows.
+    FeeCeiling {
+        /// What would be needed for a unit of gas.
+        needed: Wei,
+        /// What is allowed.
+        ceiling: Wei,
+    },
+    /// As many attempts as are allowed were made at this nonce.
+    TooManyAttempts,
+    /// No node could be asked.
+    ChainUnavailable {
+        /// What happened.
+        detail: String,
+    },
+    /// A node refused the bytes.
+    NodeRefuses {
+        /// What it said.
+        detail: String,
+    },
+    /// The wallet is paused.
+    WalletPaused,
+    /// The wallet is halted: a person must look and adopt it.
+    WalletHalted,
+    /// The signer cannot be used right now, or refuses.
+    Signer {
+        /// What it said.
+        detail: String,
+    },
+}
+
+impl Hold {
+    /// One word for tables, metrics and filters.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::ApiUnavailable { .. } => "api-unavailable",
+            Self::ApiStatus { .. } => "api-status",
+            Self::ApiHasHash { .. } => "api-has-hash",
+            Self::TermsDiffer { .. } => "terms-differ",
+            Self::PaymentState { .. } => "payment-state",
+            Self::TimeShort { .. } => "time-short",
+            Self::OtherSender { .. } => "other-sender",
+            Self::MoneyThere { .. } => "money-there",
+            Self::NotReadYet => "not-read-yet",
+            Self::TokenPaused => "token-paused",
+            Self::WalletBlacklisted => "wallet-blacklisted",
+            Self::RecipientBlacklisted => "recipient-blacklisted",
+            Self::RecipientForbidden { .. } => "recipient-forbidden",
+            Self::TokenShort { .. } => "token-short",
+            Self::NativeShort { .. } => "native-short",
+            Self::CallFails { .. } => "call-fails",
+            Self::GasTooHigh { .. } => "gas-too-high",
+            Self::FeeCeiling { .. } => "fee-ceiling",
+            Self::TooManyAttempts => "too-many-attempts",
+            Self::ChainUnavailable { .. } => "chain-unavailable",
+            Self::NodeRefuses { .. } => "node-refuses",
+            Self::WalletPaused => "wallet-paused",
+            Self::WalletHalted => "wallet-halted",
+            Self::Signer { .. } => "signer",
+        }
+    }
+
+    /// Whether two holds are the same trouble, whatever their figures: then there is nothing new to tell.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ApiUnavailable { detail } => write!(f, "the payment API could not be asked: {detail}"),
+            Self::ApiStatus { status } => write!(f, "the payment API says {status}, not AWAITING_FUNDS"),
+            Self::ApiHasHash { tx_hash } => write!(f, "the payment API has the transaction {tx_hash} for it already"),
+            Self::TermsDiffer { field, ours, theirs } => {
+                write!(f, "the payment API's {field} is {theirs}, the order's {ours}")
+            }
+            Self::PaymentState { state } => write!(f, "the payment is {state}"),
+            Self::TimeShort { expires_at, least_s } => {
+                write!(f, "it runs out at {} s, and {least_s} s must be left", expires_at.as_secs())
+            }
+            Self::OtherSender { named } => write!(f, "the payment names {named} as its sender, not the wallet"),
+            Self::MoneyThere { tx_hash, amount } => {
+                write!(f, "{amount} are at the deposit address already, by transaction {tx_hash}")
+            }
+            Self::NotReadYet => f.write_str("the deposit address has not been read up to the head yet"),
+            Self::TokenPaused => f.write_str("the token is paused"),
+            Self::WalletBlacklisted => f.write_str("the token has blacklisted the wallet"),
+            Self::RecipientBlacklisted => f.write_str("the token has blacklisted the deposit address"),
+            Self::RecipientForbidden { what } => write!(f, "the deposit address is {what}"),
+            Self::TokenShort { have, need } => {
+                write!(f, "the wallet has {have} of the token to give, and needs {need}")
+            }
+            Self::NativeShort { have, need } => {
+                write!(
+                    f,
+                    "the wallet has {} of the native coin to give, and needs {}",
+                    have.to_native(),
+                    need.to_native()
+                )
+            }
+            Self::CallFails { reason } => write!(f, "the transfer would fail: {reason}"),
+            Self::GasTooHigh { estimate, most } => write!(f, "it would use {estimate} gas, and {most} are allowed"),
+            Self::FeeCeiling { needed, ceiling } => {
+                write!(f, "a unit of gas costs {} gwei, and {} are allowed", needed.to_gwei(), ceiling.to_gwei())
+            }
+            Self::TooManyAttempts => f.write_str("as many attempts as are allowed were made at this nonce"),
+            Self::ChainUnavailable { detail } => write!(f, "no node could be asked: {detail}"),
+            Self::NodeRefuses { detail } => write!(f, "the nodes refuse the transaction: {detail}"),
+            Self::WalletPaused => f.write_str("the wallet is paused"),
+            Self::WalletHalted => f.write_str("the wallet is halted"),
+            Self::Signer { detail } => write!(f, "nothing can be signed: {detail}"),
+        }
+    }
+}

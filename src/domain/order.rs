@@ -1,0 +1,399 @@
+//! Orders: instructions to fund one payment from the hot wallet, and their attempts.
+//!
+//! All attempts of an order that can still be mined bear one nonce, so at most one of them ever is. Deliberately
+//! absent: the key, and how a transaction is built; a signed attempt is kept as its bytes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::amount::Amount;
+use super::chain::{Address, B256, BlockRef};
+use super::hold::Hold;
+use super::payment::{BankAccountId, PaymentId, RecipientId};
+use super::time::Timestamp;
+use super::wei::Wei;
+
+/// The most attempts an order may have at one nonce. Each raises the fees by an eighth at least, so sixteen span a
+/// factor of six without any help of the market; the bound keeps the record small.
+pub const MAX_ATTEMPTS: usize = 16;
+
+/// What tells one order from every other: the payment, and which of its orders it is, from 1.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct OrderId {
+    /// The payment it funds.
+    pub payment: PaymentId,
+    /// Which of the payment's orders, from 1.
+    pub turn: u32,
+}
+
+/// Why a text is no order id.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{0:?} is no order id; it has the form payment:number, as `rampwatch orders` prints it")]
+pub struct OrderIdError(String);
+
+impl fmt::Display for OrderId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.payment, self.turn)
+    }
+}
+
+impl FromStr for OrderId {
+    type Err = OrderIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parse = || {
+            let (payment, turn) = text.split_once(':')?;
+            let plain = !turn.is_empty() && !turn.starts_with('0') && turn.bytes().all(|byte| byte.is_ascii_digit());
+            Some(Self { payment: payment.parse().ok()?, turn: turn.parse().ok().filter(|_| plain)? })
+        };
+        parse().ok_or_else(|| OrderIdError(text.chars().take(160).collect()))
+    }
+}
+
+impl TryFrom<String> for OrderId {
+    type Error = OrderIdError;
+    fn try_from(text: String) -> Result<Self, OrderIdError> {
+        text.parse()
+    }
+}
+
+impl From<OrderId> for String {
+    fn from(id: OrderId) -> Self {
+        id.to_string()
+    }
+}
+
+/// An instruction to fund one payment from the wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Its identity.
+    pub id: OrderId,
+    /// The version the store holds (0: not stored yet).
+    pub version: u64,
+    /// Whose payment it funds.
+    pub recipient_id: RecipientId,
+    /// The bank account that the payment goes to, where it is known.
+    pub bank_account: Option<BankAccountId>,
+    /// The wallet that pays.
+    pub wallet: Address,
+    /// The chain.
+    pub chain_id: u64,
+    /// The token.
+    pub token: Address,
+    /// The payment's deposit address.
+    pub to: Address,
+    /// How much, in base units of `token`.
+    pub amount: Amount,
+    /// Who placed it.
+    pub placed_by: Placer,
+    /// When it was placed, by the wallet's own clock, which never runs backwards. Spend counts from here on.
+    pub placed_at: Timestamp,
+    /// How far it is.
+    pub state: OrderState,
+    /// Whether it counts as spent.
+    pub spend: Spend,
+    /// The signed transactions, oldest first.
+    pub attempts: Vec<Attempt>,
+    /// How many of its nonces ended in a revert.
+    pub reverts: u32,
+    /// When the funder has to look at it again; `None` when nobody has to.
+    pub next_at: Option<Timestamp>,
+}
+
+impl Order {
+    /// The attempts that bear the nonce that is in use, oldest first.
+    pub fn live_attempts(&self) -> impl DoubleEndedIterator<Item = &Attempt> {
+        let nonce = self.state.nonce();
+        self.attempts.iter().filter(move |attempt| Some(attempt.nonce) == nonce)
+    }
+
+    /// The attempt with this hash.
+    #[must_use]
+    pub fn attempt(&self, tx_hash: B256) -> Option<&Attempt> {
+        self.attempts.iter().find(|attempt| attempt.tx_hash == tx_hash)
+    }
+}
+
+/// Who placed an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Placer {
+    /// A person asked for it.
+    Person,
+    /// The automatic mode.
+    Auto,
+}
+
+/// Whether an order counts towards the limits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Spend {
+    /// It counts, from its placing on.
+    Counted,
+    /// It does not any more: nothing was signed, or a revert or a self-send at its nonce is final.
+    GivenBack,
+}
+
+/// How far an order is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum OrderState {
+    /// A person must approve it first.
+    AwaitingApproval {
+        /// Why.
+        why: ApprovalReason,
+    },
+    /// It is to be checked and signed at `next_at`. Nothing is signed.
+    Ready,
+    /// Something stands in the way, and is looked at again at `next_at`. Nothing is signed.
+    Held {
+        /// What.
+        why: Hold,
+    },
+    /// A nonce is taken and the transfer is signed. Whether it was sent, and taken, only the chain can say.
+    Sending {
+        /// The nonce of its live attempts.
+        nonce: u64,
+        /// What keeps the bytes from being sent again right now, if anything.
+        trouble: Option<Hold>,
+    },
+    /// The nonce is to be consumed by a self-send instead. The outcome is unknown until one of the two is final.
+    Cancelling {
+        /// The nonce of its live attempts.
+        nonce: u64,
+        /// Why the transfer must not go out any more.
+        why: CancelReason,
+        /// What keeps the self-send from being sent right now, if anything.
+        trouble: Option<Hold>,
+    },
+    /// One of the attempts is in a block that is not final yet.
+    Mined {
+        /// Its nonce.
+        nonce: u64,
+        /// Which attempt.
+        tx_hash: B256,
+        /// The block.
+        block: BlockRef,
+        /// What it did.
+        effect: Effect,
+        /// Set when the order was being cancelled; it goes on so if the block goes away.
+        cancelling: Option<CancelReason>,
+    },
+    /// Over.
+    Ended {
+        /// How.
+        outcome: OrderOutcome,
+        /// When we learnt of it (our clock).
+        at: Timestamp,
+    },
+}
+
+impl OrderState {
+    /// The nonce that is taken and not known to be consumed for good, if any.
+    #[must_use]
+    pub const fn nonce(&self) -> Option<u64> {
+        match self {
+            Self::AwaitingApproval { .. } | Self::Ready | Self::Held { .. } | Self::Ended { .. } => None,
+            Self::Sending { nonce, .. } | Self::Cancelling { nonce, .. } | Self::Mined { nonce, .. } => Some(*nonce),
+        }
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub const fn is_ended(&self) -> bool {
+        matches!(self, Self::Ended { .. })
+    }
+
+    /// One word for tables, metrics and filters.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::AwaitingApproval { .. } => "awaiting-approval",
+            Self::Ready => "ready",
+            Self::Held { .. } => "held",
+            Self::Sending { .. } => "sending",
+            Self::Cancelling { .. } => "cancelling",
+            Self::Mined { .. } => "mined",
+            Self::Ended { .. } => "ended",
+        }
+    }
+}
+
+/// Why a person must approve an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum ApprovalReason {
+    /// It is above the amount that needs none.
+    AboveAmount {
+        /// That amount, in base units of the token.
+        limit: Amount,
+    },
+    /// A person typed the deposit address.
+    TypedAddress,
+    /// A person typed the amount.
+    TypedAmount,
+    /// Nobody knows when the payment runs out.
+    ExpiryUnknown,
+}
+
+/// Why the nonce of a signed transfer is consumed by a self-send.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum CancelReason {
+    /// A person wants it so.
+    Person {
+        /// The person's reason.
+        reason: String,
+    },
+    /// The transfer must not go out any more.
+    Hold {
+        /// What was found.
+        hold: Hold,
+    },
+}
+
+/// What a mined attempt did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Effect {
+    /// The token's own log in the receipt says that the amount went from the wallet to the deposit address.
+    Paid {
+        /// The log's position among all logs of the block.
+        log_index: u64,
+    },
+    /// The transaction failed; nothing moved.
+    Reverted,
+    /// The transaction succeeded, and the receipt has no such log: nothing moved.
+    MovedNothing,
+    /// It was the self-send.
+    SelfSent,
+}
+
+/// How an order ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum OrderOutcome {
+    /// The transfer is final.
+    Paid {
+        /// The transaction.
+        tx_hash: B256,
+        /// Its block.
+        block: BlockRef,
+        /// The position of the transfer's log among all logs of the block.
+        log_index: u64,
+    },
+    /// The self-send is final; no money moved.
+    SelfSent {
+        /// The transaction.
+        tx_hash: B256,
+        /// Why.
+        why: CancelReason,
+    },
+    /// The transfer was mined and moved nothing, as often as is tried; the last one is final.
+    Reverted {
+        /// The transaction.
+        tx_hash: B256,
+    },
+    /// Nothing was ever signed for it.
+    Unsent {
+        /// Why.
+        why: UnsentReason,
+    },
+    /// A transaction that is not ours consumed the nonce, for good. No money of this order moved.
+    Displaced {
+        /// The nonce.
+        nonce: u64,
+    },
+}
+
+impl OrderOutcome {
+    /// One word for tables and metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Paid { .. } => "paid",
+            Self::SelfSent { .. } => "self-sent",
+            Self::Reverted { .. } => "reverted",
+            Self::Unsent { .. } => "unsent",
+            Self::Displaced { .. } => "displaced",
+        }
+    }
+}
+
+/// Why an order ended before anything was signed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "cause", rename_all = "snake_case")]
+pub enum UnsentReason {
+    /// A person refused the approval.
+    Rejected {
+        /// The person's reason.
+        reason: String,
+    },
+    /// A person cancelled it.
+    Cancelled {
+        /// The person's reason.
+        reason: String,
+    },
+    /// The payment cannot be funded any more.
+    NotPayable {
+        /// What was found.
+        hold: Hold,
+    },
+}
+
+/// One signed transaction of an order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// What it is meant to do.
+    pub kind: AttemptKind,
+    /// The account's nonce that it consumes.
+    pub nonce: u64,
+    /// The transaction's hash.
+    pub tx_hash: B256,
+    /// The signed bytes, as they are broadcast (EIP-2718). They may be sent again at any time, and never expire.
+    pub raw: RawTransaction,
+    /// What it offers.
+    pub fees: Fees,
+    /// The most gas it may use.
+    pub gas_limit: u64,
+    /// When it was signed (our clock).
+    pub signed_at: Timestamp,
+    /// When it was last given to the nodes; `None` when that is not known to have happened.
+    pub sent_at: Option<Timestamp>,
+    /// How often it was given to the nodes.
+    pub sends: u32,
+}
+
+/// What an attempt is meant to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AttemptKind {
+    /// The token's `transfer` to the deposit address.
+    Transfer,
+    /// Nothing from the wallet to itself, so that the nonce is consumed.
+    SelfSend,
+}
+
+/// What a transaction offers for its gas (EIP-1559).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fees {
+    /// The most that is paid for a unit of gas: `max_fee_per_gas`.
+    pub cap: Wei,
+    /// The part that goes to the block's producer: `max_priority_fee_per_gas`.
+    pub tip: Wei,
+}
+
+/// Signed bytes. In JSON they are hexadecimal digits after `0x`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RawTransaction(pub alloy::primitives::Bytes);
+
+impl fmt::Debug for RawTransaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} signed bytes", self.0.len())
+    }
+}

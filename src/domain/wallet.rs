@@ -1,0 +1,188 @@
+//! The hot wallet: what is kept of it, and what the nodes say of it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::amount::Amount;
+use super::chain::{Address, B256, BlockRef, Header, Transfer};
+use super::time::Timestamp;
+use super::wei::Wei;
+
+/// What is kept of the one wallet that this store sends from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wallet {
+    /// Its address.
+    pub address: Address,
+    /// The chain.
+    pub chain_id: u64,
+    /// The version the store holds (0: not stored yet).
+    pub version: u64,
+    /// The nonce that the next order takes. All lower ones are taken or consumed.
+    pub next_nonce: u64,
+    /// Set while a person has paused it.
+    pub paused: Option<Pause>,
+    /// Set while something about its nonces is not understood; only a person's adoption ends it.
+    pub halted: Option<Halt>,
+    /// The latest moment that counted for the spend window. It never runs backwards, whatever the system's clock does.
+    pub clock: Timestamp,
+}
+
+/// A person's pause.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pause {
+    /// Since when (our clock).
+    pub at: Timestamp,
+    /// The person's reason.
+    pub reason: String,
+}
+
+/// Why nothing is sent until a person has looked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Halt {
+    /// Since when (our clock).
+    pub at: Timestamp,
+    /// What was found.
+    pub why: HaltReason,
+}
+
+/// What is not understood about the wallet's nonces.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum HaltReason {
+    /// The store knows nothing of this wallet, and it has sent transactions before.
+    UsedBefore {
+        /// How many, as the nodes count.
+        transactions: u64,
+    },
+    /// The nodes have, or wait for, transactions with nonces that this store never gave out: the key is used elsewhere,
+    /// or the store is an old copy.
+    UsedElsewhere {
+        /// The nonce that would be next here.
+        ours: u64,
+        /// The nonce that would be next by the nodes' count.
+        theirs: u64,
+    },
+    /// A nonce that this store gave out was consumed by a transaction that is not ours.
+    NonceTaken {
+        /// The nonce.
+        nonce: u64,
+    },
+    /// The nodes count fewer transactions than this store knows to be final: another chain, or a wiped one.
+    Behind {
+        /// The lowest nonce here that is not known to be consumed.
+        ours: u64,
+        /// The nonce that would be next by the nodes' count.
+        theirs: u64,
+    },
+    /// The store holds the record of another wallet.
+    OtherWallet {
+        /// The address in the store.
+        stored: Address,
+    },
+}
+
+impl fmt::Display for HaltReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UsedBefore { transactions } => write!(
+                f,
+                "this store knows nothing of the wallet, which has sent {transactions} transactions before: see that \
+                 nothing else uses its key, then run `rampwatch wallet adopt`"
+            ),
+            Self::UsedElsewhere { ours, theirs } => write!(
+                f,
+                "the next nonce here is {ours}, but the nodes know of transactions up to {theirs}: the key is used \
+                 elsewhere, or this store is an old copy; stop the other one, then run `rampwatch wallet adopt`"
+            ),
+            Self::NonceTaken { nonce } => write!(
+                f,
+                "nonce {nonce} was consumed by a transaction that is not ours: the key is used elsewhere; stop the \
+                 other one, then run `rampwatch wallet adopt`"
+            ),
+            Self::Behind { ours, theirs } => write!(
+                f,
+                "nonces up to {ours} were consumed, but the nodes say that {theirs} is next: see that they are on the \
+                 right chain, then run `rampwatch wallet adopt`"
+            ),
+            Self::OtherWallet { stored } => {
+                write!(f, "this store belongs to the wallet {stored}: give that one's key, or another store")
+            }
+        }
+    }
+}
+
+/// What one endpoint says of the account's nonce.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NonceCount {
+    /// How many of its transactions are mined.
+    pub latest: u64,
+    /// The same with those that wait in the endpoint's pool.
+    pub pending: u64,
+    /// How many were mined in the block that was asked about, if one was.
+    pub at_block: Option<u64>,
+}
+
+/// What one endpoint says of a transfer that is about to be made. All from one endpoint, for its newest block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransferView {
+    /// The endpoint's newest block.
+    pub head: Header,
+    /// What the next block asks for a unit of gas.
+    pub base_fee: Wei,
+    /// What others tip, as the endpoint sees it.
+    pub market_tip: Wei,
+    /// Whether the token is paused. `false` for a token that has no such thing.
+    pub paused: bool,
+    /// Whether the token has blacklisted the wallet.
+    pub wallet_blacklisted: bool,
+    /// Whether the token has blacklisted the recipient.
+    pub recipient_blacklisted: bool,
+    /// The wallet's balance of the token, in base units.
+    pub token_balance: Amount,
+    /// The wallet's balance of the native coin.
+    pub native_balance: Wei,
+    /// What `eth_call` of the transfer returned.
+    pub call: CallResult,
+    /// What the node thinks that the transfer uses; `None` when the call fails.
+    pub gas_estimate: Option<u64>,
+}
+
+/// What `eth_call` of a transfer returned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CallResult {
+    /// True.
+    True,
+    /// Something else, in words.
+    Other(String),
+    /// It reverted, with this reason.
+    Reverted(String),
+}
+
+/// What the market asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Market {
+    /// The endpoint's newest block.
+    pub head: Header,
+    /// What the next block asks for a unit of gas.
+    pub base_fee: Wei,
+    /// What others tip, as the endpoint sees it.
+    pub tip: Wei,
+}
+
+/// What a node says of a mined transaction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The transaction.
+    pub tx_hash: B256,
+    /// The block that holds it.
+    pub block: BlockRef,
+    /// Whether it succeeded. That alone moves no money.
+    pub succeeded: bool,
+    /// The transfers among its logs, of all contracts.
+    pub transfers: Vec<Transfer>,
+    /// How much gas it used.
+    pub gas_used: u64,
+    /// What a unit of gas cost.
+    pub gas_price: Wei,
+}

@@ -1,0 +1,85 @@
+//! What happened to orders and to the hot wallet, as sentences.
+
+use super::explain::Names;
+use crate::domain::event::{EventKind, WalletChange};
+use crate::domain::order::{Attempt, AttemptKind, OrderState};
+
+/// The name and the sentence of an event about an order or the wallet. Other events have none here.
+pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, String) {
+    match kind {
+        EventKind::OrderPlaced { order } => {
+            let amount = names.amount(order.amount, order.token);
+            ("order_placed", format!("Order {} was placed: {amount} from {} to {}.", order.id, order.wallet, order.to))
+        }
+        EventKind::OrderMoved { order, from, to, why, .. } => {
+            ("order_moved", format!("Order {order} went from {} to {}: {why}.", from.name(), state_text(to)))
+        }
+        EventKind::AttemptSigned { order, attempt } => ("attempt_signed", signed_text(order.to_string(), attempt)),
+        EventKind::AttemptSent { order, tx_hash, said } => {
+            ("attempt_sent", format!("Transaction {tx_hash} of order {order} was given to the nodes: {said}."))
+        }
+        EventKind::AttemptMined { order, tx_hash, block, gas_used, gas_price } => (
+            "attempt_mined",
+            format!(
+                "Transaction {tx_hash} of order {order} is in block {}; it used {gas_used} gas at {} gwei.",
+                block.number,
+                gas_price.to_gwei()
+            ),
+        ),
+        EventKind::WalletChanged { address, change } => ("wallet_changed", change_text(&address.to_string(), change)),
+        EventKind::PaymentAdded { .. }
+        | EventKind::PaymentMoved { .. }
+        | EventKind::ApiReported { .. }
+        | EventKind::DepositSeen { .. }
+        | EventKind::DepositJudged { .. }
+        | EventKind::DepositStands { .. }
+        | EventKind::PersonDecided { .. }
+        | EventKind::FinalityMoved { .. }
+        | EventKind::Alarm { .. }
+        | EventKind::AddressPlaced { .. }
+        | EventKind::AddressClosed { .. } => ("other", String::new()),
+    }
+}
+
+fn signed_text(order: String, attempt: &Attempt) -> String {
+    let what = match attempt.kind {
+        AttemptKind::Transfer => "The transfer",
+        AttemptKind::SelfSend => "A self-send",
+    };
+    format!(
+        "{what} of order {order} was signed: transaction {} with nonce {}, at most {} gwei, tip {} gwei.",
+        attempt.tx_hash,
+        attempt.nonce,
+        attempt.fees.cap.to_gwei(),
+        attempt.fees.tip.to_gwei()
+    )
+}
+
+fn change_text(wallet: &str, change: &WalletChange) -> String {
+    match change {
+        WalletChange::Opened { next_nonce } => format!("This store sends from {wallet} from nonce {next_nonce} on."),
+        WalletChange::Paused { reason } => format!("The wallet {wallet} was paused: {reason:?}."),
+        WalletChange::Resumed { reason } => format!("The pause of wallet {wallet} was ended: {reason:?}."),
+        WalletChange::Halted { why } => format!("The wallet {wallet} is halted: {why}."),
+        WalletChange::Adopted { reason, next_nonce } => {
+            format!("The wallet {wallet} was adopted, with nonce {next_nonce} next: {reason:?}.")
+        }
+    }
+}
+
+/// An order's state in words, with what it waits for.
+pub(super) fn state_text(state: &OrderState) -> String {
+    match state {
+        OrderState::Held { why } => format!("held ({why})"),
+        OrderState::Sending { nonce, trouble: Some(trouble) } => {
+            format!("sending with nonce {nonce}, outcome unknown ({trouble})")
+        }
+        OrderState::Sending { nonce, trouble: None } => format!("sending with nonce {nonce}, outcome unknown"),
+        OrderState::Cancelling { nonce, .. } => {
+            format!("cancelling, outcome unknown: a self-send is to consume nonce {nonce}")
+        }
+        OrderState::Mined { block, tx_hash, .. } => format!("mined in block {} by {tx_hash}, not final", block.number),
+        OrderState::Ended { outcome, .. } => format!("ended ({})", outcome.name()),
+        OrderState::AwaitingApproval { .. } | OrderState::Ready => state.name().to_owned(),
+    }
+}

@@ -1,0 +1,135 @@
+//! The names of reasons, rules and alarms, as they are in JSON, metrics and filters.
+
+use crate::domain::deposit::{MatchRule, NothingReason, ReviewReason};
+use crate::domain::event::Alarm;
+use crate::domain::payment::PaymentReview;
+
+/// The name of a deposit's review reason, as in JSON.
+pub(super) const fn review_name(why: &ReviewReason) -> &'static str {
+    match why {
+        ReviewReason::WrongToken => "wrong_token",
+        ReviewReason::Under { .. } => "under",
+        ReviewReason::Over { .. } => "over",
+        ReviewReason::Split { .. } => "split",
+        ReviewReason::Ambiguous { .. } => "ambiguous",
+        ReviewReason::NoFit => "no_fit",
+        ReviewReason::SecondDeposit { .. } => "second_deposit",
+        ReviewReason::Replaced { .. } => "replaced",
+        ReviewReason::Early { .. } => "early",
+        ReviewReason::Late { .. } => "late",
+        ReviewReason::PaymentEnded { .. } => "payment_ended",
+        ReviewReason::NoPayment => "no_payment",
+        ReviewReason::GoneAfterFinal { .. } => "gone_after_final",
+    }
+}
+
+/// The name of a payment's review reason, as in JSON.
+pub(super) const fn payment_review_name(why: &PaymentReview) -> &'static str {
+    match why {
+        PaymentReview::OtherHash { .. } => "other_hash",
+        PaymentReview::Refused { .. } => "refused",
+        PaymentReview::StillAwaiting => "still_awaiting",
+        PaymentReview::EndedWithMoney { .. } => "ended_with_money",
+        PaymentReview::TermsDiffer { .. } => "terms_differ",
+        PaymentReview::GoneAfterFinal => "gone_after_final",
+        PaymentReview::NotFound => "not_found",
+    }
+}
+
+/// The name of a rule, as in JSON.
+pub(super) const fn rule_name(rule: &MatchRule) -> &'static str {
+    match rule {
+        MatchRule::Exact => "exact",
+        MatchRule::Tolerance { .. } => "tolerance",
+        MatchRule::Sender => "sender",
+        MatchRule::OwnTransfer { .. } => "own_transfer",
+        MatchRule::Assigned { .. } => "assigned",
+    }
+}
+
+/// The name of the reason why a deposit credits nothing, as in JSON.
+pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
+    match why {
+        NothingReason::ZeroValue => "zero_value",
+        NothingReason::SelfTransfer => "self_transfer",
+        NothingReason::WalletCredit => "wallet_credit",
+    }
+}
+
+/// Every name that [`alarm_name`] gives. A test goes through all alarms.
+pub(super) const ALARM_NAMES: [&str; 9] = [
+    "gone_after_final",
+    "missed_by_first_reading",
+    "log_withheld",
+    "malformed_log",
+    "finality_stalled",
+    "key_refused",
+    "funding_stuck",
+    "moved_nothing",
+    "wallet_halted",
+];
+
+/// The name of an alarm, as in JSON.
+pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
+    match alarm {
+        Alarm::GoneAfterFinal => "gone_after_final",
+        Alarm::MissedByFirstReading => "missed_by_first_reading",
+        Alarm::LogWithheld => "log_withheld",
+        Alarm::MalformedLog { .. } => "malformed_log",
+        Alarm::FinalityStalled { .. } => "finality_stalled",
+        Alarm::KeyRefused { .. } => "key_refused",
+        Alarm::FundingStuck { .. } => "funding_stuck",
+        Alarm::MovedNothing { .. } => "moved_nothing",
+        Alarm::WalletHalted { .. } => "wallet_halted",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::amount::Amount;
+    use crate::domain::hold::Hold;
+    use crate::domain::order::OrderId;
+    use crate::domain::wallet::HaltReason;
+
+    fn order() -> OrderId {
+        "pay:1".parse().unwrap()
+    }
+
+    /// The alarm after this one. An alarm that is new must get its place here, or this does not compile.
+    fn next(alarm: &Alarm) -> Option<Alarm> {
+        match alarm {
+            Alarm::GoneAfterFinal => Some(Alarm::MissedByFirstReading),
+            Alarm::MissedByFirstReading => Some(Alarm::LogWithheld),
+            Alarm::LogWithheld => Some(Alarm::MalformedLog { detail: String::new() }),
+            Alarm::MalformedLog { .. } => Some(Alarm::FinalityStalled { at: 1 }),
+            Alarm::FinalityStalled { .. } => Some(Alarm::KeyRefused { status: 401 }),
+            Alarm::KeyRefused { .. } => Some(Alarm::FundingStuck { order: order(), hold: Hold::TooManyAttempts }),
+            Alarm::FundingStuck { .. } => Some(Alarm::MovedNothing { order: order() }),
+            Alarm::MovedNothing { .. } => Some(Alarm::WalletHalted { why: HaltReason::NonceTaken { nonce: 1 } }),
+            Alarm::WalletHalted { .. } => None,
+        }
+    }
+
+    #[test]
+    fn the_list_of_alarms_is_whole_and_names_are_as_in_json() {
+        let all: Vec<Alarm> = std::iter::successors(Some(Alarm::GoneAfterFinal), next).collect();
+        assert_eq!(all.iter().map(alarm_name).collect::<Vec<_>>(), ALARM_NAMES);
+        for alarm in all {
+            assert_eq!(serde_json::to_value(&alarm).unwrap()["alarm"], alarm_name(&alarm));
+        }
+        let rules = [
+            MatchRule::Exact,
+            MatchRule::Tolerance { off_by: Amount::ZERO },
+            MatchRule::Sender,
+            MatchRule::OwnTransfer { order: order() },
+            MatchRule::Assigned { reason: String::new() },
+        ];
+        for rule in rules {
+            assert_eq!(serde_json::to_value(&rule).unwrap()["rule"], rule_name(&rule));
+        }
+        for why in [NothingReason::ZeroValue, NothingReason::SelfTransfer, NothingReason::WalletCredit] {
+            assert_eq!(serde_json::to_value(why).unwrap(), nothing_name(why));
+        }
+    }
+}
