@@ -64,6 +64,11 @@ pub enum Hold {
         /// How much, in base units.
         amount: Amount,
     },
+    /// Our own transfer was seen in a block, or the API names it: its receipt is awaited.
+    OwnTransferSeen {
+        /// The transaction.
+        tx_hash: B256,
+    },
     /// The deposit address has not been read up to near the head yet.
     NotReadYet,
     /// The token is paused.
@@ -146,6 +151,7 @@ impl Hold {
             Self::TimeShort { .. } => "time-short",
             Self::OtherSender { .. } => "other-sender",
             Self::MoneyThere { .. } => "money-there",
+            Self::OwnTransferSeen { .. } => "own-transfer-seen",
             Self::NotReadYet => "not-read-yet",
             Self::TokenPaused => "token-paused",
             Self::WalletBlacklisted => "wallet-blacklisted",
@@ -189,6 +195,7 @@ impl fmt::Display for Hold {
             Self::MoneyThere { tx_hash, amount } => {
                 write!(f, "{amount} are at the deposit address already, by transaction {tx_hash}")
             }
+            Self::OwnTransferSeen { tx_hash } => write!(f, "our own transfer {tx_hash} is on its way already"),
             Self::NotReadYet => f.write_str("the deposit address has not been read up to the head yet"),
             Self::TokenPaused => f.write_str("the token is paused"),
             Self::WalletBlacklisted => f.write_str("the token has blacklisted the wallet"),

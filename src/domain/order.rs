@@ -16,8 +16,8 @@ use super::payment::{BankAccountId, PaymentId, RecipientId};
 use super::time::Timestamp;
 use super::wei::Wei;
 
-/// The most attempts an order may have at one nonce. Each raises the fees by an eighth at least, so sixteen span a
-/// factor of six without any help of the market; the bound keeps the record small.
+/// The most attempts an order may have. Each raises the fees by an eighth at least, so sixteen span a factor of six
+/// without any help of the market; the bound keeps the record small.
 pub const MAX_ATTEMPTS: usize = 16;
 
 /// What tells one order from every other: the payment, and which of its orders it is, from 1.
@@ -298,6 +298,11 @@ pub enum OrderOutcome {
         /// The transaction.
         tx_hash: B256,
     },
+    /// The transfer succeeded by its receipt, which is final, and the token wrote no log of it: a person must look.
+    MovedNothing {
+        /// The transaction.
+        tx_hash: B256,
+    },
     /// Nothing was ever signed for it.
     Unsent {
         /// Why.
@@ -318,6 +323,7 @@ impl OrderOutcome {
             Self::Paid { .. } => "paid",
             Self::SelfSent { .. } => "self-sent",
             Self::Reverted { .. } => "reverted",
+            Self::MovedNothing { .. } => "moved-nothing",
             Self::Unsent { .. } => "unsent",
             Self::Displaced { .. } => "displaced",
         }

@@ -3,10 +3,15 @@
 //! Deliberately absent: clocks, networks, chance, logging. Whoever calls brings the moment and the facts.
 
 pub mod address;
+pub mod fees;
 pub mod finality;
+pub mod funding;
 pub mod last_look;
 pub mod matching;
+pub mod nonces;
 pub mod pace;
+pub mod preflight;
 pub mod resolve;
 pub mod settlement;
+pub mod spend;
 pub mod sweep;

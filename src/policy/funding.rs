@@ -1,0 +1,478 @@
+//! The order's state machine: what a fact makes of an order, and what is to be done next with a signed one.
+//!
+//! [`apply`] is the only place where an order's state changes. It is a closed match over state and fact; what a state does
+//! not expect is answered with [`UnexpectedOrder`], never swallowed. The nonce is taken with the first signature and given
+//! up only when a receipt at that nonce is final, or a person has adopted the wallet past it.
+
+use thiserror::Error;
+
+use super::fees::{self, FeeParams};
+use super::preflight::{Answer, answer_to};
+use crate::domain::chain::{B256, BlockRef};
+use crate::domain::event::{Alarm, EventKind};
+use crate::domain::hold::Hold;
+use crate::domain::order::{
+    Attempt, AttemptKind, CancelReason, Effect, Fees, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
+    UnsentReason,
+};
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::wallet::{Market, Receipt};
+
+/// How often a transfer is tried again after it was mined and reverted. What is wrong is checked before each.
+const MAX_REVERTS: u32 = 3;
+
+/// An order with so many attempts is not tried again after a revert: there would be no room left to raise fees.
+const MOST_FOR_ANOTHER: usize = MAX_ATTEMPTS / 2;
+
+/// How much longer an attempt that a block could take, and none does, is left alone before it is raised.
+const PATIENCE: u64 = 3;
+
+/// How often the funder looks and acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FundingPace {
+    /// How long until a hold is looked at again.
+    pub hold_check: Span,
+    /// How long an attempt that no block can take is left alone before its fees are raised.
+    pub bump_after: Span,
+    /// How long until bytes that are not mined are broadcast again.
+    pub rebroadcast_after: Span,
+    /// How often receipts are asked for while something is on its way.
+    pub poll_interval: Span,
+    /// How many orders may have a nonce that is not mined.
+    pub max_in_flight: usize,
+}
+
+/// Something that was learnt and concerns one order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OrderFact {
+    /// A person approves it.
+    Approved {
+        /// The person's reason.
+        reason: String,
+    },
+    /// A person refuses it.
+    Rejected {
+        /// The person's reason.
+        reason: String,
+    },
+    /// A person wants it cancelled.
+    CancelAsked {
+        /// The person's reason.
+        reason: String,
+    },
+    /// Something stands in the way.
+    Held(Hold),
+    /// A transaction was signed, and is stored with this very change.
+    Signed(Attempt),
+    /// A transaction was given to the nodes, and at least one may have it.
+    Sent {
+        /// Which.
+        tx_hash: B256,
+        /// What the nodes said, in words.
+        said: String,
+    },
+    /// One of its transactions is in a block.
+    Mined {
+        /// The transaction.
+        tx_hash: B256,
+        /// The block.
+        block: BlockRef,
+        /// What it did.
+        effect: Effect,
+    },
+    /// The block that held its transaction is not there any more.
+    Unmined,
+    /// The block that holds its transaction is final.
+    Final,
+    /// A transaction that is not ours has consumed its nonce, for good.
+    Displaced,
+}
+
+/// A fact that an order in this state cannot meet.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("an order that is {state} cannot take this: {fact}")]
+pub struct UnexpectedOrder {
+    /// The state's name.
+    pub state: &'static str,
+    /// The fact, in words.
+    pub fact: String,
+}
+
+/// What a fact makes of the state.
+struct Step {
+    state: State,
+    spend: Spend,
+    next_at: Option<Timestamp>,
+    why: String,
+}
+
+/// Takes a fact into the order. Returns the events that explain it; none when nothing but the next look changed.
+///
+/// # Errors
+/// [`UnexpectedOrder`] when the state does not allow it; nothing was changed.
+pub fn apply(
+    order: &mut Order,
+    fact: &OrderFact,
+    now: Timestamp,
+    pace: &FundingPace,
+) -> Result<Vec<EventKind>, UnexpectedOrder> {
+    let unexpected = || UnexpectedOrder { state: order.state.name(), fact: fact_name(fact).to_owned() };
+    let mut extra = Vec::new();
+    let mut next = order.clone();
+    let step = match fact {
+        OrderFact::Approved { reason } => approved(order, reason, now),
+        OrderFact::Rejected { reason } => rejected(order, reason, now),
+        OrderFact::CancelAsked { reason } => cancelled(order, reason, now),
+        OrderFact::Held(hold) => held(order, hold, now, pace, &mut extra),
+        OrderFact::Signed(attempt) => {
+            next.attempts.push(attempt.clone());
+            let kind = EventKind::AttemptSigned { order: order.id.clone(), attempt: Box::new(attempt.clone()) };
+            extra.push(kind);
+            signed(order, attempt, now)
+        }
+        OrderFact::Sent { tx_hash, said } => {
+            let found = next.attempts.iter_mut().find(|attempt| attempt.tx_hash == *tx_hash);
+            let attempt = found.ok_or_else(unexpected)?;
+            // The first word is news; what the same bytes are answered later is not.
+            if attempt.sends == 0 {
+                let order = order.id.clone();
+                extra.push(EventKind::AttemptSent { order, tx_hash: *tx_hash, said: said.clone() });
+            }
+            attempt.sends = attempt.sends.saturating_add(1);
+            attempt.sent_at = Some(now);
+            sent(order, now, pace)
+        }
+        OrderFact::Mined { tx_hash, block, effect } => mined(order, *tx_hash, *block, *effect, now, pace),
+        OrderFact::Unmined => unmined(order, now),
+        OrderFact::Final => finalised(&mut next, now, &mut extra),
+        OrderFact::Displaced => displaced(order, now),
+    };
+    let Step { state, spend, next_at, why } = step.ok_or_else(unexpected)?;
+    let mut events = Vec::new();
+    if state != order.state || spend != order.spend {
+        events.push(EventKind::OrderMoved {
+            order: order.id.clone(),
+            from: Box::new(order.state.clone()),
+            to: Box::new(state.clone()),
+            spend,
+            why,
+        });
+    }
+    events.extend(extra);
+    *order = Order { state, spend, next_at, ..next };
+    Ok(events)
+}
+
+const fn fact_name(fact: &OrderFact) -> &'static str {
+    match fact {
+        OrderFact::Approved { .. } => "an approval",
+        OrderFact::Rejected { .. } => "a rejection",
+        OrderFact::CancelAsked { .. } => "a cancellation",
+        OrderFact::Held(_) => "a hold",
+        OrderFact::Signed(_) => "a signature",
+        OrderFact::Sent { .. } => "a broadcast",
+        OrderFact::Mined { .. } => "a receipt",
+        OrderFact::Unmined => "a receipt that is gone",
+        OrderFact::Final => "a final receipt",
+        OrderFact::Displaced => "a transaction that is not ours",
+    }
+}
+
+fn step(order: &Order, state: State, next_at: Option<Timestamp>, why: impl Into<String>) -> Step {
+    Step { state, spend: order.spend, next_at, why: why.into() }
+}
+
+fn ended(order: &Order, outcome: OrderOutcome, spend: Spend, now: Timestamp, why: impl Into<String>) -> Step {
+    Step { spend, ..step(order, State::Ended { outcome, at: now }, None, why) }
+}
+
+fn approved(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
+    match order.state {
+        State::AwaitingApproval { .. } => {
+            Some(step(order, State::Ready, Some(now), format!("a person approved it: {reason:?}")))
+        }
+        State::Ready
+        | State::Held { .. }
+        | State::Sending { .. }
+        | State::Cancelling { .. }
+        | State::Mined { .. }
+        | State::Ended { .. } => None,
+    }
+}
+
+fn unsent(order: &Order, why: UnsentReason, now: Timestamp, words: &str) -> Step {
+    // Nothing of it is signed, or what was is known to have failed for good: the order went on only then.
+    ended(order, OrderOutcome::Unsent { why }, Spend::GivenBack, now, words)
+}
+
+fn rejected(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
+    match order.state {
+        State::AwaitingApproval { .. } => {
+            let why = UnsentReason::Rejected { reason: reason.to_owned() };
+            Some(unsent(order, why, now, "a person rejected it"))
+        }
+        State::Ready
+        | State::Held { .. }
+        | State::Sending { .. }
+        | State::Cancelling { .. }
+        | State::Mined { .. }
+        | State::Ended { .. } => None,
+    }
+}
+
+fn cancelled(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
+    match &order.state {
+        State::AwaitingApproval { .. } | State::Ready | State::Held { .. } => {
+            let why = UnsentReason::Cancelled { reason: reason.to_owned() };
+            Some(unsent(order, why, now, "a person cancelled it, and nothing of it is on its way"))
+        }
+        State::Sending { nonce, .. } => {
+            let why = CancelReason::Person { reason: reason.to_owned() };
+            let state = State::Cancelling { nonce: *nonce, why, trouble: None };
+            let words = "a person cancels it; the transfer is signed, so its nonce is consumed by a self-send";
+            Some(step(order, state, Some(now), words))
+        }
+        State::Cancelling { .. } | State::Mined { .. } | State::Ended { .. } => None,
+    }
+}
+
+fn held(order: &Order, hold: &Hold, now: Timestamp, pace: &FundingPace, extra: &mut Vec<EventKind>) -> Option<Step> {
+    let later = Some(now.plus(pace.hold_check));
+    let kept = |old: &Hold| if old.is_like(hold) { old.clone() } else { hold.clone() };
+    let words = hold.to_string();
+    let step = match (&order.state, answer_to(hold, order.state.nonce().is_some())) {
+        (State::Ready | State::Held { .. }, Answer::End | Answer::SelfSend) => {
+            unsent(order, UnsentReason::NotPayable { hold: hold.clone() }, now, &words)
+        }
+        (State::Ready, Answer::Wait) => step(order, State::Held { why: hold.clone() }, later, words),
+        (State::Held { why }, Answer::Wait) => step(order, State::Held { why: kept(why) }, later, words),
+        (State::Sending { nonce, trouble }, Answer::Wait) => {
+            let trouble = Some(trouble.as_ref().map_or_else(|| hold.clone(), kept));
+            step(order, State::Sending { nonce: *nonce, trouble }, later, words)
+        }
+        (State::Sending { nonce, .. }, Answer::SelfSend | Answer::End) => {
+            let why = CancelReason::Hold { hold: hold.clone() };
+            let words = format!("{hold}; the transfer is signed, so its nonce is consumed by a self-send");
+            step(order, State::Cancelling { nonce: *nonce, why, trouble: None }, Some(now), words)
+        }
+        (State::Cancelling { nonce, why, trouble }, _) => {
+            let trouble = Some(trouble.as_ref().map_or_else(|| hold.clone(), kept));
+            step(order, State::Cancelling { nonce: *nonce, why: why.clone(), trouble }, later, words)
+        }
+        (State::AwaitingApproval { .. } | State::Mined { .. } | State::Ended { .. }, _) => return None,
+    };
+    let is_stuck = matches!(hold, Hold::FeeCeiling { .. } | Hold::TooManyAttempts | Hold::NodeRefuses { .. });
+    if is_stuck && order.state.nonce().is_some() && step.state != order.state {
+        let alarm = Alarm::FundingStuck { order: order.id.clone(), hold: hold.clone() };
+        extra.push(EventKind::Alarm { alarm });
+    }
+    Some(step)
+}
+
+fn signed(order: &Order, attempt: &Attempt, now: Timestamp) -> Option<Step> {
+    let room = order.attempts.len() < MAX_ATTEMPTS;
+    let rises = order.live_attempts().last().is_none_or(|last| {
+        attempt.fees.cap > last.fees.cap && attempt.fees.tip > last.fees.tip && attempt.tx_hash != last.tx_hash
+    });
+    if !room || !rises {
+        return None;
+    }
+    match (&order.state, attempt.kind) {
+        (State::Ready | State::Held { .. }, AttemptKind::Transfer) => {
+            let state = State::Sending { nonce: attempt.nonce, trouble: None };
+            Some(step(order, state, Some(now), "the transfer is signed and takes its nonce"))
+        }
+        (State::Sending { nonce, .. }, AttemptKind::Transfer) if *nonce == attempt.nonce => {
+            let state = State::Sending { nonce: *nonce, trouble: None };
+            Some(step(order, state, Some(now), "the transfer is signed again with higher fees"))
+        }
+        (State::Cancelling { nonce, why, .. }, AttemptKind::SelfSend) if *nonce == attempt.nonce => {
+            let state = State::Cancelling { nonce: *nonce, why: why.clone(), trouble: None };
+            Some(step(order, state, Some(now), "a self-send is signed"))
+        }
+        (
+            State::AwaitingApproval { .. }
+            | State::Ready
+            | State::Held { .. }
+            | State::Sending { .. }
+            | State::Cancelling { .. }
+            | State::Mined { .. }
+            | State::Ended { .. },
+            AttemptKind::Transfer | AttemptKind::SelfSend,
+        ) => None,
+    }
+}
+
+fn sent(order: &Order, now: Timestamp, pace: &FundingPace) -> Option<Step> {
+    let later = Some(now.plus(pace.bump_after.min(pace.rebroadcast_after)));
+    let words = "the nodes were given the transaction";
+    match &order.state {
+        State::Sending { nonce, .. } => {
+            Some(step(order, State::Sending { nonce: *nonce, trouble: None }, later, words))
+        }
+        State::Cancelling { nonce, why, .. } => {
+            let state = State::Cancelling { nonce: *nonce, why: why.clone(), trouble: None };
+            Some(step(order, state, later, words))
+        }
+        // It may have been mined, and seen so, while the nodes were answering.
+        State::Mined { .. } => Some(step(order, order.state.clone(), order.next_at, words)),
+        State::AwaitingApproval { .. } | State::Ready | State::Held { .. } | State::Ended { .. } => None,
+    }
+}
+
+fn mined(
+    order: &Order,
+    tx_hash: B256,
+    block: BlockRef,
+    effect: Effect,
+    now: Timestamp,
+    pace: &FundingPace,
+) -> Option<Step> {
+    let attempt = order.live_attempts().find(|attempt| attempt.tx_hash == tx_hash)?;
+    let cancelling = match &order.state {
+        State::Sending { .. } => None,
+        State::Cancelling { why, .. } => Some(why.clone()),
+        State::Mined { cancelling, .. } => cancelling.clone(),
+        State::AwaitingApproval { .. } | State::Ready | State::Held { .. } | State::Ended { .. } => return None,
+    };
+    let words = match effect {
+        Effect::Paid { .. } => "the transfer is in a block",
+        Effect::Reverted => "the transfer is in a block and failed there",
+        Effect::MovedNothing => "the transfer is in a block, and the token wrote no log of it",
+        Effect::SelfSent => "the self-send is in a block",
+    };
+    let state = State::Mined { nonce: attempt.nonce, tx_hash, block, effect, cancelling };
+    Some(step(order, state, Some(now.plus(pace.poll_interval)), words))
+}
+
+fn unmined(order: &Order, now: Timestamp) -> Option<Step> {
+    let State::Mined { nonce, cancelling, .. } = &order.state else { return None };
+    let state = match cancelling {
+        None => State::Sending { nonce: *nonce, trouble: None },
+        Some(why) => State::Cancelling { nonce: *nonce, why: why.clone(), trouble: None },
+    };
+    Some(step(order, state, Some(now), "the block that held the transaction is not on the chain any more"))
+}
+
+fn finalised(order: &mut Order, now: Timestamp, extra: &mut Vec<EventKind>) -> Option<Step> {
+    let State::Mined { tx_hash, block, effect, cancelling, .. } = order.state.clone() else { return None };
+    Some(match effect {
+        Effect::Paid { log_index } => {
+            let outcome = OrderOutcome::Paid { tx_hash, block, log_index };
+            ended(order, outcome, Spend::Counted, now, "the transfer is final")
+        }
+        Effect::SelfSent => {
+            let why = cancelling.unwrap_or(CancelReason::Person { reason: String::new() });
+            let outcome = OrderOutcome::SelfSent { tx_hash, why };
+            ended(order, outcome, Spend::GivenBack, now, "the self-send is final; no money moved")
+        }
+        Effect::MovedNothing => {
+            extra.push(EventKind::Alarm { alarm: Alarm::MovedNothing { order: order.id.clone() } });
+            let outcome = OrderOutcome::MovedNothing { tx_hash };
+            ended(order, outcome, Spend::Counted, now, "the transfer is final, and moved nothing by its receipt")
+        }
+        Effect::Reverted => {
+            order.reverts = order.reverts.saturating_add(1);
+            let again = cancelling.is_none() && order.reverts < MAX_REVERTS && order.attempts.len() < MOST_FOR_ANOTHER;
+            if again {
+                let why = "the failed transfer is final, and its nonce consumed; the order is checked anew";
+                step(order, State::Ready, Some(now), why)
+            } else {
+                let outcome = OrderOutcome::Reverted { tx_hash };
+                ended(order, outcome, Spend::GivenBack, now, "the failed transfer is final; no money moved")
+            }
+        }
+    })
+}
+
+fn displaced(order: &Order, now: Timestamp) -> Option<Step> {
+    let nonce = match &order.state {
+        State::Sending { nonce, .. } | State::Cancelling { nonce, .. } => *nonce,
+        State::AwaitingApproval { .. }
+        | State::Ready
+        | State::Held { .. }
+        | State::Mined { .. }
+        | State::Ended { .. } => return None,
+    };
+    let words = "a transaction that is not ours has consumed its nonce; its spend stays counted";
+    Some(ended(order, OrderOutcome::Displaced { nonce }, order.spend, now, words))
+}
+
+/// What a receipt says that one of the order's attempts did.
+#[must_use]
+pub fn effect(order: &Order, attempt: &Attempt, receipt: &Receipt) -> Effect {
+    if attempt.kind == AttemptKind::SelfSend {
+        return Effect::SelfSent;
+    }
+    if !receipt.succeeded {
+        return Effect::Reverted;
+    }
+    let ours = receipt.transfers.iter().find(|transfer| {
+        (transfer.token, transfer.from, transfer.to, transfer.amount)
+            == (order.token, order.wallet, order.to, order.amount)
+    });
+    ours.map_or(Effect::MovedNothing, |transfer| Effect::Paid { log_index: transfer.log_index })
+}
+
+/// What is to be done with an order that has a nonce and is not mined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// Give this transaction to the nodes, after the checks.
+    Broadcast(B256),
+    /// Sign another attempt of this kind with these fees, after the checks.
+    Sign(AttemptKind, Fees),
+    /// Nothing can be done: note this.
+    Hold(Hold),
+    /// Nothing is due before this moment.
+    Wait(Timestamp),
+}
+
+/// What is to be done next with an order that has a nonce. `is_lowest`: no lower nonce waits to be mined, so that this
+/// one could be.
+#[must_use]
+pub fn next_act(
+    order: &Order,
+    market: &Market,
+    is_lowest: bool,
+    now: Timestamp,
+    pace: &FundingPace,
+    params: &FeeParams,
+) -> Act {
+    let (kind, trouble) = match &order.state {
+        State::Sending { trouble, .. } => (AttemptKind::Transfer, trouble.as_ref()),
+        State::Cancelling { trouble, .. } => (AttemptKind::SelfSend, trouble.as_ref()),
+        State::AwaitingApproval { .. }
+        | State::Ready
+        | State::Held { .. }
+        | State::Mined { .. }
+        | State::Ended { .. } => return Act::Wait(Timestamp::FAR_FUTURE),
+    };
+    let Some(last) = order.live_attempts().last() else { return Act::Wait(Timestamp::FAR_FUTURE) };
+    let raise = || {
+        if order.attempts.len() >= MAX_ATTEMPTS {
+            return Act::Hold(Hold::TooManyAttempts);
+        }
+        match fees::bump(&last.fees, market.base_fee, market.tip, params) {
+            Ok(fees) => Act::Sign(kind, fees),
+            Err(above) => Act::Hold(above.into()),
+        }
+    };
+    if last.kind != kind {
+        return raise();
+    }
+    let Some(sent_at) = last.sent_at else { return Act::Broadcast(last.tx_hash) };
+    let fits = fees::is_includable(&last.fees, market.base_fee, params);
+    let patience = if fits { pace.bump_after.times(PATIENCE) } else { pace.bump_after };
+    let raise_at = last.signed_at.plus(patience);
+    let refused = matches!(trouble, Some(Hold::NodeRefuses { .. }));
+    let again_at = sent_at.plus(pace.rebroadcast_after);
+    // What waits behind a lower nonce is raised only where its own fees have become too low.
+    if (is_lowest || !fits) && (now >= raise_at || refused && !fits) {
+        return match raise() {
+            // The bytes that are there may still be taken: nodes forget them, and the market comes down again.
+            Act::Hold(_) if now >= again_at => Act::Broadcast(last.tx_hash),
+            other => other,
+        };
+    }
+    if now >= again_at { Act::Broadcast(last.tx_hash) } else { Act::Wait(again_at.min(raise_at)) }
+}

@@ -1,0 +1,151 @@
+//! One wallet, one sender: what the nodes' counts say of who else uses the key.
+//!
+//! The nonce is ours and kept in the store; the nodes' counts never give one out. They only tell when something does
+//! not fit, and then nothing is sent until a person has looked.
+
+use thiserror::Error;
+
+use crate::domain::order::Order;
+use crate::domain::wallet::{HaltReason, NonceCount, Wallet};
+
+/// What a wallet begins with that the store knows nothing of: the nonce that is next, and why it must not begin by
+/// itself. Counts are of all endpoints that answered.
+#[must_use]
+pub fn begin(counts: &[NonceCount]) -> (u64, Option<HaltReason>) {
+    let transactions = highest(counts);
+    (transactions, (transactions > 0).then_some(HaltReason::UsedBefore { transactions }))
+}
+
+fn highest(counts: &[NonceCount]) -> u64 {
+    counts.iter().map(|count| count.latest.max(count.pending)).max().unwrap_or(0)
+}
+
+/// Whether the nodes' counts fit what the store knows. `wallet` must have been read after the counts: its next nonce
+/// only rises, and the nodes cannot know of a nonce before it is taken.
+///
+/// # Errors
+/// Why nothing may be sent.
+pub fn check(wallet: &Wallet, counts: &[NonceCount]) -> Result<(), HaltReason> {
+    let (ours, theirs) = (wallet.next_nonce, highest(counts));
+    if theirs > ours { Err(HaltReason::UsedElsewhere { ours, theirs }) } else { Ok(()) }
+}
+
+/// Whether a wallet of which the store knows that nonces are consumed for good is on the same chain as ever. Looked at
+/// once after each start, when every endpoint has answered.
+///
+/// # Errors
+/// [`HaltReason::Behind`].
+pub fn check_start(wallet: &Wallet, counts: &[NonceCount], open: &[Order]) -> Result<(), HaltReason> {
+    let lowest = open.iter().filter_map(|order| order.state.nonce()).min();
+    let ours = lowest.unwrap_or(wallet.next_nonce);
+    let theirs = highest(counts);
+    let all_behind = !counts.is_empty() && theirs < ours;
+    if all_behind { Err(HaltReason::Behind { ours, theirs }) } else { Ok(()) }
+}
+
+/// Why a wallet cannot be adopted now.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AdoptRefusal {
+    /// It is not halted.
+    #[error("the wallet is not halted: there is nothing to adopt")]
+    NotHalted,
+    /// The store is another wallet's.
+    #[error("the store belongs to another wallet: give that one's key, or another store")]
+    OtherWallet,
+    /// An endpoint did not answer.
+    #[error("endpoint {name:?} did not answer: {detail}; each must, so that none knows more than the others")]
+    Silent {
+        /// The endpoint.
+        name: String,
+        /// What happened.
+        detail: String,
+    },
+    /// The endpoints do not agree.
+    #[error(
+        "endpoint {name:?} counts {latest} mined and {pending} with the waiting ones, another {other_latest} and {other_pending}: try again when they agree"
+    )]
+    Disagree {
+        /// The endpoint.
+        name: String,
+        /// How many are mined, by it.
+        latest: u64,
+        /// The same with those that wait.
+        pending: u64,
+        /// How many are mined, by the first endpoint.
+        other_latest: u64,
+        /// The same with those that wait.
+        other_pending: u64,
+    },
+    /// Transactions that are not ours wait.
+    #[error("nonce {nonce} waits in the nodes' pools, and is not of an order here: try again when it is mined")]
+    Foreign {
+        /// The nonce.
+        nonce: u64,
+    },
+    /// A transaction that is not ours has consumed an order's nonce, and is not final yet.
+    #[error(
+        "nonce {nonce} of order {order} was consumed by a transaction that is not ours and is not final yet: try again in a while"
+    )]
+    NotFinal {
+        /// The nonce.
+        nonce: u64,
+        /// The order.
+        order: String,
+    },
+}
+
+/// What adopting a wallet comes to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adoption {
+    /// The nonce that is next.
+    pub next_nonce: u64,
+    /// How many transactions are mined, as all endpoints say.
+    pub latest: u64,
+}
+
+/// Whether the wallet can be adopted: every endpoint answers, all agree, and what waits is ours.
+///
+/// # Errors
+/// The first thing that is against it.
+pub fn adopt(
+    wallet: &Wallet,
+    counts: &[(String, Result<NonceCount, String>)],
+    open: &[Order],
+) -> Result<Adoption, AdoptRefusal> {
+    match wallet.halted.as_ref().map(|halt| &halt.why) {
+        None => return Err(AdoptRefusal::NotHalted),
+        Some(HaltReason::OtherWallet { .. }) => return Err(AdoptRefusal::OtherWallet),
+        Some(
+            HaltReason::UsedBefore { .. }
+            | HaltReason::UsedElsewhere { .. }
+            | HaltReason::NonceTaken { .. }
+            | HaltReason::Behind { .. },
+        ) => {}
+    }
+    let mut agreed: Option<NonceCount> = None;
+    for (name, count) in counts {
+        let count = match count {
+            Ok(count) => *count,
+            Err(detail) => return Err(AdoptRefusal::Silent { name: name.clone(), detail: detail.clone() }),
+        };
+        let first = *agreed.get_or_insert(count);
+        if (first.latest, first.pending) != (count.latest, count.pending) {
+            return Err(AdoptRefusal::Disagree {
+                name: name.clone(),
+                latest: count.latest,
+                pending: count.pending,
+                other_latest: first.latest,
+                other_pending: first.pending,
+            });
+        }
+    }
+    let Some(agreed) = agreed else {
+        return Err(AdoptRefusal::Silent { name: "any".to_owned(), detail: "there is none".to_owned() });
+    };
+    let ours: Vec<u64> = open.iter().filter_map(|order| order.state.nonce()).collect();
+    if let Some(nonce) = (agreed.latest..agreed.pending).take(1_000).find(|nonce| !ours.contains(nonce)) {
+        return Err(AdoptRefusal::Foreign { nonce });
+    }
+    let above_ours = ours.iter().max().map_or(0, |nonce| nonce.saturating_add(1));
+    Ok(Adoption { next_nonce: agreed.pending.max(above_ours), latest: agreed.latest })
+}

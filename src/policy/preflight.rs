@@ -1,0 +1,264 @@
+//! The checks before a transfer is signed, and again before it is broadcast: what stands in the way, by name.
+//!
+//! What is checked is what can have changed since the order was placed. Limits are not checked again: the order has
+//! reserved its spend. Deliberately absent: asking; the engine asks and brings the findings.
+
+use super::fees::{self, FeeParams};
+use super::spend::forbidden;
+use crate::domain::amount::Amount;
+use crate::domain::chain::{B256, Transfer};
+use crate::domain::deposit::{Deposit, Verdict};
+use crate::domain::hold::Hold;
+use crate::domain::order::{CancelReason, Fees, Order};
+use crate::domain::payment::{ApiStatus, Payment, PaymentState};
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::wallet::{CallResult, TransferView};
+use crate::domain::wei::Wei;
+
+/// What the checks go by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PreflightParams {
+    /// What the API calls the chain.
+    pub chain_name: String,
+    /// What the API calls the token's currency.
+    pub currency: String,
+    /// The least time that must be left before the payment runs out.
+    pub min_time_left: Span,
+    /// What must stay in the wallet of the token, in base units.
+    pub reserve_token: Amount,
+    /// What must stay in the wallet of the native coin.
+    pub reserve_native: Wei,
+    /// What the fees go by.
+    pub fees: FeeParams,
+}
+
+/// What the API said of the payment, just now. What it left out is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiFinding {
+    /// Its status.
+    pub status: ApiStatus,
+    /// Its transaction hash.
+    pub tx_hash: Option<String>,
+    /// The first term that it tells otherwise than the payment: field, ours, theirs.
+    pub differs: Option<(String, String, String)>,
+    /// On which chain.
+    pub chain: Option<String>,
+    /// In which currency.
+    pub currency: Option<String>,
+    /// Who is to send.
+    pub sender: Option<crate::domain::chain::Address>,
+    /// When it runs out.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// What is known of a payment before money is sent for it.
+#[derive(Clone, Copy, Debug)]
+pub struct PaymentFindings<'a> {
+    /// The payment as the store has it.
+    pub payment: &'a Payment,
+    /// The API's word.
+    pub api: &'a ApiFinding,
+    /// The deposits at its address that the store has.
+    pub deposits: &'a [Deposit],
+    /// The transfers to its address that were read up to the head at this moment, above what is covered.
+    pub fresh: &'a [Transfer],
+    /// The moment (our clock).
+    pub now: Timestamp,
+}
+
+/// What other signed orders will take from the wallet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Of the token, in base units.
+    pub token: Amount,
+    /// Of the native coin, at the most.
+    pub native: Wei,
+}
+
+/// Whether the payment may still be funded. `is_own` tells whether a transaction is one that this order signed.
+///
+/// # Errors
+/// The first thing that stands in the way.
+pub fn check_payment(
+    order: &Order,
+    findings: &PaymentFindings<'_>,
+    is_own: impl Fn(B256) -> bool,
+    params: &PreflightParams,
+) -> Result<(), Hold> {
+    let PaymentFindings { payment, api, .. } = *findings;
+    // What our own transfer has moved on says nothing against it; but there is nothing to send any more.
+    let named = api.tx_hash.as_ref().and_then(|text| text.trim().parse::<B256>().ok());
+    let seen = payment.state.deposit().map(|key| key.tx_hash);
+    if let Some(tx_hash) = [seen, named].into_iter().flatten().find(|hash| order.attempt(*hash).is_some()) {
+        return Err(Hold::OwnTransferSeen { tx_hash });
+    }
+    if api.status != ApiStatus::AwaitingFunds {
+        return Err(Hold::ApiStatus { status: api.status.clone() });
+    }
+    if let Some(tx_hash) = &api.tx_hash {
+        return Err(Hold::ApiHasHash { tx_hash: tx_hash.clone() });
+    }
+    check_terms(order, payment, api, params)?;
+    let expires_at = [payment.terms.expires_at, api.expires_at].into_iter().flatten().min();
+    if let Some(expires_at) = expires_at.filter(|at| at.since(findings.now) < params.min_time_left) {
+        return Err(Hold::TimeShort { expires_at, least_s: params.min_time_left.as_secs() });
+    }
+    for named in [payment.terms.sender, api.sender].into_iter().flatten() {
+        if named != order.wallet {
+            return Err(Hold::OtherSender { named });
+        }
+    }
+    if let Some(what) = forbidden(order.to, order.token, Some(order.wallet)) {
+        return Err(Hold::RecipientForbidden { what: what.to_owned() });
+    }
+    money_there(order, findings, is_own)?;
+    match &payment.state {
+        PaymentState::Waiting => Ok(()),
+        state => Err(Hold::PaymentState { state: state.name().to_owned() }),
+    }
+}
+
+fn check_terms(order: &Order, payment: &Payment, api: &ApiFinding, params: &PreflightParams) -> Result<(), Hold> {
+    let differs =
+        |field: &str, ours: String, theirs: String| Err(Hold::TermsDiffer { field: field.into(), ours, theirs });
+    let terms = &payment.terms;
+    if (terms.deposit_address, terms.amount, terms.token) != (order.to, order.amount, order.token) {
+        let ours = format!("{} of {} to {}", order.amount, order.token, order.to);
+        return differs("payment", ours, format!("{} of {} to {}", terms.amount, terms.token, terms.deposit_address));
+    }
+    if let Some((field, ours, theirs)) = &api.differs {
+        return differs(field, ours.clone(), theirs.clone());
+    }
+    if let Some(chain) = api.chain.as_ref().filter(|chain| !chain.eq_ignore_ascii_case(&params.chain_name)) {
+        return differs("depositChain", params.chain_name.clone(), chain.clone());
+    }
+    match api.currency.as_ref().filter(|currency| !currency.eq_ignore_ascii_case(&params.currency)) {
+        Some(currency) => differs("sourceCurrency", params.currency.clone(), currency.clone()),
+        None => Ok(()),
+    }
+}
+
+/// Is there money at the address that may be meant for this payment? Whatever is not certainly another's counts.
+fn money_there(order: &Order, findings: &PaymentFindings<'_>, is_own: impl Fn(B256) -> bool) -> Result<(), Hold> {
+    let others = |deposit: &Deposit| match &deposit.verdict {
+        Verdict::Pays { payment, .. } => *payment != order.id.payment,
+        Verdict::Nothing { .. } | Verdict::Ignored { .. } => true,
+        Verdict::Unjudged | Verdict::Review { .. } => false,
+    };
+    let mut standing = findings.deposits.iter().filter(|deposit| deposit.stands());
+    if let Some(deposit) = standing.find(|deposit| !is_own(deposit.key.tx_hash) && !others(deposit)) {
+        return Err(Hold::MoneyThere { tx_hash: deposit.key.tx_hash, amount: deposit.amount });
+    }
+    let known = |transfer: &Transfer| {
+        findings.deposits.iter().any(|deposit| {
+            (deposit.key.block_hash, deposit.key.tx_hash, deposit.key.log_index)
+                == (transfer.block.hash, transfer.tx_hash, transfer.log_index)
+        })
+    };
+    let moves = |transfer: &&Transfer| !transfer.amount.is_zero() && transfer.from != transfer.to;
+    let fresh = findings.fresh.iter().filter(moves).find(|transfer| !is_own(transfer.tx_hash) && !known(transfer));
+    fresh.map_or(Ok(()), |transfer| Err(Hold::MoneyThere { tx_hash: transfer.tx_hash, amount: transfer.amount }))
+}
+
+/// Whether the token and the wallet allow the transfer. `fees` and `gas_limit` are what it would be signed with, or is.
+///
+/// # Errors
+/// The first thing that stands in the way.
+pub fn check_chain(
+    order: &Order,
+    view: &TransferView,
+    committed: &Committed,
+    fees: &Fees,
+    gas_limit: u64,
+    params: &PreflightParams,
+) -> Result<(), Hold> {
+    if view.paused {
+        return Err(Hold::TokenPaused);
+    }
+    if view.wallet_blacklisted {
+        return Err(Hold::WalletBlacklisted);
+    }
+    if view.recipient_blacklisted {
+        return Err(Hold::RecipientBlacklisted);
+    }
+    let have = view.token_balance.checked_sub(committed.token).unwrap_or(Amount::ZERO);
+    let need = order.amount.checked_add(params.reserve_token).unwrap_or(Amount::from_base_units(u128::MAX));
+    if have < need {
+        return Err(Hold::TokenShort { have, need });
+    }
+    check_native(view.native_balance, committed.native, fees, gas_limit, params)?;
+    match &view.call {
+        CallResult::True => Ok(()),
+        CallResult::Other(reason) | CallResult::Reverted(reason) => Err(Hold::CallFails { reason: reason.clone() }),
+    }
+}
+
+/// Whether the wallet can pay for the gas, and keep its reserve.
+///
+/// # Errors
+/// [`Hold::NativeShort`].
+pub fn check_native(
+    balance: Wei,
+    committed: Wei,
+    fees: &Fees,
+    gas_limit: u64,
+    params: &PreflightParams,
+) -> Result<(), Hold> {
+    let have = balance.minus(committed);
+    let need = fees::worst_cost(fees, gas_limit).plus(params.reserve_native);
+    if have < need { Err(Hold::NativeShort { have, need }) } else { Ok(()) }
+}
+
+/// What to do about a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Wait, and check again.
+    Wait,
+    /// Nothing is signed, and it will not get better: the order ends.
+    End,
+    /// The transfer is signed and must not go out any more: its nonce is consumed by a self-send.
+    SelfSend,
+}
+
+/// What to do about a hold, with the transfer signed or not. Waiting is for what can be mended while the transfer stays
+/// right; a signed transfer that may have become wrong is never left to be mined some day.
+#[must_use]
+pub const fn answer_to(hold: &Hold, is_signed: bool) -> Answer {
+    let (unsigned, signed) = match hold {
+        // The payment's own doing: it cannot be funded any more, by anybody.
+        Hold::ApiStatus { .. }
+        | Hold::ApiHasHash { .. }
+        | Hold::TimeShort { .. }
+        | Hold::OtherSender { .. }
+        | Hold::RecipientForbidden { .. } => (Answer::End, Answer::SelfSend),
+        // A person can mend it, or the chain can take it back; what is signed must not wait for that.
+        Hold::TermsDiffer { .. }
+        | Hold::PaymentState { .. }
+        | Hold::MoneyThere { .. }
+        | Hold::RecipientBlacklisted
+        | Hold::CallFails { .. } => (Answer::Wait, Answer::SelfSend),
+        // It says nothing against the transfer itself.
+        Hold::ApiUnavailable { .. }
+        | Hold::OwnTransferSeen { .. }
+        | Hold::NotReadYet
+        | Hold::TokenPaused
+        | Hold::WalletBlacklisted
+        | Hold::TokenShort { .. }
+        | Hold::NativeShort { .. }
+        | Hold::GasTooHigh { .. }
+        | Hold::FeeCeiling { .. }
+        | Hold::TooManyAttempts
+        | Hold::ChainUnavailable { .. }
+        | Hold::NodeRefuses { .. }
+        | Hold::WalletPaused
+        | Hold::WalletHalted
+        | Hold::Signer { .. } => (Answer::Wait, Answer::Wait),
+    };
+    if is_signed { signed } else { unsigned }
+}
+
+/// Why a signed transfer is withdrawn.
+#[must_use]
+pub const fn withdrawn(hold: Hold) -> CancelReason {
+    CancelReason::Hold { hold }
+}

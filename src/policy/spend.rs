@@ -1,0 +1,398 @@
+//! Whether the wallet may fund a payment: limits, allow-lists, and who must approve.
+//!
+//! Everything is decided on the payment's own recipient and amount. A transaction's `to` says nothing: for a token it is
+//! always the token. Deliberately absent: balances and the chain (`preflight` looks at those just before signing).
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use crate::domain::amount::Amount;
+use crate::domain::chain::Address;
+use crate::domain::order::{ApprovalReason, Order, OrderId, OrderOutcome, OrderState, Placer, Spend, UnsentReason};
+use crate::domain::payment::{ApiStatus, BankAccountId, Payment, PaymentState, Provenance, RecipientId};
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::wallet::Wallet;
+
+/// The window that the limits per day count in.
+pub const WINDOW: Span = Span::from_secs(86_400);
+
+/// What the wallet may spend. Amounts are in base units of the token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SpendLimits {
+    /// Whether the wallet funds anything at all.
+    pub enabled: bool,
+    /// Whether payments are funded without being asked.
+    pub auto: bool,
+    /// The most for one payment.
+    pub max_per_payment: Amount,
+    /// The most in any 24 hours.
+    pub max_per_day: Amount,
+    /// The most in any 24 hours to one recipient.
+    pub max_per_recipient: Amount,
+    /// Above this a person must approve.
+    pub approval_above: Amount,
+    /// Whose payments are funded; empty for anybody's.
+    pub allowed_recipients: BTreeSet<RecipientId>,
+    /// Which bank accounts' payments are funded; empty for any, which the automatic mode takes for none.
+    pub allowed_bank_accounts: BTreeSet<BankAccountId>,
+    /// The least time that must be left before the payment runs out.
+    pub min_time_left: Span,
+}
+
+/// A wish to fund a payment.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// The payment, as it stands.
+    pub payment: &'a Payment,
+    /// All its orders so far, by turn.
+    pub orders: &'a [Order],
+    /// All orders of the window that count as spent.
+    pub window: &'a [Order],
+    /// The wallet's record; `None` while the wallet was never looked at.
+    pub wallet: Option<&'a Wallet>,
+    /// Who wishes it.
+    pub by: Placer,
+    /// Where to and how much, as it was shown to the person who said yes.
+    pub shown: Option<(Address, Amount)>,
+    /// The moment (our clock).
+    pub now: Timestamp,
+}
+
+/// What is left of each limit, before the wish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Of the limit for one payment.
+    pub per_payment: Amount,
+    /// Of the limit for any 24 hours.
+    pub per_day: Amount,
+    /// Of the limit for the recipient.
+    pub per_recipient: Amount,
+}
+
+/// A wish that is granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The id of the order to be placed.
+    pub id: OrderId,
+    /// The moment that counts for the window.
+    pub placed_at: Timestamp,
+    /// What is left of each limit, before this order.
+    pub left: Left,
+    /// Why a person must approve it first, if one must.
+    pub approval: Option<ApprovalReason>,
+}
+
+/// Why a payment is not funded. Amounts are in base units of the token.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum SpendRefusal {
+    /// Funding is off.
+    #[error("funding is switched off (funding.enabled)")]
+    Off,
+    /// The automatic mode is off.
+    #[error("the automatic mode is switched off (funding.auto)")]
+    AutoOff,
+    /// Somebody asked before.
+    #[error("order {id} for this payment is open already ({state})")]
+    Open {
+        /// The open order.
+        id: OrderId,
+        /// Its state.
+        state: &'static str,
+    },
+    /// It was funded.
+    #[error("order {id} has funded this payment already")]
+    Funded {
+        /// The order.
+        id: OrderId,
+    },
+    /// What an earlier order did is not known for certain.
+    #[error(
+        "order {id} ended {outcome}; its payment is not funded by itself again: a person must place the next order"
+    )]
+    NotAgainByItself {
+        /// The order.
+        id: OrderId,
+        /// How it ended.
+        outcome: &'static str,
+    },
+    /// The payment does not wait for money.
+    #[error(
+        "the payment is {state}, and the payment API last said {status}: only one that waits for its funds can be funded"
+    )]
+    NotWaiting {
+        /// Our state.
+        state: &'static str,
+        /// The API's last word.
+        status: String,
+    },
+    /// The payment is another one than was shown.
+    #[error("the payment asks for {amount} to {to}, which is not what was agreed to: look at it again")]
+    NotAsShown {
+        /// Where the money would go.
+        to: Address,
+        /// How much.
+        amount: Amount,
+    },
+    /// The payment names a sender that is not the wallet.
+    #[error("the payment names {named} as its sender, and the wallet is {wallet}")]
+    OtherSender {
+        /// The sender it names.
+        named: Address,
+        /// The wallet.
+        wallet: Address,
+    },
+    /// The address can never be paid.
+    #[error("the deposit address {to} is {what}")]
+    ForbiddenAddress {
+        /// The address.
+        to: Address,
+        /// What it is.
+        what: &'static str,
+    },
+    /// More than the limit for one payment.
+    #[error("{amount} is more than the limit for one payment, {limit} (funding.max_per_payment)")]
+    PerPayment {
+        /// The payment's amount.
+        amount: Amount,
+        /// The limit.
+        limit: Amount,
+    },
+    /// More than is left for 24 hours.
+    #[error(
+        "{amount} is more than is left of the limit for 24 hours: {spent} of {limit} are spent (funding.max_per_day)"
+    )]
+    PerDay {
+        /// The payment's amount.
+        amount: Amount,
+        /// What counts as spent.
+        spent: Amount,
+        /// The limit.
+        limit: Amount,
+    },
+    /// More than is left for the recipient.
+    #[error(
+        "{amount} is more than is left of the limit for recipient {recipient} in 24 hours: {spent} of {limit} are spent \
+         (funding.max_per_recipient)"
+    )]
+    PerRecipient {
+        /// The recipient.
+        recipient: RecipientId,
+        /// The payment's amount.
+        amount: Amount,
+        /// What counts as spent.
+        spent: Amount,
+        /// The limit.
+        limit: Amount,
+    },
+    /// The recipient is not on the list.
+    #[error("recipient {recipient} is not among funding.allowed_recipients")]
+    Recipient {
+        /// The recipient.
+        recipient: RecipientId,
+    },
+    /// The bank account is not on the list, or not known.
+    #[error("the payment's bank account ({account}) is not among funding.allowed_bank_accounts")]
+    BankAccount {
+        /// The account, or that it is not known.
+        account: String,
+    },
+    /// The automatic mode must not touch it.
+    #[error(
+        "the automatic mode funds only payments that rampwatch created itself or whose bank account is among \
+         funding.allowed_bank_accounts; this one's ({account}) is not"
+    )]
+    NotForAuto {
+        /// The account, or that it is not known.
+        account: String,
+    },
+    /// Too little time is left.
+    #[error("it runs out in {left_s} s, and {least_s} s must be left (funding.min_time_left)")]
+    TimeShort {
+        /// How much is left, in seconds.
+        left_s: u64,
+        /// How much must be, in seconds.
+        least_s: u64,
+    },
+}
+
+/// Decides whether a wish is granted, and by which figures.
+///
+/// # Errors
+/// The first rule that forbids it, with its figures.
+pub fn authorize(wish: &Wish<'_>, limits: &SpendLimits) -> Result<Granted, SpendRefusal> {
+    let payment = wish.payment;
+    if !limits.enabled {
+        return Err(SpendRefusal::Off);
+    }
+    if wish.by == Placer::Auto && !limits.auto {
+        return Err(SpendRefusal::AutoOff);
+    }
+    let turn = next_turn(wish)?;
+    check_payment(wish)?;
+    check_lists(wish, limits)?;
+    let placed_at = window_now(wish.wallet, wish.now);
+    let left = left(payment, wish.window, placed_at, limits);
+    check_limits(wish, limits, placed_at)?;
+    if let Some(expires_at) = payment.terms.expires_at {
+        let left = expires_at.since(wish.now);
+        if left < limits.min_time_left {
+            let (left_s, least_s) = (left.as_secs(), limits.min_time_left.as_secs());
+            return Err(SpendRefusal::TimeShort { left_s, least_s });
+        }
+    }
+    let id = OrderId { payment: payment.id.clone(), turn };
+    Ok(Granted { id, placed_at, left, approval: approval(payment, limits) })
+}
+
+/// The moment that counts for the window: never before one that has counted already.
+#[must_use]
+pub fn window_now(wallet: Option<&Wallet>, now: Timestamp) -> Timestamp {
+    wallet.map_or(now, |wallet| wallet.clock.max(now))
+}
+
+/// From when on orders count at this moment.
+#[must_use]
+pub const fn window_start(at: Timestamp) -> Timestamp {
+    // An order that was placed exactly 24 hours ago does not count any more.
+    Timestamp::from_millis(at.minus(WINDOW).as_millis().saturating_add(1))
+}
+
+/// The turn of the payment's next order.
+fn next_turn(wish: &Wish<'_>) -> Result<u32, SpendRefusal> {
+    let Some(last) = wish.orders.iter().max_by_key(|order| order.id.turn) else { return Ok(1) };
+    for order in wish.orders {
+        match &order.state {
+            OrderState::Ended { outcome: OrderOutcome::Paid { .. }, .. } => {
+                return Err(SpendRefusal::Funded { id: order.id.clone() });
+            }
+            OrderState::Ended { .. } => {}
+            state => return Err(SpendRefusal::Open { id: order.id.clone(), state: state.name() }),
+        }
+    }
+    // Whatever ended the last order, a person had a hand in it or should have: the automatic mode would only repeat it.
+    if let (Placer::Auto, OrderState::Ended { outcome, .. }) = (wish.by, &last.state) {
+        let harmless = matches!(outcome, OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } });
+        if !harmless {
+            return Err(SpendRefusal::NotAgainByItself { id: last.id.clone(), outcome: outcome.name() });
+        }
+    }
+    Ok(last.id.turn.saturating_add(1))
+}
+
+fn check_payment(wish: &Wish<'_>) -> Result<(), SpendRefusal> {
+    let payment = wish.payment;
+    let status = payment.api.as_ref().map(|view| &view.status);
+    let has_hash = payment.api.as_ref().is_some_and(|view| view.tx_hash.is_some());
+    let waits = payment.state == PaymentState::Waiting
+        && !has_hash
+        && status.is_none_or(|status| *status == ApiStatus::AwaitingFunds);
+    if !waits {
+        let status = status.map_or_else(|| "nothing".to_owned(), ToString::to_string);
+        return Err(SpendRefusal::NotWaiting { state: payment.state.name(), status });
+    }
+    let (to, amount) = (payment.terms.deposit_address, payment.terms.amount);
+    if wish.shown.is_some_and(|shown| shown != (to, amount)) {
+        return Err(SpendRefusal::NotAsShown { to, amount });
+    }
+    let wallet = wish.wallet.map(|wallet| wallet.address);
+    if let (Some(named), Some(wallet)) = (payment.terms.sender, wallet)
+        && named != wallet
+    {
+        return Err(SpendRefusal::OtherSender { named, wallet });
+    }
+    if let Some(what) = forbidden(to, payment.terms.token, wallet) {
+        return Err(SpendRefusal::ForbiddenAddress { to, what });
+    }
+    Ok(())
+}
+
+/// What an address is that must never be paid.
+#[must_use]
+pub fn forbidden(to: Address, token: Address, wallet: Option<Address>) -> Option<&'static str> {
+    match to {
+        _ if to.is_zero() => Some("the zero address"),
+        _ if to == token => Some("the token itself"),
+        _ if Some(to) == wallet => Some("the wallet itself"),
+        _ => None,
+    }
+}
+
+fn check_lists(wish: &Wish<'_>, limits: &SpendLimits) -> Result<(), SpendRefusal> {
+    let payment = wish.payment;
+    let recipient = &payment.recipient_id;
+    if !limits.allowed_recipients.is_empty() && !limits.allowed_recipients.contains(recipient) {
+        return Err(SpendRefusal::Recipient { recipient: recipient.clone() });
+    }
+    let account = payment.terms.bank_account.as_ref();
+    let listed = account.is_some_and(|account| limits.allowed_bank_accounts.contains(account));
+    let name = || account.map_or_else(|| "not known".to_owned(), ToString::to_string);
+    if !limits.allowed_bank_accounts.is_empty() && !listed {
+        return Err(SpendRefusal::BankAccount { account: name() });
+    }
+    let terms = &payment.terms;
+    let created = terms.address_from == Provenance::Created && terms.amount_from == Provenance::Created;
+    if wish.by == Placer::Auto && !created && !listed {
+        return Err(SpendRefusal::NotForAuto { account: name() });
+    }
+    Ok(())
+}
+
+fn spent<'a>(mut window: impl Iterator<Item = &'a Order>) -> Amount {
+    // A sum that does not fit is more than any limit.
+    let sum = window.try_fold(Amount::ZERO, |sum, order| sum.checked_add(order.amount));
+    sum.unwrap_or(Amount::from_base_units(u128::MAX))
+}
+
+fn counted(window: &[Order], at: Timestamp) -> impl Iterator<Item = &Order> {
+    let start = window_start(at);
+    window.iter().filter(move |order| order.spend == Spend::Counted && order.placed_at >= start)
+}
+
+fn to_recipient(payment: &Payment) -> impl Fn(&&Order) -> bool {
+    move |order| order.recipient_id == payment.recipient_id
+}
+
+/// What is left of each limit at this moment. `window`: the orders that may count.
+#[must_use]
+pub fn left(payment: &Payment, window: &[Order], at: Timestamp, limits: &SpendLimits) -> Left {
+    let rest = |limit: Amount, spent: Amount| limit.checked_sub(spent).unwrap_or(Amount::ZERO);
+    Left {
+        per_payment: limits.max_per_payment,
+        per_day: rest(limits.max_per_day, spent(counted(window, at))),
+        per_recipient: rest(limits.max_per_recipient, spent(counted(window, at).filter(to_recipient(payment)))),
+    }
+}
+
+fn check_limits(wish: &Wish<'_>, limits: &SpendLimits, at: Timestamp) -> Result<(), SpendRefusal> {
+    let (payment, amount) = (wish.payment, wish.payment.terms.amount);
+    if amount > limits.max_per_payment {
+        return Err(SpendRefusal::PerPayment { amount, limit: limits.max_per_payment });
+    }
+    let above = |spent: Amount, limit: Amount| spent.checked_add(amount).is_none_or(|sum| sum > limit);
+    let all = spent(counted(wish.window, at));
+    if above(all, limits.max_per_day) {
+        return Err(SpendRefusal::PerDay { amount, spent: all, limit: limits.max_per_day });
+    }
+    let his = spent(counted(wish.window, at).filter(to_recipient(payment)));
+    if above(his, limits.max_per_recipient) {
+        let recipient = payment.recipient_id.clone();
+        return Err(SpendRefusal::PerRecipient { recipient, amount, spent: his, limit: limits.max_per_recipient });
+    }
+    Ok(())
+}
+
+/// Why a person must approve, if one must. A typed figure needs it whoever placed the order (decision 10).
+fn approval(payment: &Payment, limits: &SpendLimits) -> Option<ApprovalReason> {
+    let terms = &payment.terms;
+    if terms.address_from == Provenance::Typed {
+        return Some(ApprovalReason::TypedAddress);
+    }
+    if terms.amount_from == Provenance::Typed {
+        return Some(ApprovalReason::TypedAmount);
+    }
+    if terms.expires_at.is_none() {
+        return Some(ApprovalReason::ExpiryUnknown);
+    }
+    (terms.amount > limits.approval_above).then_some(ApprovalReason::AboveAmount { limit: limits.approval_above })
+}
