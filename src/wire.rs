@@ -52,7 +52,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
     chain.check().await?;
-    let ports = Ports { store, chain: Arc::new(chain), api, clock, chance: Arc::new(SystemChance) };
+    let ports = Ports { store, chain: Arc::new(chain), api, clock, chance: Arc::new(SystemChance), funding: None };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
@@ -214,5 +214,6 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         },
         pace: Pace::for_timeout(settings.api.timeout),
         api_concurrency: settings.api.max_concurrent,
+        funding: None,
     }
 }

@@ -35,7 +35,7 @@ impl Names<'_> {
     }
 
     /// An amount of the token that pays.
-    fn paid(&self, amount: Amount) -> AmountView {
+    pub(super) fn paid(&self, amount: Amount) -> AmountView {
         self.amount(amount, self.paying)
     }
 }

@@ -2,7 +2,9 @@
 
 use super::explain::Names;
 use crate::domain::event::{EventKind, WalletChange};
+use crate::domain::hold::Hold;
 use crate::domain::order::{Attempt, AttemptKind, OrderState};
+use crate::policy::spend::SpendRefusal;
 
 /// The name and the sentence of an event about an order or the wallet. Other events have none here.
 pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, String) {
@@ -12,7 +14,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
             ("order_placed", format!("Order {} was placed: {amount} from {} to {}.", order.id, order.wallet, order.to))
         }
         EventKind::OrderMoved { order, from, to, why, .. } => {
-            ("order_moved", format!("Order {order} went from {} to {}: {why}.", from.name(), state_text(to)))
+            ("order_moved", format!("Order {order} went from {} to {}: {why}.", from.name(), state_text(to, names)))
         }
         EventKind::AttemptSigned { order, attempt } => ("attempt_signed", signed_text(order.to_string(), attempt)),
         EventKind::AttemptSent { order, tx_hash, said } => {
@@ -67,12 +69,54 @@ fn change_text(wallet: &str, change: &WalletChange) -> String {
     }
 }
 
+/// A hold as a sentence, with amounts in whole units.
+pub(super) fn hold_text(hold: &Hold, names: &Names<'_>) -> String {
+    match hold {
+        Hold::MoneyThere { tx_hash, amount } => {
+            format!("{} are at the deposit address already, by transaction {tx_hash}", names.paid(*amount))
+        }
+        Hold::TokenShort { have, need } => {
+            format!("the wallet has {} to give, and needs {}", names.paid(*have), names.paid(*need))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A refusal of the spend policy as a sentence, with amounts in whole units.
+pub(super) fn refusal_text(refusal: &SpendRefusal, names: &Names<'_>) -> String {
+    match refusal {
+        SpendRefusal::NotAsShown { to, amount } => format!(
+            "the payment asks for {} to {to}, which is not what was agreed to: look at it again",
+            names.paid(*amount)
+        ),
+        SpendRefusal::PerPayment { amount, limit } => format!(
+            "{} is more than the limit for one payment, {} (funding.max_per_payment)",
+            names.paid(*amount),
+            names.paid(*limit)
+        ),
+        SpendRefusal::PerDay { amount, spent, limit } => format!(
+            "{} is more than is left of the limit for 24 hours: {} of {} are spent (funding.max_per_day)",
+            names.paid(*amount),
+            names.paid(*spent),
+            names.paid(*limit)
+        ),
+        SpendRefusal::PerRecipient { recipient, amount, spent, limit } => format!(
+            "{} is more than is left of the limit for recipient {recipient} in 24 hours: {} of {} are spent \
+             (funding.max_per_recipient)",
+            names.paid(*amount),
+            names.paid(*spent),
+            names.paid(*limit)
+        ),
+        other => other.to_string(),
+    }
+}
+
 /// An order's state in words, with what it waits for.
-pub(super) fn state_text(state: &OrderState) -> String {
+pub(super) fn state_text(state: &OrderState, names: &Names<'_>) -> String {
     match state {
-        OrderState::Held { why } => format!("held ({why})"),
+        OrderState::Held { why } => format!("held ({})", hold_text(why, names)),
         OrderState::Sending { nonce, trouble: Some(trouble) } => {
-            format!("sending with nonce {nonce}, outcome unknown ({trouble})")
+            format!("sending with nonce {nonce}, outcome unknown ({})", hold_text(trouble, names))
         }
         OrderState::Sending { nonce, trouble: None } => format!("sending with nonce {nonce}, outcome unknown"),
         OrderState::Cancelling { nonce, .. } => {

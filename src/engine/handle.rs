@@ -10,7 +10,7 @@ use super::health::Health;
 use super::ledger::{Ledger, LedgerError, Page};
 use super::telling::log_events;
 use super::views::TokenName;
-use super::{EngineSettings, Ports};
+use super::{EngineSettings, FundingPorts, Ports};
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
 use crate::domain::deposit::DepositKey;
@@ -19,6 +19,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::policy::resolve::{Decision, ResolveError, resolve};
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep;
+use crate::ports::chain::Chain;
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use crate::ports::store::{Store, StoreError};
@@ -34,6 +35,8 @@ pub struct Handle {
     pub(super) tokens: Arc<[TokenName]>,
     ledger: Ledger,
     health: Arc<Health>,
+    /// The chain, and the ways out of funding, where an engine runs that has a wallet.
+    pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
 }
 
 /// A payment to be added. What is `None` is taken from the API.
@@ -87,8 +90,9 @@ impl Handle {
     /// A handle on a running engine.
     #[must_use]
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
-        let Ports { store, api, clock, chance, .. } = ports.clone();
-        Self::offline(store, Some(api), clock, chance, settings, health)
+        let Ports { store, api, clock, chance, chain, funding } = ports.clone();
+        let handle = Self::offline(store, Some(api), clock, chance, settings, health);
+        Self { wallet_ports: funding.map(|funding| (chain, funding)), ..handle }
     }
 
     /// A handle on a store that no engine runs over. Without an API only typed payments can be added.
@@ -102,7 +106,7 @@ impl Handle {
         health: Arc<Health>,
     ) -> Self {
         let ledger = Ledger::new(store.clone(), clock.clone(), chance, settings.clone());
-        Self { store, api, clock, settings, tokens: Arc::default(), ledger, health }
+        Self { store, api, clock, settings, tokens: Arc::default(), ledger, health, wallet_ports: None }
     }
 
     /// How the engine is.

@@ -38,6 +38,12 @@ pub struct Snapshot {
     pub key_refused: Option<u16>,
     /// Whether the store has failed.
     pub store_failed: Option<String>,
+    /// Why the hot wallet is halted, if it is.
+    #[serde(default)]
+    pub wallet_halted: Option<String>,
+    /// Why a person has paused the hot wallet, if one has.
+    #[serde(default)]
+    pub wallet_paused: Option<String>,
 }
 
 /// One part's answer to "is it ready?".
@@ -51,6 +57,9 @@ pub struct Readiness {
     pub api: String,
     /// The store: `ok`, or what is wrong.
     pub store: String,
+    /// The hot wallet: `ok`, or what keeps it from sending. Watching and completing go on without it.
+    #[serde(default)]
+    pub wallet: String,
 }
 
 /// Shared by the loops, which write it, and by whoever tells of it.
@@ -109,6 +118,11 @@ impl Snapshot {
         };
         let store = self.store_failed.clone().unwrap_or_else(|| "ok".to_owned());
         let chain_ready = chain == "ok" || chain == "idle";
-        Readiness { ready: chain_ready && api == "ok" && store == "ok", chain, api, store }
+        let wallet = match (&self.wallet_halted, &self.wallet_paused) {
+            (Some(why), _) => format!("halted: {why}"),
+            (None, Some(reason)) => format!("paused: {reason}"),
+            (None, None) => "ok".to_owned(),
+        };
+        Readiness { ready: chain_ready && api == "ok" && store == "ok", chain, api, store, wallet }
     }
 }

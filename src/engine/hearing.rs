@@ -65,7 +65,7 @@ pub(crate) fn view_of(said: ApiPayment, now: Timestamp) -> ApiView {
 }
 
 /// The first of the payment's terms that the API tells otherwise.
-fn differing_term(payment: &Payment, said: &ApiPayment, chain: &str) -> Option<(String, String, String)> {
+pub(crate) fn differing_term(payment: &Payment, said: &ApiPayment, chain: &str) -> Option<(String, String, String)> {
     let terms = &payment.terms;
     let differs = |field: &str, ours: String, theirs: Option<String>| {
         theirs.filter(|theirs| *theirs != ours).map(|theirs| (field.to_owned(), ours, theirs))

@@ -9,7 +9,9 @@ use super::EngineSettings;
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::domain::payment::{Payment, PaymentId};
+use crate::domain::time::Timestamp;
 use crate::policy::address::{Book, BookChanges};
+use crate::policy::matching::Own;
 use crate::policy::pace::Jitter;
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep;
@@ -102,13 +104,17 @@ impl Ledger {
         let deposits = self.store.deposits_at(address).await.map_err(LedgerError::Store)?;
         let coverage = self.store.coverage(address).await.map_err(LedgerError::Store)?;
         let context = self.context();
-        let mut page = Page { book: Book::open(payments, deposits), coverage: coverage.clone(), touch_payments: false };
+        let orders = self.store.orders_to(address).await.map_err(LedgerError::Store)?;
+        let is_wallet = payments.is_empty() && self.is_wallet(address).await.map_err(LedgerError::Store)?;
+        let book = Book::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
+        let mut page = Page { book, coverage: coverage.clone(), touch_payments: false };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
         let Page { book, coverage: mut new_coverage, touch_payments } = page;
         let payments = book.payments().to_vec();
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
-            new.watch_until = sweep::watch_until(&payments, self.settings.sweep.keep);
+            let until = sweep::watch_until(&payments, self.settings.sweep.keep);
+            new.watch_until = if is_wallet { Some(Timestamp::FAR_FUTURE) } else { until };
         }
         let mut changes = book.changes();
         if touch_payments {
@@ -123,6 +129,10 @@ impl Ledger {
             ..Commit::default()
         };
         Ok((commit, changes))
+    }
+
+    async fn is_wallet(&self, address: Address) -> Result<bool, StoreError> {
+        Ok(self.store.wallet().await?.is_some_and(|wallet| wallet.address == address))
     }
 
     /// Changes the book of a payment's address. `change` gets the payment as it stands.

@@ -13,23 +13,32 @@ use tokio_util::sync::CancellationToken;
 use crate::domain::chain::Address;
 use crate::domain::time::Span;
 use crate::policy::finality::FinalityRule;
+use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
+use crate::policy::preflight::PreflightParams;
+use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::payment_api::PaymentApi;
+use crate::ports::sender::Sender;
+use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
 mod completer;
 mod explain;
 mod explain_orders;
+mod funder;
 mod gate;
 pub mod handle;
 pub mod health;
 mod hearing;
 mod ledger;
 mod names;
+mod order_book;
+pub mod order_views;
+pub mod orders;
 pub mod queries;
 mod reconciler;
 pub mod requests;
@@ -54,6 +63,28 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Gives jitter.
     pub chance: Arc<dyn Chance>,
+    /// Signs and sends, where there is a wallet.
+    pub funding: Option<FundingPorts>,
+}
+
+/// The ways out of the part that sends money.
+#[derive(Clone)]
+pub struct FundingPorts {
+    /// Puts transactions on the chain.
+    pub sender: Arc<dyn Sender>,
+    /// Holds the wallet's key.
+    pub signer: Arc<dyn Signer>,
+}
+
+/// What funding goes by.
+#[derive(Clone, Debug)]
+pub struct FundingRules {
+    /// What the wallet may spend.
+    pub limits: SpendLimits,
+    /// What is checked before money is sent.
+    pub preflight: PreflightParams,
+    /// How often the funder looks and acts.
+    pub pace: FundingPace,
 }
 
 /// What the engine goes by.
@@ -81,6 +112,8 @@ pub struct EngineSettings {
     pub pace: Pace,
     /// How many API calls may be under way at once, in the completer and in the reconciler each.
     pub api_concurrency: usize,
+    /// What funding goes by; `None` without a wallet.
+    pub funding: Option<FundingRules>,
 }
 
 /// Why the engine stopped by itself.
@@ -125,6 +158,11 @@ pub async fn run(
         recent: Arc::default(),
     };
     loops.spawn(completer.run(halt.clone()));
+    if let (Some(funding), Some(rules)) = (ports.funding.clone(), settings.funding.clone()) {
+        let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
+        let funder = funder::Funder::new(ports, funding, settings, rules, ledger, gate.clone(), health.clone());
+        loops.spawn(funder.run(halt.clone()));
+    }
     let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };
     loops.spawn(reconciler.run(halt.clone()));
     let mut outcome = Ok(());

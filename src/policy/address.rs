@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::matching::{MatchParams, judge};
+use super::matching::{MatchParams, Own, judge};
 use super::settlement::{Context, Fact, Step, Unexpected, step};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
@@ -23,6 +23,7 @@ pub struct Book {
     read_payments: Vec<Payment>,
     read_deposits: Vec<Deposit>,
     events: Vec<Event>,
+    own: Own,
 }
 
 /// What has to be committed.
@@ -47,7 +48,14 @@ impl Book {
             payments,
             deposits,
             events: Vec::new(),
+            own: Own::default(),
         }
+    }
+
+    /// The same, knowing our own wallet's part at the address.
+    #[must_use]
+    pub fn with_own(self, own: Own) -> Self {
+        Self { own, ..self }
     }
 
     /// The payments.
@@ -188,7 +196,7 @@ impl Book {
     }
 
     fn settle_once(&mut self, params: &MatchParams, context: &Context<'_>) -> Result<(), Unexpected> {
-        let verdicts = judge(&self.payments, &self.deposits, params);
+        let verdicts = judge(&self.payments, &self.deposits, &self.own, params);
         let judged: Vec<(DepositKey, Verdict)> =
             self.deposits.iter().map(|deposit| deposit.key).zip(verdicts).collect();
         for (key, verdict) in judged {

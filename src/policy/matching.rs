@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 
 use crate::domain::amount::Amount;
+use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::order::{AttemptKind, Order, OrderId};
 use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use crate::domain::time::Span;
 
@@ -49,6 +51,33 @@ enum Stand {
     Paid,
     /// It is over, or a person has it.
     Over,
+}
+
+/// What our own wallet has to do with an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Own {
+    /// Whether the address is the wallet's own.
+    pub is_wallet: bool,
+    /// The transfers to it that our orders have signed, by transaction: the order, and the wallet that pays.
+    pub transfers: BTreeMap<B256, (OrderId, Address)>,
+}
+
+impl Own {
+    /// From all orders that pay to the address.
+    #[must_use]
+    pub fn from_orders(is_wallet: bool, orders: &[Order]) -> Self {
+        let transfers = orders.iter().flat_map(|order| {
+            let signed = order.attempts.iter().filter(|attempt| attempt.kind == AttemptKind::Transfer);
+            signed.map(|attempt| (attempt.tx_hash, (order.id.clone(), order.wallet)))
+        });
+        Self { is_wallet, transfers: transfers.collect() }
+    }
+
+    /// The order whose transfer the deposit is. A log of the same transaction from somebody else's balance is not it.
+    fn order_of(&self, deposit: &Deposit) -> Option<&OrderId> {
+        let (order, wallet) = self.transfers.get(&deposit.key.tx_hash)?;
+        (*wallet == deposit.from).then_some(order)
+    }
 }
 
 /// Which payments already have their deposit.
@@ -221,7 +250,7 @@ fn names_transaction(payment: &Payment, deposit: &Deposit) -> bool {
 /// final, and the completion may be under way. A payment that a person cancelled, or that the API completed with
 /// another transaction, lets its deposit go, so that it can be decided upon.
 #[must_use]
-pub fn judge(payments: &[Payment], deposits: &[Deposit], params: &MatchParams) -> Vec<Verdict> {
+pub fn judge(payments: &[Payment], deposits: &[Deposit], own: &Own, params: &MatchParams) -> Vec<Verdict> {
     let mut claims = Claims::new();
     let mut verdicts: Vec<Option<Verdict>> = deposits.iter().map(|deposit| settled(deposit, payments)).collect();
     for (deposit, verdict) in deposits.iter().zip(&verdicts) {
@@ -232,7 +261,7 @@ pub fn judge(payments: &[Payment], deposits: &[Deposit], params: &MatchParams) -
     let mut order: Vec<(&Deposit, &mut Option<Verdict>)> = deposits.iter().zip(verdicts.iter_mut()).collect();
     order.sort_by_key(|(deposit, _)| (deposit.block_number, deposit.key.log_index, deposit.key));
     for (deposit, slot) in order.iter_mut().filter(|(_, slot)| slot.is_none()) {
-        let verdict = decide(deposit, payments, &claims, params);
+        let verdict = decide_own(deposit, payments, &claims, own, params);
         if let Verdict::Pays { payment, .. } = &verdict {
             claims.insert(payment.clone(), deposit.key);
         }
@@ -241,6 +270,34 @@ pub fn judge(payments: &[Payment], deposits: &[Deposit], params: &MatchParams) -
     mark_splits(&mut order, payments, &claims, params);
     drop(order);
     verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Unjudged)).collect()
+}
+
+/// Judges one deposit, and knows our own transfers by their transaction: they pay the payment that they were signed for, or
+/// none. What comes to the wallet itself pays nothing.
+#[must_use]
+pub fn decide_own(
+    deposit: &Deposit,
+    payments: &[Payment],
+    claims: &Claims,
+    own: &Own,
+    params: &MatchParams,
+) -> Verdict {
+    if let Some(order) = own.order_of(deposit)
+        && let Some(payment) = payments.iter().find(|payment| payment.id == order.payment)
+    {
+        return match decide(deposit, std::slice::from_ref(payment), claims, params) {
+            Verdict::Pays { payment, .. } => {
+                Verdict::Pays { payment, rule: MatchRule::OwnTransfer { order: order.clone() } }
+            }
+            other => other,
+        };
+    }
+    match decide(deposit, payments, claims, params) {
+        Verdict::Review { why: ReviewReason::NoPayment } if own.is_wallet => {
+            Verdict::Nothing { why: NothingReason::WalletCredit }
+        }
+        other => other,
+    }
 }
 
 /// The verdict that is not open to judgement any more, if any.

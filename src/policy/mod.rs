@@ -3,6 +3,7 @@
 //! Deliberately absent: clocks, networks, chance, logging. Whoever calls brings the moment and the facts.
 
 pub mod address;
+pub mod broadcast;
 pub mod fees;
 pub mod finality;
 pub mod funding;

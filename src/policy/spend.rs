@@ -344,6 +344,12 @@ fn spent<'a>(mut window: impl Iterator<Item = &'a Order>) -> Amount {
     sum.unwrap_or(Amount::from_base_units(u128::MAX))
 }
 
+/// How much counts as spent at this moment. `window`: the orders that may count.
+#[must_use]
+pub fn counted_sum(window: &[Order], at: Timestamp) -> Amount {
+    spent(counted(window, at))
+}
+
 fn counted(window: &[Order], at: Timestamp) -> impl Iterator<Item = &Order> {
     let start = window_start(at);
     window.iter().filter(move |order| order.spend == Spend::Counted && order.placed_at >= start)

@@ -99,6 +99,7 @@ fn quick_settings() -> EngineSettings {
             key_probe: Span::from_secs(1),
         },
         api_concurrency: 8,
+        funding: None,
     }
 }
 
@@ -195,6 +196,7 @@ impl World {
             api: Arc::new(PaymentHttp::new(api, clock.clone()).unwrap()),
             clock,
             chance: Arc::new(SystemChance),
+            funding: None,
         };
         let settings = Arc::new(self.setup.engine.clone());
         let health = Arc::new(Health::default());

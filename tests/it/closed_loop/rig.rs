@@ -66,6 +66,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
+        funding: None,
     }
 }
 
@@ -213,7 +214,12 @@ impl Rig {
     ) -> Self {
         let chain = Arc::new(EvmChain::new(evm).unwrap());
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
-        Self::run(Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance }, settings, store, api)
+        Self::run(
+            Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance, funding: None },
+            settings,
+            store,
+            api,
+        )
     }
 
     /// Starts an engine over a chain and a clock of the test's own.
@@ -225,7 +231,12 @@ impl Rig {
         api: PlainApi,
     ) -> Self {
         let (used, chance) = (Arc::new(api.clone()), Arc::new(SystemChance));
-        Self::run(Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance }, settings, store, api)
+        Self::run(
+            Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance, funding: None },
+            settings,
+            store,
+            api,
+        )
     }
 
     fn run(ports: Ports, settings: EngineSettings, store: MemoryStore, api: PlainApi) -> Self {

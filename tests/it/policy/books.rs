@@ -8,7 +8,7 @@ use rampwatch::domain::event::{EventKind, Reading};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentId, PaymentReview, PaymentState};
 use rampwatch::policy::address::{Book, BookChanges};
 use rampwatch::policy::last_look::may_call;
-use rampwatch::policy::matching::judge;
+use rampwatch::policy::matching::{Own, judge};
 use rampwatch::policy::resolve::{Decision, resolve};
 use rampwatch::policy::settlement::{CallFailure, Fact};
 
@@ -269,12 +269,12 @@ proptest! {
         for (payment, state) in payments.iter_mut().zip(states) {
             put(payment, state, &deposits);
         }
-        let verdicts = judge(&payments, &deposits, &TOLERANT);
+        let verdicts = judge(&payments, &deposits, &Own::default(), &TOLERANT);
         let again: Vec<Deposit> = shuffled.iter().map(|place| deposits[*place].clone()).collect();
         if reversed {
             payments.reverse();
         }
-        for (place, verdict) in shuffled.iter().zip(judge(&payments, &again, &TOLERANT)) {
+        for (place, verdict) in shuffled.iter().zip(judge(&payments, &again, &Own::default(), &TOLERANT)) {
             prop_assert_eq!(&verdict, &verdicts[*place]);
         }
         let mut claimed = BTreeSet::new();

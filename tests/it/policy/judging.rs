@@ -3,7 +3,7 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::deposit::{Deposit, MatchRule, ReviewReason, Standing, Verdict};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, PaymentState};
-use rampwatch::policy::matching::{MatchParams, judge};
+use rampwatch::policy::matching::{MatchParams, Own, judge};
 
 use super::samples::*;
 
@@ -38,14 +38,17 @@ fn gone(deposit: Deposit, after_final: bool) -> Deposit {
 #[test]
 fn the_first_of_the_chain_pays_and_the_next_is_the_second() {
     let (first, then) = (deposit(1, ASKED), deposit(2, ASKED));
-    assert_eq!(judge(&[payment("p")], &[first.clone(), then.clone()], &STRICT), [pays("p"), second("p")]);
-    assert_eq!(judge(&[payment("p")], &[then, first], &STRICT), [second("p"), pays("p")]);
+    assert_eq!(
+        judge(&[payment("p")], &[first.clone(), then.clone()], &Own::default(), &STRICT),
+        [pays("p"), second("p")]
+    );
+    assert_eq!(judge(&[payment("p")], &[then, first], &Own::default(), &STRICT), [second("p"), pays("p")]);
     let late_log = Deposit { block_number: 1_000, ..deposit(1, ASKED) };
     let mut early_log = Deposit { block_number: 1_000, ..deposit(2, ASKED) };
     let mut late_log = late_log;
     late_log.key.log_index = 9;
     early_log.key.log_index = 3;
-    assert_eq!(judge(&[payment("p")], &[late_log, early_log], &STRICT), [second("p"), pays("p")]);
+    assert_eq!(judge(&[payment("p")], &[late_log, early_log], &Own::default(), &STRICT), [second("p"), pays("p")]);
 }
 
 #[test]
@@ -54,18 +57,18 @@ fn two_equal_transfers_of_one_transaction_are_two_deposits() {
     let mut two = deposit(1, ASKED);
     two.key.log_index = 1;
     let both = [one, two];
-    assert_eq!(judge(&[payment("p")], &both, &STRICT), [pays("p"), second("p")]);
+    assert_eq!(judge(&[payment("p")], &both, &Own::default(), &STRICT), [pays("p"), second("p")]);
     let ambiguous = review(ReviewReason::Ambiguous { candidates: vec![id("a"), id("b")] });
-    assert_eq!(judge(&[payment("a"), payment("b")], &both, &STRICT), [ambiguous.clone(), ambiguous]);
+    assert_eq!(judge(&[payment("a"), payment("b")], &both, &Own::default(), &STRICT), [ambiguous.clone(), ambiguous]);
     let named = [payment("a"), naming("b", ALICE)];
     let by_sender = Verdict::Pays { payment: id("b"), rule: MatchRule::Sender };
-    assert_eq!(judge(&named, &both, &STRICT), [by_sender, pays("a")], "what is left over is no guess");
+    assert_eq!(judge(&named, &both, &Own::default(), &STRICT), [by_sender, pays("a")], "what is left over is no guess");
     let hash = tx(1).to_string();
     let by_hand = Payment {
         api: Some(view(ApiStatus::Processing, Some(&hash))),
         ..in_state("b", PaymentState::Following { deposit: None })
     };
-    assert_eq!(judge(&[payment("a"), by_hand], &both, &STRICT), [pays("b"), pays("a")]);
+    assert_eq!(judge(&[payment("a"), by_hand], &both, &Own::default(), &STRICT), [pays("b"), pays("a")]);
 }
 
 #[test]
@@ -110,18 +113,18 @@ fn several_deposits_that_only_together_make_the_amount() {
         ),
     ];
     for (what, params, deposits, expected) in cases {
-        assert_eq!(judge(&[payment("p")], &deposits, &params), expected, "{what}");
+        assert_eq!(judge(&[payment("p")], &deposits, &Own::default(), &params), expected, "{what}");
     }
 }
 
 #[test]
 fn parts_do_not_stand_in_the_way_of_the_whole_amount() {
     let deposits = [deposit(1, 60_000_000), deposit(2, 40_000_000), deposit(3, ASKED)];
-    let got = judge(&[payment("p")], &deposits, &STRICT);
+    let got = judge(&[payment("p")], &deposits, &Own::default(), &STRICT);
     assert_eq!(got, [under(40_000_000), under(60_000_000), pays("p")], "while it is not final");
     let due = in_state("p", PaymentState::Due { deposit: deposits[2].key, attempt: 0 });
     let paid = [deposits[0].clone(), deposits[1].clone(), judged(3, ASKED, pays("p"))];
-    assert_eq!(judge(&[due], &paid, &STRICT), [second("p"), second("p"), pays("p")], "and then");
+    assert_eq!(judge(&[due], &paid, &Own::default(), &STRICT), [second("p"), second("p"), pays("p")], "and then");
 }
 
 #[test]
@@ -134,7 +137,7 @@ fn parts_that_arrive_one_by_one_are_judged_anew() {
         (vec![under(50_000_000), under(70_000_000), under(80_000_000), under(ASKED - 1)], None),
     ];
     for (expected, next) in steps {
-        let verdicts = judge(&[payment("p")], &deposits, &STRICT);
+        let verdicts = judge(&[payment("p")], &deposits, &Own::default(), &STRICT);
         assert_eq!(verdicts, expected);
         for (deposit, verdict) in deposits.iter_mut().zip(verdicts) {
             deposit.verdict = verdict;
@@ -146,10 +149,10 @@ fn parts_that_arrive_one_by_one_are_judged_anew() {
 #[test]
 fn what_a_person_decided_stays() {
     let deposits = [judged(1, ASKED, ignored()), judged(2, 7, assigned("p")), deposit(3, ASKED)];
-    let got = judge(&[payment("p")], &deposits, &STRICT);
+    let got = judge(&[payment("p")], &deposits, &Own::default(), &STRICT);
     assert_eq!(got, [ignored(), assigned("p"), second("p")]);
     let deposits = [judged(1, ASKED, ignored()), deposit(3, ASKED)];
-    assert_eq!(judge(&[payment("p")], &deposits, &STRICT), [ignored(), pays("p")]);
+    assert_eq!(judge(&[payment("p")], &deposits, &Own::default(), &STRICT), [ignored(), pays("p")]);
 }
 
 #[test]
@@ -170,7 +173,7 @@ fn a_match_is_open_to_judgement_until_its_deposit_is_final() {
         (review_of(PaymentReview::Refused { refusal: refusal() }), true),
     ];
     for (state, stays) in cases {
-        let got = judge(&[in_state("p", state.clone())], &[first.clone(), then.clone()], &STRICT);
+        let got = judge(&[in_state("p", state.clone())], &[first.clone(), then.clone()], &Own::default(), &STRICT);
         let expected = if stays { [second("p"), pays("p")] } else { [pays("p"), second("p")] };
         assert_eq!(got, expected, "{state:?}");
     }
@@ -180,12 +183,16 @@ fn a_match_is_open_to_judgement_until_its_deposit_is_final() {
 fn a_deposit_that_is_gone_frees_its_payment_for_the_next() {
     let lost = gone(judged(1, ASKED, pays("p")), false);
     let seen = in_state("p", PaymentState::Seen { deposit: lost.key });
-    let got = judge(std::slice::from_ref(&seen), &[lost.clone(), deposit(2, ASKED)], &STRICT);
+    let got = judge(std::slice::from_ref(&seen), &[lost.clone(), deposit(2, ASKED)], &Own::default(), &STRICT);
     assert_eq!(got, [Verdict::Unjudged, pays("p")]);
     let back = Deposit { standing: Standing::Provisional, verdict: Verdict::Unjudged, ..lost };
-    assert_eq!(judge(&[seen], &[back], &STRICT), [pays("p")], "it came back");
+    assert_eq!(judge(&[seen], &[back], &Own::default(), &STRICT), [pays("p")], "it came back");
     let lost = gone(judged(1, 7, assigned("p")), false);
-    assert_eq!(judge(&[payment("p")], &[lost], &STRICT), [Verdict::Unjudged], "an assignment goes with its block");
+    assert_eq!(
+        judge(&[payment("p")], &[lost], &Own::default(), &STRICT),
+        [Verdict::Unjudged],
+        "an assignment goes with its block"
+    );
 }
 
 #[test]
@@ -193,15 +200,19 @@ fn a_deposit_that_goes_after_it_was_final_is_a_review_for_good() {
     let alarm = |payment: Option<&str>| review(ReviewReason::GoneAfterFinal { payment: payment.map(id) });
     for verdict in [pays("p"), assigned("p")] {
         let lost = gone(judged(1, ASKED, verdict), true);
-        assert_eq!(judge(&[payment("p")], std::slice::from_ref(&lost), &STRICT), [alarm(Some("p"))]);
-        assert_eq!(judge(&[], &[lost], &STRICT), [alarm(Some("p"))]);
+        assert_eq!(judge(&[payment("p")], std::slice::from_ref(&lost), &Own::default(), &STRICT), [alarm(Some("p"))]);
+        assert_eq!(judge(&[], &[lost], &Own::default(), &STRICT), [alarm(Some("p"))]);
     }
     let lost = gone(judged(1, ASKED, second("p")), true);
-    assert_eq!(judge(&[payment("p")], &[lost], &STRICT), [alarm(None)]);
+    assert_eq!(judge(&[payment("p")], &[lost], &Own::default(), &STRICT), [alarm(None)]);
     let lost = gone(judged(1, ASKED, ignored()), true);
-    assert_eq!(judge(&[payment("p")], &[lost], &STRICT), [ignored()]);
+    assert_eq!(judge(&[payment("p")], &[lost], &Own::default(), &STRICT), [ignored()]);
     let returned = Deposit { standing: FINAL, ..judged(1, ASKED, alarm(Some("p"))) };
-    assert_eq!(judge(&[payment("p")], &[returned], &STRICT), [alarm(Some("p"))], "a person looks at it first");
+    assert_eq!(
+        judge(&[payment("p")], &[returned], &Own::default(), &STRICT),
+        [alarm(Some("p"))],
+        "a person looks at it first"
+    );
 }
 
 #[test]
@@ -211,20 +222,20 @@ fn a_payment_that_a_person_cancelled_lets_its_deposit_go_to_a_person() {
     for verdict in [pays("p"), assigned("p")] {
         let held = judged(1, ASKED, verdict);
         assert_eq!(
-            judge(std::slice::from_ref(&cancelled), std::slice::from_ref(&held), &STRICT),
+            judge(std::slice::from_ref(&cancelled), std::slice::from_ref(&held), &Own::default(), &STRICT),
             std::slice::from_ref(&expected)
         );
         let payments = [cancelled.clone(), payment("other")];
-        let got = judge(&payments, &[held], &STRICT);
+        let got = judge(&payments, &[held], &Own::default(), &STRICT);
         assert_eq!(
             got,
             std::slice::from_ref(&expected),
             "its hash may have been used by hand: no other payment takes it by itself"
         );
-        let again = judge(&payments, &[judged(1, ASKED, expected.clone())], &STRICT);
+        let again = judge(&payments, &[judged(1, ASKED, expected.clone())], &Own::default(), &STRICT);
         assert_eq!(again, std::slice::from_ref(&expected), "nor when it is judged again");
     }
-    let fresh = judge(&[cancelled, payment("other")], &[deposit(2, ASKED)], &STRICT);
+    let fresh = judge(&[cancelled, payment("other")], &[deposit(2, ASKED)], &Own::default(), &STRICT);
     assert_eq!(fresh, [pays("other")], "a deposit that never paid it is free");
 }
 
@@ -234,10 +245,14 @@ fn a_payment_that_the_api_completed_with_another_transaction_lets_its_deposit_go
     let with =
         |hash: u8| Payment { api: Some(view(ApiStatus::Completed, Some(&tx(hash).to_string()))), ..ended.clone() };
     let held = [judged(1, ASKED, pays("p"))];
-    assert_eq!(judge(&[with(2)], &held, &STRICT), [second("p")], "its money paid nothing");
-    assert_eq!(judge(&[with(1)], &held, &STRICT), [pays("p")]);
-    assert_eq!(judge(std::slice::from_ref(&ended), &held, &STRICT), [pays("p")], "the API names no hash");
+    assert_eq!(judge(&[with(2)], &held, &Own::default(), &STRICT), [second("p")], "its money paid nothing");
+    assert_eq!(judge(&[with(1)], &held, &Own::default(), &STRICT), [pays("p")]);
+    assert_eq!(
+        judge(std::slice::from_ref(&ended), &held, &Own::default(), &STRICT),
+        [pays("p")],
+        "the API names no hash"
+    );
     let by_person = [judged(1, 7, assigned("p"))];
-    assert_eq!(judge(&[with(1)], &by_person, &STRICT), [assigned("p")]);
-    assert!(matches!(judge(&[with(2)], &by_person, &STRICT)[..], [Verdict::Review { .. }]));
+    assert_eq!(judge(&[with(1)], &by_person, &Own::default(), &STRICT), [assigned("p")]);
+    assert!(matches!(judge(&[with(2)], &by_person, &Own::default(), &STRICT)[..], [Verdict::Review { .. }]));
 }

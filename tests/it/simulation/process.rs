@@ -44,6 +44,7 @@ impl Process {
             api: Arc::new(FakeApi::new(world_of(), life_of())),
             clock: Arc::new(CrashClock::new(world_of(), life_of())),
             chance: Arc::new(SimChance::new(chance)),
+            funding: None,
         };
         let settings = Arc::new(engine_settings(&world.settings));
         let health = Arc::new(Health::default());
@@ -84,5 +85,6 @@ fn engine_settings(world: &Settings) -> EngineSettings {
         },
         pace: Pace::for_timeout(world.api_timeout),
         api_concurrency: 4,
+        funding: None,
     }
 }

@@ -69,6 +69,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
+        funding: None,
     })
 }
 

@@ -1,0 +1,72 @@
+//! The automatic mode: places orders for payments that wait and that the spend policy lets it fund.
+//!
+//! What it must not touch it leaves alone, and says so once. It goes over all payments that wait when a payment has
+//! changed, and every so often, because limits per day come free with time alone.
+
+use super::{Funder, Trouble};
+use crate::domain::order::Placer;
+use crate::domain::time::Span;
+use crate::engine::order_book::OrderError;
+use crate::policy::spend::SpendRefusal;
+use crate::ports::store::Changes;
+
+/// How often all payments that wait are gone over though nothing has changed.
+const GO_OVER: Span = Span::from_secs(60);
+
+/// The least time between two goings-over.
+pub(super) const BREATH: Span = Span::from_millis(200);
+
+/// How many payments are read at once.
+const PAGE: usize = 256;
+
+/// How many refusals are remembered as told.
+const MOST_TOLD: usize = 10_000;
+
+impl Funder {
+    pub(super) async fn place_auto(&mut self, seen: &Changes) -> Result<(), Trouble> {
+        if !self.book.rules.limits.auto || !self.book.rules.limits.enabled {
+            return Ok(());
+        }
+        let now = self.ports.clock.now();
+        let since = now.since(self.auto_at);
+        let is_first = self.auto_at == crate::domain::time::Timestamp::EPOCH;
+        let news = seen.payments != self.auto_seen && since >= BREATH;
+        if !(is_first || news || since >= GO_OVER) {
+            return Ok(());
+        }
+        (self.auto_at, self.auto_seen) = (now, seen.payments);
+        let mut after = None;
+        loop {
+            let page = self.ports.store.waiting(after.as_ref(), PAGE).await?;
+            for payment in &page {
+                self.place_one(&payment.id).await?;
+            }
+            if page.len() < PAGE {
+                return Ok(());
+            }
+            after = page.last().map(|payment| payment.id.clone());
+        }
+    }
+
+    async fn place_one(&mut self, id: &crate::domain::payment::PaymentId) -> Result<(), Trouble> {
+        match self.book.place(id, Placer::Auto, None).await {
+            Ok(_) => {
+                self.auto_refused.remove(id);
+                Ok(())
+            }
+            Err(OrderError::Spend(SpendRefusal::Open { .. } | SpendRefusal::Funded { .. })) => Ok(()),
+            Err(OrderError::Spend(refusal)) => {
+                let text = refusal.to_string();
+                // The figures of what is spent change all the time; the kind of refusal is the news.
+                let kind = format!("{:?}", std::mem::discriminant(&refusal));
+                let told = self.auto_refused.get(id) == Some(&kind);
+                if !told && self.auto_refused.len() < MOST_TOLD {
+                    tracing::info!(payment_id = %id, why = text, "the automatic mode does not fund it");
+                    self.auto_refused.insert(id.clone(), kind);
+                }
+                Ok(())
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

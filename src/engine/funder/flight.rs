@@ -1,0 +1,204 @@
+//! The checks before signing and before each broadcast: asks the API, the store and the chain, and lets the policy judge.
+
+use super::{Funder, Trouble};
+use crate::domain::amount::Amount;
+use crate::domain::chain::{B256, BlockNumber, Transfer};
+use crate::domain::hold::Hold;
+use crate::domain::order::{AttemptKind, Fees, Order, OrderState};
+use crate::domain::payment::{ApiStatus, Payment};
+use crate::domain::time::Timestamp;
+use crate::domain::wallet::TransferView;
+use crate::engine::gate::{Asked, Pass};
+use crate::engine::hearing::{differing_term, record};
+use crate::policy::fees::{self, SELF_SEND_GAS};
+use crate::policy::funding::Act;
+use crate::policy::preflight::{ApiFinding, Committed, PaymentFindings, check_chain, check_native, check_payment};
+use crate::ports::chain::{ChainError, TransferQuery};
+use crate::ports::payment_api::ApiPayment;
+use crate::ports::sender::TransferSpec;
+use crate::ports::store::StoreError;
+
+/// The furthest that an address may be unread below the head, in blocks.
+const MOST_UNREAD: BlockNumber = 5_000;
+
+/// What an order may be signed with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Offer {
+    pub(super) fees: Fees,
+    pub(super) gas_limit: u64,
+}
+
+/// What the transfer of an order is.
+pub(super) const fn transfer_of(order: &Order) -> TransferSpec {
+    TransferSpec { wallet: order.wallet, token: order.token, to: order.to, amount: order.amount }
+}
+
+impl Funder {
+    /// Checks an order that nothing is signed for. `Ok(Err(_))`: what stands in the way.
+    pub(super) async fn check_unsigned(&self, order: &Order) -> Result<Result<Offer, Hold>, StoreError> {
+        let view = match self.funding.sender.view(&transfer_of(order)).await {
+            Ok(view) => view,
+            Err(error) => return Ok(Err(unavailable(&error))),
+        };
+        if let Err(hold) = self.check_payment_of(order, &view).await? {
+            return Ok(Err(hold));
+        }
+        let params = &self.book.rules.preflight;
+        let first = match fees::first(view.base_fee, view.market_tip, &params.fees) {
+            Ok(first) => first,
+            Err(above) => return Ok(Err(above.into())),
+        };
+        // Without an estimate the call fails, and that is told by its own name; the limit only counts for the balance.
+        let estimate = view.gas_estimate.unwrap_or(params.fees.gas_limit_max);
+        let gas_limit = match fees::gas_limit(estimate, &params.fees) {
+            Ok(gas_limit) => gas_limit,
+            Err(hold) => return Ok(Err(hold)),
+        };
+        let committed = self.committed(order).await?;
+        let checked = check_chain(order, &view, &committed, &first, gas_limit, params);
+        Ok(checked.map(|()| Offer { fees: first, gas_limit }))
+    }
+
+    /// Checks an order that has a nonce before `act` sends something of it. `Ok(Err(_))`: what stands in the way.
+    pub(super) async fn check_signed(&self, order: &Order, act: &Act) -> Result<Result<(), Hold>, Trouble> {
+        let kind = match act {
+            Act::Broadcast(tx_hash) => order.attempt(*tx_hash).map(|attempt| (attempt.kind, attempt.fees)),
+            Act::Sign(kind, fees) => Some((*kind, *fees)),
+            Act::Hold(hold) => return Ok(Err(hold.clone())),
+            Act::Wait(_) => None,
+        };
+        let Some((kind, fees)) = kind else { return Ok(Ok(())) };
+        let committed = self.committed(order).await?;
+        let params = &self.book.rules.preflight;
+        if kind == AttemptKind::SelfSend {
+            let (_, native) = match self.funding.sender.balances(order.wallet, order.token).await {
+                Ok(balances) => balances,
+                Err(error) => return Ok(Err(unavailable(&error))),
+            };
+            // The reserve is for the way out, and this is one.
+            let bare = crate::policy::preflight::PreflightParams {
+                reserve_native: crate::domain::wei::Wei::ZERO,
+                ..params.clone()
+            };
+            return Ok(check_native(native, committed.native, &fees, SELF_SEND_GAS, &bare));
+        }
+        let view = match self.funding.sender.view(&transfer_of(order)).await {
+            Ok(view) => view,
+            Err(error) => return Ok(Err(unavailable(&error))),
+        };
+        if let Err(hold) = self.check_payment_of(order, &view).await? {
+            return Ok(Err(hold));
+        }
+        let gas_limit = order.live_attempts().map(|attempt| attempt.gas_limit).max();
+        Ok(check_chain(order, &view, &committed, &fees, gas_limit.unwrap_or(params.fees.gas_limit_max), params))
+    }
+
+    /// Whether the payment may still be funded: by the API's word, the store's, and the chain's up to the head.
+    async fn check_payment_of(&self, order: &Order, view: &TransferView) -> Result<Result<(), Hold>, StoreError> {
+        let asked_at = self.ports.clock.now();
+        let Some(payment) = self.ports.store.payment(&order.id.payment).await? else {
+            return Ok(Err(Hold::PaymentState { state: "not known".to_owned() }));
+        };
+        let api = match self.ask_api(&payment, asked_at).await? {
+            Ok(api) => api,
+            Err(hold) => return Ok(Err(hold)),
+        };
+        let fresh = match self.read_to_head(order, view).await? {
+            Ok(fresh) => fresh,
+            Err(hold) => return Ok(Err(hold)),
+        };
+        // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
+        let deposits = self.ports.store.deposits_at(order.to).await?;
+        let payment = self.ports.store.payment(&order.id.payment).await?.unwrap_or(payment);
+        let own = self.own_hashes(order).await?;
+        let findings =
+            PaymentFindings { payment: &payment, api: &api, deposits: &deposits, fresh: &fresh, now: asked_at };
+        Ok(check_payment(order, &findings, |hash| own.contains(&hash), &self.book.rules.preflight))
+    }
+
+    /// Every transaction that an order to the same address has signed: none of them is a stranger's money.
+    async fn own_hashes(&self, order: &Order) -> Result<std::collections::BTreeSet<B256>, StoreError> {
+        let orders = self.ports.store.orders_to(order.to).await?;
+        Ok(orders.iter().flat_map(|order| order.attempts.iter().map(|attempt| attempt.tx_hash)).collect())
+    }
+
+    /// The API's word, fresh.
+    async fn ask_api(&self, payment: &Payment, asked_at: Timestamp) -> Result<Result<ApiFinding, Hold>, StoreError> {
+        let refused = |detail: &str| Ok(Err(Hold::ApiUnavailable { detail: detail.chars().take(300).collect() }));
+        if self.gate.pass(Asked::Get) == Pass::None {
+            return refused("it refuses the key");
+        }
+        let answer = self.ports.api.payment(&payment.id).await;
+        self.gate.learn(Asked::Get, &answer).await?;
+        match answer {
+            Ok(said) => {
+                let is_news = said.status != ApiStatus::AwaitingFunds || said.tx_hash.is_some();
+                if is_news {
+                    record(&self.ledger, payment, Ok(said.clone()), &self.settings.chain_name, asked_at).await?;
+                }
+                Ok(Ok(self.finding(payment, said)))
+            }
+            Err(error) => refused(&error.to_string()),
+        }
+    }
+
+    fn finding(&self, payment: &Payment, said: ApiPayment) -> ApiFinding {
+        let differs = differing_term(payment, &said, &self.settings.chain_name);
+        ApiFinding {
+            status: said.status,
+            tx_hash: said.tx_hash,
+            differs,
+            chain: said.deposit_chain,
+            currency: said.source_currency,
+            sender: said.sender,
+            expires_at: said.expires_at,
+        }
+    }
+
+    /// The transfers to the deposit address above what is covered, up to the head that the view was made at.
+    async fn read_to_head(
+        &self,
+        order: &Order,
+        view: &TransferView,
+    ) -> Result<Result<Vec<Transfer>, Hold>, StoreError> {
+        let head = view.head.block.number;
+        let coverage = self.ports.store.coverage(order.to).await?;
+        let Some(swept) = coverage.and_then(|coverage| coverage.swept) else { return Ok(Err(Hold::NotReadYet)) };
+        if head.saturating_sub(swept.covered_to) > MOST_UNREAD {
+            return Ok(Err(Hold::NotReadYet));
+        }
+        let tokens: Vec<_> =
+            std::iter::once(self.settings.token).chain(self.settings.other_tokens.iter().copied()).collect();
+        let query = TransferQuery {
+            tokens: std::sync::Arc::new(tokens),
+            recipients: std::sync::Arc::new(vec![order.to]),
+            from: swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head),
+            to: head,
+            avoid: None,
+        };
+        Ok(match self.ports.chain.transfers(&query).await {
+            Ok(page) => Ok(page.transfers),
+            Err(error) => Err(unavailable(&error)),
+        })
+    }
+
+    /// What the other signed orders will take.
+    async fn committed(&self, order: &Order) -> Result<Committed, StoreError> {
+        let open = self.ports.store.open_orders().await?;
+        let mut committed = Committed::default();
+        for other in open.iter().filter(|other| other.id != order.id) {
+            if !matches!(other.state, OrderState::Sending { .. } | OrderState::Cancelling { .. }) {
+                continue;
+            }
+            let most = other.live_attempts().map(|attempt| fees::worst_cost(&attempt.fees, attempt.gas_limit)).max();
+            committed.native = committed.native.plus(most.unwrap_or_default());
+            let sum = committed.token.checked_add(other.amount);
+            committed.token = sum.unwrap_or(Amount::from_base_units(u128::MAX));
+        }
+        Ok(committed)
+    }
+}
+
+fn unavailable(error: &ChainError) -> Hold {
+    Hold::ChainUnavailable { detail: error.to_string().chars().take(300).collect() }
+}

@@ -1,0 +1,356 @@
+//! The one sender of the hot wallet (decision 8).
+//!
+//! It reads the open orders, asks for receipts of what is on its way, sends again or raises what is not mined, and
+//! takes up orders that are ready: checks, signs, stores the nonce with the signed bytes, and only then broadcasts.
+//! A crash between any two lines leaves either no nonce taken, or signed bytes that the next start checks anew and sends
+//! again. Deliberately absent: completing (the watcher sees the transfer, and the one completer completes it), and any
+//! counter of nonces but the one in the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::gate::ApiGate;
+use super::health::Health;
+use super::ledger::Ledger;
+use super::order_book::{OrderBook, OrderError};
+use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::domain::hold::Hold;
+use crate::domain::order::{Order, OrderId, OrderState};
+use crate::domain::time::{Span, Timestamp};
+use crate::domain::wallet::{HaltReason, Market, Wallet};
+use crate::policy::funding::{Act, OrderFact, next_act};
+use crate::ports::chain::ChainError;
+use crate::ports::store::{Changes, StoreError};
+
+mod auto;
+mod flight;
+mod send;
+mod settle;
+mod sign;
+mod standing;
+
+/// The longest sleep while nothing is open.
+const LONGEST_SLEEP: Span = Span::from_secs(60);
+
+/// How many orders are checked at once.
+const CHECKS_AT_ONCE: usize = 16;
+
+/// Why a round ended early.
+#[derive(Debug)]
+enum Trouble {
+    /// The nodes could not be asked: try again soon.
+    Chain(ChainError),
+    /// The store failed: stop.
+    Store(StoreError),
+}
+
+impl From<ChainError> for Trouble {
+    fn from(error: ChainError) -> Self {
+        Self::Chain(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<OrderError> for Trouble {
+    fn from(error: OrderError) -> Self {
+        match error {
+            OrderError::Store(error) => Self::Store(error),
+            // A fact that came too late: the next round reads anew.
+            other => Self::Chain(ChainError::Behind(other.to_string())),
+        }
+    }
+}
+
+pub(crate) struct Funder {
+    ports: Ports,
+    funding: FundingPorts,
+    settings: Arc<EngineSettings>,
+    book: OrderBook,
+    ledger: Ledger,
+    gate: Arc<ApiGate>,
+    health: Arc<Health>,
+    /// Orders whose nonce the nodes call consumed, without a receipt of ours so far: how often that was looked into, and
+    /// when it is again.
+    too_low: BTreeMap<OrderId, (u32, Timestamp)>,
+    /// Whether the nodes' counts were held against the store since the start.
+    checked_start: bool,
+    /// What the automatic mode said no to, so that it says so once.
+    auto_refused: BTreeMap<crate::domain::payment::PaymentId, String>,
+    auto_at: Timestamp,
+    auto_seen: u64,
+}
+
+impl Funder {
+    pub(crate) fn new(
+        ports: Ports,
+        funding: FundingPorts,
+        settings: Arc<EngineSettings>,
+        rules: FundingRules,
+        ledger: Ledger,
+        gate: Arc<ApiGate>,
+        health: Arc<Health>,
+    ) -> Self {
+        let book = OrderBook { store: ports.store.clone(), clock: ports.clock.clone(), rules };
+        Self {
+            ports,
+            funding,
+            settings,
+            book,
+            ledger,
+            gate,
+            health,
+            too_low: BTreeMap::new(),
+            checked_start: false,
+            auto_refused: BTreeMap::new(),
+            auto_at: Timestamp::EPOCH,
+            auto_seen: 0,
+        }
+    }
+
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
+        let mut changes = self.ports.store.changes();
+        loop {
+            changes.mark_unchanged();
+            let mut seen = *changes.borrow();
+            let wait = match self.round(&mut seen).await {
+                Ok(wait) => wait,
+                Err(Trouble::Store(StoreError::Conflict(what))) => {
+                    tracing::debug!(what, "somebody was quicker; looked at again");
+                    self.pace().poll_interval
+                }
+                Err(Trouble::Store(error)) => {
+                    self.health.update(|health| health.store_failed = Some(error.to_string()));
+                    return Err(EngineError::Store(error));
+                }
+                Err(Trouble::Chain(ChainError::Contradiction(error))) => {
+                    return Err(EngineError::Chain(ChainError::Contradiction(error)));
+                }
+                Err(Trouble::Chain(error)) => {
+                    tracing::warn!(%error, "the wallet's transactions cannot be looked after right now");
+                    self.pace().hold_check
+                }
+            };
+            let news = self.until_news(&mut changes, seen);
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = news => {}
+                () = self.ports.clock.sleep(wait) => {}
+            }
+        }
+    }
+
+    /// Waits until an order, the wallet or (in automatic mode) a payment changed since `seen`.
+    async fn until_news(&self, changes: &mut watch::Receiver<Changes>, seen: Changes) {
+        loop {
+            let now = *changes.borrow_and_update();
+            if now.orders != seen.orders {
+                return;
+            }
+            if self.book.rules.limits.auto && now.payments != seen.payments {
+                return self.ports.clock.sleep(auto::BREATH).await;
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    fn pace(&self) -> crate::policy::funding::FundingPace {
+        self.book.rules.pace
+    }
+
+    /// Everything that is due. Returns how long nothing will be.
+    /// `seen` is raised to what the store had changed before it was read the last time.
+    async fn round(&mut self, seen: &mut Changes) -> Result<Span, Trouble> {
+        let Some(wallet) = self.wallet().await? else { return Ok(self.pace().hold_check) };
+        self.place_auto(seen).await?;
+        let mut open = self.ports.store.open_orders().await?;
+        if open.iter().any(|order| order.state.nonce().is_some()) {
+            self.settle(&open).await?;
+            open = self.ports.store.open_orders().await?;
+        }
+        if wallet.paused.is_none() && wallet.halted.is_none() {
+            self.send_due(&open).await?;
+            self.take_up(&open).await?;
+        }
+        self.tell_health(&wallet, &open);
+        // What the round changed itself is no news, if what it left is read after it.
+        seen.orders = self.ports.store.changes().borrow().orders;
+        let open = self.ports.store.open_orders().await?;
+        Ok(self.wait_for(&open, wallet.paused.is_some() || wallet.halted.is_some()))
+    }
+
+    fn tell_health(&self, wallet: &Wallet, open: &[Order]) {
+        let halted = wallet.halted.as_ref().map(|halt| halt.why.to_string());
+        let paused = wallet.paused.as_ref().map(|pause| pause.reason.clone());
+        self.health.update(|health| {
+            health.wallet_halted = halted;
+            health.wallet_paused = paused;
+        });
+        metrics::gauge!("rampwatch_orders_open").set(u32::try_from(open.len()).unwrap_or(u32::MAX));
+    }
+
+    /// How long until the next order is due.
+    fn wait_for(&self, open: &[Order], is_stopped: bool) -> Span {
+        let now = self.ports.clock.now();
+        let in_flight = open.iter().any(|order| order.state.nonce().is_some());
+        let poll = if in_flight { self.pace().poll_interval } else { LONGEST_SLEEP };
+        if is_stopped {
+            return poll;
+        }
+        let free = self.free_places(open) > 0;
+        let due = open.iter().filter(|order| free || order.state.nonce().is_some());
+        let next = due.filter_map(|order| order.next_at).min();
+        let until = next.map_or(LONGEST_SLEEP, |next| next.since(now));
+        until.min(poll).max(Span::from_millis(1))
+    }
+
+    /// How many more orders may take a nonce.
+    fn free_places(&self, open: &[Order]) -> usize {
+        let waits = |order: &&Order| matches!(order.state, OrderState::Sending { .. } | OrderState::Cancelling { .. });
+        self.pace().max_in_flight.saturating_sub(open.iter().filter(waits).count())
+    }
+
+    /// Sends, and raises, what has a nonce and is due; the lowest nonce first.
+    async fn send_due(&mut self, open: &[Order]) -> Result<(), Trouble> {
+        let now = self.ports.clock.now();
+        let mut waiting: Vec<&Order> = open
+            .iter()
+            .filter(|order| matches!(order.state, OrderState::Sending { .. } | OrderState::Cancelling { .. }))
+            .collect();
+        waiting.sort_by_key(|order| order.state.nonce());
+        let lowest = waiting.first().and_then(|order| order.state.nonce());
+        let is_due = |order: &&&Order| order.next_at.is_some_and(|at| at <= now);
+        let due: Vec<Order> = waiting.iter().filter(is_due).map(|order| (**order).clone()).collect();
+        if due.is_empty() {
+            return Ok(());
+        }
+        let market = self.funding.sender.market().await?;
+        // The checks take most of the time and go together; what is sent goes in the order of the nonces.
+        let this = &*self;
+        let checking = due.into_iter().map(|order| async move {
+            let is_lowest = order.state.nonce() == lowest;
+            this.prepare(order, &market, is_lowest).await
+        });
+        let mut checked: Vec<(Order, Act)> = Vec::new();
+        let mut under_way = futures_util::stream::iter(checking).buffered(CHECKS_AT_ONCE);
+        while let Some(result) = under_way.next().await {
+            checked.extend(result?);
+        }
+        drop(under_way);
+        for (order, act) in checked {
+            self.carry_out(&order, act).await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be done with an order that has a nonce, after the checks. `None` when there is nothing to do now.
+    async fn prepare(&self, order: Order, market: &Market, is_lowest: bool) -> Result<Option<(Order, Act)>, Trouble> {
+        let now = self.ports.clock.now();
+        if self.too_low.get(&order.id).is_some_and(|(_, again_at)| *again_at > now) {
+            return Ok(None);
+        }
+        let act = next_act(&order, market, is_lowest, now, &self.pace(), &self.book.rules.preflight.fees);
+        let hold = match &act {
+            Act::Wait(_) => return Ok(Some((order, act))),
+            Act::Hold(hold) => Some(hold.clone()),
+            Act::Broadcast(_) | Act::Sign(..) => self.check_signed(&order, &act).await?.err(),
+        };
+        let Some(hold) = hold else { return Ok(Some((order, act))) };
+        self.note_hold(&order, hold).await?;
+        Ok(None)
+    }
+
+    async fn carry_out(&mut self, order: &Order, act: Act) -> Result<(), Trouble> {
+        match act {
+            Act::Broadcast(tx_hash) => self.broadcast(order, tx_hash).await,
+            Act::Sign(kind, fees) => match self.sign_again(order, kind, fees).await? {
+                Some((order, tx_hash)) => self.broadcast(&order, tx_hash).await,
+                None => Ok(()),
+            },
+            Act::Wait(until) => {
+                let version = order.version;
+                let later = self.ports.store.order(&order.id).await?.filter(|order| order.version == version);
+                match later {
+                    Some(order) if order.next_at != Some(until) => {
+                        let moved = Order { next_at: Some(until), ..order };
+                        let commit = crate::ports::store::Commit { orders: vec![moved], ..Default::default() };
+                        self.ports.store.commit(commit).await.map(|_| ()).map_err(Trouble::from)
+                    }
+                    Some(_) | None => Ok(()),
+                }
+            }
+            Act::Hold(_) => Ok(()),
+        }
+    }
+
+    /// Notes what stands in an order's way, unless the order has changed meanwhile.
+    async fn note_hold(&self, order: &Order, hold: Hold) -> Result<(), Trouble> {
+        let state = order.state.clone();
+        match self.book.tell(&order.id, &OrderFact::Held(hold), |now| now.state == state).await {
+            Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Checks orders that are ready, signs those that pass, and sends them.
+    async fn take_up(&mut self, open: &[Order]) -> Result<(), Trouble> {
+        let now = self.ports.clock.now();
+        let is_due = |order: &&Order| {
+            matches!(order.state, OrderState::Ready | OrderState::Held { .. })
+                && order.next_at.is_some_and(|at| at <= now)
+        };
+        let mut due: Vec<Order> = open.iter().filter(is_due).cloned().collect();
+        // Held ones come behind those that were never looked at.
+        due.sort_by_key(|order| (order.next_at, order.placed_at));
+        let free = self.free_places(open);
+        due.truncate(free.saturating_mul(2).min(CHECKS_AT_ONCE.saturating_mul(2)));
+        if due.is_empty() || free == 0 {
+            return Ok(());
+        }
+        if !self.nonces_fit().await? {
+            return Ok(());
+        }
+        let this = &*self;
+        let checking = due.into_iter().map(|order| async move {
+            let checked = this.check_unsigned(&order).await?;
+            Ok::<_, Trouble>((order, checked))
+        });
+        let mut passed = Vec::new();
+        let mut under_way = futures_util::stream::iter(checking).buffered(CHECKS_AT_ONCE);
+        while let Some(result) = under_way.next().await {
+            let (order, checked) = result?;
+            match checked {
+                Ok(offer) => passed.push((order, offer)),
+                Err(hold) => this.note_hold(&order, hold).await?,
+            }
+        }
+        drop(under_way);
+        for (order, offer) in passed.into_iter().take(free) {
+            if let Some((order, tx_hash)) = self.sign_first(&order, &offer).await? {
+                // The checks are made once more, because the commit lies in between.
+                let act = Act::Broadcast(tx_hash);
+                match self.check_signed(&order, &act).await? {
+                    Ok(()) => self.broadcast(&order, tx_hash).await?,
+                    Err(hold) => self.note_hold(&order, hold).await?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Halts the wallet, and says why.
+    async fn halt(&self, why: &HaltReason) -> Result<(), Trouble> {
+        self.book.halt(why).await.map(|_| ()).map_err(Trouble::from)
+    }
+}

@@ -1,0 +1,113 @@
+//! Gives signed bytes to the nodes, and takes in what they say.
+
+use super::{Funder, Trouble};
+use crate::domain::chain::B256;
+use crate::domain::hold::Hold;
+use crate::domain::order::Order;
+use crate::domain::wallet::HaltReason;
+use crate::engine::order_book::OrderError;
+use crate::policy::broadcast::{Heard, Word, read};
+use crate::policy::funding::OrderFact;
+use crate::ports::sender::{SendAnswer, SignedTx};
+
+/// How often every endpoint is asked for a receipt of ours before a nonce counts as somebody else's.
+const MOST_LOOKS: u32 = 5;
+
+impl Funder {
+    /// Gives one of the order's transactions to every endpoint.
+    pub(super) async fn broadcast(&mut self, order: &Order, tx_hash: B256) -> Result<(), Trouble> {
+        let Some(attempt) = order.attempt(tx_hash).cloned() else { return Ok(()) };
+        // A pause, a halt or a cancellation that came while the checks were made counts at once.
+        if !self.may_send(order).await? {
+            return Ok(());
+        }
+        let signed = SignedTx { hash: attempt.tx_hash, raw: attempt.raw };
+        let answers = self.funding.sender.send(&signed).await;
+        let heard: Vec<Heard> = answers.iter().map(|answer| heard(&answer.answer)).collect();
+        let said: Vec<String> =
+            answers.iter().map(|answer| format!("{}: {}", answer.name, words(&answer.answer))).collect();
+        let said: String = said.join("; ").chars().take(600).collect();
+        tracing::debug!(order = %order.id, %tx_hash, nonce = attempt.nonce, said, "given to the nodes");
+        match read(&heard) {
+            Word::Taken | Word::Unclear => self.note_sent(order, tx_hash, &said).await,
+            Word::NonceTooLow => self.look_everywhere(order).await,
+            Word::Refused => self.note_refused(order, &said).await,
+            Word::NotReached => {
+                self.note_hold(order, Hold::ChainUnavailable { detail: said.chars().take(300).collect() }).await
+            }
+        }
+    }
+
+    async fn note_sent(&mut self, order: &Order, tx_hash: B256, said: &str) -> Result<(), Trouble> {
+        self.too_low.remove(&order.id);
+        let fact = OrderFact::Sent { tx_hash, said: said.to_owned() };
+        match self.book.tell(&order.id, &fact, |now| now.attempt(tx_hash).is_some()).await {
+            Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn note_refused(&self, order: &Order, said: &str) -> Result<(), Trouble> {
+        tracing::error!(order = %order.id, said, "the nodes refuse the transaction");
+        self.note_hold(order, Hold::NodeRefuses { detail: said.chars().take(300).collect() }).await
+    }
+
+    /// The nodes say that the nonce is consumed. By one of ours? Every endpoint is asked, several times: some may be
+    /// behind. If none of them has a receipt of ours, somebody else uses the key.
+    pub(super) async fn look_everywhere(&mut self, order: &Order) -> Result<(), Trouble> {
+        let now = self.ports.clock.now();
+        let (looks, _) = self.too_low.get(&order.id).copied().unwrap_or((0, now));
+        let hashes: Vec<B256> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
+        let answers = self.funding.sender.receipts_everywhere(&hashes).await;
+        let mut all_answered = !answers.is_empty();
+        for answer in answers {
+            match answer.answer {
+                Ok(receipts) => {
+                    if let Some(receipt) = receipts.receipts.iter().flatten().next() {
+                        self.too_low.remove(&order.id);
+                        return self.note_mined(order, receipt).await;
+                    }
+                }
+                Err(error) => {
+                    all_answered = false;
+                    tracing::warn!(endpoint = answer.name, %error, "it does not tell of the wallet's transactions");
+                }
+            }
+        }
+        // Only looks that every endpoint has answered count: the one that is silent may be the one that knows.
+        let looks = looks.saturating_add(u32::from(all_answered));
+        self.too_low.insert(order.id.clone(), (looks, now.plus(self.pace().poll_interval.times(2))));
+        let Some(nonce) = order.state.nonce().filter(|_| looks >= MOST_LOOKS) else { return Ok(()) };
+        self.too_low.remove(&order.id);
+        self.halt(&HaltReason::NonceTaken { nonce }).await
+    }
+}
+
+fn heard(answer: &SendAnswer) -> Heard {
+    match answer {
+        SendAnswer::Accepted => Heard::Accepted,
+        SendAnswer::AlreadyKnown => Heard::AlreadyKnown,
+        SendAnswer::NonceTooLow => Heard::NonceTooLow,
+        SendAnswer::NonceTooHigh => Heard::NonceTooHigh,
+        SendAnswer::Underpriced | SendAnswer::FeeTooLow(_) => Heard::TooCheap,
+        SendAnswer::InsufficientFunds => Heard::InsufficientFunds,
+        SendAnswer::Refused(_) => Heard::Refused,
+        SendAnswer::Unclear(_) => Heard::Unclear,
+        SendAnswer::NotReached(_) => Heard::NotReached,
+    }
+}
+
+fn words(answer: &SendAnswer) -> String {
+    match answer {
+        SendAnswer::Accepted => "accepted".to_owned(),
+        SendAnswer::AlreadyKnown => "already known".to_owned(),
+        SendAnswer::NonceTooLow => "nonce too low".to_owned(),
+        SendAnswer::NonceTooHigh => "nonce too high".to_owned(),
+        SendAnswer::Underpriced => "replacement underpriced".to_owned(),
+        SendAnswer::FeeTooLow(text) => format!("fee too low ({text})"),
+        SendAnswer::InsufficientFunds => "insufficient funds for gas".to_owned(),
+        SendAnswer::Refused(text) => format!("refused ({text})"),
+        SendAnswer::Unclear(text) => format!("unclear ({text})"),
+        SendAnswer::NotReached(text) => format!("not reached ({text})"),
+    }
+}

@@ -1,0 +1,111 @@
+//! Asks for receipts of what is on its way, and for finality of what is in a block.
+
+use super::{Funder, Trouble};
+use crate::domain::chain::{B256, BlockRef, Header};
+use crate::domain::event::EventKind;
+use crate::domain::order::{Order, OrderState};
+use crate::domain::wallet::Receipt;
+use crate::engine::order_book::OrderError;
+use crate::policy::finality::final_number;
+use crate::policy::funding::{OrderFact, effect};
+use crate::ports::sender::Receipts;
+
+impl Funder {
+    /// Takes in what became of every order that has a nonce.
+    pub(super) async fn settle(&mut self, open: &[Order]) -> Result<(), Trouble> {
+        let with_nonce: Vec<&Order> = open.iter().filter(|order| order.state.nonce().is_some()).collect();
+        let hashes: Vec<B256> =
+            with_nonce.iter().flat_map(|order| order.live_attempts().map(|attempt| attempt.tx_hash)).collect();
+        if hashes.is_empty() {
+            return Ok(());
+        }
+        let receipts = self.funding.sender.receipts(&hashes).await?;
+        for order in &with_nonce {
+            self.take_in(order, &hashes, &receipts).await?;
+        }
+        self.settle_final(receipts.head).await
+    }
+
+    async fn take_in(&mut self, order: &Order, hashes: &[B256], receipts: &Receipts) -> Result<(), Trouble> {
+        let of_order = hashes.iter().zip(&receipts.receipts).filter(|(hash, _)| order.attempt(**hash).is_some());
+        let found: Vec<&Receipt> = of_order.filter_map(|(_, receipt)| receipt.as_ref()).collect();
+        if let Some(receipt) = found.first() {
+            self.too_low.remove(&order.id);
+            return self.note_mined(order, receipt).await;
+        }
+        // An endpoint that has not come to the block says nothing by having no receipt.
+        let is_gone = matches!(&order.state, OrderState::Mined { block, .. } if receipts.head >= block.number);
+        if !is_gone {
+            return Ok(());
+        }
+        let state = order.state.clone();
+        match self.book.tell(&order.id, &OrderFact::Unmined, |now| now.state == state).await {
+            Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Notes that one of the order's transactions is in a block.
+    pub(super) async fn note_mined(&self, order: &Order, receipt: &Receipt) -> Result<(), Trouble> {
+        let Some(attempt) = order.attempt(receipt.tx_hash) else { return Ok(()) };
+        let (tx_hash, block) = (receipt.tx_hash, receipt.block);
+        let effect = effect(order, attempt, receipt);
+        let known = matches!(&order.state, OrderState::Mined { tx_hash: known, block: at, effect: did, .. }
+            if (*known, *at, *did) == (tx_hash, block, effect));
+        if known {
+            return Ok(());
+        }
+        let said = EventKind::AttemptMined {
+            order: order.id.clone(),
+            tx_hash,
+            block,
+            gas_used: receipt.gas_used,
+            gas_price: receipt.gas_price,
+        };
+        let fact = OrderFact::Mined { tx_hash, block, effect };
+        let live = |now: &Order| now.live_attempts().any(|attempt| attempt.tx_hash == tx_hash);
+        match self.book.tell_all(&order.id, &[fact], vec![said], live).await {
+            Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Settles what is in final blocks, by the same rule as the deposits.
+    async fn settle_final(&self, head: u64) -> Result<(), Trouble> {
+        let rule = self.settings.finality;
+        let open = self.ports.store.open_orders().await?;
+        let mined: Vec<(&Order, BlockRef)> = open
+            .iter()
+            .filter_map(|order| match &order.state {
+                OrderState::Mined { block, .. } => Some((order, *block)),
+                _ => None,
+            })
+            .collect();
+        let deep_enough = |lowest: u64| head >= lowest.saturating_add(rule.depth());
+        let lowest = mined.iter().map(|(_, block)| block.number).min();
+        if !lowest.is_some_and(deep_enough) {
+            return Ok(());
+        }
+        let report = self.ports.chain.finality(rule.uses_tag()).await?;
+        let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else { return Ok(()) };
+        let mut headers = std::collections::BTreeMap::new();
+        for (order, block) in mined.into_iter().filter(|(_, block)| block.number <= number) {
+            let known: Option<Option<Header>> = headers.get(&block.number).copied();
+            let stands = match known {
+                Some(header) => header,
+                None => self.ports.chain.header(block.number, Some(report.endpoint)).await?,
+            };
+            headers.insert(block.number, stands);
+            // Another block at that height is told by the receipts, which are asked for again.
+            if stands.is_none_or(|header| header.block.hash != block.hash) {
+                continue;
+            }
+            let state = order.state.clone();
+            match self.book.tell(&order.id, &OrderFact::Final, |now| now.state == state).await {
+                Ok(_) | Err(OrderError::Unexpected(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! Whose wallet it is, and whether anybody else uses it.
+
+use super::{Funder, Trouble};
+use crate::domain::coverage::Coverage;
+use crate::domain::event::{Event, EventKind, WalletChange};
+use crate::domain::time::Timestamp;
+use crate::domain::wallet::{Halt, HaltReason, NonceCount, Wallet};
+use crate::engine::telling::log_events;
+use crate::policy::nonces;
+use crate::ports::store::{Commit, StoreError};
+
+impl Funder {
+    /// The wallet's record; made at the first start. `None` when the nodes could not be asked yet.
+    pub(super) async fn wallet(&mut self) -> Result<Option<Wallet>, Trouble> {
+        let address = self.funding.signer.address();
+        let Some(wallet) = self.ports.store.wallet().await? else { return self.open_wallet().await };
+        if wallet.address != address || wallet.chain_id != self.settings.chain_id {
+            let why = HaltReason::OtherWallet { stored: wallet.address };
+            let unchanged = wallet.halted.as_ref().is_some_and(|halt| halt.why == why);
+            if !unchanged {
+                self.halt(&why).await?;
+            }
+            return Ok(Some(Wallet { halted: Some(Halt { at: self.ports.clock.now(), why }), ..wallet }));
+        }
+        // The right key is back: what only its absence had halted goes on.
+        if matches!(&wallet.halted, Some(Halt { why: HaltReason::OtherWallet { .. }, .. })) {
+            self.book.clear_other_wallet().await?;
+        }
+        if !self.checked_start {
+            self.check_start().await?;
+        }
+        self.ports.store.wallet().await.map_err(Trouble::from)
+    }
+
+    async fn open_wallet(&self) -> Result<Option<Wallet>, Trouble> {
+        let address = self.funding.signer.address();
+        let counts = self.counts().await;
+        if counts.is_empty() {
+            tracing::warn!(wallet = %address, "no endpoint tells of the wallet's nonces; it is opened when one does");
+            return Ok(None);
+        }
+        let (next_nonce, halt) = nonces::begin(&counts);
+        let now = self.ports.clock.now();
+        let halted = halt.clone().map(|why| Halt { at: now, why });
+        let wallet = Wallet {
+            address,
+            chain_id: self.settings.chain_id,
+            version: 0,
+            next_nonce,
+            paused: None,
+            halted,
+            clock: now,
+        };
+        let said = |change| Event {
+            at: now,
+            payment: None,
+            deposit: None,
+            kind: EventKind::WalletChanged { address, change },
+        };
+        let mut events = vec![said(WalletChange::Opened { next_nonce })];
+        if let Some(why) = halt {
+            tracing::error!(wallet = %address, %why, "the wallet begins halted");
+            events.push(said(WalletChange::Halted { why }));
+        }
+        let commit = Commit {
+            wallet: Some(wallet.clone()),
+            coverage: self.own_coverage(now).await?.into_iter().collect(),
+            events: events.clone(),
+            ..Commit::default()
+        };
+        match self.ports.store.commit(commit).await {
+            Ok(_) => {
+                log_events(&events);
+                Ok(Some(Wallet { version: 1, ..wallet }))
+            }
+            Err(StoreError::Conflict(_)) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The wallet's own address is watched from now on, so that money that comes back is recorded. `None` when it is
+    /// watched already, for a payment that somebody added.
+    async fn own_coverage(&self, now: Timestamp) -> Result<Option<Coverage>, StoreError> {
+        let address = self.funding.signer.address();
+        if self.ports.store.coverage(address).await?.is_some() {
+            return Ok(None);
+        }
+        let since = now.minus(self.settings.sweep.start_margin);
+        let watch_until = Some(Timestamp::FAR_FUTURE);
+        Ok(Some(Coverage { address, version: 0, since, swept: None, watch_until, closed: false }))
+    }
+
+    /// What the endpoints that answer count.
+    async fn counts(&self) -> Vec<NonceCount> {
+        let answers = self.funding.sender.nonces(self.funding.signer.address(), None).await;
+        answers
+            .into_iter()
+            .filter_map(|answer| match answer.answer {
+                Ok(count) => Some(count),
+                Err(error) => {
+                    tracing::debug!(endpoint = answer.name, %error, "it does not tell of the wallet's nonces");
+                    None
+                }
+            })
+            .collect()
+    }
+
+    async fn check_start(&mut self) -> Result<(), Trouble> {
+        let counts = self.counts().await;
+        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(()) };
+        if counts.is_empty() {
+            return Ok(());
+        }
+        let open = self.ports.store.open_orders().await?;
+        let fits = nonces::check(&wallet, &counts).and_then(|()| nonces::check_start(&wallet, &counts, &open));
+        self.checked_start = true;
+        match fits {
+            Ok(()) => Ok(()),
+            Err(why) => self.halt(&why).await,
+        }
+    }
+
+    /// Whether nobody else uses the key, by the counts of every endpoint that answers. Asked before nonces are taken.
+    pub(super) async fn nonces_fit(&self) -> Result<bool, Trouble> {
+        let counts = self.counts().await;
+        if counts.is_empty() {
+            return Ok(false);
+        }
+        // Read after the counts: the nodes cannot know of a nonce before it is taken.
+        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(false) };
+        match nonces::check(&wallet, &counts) {
+            Ok(()) => Ok(wallet.halted.is_none() && wallet.paused.is_none()),
+            Err(why) => {
+                self.halt(&why).await?;
+                Ok(false)
+            }
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! Changes orders and the wallet's record: reads, lets the policy decide, commits; again while somebody else is quicker.
+//!
+//! An order and the wallet change in one commit wherever one follows from the other: the nonce with the signed bytes,
+//! the window's clock with the placing.
+
+use std::sync::Arc;
+
+use super::FundingRules;
+use super::telling::log_events;
+use crate::domain::chain::Address;
+use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
+use crate::domain::order::{Order, OrderId, OrderState, Placer, Spend};
+use crate::domain::payment::PaymentId;
+use crate::domain::time::Timestamp;
+use crate::domain::wallet::{Halt, HaltReason, Pause, Wallet};
+use crate::policy::funding::{OrderFact, UnexpectedOrder, apply};
+use crate::policy::spend::{Granted, SpendRefusal, Wish, authorize, window_now, window_start};
+use crate::ports::clock::Clock;
+use crate::ports::store::{Commit, Store, StoreError};
+
+/// How often a decision is made anew when others change the same records meanwhile.
+const MAX_TRIES: u32 = 200;
+
+/// Why an order was not changed. Nothing was stored.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OrderError {
+    /// The store failed.
+    #[error("{0}")]
+    Store(#[from] StoreError),
+    /// There is no such payment.
+    #[error("payment {0} is not known here")]
+    NoPayment(PaymentId),
+    /// There is no such order.
+    #[error("order {0} is not known here")]
+    NoOrder(OrderId),
+    /// The store has no record of a wallet yet.
+    #[error("no wallet has been opened here yet: start `rampwatch run` with a wallet configured")]
+    NoWallet,
+    /// The spend policy refuses.
+    #[error("{0}")]
+    Spend(#[from] SpendRefusal),
+    /// The order's state does not allow it.
+    #[error("{0}")]
+    Unexpected(#[from] UnexpectedOrder),
+}
+
+/// The way to the store for everything that concerns orders.
+#[derive(Clone)]
+pub(crate) struct OrderBook {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rules: FundingRules,
+}
+
+/// What a wish came to, or would come to.
+#[derive(Clone, Debug)]
+pub(crate) struct Considered {
+    pub(crate) granted: Granted,
+    pub(crate) order: Order,
+    pub(crate) wallet: Wallet,
+}
+
+/// An event about an order.
+pub(crate) fn event(order: &Order, at: Timestamp, kind: EventKind) -> Event {
+    Event { at, payment: Some(order.id.payment.clone()), deposit: None, kind }
+}
+
+fn wallet_event(wallet: &Wallet, at: Timestamp, change: WalletChange) -> Event {
+    Event { at, payment: None, deposit: None, kind: EventKind::WalletChanged { address: wallet.address, change } }
+}
+
+impl OrderBook {
+    /// What the spend policy says of a wish, without placing anything.
+    pub(crate) async fn consider(
+        &self,
+        id: &PaymentId,
+        by: Placer,
+        shown: Option<(Address, crate::domain::amount::Amount)>,
+    ) -> Result<Considered, OrderError> {
+        let payment = self.store.payment(id).await?.ok_or_else(|| OrderError::NoPayment(id.clone()))?;
+        let orders = self.store.orders_of(id).await?;
+        let wallet = self.store.wallet().await?.ok_or(OrderError::NoWallet)?;
+        let now = self.clock.now();
+        let at = window_now(Some(&wallet), now);
+        let window = self.store.spent_since(window_start(at)).await?;
+        let wish = Wish { payment: &payment, orders: &orders, window: &window, wallet: Some(&wallet), by, shown, now };
+        let granted = authorize(&wish, &self.rules.limits)?;
+        let state = match granted.approval {
+            Some(why) => OrderState::AwaitingApproval { why },
+            None => OrderState::Ready,
+        };
+        let order = Order {
+            id: granted.id.clone(),
+            version: 0,
+            recipient_id: payment.recipient_id.clone(),
+            bank_account: payment.terms.bank_account.clone(),
+            wallet: wallet.address,
+            chain_id: payment.terms.chain_id,
+            token: payment.terms.token,
+            to: payment.terms.deposit_address,
+            amount: payment.terms.amount,
+            placed_by: by,
+            placed_at: granted.placed_at,
+            next_at: (state == OrderState::Ready).then_some(now),
+            state,
+            spend: Spend::Counted,
+            attempts: Vec::new(),
+            reverts: 0,
+        };
+        Ok(Considered { granted, order, wallet })
+    }
+
+    /// Places an order. However many ask at once, the store lets one of them through: an order's key is its payment and its
+    /// turn, and the wallet's version makes each placing see the spend of all before it.
+    pub(crate) async fn place(
+        &self,
+        id: &PaymentId,
+        by: Placer,
+        shown: Option<(Address, crate::domain::amount::Amount)>,
+    ) -> Result<Order, OrderError> {
+        for _ in 0..MAX_TRIES {
+            let Considered { granted, order, wallet } = self.consider(id, by, shown).await?;
+            let kind = EventKind::OrderPlaced { order: Box::new(order.clone()) };
+            let events = vec![event(&order, self.clock.now(), kind)];
+            let wallet = Wallet { clock: granted.placed_at, ..wallet };
+            let commit = Commit {
+                orders: vec![order.clone()],
+                wallet: Some(wallet),
+                events: events.clone(),
+                ..Commit::default()
+            };
+            match self.store.commit(commit).await {
+                Ok(_) => {
+                    log_events(&events);
+                    return Ok(Order { version: order.version.saturating_add(1), ..order });
+                }
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict("the wallet's record".to_owned()).into())
+    }
+
+    /// Takes a fact into the order as it stands in the store. `still` tells whether the fact still applies to it.
+    pub(crate) async fn tell(
+        &self,
+        id: &OrderId,
+        fact: &OrderFact,
+        still: impl Fn(&Order) -> bool,
+    ) -> Result<Option<Order>, OrderError> {
+        self.tell_all(id, std::slice::from_ref(fact), Vec::new(), still).await
+    }
+
+    /// Takes facts into the order, one after the other, in one commit with `more` to say of it.
+    pub(crate) async fn tell_all(
+        &self,
+        id: &OrderId,
+        facts: &[OrderFact],
+        more: Vec<EventKind>,
+        still: impl Fn(&Order) -> bool,
+    ) -> Result<Option<Order>, OrderError> {
+        for _ in 0..MAX_TRIES {
+            let mut order = self.store.order(id).await?.ok_or_else(|| OrderError::NoOrder(id.clone()))?;
+            if !still(&order) {
+                return Ok(None);
+            }
+            let before = order.clone();
+            let now = self.clock.now();
+            let mut kinds = more.clone();
+            for fact in facts {
+                kinds.extend(apply(&mut order, fact, now, &self.rules.pace)?);
+            }
+            if order == before && kinds.is_empty() {
+                return Ok(Some(order));
+            }
+            let events: Vec<Event> = kinds.into_iter().map(|kind| event(&order, now, kind)).collect();
+            let commit = Commit { orders: vec![order.clone()], events: events.clone(), ..Commit::default() };
+            match self.store.commit(commit).await {
+                Ok(_) => {
+                    log_events(&events);
+                    return Ok(Some(Order { version: order.version.saturating_add(1), ..order }));
+                }
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict(format!("order {id}")).into())
+    }
+
+    /// A person's word about an order: the fact, and that a person said so.
+    pub(crate) async fn decide(
+        &self,
+        id: &OrderId,
+        fact: &OrderFact,
+        action: &str,
+        reason: &str,
+    ) -> Result<Order, OrderError> {
+        let said = EventKind::PersonDecided { action: action.to_owned(), reason: reason.to_owned() };
+        let told = self.tell_all(id, std::slice::from_ref(fact), vec![said], |_| true).await?;
+        told.ok_or_else(|| OrderError::NoOrder(id.clone()))
+    }
+
+    /// Changes the wallet's record. `change` returns what to say of it; `None` when there is nothing to change.
+    pub(crate) async fn change_wallet(
+        &self,
+        change: impl Fn(&mut Wallet, Timestamp) -> Option<WalletChange>,
+    ) -> Result<Wallet, OrderError> {
+        for _ in 0..MAX_TRIES {
+            let mut wallet = self.store.wallet().await?.ok_or(OrderError::NoWallet)?;
+            let now = self.clock.now();
+            let Some(said) = change(&mut wallet, now) else { return Ok(wallet) };
+            let mut events = Vec::new();
+            if let WalletChange::Halted { why } = &said {
+                let kind = EventKind::Alarm { alarm: Alarm::WalletHalted { why: why.clone() } };
+                events.push(Event { at: now, payment: None, deposit: None, kind });
+            }
+            events.push(wallet_event(&wallet, now, said));
+            let commit = Commit { wallet: Some(wallet.clone()), events: events.clone(), ..Commit::default() };
+            match self.store.commit(commit).await {
+                Ok(_) => {
+                    log_events(&events);
+                    return Ok(wallet);
+                }
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict("the wallet's record".to_owned()).into())
+    }
+
+    /// Halts the wallet, unless it is halted already.
+    pub(crate) async fn halt(&self, why: &HaltReason) -> Result<Wallet, OrderError> {
+        self.change_wallet(|wallet, now| {
+            if wallet.halted.is_some() {
+                return None;
+            }
+            wallet.halted = Some(Halt { at: now, why: why.clone() });
+            Some(WalletChange::Halted { why: why.clone() })
+        })
+        .await
+    }
+
+    /// The right key is there again: ends the halt that its absence was.
+    pub(crate) async fn clear_other_wallet(&self) -> Result<Wallet, OrderError> {
+        self.change_wallet(|wallet, _| {
+            if !matches!(&wallet.halted, Some(Halt { why: HaltReason::OtherWallet { .. }, .. })) {
+                return None;
+            }
+            wallet.halted = None;
+            let reason = "the wallet's own key is configured again".to_owned();
+            Some(WalletChange::Adopted { reason, next_nonce: wallet.next_nonce })
+        })
+        .await
+    }
+
+    /// Pauses the wallet, or ends the pause.
+    pub(crate) async fn pause(&self, on: bool, reason: &str) -> Result<Wallet, OrderError> {
+        let reason = reason.to_owned();
+        self.change_wallet(move |wallet, now| {
+            if wallet.paused.is_some() == on {
+                return None;
+            }
+            wallet.paused = on.then(|| Pause { at: now, reason: reason.clone() });
+            let reason = reason.clone();
+            Some(if on { WalletChange::Paused { reason } } else { WalletChange::Resumed { reason } })
+        })
+        .await
+    }
+}

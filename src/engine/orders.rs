@@ -1,0 +1,357 @@
+//! What operators may ask about funding: place, approve, reject, cancel; pause, resume and adopt the wallet.
+//!
+//! Nothing here signs or sends: it changes what the store says, and the one sender acts on that.
+
+use serde::{Deserialize, Serialize};
+
+use super::explain_orders::refusal_text;
+use super::handle::{Handle, HandleError};
+use super::order_book::{Considered, OrderBook, OrderError};
+use super::order_views::{FundView, OrderView, WalletView};
+use super::queries::MAX_PAGE;
+use super::requests::{parse_address, parse_payment};
+use super::telling::log_events;
+use super::views::Page;
+use crate::domain::amount::Amount;
+use crate::domain::chain::Address;
+use crate::domain::event::{Event, EventKind, WalletChange};
+use crate::domain::order::{Order, OrderId, Placer};
+use crate::domain::wallet::{NonceCount, Wallet};
+use crate::policy::fees::worst_cost;
+use crate::policy::finality::final_number;
+use crate::policy::funding::{OrderFact, apply};
+use crate::policy::nonces::{self, AdoptRefusal};
+use crate::policy::spend::{counted_sum, window_now, window_start};
+use crate::ports::store::{Commit, StoreError};
+
+/// The names of the states, for filters.
+pub const ORDER_STATES: [&str; 7] = ["awaiting-approval", "ready", "held", "sending", "cancelling", "mined", "ended"];
+
+/// The most orders that one question looks at.
+const MAX_SCAN: usize = 10_000;
+
+/// How many orders are read at once.
+const CHUNK: usize = 500;
+
+/// A wish to fund a payment. What was shown to the person who agreed is said again, so that nothing else is funded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FundRequest {
+    /// The payment.
+    pub payment: String,
+    /// Where the money goes, as it was shown.
+    pub to: String,
+    /// How much, in base units, as it was shown.
+    pub base_units: Amount,
+}
+
+/// A person's word about an order or the wallet, with the reason that is kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReasonRequest {
+    /// Why.
+    pub reason: String,
+}
+
+fn refused(error: OrderError) -> HandleError {
+    match error {
+        OrderError::Store(error) => HandleError::Store(error),
+        OrderError::NoPayment(id) => HandleError::NotFound(format!("payment {id}")),
+        OrderError::NoOrder(id) => HandleError::NotFound(format!("order {id}")),
+        error @ (OrderError::NoWallet | OrderError::Spend(_) | OrderError::Unexpected(_)) => {
+            HandleError::Refused(error.to_string())
+        }
+    }
+}
+
+fn parse_order(text: &str) -> Result<OrderId, HandleError> {
+    text.parse().map_err(|error: crate::domain::order::OrderIdError| HandleError::Invalid {
+        field: "order",
+        problem: error.to_string(),
+    })
+}
+
+fn given(reason: &str) -> Result<&str, HandleError> {
+    let trimmed = reason.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > 500 {
+        let problem = "give a reason of 1 to 500 characters; it is kept with the decision".to_owned();
+        return Err(HandleError::Invalid { field: "reason", problem });
+    }
+    Ok(trimmed)
+}
+
+impl Handle {
+    fn order_book(&self) -> Result<OrderBook, HandleError> {
+        let rules = self.settings.funding.clone().ok_or_else(|| {
+            HandleError::Refused("there is no wallet: give the section [wallet] in the configuration".to_owned())
+        })?;
+        Ok(OrderBook { store: self.store.clone(), clock: self.clock.clone(), rules })
+    }
+
+    /// What funding a payment would mean: where, how much, the most that it may cost, what is left of each limit.
+    ///
+    /// # Errors
+    /// When the payment is not known, there is no wallet, or the spend policy refuses; the message has the figures.
+    pub async fn preview_fund(&self, payment: &str) -> Result<FundView, HandleError> {
+        let book = self.order_book()?;
+        let considered = book.consider(&parse_payment(payment)?, Placer::Person, None).await;
+        let Considered { granted, order, wallet } = considered.map_err(|error| self.spend_refused(error))?;
+        let (names, fees) = (self.names(), book.rules.preflight.fees);
+        let ceiling = crate::domain::order::Fees { cap: fees.ceiling, tip: fees.tip_floor };
+        let paid = |amount: Amount| names.amount(amount, order.token);
+        let waits = match (&wallet.halted, &wallet.paused) {
+            (Some(halt), _) => Some(format!("the wallet is halted: {}", halt.why)),
+            (None, Some(pause)) => Some(format!("the wallet is paused: {}", pause.reason)),
+            (None, None) => None,
+        };
+        Ok(FundView {
+            payment: order.id.payment.clone(),
+            recipient_id: order.recipient_id.clone(),
+            wallet: order.wallet,
+            to: order.to,
+            amount: paid(order.amount),
+            most_fee: worst_cost(&ceiling, fees.gas_limit_max).to_native(),
+            fee_ceiling_gwei: fees.ceiling.to_gwei(),
+            left_per_payment: paid(granted.left.per_payment),
+            left_per_day: paid(granted.left.per_day),
+            left_per_recipient: paid(granted.left.per_recipient),
+            approval: granted.approval,
+            waits,
+        })
+    }
+
+    /// A refusal of the spend policy speaks of base units; people are shown whole units too.
+    fn spend_refused(&self, error: OrderError) -> HandleError {
+        let OrderError::Spend(refusal) = error else { return refused(error) };
+        HandleError::Refused(refusal_text(&refusal, &self.names()))
+    }
+
+    /// Places an order to fund a payment, exactly as it was shown. However many ask at once, one order is placed.
+    ///
+    /// # Errors
+    /// As [`Handle::preview_fund`], and when the payment is not as it was shown.
+    pub async fn fund(&self, request: &FundRequest) -> Result<OrderView, HandleError> {
+        let to: Address = parse_address("to", &request.to)?;
+        let id = parse_payment(&request.payment)?;
+        let placed = self.order_book()?.place(&id, Placer::Person, Some((to, request.base_units))).await;
+        let order = placed.map_err(|error| self.spend_refused(error))?;
+        Ok(OrderView::new(&order, &self.names()))
+    }
+
+    /// Orders by payment and turn, those after `after`.
+    ///
+    /// # Errors
+    /// When the state, the payment or the id is none, or the store fails.
+    pub async fn list_orders(
+        &self,
+        state: Option<&str>,
+        payment: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<OrderView>, HandleError> {
+        if let Some(state) = state.filter(|state| !ORDER_STATES.contains(state)) {
+            let problem = format!("{state:?} is none; it must be one of {}", ORDER_STATES.join(", "));
+            return Err(HandleError::Invalid { field: "state", problem });
+        }
+        let mut after = after.map(parse_order).transpose()?;
+        let limit = limit.clamp(1, MAX_PAGE);
+        let payment = payment.map(parse_payment).transpose()?;
+        let mut items = Vec::new();
+        let mut looked_at = 0_usize;
+        loop {
+            let chunk = match &payment {
+                Some(id) => {
+                    let all = self.store.orders_of(id).await?;
+                    all.into_iter().filter(|order| after.as_ref().is_none_or(|after| order.id > *after)).collect()
+                }
+                None => self.store.orders(after.as_ref(), CHUNK).await?,
+            };
+            let is_last = payment.is_some() || chunk.len() < CHUNK;
+            for order in chunk {
+                looked_at = looked_at.saturating_add(1);
+                after = Some(order.id.clone());
+                if state.is_none_or(|state| order.state.name() == state) {
+                    items.push(OrderView::new(&order, &self.names()));
+                }
+                if items.len() >= limit || looked_at >= MAX_SCAN {
+                    return Ok(Page { items, next: after.map(|id| id.to_string()) });
+                }
+            }
+            if is_last {
+                return Ok(Page { items, next: None });
+            }
+        }
+    }
+
+    /// One order.
+    ///
+    /// # Errors
+    /// When it is not known, or the store fails.
+    pub async fn show_order(&self, id: &str) -> Result<OrderView, HandleError> {
+        let id = parse_order(id)?;
+        let order = self.store.order(&id).await?.ok_or_else(|| HandleError::NotFound(format!("order {id}")))?;
+        Ok(OrderView::new(&order, &self.names()))
+    }
+
+    async fn decide_order(
+        &self,
+        id: &str,
+        action: &str,
+        reason: &str,
+        fact: impl Fn(String) -> OrderFact,
+    ) -> Result<OrderView, HandleError> {
+        let (id, reason) = (parse_order(id)?, given(reason)?);
+        let decided = self.order_book()?.decide(&id, &fact(reason.to_owned()), action, reason).await;
+        Ok(OrderView::new(&decided.map_err(refused)?, &self.names()))
+    }
+
+    /// Approves an order that waits for it.
+    ///
+    /// # Errors
+    /// When it is not known, does not wait for an approval, or no reason is given.
+    pub async fn approve(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
+        self.decide_order(id, "approve", reason, |reason| OrderFact::Approved { reason }).await
+    }
+
+    /// Rejects an order that waits for an approval. It ends, and its spend is given back.
+    ///
+    /// # Errors
+    /// As [`Handle::approve`].
+    pub async fn reject(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
+        self.decide_order(id, "reject", reason, |reason| OrderFact::Rejected { reason }).await
+    }
+
+    /// Cancels an order. One of which nothing is signed ends at once. Where the transfer is signed, its nonce is consumed
+    /// by a self-send; which of the two is mined is not known before one of them is final.
+    ///
+    /// # Errors
+    /// When it is not known, is over or in a block already, or no reason is given.
+    pub async fn cancel_order(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
+        self.decide_order(id, "cancel", reason, |reason| OrderFact::CancelAsked { reason }).await
+    }
+
+    /// How the wallet is.
+    ///
+    /// # Errors
+    /// When there is none, or the store fails.
+    pub async fn wallet(&self) -> Result<WalletView, HandleError> {
+        let wallet = self.store.wallet().await?.ok_or_else(|| refused(OrderError::NoWallet))?;
+        self.wallet_view(&wallet).await
+    }
+
+    async fn wallet_view(&self, wallet: &Wallet) -> Result<WalletView, HandleError> {
+        let book = self.order_book()?;
+        let at = window_now(Some(wallet), self.clock.now());
+        let window = self.store.spent_since(window_start(at)).await?;
+        let open = self.store.open_orders().await?.len();
+        let paid = |amount: Amount| self.names().amount(amount, self.settings.token);
+        let (spent, limit) = (counted_sum(&window, at), book.rules.limits.max_per_day);
+        Ok(WalletView::new(wallet, paid(spent), paid(limit), open))
+    }
+
+    /// Pauses the wallet: from now on nothing is signed or broadcast, until it is resumed. Watching goes on.
+    ///
+    /// # Errors
+    /// When there is no wallet, or no reason is given.
+    pub async fn pause_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
+        let wallet = self.order_book()?.pause(true, given(reason)?).await.map_err(refused)?;
+        self.wallet_view(&wallet).await
+    }
+
+    /// Ends the pause.
+    ///
+    /// # Errors
+    /// As [`Handle::pause_wallet`].
+    pub async fn resume_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
+        let wallet = self.order_book()?.pause(false, given(reason)?).await.map_err(refused)?;
+        self.wallet_view(&wallet).await
+    }
+
+    /// Ends a halt, once every endpoint agrees on the wallet's nonces. Orders whose nonce somebody else's transaction
+    /// has consumed for good end as displaced.
+    ///
+    /// # Errors
+    /// When no engine with a wallet runs, the wallet is not halted, the endpoints do not agree, or no reason is given.
+    pub async fn adopt_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
+        let (book, reason) = (self.order_book()?, given(reason)?);
+        let Some((chain, funding)) = &self.wallet_ports else {
+            return Err(HandleError::Refused(
+                "adopting asks the nodes: it needs `rampwatch run` with the wallet configured".to_owned(),
+            ));
+        };
+        let unreachable = |error: crate::ports::chain::ChainError| HandleError::Refused(error.to_string());
+        let rule = self.settings.finality;
+        let report = chain.finality(rule.uses_tag()).await.map_err(unreachable)?;
+        let last_final = final_number(rule, &report.head, report.finalized.as_ref());
+        let Some(last_final) = last_final else {
+            return Err(HandleError::Refused("no block is final yet: try again in a while".to_owned()));
+        };
+        let answers = funding.sender.nonces(funding.signer.address(), Some(last_final)).await;
+        let counts: Vec<(String, Result<NonceCount, String>)> =
+            answers.into_iter().map(|answer| (answer.name, answer.answer.map_err(|error| error.to_string()))).collect();
+        let wallet = self.store.wallet().await?.ok_or_else(|| refused(OrderError::NoWallet))?;
+        let open = self.store.open_orders().await?;
+        let refuse = |refusal: AdoptRefusal| HandleError::Refused(refusal.to_string());
+        let adoption = nonces::adopt(&wallet, &counts, &open).map_err(refuse)?;
+        let certain = counts.iter().filter_map(|(_, count)| count.as_ref().ok()?.at_block).min().unwrap_or(0);
+        let mut displaced = Vec::new();
+        for order in open.iter().filter(|order| order.state.nonce().is_some_and(|nonce| nonce < adoption.latest)) {
+            if self.has_receipt(order).await? {
+                continue;
+            }
+            let nonce = order.state.nonce().unwrap_or_default();
+            if nonce >= certain {
+                return Err(refuse(AdoptRefusal::NotFinal { nonce, order: order.id.to_string() }));
+            }
+            displaced.push(order.clone());
+        }
+        let adopted = Wallet { next_nonce: adoption.next_nonce, halted: None, ..wallet };
+        self.keep_adoption(&book, adopted, displaced, reason).await
+    }
+
+    /// Whether any endpoint has a receipt of one of the order's transactions. Each must answer.
+    async fn has_receipt(&self, order: &Order) -> Result<bool, HandleError> {
+        let Some((_, funding)) = &self.wallet_ports else { return Ok(false) };
+        let hashes: Vec<_> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
+        for answer in funding.sender.receipts_everywhere(&hashes).await {
+            let receipts = answer
+                .answer
+                .map_err(|error| HandleError::Refused(format!("endpoint {:?} did not answer: {error}", answer.name)))?;
+            if receipts.receipts.iter().any(Option::is_some) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn keep_adoption(
+        &self,
+        book: &OrderBook,
+        wallet: Wallet,
+        displaced: Vec<Order>,
+        reason: &str,
+    ) -> Result<WalletView, HandleError> {
+        let now = self.clock.now();
+        let said = |payment, kind| Event { at: now, payment, deposit: None, kind };
+        let change = WalletChange::Adopted { reason: reason.to_owned(), next_nonce: wallet.next_nonce };
+        let mut events = vec![said(None, EventKind::WalletChanged { address: wallet.address, change })];
+        let mut orders = Vec::new();
+        for mut order in displaced {
+            let kinds = apply(&mut order, &OrderFact::Displaced, now, &book.rules.pace);
+            let kinds = kinds.map_err(|error| HandleError::Refused(error.to_string()))?;
+            events.extend(kinds.into_iter().map(|kind| said(Some(order.id.payment.clone()), kind)));
+            orders.push(order);
+        }
+        let commit = Commit { orders, wallet: Some(wallet), events: events.clone(), ..Commit::default() };
+        match self.store.commit(commit).await {
+            Ok(_) => {
+                log_events(&events);
+                self.wallet().await
+            }
+            Err(StoreError::Conflict(_)) => {
+                Err(HandleError::Refused("something changed meanwhile: try again".to_owned()))
+            }
+            Err(error) => Err(HandleError::Store(error)),
+        }
+    }
+}

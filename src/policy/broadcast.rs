@@ -1,0 +1,59 @@
+//! What several endpoints' answers to one broadcast come to.
+
+/// What one endpoint answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// It took the transaction.
+    Accepted,
+    /// It had it already.
+    AlreadyKnown,
+    /// The nonce is consumed already.
+    NonceTooLow,
+    /// The nonce is further ahead than it takes.
+    NonceTooHigh,
+    /// The fees are below what it takes, or what a replacement needs.
+    TooCheap,
+    /// The wallet cannot pay for the gas.
+    InsufficientFunds,
+    /// It refused for another reason.
+    Refused,
+    /// Nobody knows whether it took it.
+    Unclear,
+    /// It certainly did not get it.
+    NotReached,
+}
+
+/// What all the answers come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// At least one has it.
+    Taken,
+    /// One says that the nonce is consumed: by which transaction has to be found out.
+    NonceTooLow,
+    /// One may have it; it counts as sent.
+    Unclear,
+    /// Those that answered refuse it.
+    Refused,
+    /// None got it.
+    NotReached,
+}
+
+/// What all the answers come to. That the nonce is consumed comes first: an endpoint that is behind still takes what
+/// another has seen mined, and what it takes can never be mined.
+#[must_use]
+pub fn read(answers: &[Heard]) -> Word {
+    let has = |wanted: &[Heard]| answers.iter().any(|answer| wanted.contains(answer));
+    if has(&[Heard::NonceTooLow]) {
+        return Word::NonceTooLow;
+    }
+    if has(&[Heard::Accepted, Heard::AlreadyKnown]) {
+        return Word::Taken;
+    }
+    if has(&[Heard::Unclear]) {
+        return Word::Unclear;
+    }
+    if has(&[Heard::NonceTooHigh, Heard::TooCheap, Heard::InsufficientFunds, Heard::Refused]) {
+        return Word::Refused;
+    }
+    Word::NotReached
+}
