@@ -26,6 +26,7 @@ use crate::domain::wallet::Wallet;
 use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 
 mod keys;
+mod migrate;
 mod open;
 mod place;
 mod reader;
