@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::amount::Amount;
 use super::chain::{Address, B256};
 use super::payment::ApiStatus;
+use super::text::short;
 use super::time::Timestamp;
 use super::wei::Wei;
 
@@ -168,6 +169,40 @@ impl Hold {
             Self::WalletPaused => "wallet-paused",
             Self::WalletHalted => "wallet-halted",
             Self::Signer { .. } => "signer",
+        }
+    }
+
+    /// The same with every text in it shortened. A hold must be shortened before it is stored: others wrote the texts,
+    /// and a record has a bound.
+    #[must_use]
+    pub fn shortened(self) -> Self {
+        match self {
+            Self::ApiUnavailable { detail } => Self::ApiUnavailable { detail: short(&detail) },
+            Self::ApiStatus { status } => Self::ApiStatus { status: short(status.as_str()).into() },
+            Self::ApiHasHash { tx_hash } => Self::ApiHasHash { tx_hash: short(&tx_hash) },
+            Self::TermsDiffer { field, ours, theirs } => {
+                Self::TermsDiffer { field: short(&field), ours: short(&ours), theirs: short(&theirs) }
+            }
+            Self::PaymentState { state } => Self::PaymentState { state: short(&state) },
+            Self::RecipientForbidden { what } => Self::RecipientForbidden { what: short(&what) },
+            Self::CallFails { reason } => Self::CallFails { reason: short(&reason) },
+            Self::ChainUnavailable { detail } => Self::ChainUnavailable { detail: short(&detail) },
+            Self::NodeRefuses { detail } => Self::NodeRefuses { detail: short(&detail) },
+            Self::Signer { detail } => Self::Signer { detail: short(&detail) },
+            other @ (Self::TimeShort { .. }
+            | Self::OtherSender { .. }
+            | Self::MoneyThere { .. }
+            | Self::NotReadYet
+            | Self::TokenPaused
+            | Self::WalletBlacklisted
+            | Self::RecipientBlacklisted
+            | Self::TokenShort { .. }
+            | Self::NativeShort { .. }
+            | Self::GasTooHigh { .. }
+            | Self::FeeCeiling { .. }
+            | Self::TooManyAttempts
+            | Self::WalletPaused
+            | Self::WalletHalted) => other,
         }
     }
 

@@ -10,6 +10,7 @@ pub mod event;
 pub mod hold;
 pub mod order;
 pub mod payment;
+pub mod text;
 pub mod time;
 pub mod wallet;
 pub mod wei;

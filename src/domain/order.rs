@@ -13,6 +13,7 @@ use super::amount::Amount;
 use super::chain::{Address, B256, BlockRef};
 use super::hold::Hold;
 use super::payment::{BankAccountId, PaymentId, RecipientId};
+use super::text::short;
 use super::time::Timestamp;
 use super::wei::Wei;
 
@@ -96,7 +97,7 @@ pub struct Order {
     pub state: OrderState,
     /// Whether it counts as spent.
     pub spend: Spend,
-    /// The signed transactions, oldest first.
+    /// The signed transactions, oldest first: at most [`MAX_ATTEMPTS`], see [`Order::add_attempt`].
     pub attempts: Vec<Attempt>,
     /// How many of its nonces ended in a revert.
     pub reverts: u32,
@@ -109,6 +110,19 @@ impl Order {
     pub fn live_attempts(&self) -> impl DoubleEndedIterator<Item = &Attempt> {
         let nonce = self.state.nonce();
         self.attempts.iter().filter(move |attempt| Some(attempt.nonce) == nonce)
+    }
+
+    /// Adds an attempt; says `false`, and adds none, when there is no room. Where there is no room, the oldest attempt of another
+    /// nonce gives way: a nonce is only followed by another once a receipt at it is final, so none of its attempts can be mined
+    /// any more. The store finds the order by their hashes all the same.
+    #[must_use]
+    pub fn add_attempt(&mut self, attempt: Attempt) -> bool {
+        if self.attempts.len() >= MAX_ATTEMPTS {
+            let Some(oldest) = self.attempts.iter().position(|old| old.nonce != attempt.nonce) else { return false };
+            self.attempts.remove(oldest);
+        }
+        self.attempts.push(attempt);
+        true
     }
 
     /// The attempt with this hash.
@@ -208,6 +222,24 @@ impl OrderState {
         matches!(self, Self::Ended { .. })
     }
 
+    /// The same with every text in it shortened, as a state must be before it is stored.
+    #[must_use]
+    pub fn shortened(self) -> Self {
+        let brief = |trouble: Option<Hold>| trouble.map(Hold::shortened);
+        match self {
+            Self::Held { why } => Self::Held { why: why.shortened() },
+            Self::Sending { nonce, trouble } => Self::Sending { nonce, trouble: brief(trouble) },
+            Self::Cancelling { nonce, why, trouble } => {
+                Self::Cancelling { nonce, why: why.shortened(), trouble: brief(trouble) }
+            }
+            Self::Mined { nonce, tx_hash, block, effect, cancelling } => {
+                Self::Mined { nonce, tx_hash, block, effect, cancelling: cancelling.map(CancelReason::shortened) }
+            }
+            Self::Ended { outcome, at } => Self::Ended { outcome: outcome.shortened(), at },
+            other @ (Self::AwaitingApproval { .. } | Self::Ready) => other,
+        }
+    }
+
     /// One word for tables, metrics and filters.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -254,6 +286,15 @@ pub enum CancelReason {
         /// What was found.
         hold: Hold,
     },
+}
+
+impl CancelReason {
+    fn shortened(self) -> Self {
+        match self {
+            Self::Person { reason } => Self::Person { reason: short(&reason) },
+            Self::Hold { hold } => Self::Hold { hold: hold.shortened() },
+        }
+    }
 }
 
 /// What a mined attempt did.
@@ -316,6 +357,14 @@ pub enum OrderOutcome {
 }
 
 impl OrderOutcome {
+    fn shortened(self) -> Self {
+        match self {
+            Self::SelfSent { tx_hash, why } => Self::SelfSent { tx_hash, why: why.shortened() },
+            Self::Unsent { why } => Self::Unsent { why: why.shortened() },
+            other @ (Self::Paid { .. } | Self::Reverted { .. } | Self::Displaced { .. }) => other,
+        }
+    }
+
     /// One word for tables and metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -349,6 +398,16 @@ pub enum UnsentReason {
         /// What was found.
         hold: Hold,
     },
+}
+
+impl UnsentReason {
+    fn shortened(self) -> Self {
+        match self {
+            Self::Rejected { reason } => Self::Rejected { reason: short(&reason) },
+            Self::Cancelled { reason } => Self::Cancelled { reason: short(&reason) },
+            Self::NotPayable { hold } => Self::NotPayable { hold: hold.shortened() },
+        }
+    }
 }
 
 /// One signed transaction of an order.

@@ -164,7 +164,8 @@ pub trait Store: Send + Sync {
     /// All orders placed at or after `since` that count as spent, the earliest first.
     async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError>;
 
-    /// The order that signed a transaction with this hash.
+    /// The order that ever signed a transaction with this hash, also when its record does not hold that attempt any
+    /// more. Should there be several, as when a chain was wiped and nonces were given out anew, the one placed last.
     async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError>;
 
     /// The wallet's record.

@@ -1,6 +1,7 @@
 //! The keys of the one tree: a letter for the space, then parts whose bytes sort as their values do.
 //!
-//! Capital letters hold records, small ones hold indexes. The value of an index entry is the key of its record, so
+//! Capital letters hold records, small ones hold indexes; the letter `o` is followed by a second one, which tells the
+//! indexes of orders apart. The value of an index entry is the key of its record, so
 //! that index keys are never taken apart again.
 
 use crate::domain::chain::{Address, B256, BlockNumber};
@@ -88,9 +89,15 @@ pub(super) fn order_to(order: &Order) -> Vec<u8> {
     join(&[&orders_to(order.to), &order_part(&order.id)])
 }
 
-/// The index entry of an order under the hash of a transaction that it signed.
-pub(super) fn order_of_tx(tx_hash: B256) -> Vec<u8> {
+/// All index entries of the orders that signed a transaction with this hash begin with this.
+pub(super) fn orders_of_tx(tx_hash: B256) -> Vec<u8> {
     join(&[b"ot", tx_hash.as_slice()])
+}
+
+/// The index entry of an order under the hash of a transaction that it signed. Each order has an entry of its own, so
+/// that no order can take another's away.
+pub(super) fn order_of_tx(tx_hash: B256, id: &OrderId) -> Vec<u8> {
+    join(&[&orders_of_tx(tx_hash), &order_part(id)])
 }
 
 /// The index entry of a payment that waits.

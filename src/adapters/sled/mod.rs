@@ -26,6 +26,7 @@ use crate::domain::wallet::Wallet;
 use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 
 mod keys;
+mod migrate;
 mod open;
 mod place;
 mod reader;
@@ -230,8 +231,8 @@ impl Store for SledStore {
     }
 
     async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError> {
-        let found: Vec<Order> = self.ask(move |reader| reader.listed_under(&keys::order_of_tx(tx_hash))).await?;
-        Ok(found.into_iter().next())
+        let found: Vec<Order> = self.ask(move |reader| reader.listed_under(&keys::orders_of_tx(tx_hash))).await?;
+        Ok(found.into_iter().max_by(|one, other| (one.placed_at, &one.id).cmp(&(other.placed_at, &other.id))))
     }
 
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {

@@ -13,10 +13,12 @@ use thiserror::Error;
 
 use super::Settings;
 use super::keys;
+use super::migrate::Migration;
 use super::records::decode;
 
-/// The version of the stored form that this program writes.
-pub const SCHEMA_VERSION: u64 = 1;
+/// The version of the stored form that this program writes. Version 1 had no orders, and no index of the payments that
+/// wait.
+pub const SCHEMA_VERSION: u64 = 2;
 
 /// The unit in which the database writes and frees space. A page holds at most some 20 records, and one that is
 /// larger than a quarter of this goes to a file of its own, which the database never syncs. So this is far more than four
@@ -125,7 +127,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened, StoreOpen
     let db = open_database(path, settings)?;
     let data = path.join("db");
     let file = File::open(&data).map_err(refused(path, "opening the data file"))?;
-    check_schema(path, &db, made)?;
+    check_schema(&Migration { path, db: &db, file: &file }, made)?;
     if !made {
         sync_files(path, &db)?;
         lock.write_all(MADE).and_then(|()| lock.sync_all()).map_err(refused(path, "writing the lock file"))?;
@@ -198,25 +200,37 @@ fn is_lock_error(error: &io::Error) -> bool {
     error.kind() == ErrorKind::Other && error.to_string().starts_with("could not acquire lock")
 }
 
-fn check_schema(path: &Path, db: &Db, made: bool) -> Result<(), StoreOpenError> {
+/// Gives a new store its schema version, and takes an older store to this program's.
+fn check_schema(store: &Migration<'_>, made: bool) -> Result<(), StoreOpenError> {
+    let Migration { path, db, .. } = *store;
     let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
     let found = db.get(keys::SCHEMA).map_err(|error| unreadable(error.to_string()))?;
     let Some(bytes) = found else {
         if made || !db.is_empty() {
             return Err(unreadable("it has lost its schema version, and perhaps more".to_owned()));
         }
-        let schema = serde_json::to_vec(&Schema { version: SCHEMA_VERSION });
-        let bytes = schema.map_err(|error| unreadable(error.to_string()))?;
-        return db.insert(keys::SCHEMA, bytes).map(drop).map_err(|error| unreadable(error.to_string()));
+        return write_schema(path, db);
     };
     let schema: Schema = decode(&bytes).map_err(|error| unreadable(error.to_string()))?;
     match schema.version {
         SCHEMA_VERSION => Ok(()),
+        1 => {
+            store.index_waiting_payments()?;
+            write_schema(path, db)?;
+            store.make_durable()
+        }
         newer if newer > SCHEMA_VERSION => {
             Err(StoreOpenError::Newer { path: path.to_owned(), found: newer, known: SCHEMA_VERSION })
         }
         other => Err(unreadable(format!("there never was a schema version {other}"))),
     }
+}
+
+fn write_schema(path: &Path, db: &Db) -> Result<(), StoreOpenError> {
+    let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
+    let schema = serde_json::to_vec(&Schema { version: SCHEMA_VERSION });
+    let bytes = schema.map_err(|error| unreadable(error.to_string()))?;
+    db.insert(keys::SCHEMA, bytes).map(drop).map_err(|error| unreadable(error.to_string()))
 }
 
 /// Everything that the database made for a new store, durable: it syncs none of it itself.

@@ -24,6 +24,15 @@ pub(super) trait Record: Serialize + DeserializeOwned {
     fn with_version(self, version: u64) -> Self;
     /// The keys under which indexes list it.
     fn index(&self) -> Vec<Vec<u8>>;
+    /// The keys under which indexes list it from now on for ever, also once nothing in it tells of them any more.
+    fn lasting(&self) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
+}
+
+/// The index entry of a payment that waits; `None` for all others.
+pub(super) fn waiting(payment: &Payment) -> Option<Vec<u8>> {
+    matches!(payment.state, PaymentState::Waiting).then(|| keys::waiting(&payment.id))
 }
 
 impl Record for Payment {
@@ -46,8 +55,7 @@ impl Record for Payment {
     fn index(&self) -> Vec<Vec<u8>> {
         let here = keys::payment_at(self.terms.deposit_address, &self.id);
         let due = self.next_at.map(|next_at| keys::due(Lane::of(&self.state), next_at, &self.id));
-        let waiting = matches!(self.state, PaymentState::Waiting).then(|| keys::waiting(&self.id));
-        std::iter::once(here).chain(due).chain(waiting).collect()
+        std::iter::once(here).chain(due).chain(waiting(self)).collect()
     }
 }
 
@@ -71,8 +79,12 @@ impl Record for Order {
     fn index(&self) -> Vec<Vec<u8>> {
         let open = (!self.state.is_ended()).then(|| keys::open_order(&self.id));
         let spent = matches!(self.spend, Spend::Counted).then(|| keys::spent(self));
-        let signed = self.attempts.iter().map(|attempt| keys::order_of_tx(attempt.tx_hash));
-        std::iter::once(keys::order_to(self)).chain(open).chain(spent).chain(signed).collect()
+        std::iter::once(keys::order_to(self)).chain(open).chain(spent).collect()
+    }
+
+    /// A signed transaction never expires: whose it is must be known however long ago it was signed.
+    fn lasting(&self) -> Vec<Vec<u8>> {
+        self.attempts.iter().map(|attempt| keys::order_of_tx(attempt.tx_hash, &self.id)).collect()
     }
 }
 
@@ -166,12 +178,15 @@ impl Record for FinalityMark {
     }
 }
 
-/// What the writer needs to know of a record that is stored already.
+/// What the writer needs to know of a record that is stored already. By default, there is none.
+#[derive(Default)]
 pub(super) struct Stored {
-    /// Its version.
+    /// Its version; 0 when there is none.
     pub(super) version: u64,
     /// The keys under which indexes list it.
     pub(super) index: Vec<Vec<u8>>,
+    /// The keys under which it is listed for ever.
+    pub(super) lasting: Vec<Vec<u8>>,
 }
 
 /// A record ready to be stored.
@@ -186,6 +201,8 @@ pub(super) struct Prepared {
     pub(super) value: Vec<u8>,
     /// The keys under which indexes are to list it.
     pub(super) index: Vec<Vec<u8>>,
+    /// The keys under which it is to be listed for ever.
+    pub(super) lasting: Vec<Vec<u8>>,
     /// Reads an earlier version of the record.
     pub(super) read_stored: fn(&[u8]) -> Result<Stored, StoreError>,
 }
@@ -260,12 +277,13 @@ fn prepare<R: Record>(record: R) -> Result<Prepared, StoreError> {
     let raised = expected.checked_add(1).ok_or_else(|| StoreError::Conflict(name.clone()))?;
     let record = record.with_version(raised);
     let value = encode(&record, || name.clone())?;
-    Ok(Prepared { name, key: record.key(), expected, value, index: record.index(), read_stored: read_stored::<R> })
+    let (index, lasting) = (record.index(), record.lasting());
+    Ok(Prepared { name, key: record.key(), expected, value, index, lasting, read_stored: read_stored::<R> })
 }
 
 fn read_stored<R: Record>(bytes: &[u8]) -> Result<Stored, StoreError> {
     let record: R = decode(bytes)?;
-    Ok(Stored { version: record.version(), index: record.index() })
+    Ok(Stored { version: record.version(), index: record.index(), lasting: record.lasting() })
 }
 
 fn prepare_event(event: &Event) -> Result<PreparedEvent, StoreError> {

@@ -58,6 +58,7 @@ impl Shared {
             changes.payments = changes.payments.saturating_add(by.payments);
             changes.deposits = changes.deposits.saturating_add(by.deposits);
             changes.coverage = changes.coverage.saturating_add(by.coverage);
+            changes.orders = changes.orders.saturating_add(by.orders);
             changes.events = changes.events.saturating_add(by.events);
         });
     }

@@ -136,15 +136,16 @@ impl Group {
 
     fn stage_record(&self, tree: &Tree, record: &Prepared, own: &mut Writes) -> Result<(), StoreError> {
         let stored = self.current(tree, &record.key)?.map(|bytes| (record.read_stored)(&bytes)).transpose()?;
-        let (version, old_index) = stored.map_or((0, Vec::new()), |stored| (stored.version, stored.index));
+        let stored = stored.unwrap_or_default();
         // A record that comes twice in one commit was meant to be stored once: which of the two is not known.
-        if version != record.expected || own.contains_key(&record.key) {
+        if stored.version != record.expected || own.contains_key(&record.key) {
             return Err(StoreError::Conflict(record.name.clone()));
         }
-        for gone in old_index.iter().filter(|key| !record.index.contains(key)) {
+        for gone in stored.index.iter().filter(|key| !record.index.contains(key)) {
             own.insert(gone.clone(), None);
         }
-        for new in record.index.iter().filter(|key| !old_index.contains(key)) {
+        let new = record.index.iter().filter(|key| !stored.index.contains(key));
+        for new in new.chain(record.lasting.iter().filter(|key| !stored.lasting.contains(key))) {
             own.insert(new.clone(), Some(record.key.clone()));
         }
         own.insert(record.key.clone(), Some(record.value.clone()));

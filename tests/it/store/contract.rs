@@ -80,6 +80,8 @@ async fn refuses_every_kind_of_stale_record(store: Dyn) {
         deposits: vec![records::deposit(1)],
         coverage: vec![records::coverage(1)],
         finality: Some(records::finality(1)),
+        orders: vec![records::order(1)],
+        wallet: Some(records::wallet(1)),
         ..Commit::default()
     };
     commit(&store, all.clone()).await;
@@ -94,6 +96,8 @@ async fn refuses_every_kind_of_stale_record(store: Dyn) {
             format!("the coverage of {}", records::address(1)),
         ),
         (Commit { finality: all.finality, ..Commit::default() }, "the finality mark".to_owned()),
+        (Commit { orders: all.orders.clone(), ..Commit::default() }, "order pay-000001:1".to_owned()),
+        (Commit { wallet: all.wallet.clone(), ..Commit::default() }, "the wallet's record".to_owned()),
     ];
     for (part, name) in parts {
         assert_eq!(store.commit(part).await.unwrap_err(), StoreError::Conflict(name));

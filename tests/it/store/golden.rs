@@ -4,9 +4,10 @@
 
 use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::payment::Payment;
+use rampwatch::domain::wallet::Wallet;
 use rampwatch::ports::store::{Commit, Store};
 
-use super::{raw, specimens};
+use super::{funding, raw, specimens};
 
 /// One line for each key, in their order.
 const GOLDEN: &str = include_str!("golden.txt");
@@ -26,14 +27,16 @@ async fn the_stored_form_has_not_changed() {
     let path = folder.path().join("store");
     let (payments, deposits, coverage) = (specimens::payments(), specimens::deposits(), specimens::coverage());
     let (finality, events) = (specimens::finality(), specimens::events());
+    let (orders, wallet) = (funding::orders(), funding::wallet());
     let store = SledStore::open(&path, &Settings::default()).unwrap();
     let all = Commit {
         payments: payments.clone(),
         deposits: deposits.clone(),
         coverage: coverage.clone(),
         finality: Some(finality),
+        orders: orders.clone(),
+        wallet: Some(wallet.clone()),
         events: events.clone(),
-        ..Commit::default()
     };
     store.commit(all).await.unwrap();
     drop(store);
@@ -54,6 +57,9 @@ async fn the_stored_form_has_not_changed() {
         assert_eq!(store.coverage(given.address).await.unwrap(), Some(given));
     }
     assert_eq!(store.finality().await.unwrap().map(|mark| (mark.version, mark.highest)), Some((1, finality.highest)));
+    let read = store.orders(None, 99).await.unwrap();
+    assert_eq!(read, with_version(&orders, |order| order.version = 1));
+    assert_eq!(store.wallet().await.unwrap(), Some(Wallet { version: 1, ..wallet }));
     let read = store.events(0, 99).await.unwrap();
     assert_eq!(read.into_iter().map(|recorded| recorded.event).collect::<Vec<_>>(), events);
 }

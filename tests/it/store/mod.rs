@@ -7,15 +7,25 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod funding;
+#[cfg(test)]
 mod golden;
+#[cfg(test)]
+mod migration;
 #[cfg(test)]
 mod model;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]
+mod orders;
+#[cfg(test)]
 mod queries;
 #[cfg(test)]
 mod raw;
+#[cfg(test)]
+mod shapes;
+#[cfg(test)]
+mod sizes;
 #[cfg(test)]
 mod specimens;
 #[cfg(test)]

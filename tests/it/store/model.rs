@@ -3,12 +3,13 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rampwatch::domain::deposit::{Deposit, Standing};
+use rampwatch::domain::order::{Order, OrderId, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::{Commit, Lane, Store, Subject};
 
 use crate::support::memory_store::MemoryStore;
-use crate::support::records::{self, at};
+use crate::support::records::{self, at, hash};
 
 /// A record to be changed: which one, what it becomes, and whether the writer is stale.
 type Change = (u64, u64, bool);
@@ -19,11 +20,16 @@ struct Step {
     deposits: Vec<Change>,
     coverage: Vec<Change>,
     finality: Option<Change>,
+    orders: Vec<Change>,
+    wallet: Option<Change>,
     events: Vec<(u64, u64)>,
     reopen: bool,
 }
 
 const RECORDS: u64 = 4;
+
+/// The numbers of the hashes that attempts have, and some more.
+const HASHES: u64 = 12;
 
 fn change() -> impl Strategy<Value = Change> {
     (0..RECORDS, 0..48_u64, proptest::bool::weighted(0.06))
@@ -31,12 +37,15 @@ fn change() -> impl Strategy<Value = Change> {
 
 fn step() -> impl Strategy<Value = Step> {
     let records = (vec(change(), 0..3), vec(change(), 0..3), vec(change(), 0..2), proptest::option::of(change()));
-    (records, vec((0..RECORDS, 0..RECORDS), 0..4), proptest::bool::weighted(0.08)).prop_map(
-        |((payments, deposits, coverage, finality), events, reopen)| Step {
+    let funding = (vec(change(), 0..3), proptest::option::weighted(0.3, change()));
+    (records, funding, vec((0..RECORDS, 0..RECORDS), 0..4), proptest::bool::weighted(0.08)).prop_map(
+        |((payments, deposits, coverage, finality), (orders, wallet), events, reopen)| Step {
             payments,
             deposits,
             coverage,
             finality,
+            orders,
+            wallet,
             events,
             reopen,
         },
@@ -75,6 +84,27 @@ async fn deposit_for(model: &MemoryStore, (n, what, stale): Change) -> Deposit {
     Deposit { version, standing, to: records::address(n % 2), ..deposit }
 }
 
+/// Two payments, two turns each.
+fn order_id(n: u64) -> OrderId {
+    records::order_id(n / 2, if n.is_multiple_of(2) { 1 } else { 2 })
+}
+
+/// Attempts come and go, and some orders share them.
+async fn order_for(model: &MemoryStore, (n, what, stale): Change) -> Order {
+    let (nonce, id) = (what, order_id(n));
+    let state = match what % 4 {
+        0 => OrderState::Ready,
+        1 => OrderState::Sending { nonce, trouble: None },
+        2 => OrderState::Cancelling { nonce, why: super::funding::cancels().remove(0), trouble: None },
+        _ => OrderState::Ended { outcome: OrderOutcome::Displaced { nonce }, at: at(what) },
+    };
+    let version = version(model.order(&id).await.unwrap().map(|stored| stored.version), stale);
+    let spend = if what % 3 == 0 { Spend::GivenBack } else { Spend::Counted };
+    let attempts = (0..what % 5).map(|more| records::attempt(nonce, what / 4 % HASHES + more)).collect();
+    let (to, placed_at) = (records::address(what % 2), at(what % 6));
+    Order { id, version, state, spend, attempts, to, placed_at, ..records::order(n) }
+}
+
 async fn commit_for(model: &MemoryStore, step: &Step) -> Commit {
     let mut commit = Commit::default();
     for change in &step.payments {
@@ -94,6 +124,14 @@ async fn commit_for(model: &MemoryStore, step: &Step) -> Commit {
         let mut finality = records::finality(what);
         finality.version = version(model.finality().await.unwrap().map(|stored| stored.version), stale);
         commit.finality = Some(finality);
+    }
+    for change in &step.orders {
+        commit.orders.push(order_for(model, *change).await);
+    }
+    if let Some((_, what, stale)) = step.wallet {
+        let mut wallet = records::wallet(what);
+        wallet.version = version(model.wallet().await.unwrap().map(|stored| stored.version), stale);
+        commit.wallet = Some(wallet);
     }
     for (payment, deposit) in &step.events {
         let payment = (*payment > 0).then(|| records::payment_id(*payment));
@@ -137,6 +175,26 @@ async fn compare(model: &MemoryStore, store: &dyn Store) {
     }
 }
 
+async fn compare_funding(model: &MemoryStore, store: &dyn Store) {
+    same!(model, store, waiting(None, 99));
+    same!(model, store, waiting(Some(&records::payment_id(1)), 2));
+    same!(model, store, orders(None, 99));
+    same!(model, store, orders(Some(&order_id(1)), 2));
+    same!(model, store, open_orders());
+    same!(model, store, wallet());
+    for since in [Timestamp::EPOCH, at(2), at(5), Timestamp::FAR_FUTURE] {
+        same!(model, store, spent_since(since));
+    }
+    for n in 0..RECORDS {
+        same!(model, store, order(&order_id(n)));
+        same!(model, store, orders_of(&records::payment_id(n)));
+        same!(model, store, orders_to(records::address(n)));
+    }
+    for n in 0..HASHES.saturating_add(5) {
+        same!(model, store, order_of_tx(hash(n)));
+    }
+}
+
 async fn run(steps: Vec<Step>) {
     let folder = tempfile::tempdir().unwrap();
     let (mut model, mut store) = (MemoryStore::new(), super::open(&folder));
@@ -150,6 +208,7 @@ async fn run(steps: Vec<Step>) {
             model = model.reopen();
         }
         compare(&model, &store).await;
+        compare_funding(&model, &store).await;
     }
     let before = model.contents();
     assert_eq!(u64::try_from(before.events.len()).unwrap(), before.events.last().map_or(0, |event| event.seq));

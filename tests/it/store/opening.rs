@@ -84,15 +84,15 @@ async fn a_newer_schema_is_refused() {
     let (_folder, path) = folder();
     filled(&path).await;
     let before = raw::dump(&path);
-    raw::put(&path, b"SCHEMA", br#"{"version":2}"#);
+    raw::put(&path, b"SCHEMA", br#"{"version":3}"#);
     let error = refused(&path);
-    assert!(matches!(error, StoreOpenError::Newer { found: 2, known: SCHEMA_VERSION, .. }), "{error}");
+    assert!(matches!(error, StoreOpenError::Newer { found: 3, known: SCHEMA_VERSION, .. }), "{error}");
     let text = error.to_string();
     assert!(
-        text.contains("schema version 2") && text.contains("up to 1") && text.contains("newer rampwatch"),
+        text.contains("schema version 3") && text.contains("up to 2") && text.contains("newer rampwatch"),
         "{text}"
     );
-    raw::put(&path, b"SCHEMA", br#"{"version":1}"#);
+    raw::put(&path, b"SCHEMA", br#"{"version":2}"#);
     assert_eq!(raw::dump(&path), before, "nothing was touched");
     drop(open(&path).unwrap());
 }

@@ -18,6 +18,30 @@ fn text(bytes: &[u8]) -> String {
     readable.map_or_else(|| alloy::hex::encode(bytes), str::to_owned)
 }
 
+/// What [`text`] was made of. No text that the store writes looks like hexadecimal digits.
+fn bytes(text: &str) -> Vec<u8> {
+    alloy::hex::decode(text).unwrap_or_else(|_| text.as_bytes().to_vec())
+}
+
+/// Makes a database of the lines of a [`dump`].
+pub(super) fn restore<'a>(path: &Path, lines: impl IntoIterator<Item = &'a str>) {
+    let db = open(path);
+    for line in lines {
+        let (key, value) = line.split_once(" => ").unwrap();
+        db.insert(bytes(key), bytes(value)).unwrap();
+    }
+    db.flush().unwrap();
+}
+
+/// Removes everything whose key begins with the prefix; tells how much it was.
+pub(super) fn remove(path: &Path, prefix: &[u8]) -> usize {
+    let db = open(path);
+    let gone: Vec<_> = db.scan_prefix(prefix).keys().map(Result::unwrap).collect();
+    gone.iter().for_each(|key| drop(db.remove(key).unwrap()));
+    db.flush().unwrap();
+    gone.len()
+}
+
 /// Puts a value under a key.
 pub(super) fn put(path: &Path, key: &[u8], value: &[u8]) {
     let db = open(path);

@@ -1,4 +1,7 @@
-//! One record of every shape that the domain has.
+//! One record of every shape that the domain has; those of the hot wallet are in `funding`.
+//!
+//! New shapes go to the ends of the lists, so that what is in `golden.txt` stays as it is. A variant that has no record
+//! here is found out: `shapes` does not compile until it is named there, and fails until it is here.
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::BlockRef;
@@ -6,16 +9,18 @@ use rampwatch::domain::coverage::{Coverage, FinalityMark, Swept};
 use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, Event, EventKind, Reading};
 use rampwatch::domain::payment::{
-    ApiStatus, ApiView, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, Refusal, Terms,
+    ApiStatus, ApiView, BankAccountId, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, Refusal,
+    Terms,
 };
 
-use crate::support::records::{self, address, at, deposit_key, hash, payment_id};
+use super::funding;
+use crate::support::records::{self, address, at, deposit_key, hash, order_id, payment_id};
 
-fn units(units: u128) -> Amount {
+pub(super) fn units(units: u128) -> Amount {
     Amount::from_base_units(units)
 }
 
-fn text(text: &str) -> String {
+pub(super) fn text(text: &str) -> String {
     text.to_owned()
 }
 
@@ -23,15 +28,15 @@ fn refusal() -> Refusal {
     Refusal { status: 422, message: text("\"no\"\n — nein") }
 }
 
-fn block(number: u64) -> BlockRef {
+pub(super) fn block(number: u64) -> BlockRef {
     BlockRef { number, hash: hash(number) }
 }
 
-fn numbered<A, B>(all: Vec<A>, make: impl Fn(u64, A) -> B) -> Vec<B> {
+pub(super) fn numbered<A, B>(all: Vec<A>, make: impl Fn(u64, A) -> B) -> Vec<B> {
     (1..).zip(all).map(|(number, one)| make(number, one)).collect()
 }
 
-fn states() -> Vec<PaymentState> {
+pub(super) fn states() -> Vec<PaymentState> {
     let deposit = deposit_key(1);
     let review = |why| PaymentState::Review { why, deposit: Some(deposit) };
     let ended = |outcome| PaymentState::Ended { outcome, at: at(5) };
@@ -57,6 +62,7 @@ fn states() -> Vec<PaymentState> {
         review(PaymentReview::TermsDiffer { field: text("amount"), ours, theirs }),
         review(PaymentReview::GoneAfterFinal),
         PaymentState::Review { why: PaymentReview::NotFound, deposit: None },
+        PaymentState::Waiting,
     ]
 }
 
@@ -78,10 +84,11 @@ pub(super) fn payments() -> Vec<Payment> {
         ..records::payment(1).terms
     };
     all[0].terms = known;
+    all[20].terms.bank_account = Some(BankAccountId::new("acc-1").unwrap());
     all
 }
 
-fn verdicts() -> Vec<Verdict> {
+pub(super) fn verdicts() -> Vec<Verdict> {
     let pays = |rule| Verdict::Pays { payment: payment_id(1), rule };
     let review = |why| Verdict::Review { why };
     let payment = || payment_id(1);
@@ -108,6 +115,8 @@ fn verdicts() -> Vec<Verdict> {
         review(ReviewReason::NoPayment),
         review(ReviewReason::GoneAfterFinal { payment: None }),
         review(ReviewReason::GoneAfterFinal { payment: Some(payment()) }),
+        pays(MatchRule::OwnTransfer { order: order_id(1, 2) }),
+        Verdict::Nothing { why: NothingReason::WalletCredit },
     ]
 }
 
@@ -137,13 +146,13 @@ pub(super) fn finality() -> FinalityMark {
     FinalityMark { highest: block(9), ..records::finality(7) }
 }
 
-fn kinds() -> Vec<EventKind> {
+pub(super) fn kinds() -> Vec<EventKind> {
     let alarm = |alarm| EventKind::Alarm { alarm };
     let view = ApiView { status: ApiStatus::Pending, tx_hash: Some(text("0xabc")), as_of: at(8) };
     let (from, to) = (Box::new(PaymentState::Waiting), Box::new(PaymentState::Seen { deposit: deposit_key(1) }));
     let seen = |reading| EventKind::DepositSeen { deposit: Box::new(records::deposit(1)), reading };
     let standing = Standing::Gone { after_final: false };
-    vec![
+    let mut all = vec![
         EventKind::PaymentAdded { payment: Box::new(records::payment(1)) },
         EventKind::PaymentMoved { from, to, why: text("seen") },
         EventKind::ApiReported { view },
@@ -162,7 +171,9 @@ fn kinds() -> Vec<EventKind> {
         alarm(Alarm::KeyRefused { status: 401 }),
         EventKind::AddressPlaced { address: address(1), start: 100 },
         EventKind::AddressClosed { address: address(1), through: 200 },
-    ]
+    ];
+    all.extend(funding::kinds());
+    all
 }
 
 /// An event of every kind, about a payment, a deposit, both or neither.

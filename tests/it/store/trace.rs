@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
-use super::child;
+use super::{child, migration};
 
 /// The words that run a command under strace, with the trace in `output`.
 pub(super) fn strace(output: &Path, more: &[&str]) -> Vec<String> {
@@ -133,6 +133,25 @@ fn a_new_store_is_durable_before_its_first_commit() {
         let synced = calls.iter().any(|call| call.name == "fsync" && call.is_on(path) && call.ended < first);
         assert!(synced, "{} was not synced", path.display());
     }
+}
+
+/// A store of an older version has its index on the disk before its version says so.
+#[tokio::test]
+async fn a_new_schema_version_is_written_after_its_index_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let waiting = migration::large(&folder.path().join("store")).await;
+    let (calls, data) = traced(folder.path(), 0, 0);
+    let writes = || calls.iter().filter(|call| call.name.contains("write") && call.is_on(&data));
+    let version = writes().find(|call| call.arguments.contains(r#"{\"version\":2}"#)).unwrap();
+    let synced = |call: &Call| {
+        let syncs = calls.iter().filter(|sync| sync.name == "fdatasync" && sync.is_on(&data) && sync.result == "0");
+        syncs.clone().any(|sync| call.ended < sync.began && sync.ended < version.began)
+    };
+    let entries: Vec<&Call> = writes().filter(|call| call.arguments.contains("Ppay-")).collect();
+    assert!(entries.len() >= waiting.len().div_ceil(1_000), "{} writes", entries.len());
+    assert!(entries.iter().all(|entry| synced(entry)), "the version came before the index");
+    let after = calls.iter().any(|call| call.name == "fdatasync" && call.is_on(&data) && call.began > version.ended);
+    assert!(after, "the version was not synced");
 }
 
 /// The proof itself must be able to fail.

@@ -32,6 +32,8 @@ pub(crate) struct Contents {
     pub(crate) finality: Option<FinalityMark>,
     /// The orders.
     pub(crate) orders: BTreeMap<OrderId, Order>,
+    /// Which orders ever signed a transaction with this hash.
+    pub(crate) signed: BTreeMap<B256, BTreeSet<OrderId>>,
     /// The wallet's record.
     pub(crate) wallet: Option<Wallet>,
     /// The events; number 1 comes first.
@@ -164,6 +166,9 @@ impl Contents {
         }
         for mut order in commit.orders {
             order.version = order.version.saturating_add(1);
+            for attempt in &order.attempts {
+                self.signed.entry(attempt.tx_hash).or_default().insert(order.id.clone());
+            }
             self.orders.insert(order.id.clone(), order);
         }
         if let Some(mut wallet) = commit.wallet {
@@ -359,7 +364,10 @@ impl Store for MemoryStore {
     }
 
     async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError> {
-        self.read(|all| all.orders.values().find(|order| order.attempt(tx_hash).is_some()).cloned())
+        self.read(|all| {
+            let signers = all.signed.get(&tx_hash).into_iter().flatten().filter_map(|id| all.orders.get(id));
+            signers.max_by_key(|order| (order.placed_at, order.id.clone())).cloned()
+        })
     }
 
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {

@@ -5,8 +5,11 @@ use rampwatch::domain::chain::{Address, B256, BlockRef};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::{Event, EventKind};
+use rampwatch::domain::order::{Attempt, AttemptKind, Fees, Order, OrderId, OrderState, Placer, RawTransaction, Spend};
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use rampwatch::domain::time::Timestamp;
+use rampwatch::domain::wallet::Wallet;
+use rampwatch::domain::wei::Wei;
 
 /// Polygon, as in the recorded data.
 pub(crate) const CHAIN_ID: u64 = 137;
@@ -94,6 +97,67 @@ pub(crate) fn coverage(n: u64) -> Coverage {
 pub(crate) fn finality(number: u64) -> FinalityMark {
     let block = BlockRef { number, hash: hash(number) };
     FinalityMark { version: 0, highest: block, current: block, at: at(number) }
+}
+
+/// The address of the hot wallet.
+pub(crate) fn wallet_address() -> Address {
+    address(0xca5e)
+}
+
+/// The id of an order of the `n`th payment.
+pub(crate) fn order_id(n: u64, turn: u32) -> OrderId {
+    OrderId { payment: payment_id(n), turn }
+}
+
+/// The first order of the `n`th payment, placed by a person at moment `n`: ready, counted, nothing signed.
+pub(crate) fn order(n: u64) -> Order {
+    let payment = payment(n);
+    Order {
+        id: order_id(n, 1),
+        version: 0,
+        recipient_id: payment.recipient_id,
+        bank_account: None,
+        wallet: wallet_address(),
+        chain_id: payment.terms.chain_id,
+        token: payment.terms.token,
+        to: payment.terms.deposit_address,
+        amount: payment.terms.amount,
+        placed_by: Placer::Person,
+        placed_at: at(n),
+        state: OrderState::Ready,
+        spend: Spend::Counted,
+        attempts: vec![],
+        reverts: 0,
+        next_at: Some(at(n)),
+    }
+}
+
+/// A transfer at a nonce, with the `n`th hash: signed, not known to be sent.
+pub(crate) fn attempt(nonce: u64, n: u64) -> Attempt {
+    Attempt {
+        kind: AttemptKind::Transfer,
+        nonce,
+        tx_hash: hash(n),
+        raw: RawTransaction(vec![2, 0xf8, 0xb0].into()),
+        fees: Fees { cap: Wei::from_gwei(90), tip: Wei::from_gwei(30) },
+        gas_limit: 90_000,
+        signed_at: at(n),
+        sent_at: None,
+        sends: 0,
+    }
+}
+
+/// The wallet's record: this nonce is next, and nothing stands in the way.
+pub(crate) fn wallet(next_nonce: u64) -> Wallet {
+    Wallet {
+        address: wallet_address(),
+        chain_id: CHAIN_ID,
+        version: 0,
+        next_nonce,
+        paused: None,
+        halted: None,
+        clock: at(next_nonce),
+    }
 }
 
 /// An event in which a person decided `action`, about a payment, a deposit, both or neither.

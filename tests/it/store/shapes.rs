@@ -1,0 +1,152 @@
+//! No shape is without a record in `golden.txt`. A new variant of one of these enums does not compile here until it is
+//! named, and then fails until there is a record of it among the specimens.
+
+use std::collections::BTreeSet;
+
+use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
+use rampwatch::domain::hold::Hold;
+use rampwatch::domain::order::{
+    ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
+};
+use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
+use rampwatch::domain::wallet::HaltReason;
+
+use super::{funding, specimens};
+
+/// Fails unless the values have every variant of the enum among them.
+macro_rules! every {
+    ($values:expr => $shape:ident: $($variant:ident),* $(,)?) => {
+        let values: Vec<$shape> = $values.into_iter().collect();
+        let found: BTreeSet<&str> = values.iter().map(|value| match value {
+            $($shape::$variant { .. } => stringify!($variant),)*
+        }).collect();
+        assert_eq!(found, BTreeSet::from([$(stringify!($variant)),*]), "specimens of {}", stringify!($shape));
+    };
+}
+
+#[test]
+fn payments_have_every_shape() {
+    let payments = specimens::payments();
+    let states = || payments.iter().map(|payment| payment.state.clone());
+    every!(states() => PaymentState: Waiting, Seen, Due, Calling, Unclear, Following, Ended, Review);
+    let outcomes = states().filter_map(|state| match state {
+        PaymentState::Ended { outcome, .. } => Some(outcome),
+        _ => None,
+    });
+    every!(outcomes => Outcome: Completed, Failed, Expired, Refunded, Cancelled);
+    let reviews = states().filter_map(|state| match state {
+        PaymentState::Review { why, .. } => Some(why),
+        _ => None,
+    });
+    every!(reviews => PaymentReview:
+        OtherHash, Refused, StillAwaiting, EndedWithMoney, TermsDiffer, GoneAfterFinal, NotFound);
+    let sources = payments.iter().flat_map(|payment| [payment.terms.address_from, payment.terms.amount_from]);
+    every!(sources => Provenance: Created, Api, Typed);
+    assert!(payments.iter().any(|payment| payment.terms.bank_account.is_some()));
+}
+
+#[test]
+fn deposits_have_every_shape() {
+    let deposits = specimens::deposits();
+    let verdicts = || deposits.iter().map(|deposit| deposit.verdict.clone());
+    every!(verdicts() => Verdict: Unjudged, Pays, Nothing, Review, Ignored);
+    let rules = verdicts().filter_map(|verdict| match verdict {
+        Verdict::Pays { rule, .. } => Some(rule),
+        _ => None,
+    });
+    every!(rules => MatchRule: Exact, Tolerance, Sender, OwnTransfer, Assigned);
+    let nothing = verdicts().filter_map(|verdict| match verdict {
+        Verdict::Nothing { why } => Some(why),
+        _ => None,
+    });
+    every!(nothing => NothingReason: ZeroValue, SelfTransfer, WalletCredit);
+    let reviews = verdicts().filter_map(|verdict| match verdict {
+        Verdict::Review { why } => Some(why),
+        _ => None,
+    });
+    every!(reviews => ReviewReason:
+        WrongToken, Under, Over, Split, Ambiguous, NoFit, SecondDeposit, Replaced, Early, Late, PaymentEnded, NoPayment,
+        GoneAfterFinal);
+    every!(deposits.iter().map(|deposit| deposit.standing) => Standing: Provisional, Final, Gone);
+}
+
+#[test]
+fn orders_have_every_shape() {
+    let orders = funding::orders();
+    let states = || orders.iter().map(|order| order.state.clone());
+    every!(states() => OrderState: AwaitingApproval, Ready, Held, Sending, Cancelling, Mined, Ended);
+    let approvals = states().filter_map(|state| match state {
+        OrderState::AwaitingApproval { why } => Some(why),
+        _ => None,
+    });
+    every!(approvals => ApprovalReason: AboveAmount, TypedAddress, TypedAmount, ExpiryUnknown);
+    let holds = states().filter_map(|state| match state {
+        OrderState::Held { why } => Some(why),
+        _ => None,
+    });
+    every!(holds => Hold:
+        ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet,
+        TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
+        GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
+    let cancels = states().filter_map(|state| match state {
+        OrderState::Cancelling { why, .. } => Some(why),
+        _ => None,
+    });
+    every!(cancels => CancelReason: Person, Hold);
+    let effects = states().filter_map(|state| match state {
+        OrderState::Mined { effect, .. } => Some(effect),
+        _ => None,
+    });
+    every!(effects => Effect: Paid, Reverted, MovedNothing, SelfSent);
+    let outcomes = || {
+        states().filter_map(|state| match state {
+            OrderState::Ended { outcome, .. } => Some(outcome),
+            _ => None,
+        })
+    };
+    every!(outcomes() => OrderOutcome: Paid, SelfSent, Reverted, Unsent, Displaced);
+    let unsent = outcomes().filter_map(|outcome| match outcome {
+        OrderOutcome::Unsent { why } => Some(why),
+        _ => None,
+    });
+    every!(unsent => UnsentReason: Rejected, Cancelled, NotPayable);
+    every!(orders.iter().map(|order| order.placed_by) => Placer: Person, Auto);
+    every!(orders.iter().map(|order| order.spend) => Spend: Counted, GivenBack);
+    let attempts = orders.iter().flat_map(|order| &order.attempts);
+    every!(attempts.map(|attempt| attempt.kind) => AttemptKind: Transfer, SelfSend);
+}
+
+#[test]
+fn events_have_every_shape() {
+    let events = specimens::events();
+    let kinds = || events.iter().map(|event| event.kind.clone());
+    every!(kinds() => EventKind:
+        PaymentAdded, PaymentMoved, ApiReported, DepositSeen, DepositJudged, DepositStands, PersonDecided, FinalityMoved,
+        Alarm, AddressPlaced, AddressClosed, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
+        WalletChanged);
+    let alarms = kinds().filter_map(|kind| match kind {
+        EventKind::Alarm { alarm } => Some(alarm),
+        _ => None,
+    });
+    every!(alarms => Alarm:
+        GoneAfterFinal, MissedByFirstReading, LogWithheld, MalformedLog, FinalityStalled, KeyRefused, FundingStuck,
+        MovedNothing, WalletHalted);
+    let readings = kinds().filter_map(|kind| match kind {
+        EventKind::DepositSeen { reading, .. } => Some(reading),
+        _ => None,
+    });
+    every!(readings => Reading: Sweep, Second);
+    let changes = || {
+        kinds().filter_map(|kind| match kind {
+            EventKind::WalletChanged { change, .. } => Some(change),
+            _ => None,
+        })
+    };
+    every!(changes() => WalletChange: Opened, Paused, Resumed, Halted, Adopted);
+    let halts = changes().filter_map(|change| match change {
+        WalletChange::Halted { why } => Some(why),
+        _ => None,
+    });
+    every!(halts => HaltReason: UsedBefore, UsedElsewhere, NonceTaken, Behind, OtherWallet);
+}
