@@ -1,5 +1,6 @@
 //! The one place where the words and codes of RPC errors are read. Providers agree on neither, so the words decide
-//! first, then the codes. What to do about a class is decided where the question was asked.
+//! first, then the codes. What to do about a class is decided where the question was asked. What is said to a
+//! transaction matters most, and has a file of its own: [`super::send_answer`].
 //!
 //! The recorded errors that this must get right are in the tests' `provider-errors.json`.
 
@@ -129,6 +130,10 @@ impl Class {
 pub(super) fn classify(code: Option<i64>, text: &str) -> Class {
     let text = text.to_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    // What comes after these words is the contract's, and may be anything.
+    if has(&["execution reverted"]) {
+        return Class::Reverted;
+    }
     if code == Some(402) || has(&["payment required"]) {
         return Class::Quota;
     }
@@ -141,7 +146,7 @@ pub(super) fn classify(code: Option<i64>, text: &str) -> Class {
 
 type Has<'a> = dyn Fn(&[&str]) -> bool + 'a;
 
-/// Errors about transactions and calls.
+/// Errors about transactions.
 fn transaction(has: &Has<'_>) -> Option<Class> {
     if has(&["already known", "already imported", "known transaction"]) {
         return Some(Class::AlreadyKnown);
@@ -157,10 +162,30 @@ fn transaction(has: &Has<'_>) -> Option<Class> {
         "exceeds block gas limit",
         "invalid sender",
     ]);
-    if refused {
-        return Some(Class::Transaction);
-    }
-    has(&["execution reverted"]).then_some(Class::Reverted)
+    refused.then_some(Class::Transaction)
+}
+
+/// Whether a call that was carried out came to no end of its own: it failed, but not by a contract's decision.
+pub(super) fn is_halt(words: &str) -> bool {
+    let words = words.to_lowercase();
+    [
+        "out of gas",
+        "outofgas",
+        "gas required exceeds",
+        "always failing transaction",
+        "invalid opcode",
+        "invalidfeopcode",
+        "opcodenotfound",
+        "invalid jump",
+        "invalidjump",
+        "stack underflow",
+        "stackunderflow",
+        "stack overflow",
+        "stackoverflow",
+        "stack limit reached",
+    ]
+    .iter()
+    .any(|halt| words.contains(halt))
 }
 
 /// Errors about single blocks, tags and what belongs to them.
@@ -205,6 +230,8 @@ fn block(has: &Has<'_>, text: &str) -> Option<Class> {
         "in the future",
         "is in future",
         "hasn't been mined",
+        // anvil's "block height is 3 but requested was 10".
+        "but requested was",
     ]);
     ahead.then_some(Class::Behind)
 }

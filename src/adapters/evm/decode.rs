@@ -68,18 +68,9 @@ pub(super) fn decode(log: &Log, wanted: &Wanted<'_>) -> Result<Decoded, Failure>
         let token = log.address();
         Ok(Decoded::Malformed(format!("log {log_index} of block {number} ({tx_hash}) of token {token}: {why}")))
     };
-    let [_, from, to] = topics else {
-        return malformed(format!("{} topics, where a transfer has 3", topics.len()));
-    };
-    let data = log.data().data.as_ref();
-    let Ok(word) = <[u8; 32]>::try_from(data) else {
-        return malformed(format!("{} data bytes, where a transfer has 32", data.len()));
-    };
-    let (Some(from), Some(to)) = (address(from), address(to)) else {
-        return malformed("a topic that should be an address is none".to_owned());
-    };
-    let Ok(amount) = u128::try_from(U256::from_be_bytes(word)) else {
-        return malformed("an amount beyond 128 bits".to_owned());
+    let (from, to, amount) = match parts(log) {
+        Ok(parts) => parts,
+        Err(why) => return malformed(why),
     };
     Ok(Decoded::Transfer(Transfer {
         block: BlockRef { number, hash },
@@ -89,8 +80,27 @@ pub(super) fn decode(log: &Log, wanted: &Wanted<'_>) -> Result<Decoded, Failure>
         token: log.address(),
         from,
         to,
-        amount: Amount::from_base_units(amount),
+        amount,
     }))
+}
+
+/// From whom, to whom and how much, or what is wrong with a log under the topic of a transfer.
+pub(super) fn parts(log: &Log) -> Result<(Address, Address, Amount), String> {
+    let topics = log.topics();
+    let [_, from, to] = topics else {
+        return Err(format!("{} topics, where a transfer has 3", topics.len()));
+    };
+    let data = log.data().data.as_ref();
+    let Ok(word) = <[u8; 32]>::try_from(data) else {
+        return Err(format!("{} data bytes, where a transfer has 32", data.len()));
+    };
+    let (Some(from), Some(to)) = (address(from), address(to)) else {
+        return Err("a topic that should be an address is none".to_owned());
+    };
+    let Ok(amount) = u128::try_from(U256::from_be_bytes(word)) else {
+        return Err("an amount beyond 128 bits".to_owned());
+    };
+    Ok((from, to, Amount::from_base_units(amount)))
 }
 
 /// Whether the last 20 bytes are a wanted recipient. What stands before them is judged later, so that a dirty topic is

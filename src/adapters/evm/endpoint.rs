@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use alloy::primitives::U64;
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::value::RawValue;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::time::{Instant, timeout};
 use url::Url;
@@ -15,7 +16,7 @@ use url::Url;
 use crate::ports::chain::EndpointId;
 
 use super::classify::Class;
-use super::failure::Failure;
+use super::failure::{Failure, Reach};
 use super::http::{Answers, HttpLink};
 use super::limits::Limits;
 use super::redact::Redactor;
@@ -193,8 +194,17 @@ impl Endpoint {
         );
     }
 
+    /// Notes how it did. What a node answered says nothing against the endpoint.
+    pub(super) fn note<T>(&self, result: &Result<T, Failure>) {
+        match result {
+            Ok(_) => self.worked(),
+            Err(failure) if failure.is_an_answer() => {}
+            Err(failure) => self.failed(failure),
+        }
+    }
+
     /// Asks questions, on one node as far as that can be arranged, in the order given: as one HTTP batch, else one
-    /// after the other, ending at the first that fails.
+    /// after the other, ending at the first that fails (for one that may fail: without an answer of a node).
     pub(super) async fn ask(&self, asks: &[Ask]) -> Result<Answers, Failure> {
         let Ok(_permit) = self.permits.acquire().await else {
             return Err(Failure::new(Class::Connection, "the endpoint is closed"));
@@ -223,9 +233,9 @@ impl Endpoint {
         for ask in asks {
             self.count(std::slice::from_ref(ask));
             let answer = self.in_time(http.one(ask)).await;
-            let failed = answer.is_err();
+            let goes_on = goes_on(ask, &answer);
             answers.push(answer);
-            if failed {
+            if !goes_on {
                 break;
             }
         }
@@ -250,6 +260,7 @@ impl Endpoint {
             self.count(std::slice::from_ref(ask));
             let answer = link.one(ask).await;
             let failed = answer.as_ref().err().map(|failure| failure.class);
+            let goes_on = goes_on(ask, &answer);
             answers.push(answer);
             if matches!(failed, Some(Class::Timeout | Class::Connection | Class::Garbage)) {
                 let mut slot = self.ws_slot.lock().await;
@@ -257,11 +268,39 @@ impl Endpoint {
                     *slot = None;
                 }
             }
-            if failed.is_some() {
+            if !goes_on {
                 break;
             }
         }
         answers
+    }
+
+    /// Gives it something to keep, such as a transaction. After a failure that is not [`Reach::Unsent`], it may have
+    /// it. The chain is asked for first where that is due.
+    pub(super) async fn deliver(&self, ask: &Ask) -> Result<Box<RawValue>, Failure> {
+        let limit = self.request_timeout.saturating_add(self.connect_timeout);
+        let late = || Failure::new(Class::Timeout, "it could not be asked for its chain in time").unsent();
+        let Ok(Ok(_permit)) = timeout(limit, self.permits.acquire()).await else { return Err(late()) };
+        let Some(http) = &self.http else { return self.deliver_ws(ask, limit).await };
+        timeout(limit, self.verify_http(http, false)).await.map_err(|_| late())?.map_err(Failure::unsent)?;
+        self.count(std::slice::from_ref(ask));
+        self.in_time(http.one(ask)).await
+    }
+
+    async fn deliver_ws(&self, ask: &Ask, limit: Duration) -> Result<Box<RawValue>, Failure> {
+        let late = |_| Failure::new(Class::Timeout, "no websocket connection in time").unsent();
+        let ask = std::slice::from_ref(ask);
+        let only = |answers: Answers| answers.into_iter().next().unwrap_or_else(|| Err(Failure::garbage("no answer")));
+        let (link, kept) = timeout(limit, self.ws_link()).await.map_err(late)?.map_err(Failure::unsent)?;
+        let answer = only(self.ask_link(&link, ask).await);
+        if !(kept && matches!(&answer, Err(failure) if failure.class == Class::Connection)) {
+            return answer;
+        }
+        // The connection had most likely ended before. If not, the same thing is given twice, which does no harm; but
+        // from here on nobody can say that it was not sent.
+        let unknown = |failure| Failure { reach: Reach::Unknown, ..failure };
+        let (link, _) = timeout(limit, self.ws_link()).await.map_err(late).and_then(|made| made).map_err(unknown)?;
+        only(self.ask_link(&link, ask).await)
     }
 
     /// The connection for questions, made when there is none, and whether it was there already.
@@ -347,6 +386,11 @@ impl Endpoint {
                 .increment(1);
         }
     }
+}
+
+/// Whether the questions after this one are still worth asking.
+fn goes_on(ask: &Ask, answer: &Result<Box<RawValue>, Failure>) -> bool {
+    answer.as_ref().err().is_none_or(|failure| ask.may_fail && failure.is_an_answer())
 }
 
 fn parse_url(endpoint: &str, field: &'static str, schemes: [&str; 2], url: &SecretString) -> Result<Url, EvmError> {

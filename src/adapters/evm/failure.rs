@@ -2,7 +2,20 @@
 
 use std::time::Duration;
 
+use alloy::primitives::Bytes;
+
 use super::classify::Class;
+
+/// How far a question came before it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It certainly was not sent: there was no connection.
+    Unsent,
+    /// Nobody knows whether it came to a node.
+    Unknown,
+    /// It was answered, with a JSON-RPC error.
+    Answered,
+}
 
 /// Why an endpoint gave no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,16 +30,42 @@ pub(super) struct Failure {
     pub(super) retry_after: Option<Duration>,
     /// The wrong chain that the node says it is on.
     pub(super) chain: Option<u64>,
+    /// How far the question came.
+    pub(super) reach: Reach,
+    /// What the contract returned with a revert, if it came with the error; not more than is worth decoding.
+    pub(super) returned: Option<Bytes>,
 }
 
 impl Failure {
     /// A failure of this class; `text` must be free of secrets.
     pub(super) fn new(class: Class, text: impl Into<String>) -> Self {
-        Self { class, text: text.into(), words: String::new(), retry_after: None, chain: None }
+        Self {
+            class,
+            text: text.into(),
+            words: String::new(),
+            retry_after: None,
+            chain: None,
+            reach: Reach::Unknown,
+            returned: None,
+        }
     }
 
     /// An answer that can't be understood.
     pub(super) fn garbage(text: impl Into<String>) -> Self {
         Self::new(Class::Garbage, text)
+    }
+
+    /// The same, where the question certainly was not sent.
+    pub(super) fn unsent(self) -> Self {
+        Self { reach: Reach::Unsent, ..self }
+    }
+
+    /// Whether this is a node's answer to the question, rather than a sign that the endpoint is not well.
+    pub(super) fn is_an_answer(&self) -> bool {
+        let turned_away = matches!(
+            self.class,
+            Class::RateLimit | Class::Quota | Class::Denied | Class::RetryOrSplit | Class::Timeout | Class::Server
+        );
+        self.reach == Reach::Answered && !turned_away
     }
 }

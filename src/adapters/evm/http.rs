@@ -8,13 +8,14 @@ use std::io;
 use std::time::Duration;
 
 use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use alloy::primitives::Bytes;
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use url::Url;
 
 use super::classify::{Class, classify};
-use super::failure::Failure;
+use super::failure::{Failure, Reach};
 use super::redact::Redactor;
 use super::rpc::Ask;
 
@@ -22,6 +23,8 @@ use super::rpc::Ask;
 const MAX_BODY: usize = 32 * 1_024 * 1_024;
 /// Longer error bodies, and those with markup, are pages for people: nothing in them is taken for a node's words.
 const MAX_ERROR_TEXT: usize = 2_000;
+/// Longer data with an error, in hexadecimal digits, are no revert's reason that a person could read.
+const MAX_RETURNED: usize = 2_048;
 /// No server can make us wait longer than this.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(300);
 
@@ -156,8 +159,7 @@ impl HttpLink {
     fn rpc_error(&self, error: &Value) -> Failure {
         let code = error.get("code").and_then(|code| code.as_i64().or_else(|| code.as_str()?.parse().ok()));
         let message = error.get("message").or(Some(error)).and_then(Value::as_str).unwrap_or("an error without words");
-        let detail = error.get("data").and_then(Value::as_str).filter(|data| !data.starts_with("0x"));
-        rpc_failure(code, message, detail, &self.redactor)
+        rpc_failure(code, message, error.get("data").and_then(Value::as_str), &self.redactor)
     }
 
     fn no_json(&self, body: &[u8]) -> Failure {
@@ -167,6 +169,7 @@ impl HttpLink {
 
     fn no_answer(&self, error: reqwest::Error) -> Failure {
         let class = if error.is_timeout() { Class::Timeout } else { Class::Connection };
+        let reach = if error.is_connect() { Reach::Unsent } else { Reach::Unknown };
         let error = error.without_url();
         let mut cause = error.source();
         let mut text = if error.is_timeout() { "no answer in time".to_owned() } else { error.to_string() };
@@ -176,17 +179,20 @@ impl HttpLink {
             }
             cause = inner.source();
         }
-        Failure::new(class, self.redactor.clean(&text))
+        Failure { reach, ..Failure::new(class, self.redactor.clean(&text)) }
     }
 }
 
-/// A JSON-RPC error as a failure.
-pub(super) fn rpc_failure(code: Option<i64>, message: &str, detail: Option<&str>, redactor: &Redactor) -> Failure {
+/// A JSON-RPC error as a failure. Its data are words, or what a contract returned.
+pub(super) fn rpc_failure(code: Option<i64>, message: &str, data: Option<&str>, redactor: &Redactor) -> Failure {
+    let detail = data.filter(|data| !data.starts_with("0x"));
+    let returned = data.filter(|data| data.starts_with("0x") && data.len() <= MAX_RETURNED);
+    let returned = returned.and_then(|data| data.parse::<Bytes>().ok());
     let words = detail.map_or_else(|| message.to_owned(), |detail| format!("{message}: {detail}"));
     let class = classify(code, &words);
     let words = redactor.clean(&words);
     let text = code.map_or_else(|| words.clone(), |code| format!("{words} (code {code})"));
-    Failure { words, ..Failure::new(class, text) }
+    Failure { words, reach: Reach::Answered, returned, ..Failure::new(class, text) }
 }
 
 fn question(id: usize, ask: &Ask) -> Value {

@@ -1,4 +1,4 @@
-//! The chain port over JSON-RPC nodes.
+//! The chain port and the sender port over JSON-RPC nodes.
 //!
 //! Readings go over HTTP where an endpoint has it, from endpoint to endpoint until one answers; hints come over one
 //! websocket connection that a supervisor keeps. All times, sizes and numbers are bounded.
@@ -7,6 +7,7 @@
 //! reconnecting; each of them loses logs, sends requests nobody asked for, or hides which node answered. alloy gives
 //! the types and the websocket.
 
+mod account;
 mod classify;
 mod decode;
 mod endpoint;
@@ -17,12 +18,17 @@ mod limits;
 mod logs;
 mod pool;
 mod reads;
+mod receipts;
 mod redact;
 mod rpc;
+mod send_answer;
+mod sender;
 mod settings;
 mod split;
+mod spread;
 mod subscription;
 mod supervisor;
+mod tx;
 mod ws;
 
 use std::fmt;

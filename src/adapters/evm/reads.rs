@@ -14,7 +14,7 @@ use super::pool::Pool;
 use super::rpc::{self, Ask};
 
 /// A head so many blocks below the highest one seen elsewhere is that of a node that hangs.
-const MAX_LAG: u64 = 16;
+pub(super) const MAX_LAG: u64 = 16;
 
 /// The answer to the next question, in the order of asking.
 pub(super) fn next(answers: &mut std::vec::IntoIter<Result<Box<RawValue>, Failure>>) -> Result<Box<RawValue>, Failure> {

@@ -2,14 +2,15 @@
 //!
 //! Only the fields that are needed are read: Bor's headers have others, and lack some, that general types insist on.
 
-use alloy::primitives::{Address, B256, Bytes, U64};
-use alloy::sol_types::SolCall as _;
+use alloy::primitives::{Address, B256, Bytes, U64, U256};
+use alloy::sol_types::SolCall;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::domain::chain::{BlockRef, Header};
 use crate::domain::time::Timestamp;
+use crate::domain::wei::Wei;
 
 use super::decode::{TRANSFER, abi};
 use super::failure::Failure;
@@ -21,11 +22,25 @@ pub(super) struct Ask {
     pub(super) method: &'static str,
     /// Its parameters.
     pub(super) params: Value,
+    /// Whether a refusal is an answer too, so that the questions after it are worth asking.
+    pub(super) may_fail: bool,
+}
+
+impl Ask {
+    /// A question that has to be answered.
+    pub(super) const fn new(method: &'static str, params: Value) -> Self {
+        Self { method, params, may_fail: false }
+    }
+
+    /// The same question, where a refusal is an answer too.
+    pub(super) fn that_may_fail(self) -> Self {
+        Self { may_fail: true, ..self }
+    }
 }
 
 /// Which chain?
 pub(super) fn chain_id() -> Ask {
-    Ask { method: "eth_chainId", params: json!([]) }
+    Ask::new("eth_chainId", json!([]))
 }
 
 /// The header of a block.
@@ -35,7 +50,7 @@ pub(super) fn header_of(number: u64) -> Ask {
 
 /// The header under a tag.
 pub(super) fn header_under(tag: &str) -> Ask {
-    Ask { method: "eth_getBlockByNumber", params: json!([tag, false]) }
+    Ask::new("eth_getBlockByNumber", json!([tag, false]))
 }
 
 /// The transfers of these tokens to these recipients. Neither may be empty: nodes take that for "any".
@@ -45,7 +60,7 @@ pub(super) fn transfer_logs(from: u64, to: u64, tokens: &[Address], recipients: 
         fields.insert("fromBlock".to_owned(), json!(format!("{from:#x}")));
         fields.insert("toBlock".to_owned(), json!(format!("{to:#x}")));
     }
-    Ask { method: "eth_getLogs", params: json!([filter]) }
+    Ask::new("eth_getLogs", json!([filter]))
 }
 
 /// The filter of transfers of these tokens to these recipients, for logs and subscriptions.
@@ -56,8 +71,13 @@ pub(super) fn filter(tokens: &[Address], recipients: &[Address]) -> Value {
 
 /// What a token's `decimals()` says now.
 pub(super) fn decimals_of(token: Address) -> Ask {
-    let data = Bytes::from(abi::Usdc::decimalsCall {}.abi_encode());
-    Ask { method: "eth_call", params: json!([{ "to": token, "data": data }, "latest"]) }
+    view_of(token, &abi::Usdc::decimalsCall {})
+}
+
+/// What a contract's view says now.
+pub(super) fn view_of(contract: Address, call: &impl SolCall) -> Ask {
+    let data = Bytes::from(call.abi_encode());
+    Ask::new("eth_call", json!([{ "to": contract, "data": data }, "latest"]))
 }
 
 #[derive(Deserialize)]
@@ -67,16 +87,41 @@ struct RawHeader {
     hash: B256,
     parent_hash: B256,
     timestamp: U64,
+    base_fee_per_gas: Option<U256>,
+}
+
+impl RawHeader {
+    fn header(&self) -> Header {
+        Header {
+            block: BlockRef { number: self.number.to(), hash: self.hash },
+            parent: self.parent_hash,
+            time: Timestamp::from_secs(self.timestamp.to()),
+        }
+    }
 }
 
 /// Reads a header; `None` for `null`.
 pub(super) fn read_header(answer: &RawValue) -> Result<Option<Header>, Failure> {
     let raw: Option<RawHeader> = read(answer, "a block")?;
-    Ok(raw.map(|raw| Header {
-        block: BlockRef { number: raw.number.to(), hash: raw.hash },
-        parent: raw.parent_hash,
-        time: Timestamp::from_secs(raw.timestamp.to()),
-    }))
+    Ok(raw.map(|raw| raw.header()))
+}
+
+/// Reads the newest header, with what its block asked for a unit of gas.
+pub(super) fn read_priced_header(answer: &RawValue) -> Result<(Header, Wei), Failure> {
+    let raw: Option<RawHeader> = read(answer, "a block")?;
+    let raw = raw.ok_or_else(|| Failure::garbage("the node has no latest block"))?;
+    let base_fee = raw.base_fee_per_gas.ok_or_else(|| Failure::garbage("the newest block has no base fee"))?;
+    Ok((raw.header(), wei(base_fee)))
+}
+
+/// Reads an amount of the native coin, or a price.
+pub(super) fn read_wei(answer: &RawValue, what: &str) -> Result<Wei, Failure> {
+    read::<U256>(answer, what).map(wei)
+}
+
+/// What does not fit is more than there is: the largest amount then stands for it.
+fn wei(value: U256) -> Wei {
+    Wei::new(u128::try_from(value).unwrap_or(u128::MAX))
 }
 
 /// Reads an answer as what it should be.

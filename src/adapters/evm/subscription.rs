@@ -73,7 +73,7 @@ impl Subscription {
     pub(super) async fn open(endpoint: Arc<Endpoint>, set: &WatchSet) -> Result<Self, Failure> {
         let link = endpoint.connect_ws().await?;
         let mut this = Self { link, endpoint, filters: BTreeMap::new(), next_stream: HEADS, pushes: SelectAll::new() };
-        let ask = Ask { method: "eth_subscribe", params: json!(["newHeads"]) };
+        let ask = Ask::new("eth_subscribe", json!(["newHeads"]));
         this.endpoint.count(std::slice::from_ref(&ask));
         let heads = this.link.subscribe(&ask).await?;
         this.add_stream(heads);
@@ -116,11 +116,8 @@ impl Subscription {
     /// Subscribes to these; at an error, says how many recipients the refused filter had.
     async fn add_filters(&mut self, missing: Vec<Shard>) -> Result<(), (Failure, usize)> {
         for some in missing.chunks(AT_ONCE) {
-            let asks = some.iter().map(|(tokens, recipients)| Ask {
-                method: "eth_subscribe",
-                params: json!(["logs", rpc::filter(tokens, recipients)]),
-            });
-            let asks: Vec<Ask> = asks.collect();
+            let logs = |(tokens, recipients): &Shard| json!(["logs", rpc::filter(tokens, recipients)]);
+            let asks: Vec<Ask> = some.iter().map(|shard| Ask::new("eth_subscribe", logs(shard))).collect();
             self.endpoint.count(&asks);
             let answers = join_all(asks.iter().map(|ask| self.link.subscribe(ask))).await;
             let mut refused = None;

@@ -71,9 +71,9 @@ impl WsLink {
             Ok(Ok(frontend)) => frontend,
             Ok(Err(error)) => {
                 let text = redactor.clean(&error.to_string());
-                return Err(Failure::new(Class::Connection, format!("no websocket connection: {text}")));
+                return Err(Failure::new(Class::Connection, format!("no websocket connection: {text}")).unsent());
             }
-            Err(_) => return Err(Failure::new(Class::Timeout, "no websocket connection in time")),
+            Err(_) => return Err(Failure::new(Class::Timeout, "no websocket connection in time").unsent()),
         };
         frontend.set_channel_size(CHANNEL);
         Ok(Self { frontend, next_id: AtomicU64::new(FIRST_ID), patience: request_timeout, redactor })
@@ -91,9 +91,8 @@ impl WsLink {
         match answer.map_err(|error| self.failure(&error))?.payload {
             ResponsePayload::Success(result) => Ok(result),
             ResponsePayload::Failure(error) => {
-                let detail = error.data.as_ref().and_then(|data| serde_json::from_str::<String>(data.get()).ok());
-                let detail = detail.filter(|data| !data.starts_with("0x"));
-                Err(rpc_failure(Some(error.code), &error.message, detail.as_deref(), &self.redactor))
+                let data = error.data.as_ref().and_then(|data| serde_json::from_str::<String>(data.get()).ok());
+                Err(rpc_failure(Some(error.code), &error.message, data.as_deref(), &self.redactor))
             }
         }
     }
