@@ -2,16 +2,20 @@
 //!
 //! Deliberately absent: decisions. It translates settings into each part's own, and hands the parts to each other.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
+use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
 use crate::adapters::sled::{self, SledStore, StoreOpenError};
 use crate::adapters::system::{SystemChance, SystemClock};
-use crate::config::{self, ConfigError, Settings};
+use crate::config::{self, ConfigError, Settings, WalletKey};
+use crate::domain::chain::Address;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
 use crate::engine::{self, EngineSettings, Ports};
@@ -21,6 +25,9 @@ use crate::policy::pace::Pace;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::PaymentApi;
+use crate::ports::signer::Signer;
+
+pub use crate::adapters::signer::KeystoreError;
 
 /// A program that is put together and not started.
 pub struct App {
@@ -48,6 +55,7 @@ impl App {
 pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let api = payment_api(settings, clock.clone())?;
+    settings.refuse_mixed_rehearsal()?;
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
@@ -77,8 +85,8 @@ pub enum IfMissing {
     Refuse,
 }
 
-/// Checks what the settings say against the nodes, whether the API key can be read, and whether the store can be kept
-/// where it should be. Starts nothing, writes nothing. An endpoint that cannot be reached is no error while another can.
+/// Checks what the settings say against the nodes, whether the API key can be read and the wallet opened, and whether
+/// the store can be kept where it should be. Starts nothing, writes nothing. An endpoint that cannot be reached is no error while another can.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -86,6 +94,10 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     payment_api(settings, clock)?;
     let mut found = vec![format!("the API key is there; it goes to {}", settings.api.base_url)];
+    settings.refuse_mixed_rehearsal()?;
+    if let Some(signer) = signer(settings).await? {
+        found.push(format!("the wallet's key is that of {}", signer.address()));
+    }
     SledStore::check_place(&settings.store.path)?;
     found.push(format!("the store can be kept at {}", settings.store.path.display()));
     let sides = chain(settings)?.check().await?;
@@ -119,12 +131,79 @@ pub fn is_configuration(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let chain = cause.downcast_ref::<EvmError>();
         let store = cause.downcast_ref::<StoreOpenError>();
+        let key = cause.downcast_ref::<KeystoreError>();
         cause.is::<ConfigError>()
+            || key.is_some_and(|error| !matches!(error, KeystoreError::Refused { .. } | KeystoreError::System(_)))
             || chain.is_some_and(|error| !matches!(error, EvmError::Unreachable(_)))
             || store.is_some_and(|error| {
                 matches!(error, StoreOpenError::NotAFolder { .. } | StoreOpenError::Unusable { .. })
             })
     })
+}
+
+/// The hot wallet's signer; `None` when no wallet is configured. Opening a keystore takes about a second.
+///
+/// # Errors
+/// The password or the raw key cannot be had, the keystore does not open, or the key is not that of the configured
+/// address. Messages hold no secrets.
+pub async fn signer(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Signer>>> {
+    let Some(wallet) = &settings.wallet else { return Ok(None) };
+    let secret = wallet.secret()?;
+    let origin = match &wallet.key {
+        WalletKey::Keystore { file, .. } => KeyOrigin::Keystore { file: file.clone(), password: secret },
+        WalletKey::Raw { variable, .. } => KeyOrigin::Raw { variable: variable.clone(), key: secret },
+    };
+    Ok(Some(Arc::new(LocalSigner::open(SignerSettings { origin, address: wallet.address }).await?)))
+}
+
+/// The configured wallet's address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WalletAddress {
+    /// The address.
+    pub address: Address,
+    /// Whether it is the key's own. If not, the keystore only says so, and its password was not at hand.
+    pub proven: bool,
+}
+
+/// The configured wallet's address, from its key; without a password at hand, as the keystore says. `None` when there is
+/// no wallet, or when neither tells.
+///
+/// # Errors
+/// As [`signer`]; only a password variable that is not set is none.
+pub async fn wallet_address(settings: &Settings) -> anyhow::Result<Option<WalletAddress>> {
+    let Some(wallet) = &settings.wallet else { return Ok(None) };
+    if let (WalletKey::Keystore { file, .. }, Err(ConfigError::NoPassword(_))) = (&wallet.key, wallet.secret()) {
+        let stated = signer::stated_address(file)?;
+        if let (Some(actual), Some(expected)) = (stated, wallet.address)
+            && actual != expected
+        {
+            return Err(KeystoreError::OtherWallet { expected, actual }.into());
+        }
+        return Ok(stated.map(|address| WalletAddress { address, proven: false }));
+    }
+    let signer = signer(settings).await?;
+    Ok(signer.map(|signer| WalletAddress { address: signer.address(), proven: true }))
+}
+
+/// Makes a keystore with a new key, and returns its address. Takes some seconds.
+///
+/// # Errors
+/// As [`signer::create`].
+pub async fn create_keystore(file: PathBuf, password: SecretString) -> Result<Address, KeystoreError> {
+    signer::create(file, password).await
+}
+
+/// Makes a keystore of a key in hexadecimal, which came from `whence`, and returns its address. Takes some seconds.
+///
+/// # Errors
+/// As [`signer::import`].
+pub async fn import_keystore(
+    file: PathBuf,
+    key: SecretString,
+    whence: String,
+    password: SecretString,
+) -> Result<Address, KeystoreError> {
+    signer::import(file, key, whence, password).await
 }
 
 fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {

@@ -2,5 +2,6 @@
 
 pub mod evm;
 pub mod payment_http;
+pub mod signer;
 pub mod sled;
 pub mod system;

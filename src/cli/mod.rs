@@ -30,6 +30,7 @@ mod reviews;
 mod run;
 mod sandbox;
 mod show;
+mod wallet;
 mod why;
 
 pub use exit::{Exit, Failure};
@@ -78,6 +79,8 @@ enum Command {
     Why(why::Why),
     /// Decide what rampwatch will not; the reason is kept
     Resolve(resolve::Resolve),
+    /// Make, import or look at the hot wallet's key
+    Wallet(wallet::Wallet),
     /// Look at the configuration
     Config(config_check::Config),
     /// Start a chain node with a test USDC and a stand-in payment API, to play with until Ctrl-C
@@ -129,6 +132,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
+        Command::Wallet(command) => command.run(file).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

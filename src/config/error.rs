@@ -45,6 +45,22 @@ pub enum ConfigError {
     /// The API key cannot be had.
     #[error("the API key is missing: {0}")]
     Key(String),
+    /// A password, or a raw key, cannot be had.
+    #[error("{0}")]
+    Secret(String),
+    /// The variable of this name holds no password for the keystore.
+    #[error(
+        "the environment variable {0} (wallet.password_env) is not set: set it, or name a file with \
+         wallet.password_file"
+    )]
+    NoPassword(String),
+    /// A rehearsal of the API together with real money.
+    #[error(
+        "a development key of the payment API (sk_dev_…), a wallet, and the live chain (chain.id = {live}) do not go \
+         together: give a live API key (api.key_env or api.key_file), leave [wallet] out, or set \
+         wallet.allow_development_api_key_on_live_chain = true", live = super::LIVE_CHAIN_ID
+    )]
+    MixedRehearsal,
 }
 
 /// Everything that is wrong, one line each.

@@ -1,17 +1,17 @@
-//! The payment API's key: from an environment variable, or from a file that only its owner can read.
+//! Secrets that the configuration names: the payment API's key, and what opens the wallet. Each is in an environment
+//! variable, or in a file that only its owner can reach.
 
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{ApiSettings, ConfigError};
+use super::private::{self, MAX_SECRET_BYTES};
+use super::{ApiSettings, ConfigError, LIVE_CHAIN_ID, Settings, WalletKey, WalletSettings};
 
-/// The most bytes a key may have.
-const MAX_KEY_BYTES: u64 = 4096;
+/// What the payment API's development keys start with.
+const DEVELOPMENT_KEY: &str = "sk_dev_";
 
-/// Where the API key comes from.
+/// Where a secret comes from.
 #[derive(Clone, Debug)]
 pub enum KeySource {
     /// An environment variable.
@@ -23,6 +23,12 @@ pub enum KeySource {
     },
     /// A file.
     File(PathBuf),
+}
+
+/// What the variable of this name holds.
+pub(super) fn held(name: &str, others: &[(String, String)]) -> Option<SecretString> {
+    let value = others.iter().find(|(other, _)| other == name);
+    value.map(|(_, value)| SecretString::from(value.as_str()))
 }
 
 impl ApiSettings {
@@ -38,22 +44,74 @@ impl ApiSettings {
                 let value = value.as_ref().ok_or_else(|| {
                     ConfigError::Key(format!("{whence} is not set: set it, or name a file with api.key_file"))
                 })?;
-                checked(value.expose_secret(), &whence)
+                checked_key(value.expose_secret(), &whence)
             }
             KeySource::File(path) => {
                 let whence = format!("the file {:?} (api.key_file)", path.display().to_string());
-                let text = read(path, &whence)?;
-                checked(text.expose_secret(), &whence)
+                let text = private::read(path, &whence).map_err(ConfigError::Key)?;
+                checked_key(text.expose_secret(), &whence)
             }
         }
     }
 }
 
-fn checked(text: &str, whence: &str) -> Result<SecretString, ConfigError> {
+impl WalletSettings {
+    /// What gives the key: the keystore's password, or the raw key. A line end after it is left away.
+    ///
+    /// # Errors
+    /// The variable is not set ([`ConfigError::NoPassword`] for a keystore's); the file cannot be read, is no file, can
+    /// be read or written by others than its owner; or what is there is empty, too long, or more than one line.
+    pub fn secret(&self) -> Result<SecretString, ConfigError> {
+        let variable = |name: &str, key: &str| format!("the environment variable {name} ({key})");
+        match &self.key {
+            WalletKey::Keystore { password: KeySource::File(path), .. } => {
+                secret_file(path, &format!("the file {:?} (wallet.password_file)", path.display().to_string()))
+            }
+            WalletKey::Keystore { password: KeySource::Variable { name, value }, .. } => match value {
+                Some(value) => secret_line(value, &variable(name, "wallet.password_env")),
+                None => Err(ConfigError::NoPassword(name.clone())),
+            },
+            WalletKey::Raw { variable: name, key } => {
+                let whence = variable(name, "wallet.key_env");
+                let unset = || ConfigError::Secret(format!("{whence} is not set"));
+                secret_line(key.as_ref().ok_or_else(unset)?, &whence)
+            }
+        }
+    }
+}
+
+impl Settings {
+    /// Refuses a development key of the payment API together with a wallet on the live chain, unless the configuration
+    /// allows it by name (design decision 13): a rehearsal must not send real money.
+    ///
+    /// # Errors
+    /// That it is so, or that there is no key.
+    pub fn refuse_mixed_rehearsal(&self) -> Result<(), ConfigError> {
+        let Some(wallet) = &self.wallet else { return Ok(()) };
+        if self.chain.id != LIVE_CHAIN_ID || wallet.allow_development_api_key_on_live_chain {
+            return Ok(());
+        }
+        if self.api.key()?.expose_secret().starts_with(DEVELOPMENT_KEY) {
+            return Err(ConfigError::MixedRehearsal);
+        }
+        Ok(())
+    }
+}
+
+/// Reads a secret of one line, such as a password, from a file that only its owner can reach. A line end after it is
+/// left away. `whence` names the file in errors, which hold nothing of what is in it.
+///
+/// # Errors
+/// As [`WalletSettings::secret`].
+pub fn secret_file(path: &Path, whence: &str) -> Result<SecretString, ConfigError> {
+    secret_line(&private::read(path, whence).map_err(ConfigError::Secret)?, whence)
+}
+
+fn checked_key(text: &str, whence: &str) -> Result<SecretString, ConfigError> {
     let key = text.trim_end_matches(['\r', '\n']);
     let why = if key.is_empty() {
         "is empty"
-    } else if u64::try_from(key.len()).map_or(true, |length| length > MAX_KEY_BYTES) {
+    } else if key.len() > MAX_SECRET_BYTES {
         "is too long for a key"
     } else if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         "holds blanks or unprintable characters, which no key has"
@@ -63,34 +121,21 @@ fn checked(text: &str, whence: &str) -> Result<SecretString, ConfigError> {
     Err(ConfigError::Key(format!("{whence} {why}: put the key there and nothing else")))
 }
 
-fn read(path: &Path, whence: &str) -> Result<SecretString, ConfigError> {
-    let fail = |error: std::io::Error| ConfigError::Key(format!("{whence} cannot be read: {error}"));
-    // Only a plain file is opened: opening a pipe would wait for its writer.
-    if !std::fs::metadata(path).map_err(fail)?.is_file() {
-        return Err(ConfigError::Key(format!("{whence} is not a file")));
-    }
-    let file = File::open(path).map_err(fail)?;
-    owner_only(&file, whence)?;
-    let mut text = String::new();
-    file.take(MAX_KEY_BYTES.saturating_add(2)).read_to_string(&mut text).map_err(fail)?;
-    Ok(SecretString::from(text))
-}
-
-#[cfg(unix)]
-fn owner_only(file: &File, whence: &str) -> Result<(), ConfigError> {
-    use std::os::unix::fs::PermissionsExt as _;
-
-    let fail = |error: std::io::Error| ConfigError::Key(format!("{whence} cannot be read: {error}"));
-    let mode = file.metadata().map_err(fail)?.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(ConfigError::Key(format!(
-        "{whence} can be reached by others (mode {mode:04o}): make it private with chmod 600"
-    )))
-}
-
-#[cfg(not(unix))]
-fn owner_only(_: &File, _: &str) -> Result<(), ConfigError> {
-    Ok(())
+/// A secret of one line, such as a password. A line end after it is left away; blanks in it count. `whence` says in
+/// errors where it came from.
+///
+/// # Errors
+/// It is empty, too long, or more than one line.
+pub fn secret_line(text: &SecretString, whence: &str) -> Result<SecretString, ConfigError> {
+    let line = text.expose_secret().trim_end_matches(['\r', '\n']);
+    let why = if line.is_empty() {
+        "is empty"
+    } else if line.len() > MAX_SECRET_BYTES {
+        "is too long"
+    } else if line.contains(['\r', '\n']) {
+        "has more than one line"
+    } else {
+        return Ok(SecretString::from(line));
+    };
+    Err(ConfigError::Secret(format!("{whence} {why}: put the secret there and nothing else")))
 }

@@ -7,14 +7,17 @@
 //! Relative paths start at the folder that the configuration file is in, wherever the command is run.
 //!
 //! The API key is not read by [`Settings::load`] but by [`ApiSettings::key`]: commands that only look at the store
-//! work without it, while `run` and `config check` ask for it and fail without.
+//! work without it, while `run` and `config check` ask for it and fail without. The same goes for what opens the
+//! wallet: [`WalletSettings::secret`].
 //!
 //! Deliberately absent: what only a node can contradict (chain id, decimals), and the adapters' own settings
 //! types, which `wire` fills from these.
 
 mod error;
+mod funding;
 mod key;
 mod parse;
+mod private;
 mod reader;
 mod sections;
 mod span;
@@ -30,7 +33,8 @@ use crate::domain::chain::Address;
 use crate::domain::time::Span;
 
 pub use error::{ConfigError, Origin, Problem, Problems};
-pub use key::KeySource;
+pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
+pub use key::{KeySource, secret_file, secret_line};
 pub use span::{SpanError, parse_span, write_span};
 
 /// The documented example, as it stands at the top of the source.
@@ -38,6 +42,10 @@ pub const EXAMPLE: &str = include_str!("../../config.toml");
 
 /// The file that is read when none is named, in the working directory.
 pub const DEFAULT_FILE: &str = "config.toml";
+
+/// Polygon PoS, where the money is real (design decision 13): no raw key, and no development key of the payment API
+/// together with a wallet.
+pub const LIVE_CHAIN_ID: u64 = 137;
 
 /// The sandbox's own chain id. Money there is play money (design decision 13), so the depth rule may ask for no depth.
 pub const SANDBOX_CHAIN_ID: u64 = 1_337_137;
@@ -63,6 +71,10 @@ pub struct Settings {
     pub http: HttpSettings,
     /// What is logged.
     pub log: LogSettings,
+    /// The hot wallet, if there is one.
+    pub wallet: Option<WalletSettings>,
+    /// What the wallet may send; off unless configured.
+    pub funding: FundingSettings,
 }
 
 /// `[chain]`.

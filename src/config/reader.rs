@@ -118,6 +118,11 @@ impl<'n> Section<'n> {
         Section { path, entries, notes: self.notes }
     }
 
+    /// The table under a key, if it is there.
+    pub(super) fn optional_section(&mut self, key: &str) -> Option<Self> {
+        self.has(key).then(|| self.section(key))
+    }
+
     /// The tables of the list under a key; none when it is missing.
     pub(super) fn list(&mut self, key: &str) -> Vec<Self> {
         let path = self.key(key);
@@ -238,6 +243,59 @@ impl<'n> Section<'n> {
             None => self.complain(key, "it must be a whole number, without quotes"),
         }
         None
+    }
+
+    /// Yes or no, with a default.
+    pub(super) fn flag(&mut self, key: &str, default: bool) -> Option<bool> {
+        let Some(entry) = self.take(key, Show::Value) else { return Some(default) };
+        let flag = match &entry.value {
+            Value::Scalar(Scalar { text, kind: Kind::Other(_) }) => text.parse().ok(),
+            Value::Scalar(_) | Value::Table(_) | Value::List(_) => None,
+        };
+        if flag.is_none() {
+            self.complain(key, "it must be true or false, without quotes");
+        }
+        flag
+    }
+
+    /// A list of texts, each read by `parse` as in [`Self::optional`]; empty when it is missing. None twice.
+    pub(super) fn texts<T: PartialEq>(
+        &mut self,
+        key: &str,
+        most: usize,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<Vec<T>> {
+        let path = self.key(key);
+        let items = match self.take(key, Show::Nothing).map(|entry| entry.value) {
+            None => Vec::new(),
+            Some(Value::List(items)) if items.len() <= most => items,
+            Some(Value::List(_)) => {
+                self.complain(key, format!("it may have at most {most} items"));
+                return None;
+            }
+            Some(Value::Scalar(_) | Value::Table(_)) => {
+                self.complain(key, "it must be a list of texts, such as [\"a\", \"b\"]");
+                return None;
+            }
+        };
+        let expected = items.len();
+        let mut found: Vec<T> = Vec::with_capacity(expected);
+        for (index, item) in items.into_iter().enumerate() {
+            let path = format!("{path}[{index}]");
+            self.notes.saw(&path, &item, Show::Value);
+            let read = match item.value {
+                Value::Scalar(Scalar { text, kind: Kind::Text }) => parse(&text),
+                Value::Scalar(_) | Value::Table(_) | Value::List(_) => {
+                    Err("it must be a text: put it in quotes".to_owned())
+                }
+            };
+            match read {
+                Ok(value) if found.contains(&value) => self.notes.complain(&path, "it is there twice: remove one"),
+                Ok(value) => found.push(value),
+                Err(why) => self.notes.complain(&path, why),
+            }
+        }
+        (found.len() == expected).then_some(found)
     }
 
     /// Notes every key that nobody took.

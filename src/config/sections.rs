@@ -10,6 +10,8 @@ use url::Url;
 use crate::domain::amount::Amount;
 use crate::domain::time::Span;
 
+use super::funding;
+use super::key::held;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
 use super::reader::{Notes, Section, Show};
 use super::span::write_span;
@@ -50,7 +52,11 @@ pub(super) fn read(
     let matching = matching(root.section("matching"), chain.as_ref().map(|chain| chain.token.decimals));
     let http = http(root.section("http"), base, store.as_ref());
     let log = log(root.section("log"));
-    root.finish("chain, rpc, api, store, watch, matching, http, log");
+    let decimals = chain.as_ref().map(|chain| chain.token.decimals);
+    let (has_wallet, id) = (root.has("wallet"), chain.as_ref().map(|chain| chain.id));
+    let wallet = funding::wallet(root.optional_section("wallet"), base, others, id);
+    let funding = funding::funding(root.section("funding"), decimals, has_wallet);
+    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding");
     Some(Settings {
         file: file.to_path_buf(),
         chain: chain?,
@@ -61,6 +67,8 @@ pub(super) fn read(
         matching: matching?,
         http: http?,
         log: log?,
+        wallet,
+        funding: funding?,
     })
 }
 
@@ -197,11 +205,7 @@ fn api(mut section: Section<'_>, base: &Path, others: &[(String, String)]) -> Op
             section.complain("key_file", "api.key_env is given too: give exactly one of the two");
             None
         }
-        (Some(name), None) => {
-            let value = others.iter().find(|(other, _)| *other == name);
-            let value = value.map(|(_, value)| SecretString::from(value.as_str()));
-            Some(KeySource::Variable { name, value })
-        }
+        (Some(name), None) => Some(KeySource::Variable { value: held(&name, others), name }),
         (None, Some(path)) => Some(KeySource::File(path)),
         (None, None) => {
             if !section.wrong("key_env") && !section.wrong("key_file") {

@@ -74,6 +74,7 @@ const ROOMS: &[Room] = &[
     room("ports", &["domain"], PORTS),
     room("adapters", &[], BELOW),
     room("adapters::evm", ADAPTER, BELOW),
+    room("adapters::signer", ADAPTER, BELOW),
     room("adapters::sled", ADAPTER, BELOW),
     room("adapters::payment_http", ADAPTER, BELOW),
     room("adapters::system", ADAPTER, BELOW),

@@ -3,7 +3,7 @@
 use super::Place;
 
 /// Every command, and words that its help must have.
-const COMMANDS: [(&[&str], &[&str]); 17] = [
+const COMMANDS: [(&[&str], &[&str]); 21] = [
     (&[], &["Usage: rampwatch", "Exit codes:", "RAMPWATCH_CONFIG"]),
     (&["run"], &["SIGTERM"]),
     (&["add"], &["<PAYMENT> <RECIPIENT>", "--deposit-address", "--amount", "--sender", "--created-at", "--expires-at"]),
@@ -17,6 +17,10 @@ const COMMANDS: [(&[&str], &[&str]); 17] = [
     (&["resolve", "ignore"], &["<DEPOSIT>", "--reason"]),
     (&["resolve", "retry"], &["<PAYMENT>", "--reason"]),
     (&["resolve", "cancel"], &["<PAYMENT>", "--reason", "stays watched"]),
+    (&["wallet"], &["new", "import", "address"]),
+    (&["wallet", "new"], &["--keystore", "--password-file", "--password-env", "never overwritten"]),
+    (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them as an argument"]),
+    (&["wallet", "address"], &["--json"]),
     (&["config", "check"], &["API key", "nodes"]),
     (&["demo"], &["Usage: rampwatch demo"]),
     (&["sandbox"], &["--fork-url", "--directory", "--shape", "pay"]),

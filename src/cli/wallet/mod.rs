@@ -1,0 +1,108 @@
+//! `rampwatch wallet`: the hot wallet's key.
+//!
+//! These commands need no daemon, and no API key. Deliberately absent: a key or a password as an argument, which every
+//! process of the machine could read, and a way to print a key.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::exit::{Exit, Failure};
+use super::{output, quiet, start_logging};
+use crate::config::{LogFormat, WalletKey};
+use crate::domain::chain::Address;
+use crate::wire::KeystoreError;
+
+mod address;
+mod import;
+mod new;
+mod secrets;
+
+/// Make, import or look at the hot wallet's key
+#[derive(Debug, Args)]
+pub(super) struct Wallet {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a new key and write its keystore
+    New(new::New),
+    /// Write a keystore of a key that you have
+    Import(import::Import),
+    /// Print the address of the configured wallet
+    Address(address::Address),
+}
+
+impl Wallet {
+    pub(super) async fn run(self, file: Option<PathBuf>) -> Result<(), Failure> {
+        match self.command {
+            Command::New(command) => command.run(file).await,
+            Command::Import(command) => command.run(file).await,
+            Command::Address(command) => command.run(&quiet(file)?).await,
+        }
+    }
+}
+
+/// Where a keystore is to be written, and whether the configuration names it already.
+struct Place {
+    file: PathBuf,
+    configured: bool,
+}
+
+impl Place {
+    /// The file that is given, or else the configured one. Only then is there need for a configuration. Nothing may be
+    /// there: better to say so before a password is asked for.
+    fn find(given: Option<PathBuf>, config: Option<PathBuf>) -> Result<Self, Failure> {
+        let place = match given {
+            Some(file) => {
+                start_logging("warn", LogFormat::Text)?;
+                Self { file, configured: false }
+            }
+            None => match quiet(config)?.wallet.map(|wallet| wallet.key) {
+                Some(WalletKey::Keystore { file, .. }) => Self { file, configured: true },
+                Some(WalletKey::Raw { .. }) | None => {
+                    let said = "no keystore is configured (wallet.keystore): name the file with --keystore";
+                    return Err(Failure::new(Exit::Usage, said));
+                }
+            },
+        };
+        if place.file.symlink_metadata().is_ok() {
+            return Err(refused(&KeystoreError::Exists(place.file)));
+        }
+        Ok(place)
+    }
+
+    /// Prints the address, and what is to be done next.
+    fn tell(&self, address: Address) -> Result<(), Failure> {
+        output::print(&format!("{address}\n"))?;
+        let file = self.file.display();
+        output::remark(&format!(
+            "the keystore is {file} (mode 0600), and opens with the password\n\
+             keep a copy of the file and one of the password elsewhere, apart: whoever loses either loses the money"
+        ));
+        if !self.configured {
+            output::remark(&format!("next: [wallet] keystore = {:?} in the configuration", file.to_string()));
+        }
+        output::remark(
+            "next: give its password by wallet.password_file (mode 0600) or a variable (wallet.password_env), check it \
+             with `rampwatch wallet address`, and send the address USDC and POL for gas",
+        );
+        Ok(())
+    }
+}
+
+/// From what making a keystore said.
+fn refused(error: &KeystoreError) -> Failure {
+    let exit = match error {
+        KeystoreError::Exists(_) => Exit::Refused,
+        KeystoreError::EmptyPassword | KeystoreError::Key { .. } => Exit::Usage,
+        KeystoreError::Missing(_)
+        | KeystoreError::Open { .. }
+        | KeystoreError::Unusable { .. }
+        | KeystoreError::OtherWallet { .. } => Exit::Configuration,
+        KeystoreError::Refused { .. } | KeystoreError::System(_) => Exit::Failed,
+    };
+    Failure::new(exit, error.to_string())
+}

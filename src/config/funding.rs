@@ -1,0 +1,320 @@
+//! `[wallet]` and `[funding]`: whose key sends, and how much it may. Both may be left out; nothing is sent then.
+//!
+//! Deliberately absent: the key and whether the keystore can be opened, which is the signer's business, and the rules
+//! that the limits belong to (`policy`).
+
+use std::path::{Path, PathBuf};
+
+use secrecy::SecretString;
+
+use crate::domain::amount::Amount;
+use crate::domain::chain::Address;
+use crate::domain::payment::{BankAccountId, RecipientId};
+use crate::domain::time::Span;
+use crate::domain::wei::Wei;
+
+use super::LIVE_CHAIN_ID;
+use super::key::{KeySource, held};
+use super::parse::{address, path, variable_name};
+use super::reader::{Section, Show};
+
+/// Where the keystore's password is looked for, unless configured.
+pub const PASSWORD_VARIABLE: &str = "RAMPWATCH_WALLET_PASSWORD";
+
+/// The most ids that an allow-list may have.
+const MAX_ALLOWED: usize = 1_000;
+/// The highest gas price that can be configured: a thousand times what Polygon has ever asked is a slip of the pen.
+const MAX_GWEI: u64 = 1_000_000;
+/// The least gas that a transfer of USDC to a fresh address needs, measured on the real contract, rounded up.
+const MIN_GAS_LIMIT: u64 = 65_000;
+
+const fn ms(count: u64) -> Span {
+    Span::from_millis(count)
+}
+const fn secs(count: u64) -> Span {
+    Span::from_secs(count)
+}
+const HOUR: Span = secs(3_600);
+const DAY: Span = secs(86_400);
+
+/// `[wallet]`.
+#[derive(Clone, Debug)]
+pub struct WalletSettings {
+    /// Where the key is.
+    pub key: WalletKey,
+    /// The address that the key must have, if it is given.
+    pub address: Option<Address>,
+    /// Whether a development key of the payment API may be used together with this wallet on the live chain (design
+    /// decision 13).
+    pub allow_development_api_key_on_live_chain: bool,
+}
+
+/// Where the wallet's key is.
+#[derive(Clone, Debug)]
+pub enum WalletKey {
+    /// In a keystore.
+    Keystore {
+        /// The file.
+        file: PathBuf,
+        /// Where its password comes from. [`WalletSettings::secret`] reads it.
+        password: KeySource,
+    },
+    /// In an environment variable, in hexadecimal: for rehearsal, and refused on the live chain.
+    /// [`WalletSettings::secret`] reads it.
+    Raw {
+        /// The variable's name.
+        variable: String,
+        /// What it held when the settings were loaded.
+        key: Option<SecretString>,
+    },
+}
+
+/// `[funding]`. Limits of tokens are in base units of the token that pays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FundingSettings {
+    /// Whether anything may be sent at all.
+    pub enabled: bool,
+    /// Whether payments are funded without being asked.
+    pub auto: bool,
+    /// The most for one payment.
+    pub max_per_payment: Amount,
+    /// The most in any 24 hours.
+    pub max_per_day: Amount,
+    /// The most to one recipient in any 24 hours.
+    pub max_per_recipient: Amount,
+    /// A person has to approve what is more than this.
+    pub approval_above: Amount,
+    /// Whose payments are funded; empty: anyone's.
+    pub allowed_recipients: Vec<RecipientId>,
+    /// Which bank accounts payments are funded for; empty: any when a person asks, none for `auto`.
+    pub allowed_bank_accounts: Vec<BankAccountId>,
+    /// The least time that a payment must have left.
+    pub min_time_left: Span,
+    /// How much of the token stays in the wallet.
+    pub reserve_token: Amount,
+    /// How much of the native coin stays in the wallet.
+    pub reserve_native: Wei,
+    /// The least tip, for a unit of gas.
+    pub tip_floor: Wei,
+    /// The most that is offered for a unit of gas, tip included; not below `tip_floor`.
+    pub max_fee: Wei,
+    /// The most gas that a transaction may use.
+    pub gas_limit_max: u64,
+    /// The most transactions that wait to be mined at once: 1 to 64.
+    pub max_in_flight: usize,
+    /// How often an order on hold is looked at again.
+    pub hold_check: Span,
+    /// How long a transaction may wait before it offers more.
+    pub bump_after: Span,
+    /// How long a transaction may wait before it is given to the nodes again.
+    pub rebroadcast_after: Span,
+    /// How often the nodes are asked what became of a transaction.
+    pub poll_interval: Span,
+}
+
+/// Reads `[wallet]`, which is there or not.
+pub(super) fn wallet(
+    section: Option<Section<'_>>,
+    base: &Path,
+    others: &[(String, String)],
+    chain_id: Option<u64>,
+) -> Option<WalletSettings> {
+    let mut section = section?;
+    let keystore = section.removable("keystore", Show::Value, |text| path(base, text));
+    let key_env = section.removable("key_env", Show::Nothing, raw_key_variable);
+    let password = password(&mut section, base, others, key_env.is_some());
+    let address = section.removable("address", Show::Value, address);
+    let allow = section.flag("allow_development_api_key_on_live_chain", false);
+    let key = match (keystore, key_env) {
+        (Some(_), Some(_)) => {
+            section.complain("key_env", "wallet.keystore is given too: give exactly one of the two");
+            None
+        }
+        (Some(file), None) => password.map(|password| WalletKey::Keystore { file, password }),
+        (None, Some(_)) if chain_id == Some(LIVE_CHAIN_ID) => {
+            let text = format!(
+                "a raw key is for rehearsals, and chain {LIVE_CHAIN_ID} (chain.id) is live: make a keystore with \
+                 `rampwatch wallet import`, and name it with wallet.keystore"
+            );
+            section.complain("key_env", text);
+            None
+        }
+        (None, Some(variable)) => Some(WalletKey::Raw { key: held(&variable, others), variable }),
+        (None, None) => {
+            if !section.wrong("keystore") && !section.wrong("key_env") {
+                let text = "it is missing: name the keystore (`rampwatch wallet new` makes one), or leave [wallet] out";
+                section.complain("keystore", text);
+            }
+            None
+        }
+    };
+    let address_wrong = section.wrong("address");
+    section.finish("keystore, password_file, password_env, key_env, address, allow_development_api_key_on_live_chain");
+    if address_wrong {
+        return None;
+    }
+    Some(WalletSettings { key: key?, address, allow_development_api_key_on_live_chain: allow? })
+}
+
+/// The name of the variable that holds a raw key. The key in its place is recognised, and not shown.
+fn raw_key_variable(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("0x").unwrap_or(text);
+    if digits.len() >= 32 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err("this looks like the key itself: give the name of the variable that holds it, and take the key \
+                    for known to others"
+            .to_owned());
+    }
+    variable_name(text)
+}
+
+fn password(section: &mut Section<'_>, base: &Path, others: &[(String, String)], raw_key: bool) -> Option<KeySource> {
+    let file = section.removable("password_file", Show::Value, |text| path(base, text));
+    let env = section.removable("password_env", Show::Nothing, variable_name);
+    if raw_key {
+        for (key, given) in [("password_file", file.is_some()), ("password_env", env.is_some())] {
+            if given {
+                section.complain(key, "it belongs to wallet.keystore; a raw key (wallet.key_env) has no password");
+            }
+        }
+    }
+    if section.wrong("password_file") || section.wrong("password_env") {
+        return None;
+    }
+    match (file, env) {
+        (Some(_), Some(_)) => {
+            section.complain("password_file", "wallet.password_env is given too: give one of the two at most");
+            None
+        }
+        (Some(file), None) => Some(KeySource::File(file)),
+        (None, name) => {
+            let name = name.unwrap_or_else(|| PASSWORD_VARIABLE.to_owned());
+            Some(KeySource::Variable { value: held(&name, others), name })
+        }
+    }
+}
+
+/// Reads `[funding]`. Without known decimals the most that can be are assumed: the token's own problem is told already.
+pub(super) fn funding(mut section: Section<'_>, decimals: Option<u8>, has_wallet: bool) -> Option<FundingSettings> {
+    let enabled = section.flag("enabled", false);
+    if enabled == Some(true) && !has_wallet {
+        let text = "funding needs a wallet: give [wallet] with wallet.keystore, or set funding.enabled = false";
+        section.complain("enabled", text);
+    }
+    let auto = section.flag("auto", false);
+    let limits = limits(&mut section, decimals.unwrap_or(30));
+    let fees = fees(&mut section);
+    let allowed_recipients = section.texts("allowed_recipients", MAX_ALLOWED, id::<RecipientId>);
+    let allowed_bank_accounts = section.texts("allowed_bank_accounts", MAX_ALLOWED, id::<BankAccountId>);
+    let min_time_left = section.span("min_time_left", secs(900), Span::ZERO..=DAY);
+    let max_in_flight = section.number("max_in_flight", Some(16), 1..=64);
+    let hold_check = section.span("hold_check", secs(15), ms(50)..=HOUR);
+    let bump_after = section.span("bump_after", secs(20), ms(100)..=HOUR);
+    let rebroadcast_after = section.span("rebroadcast_after", secs(30), ms(100)..=HOUR);
+    let poll_interval = section.span("poll_interval", secs(2), ms(50)..=secs(300));
+    section.finish(
+        "enabled, auto, max_per_payment, max_per_day, max_per_recipient, approval_above, allowed_recipients, \
+         allowed_bank_accounts, min_time_left, reserve_token, reserve_native, tip_floor_gwei, max_fee_gwei, \
+         gas_limit_max, max_in_flight, hold_check, bump_after, rebroadcast_after, poll_interval",
+    );
+    let (limits, fees) = (limits?, fees?);
+    Some(FundingSettings {
+        enabled: enabled?,
+        auto: auto?,
+        max_per_payment: limits.per_payment,
+        max_per_day: limits.per_day,
+        max_per_recipient: limits.per_recipient,
+        approval_above: limits.approval_above,
+        allowed_recipients: allowed_recipients?,
+        allowed_bank_accounts: allowed_bank_accounts?,
+        min_time_left: min_time_left?,
+        reserve_token: limits.reserve,
+        reserve_native: fees.reserve,
+        tip_floor: fees.tip_floor,
+        max_fee: fees.max_fee,
+        gas_limit_max: fees.gas_limit_max,
+        max_in_flight: usize::try_from(max_in_flight?).ok()?,
+        hold_check: hold_check?,
+        bump_after: bump_after?,
+        rebroadcast_after: rebroadcast_after?,
+        poll_interval: poll_interval?,
+    })
+}
+
+fn id<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| error.to_string())
+}
+
+struct Limits {
+    per_payment: Amount,
+    per_day: Amount,
+    per_recipient: Amount,
+    approval_above: Amount,
+    reserve: Amount,
+}
+
+fn limits(section: &mut Section<'_>, decimals: u8) -> Option<Limits> {
+    let amount = |text: &str| Amount::from_person(text, decimals).map_err(|error| error.to_string());
+    let whole = |units: u128| 10_u128.checked_pow(u32::from(decimals)).and_then(|unit| unit.checked_mul(units));
+    let mut limit = |key: &str, default: u128| {
+        let default = whole(default).map(Amount::from_base_units).unwrap_or_default();
+        section.or(key, default, amount)
+    };
+    let per_payment = limit("max_per_payment", 100);
+    let per_day = limit("max_per_day", 500);
+    let per_recipient = limit("max_per_recipient", 200);
+    let approval_above = limit("approval_above", 50);
+    let reserve = limit("reserve_token", 0);
+    if per_payment == Some(Amount::ZERO) {
+        section.complain("max_per_payment", "it must be more than 0: to send nothing, set funding.enabled = false");
+    }
+    for (key, larger) in [("max_per_day", per_day), ("max_per_recipient", per_recipient)] {
+        if let (Some(one), Some(many)) = (per_payment, larger)
+            && many < one
+        {
+            let one = one.to_decimal(decimals);
+            let text = format!("it must not be less than max_per_payment ({one}): that much could never be sent");
+            section.complain(key, text);
+        }
+    }
+    Some(Limits {
+        per_payment: per_payment?,
+        per_day: per_day?,
+        per_recipient: per_recipient?,
+        approval_above: approval_above?,
+        reserve: reserve?,
+    })
+}
+
+struct Fees {
+    reserve: Wei,
+    tip_floor: Wei,
+    max_fee: Wei,
+    gas_limit_max: u64,
+}
+
+fn fees(section: &mut Section<'_>) -> Option<Fees> {
+    let gwei = |text: &str| {
+        let price = Wei::from_person_gwei(text).map_err(|error| error.to_string())?;
+        if price <= Wei::from_gwei(MAX_GWEI) {
+            return Ok(price);
+        }
+        Err(format!("it must be at most {MAX_GWEI} gwei"))
+    };
+    // Half a coin is 500 million gwei.
+    let reserve = section.or("reserve_native", Wei::from_gwei(500_000_000), |text| {
+        Wei::from_person_native(text).map_err(|error| error.to_string())
+    });
+    let tip_floor = section.or("tip_floor_gwei", Wei::from_gwei(30), gwei);
+    let max_fee = section.or("max_fee_gwei", Wei::from_gwei(500), gwei);
+    if max_fee == Some(Wei::ZERO) {
+        section.complain("max_fee_gwei", "it must be more than 0: no node takes a transaction for nothing");
+    }
+    if let (Some(tip), Some(most)) = (tip_floor, max_fee)
+        && most < tip
+    {
+        let text = format!("it must not be less than tip_floor_gwei ({}), which is a part of it", tip.to_gwei());
+        section.complain("max_fee_gwei", text);
+    }
+    let gas_limit_max = section.number("gas_limit_max", Some(150_000), MIN_GAS_LIMIT..=5_000_000);
+    Some(Fees { reserve: reserve?, tip_floor: tip_floor?, max_fee: max_fee?, gas_limit_max: gas_limit_max? })
+}
