@@ -18,10 +18,14 @@ use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::chain::Address;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{self, EngineSettings, Ports};
+use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
+use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
+use crate::policy::preflight::PreflightParams;
+use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::PaymentApi;
@@ -59,8 +63,12 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
+    settings.refuse_mixed_rehearsal()?;
+    let signer = signer(settings).await?;
     chain.check().await?;
-    let ports = Ports { store, chain: Arc::new(chain), api, clock, chance: Arc::new(SystemChance), funding: None };
+    let chain = Arc::new(chain);
+    let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
+    let ports = Ports { store, chain, api, clock, chance: Arc::new(SystemChance), funding };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
@@ -260,6 +268,42 @@ fn known_tokens(settings: &Settings) -> Vec<KnownToken> {
     std::iter::once(known("chain.token".to_owned(), &settings.chain.token)).chain(others).collect()
 }
 
+fn funding_rules(settings: &Settings) -> FundingRules {
+    let funding = &settings.funding;
+    FundingRules {
+        limits: SpendLimits {
+            enabled: funding.enabled,
+            auto: funding.auto,
+            max_per_payment: funding.max_per_payment,
+            max_per_day: funding.max_per_day,
+            max_per_recipient: funding.max_per_recipient,
+            approval_above: funding.approval_above,
+            allowed_recipients: funding.allowed_recipients.iter().cloned().collect(),
+            allowed_bank_accounts: funding.allowed_bank_accounts.iter().cloned().collect(),
+            min_time_left: funding.min_time_left,
+        },
+        preflight: PreflightParams {
+            chain_name: settings.chain.name.clone(),
+            currency: settings.chain.token.symbol.clone(),
+            min_time_left: funding.min_time_left,
+            reserve_token: funding.reserve_token,
+            reserve_native: funding.reserve_native,
+            fees: FeeParams {
+                tip_floor: funding.tip_floor,
+                ceiling: funding.max_fee,
+                gas_limit_max: funding.gas_limit_max,
+            },
+        },
+        pace: FundingPace {
+            hold_check: funding.hold_check,
+            bump_after: funding.bump_after,
+            rebroadcast_after: funding.rebroadcast_after,
+            poll_interval: funding.poll_interval,
+            max_in_flight: funding.max_in_flight,
+        },
+    }
+}
+
 fn engine_settings(settings: &Settings) -> EngineSettings {
     let (chain, watch, rpc) = (&settings.chain, &settings.watch, &settings.rpc);
     let depth = chain.finality.depth;
@@ -293,6 +337,6 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         },
         pace: Pace::for_timeout(settings.api.timeout),
         api_concurrency: settings.api.max_concurrent,
-        funding: None,
+        funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
     }
 }

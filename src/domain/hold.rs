@@ -192,6 +192,7 @@ impl Hold {
             other @ (Self::TimeShort { .. }
             | Self::OtherSender { .. }
             | Self::MoneyThere { .. }
+            | Self::OwnTransferSeen { .. }
             | Self::NotReadYet
             | Self::TokenPaused
             | Self::WalletBlacklisted

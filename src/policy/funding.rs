@@ -15,6 +15,7 @@ use crate::domain::order::{
     Attempt, AttemptKind, CancelReason, Effect, Fees, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
     UnsentReason,
 };
+use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{Market, Receipt};
 
@@ -23,6 +24,9 @@ const MAX_REVERTS: u32 = 3;
 
 /// An order with so many attempts is not tried again after a revert: there would be no room left to raise fees.
 const MOST_FOR_ANOTHER: usize = MAX_ATTEMPTS / 2;
+
+/// How many attempts at a nonce may be transfers. The rest is kept for self-sends: a way back must always be left.
+const MAX_TRANSFERS: usize = MAX_ATTEMPTS - 4;
 
 /// How much longer an attempt that a block could take, and none does, is left alone before it is raised.
 const PATIENCE: u64 = 3;
@@ -123,9 +127,11 @@ pub fn apply(
         OrderFact::Approved { reason } => approved(order, reason, now),
         OrderFact::Rejected { reason } => rejected(order, reason, now),
         OrderFact::CancelAsked { reason } => cancelled(order, reason, now),
-        OrderFact::Held(hold) => held(order, hold, now, pace, &mut extra),
+        OrderFact::Held(hold) => held(order, &hold.clone().shortened(), now, pace, &mut extra),
         OrderFact::Signed(attempt) => {
-            next.attempts.push(attempt.clone());
+            if !next.add_attempt(attempt.clone()) {
+                return Err(unexpected());
+            }
             let kind = EventKind::AttemptSigned { order: order.id.clone(), attempt: Box::new(attempt.clone()) };
             extra.push(kind);
             signed(order, attempt, now)
@@ -136,7 +142,7 @@ pub fn apply(
             // The first word is news; what the same bytes are answered later is not.
             if attempt.sends == 0 {
                 let order = order.id.clone();
-                extra.push(EventKind::AttemptSent { order, tx_hash: *tx_hash, said: said.clone() });
+                extra.push(EventKind::AttemptSent { order, tx_hash: *tx_hash, said: short(said) });
             }
             attempt.sends = attempt.sends.saturating_add(1);
             attempt.sent_at = Some(now);
@@ -148,6 +154,7 @@ pub fn apply(
         OrderFact::Displaced => displaced(order, now),
     };
     let Step { state, spend, next_at, why } = step.ok_or_else(unexpected)?;
+    let (state, why) = (state.shortened(), short(&why));
     let mut events = Vec::new();
     if state != order.state || spend != order.spend {
         events.push(EventKind::OrderMoved {
@@ -270,11 +277,10 @@ fn held(order: &Order, hold: &Hold, now: Timestamp, pace: &FundingPace, extra: &
 }
 
 fn signed(order: &Order, attempt: &Attempt, now: Timestamp) -> Option<Step> {
-    let room = order.attempts.len() < MAX_ATTEMPTS;
     let rises = order.live_attempts().last().is_none_or(|last| {
         attempt.fees.cap > last.fees.cap && attempt.fees.tip > last.fees.tip && attempt.tx_hash != last.tx_hash
     });
-    if !room || !rises {
+    if !rises {
         return None;
     }
     match (&order.state, attempt.kind) {
@@ -449,7 +455,8 @@ pub fn next_act(
     };
     let Some(last) = order.live_attempts().last() else { return Act::Wait(Timestamp::FAR_FUTURE) };
     let raise = || {
-        if order.attempts.len() >= MAX_ATTEMPTS {
+        let most = if kind == AttemptKind::Transfer { MAX_TRANSFERS } else { MAX_ATTEMPTS };
+        if order.live_attempts().count() >= most {
             return Act::Hold(Hold::TooManyAttempts);
         }
         match fees::bump(&last.fees, market.base_fee, market.tip, params) {

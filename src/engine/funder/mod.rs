@@ -318,7 +318,7 @@ impl Funder {
         if due.is_empty() || free == 0 {
             return Ok(());
         }
-        if !self.nonces_fit().await? {
+        if !self.book.rules.limits.enabled || !self.nonces_fit().await? {
             return Ok(());
         }
         let this = &*self;

@@ -25,6 +25,7 @@ pub(super) fn holds() -> Vec<Hold> {
         Hold::TimeShort { expires_at: at(5), least_s: 600 },
         Hold::OtherSender { named: address(5) },
         Hold::MoneyThere { tx_hash: hash(5), amount: units(u128::MAX) },
+        Hold::OwnTransferSeen { tx_hash: alloy::primitives::B256::repeat_byte(0x77) },
         Hold::NotReadYet,
         Hold::TokenPaused,
         Hold::WalletBlacklisted,
@@ -81,6 +82,7 @@ pub(super) fn outcomes() -> Vec<OrderOutcome> {
     let mut all = vec![
         OrderOutcome::Paid { tx_hash, block: block(5), log_index: 3 },
         OrderOutcome::Reverted { tx_hash },
+        OrderOutcome::MovedNothing { tx_hash },
         OrderOutcome::Displaced { nonce: 7 },
     ];
     all.extend(cancels().into_iter().map(|why| OrderOutcome::SelfSent { tx_hash, why }));

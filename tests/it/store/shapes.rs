@@ -86,7 +86,7 @@ fn orders_have_every_shape() {
         _ => None,
     });
     every!(holds => Hold:
-        ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet,
+        ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
     let cancels = states().filter_map(|state| match state {
@@ -105,7 +105,7 @@ fn orders_have_every_shape() {
             _ => None,
         })
     };
-    every!(outcomes() => OrderOutcome: Paid, SelfSent, Reverted, Unsent, Displaced);
+    every!(outcomes() => OrderOutcome: Paid, SelfSent, Reverted, MovedNothing, Unsent, Displaced);
     let unsent = outcomes().filter_map(|outcome| match outcome {
         OrderOutcome::Unsent { why } => Some(why),
         _ => None,
