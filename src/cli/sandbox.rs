@@ -134,6 +134,7 @@ impl Start {
             shape,
             chain_port: self.chain_port,
             api_port: self.api_port,
+            wallet: None,
         };
         run(&options, &mut std::io::stdout()).await.map_err(|error| failure(&error))
     }

@@ -1,7 +1,7 @@
 //! The sandbox's chain: reading it, mining it, bending it.
 //!
 //! Transactions are sent with anvil's unlocked accounts, so no key is needed. Tokens are in [`super::token`],
-//! reorgs in [`super::reorg`].
+//! accounts in [`super::account`], what waits to be mined in [`super::pool`], reorgs in [`super::reorg`].
 //!
 //! Deliberately absent: any chain but the sandbox's. [`Node::connect`] refuses a node with another chain id.
 
@@ -39,7 +39,7 @@ pub enum BlockTag {
 }
 
 impl BlockTag {
-    fn word(self) -> String {
+    pub(super) fn word(self) -> String {
         match self {
             Self::Latest => "latest".to_owned(),
             Self::Finalized => "finalized".to_owned(),
@@ -238,14 +238,6 @@ impl Node {
         self.rpc.call("eth_getCode", json!([address, "latest"])).await
     }
 
-    /// Sets the gas money of an account, in wei.
-    ///
-    /// # Errors
-    /// When the node does not answer.
-    pub async fn set_gas_money(&self, account: Address, wei: U256) -> Result<()> {
-        self.rpc.command("anvil_setBalance", json!([account, wei])).await
-    }
-
     /// Keeps the chain as it is now, to come back to with [`Node::revert`].
     ///
     /// # Errors
@@ -352,7 +344,7 @@ impl Node {
         self.rpc.call("eth_getRawTransactionByHash", json!([tx_hash])).await
     }
 
-    /// Sends signed bytes again.
+    /// Sends signed bytes, whoever signed them, and however often they were sent before.
     ///
     /// # Errors
     /// When the node refuses.

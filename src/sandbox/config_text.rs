@@ -6,6 +6,7 @@ use std::path::Path;
 use super::error::{Result, SandboxError};
 use super::run::Sandbox;
 use super::stand_in::OffRamp;
+use super::wallet::{WALLET, WALLET_KEY_ENV, WalletConfig, wallet_key};
 use super::{CHAIN_ID, USDC, USDC_E};
 
 /// What goes into the configuration.
@@ -17,6 +18,7 @@ pub(super) struct Parts<'a> {
     pub(super) store_path: &'a Path,
     pub(super) listen_port: u16,
     pub(super) forked: bool,
+    pub(super) wallet: Option<&'a WalletConfig>,
 }
 
 /// A text as TOML writes it, quotes included.
@@ -31,6 +33,7 @@ pub(super) fn config_text(parts: &Parts<'_>) -> String {
     let store_path = quoted(&parts.store_path.display().to_string());
     let (http, ws, api) = (quoted(parts.chain_http), quoted(parts.chain_ws), quoted(parts.api_base));
     let port = parts.listen_port;
+    let wallet = parts.wallet.map(WalletConfig::to_toml).unwrap_or_default();
     format!(
         r#"# Written by `rampwatch sandbox`, for the sandbox that runs now ({kind} chain). Nothing in it is real.
 
@@ -95,7 +98,7 @@ listen = "127.0.0.1:{port}"
 [log]
 filter = "info"
 format = "text"
-"#
+{wallet}"#
     )
 }
 
@@ -120,6 +123,19 @@ pub(super) fn welcome(sandbox: &Sandbox, off_ramps: &[OffRamp]) -> Result<String
     }
     let first = off_ramps.first().map_or("sandbox-1", |off_ramp| off_ramp.id.as_str());
     let recipient = off_ramps.first().map_or("recipient-1", |off_ramp| off_ramp.recipient_id.as_str());
+    if sandbox.wallet().is_some() {
+        let key = wallet_key();
+        let _ = write!(
+            text,
+            r#"
+The sandbox's own wallet, with test USDC and gas money, is {WALLET}. Its key is public; send nothing to it
+on a real chain. In each terminal that runs rampwatch:
+  export {WALLET_KEY_ENV}={key}
+Then fund an off-ramp that rampwatch knows:
+  rampwatch --config {config} fund {first}
+"#
+        );
+    }
     let _ = write!(
         text,
         r#"

@@ -71,6 +71,23 @@ pub enum SandboxError {
     /// An account that is not one of anvil's.
     #[error("{0} is not one of the sandbox's accounts; it uses anvil's own and no other")]
     NotOurAccount(Address),
+    /// A wallet that is not the sandbox's, on the sandbox's chain.
+    #[error(
+        "the wallet {0} is not the sandbox's: a rehearsal takes no key but its own; unset the key that is given, and set \
+         RAMPWATCH_SANDBOX_WALLET_KEY as `rampwatch sandbox` prints it"
+    )]
+    ForeignKey(Address),
+    /// The sandbox's wallet on another chain.
+    #[error(
+        "the wallet {wallet} is the sandbox's, whose key everybody knows: it must not be used on chain {chain_id}; give \
+         a key of your own, and send nothing to that address"
+    )]
+    PublicKey {
+        /// The sandbox's wallet.
+        wallet: Address,
+        /// Where it was to be used.
+        chain_id: u64,
+    },
     /// A transaction is not where it should be.
     #[error("transaction {tx_hash}: {why}")]
     Transaction {

@@ -1,4 +1,4 @@
-//! Makes a fresh chain ready: tokens where the real ones stand, and money for anvil's accounts.
+//! Makes a fresh chain ready: tokens where the real ones stand, and money for anvil's accounts and the wallet.
 
 use std::time::Duration;
 
@@ -7,16 +7,21 @@ use super::error::{Result, SandboxError};
 use super::token::TokenSpec;
 use super::{DEV_ACCOUNTS, FAKE_USDC, USDC, USDC_E};
 use crate::domain::amount::Amount;
+use crate::domain::wei::Wei;
 
 /// What each of anvil's accounts gets of each token: ten million, in base units.
 const FUNDS: Amount = Amount::from_base_units(10_000_000_000_000);
+
+/// What each of anvil's accounts gets of a fork's native coin: ten thousand. On a fresh chain anvil gives as much.
+const GAS_MONEY: Wei = Wei::new(10_000_000_000_000_000_000_000);
 
 /// How long the setting-up transactions may take; they are mined on the spot.
 const MINED_WITHIN: Duration = Duration::from_secs(20);
 
 impl Node {
     /// Puts test USDC, USDC.e, a fake token and the batch payer on a fresh chain, mints ten million of each token to
-    /// each of anvil's accounts and lets the batch payer move them. Mines what it needs.
+    /// each of anvil's accounts and lets the batch payer move them, and gives the sandbox's wallet test USDC and gas
+    /// money. Mines what it needs.
     ///
     /// # Errors
     /// When the chain is not fresh, or the node refuses.
@@ -33,6 +38,7 @@ impl Node {
                 sent.push(self.approve_batches(*token, account).await?);
             }
         }
+        sent.push(self.mint_for_wallet().await?);
         self.mine(1).await?;
         for tx_hash in sent {
             self.succeeded(tx_hash, MINED_WITHIN).await?;
@@ -54,9 +60,10 @@ impl Node {
         for account in DEV_ACCOUNTS {
             // On a real chain, other people may have put code or debts on these well-known accounts.
             self.set_code(account, &alloy::primitives::Bytes::new()).await?;
-            self.set_gas_money(account, alloy::primitives::U256::from(10_u128.pow(22))).await?;
+            self.set_native_balance(account, GAS_MONEY).await?;
             self.deal(USDC, account, FUNDS).await?;
         }
+        self.deal_for_wallet().await?;
         self.mine(1).await
     }
 }

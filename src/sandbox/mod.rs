@@ -2,11 +2,13 @@
 //!
 //! A rehearsal can't touch real money (decision 13): the sandbox's chain has its own id, forks included; every
 //! node is asked for it before anything is sent; and the only accounts are those that anvil itself unlocks, whose
-//! keys are published. No key is ever read, stored or used here.
+//! keys are published, and one wallet whose key is public too (see [`wallet_key`]). No other key is ever read, stored
+//! or used here.
 //!
 //! Deliberately absent: the engine and its adapters. What is rehearsed runs beside the sandbox, with a
 //! configuration that [`run`] writes, or as a child process of its own (see [`Daemon`] and [`demo`]).
 
+mod account;
 mod anvil;
 mod chain;
 mod config_text;
@@ -16,25 +18,32 @@ mod error;
 mod furnish;
 mod operator;
 mod pay;
+mod pool;
 mod process;
 mod reorg;
 mod rpc;
 mod run;
 pub mod stand_in;
 pub mod token;
+mod wallet;
 
 use crate::domain::chain::Address;
 use alloy::primitives::address;
 
+pub use account::Sent;
 pub use anvil::{Anvil, AnvilOptions, Mining, find_anvil};
 pub use chain::{BlockTag, MinedBlock, Node, Receipt};
 pub use daemon::{Daemon, DaemonOptions};
 pub use error::SandboxError;
 pub use operator::{AmountRow, DepositRow, Operator, PaymentRow, StandingRow, StateRow, WhyRow};
 pub use pay::{Paid, PayOptions, pay};
+pub use pool::Waiting;
 pub use process::Pid;
 pub use reorg::{Placed, Reorg};
 pub use run::{RunOptions, Sandbox, run};
+pub use wallet::{
+    WALLET, WALLET_FUNDS, WALLET_GAS_MONEY, WALLET_KEY_ENV, WalletConfig, check_key, wallet_key, wallet_variable,
+};
 
 /// The sandbox's chain id, for forks of a real chain too. No public chain has it.
 pub const CHAIN_ID: u64 = 1_337_137;

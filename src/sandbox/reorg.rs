@@ -133,6 +133,50 @@ impl Node {
         self.reorg(depth, &placed).await
     }
 
+    /// Replaces the newest `depth` blocks and drops the transactions of one account. All others stay in blocks of the
+    /// same number.
+    ///
+    /// # Errors
+    /// As [`Node::reorg`].
+    pub async fn reorg_dropping(&self, depth: u64, account: Address) -> Result<Reorg> {
+        self.reorg_around(depth, account, None).await
+    }
+
+    /// Replaces the newest `depth` blocks and puts the transactions of one account so many blocks later, or into the
+    /// last of the new blocks, in the order they had. All others stay in blocks of the same number.
+    ///
+    /// # Errors
+    /// As [`Node::reorg`].
+    pub async fn reorg_delaying(&self, depth: u64, account: Address, later: u64) -> Result<Reorg> {
+        self.reorg_around(depth, account, Some(later)).await
+    }
+
+    async fn reorg_around(&self, depth: u64, account: Address, later: Option<u64>) -> Result<Reorg> {
+        let fork_point = self.head().await?.saturating_sub(depth);
+        let last = depth.saturating_sub(1);
+        let mut placed = Vec::new();
+        for (number, sender, tx_hash) in self.senders_above(fork_point).await? {
+            let block = number.saturating_sub(fork_point).saturating_sub(1);
+            match later {
+                _ if sender != account => placed.push(Placed { tx_hash, block }),
+                Some(later) => placed.push(Placed { tx_hash, block: block.saturating_add(later).min(last) }),
+                None => {}
+            }
+        }
+        self.reorg(depth, &placed).await
+    }
+
+    /// Sends what a reorg dropped once more.
+    ///
+    /// # Errors
+    /// When the node refuses one of them; those before it are sent.
+    pub async fn send_dropped(&self, reorg: &Reorg) -> Result<()> {
+        for raw in reorg.dropped.values() {
+            self.send_raw(raw).await?;
+        }
+        Ok(())
+    }
+
     async fn bytes_of(&self, tx_hash: B256) -> Result<Bytes> {
         let gone = || SandboxError::Transaction { tx_hash, why: "the node does not know it".to_owned() };
         self.raw_transaction(tx_hash).await?.ok_or_else(gone)

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::anvil::{Anvil, AnvilOptions, Mining};
 use super::error::{Result, SandboxError};
 use super::stand_in::{Behaviour, NewOffRamp, OffRamp, Shape, StandIn, StandInOptions};
+use super::wallet::WalletConfig;
 use super::{PAYER, config_text};
 use crate::domain::amount::Amount;
 
@@ -33,6 +34,8 @@ pub struct RunOptions {
     pub chain_port: u16,
     /// The stand-in's port; 0 for any free one.
     pub api_port: u16,
+    /// What the configuration says of the sandbox's wallet; nothing when `None`, and rampwatch sends nothing then.
+    pub wallet: Option<WalletConfig>,
 }
 
 impl Default for RunOptions {
@@ -44,6 +47,7 @@ impl Default for RunOptions {
             shape: Shape::Guide,
             chain_port: 0,
             api_port: 0,
+            wallet: None,
         }
     }
 }
@@ -72,6 +76,7 @@ pub struct Sandbox {
     anvil: Anvil,
     stand_in: StandIn,
     directory: PathBuf,
+    wallet: Option<WalletConfig>,
 }
 
 impl Sandbox {
@@ -99,7 +104,8 @@ impl Sandbox {
             ..StandInOptions::default()
         })
         .await?;
-        let sandbox = Self { anvil, stand_in, directory: prepared(&options.directory)? };
+        let directory = prepared(&options.directory)?;
+        let sandbox = Self { anvil, stand_in, directory, wallet: options.wallet.clone() };
         sandbox.write_files(options.fork_url.is_some())?;
         Ok(sandbox)
     }
@@ -109,7 +115,20 @@ impl Sandbox {
     /// # Errors
     /// When the folder cannot be written.
     pub fn of_parts(anvil: Anvil, stand_in: StandIn, directory: &Path) -> Result<Self> {
-        let sandbox = Self { anvil, stand_in, directory: prepared(directory)? };
+        Self::of_parts_with(anvil, stand_in, directory, None)
+    }
+
+    /// The same with a wallet: [`super::wallet_variable`] has to be given to rampwatch.
+    ///
+    /// # Errors
+    /// When the folder cannot be written.
+    pub fn of_parts_with(
+        anvil: Anvil,
+        stand_in: StandIn,
+        directory: &Path,
+        wallet: Option<WalletConfig>,
+    ) -> Result<Self> {
+        let sandbox = Self { anvil, stand_in, directory: prepared(directory)?, wallet };
         sandbox.write_files(false)?;
         Ok(sandbox)
     }
@@ -124,6 +143,12 @@ impl Sandbox {
     #[must_use]
     pub const fn stand_in(&self) -> &StandIn {
         &self.stand_in
+    }
+
+    /// What the configuration says of the wallet, if anything.
+    #[must_use]
+    pub const fn wallet(&self) -> Option<&WalletConfig> {
+        self.wallet.as_ref()
     }
 
     /// The configuration to run rampwatch with.
@@ -171,6 +196,7 @@ impl Sandbox {
             store_path: &self.directory.join("data"),
             listen_port: free_port()?,
             forked,
+            wallet: self.wallet.as_ref(),
         });
         write(&self.config_path(), &text)?;
         let whereabouts =

@@ -7,9 +7,10 @@ use std::collections::BTreeMap;
 use alloy::primitives::keccak256;
 use serde::{Deserialize, Serialize};
 
+use super::change::{Change, Told};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::payment::{BankAccountId, PaymentId, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 
 /// The most off-ramps held at once.
@@ -49,6 +50,8 @@ pub struct NewOffRamp {
     pub recipient_id: Option<RecipientId>,
     /// Where the money is to go; an address of its own, derived from the id.
     pub deposit_address: Option<Address>,
+    /// The bank account that the payment goes on to; `bank-1`.
+    pub bank_account: Option<BankAccountId>,
     /// How much, in base units of a token with 6 decimals.
     pub amount: Amount,
     /// Who will send.
@@ -68,6 +71,8 @@ pub struct OffRamp {
     pub id: PaymentId,
     /// Whose it is.
     pub recipient_id: RecipientId,
+    /// The bank account that the payment goes on to.
+    pub bank_account: BankAccountId,
     /// Where the money is to go.
     pub deposit_address: Address,
     /// How much, in base units.
@@ -90,6 +95,9 @@ pub struct OffRamp {
     pub completed_at: Option<Timestamp>,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// What is told of it instead of the truth.
+    #[serde(default)]
+    pub told: Told,
     /// What was asked of it.
     pub tally: Tally,
 }
@@ -154,10 +162,15 @@ impl Book {
             Some(recipient_id) => recipient_id,
             None => RecipientId::new("recipient-1").map_err(unusable)?,
         };
+        let bank_account = match new.bank_account {
+            Some(bank_account) => bank_account,
+            None => BankAccountId::new("bank-1").map_err(unusable)?,
+        };
         let created_at = new.created_at.unwrap_or(now);
         let off_ramp = OffRamp {
             deposit_address: new.deposit_address.unwrap_or_else(|| address_of(&id)),
             recipient_id,
+            bank_account,
             amount: new.amount,
             sender: new.sender,
             created_at,
@@ -168,6 +181,7 @@ impl Book {
             sent_at: None,
             completed_at: None,
             updated_at: created_at,
+            told: Told::default(),
             tally: Tally::default(),
             id: id.clone(),
         };
@@ -243,14 +257,26 @@ impl Book {
         Ok(off_ramp)
     }
 
-    /// Sets a payment's status and hash from outside. False when it is unknown.
-    pub(super) fn set(&mut self, id: &str, status: &str, hash: Option<&str>, now: Timestamp) -> bool {
-        let Some(off_ramp) = PaymentId::new(id).ok().and_then(|id| self.off_ramps.get_mut(&id)) else { return false };
-        off_ramp.put(status, hash, now);
-        if status == "COMPLETED" {
+    /// Changes a payment from outside; `None` when it is unknown.
+    pub(super) fn change(&mut self, id: &str, change: Change, now: Timestamp) -> Option<OffRamp> {
+        let off_ramp = PaymentId::new(id).ok().and_then(|id| self.off_ramps.get_mut(&id))?;
+        let status = change.status.clone().unwrap_or_else(|| off_ramp.status.clone());
+        off_ramp.put(&status, change.transaction_hash.as_deref(), now);
+        if change.status.as_deref() == Some("COMPLETED") {
             off_ramp.completed_at = Some(now);
         }
-        true
+        off_ramp.expires_at = change.expires_at.unwrap_or(off_ramp.expires_at);
+        off_ramp.sender = change.sender.unwrap_or(off_ramp.sender);
+        off_ramp.bank_account = change.bank_account.unwrap_or_else(|| off_ramp.bank_account.clone());
+        off_ramp.told = change.told.unwrap_or_else(|| off_ramp.told.clone());
+        Some(off_ramp.clone())
+    }
+
+    /// Sets a payment's status and hash from outside. False when it is unknown.
+    pub(super) fn set(&mut self, id: &str, status: &str, hash: Option<&str>, now: Timestamp) -> bool {
+        let change =
+            Change { status: Some(status.to_owned()), transaction_hash: hash.map(str::to_owned), ..Change::default() };
+        self.change(id, change, now).is_some()
     }
 }
 

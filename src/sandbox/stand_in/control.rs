@@ -1,4 +1,4 @@
-//! The stand-in's own routes under `/control`: opening off-ramps, faults on command, and the journal.
+//! The stand-in's own routes under `/control`: opening and changing off-ramps, faults on command, and the journal.
 //!
 //! They are for people and tests, on the loopback interface, and ask for no key.
 
@@ -12,13 +12,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::book::{NewOffRamp, OffRamp, Progress, Refusal, SharedHash};
+use super::change::Change;
 use super::fault::FaultRule;
 use super::journal::Entry;
 use super::server::{Shared, now};
 use super::shapes::{Shape, refusal};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::payment::{BankAccountId, PaymentId, RecipientId};
 use crate::domain::time::Timestamp;
 
 /// The most journal entries in one answer.
@@ -27,7 +28,7 @@ const MAX_PAGE: usize = 10_000;
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/control/off-ramps", get(off_ramps).post(open))
-        .route("/control/off-ramps/{id}", get(off_ramp).patch(set))
+        .route("/control/off-ramps/{id}", get(off_ramp).patch(change))
         .route("/control/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/control/journal", get(journal))
         .route("/control/behaviour", post(behave))
@@ -59,6 +60,7 @@ struct Opening {
     id: Option<PaymentId>,
     recipient_id: Option<RecipientId>,
     deposit_address: Option<Address>,
+    bank_account: Option<BankAccountId>,
     amount: String,
     sender: Option<Address>,
     created_at: Option<Timestamp>,
@@ -72,6 +74,7 @@ async fn open(State(shared): State<Arc<Shared>>, Json(body): Json<Opening>) -> R
         id: body.id,
         recipient_id: body.recipient_id,
         deposit_address: body.deposit_address,
+        bank_account: body.bank_account,
         amount,
         sender: body.sender,
         created_at: body.created_at,
@@ -83,22 +86,14 @@ async fn open(State(shared): State<Arc<Shared>>, Json(body): Json<Opening>) -> R
     Ok(Json(opened))
 }
 
-/// A payment's new status, and its hash if it is to change.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Setting {
-    status: String,
-    transaction_hash: Option<String>,
-}
-
-async fn set(
+async fn change(
     State(shared): State<Arc<Shared>>,
     Path(id): Path<String>,
-    Json(body): Json<Setting>,
-) -> Result<StatusCode, Refused> {
-    let known = shared.world().book.set(&id, &body.status, body.transaction_hash.as_deref(), now());
+    Json(body): Json<Change>,
+) -> Result<Json<OffRamp>, Refused> {
+    let changed = shared.world().book.change(&id, body, now());
     shared.changed();
-    if known { Ok(StatusCode::NO_CONTENT) } else { Err(refuse(&Refusal::Unknown)) }
+    changed.map(Json).ok_or_else(|| refuse(&Refusal::Unknown))
 }
 
 async fn faults(State(shared): State<Arc<Shared>>) -> Json<Vec<FaultRule>> {

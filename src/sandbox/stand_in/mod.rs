@@ -7,6 +7,7 @@
 //! Deliberately absent: webhooks, files, fees, and keeping anything on disk.
 
 mod book;
+mod change;
 mod control;
 mod fault;
 mod journal;
@@ -33,6 +34,7 @@ use super::error::{Result, SandboxError};
 use crate::domain::payment::PaymentId;
 
 pub use book::{NewOffRamp, OffRamp, Progress, SharedHash, Tally};
+pub use change::{Change, Told};
 pub use fault::{Call, Fault, FaultRule, RetryAfter, When};
 pub use journal::Entry;
 pub use shapes::Shape;
@@ -164,6 +166,16 @@ impl StandIn {
         let known = self.shared.world().book.set(id.as_str(), status, transaction_hash, server::now());
         self.shared.changed();
         if known { Ok(()) } else { Err(SandboxError::StandIn(format!("there is no payment {id}"))) }
+    }
+
+    /// Changes a payment from outside, or what is told of it, and gives it as it is now.
+    ///
+    /// # Errors
+    /// When the payment is unknown.
+    pub fn change(&self, id: &PaymentId, change: Change) -> Result<OffRamp> {
+        let changed = self.shared.world().book.change(id.as_str(), change, server::now());
+        self.shared.changed();
+        changed.ok_or_else(|| SandboxError::StandIn(format!("there is no payment {id}")))
     }
 
     /// Adds a fault.

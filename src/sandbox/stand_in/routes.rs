@@ -16,7 +16,7 @@ use super::listener::Cutter;
 use super::server::{self, Answer, Received, Reply, Shared, Work, now};
 use super::{Behaviour, shapes};
 use crate::domain::chain::{Address, B256};
-use crate::domain::payment::RecipientId;
+use crate::domain::payment::{BankAccountId, RecipientId};
 
 /// The largest body taken: off-ramps may bear files.
 const MAX_BODY: usize = 1024 * 1024;
@@ -178,12 +178,16 @@ fn create_payment(shared: &Shared, recipient: &str, body: &[u8]) -> Answer {
     let Ok(recipient_id) = RecipientId::new(recipient) else {
         return refused(&Refusal::Unknown);
     };
+    let Ok(bank_account) = BankAccountId::new(body.bank_account_id) else {
+        return bad("bankAccountId is no id", "bankAccountId");
+    };
     let mut world = shared.world();
     let Some(amount) = world.quotes.amount(&body.quote_id) else {
         return Answer::error(StatusCode::NOT_FOUND, "Quote not found", None);
     };
     let new = NewOffRamp {
         recipient_id: Some(recipient_id),
+        bank_account: Some(bank_account),
         amount,
         sender: Some(sender),
         idempotency_key: Some(body.idempotency_key),

@@ -1,4 +1,6 @@
 //! The two shapes of the API's answers: the guide's and the reference's.
+//!
+//! `sourceCurrency` is a field of the guide's quotes; its payments show it here too, so that it can be checked.
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -44,7 +46,7 @@ struct Body<'a> {
     kind: &'static str,
     status: &'a str,
     quote_id: String,
-    bank_account_id: &'static str,
+    bank_account_id: &'a str,
     wallet_id: Option<&'a str>,
     transaction_hash: Option<&'a str>,
     fee: u32,
@@ -53,7 +55,8 @@ struct Body<'a> {
     sent_at: Option<Value>,
     completed_at: Option<Value>,
     updated_at: Value,
-    expires_at: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<Value>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     guide: Option<GuideFields<'a>>,
 }
@@ -66,18 +69,21 @@ struct GuideFields<'a> {
     deposit_address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     deposit_amount: Option<Box<RawValue>>,
-    deposit_chain: &'static str,
+    deposit_chain: &'a str,
+    source_currency: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     from_address: Option<String>,
 }
 
 /// A payment as JSON text.
 pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>, serde_json::Error> {
+    let told = &off_ramp.told;
     let guide = (shape == Shape::Guide).then(|| GuideFields {
         recipient_id: off_ramp.recipient_id.as_str(),
-        deposit_address: off_ramp.deposit_address.to_checksum(None),
-        deposit_amount: number(off_ramp.amount),
-        deposit_chain: "POLYGON",
+        deposit_address: told.deposit_address.unwrap_or(off_ramp.deposit_address).to_checksum(None),
+        deposit_amount: number(told.amount.unwrap_or(off_ramp.amount)),
+        deposit_chain: told.deposit_chain.as_deref().unwrap_or("POLYGON"),
+        source_currency: told.source_currency.as_deref().unwrap_or("USDC"),
         from_address: off_ramp.sender.map(|sender| sender.to_checksum(None)),
     });
     serde_json::value::to_raw_value(&Body {
@@ -86,7 +92,7 @@ pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>,
         kind: "OFF_RAMP",
         status: &off_ramp.status,
         quote_id: format!("quote-of-{}", off_ramp.id),
-        bank_account_id: "bank-account-1",
+        bank_account_id: off_ramp.bank_account.as_str(),
         wallet_id: None,
         transaction_hash: off_ramp.transaction_hash.as_deref(),
         fee: 0,
@@ -95,7 +101,7 @@ pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>,
         sent_at: off_ramp.sent_at.map(moment),
         completed_at: off_ramp.completed_at.map(moment),
         updated_at: moment(off_ramp.updated_at),
-        expires_at: moment(off_ramp.expires_at),
+        expires_at: (!told.no_expiry).then(|| moment(off_ramp.expires_at)),
         guide,
     })
 }

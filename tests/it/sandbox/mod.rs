@@ -1,9 +1,13 @@
 //! The rehearsal pieces themselves: if these lied, every test that stands on them would.
 
 mod chain;
+mod changes;
 mod faults;
+mod pool;
+pub(crate) mod rogue;
 mod stand_in;
 mod token;
+mod wallet;
 mod whole;
 
 use std::time::Duration;

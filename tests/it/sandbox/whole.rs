@@ -1,7 +1,7 @@
 //! The sandbox as a whole: its files, and paying an off-ramp through them.
 
 use rampwatch::domain::payment::PaymentId;
-use rampwatch::sandbox::{PAYER, PayOptions, RunOptions, Sandbox, USDC, pay, run};
+use rampwatch::sandbox::{PAYER, PayOptions, RunOptions, Sandbox, USDC, WalletConfig, pay, run, wallet_key};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::usdc;
@@ -58,16 +58,33 @@ impl std::io::Write for Teller {
     }
 }
 
+/// What the sandbox tells when it is up.
+async fn told(options: &RunOptions) -> String {
+    let (sender, mut told) = unbounded_channel();
+    let mut out = Teller(sender);
+    tokio::select! {
+        ended = run(options, &mut out) => panic!("it ended by itself: {ended:?}"),
+        text = told.recv() => String::from_utf8(text.unwrap()).unwrap(),
+    }
+}
+
+#[tokio::test]
+async fn it_tells_how_to_use_its_wallet_when_there_is_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = RunOptions { wallet: Some(WalletConfig::default()), ..options(folder.path()) };
+    let text = told(&options).await;
+    let export = format!("export RAMPWATCH_SANDBOX_WALLET_KEY={}", wallet_key());
+    for part in [export.as_str(), "fund sandbox-1", "Its key is public", "[funding]"] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+}
+
 #[tokio::test]
 async fn it_tells_what_there_is_and_what_to_try() {
     let folder = tempfile::tempdir().unwrap();
     let options = options(folder.path());
-    let (sender, mut told) = unbounded_channel();
-    let mut out = Teller(sender);
-    let text = tokio::select! {
-        ended = run(&options, &mut out) => panic!("it ended by itself: {ended:?}"),
-        text = told.recv() => String::from_utf8(text.unwrap()).unwrap(),
-    };
+    let text = told(&options).await;
+    assert!(!text.contains("WALLET_KEY") && !text.contains("[wallet]"), "{text}");
     let config = std::fs::read_to_string(options.directory.join("config.toml")).unwrap();
     assert!(text.ends_with(&config), "{text}");
     for part in ["25.00 USDC to 0x", "1000.10 USDC to 0x", "rampwatch sandbox pay sandbox-1", "/control/faults"] {

@@ -11,6 +11,7 @@ pub(crate) mod desk;
 pub(crate) mod memory_store;
 pub(crate) mod node;
 pub(crate) mod records;
+pub(crate) mod rpc_proxy;
 
 /// How long [`eventually`] sleeps between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
