@@ -18,6 +18,7 @@ mod crash;
 #[path = "../crash_test/run/mod.rs"]
 mod crash_run;
 mod evm;
+mod funding;
 mod http;
 mod layers;
 mod node_self;

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
 use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
+use rampwatch::adapters::signer::{KeyOrigin, LocalSigner, SignerSettings};
 use rampwatch::adapters::sled::{Settings as SledSettings, SledStore, StoreOpenError};
 use rampwatch::adapters::system::{SystemChance, SystemClock};
 use rampwatch::domain::amount::Amount;
@@ -23,14 +24,14 @@ use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, FundingPorts, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
-use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
+use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E, WALLET, WALLET_KEY_ENV, wallet_key};
 
 use super::proxy::Proxy;
 use crate::support::{eventually, temp_dir};
@@ -68,7 +69,7 @@ impl Default for Setup {
 }
 
 /// Everything quick, so that a test need not wait. A block is final when it is two below the head.
-fn quick_settings() -> EngineSettings {
+pub(crate) fn quick_settings() -> EngineSettings {
     EngineSettings {
         chain_id: CHAIN_ID,
         token: USDC,
@@ -135,6 +136,10 @@ impl World {
         let options = AnvilOptions { slots_in_an_epoch: setup.slots, ..AnvilOptions::default() };
         let anvil = Anvil::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
         anvil.node().furnish().await.unwrap();
+        if setup.engine.funding.is_some() {
+            anvil.node().mint_for_wallet().await.unwrap();
+            anvil.node().mine(1).await.unwrap();
+        }
         let api = StandIn::start(StandInOptions::default()).await.unwrap();
         let proxies = (0..setup.proxies).map(|_| Proxy::open(anvil.node(), setup.websocket)).collect();
         let mut world = Self { anvil, proxies, api, folder: temp_dir(), setup, engine: None, controls: Vec::new() };
@@ -188,15 +193,19 @@ impl World {
             timeout: self.setup.engine.pace.api_timeout,
             decimals: 6,
         };
-        let chain = EvmChain::new(self.evm_settings()).unwrap();
+        let chain = Arc::new(EvmChain::new(self.evm_settings()).unwrap());
         chain.check().await.unwrap();
+        let funding = match &self.setup.engine.funding {
+            None => None,
+            Some(_) => Some(FundingPorts { sender: chain.clone(), signer: Arc::new(sandbox_signer().await) }),
+        };
         let ports = Ports {
             store: Arc::clone(&store),
-            chain: Arc::new(chain),
+            chain,
             api: Arc::new(PaymentHttp::new(api, clock.clone()).unwrap()),
             clock,
             chance: Arc::new(SystemChance),
-            funding: None,
+            funding,
         };
         let settings = Arc::new(self.setup.engine.clone());
         let health = Arc::new(Health::default());
@@ -465,6 +474,12 @@ impl World {
         stop.cancel();
         running.await.unwrap().unwrap();
     }
+}
+
+/// The sandbox's own wallet.
+pub(crate) async fn sandbox_signer() -> LocalSigner {
+    let origin = KeyOrigin::Raw { variable: WALLET_KEY_ENV.to_owned(), key: SecretString::from(wallet_key()) };
+    LocalSigner::open(SignerSettings { origin, address: Some(WALLET) }).await.unwrap()
 }
 
 /// The request to add an off-ramp, with nothing typed.

@@ -1,0 +1,154 @@
+//! A world with a wallet, and the laws that hold for every story about it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::order::{Order, OrderOutcome, OrderState, Spend};
+use rampwatch::domain::time::Span;
+use rampwatch::domain::wei::Wei;
+use rampwatch::engine::FundingRules;
+use rampwatch::engine::orders::FundRequest;
+use rampwatch::policy::fees::FeeParams;
+use rampwatch::policy::funding::FundingPace;
+use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::spend::SpendLimits;
+use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::{Sent, WALLET};
+
+use crate::anvil::world::{LIMIT, Setup, World, quick_settings, usdc};
+
+/// Generous limits, and everything quick.
+pub(crate) fn rules() -> FundingRules {
+    FundingRules {
+        limits: SpendLimits {
+            enabled: true,
+            auto: false,
+            max_per_payment: usdc(100_000),
+            max_per_day: usdc(1_000_000),
+            max_per_recipient: usdc(1_000_000),
+            approval_above: usdc(50_000),
+            allowed_recipients: [].into(),
+            allowed_bank_accounts: [].into(),
+            min_time_left: Span::from_secs(60),
+        },
+        preflight: PreflightParams {
+            chain_name: "polygon".to_owned(),
+            currency: "USDC".to_owned(),
+            min_time_left: Span::from_secs(60),
+            reserve_token: Amount::ZERO,
+            reserve_native: Wei::ZERO,
+            fees: FeeParams {
+                tip_floor: Wei::from_gwei(30),
+                ceiling: Wei::from_gwei(500),
+                gas_limit_max: 150_000,
+            },
+        },
+        pace: FundingPace {
+            hold_check: Span::from_millis(200),
+            bump_after: Span::from_millis(1_000),
+            rebroadcast_after: Span::from_millis(1_500),
+            poll_interval: Span::from_millis(60),
+            max_in_flight: 16,
+        },
+    }
+}
+
+/// A world with a wallet and these rules.
+pub(crate) fn setup(rules: FundingRules) -> Setup {
+    let mut engine = quick_settings();
+    engine.funding = Some(rules);
+    Setup { engine, ..Setup::default() }
+}
+
+/// Opens an off-ramp that has long to live, though the chain's clock may be hours ahead.
+pub(crate) async fn open(world: &World, amount: Amount) -> OffRamp {
+    let expires_at = Some(rampwatch::domain::time::Timestamp::from_secs(4_000_000_000));
+    world.open_as(NewOffRamp { amount, expires_at, ..NewOffRamp::default() }).await
+}
+
+/// Asks for an off-ramp to be funded, as a person who was shown what it means.
+pub(crate) async fn fund(world: &World, off_ramp: &OffRamp) -> Result<(), String> {
+    let request = FundRequest {
+        payment: off_ramp.id.to_string(),
+        to: off_ramp.deposit_address.to_checksum(None),
+        base_units: off_ramp.amount,
+    };
+    world.handle().fund(&request).await.map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// The last order of an off-ramp's payment.
+pub(crate) async fn order(world: &World, off_ramp: &OffRamp) -> Order {
+    let orders = world.store().orders_of(&off_ramp.id).await.unwrap();
+    orders.into_iter().max_by_key(|order| order.id.turn).unwrap_or_else(|| panic!("{} has an order", off_ramp.id))
+}
+
+/// Waits, without mining, until the last order of an off-ramp is as wished.
+pub(crate) async fn wait_order(
+    world: &World,
+    off_ramp: &OffRamp,
+    what: &str,
+    wished: impl Fn(&OrderState) -> bool,
+) -> Order {
+    let end = Instant::now() + LIMIT;
+    loop {
+        let order = order(world, off_ramp).await;
+        if wished(&order.state) {
+            return order;
+        }
+        assert!(Instant::now() < end, "waited in vain until {} is {what}; it is {:?}", order.id, order.state);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until the wallet's record is there: the funder has looked at it.
+pub(crate) async fn wallet_opened(world: &World) {
+    let opened = || async { world.store().wallet().await.unwrap().is_some() };
+    crate::support::eventually(LIMIT, "the wallet's record", opened).await;
+}
+
+/// Mines block after block until no order is open.
+pub(crate) async fn until_all_ended(world: &World) {
+    let end = Instant::now() + LIMIT * 2;
+    loop {
+        let open = world.store().open_orders().await.unwrap();
+        if open.is_empty() {
+            return;
+        }
+        let states: Vec<_> = open.iter().map(|order| (&order.id, &order.state)).collect();
+        assert!(Instant::now() < end, "orders do not end: {states:#?}");
+        world.mine(1).await;
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+/// The laws: at most one mined transfer a payment, and exactly one where an order says paid; nonces without a gap; what
+/// counts as spent is right to the unit.
+pub(crate) async fn assert_laws(world: &World, off_ramps: &[&OffRamp]) {
+    let sent: Vec<Sent> = world.node().sent_by(WALLET).await.unwrap();
+    for (place, sent) in sent.iter().enumerate() {
+        assert_eq!(usize::try_from(sent.nonce).unwrap(), place, "nonces have no gap: {sent:?}");
+    }
+    let mut paid: BTreeMap<_, u32> = BTreeMap::new();
+    for order in world.store().orders(None, 10_000).await.unwrap() {
+        let mined = sent.iter().filter(|sent| sent.succeeded && order.attempt(sent.tx_hash).is_some_and(
+            |attempt| attempt.kind == rampwatch::domain::order::AttemptKind::Transfer,
+        ));
+        let transfers = u32::try_from(mined.count()).unwrap();
+        *paid.entry(order.id.payment.clone()).or_default() += transfers;
+        if let OrderState::Ended { outcome, .. } = &order.state {
+            let is_paid = matches!(outcome, OrderOutcome::Paid { .. });
+            assert_eq!(transfers, u32::from(is_paid), "{} says what the chain says: {:?}", order.id, order.state);
+            let counts = matches!(
+                outcome,
+                OrderOutcome::Paid { .. } | OrderOutcome::Displaced { .. } | OrderOutcome::MovedNothing { .. }
+            );
+            assert_eq!(order.spend == Spend::Counted, counts, "{}: {:?}", order.id, order.state);
+        }
+    }
+    for off_ramp in off_ramps {
+        assert!(paid.get(&off_ramp.id).copied().unwrap_or(0) <= 1, "{} was paid twice", off_ramp.id);
+    }
+}
