@@ -1,11 +1,14 @@
 //! The sandbox's own wallet: its key and address, its money, its configuration.
 
 use alloy::signers::local::PrivateKeySigner;
+use rampwatch::config::{Settings, WalletKey};
 use rampwatch::domain::wei::Wei;
 use rampwatch::sandbox::{
     Anvil, AnvilOptions, BlockTag, CHAIN_ID, DEV_ACCOUNTS, PAYER, RunOptions, Sandbox, USDC, WALLET, WALLET_FUNDS,
     WALLET_GAS_MONEY, WALLET_KEY_ENV, WalletConfig, check_key, wallet_key, wallet_variable,
 };
+
+use secrecy::ExposeSecret as _;
 
 use super::rogue::{Deed, Rogue};
 use super::{furnished, mine_for, stranger, usdc};
@@ -76,5 +79,21 @@ async fn the_configuration_names_it_when_it_is_wanted() {
     assert_eq!(funding["allowed_bank_accounts"].as_array().unwrap()[0].as_str(), Some("bank-1"));
     assert_eq!(funding["last"].as_integer(), Some(1));
     assert!(!text.contains(wallet_key().trim_start_matches("0x")), "the key is in the environment alone");
+    sandbox.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn rampwatch_takes_the_configuration_with_the_key_from_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let wallet = Some(WalletConfig::default());
+    let options = RunOptions { directory: folder.path().to_owned(), wallet, ..RunOptions::default() };
+    let sandbox = Sandbox::start(&options).await.unwrap();
+    let settings = Settings::load(Some(&sandbox.config_path()), std::iter::once(wallet_variable())).unwrap();
+    let wallet = settings.wallet.as_ref().unwrap();
+    check_key(settings.chain.id, wallet.address.unwrap()).unwrap();
+    let WalletKey::Raw { variable, key } = &wallet.key else { panic!("{wallet:?}") };
+    assert_eq!((variable.as_str(), key.as_ref().unwrap().expose_secret()), (WALLET_KEY_ENV, wallet_key().as_str()));
+    assert!(settings.funding.enabled && settings.funding.max_per_payment == usdc(100_000));
+    assert_eq!((settings.funding.max_in_flight, settings.funding.max_fee), (16, Wei::from_gwei(1_000)));
     sandbox.stop().await.unwrap();
 }
