@@ -140,7 +140,7 @@ fn native_balance_ask(owner: Address) -> Ask {
 fn read_tip(answer: Answer) -> Result<Wei, Failure> {
     match answer {
         Ok(answer) => rpc::read_wei(&answer, "a tip"),
-        Err(failure) if failure.is_an_answer() => Ok(Wei::ZERO),
+        Err(failure) if failure.was_answered() => Ok(Wei::ZERO),
         Err(failure) => Err(failure),
     }
 }

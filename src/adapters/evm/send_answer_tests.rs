@@ -2,8 +2,8 @@
 
 use super::*;
 
-use super::super::http::rpc_failure;
-use super::super::redact::Redactor;
+use crate::adapters::evm::http::rpc_failure;
+use crate::adapters::evm::redact::Redactor;
 
 const HASH: B256 = B256::repeat_byte(0x11);
 
@@ -119,6 +119,9 @@ const SAID: &[(&str, &[&str])] = &[
             "rlp: expected input list for types.DynamicFeeTx",
             "sender not an eoa",
             "address already reserved",
+            "account limit exceeded: pooled 16 txs",                      // geth
+            "in-flight transaction limit reached for delegated accounts", // geth, Bor
+            "unknown transaction type",
             "a sentence that nobody knows",
             "method not allowed",
         ],
@@ -163,6 +166,8 @@ fn the_words_are_kept_where_a_person_needs_them() {
     assert_eq!(said(-32_000, text), SendAnswer::FeeTooLow(format!("{text} (code -32000)")));
     assert_eq!(said(-32_603, "Internal error"), SendAnswer::Unclear("Internal error (code -32603)".to_owned()));
     assert_eq!(said(-32_603, "nonce too low"), SendAnswer::NonceTooLow, "the words go before the code");
+    let at_the_provider = said(402, "insufficient funds: top up your account");
+    assert!(matches!(at_the_provider, SendAnswer::NotReached(_)), "{at_the_provider:?}");
 }
 
 #[test]

@@ -269,10 +269,9 @@ async fn the_bytes_are_those_that_anvil_would_sign() {
     let wallet = DEV_ACCOUNTS[3];
     let transfer = TransferSpec { wallet, ..scene.transfer(usdc(3)) };
     let data = transferCall { to: RECIPIENT, value: U256::from(3_000_000) }.abi_encode();
-    for (action, to, data) in [
-        (TxAction::Transfer(transfer), USDC, Bytes::from(data)),
-        (TxAction::SelfSend { wallet }, wallet, Bytes::new()),
-    ] {
+    for (action, to, data) in
+        [(TxAction::Transfer(transfer), USDC, Bytes::from(data)), (TxAction::SelfSend { wallet }, wallet, Bytes::new())]
+    {
         let request = json!([{
             "type": "0x2", "from": wallet, "to": to, "data": data, "nonce": "0x9", "gas": "0x13880", "value": "0x0",
             "maxFeePerGas": "0x9502f9000", "maxPriorityFeePerGas": "0x77359400", "accessList": [],
@@ -281,8 +280,7 @@ async fn the_bytes_are_those_that_anvil_would_sign() {
             serde_json::from_value(scene.node().call("eth_signTransaction", request).await.unwrap()).unwrap();
         let envelope = TxEnvelope::decode_2718(&mut theirs.as_ref()).unwrap();
         let signature = envelope.signature();
-        let signature =
-            DigestSignature { r: signature.r().into(), s: signature.s().into(), y_is_odd: signature.v() };
+        let signature = DigestSignature { r: signature.r().into(), s: signature.s().into(), y_is_odd: signature.v() };
         let fees = Fees { cap: Wei::from_gwei(40), tip: Wei::from_gwei(2) };
         let spec = TxSpec { chain_id: CHAIN_ID, nonce: 9, fees, gas_limit: 80_000, action };
         let ours = scene.evm.assemble(&spec, &signature).unwrap();
