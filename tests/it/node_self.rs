@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{eventually, temp_dir};
 
+mod accounts;
 mod chain;
 mod faults;
 mod push;

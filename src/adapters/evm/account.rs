@@ -79,7 +79,7 @@ pub(super) async fn market(pool: &Pool) -> Result<Market, ChainError> {
     let ask = |endpoint: Arc<Endpoint>| {
         async move {
             let mut answers = endpoint.ask(&[rpc::header_under("latest"), tip_ask()]).await?.into_iter();
-            let (head, base_fee) = rpc::read_priced_header(&*next(&mut answers)?)?;
+            let (head, base_fee) = rpc::read_priced_header(&next(&mut answers)?)?;
             Ok(Market { head, base_fee, tip: read_tip(next(&mut answers))? })
         }
         .boxed()
@@ -93,8 +93,8 @@ pub(super) async fn balances(pool: &Pool, wallet: Address, token: Address) -> Re
         async move {
             let asks = [token_balance_ask(token, wallet), native_balance_ask(wallet)];
             let mut answers = endpoint.ask(&asks).await?.into_iter();
-            let in_token = read_token_balance(&*next(&mut answers)?)?;
-            Ok((in_token, rpc::read_wei(&*next(&mut answers)?, "a balance")?))
+            let in_token = read_token_balance(&next(&mut answers)?)?;
+            Ok((in_token, rpc::read_wei(&next(&mut answers)?, "a balance")?))
         }
         .boxed()
     };
@@ -118,7 +118,7 @@ async fn nonces_at(endpoint: &Endpoint, wallet: Address, at: Option<BlockNumber>
     let tags = at.map(|number| format!("{number:#x}")).into_iter();
     let asks: Vec<Ask> = tags.chain(["latest".to_owned(), "pending".to_owned()]).map(count).collect();
     let mut answers = endpoint.ask(&asks).await?.into_iter();
-    let mut read = || rpc::read::<U64>(&*next(&mut answers)?, "a nonce").map(|count| count.to::<u64>());
+    let mut read = || rpc::read::<U64>(&next(&mut answers)?, "a nonce").map(|count| count.to::<u64>());
     let at_block = at.map(|_| read()).transpose()?;
     let latest = read()?.max(at_block.unwrap_or_default());
     Ok(NonceCount { latest, pending: read()?.max(latest), at_block })
@@ -140,7 +140,7 @@ fn native_balance_ask(owner: Address) -> Ask {
 fn read_tip(answer: Answer) -> Result<Wei, Failure> {
     match answer {
         Ok(answer) => rpc::read_wei(&answer, "a tip"),
-        Err(failure) if failure.is_an_answer() => Ok(Wei::ZERO),
+        Err(failure) if failure.was_answered() => Ok(Wei::ZERO),
         Err(failure) => Err(failure),
     }
 }

@@ -4,8 +4,8 @@ use super::*;
 
 use alloy::sol_types::SolValue as _;
 
-use super::super::http::rpc_failure;
-use super::super::redact::Redactor;
+use crate::adapters::evm::http::rpc_failure;
+use crate::adapters::evm::redact::Redactor;
 
 fn raw(value: serde_json::Value) -> Answer {
     Ok(RawValue::from_string(value.to_string()).unwrap())
@@ -119,6 +119,8 @@ fn estimates_and_tips() {
     assert_eq!(read_tip(raw(json!("0x5d21dba00"))), Ok(Wei::from_gwei(25)));
     let unsupported = "the method eth_maxPriorityFeePerGas does not exist/is not available";
     assert_eq!(read_tip(error(-32_601, unsupported, None)), Ok(Wei::ZERO));
+    assert_eq!(read_tip(error(-32_603, "Internal error", None)), Ok(Wei::ZERO));
+    assert!(read_tip(error(-32_005, "rate limited", None)).is_err());
     assert!(read_tip(Err(Failure::new(Class::Timeout, "no answer in time"))).is_err());
 }
 

@@ -279,7 +279,7 @@ impl Endpoint {
     /// it. The chain is asked for first where that is due.
     pub(super) async fn deliver(&self, ask: &Ask) -> Result<Box<RawValue>, Failure> {
         let limit = self.request_timeout.saturating_add(self.connect_timeout);
-        let late = || Failure::new(Class::Timeout, "it could not be asked for its chain in time").unsent();
+        let late = || Failure::new(Class::Timeout, "it was not ready in time").unsent();
         let Ok(Ok(_permit)) = timeout(limit, self.permits.acquire()).await else { return Err(late()) };
         let Some(http) = &self.http else { return self.deliver_ws(ask, limit).await };
         timeout(limit, self.verify_http(http, false)).await.map_err(|_| late())?.map_err(Failure::unsent)?;
@@ -390,7 +390,7 @@ impl Endpoint {
 
 /// Whether the questions after this one are still worth asking.
 fn goes_on(ask: &Ask, answer: &Result<Box<RawValue>, Failure>) -> bool {
-    answer.as_ref().err().is_none_or(|failure| ask.may_fail && failure.is_an_answer())
+    answer.as_ref().err().is_none_or(|failure| ask.may_fail && failure.was_answered())
 }
 
 fn parse_url(endpoint: &str, field: &'static str, schemes: [&str; 2], url: &SecretString) -> Result<Url, EvmError> {

@@ -60,12 +60,14 @@ impl Failure {
         Self { reach: Reach::Unsent, ..self }
     }
 
+    /// Whether a node took up the question.
+    pub(super) fn was_answered(&self) -> bool {
+        let turned_away = matches!(self.class, Class::RateLimit | Class::Quota | Class::Denied | Class::RetryOrSplit);
+        self.reach == Reach::Answered && !turned_away
+    }
+
     /// Whether this is a node's answer to the question, rather than a sign that the endpoint is not well.
     pub(super) fn is_an_answer(&self) -> bool {
-        let turned_away = matches!(
-            self.class,
-            Class::RateLimit | Class::Quota | Class::Denied | Class::RetryOrSplit | Class::Timeout | Class::Server
-        );
-        self.reach == Reach::Answered && !turned_away
+        self.was_answered() && !matches!(self.class, Class::Timeout | Class::Server)
     }
 }

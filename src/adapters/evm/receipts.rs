@@ -63,10 +63,10 @@ async fn receipts_at(endpoint: &Endpoint, hashes: &[B256]) -> Result<Receipts, F
         let asks: Vec<Ask> =
             std::iter::once(Ask::new("eth_blockNumber", json!([]))).chain(batch.iter().map(receipt_of)).collect();
         let mut answers = endpoint.ask(&asks).await?.into_iter();
-        let number = rpc::read::<U64>(&*next(&mut answers)?, "a block number")?.to();
+        let number = rpc::read::<U64>(&next(&mut answers)?, "a block number")?.to();
         head = Some(head.map_or(number, |lowest| lowest.min(number)));
         for hash in batch {
-            receipts.push(read(&*next(&mut answers)?, *hash)?);
+            receipts.push(read(&next(&mut answers)?, *hash)?);
         }
     }
     Ok(Receipts { endpoint: endpoint.id, head: head.unwrap_or_default(), receipts })

@@ -17,7 +17,9 @@ pub(super) fn read(hash: B256, answer: &Result<Box<RawValue>, Failure>) -> SendA
     let failure = match answer {
         Ok(answer) => match rpc::read::<B256>(answer, "a transaction's hash") {
             Ok(said) if said == hash => return SendAnswer::Accepted,
-            Ok(said) => return SendAnswer::Unclear(format!("it answered with the hash of another transaction, {said}")),
+            Ok(said) => {
+                return SendAnswer::Unclear(format!("it answered with the hash of another transaction, {said}"));
+            }
             Err(failure) => return SendAnswer::Unclear(failure.text),
         },
         Err(failure) => failure,
@@ -26,9 +28,9 @@ pub(super) fn read(hash: B256, answer: &Result<Box<RawValue>, Failure>) -> SendA
     match failure.reach {
         Reach::Unsent => SendAnswer::NotReached(text),
         Reach::Unknown => without_words(failure.class, text),
-        Reach::Answered => {
-            by_words(&failure.words, &text).unwrap_or_else(|| answered_otherwise(failure.class, text))
-        }
+        // Its words can be about other funds than the wallet's: ours at the provider.
+        Reach::Answered if failure.class == Class::Quota => SendAnswer::NotReached(text),
+        Reach::Answered => by_words(&failure.words, &text).unwrap_or_else(|| answered_otherwise(failure.class, text)),
     }
 }
 
@@ -62,7 +64,9 @@ fn answered_otherwise(class: Class, text: String) -> SendAnswer {
 fn by_words(words: &str, text: &str) -> Option<SendAnswer> {
     let words = words.to_lowercase();
     let has = |any: &[&str]| any.iter().any(|word| words.contains(word));
-    if has(KNOWN) || words == "mined" || words.ends_with(": mined") {
+    // With "nonce" in it, it is about another transaction that bears the same one.
+    let this_one = has(KNOWN) && !has(&["nonce", "unknown transaction"]);
+    if this_one || words == "mined" || words.ends_with(": mined") {
         return Some(SendAnswer::AlreadyKnown);
     }
     if has(NOT_ENOUGH_MORE) {
@@ -74,8 +78,7 @@ fn by_words(words: &str, text: &str) -> Option<SendAnswer> {
     if has(NONCE_BEHIND) {
         return Some(SendAnswer::NonceTooLow);
     }
-    // Limits that the node's owner has set on what may be offered at most.
-    if has(OFFERS_TOO_MUCH) {
+    if has(OVER_A_LIMIT) {
         return Some(SendAnswer::Refused(text.to_owned()));
     }
     if has(FUNDS) {
@@ -91,15 +94,11 @@ const KNOWN: &[&str] = &[
     "known transaction",
     "already imported",
     "same hash",
-    "already in mempool",
-    "already in the mempool",
-    "already in the pool",
-    "already in pool",
-    "already exists in the pool",
+    "transaction already in",
     "tx already exist",
     "transaction already exist",
-    "already finalized",
-    "already mined",
+    "transaction already finalized",
+    "transaction already mined",
 ];
 
 /// It has another one with this nonce.
@@ -138,7 +137,10 @@ const NONCE_BEHIND: &[&str] = &[
     "too stale nonce",
 ];
 
-const OFFERS_TOO_MUCH: &[&str] = &[
+/// It offers more than it may, or the account has too many others.
+const OVER_A_LIMIT: &[&str] = &[
+    "account limit exceeded",
+    "in-flight transaction limit",
     "exceeds the configured cap",
     "fee cap exceeded",
     "higher than max fee per gas",
@@ -150,7 +152,8 @@ const OFFERS_TOO_MUCH: &[&str] = &[
 const FUNDS: &[&str] = &[
     "insufficient funds",
     "insufficientfunds",
-    "insufficient balance",
+    "insufficient balance for transfer",
+    "insufficient balance for transaction",
     "not enough funds",
     "upfront cost exceeds",
     "exceeds account balance",

@@ -9,10 +9,12 @@ use rampwatch::ports::chain::{Chain, EndpointId, Hint, TransferQuery, WatchSet};
 
 use crate::support::node::{Balancer, LogSpec, Node, NodeOptions, ScriptedChain, Token};
 
+mod account;
 mod checks;
 mod endpoints;
 mod hints;
 mod reads;
+mod sending;
 mod sweep;
 mod watching;
 

@@ -245,14 +245,14 @@ async fn calls_are_counted_and_kept() {
     assert_eq!(client.ask("net_version", json!([])).await, "80002");
     client.ask("eth_chainId", json!([])).await;
     client.ask("web3_clientVersion", json!([])).await;
-    assert_eq!(client.refused("eth_sendRawTransaction", json!(["0x"])).await.0, -32601);
+    assert_eq!(client.refused("eth_newFilter", json!(["0x"])).await.0, -32601);
     assert_eq!(client.refused("eth_subscribe", json!(["newHeads"])).await.0, -32601);
     client.post(&json!([call(1, "eth_chainId", json!([])), call(2, "eth_blockNumber", json!([]))])).await.unwrap();
     let counts = node.counts();
     assert_eq!((counts.http_requests, counts.batches, counts.batch_members), (6, 1, 2));
     assert_eq!((counts.calls(), counts.of("eth_chainId"), counts.errors), (7, 2, 2));
     assert_eq!(node.calls()[3].params, json!(["0x"]));
-    assert_eq!(node.calls()[3].method, "eth_sendRawTransaction");
+    assert_eq!(node.calls()[3].method, "eth_newFilter");
     node.reset();
     assert_eq!(node.counts(), crate::support::node::Counts::default());
     assert!(node.calls().is_empty());

@@ -8,6 +8,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 pub(crate) mod desk;
+pub(crate) mod key;
 pub(crate) mod memory_store;
 pub(crate) mod node;
 pub(crate) mod records;

@@ -223,6 +223,11 @@ impl Block {
         Ok(json)
     }
 
+    /// The receipt of one of its transactions, as JSON; `null` when it is not in here.
+    pub(crate) fn receipt_of(&self, tx: B256) -> Value {
+        self.receipt(tx).unwrap_or_default()
+    }
+
     /// The receipt of one of its transactions.
     pub(super) fn receipt(&self, tx: B256) -> Option<Value> {
         if let Some(recorded) = &self.receipts {

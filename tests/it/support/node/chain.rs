@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use alloy::primitives::{Address, B256, U256, keccak256};
 use tokio::sync::watch;
 
+use super::accounts::{Account, Rules};
 use super::block::{Block, BlockSpec, Change};
 
 /// What the chain says of finality.
@@ -29,12 +30,14 @@ pub(crate) struct Token {
     pub(crate) symbol: String,
     /// What `balanceOf(address)` says; 0 for all others.
     pub(crate) balances: HashMap<Address, U256>,
+    /// Pausing, blacklisting and transferring; `None` when it has no such functions.
+    pub(crate) rules: Option<Rules>,
 }
 
 impl Token {
     /// A token without balances.
     pub(crate) fn new(symbol: &str, decimals: u8) -> Self {
-        Self { decimals, symbol: symbol.to_owned(), balances: HashMap::new() }
+        Self { decimals, symbol: symbol.to_owned(), balances: HashMap::new(), rules: None }
     }
 }
 
@@ -45,6 +48,8 @@ pub(super) struct State {
     pub(super) orphans: HashMap<B256, Arc<Block>>,
     pub(super) finalized: Finalized,
     pub(super) tokens: HashMap<Address, Token>,
+    pub(super) accounts: HashMap<Address, Account>,
+    pub(super) taken: Vec<B256>,
     pub(super) changes: Vec<Change>,
     pub(super) chain_id: u64,
     block_time: u64,
@@ -147,6 +152,8 @@ impl ScriptedChain {
             orphans: HashMap::new(),
             finalized: Finalized::Absent,
             tokens: HashMap::new(),
+            accounts: HashMap::new(),
+            taken: Vec::new(),
             changes: Vec::new(),
             chain_id: 137,
             block_time: 2,

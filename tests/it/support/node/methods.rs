@@ -1,6 +1,6 @@
 //! The JSON-RPC methods, over the chain as one node sees it.
 //!
-//! Deliberately absent: subscriptions (they belong to a connection), and sending transactions.
+//! Deliberately absent: subscriptions (they belong to a connection).
 
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use alloy::primitives::{Address, B256, Bytes, U256, hex};
 use alloy::sol_types::SolValue;
 use serde_json::{Value, json};
 
+use super::accounts;
 use super::block::{Block, ChainLog, quantity};
 use super::chain::State;
 use super::faults::{Behaviour, Refusal};
@@ -24,7 +25,10 @@ fn invalid(message: &str) -> Refusal {
 }
 
 /// Runs one method.
-pub(super) fn run(state: &State, behaviour: &Behaviour, method: &str, params: &Value) -> Answer {
+pub(super) fn run(state: &mut State, behaviour: &Behaviour, method: &str, params: &Value) -> Answer {
+    if method == "eth_sendRawTransaction" {
+        return accounts::send(state, &parse(&params[0])?);
+    }
     let sight = Sight { state, behaviour };
     match method {
         "eth_chainId" => Ok(json!(quantity(behaviour.chain_id.unwrap_or(state.chain_id)))),
@@ -38,6 +42,10 @@ pub(super) fn run(state: &State, behaviour: &Behaviour, method: &str, params: &V
         "eth_getBlockByHash" => sight.show(sight.by_hash(&params[0])?, &params[1]),
         "eth_getLogs" => sight.logs(&params[0]),
         "eth_call" => sight.call(&params[0]),
+        "eth_estimateGas" => sight.call(&params[0]).map(|_| json!(quantity(45_047))),
+        "eth_maxPriorityFeePerGas" => Ok(json!(quantity(25_000_000_000))),
+        "eth_getBalance" => Ok(accounts::balance(state, parse(&params[0])?)),
+        "eth_getTransactionCount" => Ok(accounts::count(state, parse(&params[0])?, &params[1])),
         "eth_getTransactionReceipt" => sight.receipt(&params[0]),
         "eth_subscribe" | "eth_unsubscribe" => refuse(-32601, "notifications not supported"),
         other => refuse(-32601, &format!("the method {other} does not exist/is not available")),
@@ -154,7 +162,11 @@ impl Sight<'_> {
                 let balance = owner.and_then(|owner| token.balances.get(&owner));
                 balance.copied().unwrap_or_default().abi_encode()
             }
-            _ => return refuse(3, "execution reverted"),
+            other => {
+                let from = parse(&call["from"]).unwrap_or_default();
+                let answer = accounts::call(token, other, from, &data);
+                answer.unwrap_or_else(|| refuse(3, "execution reverted"))?
+            }
         };
         Ok(json!(Bytes::from(answer)))
     }

@@ -9,13 +9,14 @@
 //! assert_eq!(node.counts().of("eth_getLogs"), 0);
 //! ```
 //!
-//! Deliberately absent: sending transactions, filters that are polled (`eth_newFilter`), TLS.
+//! Deliberately absent: carrying out transactions, filters that are polled (`eth_newFilter`), TLS.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use serde_json::Value;
 
+mod accounts;
 mod block;
 mod chain;
 mod counts;
@@ -28,6 +29,7 @@ mod recording;
 mod view;
 mod ws;
 
+pub(crate) use accounts::{Account, Rules};
 pub(crate) use block::{Block, BlockSpec, LogSpec, TRANSFER, tx_hash};
 pub(crate) use chain::{Finalized, ScriptedChain, Token};
 pub(crate) use counts::{Call, Counts};
