@@ -16,6 +16,7 @@ use crate::wire::KeystoreError;
 mod address;
 mod import;
 mod new;
+mod prompt;
 mod secrets;
 
 /// Make, import or look at the hot wallet's key
@@ -25,13 +26,11 @@ pub(super) struct Wallet {
     command: Command,
 }
 
+// Without comments on the variants, clap shows those of the commands themselves.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new key and write its keystore
     New(new::New),
-    /// Write a keystore of a key that you have
     Import(import::Import),
-    /// Print the address of the configured wallet
     Address(address::Address),
 }
 
