@@ -10,6 +10,7 @@ use tokio::process::Command;
 use super::running::LIMIT;
 use super::terminal::has_script;
 use super::{Place, Ran};
+use crate::signer::{FOUNDRY, FOUNDRY_PASSWORD};
 
 /// A password with blanks, which count.
 const PASSWORD: &str = "a pass word for tests";
@@ -174,6 +175,20 @@ async fn an_address_is_proven_or_said_not_to_be() {
     run(&place, &["wallet", "address"]).await.fails(3, &["wallet.address", ADDRESS, &address]);
     let opened = run_with(&place, &["wallet", "address"], "RAMPWATCH_WALLET_PASSWORD", PASSWORD).await;
     opened.fails(3, &["wallet.address", ADDRESS, &address]);
+}
+
+#[tokio::test]
+async fn without_an_address_in_the_keystore_the_configured_one_is_told() {
+    let place = Place::offline();
+    configure(&place, "keystore = \"wallet.json\"");
+    private(&place, "wallet.json", FOUNDRY);
+    run(&place, &["wallet", "address"]).await.fails(3, &["does not say its address", "wallet.password_file"]);
+    place.edit("keystore = \"wallet.json\"\n", &format!("keystore = \"wallet.json\"\naddress = \"{ADDRESS}\"\n"));
+    let said = run(&place, &["wallet", "address"]).await;
+    assert_eq!(address_of(&said), ADDRESS);
+    assert!(said.err.contains("nothing proves it"), "{}", said.err);
+    let opened = run_with(&place, &["wallet", "address"], "RAMPWATCH_WALLET_PASSWORD", FOUNDRY_PASSWORD).await;
+    assert_eq!(opened.data(), format!("{ADDRESS}\n"));
 }
 
 #[tokio::test]

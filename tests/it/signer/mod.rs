@@ -17,13 +17,13 @@ mod hostile;
 mod known;
 
 /// A keystore that Foundry 1.7.1 wrote (`cast wallet import`): the first key of anvil, which everyone knows.
-const FOUNDRY: &str = r#"{"crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"5ce43961ab3fd9e255bb972289af89d9"},
+pub(crate) const FOUNDRY: &str = r#"{"crypto":{"cipher":"aes-128-ctr","cipherparams":{"iv":"5ce43961ab3fd9e255bb972289af89d9"},
 "ciphertext":"46ada3a47164b4beb7cd7dcf1ad0765b8b7bec9d09480beccee800c1ad1a8cf8","kdf":"scrypt","kdfparams":
 {"dklen":32,"n":8192,"p":1,"r":8,"salt":"ec2dd5ae866b2e0e1a89c4d87cc07679663ed5243ad119d8af5cb6db42446923"},
 "mac":"c222cf6c04742cafd367739e8f70091c901fccba05a9dde5298a50cd5c69960e"},
 "id":"f7835e62-6450-4fc2-ad0d-e3e382becb7b","version":3}"#;
 /// What opens it. The blank counts.
-const FOUNDRY_PASSWORD: &str = "test test";
+pub(crate) const FOUNDRY_PASSWORD: &str = "test test";
 /// Whose key it is.
 const FOUNDRY_ADDRESS: &str = "0xf39Fd6e51aad88F6F4ce6aB8827279cffFb92266";
 /// The key itself.
