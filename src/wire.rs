@@ -94,7 +94,8 @@ pub enum IfMissing {
 }
 
 /// Checks what the settings say against the nodes, whether the API key can be read and the wallet opened, and whether
-/// the store can be kept where it should be. Starts nothing, writes nothing. An endpoint that cannot be reached is no error while another can.
+/// the store can be kept where it should be. Starts nothing, writes nothing. An endpoint that cannot be reached is no
+/// error while another can.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -169,12 +170,12 @@ pub async fn signer(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Signer
 pub struct WalletAddress {
     /// The address.
     pub address: Address,
-    /// Whether it is the key's own. If not, the keystore only says so, and its password was not at hand.
+    /// Whether it is the key's own. If not, it was only said so: the password was not at hand.
     pub proven: bool,
 }
 
-/// The configured wallet's address, from its key; without a password at hand, as the keystore says. `None` when there is
-/// no wallet, or when neither tells.
+/// The configured wallet's address, from its key; without a password at hand, as the keystore or else `wallet.address`
+/// says. `None` when there is no wallet, or when none of these tells.
 ///
 /// # Errors
 /// As [`signer`]; only a password variable that is not set is none.
@@ -187,7 +188,7 @@ pub async fn wallet_address(settings: &Settings) -> anyhow::Result<Option<Wallet
         {
             return Err(KeystoreError::OtherWallet { expected, actual }.into());
         }
-        return Ok(stated.map(|address| WalletAddress { address, proven: false }));
+        return Ok(stated.or(wallet.address).map(|address| WalletAddress { address, proven: false }));
     }
     let signer = signer(settings).await?;
     Ok(signer.map(|signer| WalletAddress { address: signer.address(), proven: true }))

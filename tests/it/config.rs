@@ -9,6 +9,8 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use secrecy::ExposeSecret as _;
 
+mod funding;
+
 /// The least that a file must have.
 const LEAST: &str = r#"
 [chain]

@@ -25,6 +25,7 @@ mod node_self;
 mod payment_http;
 mod policy;
 mod sandbox;
+mod signer;
 mod simulation;
 mod store;
 mod support;

@@ -9,13 +9,14 @@ use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
 use super::{output, quiet, start_logging};
-use crate::config::{LogFormat, WalletKey};
+use crate::config::{LogFormat, Settings, WalletKey};
 use crate::domain::chain::Address;
-use crate::wire::KeystoreError;
+use crate::wire::{self, KeystoreError, WalletAddress};
 
 mod address;
 mod import;
 mod new;
+mod prompt;
 mod secrets;
 
 /// Make, import or look at the hot wallet's key
@@ -25,13 +26,11 @@ pub(super) struct Wallet {
     command: Command,
 }
 
+// Without comments on the variants, clap shows those of the commands themselves.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make a new key and write its keystore
     New(new::New),
-    /// Write a keystore of a key that you have
     Import(import::Import),
-    /// Print the address of the configured wallet
     Address(address::Address),
 }
 
@@ -105,4 +104,22 @@ fn refused(error: &KeystoreError) -> Failure {
         KeystoreError::Refused { .. } | KeystoreError::System(_) => Exit::Failed,
     };
     Failure::new(exit, error.to_string())
+}
+
+/// What is said when an address is not proven.
+const UNPROVEN: &str =
+    "the address is what keystore or configuration say; the password is not at hand, so nothing proves it";
+
+/// The configured wallet.
+async fn configured(settings: &Settings) -> Result<WalletAddress, Failure> {
+    if settings.wallet.is_none() {
+        let said = "no wallet is configured: `rampwatch wallet new` makes a keystore; name it with wallet.keystore";
+        return Err(Failure::new(Exit::Configuration, said));
+    }
+    let found = wire::wallet_address(settings).await.map_err(|error| Failure::of_wiring(&error))?;
+    found.ok_or_else(|| {
+        let said = "the keystore does not say its address, and its password is not at hand: set the variable with the \
+                    password (wallet.password_env), or name a file with wallet.password_file";
+        Failure::new(Exit::Configuration, said)
+    })
 }

@@ -2,18 +2,17 @@
 //!
 //! Deliberately absent: stdin. A pipe's other end shows the secret in a process list or a shell's history.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
 use super::super::exit::{Exit, Failure};
+use super::prompt::Prompt;
 use crate::config::{ConfigError, secret_file, secret_line};
 
-/// Where the password comes from.
+// Where the password comes from. No doc comment: clap would show it as the help of the command that flattens this.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(super) struct PasswordFrom {
@@ -33,8 +32,9 @@ impl PasswordFrom {
             (Some(file), _) => from_file("--password-file", &file),
             (None, Some(name)) => from_variable("--password-env", &name),
             (None, None) => {
-                let password = ask("Password of the new keystore: ", "password", remedy).await?;
-                let again = ask("The same again: ", "password", remedy).await?;
+                let prompt = Prompt::open("password", remedy)?;
+                let password = prompt.ask("Password of the new keystore: ").await?;
+                let again = prompt.ask("The same again: ").await?;
                 if password.expose_secret() == again.expose_secret() {
                     return Ok(password);
                 }
@@ -44,7 +44,7 @@ impl PasswordFrom {
     }
 }
 
-/// Where the key to import comes from.
+// Where the key to import comes from.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(super) struct KeyFrom {
@@ -67,7 +67,8 @@ impl KeyFrom {
                 Ok((from_variable("--key-env", &name)?, "the environment variable (--key-env)".to_owned()))
             }
             (None, None) => {
-                let key = ask("Private key (64 hexadecimal digits): ", "key", "--key-file or --key-env").await?;
+                let prompt = Prompt::open("key", "--key-file or --key-env")?;
+                let key = prompt.ask("Private key (64 hexadecimal digits): ").await?;
                 Ok((key, "what was typed".to_owned()))
             }
         }
@@ -96,20 +97,4 @@ fn from_variable(option: &str, name: &str) -> Result<SecretString, Failure> {
     })?;
     let whence = format!("the environment variable ({option})");
     secret_line(&SecretString::from(text.as_str()), &whence).map_err(|error| unusable(&error))
-}
-
-/// Asks on the terminal, without echo.
-async fn ask(prompt: &'static str, what: &str, remedy: &str) -> Result<SecretString, Failure> {
-    if !std::io::stdin().is_terminal() {
-        let said = format!("there is no terminal to ask for the {what} on: give it by {remedy}");
-        return Err(Failure::new(Exit::Usage, said));
-    }
-    // With the signal heard, Ctrl-C ends the prompt and not the process, so that the terminal gets its echo back.
-    let heard = signal(SignalKind::interrupt());
-    let _heard = heard.map_err(|error| Failure::new(Exit::Failed, format!("signals cannot be heard: {error}")))?;
-    let typed = tokio::task::spawn_blocking(move || rpassword::prompt_password(prompt).map(Zeroizing::new)).await;
-    let typed = typed
-        .map_err(|_| Failure::new(Exit::Failed, "the terminal could not be read"))?
-        .map_err(|error| Failure::new(Exit::Failed, format!("nothing was written: {error}")))?;
-    secret_line(&SecretString::from(typed.as_str()), "what was typed").map_err(|error| unusable(&error))
 }

@@ -19,7 +19,7 @@ const COMMANDS: [(&[&str], &[&str]); 21] = [
     (&["resolve", "cancel"], &["<PAYMENT>", "--reason", "stays watched"]),
     (&["wallet"], &["new", "import", "address"]),
     (&["wallet", "new"], &["--keystore", "--password-file", "--password-env", "never overwritten"]),
-    (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them as an argument"]),
+    (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them"]),
     (&["wallet", "address"], &["--json"]),
     (&["config", "check"], &["API key", "nodes"]),
     (&["demo"], &["Usage: rampwatch demo"]),

@@ -14,6 +14,7 @@ mod help;
 mod offline;
 mod running;
 mod terminal;
+mod wallet;
 mod wrong;
 
 /// The API key in the environment of every command. Nothing may ever show it.
