@@ -31,7 +31,9 @@ use rampwatch::policy::pace::Pace;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
-use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E, WALLET, WALLET_KEY_ENV, wallet_key};
+use rampwatch::sandbox::{
+    Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E, WALLET, WALLET_KEY_ENV, wallet_key,
+};
 
 use super::proxy::Proxy;
 use crate::support::{eventually, temp_dir};

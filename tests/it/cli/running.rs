@@ -158,7 +158,7 @@ async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
         }
     }
     // Each alarm that is shown is one of those above.
-    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 6, "{text}");
+    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 9, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -40,11 +40,7 @@ pub(crate) fn rules() -> FundingRules {
             min_time_left: Span::from_secs(60),
             reserve_token: Amount::ZERO,
             reserve_native: Wei::ZERO,
-            fees: FeeParams {
-                tip_floor: Wei::from_gwei(30),
-                ceiling: Wei::from_gwei(500),
-                gas_limit_max: 150_000,
-            },
+            fees: FeeParams { tip_floor: Wei::from_gwei(30), ceiling: Wei::from_gwei(500), gas_limit_max: 150_000 },
         },
         pace: FundingPace {
             hold_check: Span::from_millis(200),
@@ -127,15 +123,18 @@ pub(crate) async fn until_all_ended(world: &World) {
 /// The laws: at most one mined transfer a payment, and exactly one where an order says paid; nonces without a gap; what
 /// counts as spent is right to the unit.
 pub(crate) async fn assert_laws(world: &World, off_ramps: &[&OffRamp]) {
-    let sent: Vec<Sent> = world.node().sent_by(WALLET).await.unwrap();
+    let sent: Vec<Sent> = world.node().sent_by(WALLET, 0).await.unwrap();
     for (place, sent) in sent.iter().enumerate() {
         assert_eq!(usize::try_from(sent.nonce).unwrap(), place, "nonces have no gap: {sent:?}");
     }
     let mut paid: BTreeMap<_, u32> = BTreeMap::new();
     for order in world.store().orders(None, 10_000).await.unwrap() {
-        let mined = sent.iter().filter(|sent| sent.succeeded && order.attempt(sent.tx_hash).is_some_and(
-            |attempt| attempt.kind == rampwatch::domain::order::AttemptKind::Transfer,
-        ));
+        let mined = sent.iter().filter(|sent| {
+            sent.succeeded
+                && order
+                    .attempt(sent.tx_hash)
+                    .is_some_and(|attempt| attempt.kind == rampwatch::domain::order::AttemptKind::Transfer)
+        });
         let transfers = u32::try_from(mined.count()).unwrap();
         *paid.entry(order.id.payment.clone()).or_default() += transfers;
         if let OrderState::Ended { outcome, .. } = &order.state {

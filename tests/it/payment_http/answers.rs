@@ -62,7 +62,7 @@ async fn the_references_shape_is_read() {
         deposit_amount: None,
         deposit_chain: None,
         source_currency: None,
-        bank_account: None,
+        bank_account: Some(rampwatch::domain::payment::BankAccountId::new("b").unwrap()),
         sender: None,
         created_at: Some(Timestamp::from_millis(1_795_341_600_123)),
         expires_at: None,
