@@ -41,7 +41,7 @@ impl Scene {
         node.furnish().await.unwrap();
         let key = Key::of(0x42);
         node.deal(USDC, key.address(), usdc(100)).await.unwrap();
-        node.set_gas_money(key.address(), U256::from(10_u64.pow(18))).await.unwrap();
+        node.set_native_balance(key.address(), Wei::new(1_000_000_000_000_000_000)).await.unwrap();
         node.mine(1).await.unwrap();
         let evm = EvmChain::new(EvmSettings {
             chain_id: CHAIN_ID,
@@ -132,7 +132,7 @@ async fn a_view_tells_what_stands_in_the_way() {
         node.set_blacklisted(USDC, account, false).await.unwrap();
     }
     // A wallet without gas money looks like nothing else than that.
-    node.set_gas_money(scene.key.address(), U256::ZERO).await.unwrap();
+    node.set_native_balance(scene.key.address(), Wei::ZERO).await.unwrap();
     scene.mine().await;
     let poor = scene.view(usdc(100)).await;
     assert_eq!(poor.native_balance, Wei::ZERO);
@@ -231,7 +231,7 @@ async fn refusals_are_named() {
     assert!(matches!(too_little_gas, SendAnswer::Refused(_)), "{too_little_gas:?}");
     let other_chain = send(spec(1, fair, 90_000)).await;
     assert!(matches!(other_chain, SendAnswer::Refused(_)), "{other_chain:?}");
-    node.set_gas_money(wallet, U256::from(1_000)).await.unwrap();
+    node.set_native_balance(wallet, Wei::new(1_000)).await.unwrap();
     assert_eq!(send(spec(CHAIN_ID, fair, 90_000)).await, SendAnswer::InsufficientFunds);
 }
 
