@@ -21,11 +21,12 @@ use crate::ports::store::StoreError;
 /// The furthest that an address may be unread below the head, in blocks.
 const MOST_UNREAD: BlockNumber = 5_000;
 
-/// What an order may be signed with.
-#[derive(Clone, Copy, Debug)]
+/// What an order may be signed with, and what the chain said when that was decided.
+#[derive(Clone, Debug)]
 pub(super) struct Offer {
     pub(super) fees: Fees,
     pub(super) gas_limit: u64,
+    view: TransferView,
 }
 
 /// What the transfer of an order is.
@@ -56,7 +57,14 @@ impl Funder {
         };
         let committed = self.committed(order).await?;
         let checked = check_chain(order, &view, &committed, &first, gas_limit, params);
-        Ok(checked.map(|()| Offer { fees: first, gas_limit }))
+        Ok(checked.map(|()| Offer { fees: first, gas_limit, view }))
+    }
+
+    /// Whether the balances still suffice after what was signed since the check.
+    pub(super) async fn still_suffices(&self, order: &Order, offer: &Offer) -> Result<Result<(), Hold>, StoreError> {
+        let committed = self.committed(order).await?;
+        let params = &self.book.rules.preflight;
+        Ok(check_chain(order, &offer.view, &committed, &offer.fees, offer.gas_limit, params))
     }
 
     /// Checks an order that has a nonce before `act` sends something of it. `Ok(Err(_))`: what stands in the way.

@@ -106,18 +106,27 @@ impl Funder {
     }
 
     async fn check_start(&mut self) -> Result<(), Trouble> {
-        let counts = self.counts().await;
-        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(()) };
-        if counts.is_empty() {
+        let now = self.ports.clock.now();
+        if self.take_up_at > now {
             return Ok(());
         }
+        let counts = self.counts().await;
+        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(()) };
         let open = self.ports.store.open_orders().await?;
-        let fits = nonces::check(&wallet, &counts).and_then(|()| nonces::check_start(&wallet, &counts, &open));
-        self.checked_start = true;
-        match fits {
-            Ok(()) => Ok(()),
-            Err(why) => self.halt(&why).await,
+        if let Err(why) = nonces::check(&wallet, &counts) {
+            self.checked_start = true;
+            return self.halt(&why).await;
         }
+        match nonces::check_start(&wallet, &counts, &open) {
+            Ok(()) => self.checked_start = true,
+            // Nodes that have just been started come after. On a chain that was wiped they never do.
+            Err(behind) => {
+                tracing::warn!(%behind, "nothing is sent yet");
+                self.health.update(|health| health.wallet_halted = Some(behind.to_string()));
+                self.take_up_at = now.plus(self.pace().hold_check);
+            }
+        }
+        Ok(())
     }
 
     /// Whether nobody else uses the key, by the counts of every endpoint that answers. Asked before nonces are taken.
