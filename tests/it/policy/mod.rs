@@ -1,4 +1,5 @@
-//! The functional core, case by case: matching, settlement, the book of an address, a person's decisions, the sweep.
+//! The functional core, case by case: matching, settlement, the book of an address, a person's decisions, the sweep,
+//! and the hot wallet: spend, fees, preflight, the order's machine, nonces.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows panics, as it should")]
 
@@ -6,7 +7,10 @@ mod address;
 mod books;
 mod judging;
 mod matching;
+mod orders;
 mod resolve;
 mod samples;
 mod settlement;
+mod spend;
 mod sweep;
+mod window;
