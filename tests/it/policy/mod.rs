@@ -6,6 +6,7 @@
 mod address;
 mod books;
 mod judging;
+mod fees;
 mod matching;
 mod orders;
 mod resolve;
