@@ -5,10 +5,12 @@
 
 mod address;
 mod books;
-mod judging;
 mod fees;
+mod judging;
 mod matching;
 mod orders;
+mod preflight;
+mod preflight_chain;
 mod resolve;
 mod samples;
 mod settlement;

@@ -8,6 +8,7 @@ use rampwatch::domain::order::{
     ApprovalReason, Attempt, AttemptKind, CancelReason, Effect, Fees, Order, OrderId, OrderOutcome, OrderState, Placer,
     RawTransaction, Spend, UnsentReason,
 };
+use rampwatch::domain::payment::ApiStatus;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::{HaltReason, Market, Wallet};
 use rampwatch::domain::wei::Wei;
@@ -170,5 +171,39 @@ pub(super) fn halts() -> Vec<HaltReason> {
         HaltReason::NonceTaken { nonce: NONCE },
         HaltReason::Behind { ours: NONCE, theirs: 2 },
         HaltReason::OtherWallet { stored: ALICE },
+    ]
+}
+
+/// One of every hold.
+pub(super) fn all_holds() -> Vec<Hold> {
+    let text = || "said so".to_owned();
+    let (have, need) = (Amount::from_base_units(1), Amount::from_base_units(2));
+    vec![
+        Hold::ApiUnavailable { detail: text() },
+        Hold::ApiStatus { status: ApiStatus::Expired },
+        Hold::ApiHasHash { tx_hash: text() },
+        Hold::TermsDiffer { field: text(), ours: text(), theirs: text() },
+        Hold::PaymentState { state: text() },
+        Hold::PaymentEnded,
+        Hold::TimeShort { expires_at: at(EXPIRY), least_s: 600 },
+        Hold::OtherSender { named: ALICE },
+        Hold::MoneyThere { tx_hash: tx(1), amount: have },
+        Hold::OwnTransferSeen { tx_hash: tx(1) },
+        Hold::NotReadYet,
+        Hold::TokenPaused,
+        Hold::WalletBlacklisted,
+        Hold::RecipientBlacklisted,
+        Hold::RecipientForbidden { what: text() },
+        Hold::TokenShort { have, need },
+        Hold::NativeShort { have: Wei::new(1), need: Wei::new(2) },
+        Hold::CallFails { reason: text() },
+        Hold::GasTooHigh { estimate: 2, most: 1 },
+        Hold::FeeCeiling { needed: Wei::new(2), ceiling: Wei::new(1) },
+        Hold::TooManyAttempts,
+        Hold::ChainUnavailable { detail: text() },
+        Hold::NodeRefuses { detail: text() },
+        Hold::WalletPaused,
+        Hold::WalletHalted,
+        Hold::Signer { detail: text() },
     ]
 }
