@@ -4,9 +4,7 @@ use proptest::prelude::*;
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::Fees;
 use rampwatch::domain::wei::Wei;
-use rampwatch::policy::fees::{
-    AboveCeiling, FeeParams, bump, first, gas_limit, is_includable, outbid, worst_cost,
-};
+use rampwatch::policy::fees::{AboveCeiling, FeeParams, bump, first, gas_limit, is_includable, outbid, worst_cost};
 
 use super::orders::*;
 
@@ -154,7 +152,9 @@ fn params() -> impl Strategy<Value = FeeParams> {
 /// Whether a pool with this threshold in percent takes `new` for `old`, however it rounds: geth compares with
 /// `old * (100 + percent) / 100`, and wants more than before.
 fn passes(old: Wei, new: Wei, percent: u128) -> bool {
-    new > old && new.get() * 100 >= old.get() * (100 + percent) && new.get() >= (old.get() * (100 + percent)).div_ceil(100)
+    new > old
+        && new.get() * 100 >= old.get() * (100 + percent)
+        && new.get() >= (old.get() * (100 + percent)).div_ceil(100)
 }
 
 proptest! {

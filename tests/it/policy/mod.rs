@@ -3,9 +3,11 @@
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows panics, as it should")]
 
+mod acts;
 mod address;
 mod books;
 mod fees;
+mod funding;
 mod judging;
 mod matching;
 mod orders;
