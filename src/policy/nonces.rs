@@ -82,6 +82,16 @@ pub enum AdoptRefusal {
         /// The nonce.
         nonce: u64,
     },
+    /// Between what the nodes know and an order's nonce lies one that nobody holds: the order would wait for ever.
+    #[error(
+        "nonce {nonce} is no order's, and the nodes do not know it, but order {order} waits behind it: see that the nodes are on the right chain"
+    )]
+    Gap {
+        /// The nonce that nobody holds.
+        nonce: u64,
+        /// The order.
+        order: String,
+    },
     /// A transaction that is not ours has consumed an order's nonce, and is not final yet.
     #[error(
         "nonce {nonce} of order {order} was consumed by a transaction that is not ours and is not final yet: try again in a while"
@@ -146,6 +156,16 @@ pub fn adopt(
     if let Some(nonce) = (agreed.latest..agreed.pending).take(1_000).find(|nonce| !ours.contains(nonce)) {
         return Err(AdoptRefusal::Foreign { nonce });
     }
-    let above_ours = ours.iter().max().map_or(0, |nonce| nonce.saturating_add(1));
-    Ok(Adoption { next_nonce: agreed.pending.max(above_ours), latest: agreed.latest })
+    // Orders hold at most a few nonces, and each one of them must be reached from what is known without a leap.
+    let mut reached = agreed.pending;
+    let mut waiting: Vec<(u64, &Order)> =
+        open.iter().filter_map(|order| order.state.nonce().map(|nonce| (nonce, order))).collect();
+    waiting.sort_by_key(|(nonce, _)| *nonce);
+    for (nonce, order) in waiting {
+        if nonce > reached {
+            return Err(AdoptRefusal::Gap { nonce: reached, order: order.id.to_string() });
+        }
+        reached = reached.max(nonce.saturating_add(1));
+    }
+    Ok(Adoption { next_nonce: reached, latest: agreed.latest })
 }
