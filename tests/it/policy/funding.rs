@@ -103,17 +103,20 @@ const fn fact_number(fact: &OrderFact) -> usize {
     }
 }
 
-/// Every fact with what it makes of every state, in the order of [`states`]: `x` is unexpected, `*3` three in a row.
-fn table() -> Vec<(OrderFact, &'static str)> {
+/// A fact with what it makes of every state, in the order of [`states`]: `x` is unexpected, `*3` three in a row.
+type Row = (OrderFact, &'static str);
+
+/// Every fact with what it makes of every state.
+fn table() -> Vec<Row> {
+    people_and_holds().into_iter().chain(transactions()).chain(receipts()).collect()
+}
+
+fn people_and_holds() -> Vec<Row> {
     let reason = || "so it is".to_owned();
-    let signed = |number, kind, cap, tip| OrderFact::Signed(attempt(number, kind, gwei(cap, tip)));
-    let is_mined = |number: u8, at: u64, effect| OrderFact::Mined { tx_hash: tx(number), block: block(at), effect };
-    let sent = |number| OrderFact::Sent { tx_hash: tx(number), said: "accepted".to_owned() };
     let money = Hold::MoneyThere { tx_hash: tx(8), amount: Amount::from_base_units(1) };
     let short = Hold::TimeShort { expires_at: at(EXPIRY), least_s: 600 };
     let ceiling = Hold::FeeCeiling { needed: Wei::from_gwei(600), ceiling: Wei::from_gwei(400) };
     let refuses = Hold::NodeRefuses { detail: "too low".to_owned() };
-    let elsewhere = Attempt { nonce: NONCE + 1, ..attempt(3, AttemptKind::Transfer, gwei(300, 80)) };
     vec![
         (OrderFact::Approved { reason: reason() }, "ready +0 | x *11"),
         (OrderFact::Rejected { reason: reason() }, "ended unsent back never | x *11"),
@@ -138,6 +141,14 @@ fn table() -> Vec<(OrderFact, &'static str)> {
             OrderFact::Held(short),
             "x | ended unsent back never *2 | cancelling +0 *2 | cancelling(time-short) +30 | x *6",
         ),
+    ]
+}
+
+fn transactions() -> Vec<Row> {
+    let signed = |number, kind, cap, tip| OrderFact::Signed(attempt(number, kind, gwei(cap, tip)));
+    let sent = |number| OrderFact::Sent { tx_hash: tx(number), said: "accepted".to_owned() };
+    let elsewhere = Attempt { nonce: NONCE + 1, ..attempt(3, AttemptKind::Transfer, gwei(300, 80)) };
+    vec![
         (signed(3, AttemptKind::Transfer, 300, 80), "x | sending +0 a1 *2 | same +0 a2 | sending +0 a2 | x *7"),
         (signed(3, AttemptKind::SelfSend, 300, 80), "x *5 | same +0 a3 | x *6"),
         // Neither fee may stay: a pool would refuse it.
@@ -152,6 +163,12 @@ fn table() -> Vec<(OrderFact, &'static str)> {
         (sent(1), "x *3 | same +20 *3 | same +0 *5 | x"),
         (sent(2), "x *5 | same +20 | x *3 | same +0 *2 | x"),
         (sent(7), "x *12"),
+    ]
+}
+
+fn receipts() -> Vec<Row> {
+    let is_mined = |number: u8, at: u64, effect| OrderFact::Mined { tx_hash: tx(number), block: block(at), effect };
+    vec![
         (
             is_mined(1, 1_501, PAID),
             "x *3 | mined paid +4 *2 | mined paid cancelling +4 | mined paid +4 *3 | mined paid cancelling +4 *2 | x",

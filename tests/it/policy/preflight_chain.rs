@@ -31,13 +31,16 @@ fn chain(view: &TransferView, committed: &Committed) -> Result<(), Hold> {
     check_chain(&order("p"), view, committed, &gwei(130, 30), 80_000, &params())
 }
 
+/// Something that goes wrong on the chain.
+type Change = Box<dyn Fn(&mut TransferView)>;
+
 #[test]
 fn what_the_chain_says_in_the_order_in_which_it_is_told() {
     let none = Committed::default();
     assert_eq!(chain(&fine(), &none), Ok(()));
     let need = Wei::from_gwei(130 * 80_000 + 1_000);
     let calls = |reason: &str| Hold::CallFails { reason: reason.to_owned() };
-    let hurdles: Vec<(Box<dyn Fn(&mut TransferView)>, Hold)> = vec![
+    let hurdles: Vec<(Change, Hold)> = vec![
         (Box::new(|it| it.paused = true), Hold::TokenPaused),
         (Box::new(|it| it.wallet_blacklisted = true), Hold::WalletBlacklisted),
         (Box::new(|it| it.recipient_blacklisted = true), Hold::RecipientBlacklisted),
