@@ -2,7 +2,7 @@
 
 use super::{Funder, Trouble};
 use crate::domain::amount::Amount;
-use crate::domain::chain::{B256, BlockNumber, Transfer};
+use crate::domain::chain::{BlockNumber, Transfer};
 use crate::domain::hold::Hold;
 use crate::domain::order::{AttemptKind, Fees, Order, OrderState};
 use crate::domain::payment::{ApiStatus, Payment};
@@ -118,16 +118,16 @@ impl Funder {
         // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
         let deposits = self.ports.store.deposits_at(order.to).await?;
         let payment = self.ports.store.payment(&order.id.payment).await?.unwrap_or(payment);
-        let own = self.own_hashes(order).await?;
-        let findings =
-            PaymentFindings { payment: &payment, api: &api, deposits: &deposits, fresh: &fresh, now: asked_at };
-        Ok(check_payment(order, &findings, |hash| own.contains(&hash), &self.book.rules.preflight))
-    }
-
-    /// Every transaction that an order to the same address has signed: none of them is a stranger's money.
-    async fn own_hashes(&self, order: &Order) -> Result<std::collections::BTreeSet<B256>, StoreError> {
         let orders = self.ports.store.orders_to(order.to).await?;
-        Ok(orders.iter().flat_map(|order| order.attempts.iter().map(|attempt| attempt.tx_hash)).collect())
+        let findings = PaymentFindings {
+            payment: &payment,
+            api: &api,
+            deposits: &deposits,
+            fresh: &fresh,
+            orders: &orders,
+            now: asked_at,
+        };
+        Ok(check_payment(order, &findings, &self.book.rules.preflight))
     }
 
     /// The API's word, fresh.

@@ -383,9 +383,8 @@ impl Funder {
         self.retire_at = now.plus(self.pace().hold_check);
         for order in open.iter().filter(|order| matches!(order.state, OrderState::AwaitingApproval { .. })) {
             let payment = self.ports.store.payment(&order.id.payment).await?;
-            let view = payment.and_then(|payment| payment.api);
-            if let Some(view) = view.filter(|view| view.status.outcome().is_some()) {
-                self.note_hold(order, Hold::ApiStatus { status: view.status }).await?;
+            if payment.is_some_and(|payment| payment.state.is_ended()) {
+                self.note_hold(order, Hold::PaymentEnded).await?;
             }
         }
         Ok(())
