@@ -178,7 +178,7 @@ pub struct WalletAddress {
 /// says. `None` when there is no wallet, or when none of these tells.
 ///
 /// # Errors
-/// As [`signer`]; only a password variable that is not set is none.
+/// As [`signer()`]; only a password variable that is not set is none.
 pub async fn wallet_address(settings: &Settings) -> anyhow::Result<Option<WalletAddress>> {
     let Some(wallet) = &settings.wallet else { return Ok(None) };
     if let (WalletKey::Keystore { file, .. }, Err(ConfigError::NoPassword(_))) = (&wallet.key, wallet.secret()) {
