@@ -63,7 +63,6 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
-    settings.refuse_mixed_rehearsal()?;
     let signer = signer(settings).await?;
     chain.check().await?;
     let chain = Arc::new(chain);

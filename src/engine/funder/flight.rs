@@ -83,12 +83,12 @@ impl Funder {
                 Ok(balances) => balances,
                 Err(error) => return Ok(Err(unavailable(&error))),
             };
-            // The reserve is for the way out, and this is one.
+            // The reserve is for the way out, and this is one; it goes before what others may cost.
             let bare = crate::policy::preflight::PreflightParams {
                 reserve_native: crate::domain::wei::Wei::ZERO,
                 ..params.clone()
             };
-            return Ok(check_native(native, committed.native, &fees, SELF_SEND_GAS, &bare));
+            return Ok(check_native(native, crate::domain::wei::Wei::ZERO, &fees, SELF_SEND_GAS, &bare));
         }
         let view = match self.funding.sender.view(&transfer_of(order)).await {
             Ok(view) => view,
@@ -125,7 +125,8 @@ impl Funder {
             deposits: &deposits,
             fresh: &fresh,
             orders: &orders,
-            now: asked_at,
+            // A clock that is slow must not make a payment look younger than the chain does.
+            now: self.ports.clock.now().max(view.head.time),
         };
         Ok(check_payment(order, &findings, &self.book.rules.preflight))
     }

@@ -137,10 +137,7 @@ fn people_and_holds() -> Vec<Row> {
             OrderFact::Held(money),
             "x | held(money-there) +30 *2 | cancelling +0 *2 | cancelling(money-there) +30 | x *6",
         ),
-        (
-            OrderFact::Held(short),
-            "x | ended unsent back never *2 | cancelling +0 *2 | cancelling(time-short) +30 | x *6",
-        ),
+        (OrderFact::Held(short), "ended unsent back never *3 | cancelling +0 *2 | cancelling(time-short) +30 | x *6"),
     ]
 }
 
