@@ -361,10 +361,8 @@ impl OrderOutcome {
         match self {
             Self::SelfSent { tx_hash, why } => Self::SelfSent { tx_hash, why: why.shortened() },
             Self::Unsent { why } => Self::Unsent { why: why.shortened() },
-            other @ (Self::Paid { .. }
-            | Self::Reverted { .. }
-            | Self::MovedNothing { .. }
-            | Self::Displaced { .. }) => other,
+            other
+            @ (Self::Paid { .. } | Self::Reverted { .. } | Self::MovedNothing { .. } | Self::Displaced { .. }) => other,
         }
     }
 

@@ -7,8 +7,8 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use alloy::primitives::Bytes;
+use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};

@@ -17,7 +17,9 @@ pub(super) fn read(hash: B256, answer: &Result<Box<RawValue>, Failure>) -> SendA
     let failure = match answer {
         Ok(answer) => match rpc::read::<B256>(answer, "a transaction's hash") {
             Ok(said) if said == hash => return SendAnswer::Accepted,
-            Ok(said) => return SendAnswer::Unclear(format!("it answered with the hash of another transaction, {said}")),
+            Ok(said) => {
+                return SendAnswer::Unclear(format!("it answered with the hash of another transaction, {said}"));
+            }
             Err(failure) => return SendAnswer::Unclear(failure.text),
         },
         Err(failure) => failure,
@@ -26,9 +28,7 @@ pub(super) fn read(hash: B256, answer: &Result<Box<RawValue>, Failure>) -> SendA
     match failure.reach {
         Reach::Unsent => SendAnswer::NotReached(text),
         Reach::Unknown => without_words(failure.class, text),
-        Reach::Answered => {
-            by_words(&failure.words, &text).unwrap_or_else(|| answered_otherwise(failure.class, text))
-        }
+        Reach::Answered => by_words(&failure.words, &text).unwrap_or_else(|| answered_otherwise(failure.class, text)),
     }
 }
 

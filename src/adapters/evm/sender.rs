@@ -12,9 +12,7 @@ use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::wallet::{Market, NonceCount, TransferView};
 use crate::domain::wei::Wei;
 use crate::ports::chain::ChainError;
-use crate::ports::sender::{
-    EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec,
-};
+use crate::ports::sender::{EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec};
 use crate::ports::signer::DigestSignature;
 
 use super::endpoint::Endpoint;

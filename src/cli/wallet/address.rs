@@ -33,11 +33,7 @@ impl Address {
             return Err(Failure::new(Exit::Configuration, NO_WALLET));
         }
         let found = wire::wallet_address(settings).await.map_err(|error| Failure::of_wiring(&error))?;
-        let Some(found) = found else {
-            let said = "the keystore does not say its address, and its password is not at hand: set the variable with \
-                        the password (wallet.password_env), or name a file with wallet.password_file";
-            return Err(Failure::new(Exit::Configuration, said));
-        };
+        let found = found.ok_or_else(unknown)?;
         let address = found.address.to_string();
         if self.json {
             return output::print_json(&Answer { address, proven: found.proven });
@@ -48,6 +44,13 @@ impl Address {
         }
         Ok(())
     }
+}
+
+/// When neither the keystore nor its password tells the address.
+pub(super) fn unknown() -> Failure {
+    let said = "the keystore does not say its address, and its password is not at hand: set the variable with the password \
+                (wallet.password_env), or name a file with wallet.password_file";
+    Failure::new(Exit::Configuration, said)
 }
 
 /// What is said where a wallet is needed and there is none.

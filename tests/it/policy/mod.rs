@@ -7,6 +7,7 @@ mod books;
 mod judging;
 mod matching;
 mod resolve;
+mod returns;
 mod samples;
 mod settlement;
 mod sweep;
