@@ -14,6 +14,7 @@ pub mod nonces;
 pub mod pace;
 pub mod preflight;
 pub mod resolve;
+pub mod returns;
 pub mod settlement;
 pub mod spend;
 pub mod sweep;

@@ -15,6 +15,7 @@ mod orders;
 mod preflight;
 mod preflight_chain;
 mod resolve;
+mod returns;
 mod samples;
 mod settlement;
 mod spend;
