@@ -16,13 +16,19 @@ use crate::config::{self, LogFormat, Settings};
 use crate::telemetry;
 
 mod add;
+mod approve;
+mod cancel;
 mod client;
 mod config_check;
 mod demo;
 mod deposits;
 mod exit;
+mod fund;
 mod list;
 mod operator;
+mod order_desk;
+mod order_output;
+mod orders;
 mod output;
 mod progress;
 mod resolve;
@@ -44,7 +50,7 @@ Exit codes:
   1  failed for a reason that has no number of its own
   2  the command line, or a value given on it, is wrong
   3  the configuration is wrong, or a node contradicts it
-  4  the payment or deposit is not known
+  4  the payment, deposit or order is not known
   5  refused by the rules; nothing was changed
   6  daemon, store, node or payment API cannot be used
 
@@ -79,7 +85,17 @@ enum Command {
     Why(why::Why),
     /// Decide what rampwatch will not; the reason is kept
     Resolve(resolve::Resolve),
-    /// Make, import or look at the hot wallet's key
+    /// Send a payment's money from the hot wallet: show, ask, and place an order
+    Fund(fund::Fund),
+    /// List orders: what the hot wallet was told to send, and how far each is
+    Orders(orders::Orders),
+    /// Approve an order that waits for it
+    Approve(approve::Approve),
+    /// Reject an order that waits for an approval
+    Reject(approve::Reject),
+    /// Cancel an order of the hot wallet (a payment's completion: `resolve cancel`)
+    Cancel(cancel::Cancel),
+    /// The hot wallet: its key, its balance, stopping it and letting it go on
     Wallet(wallet::Wallet),
     /// Look at the configuration
     Config(config_check::Config),
@@ -132,6 +148,11 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
+        Command::Fund(command) => command.run(&quiet(file)?).await,
+        Command::Orders(command) => command.run(&quiet(file)?).await,
+        Command::Approve(command) => command.run(&quiet(file)?).await,
+        Command::Reject(command) => command.run(&quiet(file)?).await,
+        Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
         Command::Config(command) => {
             let settings = settings(file)?;
