@@ -40,6 +40,8 @@ pub use crate::adapters::signer::KeystoreError;
 pub struct App {
     /// For operators.
     pub handle: Handle,
+    /// The address of the hot wallet, from its key; `None` when there is no wallet.
+    pub wallet: Option<Address>,
     ports: Ports,
     settings: Arc<EngineSettings>,
     health: Arc<Health>,
@@ -67,6 +69,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
     let signer = signer(settings).await?;
+    let wallet = signer.as_ref().map(|signer| signer.address());
     chain.check().await?;
     let chain = Arc::new(chain);
     let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
@@ -74,7 +77,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
-    Ok(App { handle, ports, settings: engine_settings, health })
+    Ok(App { handle, wallet, ports, settings: engine_settings, health })
 }
 
 /// What [`check`] found.
@@ -82,6 +85,8 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
 pub struct Checked {
     /// What is right, in words.
     pub found: Vec<String>,
+    /// The address of the hot wallet, from its key; `None` when there is no wallet.
+    pub wallet: Option<Address>,
     /// How each URL of each endpoint did.
     pub sides: Vec<SideReport>,
 }
@@ -106,8 +111,9 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     payment_api(settings, clock)?;
     let mut found = vec![format!("the API key is there; it goes to {}", settings.api.base_url)];
     settings.refuse_mixed_rehearsal()?;
-    if let Some(signer) = signer(settings).await? {
-        found.push(format!("the wallet's key is that of {}", signer.address()));
+    let wallet = signer(settings).await?.map(|signer| signer.address());
+    if let Some(wallet) = wallet {
+        found.push(format!("the wallet's key is that of {wallet}"));
     }
     SledStore::check_place(&settings.store.path)?;
     found.push(format!("the store can be kept at {}", settings.store.path.display()));
@@ -116,7 +122,7 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     for token in settings.chain.tokens() {
         found.push(format!("{} at {} has {} decimals", token.symbol, token.address, token.decimals));
     }
-    Ok(Checked { found, sides })
+    Ok(Checked { found, wallet, sides })
 }
 
 /// A handle on the store alone, for when no daemon runs. With an API key at hand, the API can be asked too.

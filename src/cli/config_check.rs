@@ -49,6 +49,7 @@ impl Config {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let Command::Check { json } = self.command;
         let checked = wire::check(settings).await.map_err(|error| Failure::of_wiring(&error))?;
+        Failure::unless_wallet_fits(settings, checked.wallet)?;
         let file = settings.file.display().to_string();
         if json {
             let endpoints = checked.sides.iter().map(|side| Endpoint {

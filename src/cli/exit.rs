@@ -3,9 +3,11 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::config::Settings;
+use crate::domain::chain::Address;
 use crate::engine::handle::HandleError;
 use crate::http::Code;
-use crate::wire;
+use crate::{sandbox, wire};
 
 /// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,6 +90,14 @@ impl Failure {
     pub(super) fn of_wiring(error: &anyhow::Error) -> Self {
         let exit = if wire::is_configuration(error) { Exit::Configuration } else { Exit::Unavailable };
         Self::new(exit, format!("{error:#}"))
+    }
+
+    /// Fails when the wallet must not be used on the configured chain: a rehearsal takes no key but the sandbox's own,
+    /// and that key, which everybody knows, is taken nowhere else (decision 13).
+    pub(super) fn unless_wallet_fits(settings: &Settings, wallet: Option<Address>) -> Result<(), Self> {
+        let Some(wallet) = wallet else { return Ok(()) };
+        let checked = sandbox::check_key(settings.chain.id, wallet);
+        checked.map_err(|error| Self::new(Exit::Configuration, error.to_string()))
     }
 
     /// Says why on stderr, and gives the exit code.

@@ -32,8 +32,11 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let stop = CancellationToken::new();
     listen_for_signals(stop.clone())?;
+    // An address that is written down is looked at before anything is opened; the key's own as soon as it is known.
+    Failure::unless_wallet_fits(settings, settings.wallet.as_ref().and_then(|wallet| wallet.address))?;
     let built = until(&stop, wire::build(settings)).await;
     let Some(app) = built.transpose().map_err(|error| Failure::of_wiring(&error))? else { return Ok(()) };
+    Failure::unless_wallet_fits(settings, app.wallet)?;
     let token = Token::load_or_create(&settings.http.token_file)
         .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
     let listener = bind(settings).await?;

@@ -10,12 +10,15 @@ use super::output;
 use crate::domain::payment::PaymentId;
 use crate::engine::requests::parse_address;
 use crate::sandbox::stand_in::Shape;
-use crate::sandbox::{FAKE_USDC, PayOptions, RunOptions, SandboxError, USDC, USDC_E, pay, run};
+use crate::sandbox::{FAKE_USDC, PayOptions, RunOptions, SandboxError, USDC, USDC_E, WalletConfig, pay, run};
 
 /// Start a chain node with a test USDC and a stand-in payment API, to play with until Ctrl-C
 ///
 /// Writes the configuration to use it with, and says what to try. Nothing in it is real: the chain has an id of its
 /// own, forks included. Needs no configuration itself.
+///
+/// The configuration has a hot wallet with test money: the sandbox's own, whose key is printed, and which everybody
+/// knows. `rampwatch run` takes no other key on the sandbox's chain, and takes this one nowhere else.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Sandbox {
@@ -39,6 +42,12 @@ struct Start {
     /// Which description of the API the stand-in follows
     #[arg(long, value_enum, default_value_t = ApiShape::Guide)]
     shape: ApiShape,
+    /// Leave the hot wallet out of the configuration: rampwatch then needs no key and sends nothing
+    #[arg(long, conflicts_with = "auto")]
+    no_wallet: bool,
+    /// Let the wallet fund off-ramps without being asked, as soon as rampwatch is told of them
+    #[arg(long)]
+    auto: bool,
     /// The chain's port; 0 for any free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     chain_port: u16,
@@ -134,7 +143,7 @@ impl Start {
             shape,
             chain_port: self.chain_port,
             api_port: self.api_port,
-            wallet: None,
+            wallet: (!self.no_wallet).then(|| WalletConfig { auto: self.auto, ..WalletConfig::default() }),
         };
         run(&options, &mut std::io::stdout()).await.map_err(|error| failure(&error))
     }

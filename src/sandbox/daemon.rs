@@ -55,6 +55,20 @@ impl Daemon {
         Ok(Self { options, settings, operator, child: None })
     }
 
+    /// Changes a setting for the next start, given as an environment variable; a variable that was given before gives
+    /// way.
+    ///
+    /// # Errors
+    /// When the configuration is wrong with it. Nothing has changed then.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let mut options = self.options.clone();
+        options.overrides.retain(|(known, _)| known != name);
+        options.overrides.push((name.to_owned(), value.to_owned()));
+        let Self { options, settings, operator, child: _ } = Self::new(options)?;
+        (self.options, self.settings, self.operator) = (options, settings, operator);
+        Ok(())
+    }
+
     /// What it runs with.
     #[must_use]
     pub const fn settings(&self) -> &Settings {

@@ -89,6 +89,17 @@ pub struct WhyRow {
     pub rule: String,
     /// The deposits that concern it.
     pub deposits: Vec<DepositRow>,
+    /// What happened to it, the oldest first.
+    pub events: Vec<EventRow>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, Deserialize)]
+pub struct EventRow {
+    /// What, in one word.
+    pub event: String,
+    /// The same as a sentence.
+    pub text: String,
 }
 
 #[derive(Deserialize)]
@@ -154,11 +165,16 @@ impl Operator {
         self.ask(None, &format!("/v1/why/{subject}")).await
     }
 
-    async fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+    pub(super) async fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
+        self.all_where(path, "").await
+    }
+
+    /// All items that fulfil a condition, which is written as in a URL (`&payment=…`).
+    pub(super) async fn all_where<T: DeserializeOwned>(&self, path: &str, condition: &str) -> Result<Vec<T>> {
         let mut items = Vec::new();
         let mut after = String::new();
         loop {
-            let page: Page<T> = self.ask(None, &format!("{path}?limit={PAGE}{after}")).await?;
+            let page: Page<T> = self.ask(None, &format!("{path}?limit={PAGE}{condition}{after}")).await?;
             items.extend(page.items);
             let Some(next) = page.next else { return Ok(items) };
             after = format!("&after={next}");
@@ -166,7 +182,7 @@ impl Operator {
     }
 
     /// A GET, or a POST when there is a body.
-    async fn ask<T: DeserializeOwned>(&self, body: Option<Value>, path: &str) -> Result<T> {
+    pub(super) async fn ask<T: DeserializeOwned>(&self, body: Option<Value>, path: &str) -> Result<T> {
         let unreadable = |source| SandboxError::File { path: self.token_file.clone(), source };
         let token = std::fs::read_to_string(&self.token_file).map_err(unreadable)?;
         let url = format!("{}{path}", self.base);

@@ -1,5 +1,6 @@
 //! What happens in the demo, act by act, and what must come of it.
 
+use super::funding;
 use super::report::{Case, Expect};
 use super::stage::{LIMIT, PAST, Stage, now, usdc};
 use crate::domain::amount::Amount;
@@ -20,6 +21,7 @@ pub(super) async fn all(stage: &mut Stage<'_>) -> Result<Vec<Case>> {
     wrong_amounts(stage, &mut cases).await?;
     reorg(stage, &mut cases).await?;
     killed(stage, &mut cases).await?;
+    funding::all(stage, &mut cases).await?;
     Ok(cases)
 }
 

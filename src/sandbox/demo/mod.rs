@@ -2,13 +2,16 @@
 //!
 //! A chain, a stand-in payment API and a watcher (this very program, as a child process) are started in a temporary
 //! folder. Off-ramps are opened and paid in every way that money comes in; a block is reorganised away, the watcher is
-//! killed, an answer is lost. At the end a table says what became of each, in the watcher's own words, and every
-//! outcome is compared with the one that it must be.
+//! killed, an answer is lost. Then the sandbox's own hot wallet pays off-ramps itself. At the end a table says what
+//! became of each, in the watcher's own words, and every outcome is compared with the one that it must be; what the
+//! wallet sent is read from the blocks.
 //!
 //! Deliberately absent: real money, real keys, and anything that stays behind.
 
 mod acts;
 mod folder;
+mod funding;
+mod receipts;
 mod report;
 mod stage;
 

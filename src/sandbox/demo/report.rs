@@ -4,8 +4,8 @@ use comfy_table::presets::UTF8_BORDERS_ONLY;
 use comfy_table::{ContentArrangement, Table};
 use tokio::time::Instant;
 
-use super::acts;
 use super::stage::{Stage, id};
+use super::{acts, funding, receipts};
 use crate::domain::chain::B256;
 use crate::domain::deposit::Verdict;
 use crate::domain::payment::Outcome;
@@ -90,6 +90,9 @@ pub(super) async fn judge(stage: &mut Stage<'_>, cases: &[Case], began: Instant)
     stage.print(&format!("{calls}\n"))?;
     // A case that is not settled is wrong in the table too; this says for what it was waited.
     settled?;
+    receipts::show(stage, funding::SHOWN).await?;
+    let sums = receipts::laws(stage, funding::PAID).await?;
+    stage.print(&format!("\n{sums}\n"))?;
     if wrong == 0 {
         return stage.print(&format!("Everything came out as it must, in {seconds} s. Nothing is left behind.\n"));
     }
@@ -193,7 +196,8 @@ fn names(verdict: &Verdict) -> (String, String) {
 }
 
 /// A sentence with its hashes and addresses shortened, for a table.
-fn short(text: &str) -> String {
+
+pub(super) fn short(text: &str) -> String {
     let shorten = |word: &str| {
         let core = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
         match (core.get(..6), core.len().checked_sub(4).and_then(|from| core.get(from..))) {

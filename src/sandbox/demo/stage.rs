@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+use super::report::short;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::Verdict;
@@ -13,20 +14,35 @@ use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 use crate::sandbox::error::{Result, SandboxError};
 use crate::sandbox::operator::PaymentRow;
+use crate::sandbox::orders::OrderRow;
 use crate::sandbox::stand_in::{NewOffRamp, OffRamp, StandIn, StandInOptions};
-use crate::sandbox::{Anvil, AnvilOptions, Daemon, DaemonOptions, Mining, Node, PAYER, Receipt, Sandbox, USDC};
+use crate::sandbox::{
+    Anvil, AnvilOptions, Daemon, DaemonOptions, Mining, Node, PAYER, Receipt, Sandbox, USDC, WalletConfig,
+    wallet_variable,
+};
 
 /// How long anything in the story may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// How often a condition is looked at while it is waited for.
-const LOOK_AGAIN: Duration = Duration::from_millis(25);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
 /// How far back the chain begins, so that money can come before its off-ramp.
 pub(super) const PAST: Span = Span::from_secs(480);
 
 /// How many blocks make a block final: twice anvil's slots in an epoch, which are one here.
 const FINAL_AFTER: u64 = 2;
+
+/// What differs from the sandbox's configuration, so that the story is quick. After a lost answer the API is asked once
+/// the call can no longer take effect: twice the first and a second.
+const QUICK: [(&str, &str); 6] = [
+    ("RAMPWATCH__API__TIMEOUT", "1s"),
+    ("RAMPWATCH__API__CONNECT_TIMEOUT", "500ms"),
+    ("RAMPWATCH__FUNDING__HOLD_CHECK", "500ms"),
+    ("RAMPWATCH__FUNDING__BUMP_AFTER", "1500ms"),
+    ("RAMPWATCH__FUNDING__REBROADCAST_AFTER", "1s"),
+    ("RAMPWATCH__FUNDING__POLL_INTERVAL", "200ms"),
+];
 
 /// The stage.
 pub(super) struct Stage<'a> {
@@ -64,15 +80,15 @@ impl<'a> Stage<'a> {
         let anvil = Anvil::start(&options).await?;
         anvil.node().furnish().await?;
         let stand_in = StandIn::start(StandInOptions::default()).await?;
-        let sandbox = Sandbox::of_parts(anvil, stand_in, folder)?;
+        // Any bank account may be paid when a person asks, and none without being asked.
+        let wallet = WalletConfig { allowed_bank_accounts: Vec::new(), ..WalletConfig::default() };
+        let sandbox = Sandbox::of_parts_with(anvil, stand_in, folder, Some(wallet))?;
+        let quick = QUICK.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let watcher = Daemon::new(DaemonOptions {
             program,
             config: sandbox.config_path(),
             log: folder.join("watcher.log"),
-            // After a lost answer the API is asked once the call can no longer take effect: twice this and a second.
-            overrides: [("RAMPWATCH__API__TIMEOUT", "1s"), ("RAMPWATCH__API__CONNECT_TIMEOUT", "500ms")]
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .to_vec(),
+            overrides: quick.into_iter().chain(std::iter::once(wallet_variable())).collect(),
         })?;
         Ok(Self { sandbox, watcher, out, act: 0 })
     }
@@ -191,6 +207,30 @@ impl<'a> Stage<'a> {
             }
             if Instant::now() >= until {
                 let what = format!("payment {name} {what} (it is {})", row.state.name);
+                return Err(SandboxError::TooLate { what, seconds: LIMIT.as_secs() });
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// Waits until a payment's last order fulfils a condition, and says how it stands then.
+    pub(super) async fn order_until(
+        &mut self,
+        name: &str,
+        what: &str,
+        condition: impl Fn(&OrderRow) -> bool + Send + Sync,
+    ) -> Result<OrderRow> {
+        let id = id(name)?;
+        let until = deadline(LIMIT);
+        loop {
+            let last = self.watcher.operator().orders_of(&id).await?.pop();
+            if let Some(order) = last.as_ref().filter(|order| condition(order)) {
+                self.print(&format!("     order {}: {}\n", order.id, short(&order.text)))?;
+                return Ok(order.clone());
+            }
+            if Instant::now() >= until {
+                let is = last.map_or_else(|| "there is none".to_owned(), |order| format!("it is {}", order.text));
+                let what = format!("the order of payment {name} {what} ({is})");
                 return Err(SandboxError::TooLate { what, seconds: LIMIT.as_secs() });
             }
             tokio::time::sleep(LOOK_AGAIN).await;
