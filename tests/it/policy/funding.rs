@@ -131,7 +131,8 @@ fn people_and_holds() -> Vec<Row> {
         ),
         (
             OrderFact::Held(refuses),
-            "x | held(node-refuses) +30 *2 | sending(node-refuses)! +30 *2 | cancelling(node-refuses)! +30 | x *6",
+            "x | held(node-refuses) +30 *2 | sending(node-refuses)! +30 | sending(node-refuses) +30 | \
+             cancelling(node-refuses)! +30 | x *6",
         ),
         (
             OrderFact::Held(money),
