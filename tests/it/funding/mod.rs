@@ -3,3 +3,6 @@
 
 mod bench;
 mod plain;
+mod reorgs;
+mod short;
+mod tools;
