@@ -2,7 +2,9 @@
 //! money at most once, and every order ends as designed.
 
 mod bench;
+mod people;
 mod plain;
 mod reorgs;
 mod short;
 mod tools;
+mod withdrawn;
