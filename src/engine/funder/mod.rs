@@ -244,7 +244,9 @@ impl Funder {
     fn wait_for(&self, open: &[Order], is_stopped: bool) -> Span {
         let now = self.ports.clock.now();
         let in_flight = open.iter().any(|order| order.state.nonce().is_some());
-        let poll = if in_flight { self.pace().poll_interval } else { LONGEST_SLEEP };
+        let unapproved = open.iter().any(|order| matches!(order.state, OrderState::AwaitingApproval { .. }));
+        let idle = if unapproved { self.retire_at.since(now) } else { LONGEST_SLEEP };
+        let poll = if in_flight { self.pace().poll_interval } else { idle.max(Span::from_millis(1)) };
         if is_stopped {
             return if self.checked_start { poll } else { poll.min(self.pace().hold_check) };
         }
