@@ -13,6 +13,7 @@
     reason = "a test that cannot go on may end with a panic that names the line"
 )]
 
+mod aftermath;
 mod kills;
 mod report;
 mod scripted;
@@ -44,7 +45,9 @@ fn main() -> ExitCode {
     };
     let mut report = Report::default();
     runtime().block_on(async {
-        scripted::run(&plan.scripted, &mut report).await;
+        if plan.scripted.workers > 0 {
+            scripted::run(&plan.scripted, &mut report).await;
+        }
         if let Err(error) = kills::run(&plan.kills, &mut report).await {
             report.failed(format!("the random kills: {error}"));
         }

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use rampwatch::sandbox::SandboxError;
@@ -63,11 +64,6 @@ pub(crate) async fn tell(ground: &mut Ground, story: Story, death: Option<Death>
     let life = Life::begin(&orders, &ground.log());
     let mut case = Case { ground, orders, life: Some(life), off_ramp, died: false };
     let mut broken = case.live(story).await?;
-    if let Some(life) = case.life.take()
-        && let Err(why) = life.stop().await
-    {
-        broken.push(Broken::Stuck(why));
-    }
     let Case { off_ramp, died, .. } = case;
     let (passes, marked) = passes(&trace);
     if died != marked {
@@ -105,7 +101,11 @@ impl Case<'_> {
             };
             last = look.clone();
             if story.is_over(&look) {
-                return Ok(broken);
+                match self.stop().await? {
+                    Some(more) => broken.extend(more),
+                    None => return Ok(broken),
+                }
+                continue;
             }
             let ask = if look.payment.is_none() && !added {
                 Some(Ask::Add(Box::new(self.off_ramp.clone())))
@@ -130,10 +130,21 @@ impl Case<'_> {
         self.life = Some(Life::begin(&orders, &self.ground.log()));
     }
 
+    /// Ends it in order; if it dies over that, or has just died, sees what it left behind: there is another life to live.
+    async fn stop(&mut self) -> Result<Option<Vec<Broken>>, SandboxError> {
+        let Some(life) = self.life.take() else { return Ok(None) };
+        let status = life.stop().await.map_err(SandboxError::Outcome)?;
+        if status.success() { Ok(None) } else { self.left(status).await.map(Some) }
+    }
+
     /// Sees how it died, and what it left behind.
     async fn bury(&mut self) -> Result<Vec<Broken>, SandboxError> {
         let Some(life) = self.life.take() else { return Ok(Vec::new()) };
         let status = life.end().await.map_err(SandboxError::Outcome)?;
+        self.left(status).await
+    }
+
+    async fn left(&mut self, status: ExitStatus) -> Result<Vec<Broken>, SandboxError> {
         if !aborted(status) || self.died || self.orders.death.is_none() {
             return Err(SandboxError::Outcome(format!("the process ended unasked: {status}")));
         }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
 use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use rampwatch::adapters::signer::{KeyOrigin, LocalSigner, SignerSettings};
-use rampwatch::adapters::sled::{Settings as SledSettings, SledStore, StoreOpenError};
 use rampwatch::adapters::system::{SystemChance, SystemClock};
 use rampwatch::domain::order::Order;
 use rampwatch::domain::payment::PaymentId;
@@ -32,9 +31,7 @@ use super::points::{Death, Points};
 use super::settings::settings;
 use super::store::MortalStore;
 use super::ways::Mortal;
-
-/// How long the store of the one before may still be in use.
-const UNLOCKED_WITHIN: Duration = Duration::from_secs(20);
+use crate::aftermath::open;
 
 /// What a child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -168,7 +165,7 @@ pub(crate) async fn look(store: &dyn Store, id: &PaymentId) -> Result<Look, ramp
 }
 
 async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore>) {
-    let store = open(&orders.store).await;
+    let store = open(&orders.store).await.unwrap();
     let store = Arc::new(MortalStore { inner: store, points: Arc::clone(points) });
     let clock = Arc::new(SystemClock);
     let chain = Arc::new(EvmChain::new(evm_settings(&orders.node)).unwrap());
@@ -196,19 +193,6 @@ async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore
         }),
     };
     (ports, store)
-}
-
-/// Opens the store in a folder. One whose process has just died may still be on its way out.
-pub(crate) async fn open(folder: &std::path::Path) -> SledStore {
-    let end = tokio::time::Instant::now() + UNLOCKED_WITHIN;
-    loop {
-        match SledStore::open(folder, &SledSettings { cache_bytes: 8 << 20 }) {
-            Err(StoreOpenError::Locked { .. }) if tokio::time::Instant::now() < end => {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            opened => return opened.unwrap(),
-        }
-    }
 }
 
 fn evm_settings(node: &str) -> EvmSettings {

@@ -1,18 +1,15 @@
 //! The laws, held against the chain's own blocks and pool, the stand-in's tally and the store's records.
 
-use std::collections::BTreeSet;
-
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::chain::B256;
 use rampwatch::domain::order::{OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::Store;
 use rampwatch::sandbox::stand_in::OffRamp;
-use rampwatch::sandbox::{BlockTag, Node, SandboxError, Sent, USDC, WALLET};
+use rampwatch::sandbox::{BlockTag, SandboxError, Sent, USDC, WALLET};
 
-use super::child::open;
 use super::ground::Ground;
 use super::story::Story;
+use crate::aftermath::{close, failed, open, unknown};
 
 /// What is wrong.
 #[derive(Clone, Debug)]
@@ -42,37 +39,12 @@ pub(crate) async fn before(ground: &Ground) -> Result<Before, SandboxError> {
     Ok(Before { block: node.head().await? + 1, nonce: node.transaction_count(WALLET, BlockTag::Latest).await? })
 }
 
-/// Every transaction of the wallet that the node has, in a block or in its pool.
-async fn at_node(node: &Node, first: u64) -> Result<BTreeSet<B256>, SandboxError> {
-    let mut all: BTreeSet<B256> = node.sent_by(WALLET, first).await?.into_iter().map(|sent| sent.tx_hash).collect();
-    all.extend(node.pool().await?.into_iter().filter(|waiting| waiting.from == WALLET).map(|waiting| waiting.tx_hash));
-    Ok(all)
-}
-
-fn failed(error: impl std::fmt::Display) -> SandboxError {
-    SandboxError::Outcome(format!("the store that was left behind: {error}"))
-}
-
 /// What nobody may see before it is on the disk, is on the disk.
 pub(crate) async fn at_death(ground: &Ground) -> Result<Vec<Broken>, SandboxError> {
-    let head = ground.node().head().await?;
-    let hashes = at_node(ground.node(), head.saturating_sub(30)).await?;
-    let store = open(&ground.store()).await;
-    let mut broken = Vec::new();
-    let wallet = store.wallet().await.map_err(failed)?;
-    for hash in hashes {
-        match store.order_of_tx(hash).await.map_err(failed)? {
-            None => broken.push(Broken::Unknown(format!("{hash} is with the node, and not in the store"))),
-            Some(order) => {
-                let nonce = order.attempt(hash).map_or(0, |attempt| attempt.nonce);
-                if wallet.as_ref().is_none_or(|wallet| wallet.next_nonce <= nonce) {
-                    broken.push(Broken::Unknown(format!("{hash} has nonce {nonce}, which the store has not given out")));
-                }
-            }
-        }
-    }
-    tokio::task::spawn_blocking(move || drop(store)).await.unwrap();
-    Ok(broken)
+    let store = open(&ground.store()).await?;
+    let unknown = unknown(ground.node(), &store).await?;
+    close(store).await;
+    Ok(unknown.into_iter().map(Broken::Unknown).collect())
 }
 
 /// Whether the payment has its money, and everything that is wrong at the end of a case.
@@ -102,9 +74,9 @@ pub(crate) async fn after(
     if tally.accepted as usize != transfers || tally.calls_after_accepted != 0 {
         broken.push(Broken::Doubled(format!("the API was asked to complete {} like this: {tally:?}", off_ramp.id)));
     }
-    let store = open(&ground.store()).await;
+    let store = open(&ground.store()).await?;
     check_store(ground, &store, off_ramp, &sent, &mut broken).await?;
-    tokio::task::spawn_blocking(move || drop(store)).await.unwrap();
+    close(store).await;
     Ok((moved == 1, broken))
 }
 

@@ -1,5 +1,5 @@
-//! Deaths by script: each story is told once without a death (twice, to know what is always passed), which counts how
-//! often each point is passed; then once for each of these points and each side of it, to a process that dies there.
+//! Deaths by script: each story is told without a death some times, which counts how often each point is passed every time;
+//! then once for each of these points and each side of it, to a process that dies there.
 //!
 //! The process is this test's own binary, started again as a child (see [`child`]): the library's engine over the real
 //! adapters, with a point around every port's call. Questions that are asked again and again while something is waited
@@ -41,7 +41,10 @@ const COMMITS: u32 = 3;
 const CALLS: u32 = 1;
 
 /// How often a case is tried when its point was not reached: what is asked when is a matter of milliseconds.
-const TRIES: u32 = 4;
+const TRIES: u32 = 10;
+
+/// How often a story is told without a death.
+const COUNTED: usize = 5;
 
 /// How many cases are told on one ground.
 const GROUND_LASTS: u32 = 40;
@@ -72,8 +75,8 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) {
     let stories: Vec<Story> =
         Story::ALL.into_iter().filter(|story| plan.story.as_ref().is_none_or(|name| name == story.name())).collect();
     let counts = Arc::new(Mutex::new(BTreeMap::new()));
-    let twice = stories.iter().chain(&stories).map(|story| (*story, None)).collect();
-    work(twice, plan.workers, report, Some(&counts)).await;
+    let tellings = stories.iter().flat_map(|story| std::iter::repeat_n((*story, None), COUNTED)).collect();
+    work(tellings, plan.workers, report, Some(&counts)).await;
     let mut cases = VecDeque::new();
     for (story, passes) in std::mem::take(&mut *counts.lock().unwrap()) {
         for landmark in story.landmarks().iter().filter(|landmark| !passes.contains_key(**landmark)) {
