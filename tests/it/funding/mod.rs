@@ -2,4 +2,5 @@
 //! money at most once, and every order ends as designed.
 
 mod bench;
+mod deaths;
 mod plain;
