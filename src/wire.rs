@@ -15,7 +15,9 @@ use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
 use crate::adapters::sled::{self, SledStore, StoreOpenError};
 use crate::adapters::system::{SystemChance, SystemClock};
 use crate::config::{self, ConfigError, Settings, WalletKey};
+use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
+use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
 use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, Ports};
@@ -29,6 +31,7 @@ use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::PaymentApi;
+use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
 pub use crate::adapters::signer::KeystoreError;
@@ -63,7 +66,6 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
-    settings.refuse_mixed_rehearsal()?;
     let signer = signer(settings).await?;
     chain.check().await?;
     let chain = Arc::new(chain);
@@ -178,7 +180,7 @@ pub struct WalletAddress {
 /// says. `None` when there is no wallet, or when none of these tells.
 ///
 /// # Errors
-/// As [`signer`]; only a password variable that is not set is none.
+/// As [`signer()`]; only a password variable that is not set is none.
 pub async fn wallet_address(settings: &Settings) -> anyhow::Result<Option<WalletAddress>> {
     let Some(wallet) = &settings.wallet else { return Ok(None) };
     if let (WalletKey::Keystore { file, .. }, Err(ConfigError::NoPassword(_))) = (&wallet.key, wallet.secret()) {
@@ -192,6 +194,26 @@ pub async fn wallet_address(settings: &Settings) -> anyhow::Result<Option<Wallet
     }
     let signer = signer(settings).await?;
     Ok(signer.map(|signer| WalletAddress { address: signer.address(), proven: true }))
+}
+
+/// What a wallet has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Balances {
+    /// Of the token that pays, in base units.
+    pub token: Amount,
+    /// Of the chain's own coin.
+    pub native: Wei,
+}
+
+/// Asks the nodes what a wallet has.
+///
+/// # Errors
+/// No node can be reached, or one contradicts the configuration.
+pub async fn balances(settings: &Settings, wallet: Address) -> anyhow::Result<Balances> {
+    let chain = chain(settings)?;
+    chain.check().await?;
+    let (token, native) = chain.balances(wallet, settings.chain.token.address).await?;
+    Ok(Balances { token, native })
 }
 
 /// Makes a keystore with a new key, and returns its address. Takes some seconds.

@@ -59,7 +59,11 @@ fn row(view: &DepositView) -> Vec<String> {
     let verdict = match &view.verdict {
         Verdict::Pays { payment, .. } => format!("{name} {payment}"),
         Verdict::Review { why } => format!("{name}: {}", output::reason(why)),
-        Verdict::Unjudged | Verdict::Nothing { .. } | Verdict::Ignored { .. } => name.to_owned(),
+        Verdict::Nothing { .. } => match output::whence(view) {
+            Some(whence) => format!("{name}, back from {whence}"),
+            None => name.to_owned(),
+        },
+        Verdict::Unjudged | Verdict::Ignored { .. } => name.to_owned(),
     };
     vec![
         format!("{}:{}", view.tx_hash, view.log_index),

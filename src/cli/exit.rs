@@ -18,7 +18,7 @@ pub enum Exit {
     Usage,
     /// 3: the configuration is wrong, or a node contradicts it.
     Configuration,
-    /// 4: the payment or deposit is not known.
+    /// 4: the payment, deposit or order is not known.
     NotFound,
     /// 5: refused by the rules; nothing was changed.
     Refused,

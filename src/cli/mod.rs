@@ -16,13 +16,19 @@ use crate::config::{self, LogFormat, Settings};
 use crate::telemetry;
 
 mod add;
+mod approve;
+mod cancel;
 mod client;
 mod config_check;
 mod demo;
 mod deposits;
 mod exit;
+mod fund;
 mod list;
 mod operator;
+mod order_desk;
+mod order_output;
+mod orders;
 mod output;
 mod progress;
 mod resolve;
@@ -44,7 +50,7 @@ Exit codes:
   1  failed for a reason that has no number of its own
   2  the command line, or a value given on it, is wrong
   3  the configuration is wrong, or a node contradicts it
-  4  the payment or deposit is not known
+  4  the payment, deposit or order is not known
   5  refused by the rules; nothing was changed
   6  daemon, store, node or payment API cannot be used
 
@@ -61,29 +67,25 @@ struct Cli {
     command: Command,
 }
 
+// Without comments on the variants, clap shows those of the commands themselves.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Watch, match and complete, until SIGTERM or SIGINT
     Run,
-    /// Add a payment, so that its deposit is looked for from its creation on
     Add(add::Add),
-    /// List payments
     List(list::List),
-    /// Show one payment
     Show(show::Show),
-    /// List deposits
     Deposits(deposits::Deposits),
-    /// List everything that a person must decide, and what would settle it
     Reviews(reviews::Reviews),
-    /// Say why a payment or a deposit stands where it stands
     Why(why::Why),
-    /// Decide what rampwatch will not; the reason is kept
     Resolve(resolve::Resolve),
-    /// Make, import or look at the hot wallet's key
+    Fund(fund::Fund),
+    Orders(orders::Orders),
+    Approve(approve::Approve),
+    Reject(approve::Reject),
+    Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
-    /// Look at the configuration
     Config(config_check::Config),
-    /// Start a chain node with a test USDC and a stand-in payment API, to play with until Ctrl-C
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,
@@ -132,6 +134,11 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
+        Command::Fund(command) => command.run(&quiet(file)?).await,
+        Command::Orders(command) => command.run(&quiet(file)?).await,
+        Command::Approve(command) => command.run(&quiet(file)?).await,
+        Command::Reject(command) => command.run(&quiet(file)?).await,
+        Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
         Command::Config(command) => {
             let settings = settings(file)?;

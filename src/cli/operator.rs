@@ -11,6 +11,7 @@ use crate::config::Settings;
 use crate::engine::handle::{Handle, HandleError};
 use crate::engine::queries::DepositFilter;
 use crate::engine::requests::{AddRequest, ResolveRequest};
+use crate::engine::return_views::PaymentDetail;
 use crate::engine::views::{DepositView, Page, PaymentView, ResolvedView, ReviewView, TokenName, WhyView};
 use crate::wire::{self, IfMissing};
 
@@ -35,7 +36,7 @@ pub(super) fn token_names(settings: &Settings) -> Vec<TokenName> {
     settings.chain.tokens().map(name).collect()
 }
 
-fn told<T>(result: Result<T, HandleError>) -> Result<T, Failure> {
+pub(super) fn told<T>(result: Result<T, HandleError>) -> Result<T, Failure> {
     result.map_err(|error| Failure::of_handle(&error))
 }
 
@@ -95,7 +96,7 @@ impl Operator {
         }
     }
 
-    pub(super) async fn show(&self, id: &str) -> Result<PaymentView, Failure> {
+    pub(super) async fn show(&self, id: &str) -> Result<PaymentDetail, Failure> {
         match self {
             Self::Store(handle) => told(handle.show(id).await),
             Self::Daemon(daemon) => daemon.get(&["payments", id], &[]).await,

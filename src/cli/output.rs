@@ -119,7 +119,20 @@ pub(super) fn deposit(view: &DepositView) -> String {
         ("block", Some(format!("{} at {}", view.block_number, view.block_time))),
         ("standing", Some(format!("{}{standing}", view.standing.name))),
         ("verdict", Some(view.verdict_text.clone())),
+        ("", view.comes_back_from.as_ref().map(|whence| whence.text.clone())),
     ])
+}
+
+/// Which refunded payment a deposit to the wallet comes back from, in a few words; `None` where none is known.
+pub(super) fn whence(view: &DepositView) -> Option<String> {
+    let whence = view.comes_back_from.as_ref()?;
+    let named =
+        |ids: &[crate::domain::payment::PaymentId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match (&whence.payment, whence.may_be.as_slice()) {
+        (Some(id), _) => Some(id.to_string()),
+        (None, []) => None,
+        (None, ids) => Some(format!("may be {}", named(ids))),
+    }
 }
 
 /// A review: what happened, and the ways out.

@@ -41,7 +41,8 @@ enum Decision {
         #[command(flatten)]
         common: Common,
     },
-    /// Stop our completion of the payment; its address stays watched, and at the API it goes its own way
+    /// Stop our completion of the payment; its address stays watched, and at the API it goes its own way (to cancel an
+    /// order of the hot wallet: `rampwatch cancel`)
     Cancel {
         /// The payment
         payment: String,

@@ -4,10 +4,10 @@ use clap::Args;
 
 use super::exit::Failure;
 use super::operator::Operator;
-use super::output;
+use super::{order_output, output};
 use crate::config::Settings;
 
-/// Show one payment
+/// Show one payment, with its orders, and whether its money came back if it was refunded
 #[derive(Debug, Args)]
 pub(super) struct Show {
     /// The payment's id
@@ -20,6 +20,6 @@ pub(super) struct Show {
 impl Show {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let view = Operator::open(settings).await?.show(&self.payment).await?;
-        if self.json { output::print_json(&view) } else { output::print(&output::payment(&view)) }
+        if self.json { output::print_json(&view) } else { output::print(&order_output::detail(&view)) }
     }
 }

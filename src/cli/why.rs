@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::exit::Failure;
 use super::operator::Operator;
-use super::output;
+use super::{order_output, output};
 use crate::config::Settings;
 use crate::engine::views::WhyView;
 
@@ -12,7 +12,7 @@ use crate::engine::views::WhyView;
 /// person must decide, and everything that happened
 #[derive(Debug, Args)]
 pub(super) struct Why {
-    /// A payment's id, a deposit's key, or a transaction hash (with :log-index where it has several deposits)
+    /// A payment's id, an order's id, a deposit's key, or a transaction hash (with :log-index where it has several deposits)
     subject: String,
     /// Print JSON
     #[arg(long)]
@@ -35,6 +35,8 @@ fn text(view: &WhyView) -> String {
         text.extend(view.deposits.iter().map(output::deposit));
         text.extend(view.payment.iter().map(|payment| format!("\n{}", output::payment(payment))));
     }
+    text.extend(view.money_back.iter().map(|back| format!("\n{}\n", back.text)));
+    text.extend(view.orders.iter().map(|order| format!("\n{}", order_output::order(order))));
     text.extend(view.reviews.iter().map(|review| format!("\n{}", output::review(review))));
     text.push_str("\nWhat happened:\n");
     text.extend(view.events.iter().map(|event| format!("  {}  {}\n", event.at, event.text)));

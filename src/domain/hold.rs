@@ -46,6 +46,8 @@ pub enum Hold {
         /// The state's name.
         state: String,
     },
+    /// The payment is over, here: a person stopped it, or the API ended it.
+    PaymentEnded,
     /// Too little time is left before the payment runs out.
     TimeShort {
         /// When it runs out.
@@ -149,6 +151,7 @@ impl Hold {
             Self::ApiHasHash { .. } => "api-has-hash",
             Self::TermsDiffer { .. } => "terms-differ",
             Self::PaymentState { .. } => "payment-state",
+            Self::PaymentEnded => "payment-ended",
             Self::TimeShort { .. } => "time-short",
             Self::OtherSender { .. } => "other-sender",
             Self::MoneyThere { .. } => "money-there",
@@ -193,6 +196,7 @@ impl Hold {
             | Self::OtherSender { .. }
             | Self::MoneyThere { .. }
             | Self::OwnTransferSeen { .. }
+            | Self::PaymentEnded
             | Self::NotReadYet
             | Self::TokenPaused
             | Self::WalletBlacklisted
@@ -224,6 +228,7 @@ impl fmt::Display for Hold {
                 write!(f, "the payment API's {field} is {theirs}, the order's {ours}")
             }
             Self::PaymentState { state } => write!(f, "the payment is {state}"),
+            Self::PaymentEnded => f.write_str("the payment has ended"),
             Self::TimeShort { expires_at, least_s } => {
                 write!(f, "it runs out at {} s, and {least_s} s must be left", expires_at.as_secs())
             }

@@ -344,7 +344,7 @@ pub enum OrderOutcome {
         /// The transaction.
         tx_hash: B256,
     },
-    /// Nothing was ever signed for it.
+    /// Nothing of it is signed that could still be mined: nothing ever was, or what was has failed for good.
     Unsent {
         /// Why.
         why: UnsentReason,
@@ -380,7 +380,7 @@ impl OrderOutcome {
     }
 }
 
-/// Why an order ended before anything was signed.
+/// Why an order ended with nothing signed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "cause", rename_all = "snake_case")]
 pub enum UnsentReason {

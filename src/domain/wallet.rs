@@ -68,13 +68,6 @@ pub enum HaltReason {
         /// The nonce.
         nonce: u64,
     },
-    /// The nodes count fewer transactions than this store knows to be final: another chain, or a wiped one.
-    Behind {
-        /// The lowest nonce here that is not known to be consumed.
-        ours: u64,
-        /// The nonce that would be next by the nodes' count.
-        theirs: u64,
-    },
     /// The store holds the record of another wallet.
     OtherWallet {
         /// The address in the store.
@@ -99,11 +92,6 @@ impl fmt::Display for HaltReason {
                 f,
                 "nonce {nonce} was consumed by a transaction that is not ours: the key is used elsewhere; stop the \
                  other one, then run `rampwatch wallet adopt`"
-            ),
-            Self::Behind { ours, theirs } => write!(
-                f,
-                "nonces up to {ours} were consumed, but the nodes say that {theirs} is next: see that they are on the \
-                 right chain, then run `rampwatch wallet adopt`"
             ),
             Self::OtherWallet { stored } => {
                 write!(f, "this store belongs to the wallet {stored}: give that one's key, or another store")

@@ -3,7 +3,9 @@
 use super::explain::Names;
 use crate::domain::event::{EventKind, WalletChange};
 use crate::domain::hold::Hold;
-use crate::domain::order::{Attempt, AttemptKind, OrderState};
+use crate::domain::order::{
+    ApprovalReason, Attempt, AttemptKind, CancelReason, OrderOutcome, OrderState, UnsentReason,
+};
 use crate::policy::spend::SpendRefusal;
 
 /// The name and the sentence of an event about an order or the wallet. Other events have none here.
@@ -111,19 +113,66 @@ pub(super) fn refusal_text(refusal: &SpendRefusal, names: &Names<'_>) -> String 
     }
 }
 
+/// Why a person must approve, in words.
+pub(super) fn approval_text(why: ApprovalReason, names: &Names<'_>) -> String {
+    match why {
+        ApprovalReason::AboveAmount { limit } => {
+            format!("it is more than {} (funding.approval_above)", names.paid(limit))
+        }
+        ApprovalReason::TypedAddress => "a person typed the deposit address".to_owned(),
+        ApprovalReason::TypedAmount => "a person typed the amount".to_owned(),
+        ApprovalReason::ExpiryUnknown => "nobody knows when the payment runs out".to_owned(),
+    }
+}
+
+/// Why the nonce of a signed transfer is consumed by a self-send, in words.
+fn cancel_text(why: &CancelReason, names: &Names<'_>) -> String {
+    match why {
+        CancelReason::Person { reason } => format!("a person cancelled it: {reason:?}"),
+        CancelReason::Hold { hold } => hold_text(hold, names),
+    }
+}
+
+/// How an order ended, in words.
+fn outcome_text(outcome: &OrderOutcome, names: &Names<'_>) -> String {
+    match outcome {
+        OrderOutcome::Paid { tx_hash, block, .. } => format!("paid by {tx_hash} in block {}, final", block.number),
+        OrderOutcome::SelfSent { tx_hash, why } => {
+            format!("no money moved: the self-send {tx_hash} is final; {}", cancel_text(why, names))
+        }
+        OrderOutcome::Reverted { tx_hash } => {
+            format!("no money moved: the transfer {tx_hash} failed in its block, for good")
+        }
+        OrderOutcome::MovedNothing { tx_hash } => {
+            format!("the transfer {tx_hash} succeeded by its receipt, and the token wrote no log of it: look at it")
+        }
+        OrderOutcome::Unsent { why } => match why {
+            UnsentReason::Rejected { reason } => format!("nothing was sent: a person rejected it: {reason:?}"),
+            UnsentReason::Cancelled { reason } => format!("nothing was sent: a person cancelled it: {reason:?}"),
+            UnsentReason::NotPayable { hold } => format!("nothing was sent: {}", hold_text(hold, names)),
+        },
+        OrderOutcome::Displaced { nonce } => {
+            format!("no money of it moved: a transaction that is not ours consumed nonce {nonce}")
+        }
+    }
+}
+
 /// An order's state in words, with what it waits for.
 pub(super) fn state_text(state: &OrderState, names: &Names<'_>) -> String {
     match state {
-        OrderState::Held { why } => format!("held ({})", hold_text(why, names)),
+        OrderState::AwaitingApproval { why } => format!("awaiting approval ({})", approval_text(*why, names)),
+        OrderState::Ready => "ready to be checked and signed".to_owned(),
+        OrderState::Held { why } => format!("held ({}); nothing is signed", hold_text(why, names)),
         OrderState::Sending { nonce, trouble: Some(trouble) } => {
             format!("sending with nonce {nonce}, outcome unknown ({})", hold_text(trouble, names))
         }
         OrderState::Sending { nonce, trouble: None } => format!("sending with nonce {nonce}, outcome unknown"),
-        OrderState::Cancelling { nonce, .. } => {
-            format!("cancelling, outcome unknown: a self-send is to consume nonce {nonce}")
+        OrderState::Cancelling { nonce, why, trouble } => {
+            let but = trouble.as_ref().map_or_else(String::new, |trouble| format!("; {}", hold_text(trouble, names)));
+            let why = cancel_text(why, names);
+            format!("cancelling, outcome unknown: a self-send is to consume nonce {nonce} ({why}{but})")
         }
         OrderState::Mined { block, tx_hash, .. } => format!("mined in block {} by {tx_hash}, not final", block.number),
-        OrderState::Ended { outcome, .. } => format!("ended ({})", outcome.name()),
-        OrderState::AwaitingApproval { .. } | OrderState::Ready => state.name().to_owned(),
+        OrderState::Ended { outcome, .. } => format!("ended ({})", outcome_text(outcome, names)),
     }
 }

@@ -120,6 +120,8 @@ pub struct FundView {
     /// Why a person must approve it afterwards, if one must: `above_amount`, `typed_address`, `typed_amount`,
     /// `expiry_unknown`.
     pub approval: Option<crate::domain::order::ApprovalReason>,
+    /// The same in words.
+    pub approval_text: Option<String>,
     /// Why it would not be sent right now although it is placed: the wallet is paused or halted.
     pub waits: Option<String>,
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::explain_orders::refusal_text;
+use super::explain_orders::{approval_text, refusal_text};
 use super::handle::{Handle, HandleError};
 use super::order_book::{Considered, OrderBook, OrderError};
 use super::order_views::{FundView, OrderView, WalletView};
@@ -116,6 +116,7 @@ impl Handle {
             left_per_day: paid(granted.left.per_day),
             left_per_recipient: paid(granted.left.per_recipient),
             approval: granted.approval,
+            approval_text: granted.approval.map(|why| approval_text(why, &names)),
             waits,
         })
     }
@@ -201,7 +202,8 @@ impl Handle {
         fact: impl Fn(String) -> OrderFact,
     ) -> Result<OrderView, HandleError> {
         let (id, reason) = (parse_order(id)?, given(reason)?);
-        let decided = self.order_book()?.decide(&id, &fact(reason.to_owned()), action, reason).await;
+        let action = format!("{action} order {id}");
+        let decided = self.order_book()?.decide(&id, &fact(reason.to_owned()), &action, reason).await;
         Ok(OrderView::new(&decided.map_err(refused)?, &self.names()))
     }
 
@@ -235,8 +237,12 @@ impl Handle {
     /// # Errors
     /// When there is none, or the store fails.
     pub async fn wallet(&self) -> Result<WalletView, HandleError> {
-        let wallet = self.store.wallet().await?.ok_or_else(|| refused(OrderError::NoWallet))?;
-        self.wallet_view(&wallet).await
+        self.wallet_view(&self.wallet_record().await?).await
+    }
+
+    /// The wallet's record.
+    pub(super) async fn wallet_record(&self) -> Result<Wallet, HandleError> {
+        self.store.wallet().await?.ok_or_else(|| refused(OrderError::NoWallet))
     }
 
     async fn wallet_view(&self, wallet: &Wallet) -> Result<WalletView, HandleError> {
@@ -289,7 +295,7 @@ impl Handle {
         let answers = funding.sender.nonces(funding.signer.address(), Some(last_final)).await;
         let counts: Vec<(String, Result<NonceCount, String>)> =
             answers.into_iter().map(|answer| (answer.name, answer.answer.map_err(|error| error.to_string()))).collect();
-        let wallet = self.store.wallet().await?.ok_or_else(|| refused(OrderError::NoWallet))?;
+        let wallet = self.wallet_record().await?;
         let open = self.store.open_orders().await?;
         let refuse = |refusal: AdoptRefusal| HandleError::Refused(refusal.to_string());
         let adoption = nonces::adopt(&wallet, &counts, &open).map_err(refuse)?;

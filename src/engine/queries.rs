@@ -149,24 +149,14 @@ impl Handle {
         }
     }
 
-    /// One payment.
-    ///
-    /// # Errors
-    /// When it is not known, or the store fails.
-    pub async fn show(&self, id: &str) -> Result<PaymentView, HandleError> {
-        Ok(PaymentView::of(&self.stored(id).await?, &self.names()))
-    }
-
-    async fn stored(&self, id: &str) -> Result<Payment, HandleError> {
+    /// The payment with this id.
+    pub(super) async fn stored(&self, id: &str) -> Result<Payment, HandleError> {
         let id = parse_payment(id)?;
         self.store.payment(&id).await?.ok_or_else(|| HandleError::NotFound(format!("payment {id}")))
     }
 
     /// Deposits: those to one address by block and log index, others in the order of their keys; those after `after`.
-    ///
-    /// # Errors
-    /// When something in the filter is none or not known, or the store fails.
-    pub async fn list_deposits(
+    pub(super) async fn deposits_page(
         &self,
         filter: &DepositFilter,
         after: Option<&str>,
@@ -274,12 +264,8 @@ impl Handle {
         Ok(Page { items, next: page.next })
     }
 
-    /// Why a payment or a deposit stands where it stands. A deposit is named by its key, or by its transaction (with
-    /// `:log-index` where the transaction has several).
-    ///
-    /// # Errors
-    /// When it is not known or not the only one, or the store fails.
-    pub async fn why(&self, subject: &str) -> Result<WhyView, HandleError> {
+    /// Why a payment or a deposit stands where it stands, without what the wallet has to do with it.
+    pub(super) async fn why_record(&self, subject: &str) -> Result<WhyView, HandleError> {
         if let Ok(id) = PaymentId::new(subject)
             && let Some(payment) = self.store.payment(&id).await?
         {
@@ -329,6 +315,8 @@ impl Handle {
             payment: Some(view),
             deposits: shown,
             reviews,
+            orders: Vec::new(),
+            money_back: None,
             events,
             more_events,
         })
@@ -346,6 +334,8 @@ impl Handle {
             payment: payment.map(|payment| PaymentView::of(payment, &names)),
             deposits: vec![DepositView::of(deposit, &names)],
             reviews: reviews::of_deposit(deposit, &payments, &names).into_iter().collect(),
+            orders: Vec::new(),
+            money_back: None,
             events,
             more_events,
         })
@@ -446,7 +436,7 @@ impl Handle {
     }
 }
 
-fn parse_key(text: &str) -> Result<DepositKey, HandleError> {
+pub(super) fn parse_key(text: &str) -> Result<DepositKey, HandleError> {
     text.parse().map_err(|error: crate::domain::deposit::DepositKeyError| invalid("deposit", error.to_string()))
 }
 

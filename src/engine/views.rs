@@ -9,6 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::explain::{self, Names};
+use super::order_views::OrderView;
+use super::return_views::{BackView, WhenceView};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
@@ -153,6 +155,9 @@ pub struct DepositView {
     pub verdict: Verdict,
     /// The same in words.
     pub verdict_text: String,
+    /// For money that came to the wallet: the refunded payment that it comes back from, as far as the amounts say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comes_back_from: Option<WhenceView>,
     /// When rampwatch learnt of it.
     pub first_seen_at: String,
 }
@@ -211,6 +216,12 @@ pub struct WhyView {
     pub deposits: Vec<DepositView>,
     /// What a person must decide: about the subject, and about the deposits that concern it.
     pub reviews: Vec<ReviewView>,
+    /// The orders that fund the payment; for a deposit the one whose transfer it is.
+    #[serde(default)]
+    pub orders: Vec<OrderView>,
+    /// Whether the payment's money came back, where the wallet funded it and the API has refunded it.
+    #[serde(default)]
+    pub money_back: Option<BackView>,
     /// What happened to the subject, the oldest first.
     pub events: Vec<EventView>,
     /// Whether there are more events than these.
@@ -343,6 +354,7 @@ impl DepositView {
             standing: StandingView { name: standing_name(&deposit.standing).to_owned(), final_at },
             verdict: deposit.verdict.clone(),
             verdict_text: explain::verdict(deposit, names),
+            comes_back_from: None,
             first_seen_at: moment(deposit.first_seen_at),
         }
     }

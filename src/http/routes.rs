@@ -16,14 +16,15 @@ use super::Operator;
 use super::problem::{Code, Problem};
 use crate::engine::queries::DepositFilter;
 use crate::engine::requests::{AddRequest, ResolveRequest};
+use crate::engine::return_views::PaymentDetail;
 use crate::engine::views::{DepositView, Page, PaymentView, ResolvedView, ReviewView, WhyView};
 
-type Answer<T> = Result<Json<T>, Problem>;
-type Query_<T> = Result<Query<T>, QueryRejection>;
-type Body = Result<Bytes, BytesRejection>;
+pub(super) type Answer<T> = Result<Json<T>, Problem>;
+pub(super) type Query_<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Body = Result<Bytes, BytesRejection>;
 
 /// How many items a part of a list has when the request does not say.
-const DEFAULT_LIMIT: usize = 100;
+pub(super) const DEFAULT_LIMIT: usize = 100;
 
 /// What `GET /v1/payments` takes.
 #[derive(Debug, Deserialize)]
@@ -53,16 +54,16 @@ pub(super) struct ReviewsQuery {
     limit: Option<usize>,
 }
 
-fn query<T>(given: Query_<T>) -> Result<T, Problem> {
+pub(super) fn query<T>(given: Query_<T>) -> Result<T, Problem> {
     given.map(|Query(query)| query).map_err(|error| Problem::new(Code::Malformed, error.body_text()))
 }
 
-fn path(given: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
+pub(super) fn path(given: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
     given.map(|Path(path)| path).map_err(|error| Problem::new(Code::Malformed, error.body_text()))
 }
 
 /// Reads a body as JSON. The error names the field, and never shows the body.
-fn json<T: DeserializeOwned>(given: Body) -> Result<T, Problem> {
+pub(super) fn json<T: DeserializeOwned>(given: Body) -> Result<T, Problem> {
     let bytes = given.map_err(|error| {
         if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
             let most = super::MAX_BODY_BYTES;
@@ -110,7 +111,7 @@ pub(super) async fn add(State(operator): State<Arc<Operator>>, body: Body) -> An
 pub(super) async fn payment(
     State(operator): State<Arc<Operator>>,
     id: Result<Path<String>, PathRejection>,
-) -> Answer<PaymentView> {
+) -> Answer<PaymentDetail> {
     Ok(Json(operator.handle.show(&path(id)?).await?))
 }
 

@@ -21,6 +21,17 @@ pub struct FeeParams {
     pub gas_limit_max: u64,
 }
 
+impl FeeParams {
+    /// The same for transfers: a ninth of the ceiling is kept back, so that a self-send can always offer an eighth more
+    /// than the transfer that it replaces. Without that, a transfer at the ceiling could not be withdrawn, and would be
+    /// mined some day, when the market has come down and the payment has run out.
+    #[must_use]
+    pub const fn for_transfers(&self) -> Self {
+        let ninth = self.ceiling.get().div_ceil(9);
+        Self { ceiling: self.ceiling.minus(Wei::new(ninth)), ..*self }
+    }
+}
+
 /// The gas of a transaction that only moves the native coin (the yellow paper's `G_transaction`).
 pub const SELF_SEND_GAS: u64 = 21_000;
 
@@ -44,12 +55,13 @@ impl From<AboveCeiling> for Hold {
     }
 }
 
-/// The fees of a first attempt: the market's tip, at least the floor; twice the base fee and the tip as the cap, under
-/// the ceiling.
+/// The fees of a first attempt, which is a transfer: the market's tip, at least the floor; twice the base fee and the tip
+/// as the cap, under the ceiling of transfers.
 ///
 /// # Errors
 /// The ceiling does not even cover the base fee and the tip as they are now.
 pub fn first(base: Wei, market_tip: Wei, params: &FeeParams) -> Result<Fees, AboveCeiling> {
+    let params = &params.for_transfers();
     let tip = tip(base, market_tip, params);
     let needed = base.plus(tip);
     if needed > params.ceiling {
@@ -76,11 +88,26 @@ pub fn bump(last: &Fees, base: Wei, market_tip: Wei, params: &FeeParams) -> Resu
     let least = Fees { cap: raised(last.cap), tip: raised(last.tip) };
     let tip = least.tip.max(tip(base, market_tip, params));
     let needed = least.cap.max(base.plus(tip));
-    if needed > params.ceiling || tip > params.ceiling {
+    if needed > params.ceiling {
         return Err(AboveCeiling { needed, ceiling: params.ceiling });
     }
     let cap = least.cap.max(base.times(2).plus(tip)).min(params.ceiling);
     Ok(Fees { cap, tip })
+}
+
+/// The fees of the self-send that takes a transfer's place: as [`bump`], but a market above the ceiling does not stop it.
+/// It has to be in the nodes' pools instead of the transfer before the market comes down again.
+///
+/// # Errors
+/// An eighth more is above the ceiling.
+pub fn outbid(last: &Fees, base: Wei, market_tip: Wei, params: &FeeParams) -> Result<Fees, AboveCeiling> {
+    bump(last, base, market_tip, params).or_else(|_| {
+        let needed = raised(last.cap);
+        if needed > params.ceiling {
+            return Err(AboveCeiling { needed, ceiling: params.ceiling });
+        }
+        Ok(Fees { cap: params.ceiling, tip: raised(last.tip) })
+    })
 }
 
 /// An eighth more, rounded up, and at least one wei.

@@ -1,4 +1,4 @@
-//! The order's state machine: what a fact makes of an order, and what is to be done next with a signed one.
+//! The order's state machine: what a fact makes of an order. What is to be done next with a signed one, `acts` says.
 //!
 //! [`apply`] is the only place where an order's state changes. It is a closed match over state and fact; what a state does
 //! not expect is answered with [`UnexpectedOrder`], never swallowed. The nonce is taken with the first signature and given
@@ -6,30 +6,26 @@
 
 use thiserror::Error;
 
-use super::fees::{self, FeeParams};
+use super::acts::most_before;
 use super::preflight::{Answer, answer_to};
 use crate::domain::chain::{B256, BlockRef};
 use crate::domain::event::{Alarm, EventKind};
 use crate::domain::hold::Hold;
 use crate::domain::order::{
-    Attempt, AttemptKind, CancelReason, Effect, Fees, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
+    Attempt, AttemptKind, CancelReason, Effect, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
     UnsentReason,
 };
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::wallet::{Market, Receipt};
+use crate::domain::wallet::Receipt;
+
+pub use super::acts::{Act, next_act};
 
 /// How often a transfer is tried again after it was mined and reverted. What is wrong is checked before each.
 const MAX_REVERTS: u32 = 3;
 
 /// An order with so many attempts is not tried again after a revert: there would be no room left to raise fees.
 const MOST_FOR_ANOTHER: usize = MAX_ATTEMPTS / 2;
-
-/// How many attempts at a nonce may be transfers. The rest is kept for self-sends: a way back must always be left.
-const MAX_TRANSFERS: usize = MAX_ATTEMPTS - 4;
-
-/// How much longer an attempt that a block could take, and none does, is left alone before it is raised.
-const PATIENCE: u64 = 3;
 
 /// How often the funder looks and acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +133,9 @@ pub fn apply(
             signed(order, attempt, now)
         }
         OrderFact::Sent { tx_hash, said } => {
-            let found = next.attempts.iter_mut().find(|attempt| attempt.tx_hash == *tx_hash);
-            let attempt = found.ok_or_else(unexpected)?;
+            let nonce = order.state.nonce();
+            let mut live = next.attempts.iter_mut().filter(|attempt| Some(attempt.nonce) == nonce);
+            let attempt = live.find(|attempt| attempt.tx_hash == *tx_hash).ok_or_else(unexpected)?;
             // The first word is news; what the same bytes are answered later is not.
             if attempt.sends == 0 {
                 let order = order.id.clone();
@@ -146,7 +143,14 @@ pub fn apply(
             }
             attempt.sends = attempt.sends.saturating_add(1);
             attempt.sent_at = Some(now);
-            sent(order, now, pace)
+            // A transfer that was under way when the order was cancelled must not put off the self-send.
+            let overtaken = matches!(order.state, State::Cancelling { .. }) && attempt.kind == AttemptKind::Transfer;
+            if overtaken {
+                let words = "the nodes were given the transaction";
+                Some(step(order, order.state.clone(), order.next_at, words))
+            } else {
+                sent(order, now, pace)
+            }
         }
         OrderFact::Mined { tx_hash, block, effect } => mined(order, *tx_hash, *block, *effect, now, pace),
         OrderFact::Unmined => unmined(order, now),
@@ -266,6 +270,10 @@ fn held(order: &Order, hold: &Hold, now: Timestamp, pace: &FundingPace, extra: &
             let trouble = Some(trouble.as_ref().map_or_else(|| hold.clone(), kept));
             step(order, State::Cancelling { nonce: *nonce, why: why.clone(), trouble }, later, words)
         }
+        // A payment that is over needs no approval any more. Whatever else stands in the way is looked at once it is approved.
+        (State::AwaitingApproval { .. }, Answer::End) => {
+            unsent(order, UnsentReason::NotPayable { hold: hold.clone() }, now, &words)
+        }
         (State::AwaitingApproval { .. } | State::Mined { .. } | State::Ended { .. }, _) => return None,
     };
     let is_stuck = matches!(hold, Hold::FeeCeiling { .. } | Hold::TooManyAttempts | Hold::NodeRefuses { .. });
@@ -277,10 +285,14 @@ fn held(order: &Order, hold: &Hold, now: Timestamp, pace: &FundingPace, extra: &
 }
 
 fn signed(order: &Order, attempt: &Attempt, now: Timestamp) -> Option<Step> {
-    let rises = order.live_attempts().last().is_none_or(|last| {
-        attempt.fees.cap > last.fees.cap && attempt.fees.tip > last.fees.tip && attempt.tx_hash != last.tx_hash
-    });
-    if !rises {
+    let room = order.attempts.len() < most_before(attempt.kind);
+    let is_new = order.attempt(attempt.tx_hash).is_none();
+    let fits = match order.live_attempts().last() {
+        Some(last) => attempt.fees.cap > last.fees.cap && attempt.fees.tip > last.fees.tip,
+        // A nonce that ended in a revert is consumed: the next one is a later one.
+        None => order.attempts.iter().all(|old| old.nonce < attempt.nonce),
+    };
+    if !room || !is_new || !fits {
         return None;
     }
     match (&order.state, attempt.kind) {
@@ -312,12 +324,16 @@ fn signed(order: &Order, attempt: &Attempt, now: Timestamp) -> Option<Step> {
 fn sent(order: &Order, now: Timestamp, pace: &FundingPace) -> Option<Step> {
     let later = Some(now.plus(pace.bump_after.min(pace.rebroadcast_after)));
     let words = "the nodes were given the transaction";
+    // That the fees cannot be raised is not mended by sending the same bytes again; it would be news, and an alarm, anew.
+    let kept = |trouble: &Option<Hold>| {
+        trouble.clone().filter(|hold| matches!(hold, Hold::FeeCeiling { .. } | Hold::TooManyAttempts))
+    };
     match &order.state {
-        State::Sending { nonce, .. } => {
-            Some(step(order, State::Sending { nonce: *nonce, trouble: None }, later, words))
+        State::Sending { nonce, trouble } => {
+            Some(step(order, State::Sending { nonce: *nonce, trouble: kept(trouble) }, later, words))
         }
-        State::Cancelling { nonce, why, .. } => {
-            let state = State::Cancelling { nonce: *nonce, why: why.clone(), trouble: None };
+        State::Cancelling { nonce, why, trouble } => {
+            let state = State::Cancelling { nonce: *nonce, why: why.clone(), trouble: kept(trouble) };
             Some(step(order, state, later, words))
         }
         // It may have been mined, and seen so, while the nodes were answering.
@@ -335,6 +351,9 @@ fn mined(
     pace: &FundingPace,
 ) -> Option<Step> {
     let attempt = order.live_attempts().find(|attempt| attempt.tx_hash == tx_hash)?;
+    if (attempt.kind == AttemptKind::SelfSend) != (effect == Effect::SelfSent) {
+        return None;
+    }
     let cancelling = match &order.state {
         State::Sending { .. } => None,
         State::Cancelling { why, .. } => Some(why.clone()),
@@ -368,8 +387,8 @@ fn finalised(order: &mut Order, now: Timestamp, extra: &mut Vec<EventKind>) -> O
             ended(order, outcome, Spend::Counted, now, "the transfer is final")
         }
         Effect::SelfSent => {
-            let why = cancelling.unwrap_or(CancelReason::Person { reason: String::new() });
-            let outcome = OrderOutcome::SelfSent { tx_hash, why };
+            // A self-send is signed only for an order that is being cancelled.
+            let outcome = OrderOutcome::SelfSent { tx_hash, why: cancelling? };
             ended(order, outcome, Spend::GivenBack, now, "the self-send is final; no money moved")
         }
         Effect::MovedNothing => {
@@ -418,68 +437,4 @@ pub fn effect(order: &Order, attempt: &Attempt, receipt: &Receipt) -> Effect {
             == (order.token, order.wallet, order.to, order.amount)
     });
     ours.map_or(Effect::MovedNothing, |transfer| Effect::Paid { log_index: transfer.log_index })
-}
-
-/// What is to be done with an order that has a nonce and is not mined.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Act {
-    /// Give this transaction to the nodes, after the checks.
-    Broadcast(B256),
-    /// Sign another attempt of this kind with these fees, after the checks.
-    Sign(AttemptKind, Fees),
-    /// Nothing can be done: note this.
-    Hold(Hold),
-    /// Nothing is due before this moment.
-    Wait(Timestamp),
-}
-
-/// What is to be done next with an order that has a nonce. `is_lowest`: no lower nonce waits to be mined, so that this
-/// one could be.
-#[must_use]
-pub fn next_act(
-    order: &Order,
-    market: &Market,
-    is_lowest: bool,
-    now: Timestamp,
-    pace: &FundingPace,
-    params: &FeeParams,
-) -> Act {
-    let (kind, trouble) = match &order.state {
-        State::Sending { trouble, .. } => (AttemptKind::Transfer, trouble.as_ref()),
-        State::Cancelling { trouble, .. } => (AttemptKind::SelfSend, trouble.as_ref()),
-        State::AwaitingApproval { .. }
-        | State::Ready
-        | State::Held { .. }
-        | State::Mined { .. }
-        | State::Ended { .. } => return Act::Wait(Timestamp::FAR_FUTURE),
-    };
-    let Some(last) = order.live_attempts().last() else { return Act::Wait(Timestamp::FAR_FUTURE) };
-    let raise = || {
-        let most = if kind == AttemptKind::Transfer { MAX_TRANSFERS } else { MAX_ATTEMPTS };
-        if order.live_attempts().count() >= most {
-            return Act::Hold(Hold::TooManyAttempts);
-        }
-        match fees::bump(&last.fees, market.base_fee, market.tip, params) {
-            Ok(fees) => Act::Sign(kind, fees),
-            Err(above) => Act::Hold(above.into()),
-        }
-    };
-    if last.kind != kind {
-        return raise();
-    }
-    let Some(sent_at) = last.sent_at else { return Act::Broadcast(last.tx_hash) };
-    let fits = fees::is_includable(&last.fees, market.base_fee, params);
-    let patience = if fits { pace.bump_after.times(PATIENCE) } else { pace.bump_after };
-    let raise_at = last.signed_at.plus(patience);
-    let refused = matches!(trouble, Some(Hold::NodeRefuses { .. }));
-    let again_at = sent_at.plus(pace.rebroadcast_after);
-    // What waits behind a lower nonce is raised only where its own fees have become too low.
-    if (is_lowest || !fits) && (now >= raise_at || refused && !fits) {
-        return match raise() {
-            // The bytes that are there may still be taken: nodes forget them, and the market comes down again.
-            Act::Hold(_) if now >= again_at => Act::Broadcast(last.tx_hash),
-            other => other,
-        };
-    }
-    if now >= again_at { Act::Broadcast(last.tx_hash) } else { Act::Wait(again_at.min(raise_at)) }
 }

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: clocks, networks, chance, logging. Whoever calls brings the moment and the facts.
 
+pub mod acts;
 pub mod address;
 pub mod broadcast;
 pub mod fees;
@@ -13,6 +14,7 @@ pub mod nonces;
 pub mod pace;
 pub mod preflight;
 pub mod resolve;
+pub mod returns;
 pub mod settlement;
 pub mod spend;
 pub mod sweep;

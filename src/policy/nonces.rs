@@ -30,17 +30,30 @@ pub fn check(wallet: &Wallet, counts: &[NonceCount]) -> Result<(), HaltReason> {
     if theirs > ours { Err(HaltReason::UsedElsewhere { ours, theirs }) } else { Ok(()) }
 }
 
+/// The nodes count fewer transactions than are final by the store: they lag, or are on another chain, or on a wiped one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error(
+    "nonces below {ours} are consumed for good by this store, and the nodes say that {theirs} is next: they are behind, or \
+     this is another chain, or a wiped one, which needs a store of its own"
+)]
+pub struct Behind {
+    /// The lowest nonce here that is not known to be consumed.
+    pub ours: u64,
+    /// The nonce that would be next by the nodes' count.
+    pub theirs: u64,
+}
+
 /// Whether a wallet of which the store knows that nonces are consumed for good is on the same chain as ever. Looked at
 /// once after each start, when every endpoint has answered.
 ///
 /// # Errors
-/// [`HaltReason::Behind`].
-pub fn check_start(wallet: &Wallet, counts: &[NonceCount], open: &[Order]) -> Result<(), HaltReason> {
+/// [`Behind`]: nothing is sent until the nodes have caught up.
+pub fn check_start(wallet: &Wallet, counts: &[NonceCount], open: &[Order]) -> Result<(), Behind> {
     let lowest = open.iter().filter_map(|order| order.state.nonce()).min();
     let ours = lowest.unwrap_or(wallet.next_nonce);
     let theirs = highest(counts);
     let all_behind = !counts.is_empty() && theirs < ours;
-    if all_behind { Err(HaltReason::Behind { ours, theirs }) } else { Ok(()) }
+    if all_behind { Err(Behind { ours, theirs }) } else { Ok(()) }
 }
 
 /// Why a wallet cannot be adopted now.
@@ -82,6 +95,16 @@ pub enum AdoptRefusal {
         /// The nonce.
         nonce: u64,
     },
+    /// Between what the nodes know and an order's nonce lies one that nobody holds: the order would wait for ever.
+    #[error(
+        "nonce {nonce} is no order's, and the nodes do not know it, but order {order} waits behind it: see that the nodes are on the right chain"
+    )]
+    Gap {
+        /// The nonce that nobody holds.
+        nonce: u64,
+        /// The order.
+        order: String,
+    },
     /// A transaction that is not ours has consumed an order's nonce, and is not final yet.
     #[error(
         "nonce {nonce} of order {order} was consumed by a transaction that is not ours and is not final yet: try again in a while"
@@ -115,12 +138,7 @@ pub fn adopt(
     match wallet.halted.as_ref().map(|halt| &halt.why) {
         None => return Err(AdoptRefusal::NotHalted),
         Some(HaltReason::OtherWallet { .. }) => return Err(AdoptRefusal::OtherWallet),
-        Some(
-            HaltReason::UsedBefore { .. }
-            | HaltReason::UsedElsewhere { .. }
-            | HaltReason::NonceTaken { .. }
-            | HaltReason::Behind { .. },
-        ) => {}
+        Some(HaltReason::UsedBefore { .. } | HaltReason::UsedElsewhere { .. } | HaltReason::NonceTaken { .. }) => {}
     }
     let mut agreed: Option<NonceCount> = None;
     for (name, count) in counts {
@@ -146,6 +164,16 @@ pub fn adopt(
     if let Some(nonce) = (agreed.latest..agreed.pending).take(1_000).find(|nonce| !ours.contains(nonce)) {
         return Err(AdoptRefusal::Foreign { nonce });
     }
-    let above_ours = ours.iter().max().map_or(0, |nonce| nonce.saturating_add(1));
-    Ok(Adoption { next_nonce: agreed.pending.max(above_ours), latest: agreed.latest })
+    // Orders hold at most a few nonces, and each one of them must be reached from what is known without a leap.
+    let mut reached = agreed.pending;
+    let mut waiting: Vec<(u64, &Order)> =
+        open.iter().filter_map(|order| order.state.nonce().map(|nonce| (nonce, order))).collect();
+    waiting.sort_by_key(|(nonce, _)| *nonce);
+    for (nonce, order) in waiting {
+        if nonce > reached {
+            return Err(AdoptRefusal::Gap { nonce: reached, order: order.id.to_string() });
+        }
+        reached = reached.max(nonce.saturating_add(1));
+    }
+    Ok(Adoption { next_nonce: reached, latest: agreed.latest })
 }

@@ -9,8 +9,8 @@ use crate::domain::amount::Amount;
 use crate::domain::chain::{B256, Transfer};
 use crate::domain::deposit::{Deposit, Verdict};
 use crate::domain::hold::Hold;
-use crate::domain::order::{CancelReason, Fees, Order};
-use crate::domain::payment::{ApiStatus, Payment, PaymentState};
+use crate::domain::order::{AttemptKind, CancelReason, Fees, Order};
+use crate::domain::payment::{ApiStatus, Outcome, Payment, PaymentState};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{CallResult, TransferView};
 use crate::domain::wei::Wei;
@@ -62,6 +62,9 @@ pub struct PaymentFindings<'a> {
     pub deposits: &'a [Deposit],
     /// The transfers to its address that were read up to the head at this moment, above what is covered.
     pub fresh: &'a [Transfer],
+    /// All orders that pay to its address, ended ones too: what they signed is no stranger's money. This order need not
+    /// be among them.
+    pub orders: &'a [Order],
     /// The moment (our clock).
     pub now: Timestamp,
 }
@@ -75,29 +78,18 @@ pub struct Committed {
     pub native: Wei,
 }
 
-/// Whether the payment may still be funded. `is_own` tells whether a transaction is one that this order signed.
+/// Whether the payment may still be funded.
 ///
 /// # Errors
 /// The first thing that stands in the way.
-pub fn check_payment(
-    order: &Order,
-    findings: &PaymentFindings<'_>,
-    is_own: impl Fn(B256) -> bool,
-    params: &PreflightParams,
-) -> Result<(), Hold> {
+pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &PreflightParams) -> Result<(), Hold> {
     let PaymentFindings { payment, api, .. } = *findings;
     // What our own transfer has moved on says nothing against it; but there is nothing to send any more.
-    let named = api.tx_hash.as_ref().and_then(|text| text.trim().parse::<B256>().ok());
     let seen = payment.state.deposit().map(|key| key.tx_hash);
-    if let Some(tx_hash) = [seen, named].into_iter().flatten().find(|hash| order.attempt(*hash).is_some()) {
+    if let Some(tx_hash) = seen.filter(|hash| is_live(order, *hash)) {
         return Err(Hold::OwnTransferSeen { tx_hash });
     }
-    if api.status != ApiStatus::AwaitingFunds {
-        return Err(Hold::ApiStatus { status: api.status.clone() });
-    }
-    if let Some(tx_hash) = &api.tx_hash {
-        return Err(Hold::ApiHasHash { tx_hash: tx_hash.clone() });
-    }
+    let is_named = check_word(order, api)?;
     check_terms(order, payment, api, params)?;
     let expires_at = [payment.terms.expires_at, api.expires_at].into_iter().flatten().min();
     if let Some(expires_at) = expires_at.filter(|at| at.since(findings.now) < params.min_time_left) {
@@ -111,10 +103,37 @@ pub fn check_payment(
     if let Some(what) = forbidden(order.to, order.token, Some(order.wallet)) {
         return Err(Hold::RecipientForbidden { what: what.to_owned() });
     }
-    money_there(order, findings, is_own)?;
+    money_there(order, findings)?;
     match &payment.state {
         PaymentState::Waiting => Ok(()),
+        PaymentState::Following { deposit: None } if is_named => Ok(()),
+        PaymentState::Ended { .. } => Err(Hold::PaymentEnded),
         state => Err(Hold::PaymentState { state: state.name().to_owned() }),
+    }
+}
+
+/// Whether a transaction is a transfer of the order that can still be mined, or is, at the nonce in use. One at an older
+/// nonce is none: it is known to have failed for good, and if it moved money all the same, that is money like any other.
+fn is_live(order: &Order, tx_hash: B256) -> bool {
+    let mut live = order.live_attempts().filter(|attempt| attempt.kind == AttemptKind::Transfer);
+    live.any(|attempt| attempt.tx_hash == tx_hash)
+}
+
+/// Whether the API's word allows the transfer. `Ok(true)`: it does, because somebody named this very transfer to it
+/// before it was seen in a block. Now it waits for just that, so the bytes must not be left to be forgotten.
+fn check_word(order: &Order, api: &ApiFinding) -> Result<bool, Hold> {
+    let named = api.tx_hash.as_ref().and_then(|text| text.trim().parse::<B256>().ok());
+    match (named.filter(|hash| is_live(order, *hash)), api.status.outcome()) {
+        (Some(_), None) => return Ok(true),
+        (Some(tx_hash), Some(Outcome::Completed)) => return Err(Hold::OwnTransferSeen { tx_hash }),
+        (Some(_), Some(Outcome::Failed | Outcome::Expired | Outcome::Refunded | Outcome::Cancelled)) | (None, _) => {}
+    }
+    if api.status != ApiStatus::AwaitingFunds {
+        return Err(Hold::ApiStatus { status: api.status.clone() });
+    }
+    match &api.tx_hash {
+        Some(tx_hash) => Err(Hold::ApiHasHash { tx_hash: tx_hash.clone() }),
+        None => Ok(false),
     }
 }
 
@@ -122,6 +141,9 @@ fn check_terms(order: &Order, payment: &Payment, api: &ApiFinding, params: &Pref
     let differs =
         |field: &str, ours: String, theirs: String| Err(Hold::TermsDiffer { field: field.into(), ours, theirs });
     let terms = &payment.terms;
+    if terms.chain_id != order.chain_id {
+        return differs("chain", order.chain_id.to_string(), terms.chain_id.to_string());
+    }
     if (terms.deposit_address, terms.amount, terms.token) != (order.to, order.amount, order.token) {
         let ours = format!("{} of {} to {}", order.amount, order.token, order.to);
         return differs("payment", ours, format!("{} of {} to {}", terms.amount, terms.token, terms.deposit_address));
@@ -139,25 +161,41 @@ fn check_terms(order: &Order, payment: &Payment, api: &ApiFinding, params: &Pref
 }
 
 /// Is there money at the address that may be meant for this payment? Whatever is not certainly another's counts.
-fn money_there(order: &Order, findings: &PaymentFindings<'_>, is_own: impl Fn(B256) -> bool) -> Result<(), Hold> {
+fn money_there(order: &Order, findings: &PaymentFindings<'_>) -> Result<(), Hold> {
+    // Several payments may share an address: the transfer of another's order is the other's, judged or not.
+    let is_for_another = |tx_hash: B256| {
+        let mut others = findings.orders.iter().filter(|other| other.id.payment != order.id.payment);
+        others.any(|other| other.attempt(tx_hash).is_some())
+    };
     let others = |deposit: &Deposit| match &deposit.verdict {
         Verdict::Pays { payment, .. } => *payment != order.id.payment,
         Verdict::Nothing { .. } | Verdict::Ignored { .. } => true,
-        Verdict::Unjudged | Verdict::Review { .. } => false,
+        Verdict::Unjudged | Verdict::Review { .. } => is_for_another(deposit.key.tx_hash),
     };
-    let mut standing = findings.deposits.iter().filter(|deposit| deposit.stands());
-    if let Some(deposit) = standing.find(|deposit| !is_own(deposit.key.tx_hash) && !others(deposit)) {
-        return Err(Hold::MoneyThere { tx_hash: deposit.key.tx_hash, amount: deposit.amount });
-    }
+    let key = |transfer: &Transfer| (transfer.block.hash, transfer.tx_hash, transfer.log_index);
+    // A deposit that is gone by the store's word, and was read just now, is back.
     let known = |transfer: &Transfer| {
-        findings.deposits.iter().any(|deposit| {
-            (deposit.key.block_hash, deposit.key.tx_hash, deposit.key.log_index)
-                == (transfer.block.hash, transfer.tx_hash, transfer.log_index)
-        })
+        let mut standing = findings.deposits.iter().filter(|deposit| deposit.stands());
+        standing.any(|deposit| (deposit.key.block_hash, deposit.key.tx_hash, deposit.key.log_index) == key(transfer))
     };
-    let moves = |transfer: &&Transfer| !transfer.amount.is_zero() && transfer.from != transfer.to;
-    let fresh = findings.fresh.iter().filter(moves).find(|transfer| !is_own(transfer.tx_hash) && !known(transfer));
-    fresh.map_or(Ok(()), |transfer| Err(Hold::MoneyThere { tx_hash: transfer.tx_hash, amount: transfer.amount }))
+    let moves = |transfer: &Transfer| !transfer.amount.is_zero() && transfer.from != transfer.to;
+    let stored = findings.deposits.iter().filter(|deposit| deposit.stands() && !others(deposit));
+    let fresh = findings
+        .fresh
+        .iter()
+        .filter(|transfer| moves(transfer) && !known(transfer) && !is_for_another(transfer.tx_hash));
+    let there: Vec<(B256, Amount)> = stored
+        .map(|deposit| (deposit.key.tx_hash, deposit.amount))
+        .chain(fresh.map(|transfer| (transfer.tx_hash, transfer.amount)))
+        .collect();
+    // Once our own is in a block, its nonce is consumed: nothing can be withdrawn, and nothing more can go out.
+    if let Some((tx_hash, _)) = there.iter().find(|(tx_hash, _)| is_live(order, *tx_hash)) {
+        return Err(Hold::OwnTransferSeen { tx_hash: *tx_hash });
+    }
+    match there.first() {
+        Some((tx_hash, amount)) => Err(Hold::MoneyThere { tx_hash: *tx_hash, amount: *amount }),
+        None => Ok(()),
+    }
 }
 
 /// Whether the token and the wallet allow the transfer. `fees` and `gas_limit` are what it would be signed with, or is.
@@ -226,7 +264,8 @@ pub enum Answer {
 pub const fn answer_to(hold: &Hold, is_signed: bool) -> Answer {
     let (unsigned, signed) = match hold {
         // The payment's own doing: it cannot be funded any more, by anybody.
-        Hold::ApiStatus { .. }
+        Hold::PaymentEnded
+        | Hold::ApiStatus { .. }
         | Hold::ApiHasHash { .. }
         | Hold::TimeShort { .. }
         | Hold::OtherSender { .. }

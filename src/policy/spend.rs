@@ -17,6 +17,10 @@ use crate::domain::wallet::Wallet;
 /// The window that the limits per day count in.
 pub const WINDOW: Span = Span::from_secs(86_400);
 
+/// How many orders a payment may have had for the automatic mode to place another. What ended them before they were
+/// signed may come again each time, and nobody would notice.
+const MOST_AUTO_TURNS: u32 = 2;
+
 /// What the wallet may spend. Amounts are in base units of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SpendLimits {
@@ -133,6 +137,14 @@ pub enum SpendRefusal {
         to: Address,
         /// How much.
         amount: Amount,
+    },
+    /// The payment is on another chain than the wallet.
+    #[error("the payment is on chain {chain_id}, and the wallet on chain {wallet}")]
+    OtherChain {
+        /// The payment's chain.
+        chain_id: u64,
+        /// The wallet's chain.
+        wallet: u64,
     },
     /// The payment names a sender that is not the wallet.
     #[error("the payment names {named} as its sender, and the wallet is {wallet}")]
@@ -255,7 +267,10 @@ pub fn window_now(wallet: Option<&Wallet>, now: Timestamp) -> Timestamp {
 #[must_use]
 pub const fn window_start(at: Timestamp) -> Timestamp {
     // An order that was placed exactly 24 hours ago does not count any more.
-    Timestamp::from_millis(at.minus(WINDOW).as_millis().saturating_add(1))
+    match at.as_millis().checked_sub(WINDOW.as_millis()) {
+        Some(a_day_ago) => Timestamp::from_millis(a_day_ago.saturating_add(1)),
+        None => Timestamp::EPOCH,
+    }
 }
 
 /// The turn of the payment's next order.
@@ -273,7 +288,7 @@ fn next_turn(wish: &Wish<'_>) -> Result<u32, SpendRefusal> {
     // Whatever ended the last order, a person had a hand in it or should have: the automatic mode would only repeat it.
     if let (Placer::Auto, OrderState::Ended { outcome, .. }) = (wish.by, &last.state) {
         let harmless = matches!(outcome, OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } });
-        if !harmless {
+        if !harmless || last.reverts > 0 || last.id.turn > MOST_AUTO_TURNS {
             return Err(SpendRefusal::NotAgainByItself { id: last.id.clone(), outcome: outcome.name() });
         }
     }
@@ -294,6 +309,9 @@ fn check_payment(wish: &Wish<'_>) -> Result<(), SpendRefusal> {
     let (to, amount) = (payment.terms.deposit_address, payment.terms.amount);
     if wish.shown.is_some_and(|shown| shown != (to, amount)) {
         return Err(SpendRefusal::NotAsShown { to, amount });
+    }
+    if let Some(wallet) = wish.wallet.filter(|wallet| wallet.chain_id != payment.terms.chain_id) {
+        return Err(SpendRefusal::OtherChain { chain_id: payment.terms.chain_id, wallet: wallet.chain_id });
     }
     let wallet = wish.wallet.map(|wallet| wallet.address);
     if let (Some(named), Some(wallet)) = (payment.terms.sender, wallet)

@@ -2,7 +2,9 @@
 //! the token would let it through.
 //!
 //! Calls name no gas price: with one, nodes check the wallet's balance first, and a wallet without gas money would look
-//! like a token that refuses. Deliberately absent: what follows from any of it.
+//! like a token that refuses. The base fee is the newest block's: the next one may ask for an eighth more at most, for a
+//! twentieth on Polygon, which a cap of twice the base fee leaves room for. All answers of one batch are for the newest
+//! block, but a block may be made between two of them. Deliberately absent: what follows from any of it.
 
 use std::sync::Arc;
 

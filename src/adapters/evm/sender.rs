@@ -1,7 +1,7 @@
 //! The sender port over the same endpoints as the chain port.
 //!
-//! Signed bytes go to every endpoint at once: one that hangs, or that takes them and does not pass them on, then does
-//! not hold them up. Deliberately absent: alloy's signers, fillers and nonce managers.
+//! Signed bytes go to every endpoint at once: one that hangs, or that takes them and does not pass them on, does not keep
+//! them from the others. All are waited for, within their timeouts. Deliberately absent: alloy's signers, fillers and nonce managers.
 
 use async_trait::async_trait;
 use futures_util::future::join_all;

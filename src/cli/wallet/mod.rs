@@ -1,6 +1,6 @@
-//! `rampwatch wallet`: the hot wallet's key.
+//! `rampwatch wallet`: the hot wallet's key, what it has, and whether it sends.
 //!
-//! These commands need no daemon, and no API key. Deliberately absent: a key or a password as an argument, which every
+//! What is about the key or the balance needs no daemon, and no API key. Deliberately absent: a key or a password as an argument, which every
 //! process of the machine could read, and a way to print a key.
 
 use std::path::PathBuf;
@@ -14,12 +14,15 @@ use crate::domain::chain::Address;
 use crate::wire::{self, KeystoreError, WalletAddress};
 
 mod address;
+mod balance;
 mod import;
 mod new;
 mod prompt;
+mod returns;
 mod secrets;
+mod words;
 
-/// Make, import or look at the hot wallet's key
+/// The hot wallet: its key, its balance, stopping it and letting it go on
 #[derive(Debug, Args)]
 pub(super) struct Wallet {
     #[command(subcommand)]
@@ -32,6 +35,12 @@ enum Command {
     New(new::New),
     Import(import::Import),
     Address(address::Address),
+    Balance(balance::Balance),
+    Status(words::Status),
+    Pause(words::Pause),
+    Resume(words::Resume),
+    Adopt(words::Adopt),
+    Returns(returns::Returns),
 }
 
 impl Wallet {
@@ -40,6 +49,12 @@ impl Wallet {
             Command::New(command) => command.run(file).await,
             Command::Import(command) => command.run(file).await,
             Command::Address(command) => command.run(&quiet(file)?).await,
+            Command::Balance(command) => command.run(&quiet(file)?).await,
+            Command::Status(command) => command.run(&quiet(file)?).await,
+            Command::Pause(command) => command.run(&quiet(file)?).await,
+            Command::Resume(command) => command.run(&quiet(file)?).await,
+            Command::Adopt(command) => command.run(&quiet(file)?).await,
+            Command::Returns(command) => command.run(&quiet(file)?).await,
         }
     }
 }

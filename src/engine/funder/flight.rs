@@ -2,7 +2,7 @@
 
 use super::{Funder, Trouble};
 use crate::domain::amount::Amount;
-use crate::domain::chain::{B256, BlockNumber, Transfer};
+use crate::domain::chain::{BlockNumber, Transfer};
 use crate::domain::hold::Hold;
 use crate::domain::order::{AttemptKind, Fees, Order, OrderState};
 use crate::domain::payment::{ApiStatus, Payment};
@@ -21,11 +21,12 @@ use crate::ports::store::StoreError;
 /// The furthest that an address may be unread below the head, in blocks.
 const MOST_UNREAD: BlockNumber = 5_000;
 
-/// What an order may be signed with.
-#[derive(Clone, Copy, Debug)]
+/// What an order may be signed with, and what the chain said when that was decided.
+#[derive(Clone, Debug)]
 pub(super) struct Offer {
     pub(super) fees: Fees,
     pub(super) gas_limit: u64,
+    view: TransferView,
 }
 
 /// What the transfer of an order is.
@@ -56,7 +57,14 @@ impl Funder {
         };
         let committed = self.committed(order).await?;
         let checked = check_chain(order, &view, &committed, &first, gas_limit, params);
-        Ok(checked.map(|()| Offer { fees: first, gas_limit }))
+        Ok(checked.map(|()| Offer { fees: first, gas_limit, view }))
+    }
+
+    /// Whether the balances still suffice after what was signed since the check.
+    pub(super) async fn still_suffices(&self, order: &Order, offer: &Offer) -> Result<Result<(), Hold>, StoreError> {
+        let committed = self.committed(order).await?;
+        let params = &self.book.rules.preflight;
+        Ok(check_chain(order, &offer.view, &committed, &offer.fees, offer.gas_limit, params))
     }
 
     /// Checks an order that has a nonce before `act` sends something of it. `Ok(Err(_))`: what stands in the way.
@@ -75,12 +83,12 @@ impl Funder {
                 Ok(balances) => balances,
                 Err(error) => return Ok(Err(unavailable(&error))),
             };
-            // The reserve is for the way out, and this is one.
+            // The reserve is for the way out, and this is one; it goes before what others may cost.
             let bare = crate::policy::preflight::PreflightParams {
                 reserve_native: crate::domain::wei::Wei::ZERO,
                 ..params.clone()
             };
-            return Ok(check_native(native, committed.native, &fees, SELF_SEND_GAS, &bare));
+            return Ok(check_native(native, crate::domain::wei::Wei::ZERO, &fees, SELF_SEND_GAS, &bare));
         }
         let view = match self.funding.sender.view(&transfer_of(order)).await {
             Ok(view) => view,
@@ -110,16 +118,17 @@ impl Funder {
         // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
         let deposits = self.ports.store.deposits_at(order.to).await?;
         let payment = self.ports.store.payment(&order.id.payment).await?.unwrap_or(payment);
-        let own = self.own_hashes(order).await?;
-        let findings =
-            PaymentFindings { payment: &payment, api: &api, deposits: &deposits, fresh: &fresh, now: asked_at };
-        Ok(check_payment(order, &findings, |hash| own.contains(&hash), &self.book.rules.preflight))
-    }
-
-    /// Every transaction that an order to the same address has signed: none of them is a stranger's money.
-    async fn own_hashes(&self, order: &Order) -> Result<std::collections::BTreeSet<B256>, StoreError> {
         let orders = self.ports.store.orders_to(order.to).await?;
-        Ok(orders.iter().flat_map(|order| order.attempts.iter().map(|attempt| attempt.tx_hash)).collect())
+        let findings = PaymentFindings {
+            payment: &payment,
+            api: &api,
+            deposits: &deposits,
+            fresh: &fresh,
+            orders: &orders,
+            // A clock that is slow must not make a payment look younger than the chain does.
+            now: self.ports.clock.now().max(view.head.time),
+        };
+        Ok(check_payment(order, &findings, &self.book.rules.preflight))
     }
 
     /// The API's word, fresh.

@@ -7,7 +7,7 @@
 //! counter of nonces but the one in the store.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use tokio::sync::watch;
@@ -38,6 +38,9 @@ const LONGEST_SLEEP: Span = Span::from_secs(60);
 
 /// How many orders are checked at once.
 const CHECKS_AT_ONCE: usize = 16;
+
+/// How many transactions are given to the nodes at once.
+const SENDS_AT_ONCE: usize = 8;
 
 /// Why a round ended early.
 #[derive(Debug)]
@@ -80,7 +83,11 @@ pub(crate) struct Funder {
     health: Arc<Health>,
     /// Orders whose nonce the nodes call consumed, without a receipt of ours so far: how often that was looked into, and
     /// when it is again.
-    too_low: BTreeMap<OrderId, (u32, Timestamp)>,
+    too_low: Mutex<BTreeMap<OrderId, (u32, Timestamp)>>,
+    /// When orders that are ready are taken up again, after the nodes could not be asked whose nonce is next.
+    take_up_at: Timestamp,
+    /// When orders that wait for an approval are looked through again.
+    retire_at: Timestamp,
     /// Whether the nodes' counts were held against the store since the start.
     checked_start: bool,
     /// What the automatic mode said no to, so that it says so once.
@@ -108,7 +115,9 @@ impl Funder {
             ledger,
             gate,
             health,
-            too_low: BTreeMap::new(),
+            too_low: Mutex::default(),
+            take_up_at: Timestamp::EPOCH,
+            retire_at: Timestamp::EPOCH,
             checked_start: false,
             auto_refused: BTreeMap::new(),
             auto_at: Timestamp::EPOCH,
@@ -136,7 +145,7 @@ impl Funder {
                 }
                 Err(Trouble::Chain(error)) => {
                     tracing::warn!(%error, "the wallet's transactions cannot be looked after right now");
-                    self.pace().hold_check
+                    self.pace().poll_interval
                 }
             };
             let news = self.until_news(&mut changes, seen);
@@ -173,21 +182,24 @@ impl Funder {
     /// `seen` is raised to what the store had changed before it was read the last time.
     async fn round(&mut self, seen: &mut Changes) -> Result<Span, Trouble> {
         let Some(wallet) = self.wallet().await? else { return Ok(self.pace().hold_check) };
-        self.place_auto(seen).await?;
+        let is_stopped = wallet.paused.is_some() || wallet.halted.is_some() || !self.checked_start;
         let mut open = self.ports.store.open_orders().await?;
         if open.iter().any(|order| order.state.nonce().is_some()) {
             self.settle(&open).await?;
-            open = self.ports.store.open_orders().await?;
         }
-        if wallet.paused.is_none() && wallet.halted.is_none() {
-            self.send_due(&open).await?;
+        self.retire_unapproved(&open).await?;
+        if !is_stopped {
+            self.place_auto(seen).await?;
+            open = self.ports.store.open_orders().await?;
             self.take_up(&open).await?;
+            open = self.ports.store.open_orders().await?;
+            self.send_due(&open).await?;
         }
         self.tell_health(&wallet, &open);
         // What the round changed itself is no news, if what it left is read after it.
         seen.orders = self.ports.store.changes().borrow().orders;
         let open = self.ports.store.open_orders().await?;
-        Ok(self.wait_for(&open, wallet.paused.is_some() || wallet.halted.is_some()))
+        Ok(self.wait_for(&open, is_stopped))
     }
 
     fn tell_health(&self, wallet: &Wallet, open: &[Order]) {
@@ -208,9 +220,16 @@ impl Funder {
         if is_stopped {
             return poll;
         }
-        let free = self.free_places(open) > 0;
-        let due = open.iter().filter(|order| free || order.state.nonce().is_some());
-        let next = due.filter_map(|order| order.next_at).min();
+        let takes_up = self.book.rules.limits.enabled && self.free_places(open) > 0;
+        let too_low = self.too_low.lock().unwrap_or_else(PoisonError::into_inner);
+        let due_at = |order: &Order| {
+            let next_at = order.next_at?;
+            match order.state.nonce() {
+                None => takes_up.then(|| next_at.max(self.take_up_at)),
+                Some(_) => Some(too_low.get(&order.id).map_or(next_at, |(_, again_at)| next_at.max(*again_at))),
+            }
+        };
+        let next = open.iter().filter_map(due_at).min();
         let until = next.map_or(LONGEST_SLEEP, |next| next.since(now));
         until.min(poll).max(Span::from_millis(1))
     }
@@ -248,8 +267,11 @@ impl Funder {
             checked.extend(result?);
         }
         drop(under_way);
-        for (order, act) in checked {
-            self.carry_out(&order, act).await?;
+        // Begun in the order of the nonces; a node that is slow to answer must not hold up those behind.
+        let acting = checked.into_iter().map(|(order, act)| async move { this.carry_out(&order, act).await });
+        let mut under_way = futures_util::stream::iter(acting).buffered(SENDS_AT_ONCE);
+        while let Some(result) = under_way.next().await {
+            result?;
         }
         Ok(())
     }
@@ -257,7 +279,7 @@ impl Funder {
     /// What is to be done with an order that has a nonce, after the checks. `None` when there is nothing to do now.
     async fn prepare(&self, order: Order, market: &Market, is_lowest: bool) -> Result<Option<(Order, Act)>, Trouble> {
         let now = self.ports.clock.now();
-        if self.too_low.get(&order.id).is_some_and(|(_, again_at)| *again_at > now) {
+        if self.looks(&order.id).is_some_and(|(_, again_at)| again_at > now) {
             return Ok(None);
         }
         let act = next_act(&order, market, is_lowest, now, &self.pace(), &self.book.rules.preflight.fees);
@@ -271,13 +293,17 @@ impl Funder {
         Ok(None)
     }
 
-    async fn carry_out(&mut self, order: &Order, act: Act) -> Result<(), Trouble> {
+    async fn carry_out(&self, order: &Order, act: Act) -> Result<(), Trouble> {
         match act {
             Act::Broadcast(tx_hash) => self.broadcast(order, tx_hash).await,
-            Act::Sign(kind, fees) => match self.sign_again(order, kind, fees).await? {
-                Some((order, tx_hash)) => self.broadcast(&order, tx_hash).await,
-                None => Ok(()),
-            },
+            Act::Sign(kind, fees) => {
+                let Some((order, tx_hash)) = self.sign_again(order, kind, fees).await? else { return Ok(()) };
+                // The checks are made once more, because signing and storing lie in between.
+                match self.check_signed(&order, &Act::Broadcast(tx_hash)).await? {
+                    Ok(()) => self.broadcast(&order, tx_hash).await,
+                    Err(hold) => self.note_hold(&order, hold).await,
+                }
+            }
             Act::Wait(until) => {
                 let version = order.version;
                 let later = self.ports.store.order(&order.id).await?.filter(|order| order.version == version);
@@ -303,7 +329,8 @@ impl Funder {
         }
     }
 
-    /// Checks orders that are ready, signs those that pass, and sends them.
+    /// Checks orders that are ready, and signs those that pass. They are sent with all others that are due, after the
+    /// checks were made once more.
     async fn take_up(&mut self, open: &[Order]) -> Result<(), Trouble> {
         let now = self.ports.clock.now();
         let is_due = |order: &&Order| {
@@ -315,10 +342,11 @@ impl Funder {
         due.sort_by_key(|order| (order.next_at, order.placed_at));
         let free = self.free_places(open);
         due.truncate(free.saturating_mul(2).min(CHECKS_AT_ONCE.saturating_mul(2)));
-        if due.is_empty() || free == 0 {
+        if due.is_empty() || free == 0 || !self.book.rules.limits.enabled || self.take_up_at > now {
             return Ok(());
         }
-        if !self.book.rules.limits.enabled || !self.nonces_fit().await? {
+        if !self.nonces_fit().await? {
+            self.take_up_at = now.plus(self.pace().hold_check);
             return Ok(());
         }
         let this = &*self;
@@ -337,16 +365,42 @@ impl Funder {
         }
         drop(under_way);
         for (order, offer) in passed.into_iter().take(free) {
-            if let Some((order, tx_hash)) = self.sign_first(&order, &offer).await? {
-                // The checks are made once more, because the commit lies in between.
-                let act = Act::Broadcast(tx_hash);
-                match self.check_signed(&order, &act).await? {
-                    Ok(()) => self.broadcast(&order, tx_hash).await?,
-                    Err(hold) => self.note_hold(&order, hold).await?,
-                }
+            // What was signed just before takes from the same balances.
+            match self.still_suffices(&order, &offer).await? {
+                Ok(()) => self.sign_first(&order, &offer).await?,
+                Err(hold) => self.note_hold(&order, hold).await?,
             }
         }
         Ok(())
+    }
+
+    /// Ends orders that wait for an approval of a payment that is over: their spend is not held for nothing.
+    async fn retire_unapproved(&mut self, open: &[Order]) -> Result<(), Trouble> {
+        let now = self.ports.clock.now();
+        if self.retire_at > now {
+            return Ok(());
+        }
+        self.retire_at = now.plus(self.pace().hold_check);
+        for order in open.iter().filter(|order| matches!(order.state, OrderState::AwaitingApproval { .. })) {
+            let payment = self.ports.store.payment(&order.id.payment).await?;
+            if payment.is_some_and(|payment| payment.state.is_ended()) {
+                self.note_hold(order, Hold::PaymentEnded).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How often it was looked into that the nodes call an order's nonce consumed, and when it is again.
+    fn looks(&self, id: &OrderId) -> Option<(u32, Timestamp)> {
+        self.too_low.lock().unwrap_or_else(PoisonError::into_inner).get(id).copied()
+    }
+
+    fn set_looks(&self, id: &OrderId, looks: Option<(u32, Timestamp)>) {
+        let mut too_low = self.too_low.lock().unwrap_or_else(PoisonError::into_inner);
+        match looks {
+            Some(looks) => too_low.insert(id.clone(), looks),
+            None => too_low.remove(id),
+        };
     }
 
     /// Halts the wallet, and says why.

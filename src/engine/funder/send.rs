@@ -15,7 +15,7 @@ const MOST_LOOKS: u32 = 5;
 
 impl Funder {
     /// Gives one of the order's transactions to every endpoint.
-    pub(super) async fn broadcast(&mut self, order: &Order, tx_hash: B256) -> Result<(), Trouble> {
+    pub(super) async fn broadcast(&self, order: &Order, tx_hash: B256) -> Result<(), Trouble> {
         let Some(attempt) = order.attempt(tx_hash).cloned() else { return Ok(()) };
         // A pause, a halt or a cancellation that came while the checks were made counts at once.
         if !self.may_send(order).await? {
@@ -38,8 +38,8 @@ impl Funder {
         }
     }
 
-    async fn note_sent(&mut self, order: &Order, tx_hash: B256, said: &str) -> Result<(), Trouble> {
-        self.too_low.remove(&order.id);
+    async fn note_sent(&self, order: &Order, tx_hash: B256, said: &str) -> Result<(), Trouble> {
+        self.set_looks(&order.id, None);
         let fact = OrderFact::Sent { tx_hash, said: said.to_owned() };
         match self.book.tell(&order.id, &fact, |now| now.attempt(tx_hash).is_some()).await {
             Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
@@ -54,9 +54,9 @@ impl Funder {
 
     /// The nodes say that the nonce is consumed. By one of ours? Every endpoint is asked, several times: some may be
     /// behind. If none of them has a receipt of ours, somebody else uses the key.
-    pub(super) async fn look_everywhere(&mut self, order: &Order) -> Result<(), Trouble> {
+    pub(super) async fn look_everywhere(&self, order: &Order) -> Result<(), Trouble> {
         let now = self.ports.clock.now();
-        let (looks, _) = self.too_low.get(&order.id).copied().unwrap_or((0, now));
+        let (looks, _) = self.looks(&order.id).unwrap_or((0, now));
         let hashes: Vec<B256> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
         let answers = self.funding.sender.receipts_everywhere(&hashes).await;
         let mut all_answered = !answers.is_empty();
@@ -64,7 +64,7 @@ impl Funder {
             match answer.answer {
                 Ok(receipts) => {
                     if let Some(receipt) = receipts.receipts.iter().flatten().next() {
-                        self.too_low.remove(&order.id);
+                        self.set_looks(&order.id, None);
                         return self.note_mined(order, receipt).await;
                     }
                 }
@@ -76,9 +76,10 @@ impl Funder {
         }
         // Only looks that every endpoint has answered count: the one that is silent may be the one that knows.
         let looks = looks.saturating_add(u32::from(all_answered));
-        self.too_low.insert(order.id.clone(), (looks, now.plus(self.pace().poll_interval.times(2))));
+        let again_at = now.plus(self.pace().poll_interval.times(2));
+        self.set_looks(&order.id, Some((looks, again_at)));
         let Some(nonce) = order.state.nonce().filter(|_| looks >= MOST_LOOKS) else { return Ok(()) };
-        self.too_low.remove(&order.id);
+        self.set_looks(&order.id, None);
         self.halt(&HaltReason::NonceTaken { nonce }).await
     }
 }

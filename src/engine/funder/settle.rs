@@ -30,7 +30,7 @@ impl Funder {
         let of_order = hashes.iter().zip(&receipts.receipts).filter(|(hash, _)| order.attempt(**hash).is_some());
         let found: Vec<&Receipt> = of_order.filter_map(|(_, receipt)| receipt.as_ref()).collect();
         if let Some(receipt) = found.first() {
-            self.too_low.remove(&order.id);
+            self.set_looks(&order.id, None);
             return self.note_mined(order, receipt).await;
         }
         // An endpoint that has not come to the block says nothing by having no receipt.

@@ -19,26 +19,25 @@ use crate::ports::signer::SignerError;
 use crate::ports::store::{Commit, StoreError};
 
 impl Funder {
-    /// Signs the first attempt of an order and takes the next nonce for it. `None` when the order or the wallet has
-    /// changed meanwhile, or nothing could be signed.
-    pub(super) async fn sign_first(&self, order: &Order, offer: &Offer) -> Result<Option<(Order, B256)>, Trouble> {
+    /// Signs the first attempt of an order and takes the next nonce for it; nothing, when the order or the wallet has
+    /// changed meanwhile.
+    pub(super) async fn sign_first(&self, order: &Order, offer: &Offer) -> Result<(), Trouble> {
         let Some(order) = self.ports.store.order(&order.id).await?.filter(|now| now.version == order.version) else {
-            return Ok(None);
+            return Ok(());
         };
-        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(None) };
+        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(()) };
         if wallet.paused.is_some() || wallet.halted.is_some() {
-            return Ok(None);
+            return Ok(());
         }
         let nonce = wallet.next_nonce;
-        let Some(next_nonce) = nonce.checked_add(1) else { return Ok(None) };
-        let attempt = match self.sign(&order, nonce, AttemptKind::Transfer, offer.fees, offer.gas_limit).await {
-            Ok(attempt) => attempt,
-            Err(hold) => {
-                self.note_hold(&order, hold).await?;
-                return Ok(None);
+        let Some(next_nonce) = nonce.checked_add(1) else { return Ok(()) };
+        match self.sign(&order, nonce, AttemptKind::Transfer, offer.fees, offer.gas_limit).await {
+            Ok(attempt) => {
+                self.keep(order, attempt, Some(Wallet { next_nonce, ..wallet })).await?;
+                Ok(())
             }
-        };
-        self.keep(order, attempt, Some(Wallet { next_nonce, ..wallet })).await
+            Err(hold) => self.note_hold(&order, hold).await,
+        }
     }
 
     /// Signs another attempt of an order at the nonce that it has.

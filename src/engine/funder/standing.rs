@@ -34,9 +34,10 @@ impl Funder {
 
     async fn open_wallet(&self) -> Result<Option<Wallet>, Trouble> {
         let address = self.funding.signer.address();
-        let counts = self.counts().await;
-        if counts.is_empty() {
-            tracing::warn!(wallet = %address, "no endpoint tells of the wallet's nonces; it is opened when one does");
+        // One that is behind knows nothing of a wallet that was used: none may be missing when a wallet is begun with.
+        let (counts, all_answered) = self.counts().await;
+        if counts.is_empty() || !all_answered {
+            tracing::warn!(wallet = %address, "not every endpoint tells of the wallet's nonces; it is opened when all do");
             return Ok(None);
         }
         let (next_nonce, halt) = nonces::begin(&counts);
@@ -90,39 +91,50 @@ impl Funder {
         Ok(Some(Coverage { address, version: 0, since, swept: None, watch_until, closed: false }))
     }
 
-    /// What the endpoints that answer count.
-    async fn counts(&self) -> Vec<NonceCount> {
+    /// What the endpoints that answer count, and whether all do.
+    async fn counts(&self) -> (Vec<NonceCount>, bool) {
         let answers = self.funding.sender.nonces(self.funding.signer.address(), None).await;
-        answers
+        let all_answered = answers.iter().all(|answer| answer.answer.is_ok());
+        let counts = answers
             .into_iter()
             .filter_map(|answer| match answer.answer {
                 Ok(count) => Some(count),
                 Err(error) => {
-                    tracing::debug!(endpoint = answer.name, %error, "it does not tell of the wallet's nonces");
+                    tracing::warn!(endpoint = answer.name, %error, "it does not tell of the wallet's nonces");
                     None
                 }
             })
-            .collect()
+            .collect();
+        (counts, all_answered)
     }
 
     async fn check_start(&mut self) -> Result<(), Trouble> {
-        let counts = self.counts().await;
-        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(()) };
-        if counts.is_empty() {
+        let now = self.ports.clock.now();
+        if self.take_up_at > now {
             return Ok(());
         }
+        let (counts, _) = self.counts().await;
+        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(()) };
         let open = self.ports.store.open_orders().await?;
-        let fits = nonces::check(&wallet, &counts).and_then(|()| nonces::check_start(&wallet, &counts, &open));
-        self.checked_start = true;
-        match fits {
-            Ok(()) => Ok(()),
-            Err(why) => self.halt(&why).await,
+        if let Err(why) = nonces::check(&wallet, &counts) {
+            self.checked_start = true;
+            return self.halt(&why).await;
         }
+        match nonces::check_start(&wallet, &counts, &open) {
+            Ok(()) => self.checked_start = true,
+            // Nodes that have just been started come after. On a chain that was wiped they never do.
+            Err(behind) => {
+                tracing::warn!(%behind, "nothing is sent yet");
+                self.health.update(|health| health.wallet_halted = Some(behind.to_string()));
+                self.take_up_at = now.plus(self.pace().hold_check);
+            }
+        }
+        Ok(())
     }
 
     /// Whether nobody else uses the key, by the counts of every endpoint that answers. Asked before nonces are taken.
     pub(super) async fn nonces_fit(&self) -> Result<bool, Trouble> {
-        let counts = self.counts().await;
+        let (counts, _) = self.counts().await;
         if counts.is_empty() {
             return Ok(false);
         }

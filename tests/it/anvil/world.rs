@@ -13,7 +13,6 @@ use tokio_util::sync::CancellationToken;
 
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
 use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
-use rampwatch::adapters::signer::{KeyOrigin, LocalSigner, SignerSettings};
 use rampwatch::adapters::sled::{Settings as SledSettings, SledStore, StoreOpenError};
 use rampwatch::adapters::system::{SystemChance, SystemClock};
 use rampwatch::domain::amount::Amount;
@@ -24,18 +23,17 @@ use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, FundingPorts, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
-use rampwatch::sandbox::{
-    Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E, WALLET, WALLET_KEY_ENV, wallet_key,
-};
+use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
 
 use super::proxy::Proxy;
+use crate::funding::bench::{funding_ports, furnish_wallet};
 use crate::support::{eventually, temp_dir};
 
 /// How long a condition may take, on a machine that is busy with other tests.
@@ -138,10 +136,7 @@ impl World {
         let options = AnvilOptions { slots_in_an_epoch: setup.slots, ..AnvilOptions::default() };
         let anvil = Anvil::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
         anvil.node().furnish().await.unwrap();
-        if setup.engine.funding.is_some() {
-            anvil.node().mint_for_wallet().await.unwrap();
-            anvil.node().mine(1).await.unwrap();
-        }
+        furnish_wallet(&setup.engine, anvil.node()).await;
         let api = StandIn::start(StandInOptions::default()).await.unwrap();
         let proxies = (0..setup.proxies).map(|_| Proxy::open(anvil.node(), setup.websocket)).collect();
         let mut world = Self { anvil, proxies, api, folder: temp_dir(), setup, engine: None, controls: Vec::new() };
@@ -197,10 +192,7 @@ impl World {
         };
         let chain = Arc::new(EvmChain::new(self.evm_settings()).unwrap());
         chain.check().await.unwrap();
-        let funding = match &self.setup.engine.funding {
-            None => None,
-            Some(_) => Some(FundingPorts { sender: chain.clone(), signer: Arc::new(sandbox_signer().await) }),
-        };
+        let funding = funding_ports(&self.setup.engine, &chain).await;
         let ports = Ports {
             store: Arc::clone(&store),
             chain,
@@ -476,12 +468,6 @@ impl World {
         stop.cancel();
         running.await.unwrap().unwrap();
     }
-}
-
-/// The sandbox's own wallet.
-pub(crate) async fn sandbox_signer() -> LocalSigner {
-    let origin = KeyOrigin::Raw { variable: WALLET_KEY_ENV.to_owned(), key: SecretString::from(wallet_key()) };
-    LocalSigner::open(SignerSettings { origin, address: Some(WALLET) }).await.unwrap()
 }
 
 /// The request to add an off-ramp, with nothing typed.

@@ -91,6 +91,11 @@ async fn a_new_wallet_is_made_once_and_its_address_told() {
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
     assert!(!place.path("rampwatch-data").exists(), "no store is opened for it");
+
+    mode(&place, "password", 0o604);
+    run(&place, &["wallet", "address"]).await.fails(3, &["wallet.password_file", "mode 0604", "chmod 600"]);
+    std::fs::remove_file(place.path("password")).unwrap();
+    run(&place, &["wallet", "address"]).await.fails(3, &["wallet.password_file", "cannot be read"]);
 }
 
 #[tokio::test]
@@ -228,7 +233,11 @@ async fn a_rehearsal_key_of_the_api_does_not_go_with_real_money() {
 /// Types these lines, each when its prompt is there, and returns what was shown.
 async fn typed(place: &Place, arguments: &str, lines: &[(&str, &str)]) -> (String, bool) {
     let mut command = Command::new("script");
-    command.args(["-qec", &format!("\"$RAMPWATCH\" {arguments}"), "/dev/null"]);
+    // Afterwards the terminal must echo again, however the command ended. Ctrl-C is for the command, not for the shell.
+    let shell = format!(
+        "trap : INT; \"$RAMPWATCH\" {arguments}; code=$?; stty -a | tr ' ;' '\\n\\n' | grep -x echo; exit $code"
+    );
+    command.args(["-qec", &shell, "/dev/null"]);
     command.current_dir(place.path("")).env_clear().envs([("RAMPWATCH", env!("CARGO_BIN_EXE_rampwatch"))]);
     command.env("PATH", std::env::var_os("PATH").unwrap()).env("SHELL", "/bin/sh").env("TERM", "xterm");
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -259,6 +268,7 @@ async fn typed(place: &Place, arguments: &str, lines: &[(&str, &str)]) -> (Strin
     };
     tokio::time::timeout(LIMIT + Duration::from_secs(10), read).await.expect("the command ends");
     let good = child.wait().await.unwrap().success();
+    assert!(shown.lines().any(|line| line.trim() == "echo"), "the terminal is left without echo: {shown}");
     (shown, good)
 }
 

@@ -1,24 +1,48 @@
 //! A world with a wallet, and the laws that hold for every story about it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use rampwatch::adapters::evm::EvmChain;
+use rampwatch::adapters::signer::{KeyOrigin, LocalSigner, SignerSettings};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::order::{Order, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
-use rampwatch::engine::FundingRules;
 use rampwatch::engine::orders::FundRequest;
+use rampwatch::engine::{EngineSettings, FundingPorts, FundingRules};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::preflight::PreflightParams;
 use rampwatch::policy::spend::SpendLimits;
 use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
-use rampwatch::sandbox::{Sent, WALLET};
+use rampwatch::sandbox::{Node, Sent, WALLET, WALLET_KEY_ENV, wallet_key};
+use secrecy::SecretString;
 
 use crate::anvil::world::{LIMIT, Setup, World, quick_settings, usdc};
+
+/// Gives the sandbox's wallet its money, where the engine is to fund.
+pub(crate) async fn furnish_wallet(engine: &EngineSettings, node: &Node) {
+    if engine.funding.is_some() {
+        node.mint_for_wallet().await.unwrap();
+        node.mine(1).await.unwrap();
+    }
+}
+
+/// The ways out of funding, where the engine is to fund.
+pub(crate) async fn funding_ports(engine: &EngineSettings, chain: &Arc<EvmChain>) -> Option<FundingPorts> {
+    engine.funding.as_ref()?;
+    Some(FundingPorts { sender: chain.clone(), signer: Arc::new(sandbox_signer().await) })
+}
+
+/// The sandbox's own wallet.
+async fn sandbox_signer() -> LocalSigner {
+    let origin = KeyOrigin::Raw { variable: WALLET_KEY_ENV.to_owned(), key: SecretString::from(wallet_key()) };
+    LocalSigner::open(SignerSettings { origin, address: Some(WALLET) }).await.unwrap()
+}
 
 /// Generous limits, and everything quick.
 pub(crate) fn rules() -> FundingRules {

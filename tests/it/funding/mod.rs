@@ -3,4 +3,5 @@
 
 mod bench;
 mod deaths;
+pub(crate) mod bench;
 mod plain;

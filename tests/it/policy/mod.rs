@@ -1,12 +1,24 @@
-//! The functional core, case by case: matching, settlement, the book of an address, a person's decisions, the sweep.
+//! The functional core, case by case: matching, settlement, the book of an address, a person's decisions, the sweep,
+//! and the hot wallet: spend, fees, preflight, the order's machine, nonces.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows panics, as it should")]
 
+mod acts;
 mod address;
 mod books;
+mod fees;
+mod funding;
 mod judging;
 mod matching;
+mod nonces;
+mod orders;
+mod preflight;
+mod preflight_chain;
 mod resolve;
+mod returns;
 mod samples;
 mod settlement;
+mod spend;
 mod sweep;
+mod walks;
+mod window;

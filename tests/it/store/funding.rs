@@ -26,6 +26,7 @@ pub(super) fn holds() -> Vec<Hold> {
         Hold::OtherSender { named: address(5) },
         Hold::MoneyThere { tx_hash: hash(5), amount: units(u128::MAX) },
         Hold::OwnTransferSeen { tx_hash: alloy::primitives::B256::repeat_byte(0x77) },
+        Hold::PaymentEnded,
         Hold::NotReadYet,
         Hold::TokenPaused,
         Hold::WalletBlacklisted,
@@ -137,7 +138,6 @@ pub(super) fn halts() -> Vec<HaltReason> {
         HaltReason::UsedBefore { transactions: 5 },
         HaltReason::UsedElsewhere { ours: 5, theirs: 6 },
         HaltReason::NonceTaken { nonce: 5 },
-        HaltReason::Behind { ours: 5, theirs: 4 },
         HaltReason::OtherWallet { stored: address(5) },
     ]
 }

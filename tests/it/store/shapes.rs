@@ -86,7 +86,7 @@ fn orders_have_every_shape() {
         _ => None,
     });
     every!(holds => Hold:
-        ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen,
+        ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen, PaymentEnded,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
     let cancels = states().filter_map(|state| match state {
@@ -148,5 +148,5 @@ fn events_have_every_shape() {
         WalletChange::Halted { why } => Some(why),
         _ => None,
     });
-    every!(halts => HaltReason: UsedBefore, UsedElsewhere, NonceTaken, Behind, OtherWallet);
+    every!(halts => HaltReason: UsedBefore, UsedElsewhere, NonceTaken, OtherWallet);
 }

@@ -1,0 +1,119 @@
+//! What may be asked of the daemon, or of the store, about orders and the wallet.
+
+use super::exit::{Exit, Failure};
+use super::operator::{Operator, told};
+use crate::engine::order_views::{FundView, OrderView, WalletView};
+use crate::engine::orders::{FundRequest, ReasonRequest};
+use crate::engine::return_views::ReturnsView;
+use crate::engine::views::Page;
+
+/// A person's word about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Approve,
+    Reject,
+    Cancel,
+}
+
+impl Word {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Approve => "approve",
+            Self::Reject => "reject",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+fn because(reason: &str) -> ReasonRequest {
+    ReasonRequest { reason: reason.to_owned() }
+}
+
+impl Operator {
+    /// Whether no daemon runs. What was ordered waits until one does.
+    pub(super) const fn is_offline(&self) -> bool {
+        matches!(self, Self::Store(_))
+    }
+
+    pub(super) async fn preview_fund(&self, payment: &str) -> Result<FundView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.preview_fund(payment).await),
+            Self::Daemon(daemon) => daemon.get(&["payments", payment, "fund"], &[]).await,
+        }
+    }
+
+    pub(super) async fn fund(&self, request: &FundRequest) -> Result<OrderView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.fund(request).await),
+            Self::Daemon(daemon) => daemon.post(&["orders"], request).await,
+        }
+    }
+
+    pub(super) async fn orders(
+        &self,
+        state: Option<&str>,
+        payment: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<OrderView>, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.list_orders(state, payment, after, limit).await),
+            Self::Daemon(daemon) => {
+                let limit = limit.to_string();
+                let query = [("state", state), ("payment", payment), ("after", after), ("limit", Some(limit.as_str()))];
+                daemon.get(&["orders"], &query).await
+            }
+        }
+    }
+
+    pub(super) async fn decide_order(&self, id: &str, word: Word, reason: &str) -> Result<OrderView, Failure> {
+        match (self, word) {
+            (Self::Store(handle), Word::Approve) => told(handle.approve(id, reason).await),
+            (Self::Store(handle), Word::Reject) => told(handle.reject(id, reason).await),
+            (Self::Store(handle), Word::Cancel) => told(handle.cancel_order(id, reason).await),
+            (Self::Daemon(daemon), _) => daemon.post(&["orders", id, word.name()], &because(reason)).await,
+        }
+    }
+
+    pub(super) async fn wallet(&self) -> Result<WalletView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.wallet().await),
+            Self::Daemon(daemon) => daemon.get(&["wallet"], &[]).await,
+        }
+    }
+
+    pub(super) async fn pause_wallet(&self, reason: &str) -> Result<WalletView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.pause_wallet(reason).await),
+            Self::Daemon(daemon) => daemon.post(&["wallet", "pause"], &because(reason)).await,
+        }
+    }
+
+    pub(super) async fn resume_wallet(&self, reason: &str) -> Result<WalletView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.resume_wallet(reason).await),
+            Self::Daemon(daemon) => daemon.post(&["wallet", "resume"], &because(reason)).await,
+        }
+    }
+
+    pub(super) async fn adopt_wallet(&self, reason: &str) -> Result<WalletView, Failure> {
+        match self {
+            Self::Store(_) => {
+                let said = "adopting the wallet asks the nodes, which the daemon does, and none runs: start `rampwatch \
+                            run` first";
+                Err(Failure::new(Exit::Unavailable, said))
+            }
+            Self::Daemon(daemon) => daemon.post(&["wallet", "adopt"], &because(reason)).await,
+        }
+    }
+
+    pub(super) async fn wallet_returns(&self, after: Option<&str>, limit: usize) -> Result<ReturnsView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.wallet_returns(after, limit).await),
+            Self::Daemon(daemon) => {
+                let limit = limit.to_string();
+                daemon.get(&["wallet", "returns"], &[("after", after), ("limit", Some(&limit))]).await
+            }
+        }
+    }
+}
