@@ -5,7 +5,7 @@ NPM ?= npm
 KILLS ?= 100
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -35,6 +35,10 @@ latency: tools build ## from final at the node to /complete received; two and a 
 
 crash-test: tools build ## kill -9 under load: make crash-test KILLS=100
 	$(CARGO) test --locked --test crash_test -- --program target/release/rampwatch --kills $(KILLS)
+
+# Under ten minutes on four cores.
+send-crash-test: tools build ## dies at each step of a send, then kill -9 under load: make send-crash-test KILLS=100
+	$(CARGO) test --locked --test send_crash -- --program target/release/rampwatch --kills $(KILLS)
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs

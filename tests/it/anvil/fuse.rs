@@ -1,4 +1,4 @@
-//! A store that stops at the nth commit which changes a payment or a deposit, just before or just after it.
+//! A store that stops at the nth commit of a kind (which changes a payment or a deposit, say), just before or just after it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,22 +30,33 @@ pub(crate) enum Side {
 pub(crate) struct Fuse {
     inner: SledStore,
     side: Side,
+    counts: fn(&Commit) -> bool,
     left: AtomicU32,
     blown: Arc<watch::Sender<bool>>,
 }
 
 impl Fuse {
-    /// Stops at the `nth` commit, from 1. Also gives what tells that it has.
+    /// Stops at the `nth` commit that changes a payment or a deposit, from 1. Also gives what tells that it has.
     pub(crate) fn new(inner: SledStore, nth: u32, side: Side) -> (Self, watch::Receiver<bool>) {
+        Self::counting(inner, nth, side, |commit| !commit.payments.is_empty() || !commit.deposits.is_empty())
+    }
+
+    /// The same for the `nth` commit of those that count.
+    pub(crate) fn counting(
+        inner: SledStore,
+        nth: u32,
+        side: Side,
+        counts: fn(&Commit) -> bool,
+    ) -> (Self, watch::Receiver<bool>) {
         let (blown, tells) = watch::channel(false);
-        (Self { inner, side, left: AtomicU32::new(nth), blown: Arc::new(blown) }, tells)
+        (Self { inner, side, counts, left: AtomicU32::new(nth), blown: Arc::new(blown) }, tells)
     }
 }
 
 #[async_trait]
 impl Store for Fuse {
     async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
-        let counts = !commit.payments.is_empty() || !commit.deposits.is_empty();
+        let counts = (self.counts)(&commit);
         let left = self.left.load(Ordering::SeqCst);
         if left == 0 {
             return std::future::pending().await;

@@ -1,0 +1,133 @@
+//! The store, with a point at every commit. Reading is passed through: it changes nothing.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use rampwatch::adapters::sled::SledStore;
+use rampwatch::domain::chain::{Address, B256, BlockNumber};
+use rampwatch::domain::coverage::{Coverage, FinalityMark};
+use rampwatch::domain::deposit::{Deposit, DepositKey};
+use rampwatch::domain::event::Recorded;
+use rampwatch::domain::order::{Order, OrderId};
+use rampwatch::domain::payment::{Payment, PaymentId};
+use rampwatch::domain::time::Timestamp;
+use rampwatch::domain::wallet::Wallet;
+use rampwatch::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
+
+use super::points::Points;
+
+/// See the module.
+pub(crate) struct MortalStore {
+    pub(crate) inner: SledStore,
+    pub(crate) points: Arc<Points>,
+}
+
+#[async_trait]
+impl Store for MortalStore {
+    async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
+        let orders = commit.orders.clone();
+        let pass = self.points.commit(&commit);
+        let result = self.inner.commit(commit).await;
+        // A conflict changes nothing, and is no step on the way.
+        self.points.committed(&pass, if result.is_ok() { &orders } else { &[] });
+        result
+    }
+
+    async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
+        self.inner.payment(id).await
+    }
+
+    async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.inner.payments(after, limit).await
+    }
+
+    async fn payments_at(&self, address: Address) -> Result<Vec<Payment>, StoreError> {
+        self.inner.payments_at(address).await
+    }
+
+    async fn due(&self, lane: Lane, now: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.inner.due(lane, now, limit).await
+    }
+
+    async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_due(lane).await
+    }
+
+    async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
+        self.inner.deposit(key).await
+    }
+
+    async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        self.inner.deposits(after, limit).await
+    }
+
+    async fn deposits_at(&self, address: Address) -> Result<Vec<Deposit>, StoreError> {
+        self.inner.deposits_at(address).await
+    }
+
+    async fn provisional(&self, through: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError> {
+        self.inner.provisional(through, limit).await
+    }
+
+    async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError> {
+        self.inner.coverage(address).await
+    }
+
+    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
+        self.inner.watched().await
+    }
+
+    async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
+        self.inner.finality().await
+    }
+
+    async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.inner.waiting(after, limit).await
+    }
+
+    async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
+        self.inner.order(id).await
+    }
+
+    async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError> {
+        self.inner.orders(after, limit).await
+    }
+
+    async fn orders_of(&self, payment: &PaymentId) -> Result<Vec<Order>, StoreError> {
+        self.inner.orders_of(payment).await
+    }
+
+    async fn orders_to(&self, address: Address) -> Result<Vec<Order>, StoreError> {
+        self.inner.orders_to(address).await
+    }
+
+    async fn open_orders(&self) -> Result<Vec<Order>, StoreError> {
+        self.inner.open_orders().await
+    }
+
+    async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError> {
+        self.inner.spent_since(since).await
+    }
+
+    async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError> {
+        self.inner.order_of_tx(tx_hash).await
+    }
+
+    async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
+        self.inner.wallet().await
+    }
+
+    async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.inner.events(after, limit).await
+    }
+
+    async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.inner.events_of(subject, after, limit).await
+    }
+
+    fn changes(&self) -> watch::Receiver<Changes> {
+        self.inner.changes()
+    }
+}
