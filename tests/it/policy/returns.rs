@@ -49,13 +49,16 @@ fn told(deposits: &[Deposit], payments: &[Refunded]) -> (Vec<String>, Vec<String
     (whence.collect(), back.collect())
 }
 
+/// What it is about, the deposits, the refunded payments, and what is expected of each.
+type Case = (&'static str, Vec<Deposit>, Vec<Refunded>, &'static [&'static str], &'static [&'static str]);
+
 #[test]
 fn a_deposit_is_tied_where_nothing_else_fits() {
     let (a, b) = ("pay-000001", "pay-000002");
     let (just_a, a_or_b) = (format!("[{a}]"), format!("{a} {b}"));
     let mut foreign = credit(20, 5);
     foreign.token = USDC_E;
-    let cases: &[(&str, Vec<Deposit>, Vec<Refunded>, &[&str], &[&str])] = &[
+    let cases: &[Case] = &[
         ("nothing came", vec![], vec![gone(1, 5, 10)], &[], &["-"]),
         ("nothing was refunded", vec![credit(20, 5)], vec![], &["-"], &[]),
         ("they fit each other", vec![credit(20, 5)], vec![gone(1, 5, 10)], &[&just_a], &["[20]"]),
@@ -119,7 +122,7 @@ fn only_money_that_came_to_the_wallet_and_is_there_counts() {
     for other in others {
         assert!(!is_credit(&other), "{other:?}");
         assert_eq!(told(std::slice::from_ref(&other), &[gone(1, 5, 10)]), (vec![], vec!["-".to_owned()]), "{other:?}");
-        assert_eq!(tie(&[other.clone()], &[]).whence(&other.key), &Whence::Nowhere);
+        assert_eq!(tie(std::slice::from_ref(&other), &[]).whence(&other.key), &Whence::Nowhere);
     }
     // One that does not count does not make another doubtful.
     let zero = Deposit { verdict: Verdict::Unjudged, ..credit(21, 5) };

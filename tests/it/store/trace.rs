@@ -153,7 +153,10 @@ async fn a_new_schema_version_is_written_after_its_index_is_durable() {
     let entries: Vec<&Call> = writes().filter(|call| call.arguments.contains("Ppay-") && synced(call)).collect();
     for entry in &waiting {
         let (_, record) = entry.split_once(" => ").unwrap();
-        assert!(entries.iter().any(|call| call.arguments.contains(record)), "the version came before the entry {entry}");
+        assert!(
+            entries.iter().any(|call| call.arguments.contains(record)),
+            "the version came before the entry {entry}"
+        );
     }
     let after = calls.iter().any(|call| call.name == "fdatasync" && call.is_on(&data) && call.began > version.ended);
     assert!(after, "the version was not synced");

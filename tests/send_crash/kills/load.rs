@@ -80,8 +80,7 @@ async fn open(
         }
         let id = PaymentId::new(format!("send-{opener}-{number}")).expect("it is an id");
         let amount = Amount::from_base_units(u128::from(chance.between(1_000_000, 50_000_000)));
-        let off_ramp =
-            sandbox.stand_in().open(NewOffRamp { id: Some(id.clone()), amount, ..NewOffRamp::default() })?;
+        let off_ramp = sandbox.stand_in().open(NewOffRamp { id: Some(id.clone()), amount, ..NewOffRamp::default() })?;
         book.lock().expect("nobody panics with it").insert(id.clone(), off_ramp.clone());
         // It is down, or the answer was lost: the same is asked again, which must change nothing if it was done.
         while operator.add(&id, &off_ramp.recipient_id).await.is_err() {
