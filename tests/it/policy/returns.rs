@@ -50,7 +50,7 @@ fn told(deposits: &[Deposit], payments: &[Refunded]) -> (Vec<String>, Vec<String
 }
 
 /// What it is about, the deposits, the refunded payments, and what is expected of each.
-type Case = (&'static str, Vec<Deposit>, Vec<Refunded>, &'static [&'static str], &'static [&'static str]);
+type Case<'a> = (&'a str, Vec<Deposit>, Vec<Refunded>, &'a [&'a str], &'a [&'a str]);
 
 #[test]
 fn a_deposit_is_tied_where_nothing_else_fits() {
@@ -58,7 +58,7 @@ fn a_deposit_is_tied_where_nothing_else_fits() {
     let (just_a, a_or_b) = (format!("[{a}]"), format!("{a} {b}"));
     let mut foreign = credit(20, 5);
     foreign.token = USDC_E;
-    let cases: &[Case] = &[
+    let cases: &[Case<'_>] = &[
         ("nothing came", vec![], vec![gone(1, 5, 10)], &[], &["-"]),
         ("nothing was refunded", vec![credit(20, 5)], vec![], &["-"], &[]),
         ("they fit each other", vec![credit(20, 5)], vec![gone(1, 5, 10)], &[&just_a], &["[20]"]),
