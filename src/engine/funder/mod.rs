@@ -209,7 +209,10 @@ impl Funder {
         let halted = wallet.halted.as_ref().map(|halt| halt.why.to_string());
         let paused = wallet.paused.as_ref().map(|pause| pause.reason.clone());
         self.health.update(|health| {
-            health.wallet_halted = halted;
+            // Until the nodes' counts fit for the first time, it says why they do not.
+            if self.checked_start || halted.is_some() {
+                health.wallet_halted = halted;
+            }
             health.wallet_paused = paused;
         });
         metrics::gauge!("rampwatch_orders_open").set(u32::try_from(open.len()).unwrap_or(u32::MAX));
