@@ -13,5 +13,6 @@ mod plain;
 mod reorgs;
 mod reverts;
 mod short;
+mod stores;
 mod tools;
 mod withdrawn;

@@ -1,26 +1,19 @@
-//! Somebody else uses the wallet's key, or the store is not the one that knows what it did.
+//! Somebody else uses the wallet's key.
 
-use std::path::Path;
-use std::sync::Arc;
-
-use rampwatch::adapters::sled::{Settings as SledSettings, SledStore, StoreOpenError};
 use rampwatch::domain::hold::Hold;
-use rampwatch::domain::order::{OrderOutcome, OrderState, Spend, UnsentReason};
+use rampwatch::domain::order::{OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::HaltReason;
-use rampwatch::sandbox::{BlockTag, WALLET};
-use tempfile::TempDir;
-use tokio::time::Instant;
+use rampwatch::sandbox::{BlockTag, PAYER, WALLET};
 
 use super::bench::{
-    assert_laws, end, fund, mined_nonces, open, order, paid_by, rules, send, setup, spent, until, until_all_ended,
+    assert_laws, end, fund, mined_nonces, open, order, pooled, rules, send, setup, spent, until, until_all_ended,
     wait_order, wallet_opened,
 };
-use crate::anvil::world::{LIMIT, Setup, World, usdc};
+use crate::anvil::world::{Setup, World, usdc};
 use crate::sandbox::rogue::{Deed, Rogue};
-use crate::support::temp_dir;
 
-fn quick() -> Setup {
+pub(super) fn quick() -> Setup {
     let mut rules = rules();
     rules.pace.bump_after = Span::from_secs(60);
     rules.pace.rebroadcast_after = Span::from_millis(500);
@@ -28,7 +21,7 @@ fn quick() -> Setup {
 }
 
 /// Waits until the wallet is halted, and everybody who asks is told why.
-async fn halted(world: &World, words: &str) -> HaltReason {
+pub(super) async fn halted(world: &World, words: &str) -> HaltReason {
     until("the wallet is halted", || async {
         world.store().wallet().await.unwrap().is_some_and(|w| w.halted.is_some())
     })
@@ -46,20 +39,20 @@ async fn adopt_refused(world: &World) -> String {
     world.handle().adopt_wallet("I have looked").await.unwrap_err().to_string()
 }
 
-async fn adopt(world: &World) {
+pub(super) async fn adopt(world: &World) {
     world.handle().adopt_wallet("I have looked").await.unwrap();
     assert_eq!(world.store().wallet().await.unwrap().unwrap().halted, None);
     until("it is told to be well", || async { world.handle().readiness(Span::from_secs(60)).wallet == "ok" }).await;
 }
 
 /// Whether an order is held because the wallet is halted.
-fn stopped(state: &OrderState) -> bool {
+pub(super) fn stopped(state: &OrderState) -> bool {
     *state == OrderState::Held { why: Hold::WalletHalted }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_nonce_that_somebody_else_takes_halts_the_wallet_until_it_is_adopted() {
-    let mut world = World::start(Setup { proxies: 1, ..quick() }).await;
+    let world = World::start(Setup { proxies: 1, ..quick() }).await;
     wallet_opened(&world).await;
     let (displaced, first) = send(&world, usdc(700)).await;
     let (second, _) = send(&world, usdc(701)).await;
@@ -98,10 +91,34 @@ async fn a_nonce_that_somebody_else_takes_halts_the_wallet_until_it_is_adopted()
     assert_eq!(spent(&world).await, usdc(700 + 701 + 702), "what was displaced counts");
     world.until_completed(&[&second, &later]).await;
     assert_laws(&world, &[&displaced, &second, &later]).await;
-    let completed = [(&second, paid_by(&world, &second).await), (&later, paid_by(&world, &later).await)];
-    world.assert_completions(&completed);
     assert_eq!(world.state(&displaced).await.name(), "waiting", "a person decides what becomes of it");
-    world.end_whatever_was_completed().await;
+    fund(&world, &displaced).await.unwrap();
+    until_all_ended(&world).await;
+    assert_eq!(mined_nonces(&world).await, [0, 1, 2, 3]);
+    assert_eq!(order(&world, &displaced).await.id.turn, 2);
+    end(world, &[&displaced, &second, &later]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replacement_that_only_waits_is_outbid() {
+    let mut setup = quick();
+    setup.engine.funding.as_mut().unwrap().pace.bump_after = Span::from_millis(500);
+    let world = World::start(setup).await;
+    wallet_opened(&world).await;
+    let (off_ramp, first) = send(&world, usdc(705)).await;
+    let foreign = Deed::transfer(0, PAYER, usdc(705)).at(60, 31);
+    let foreign = Rogue::of_wallet().send(world.node(), &foreign).await.unwrap();
+    assert!(pooled(&world).await.iter().all(|(_, waits, _)| *waits == foreign));
+    let ours_again = || async {
+        let attempts = order(&world, &off_ramp).await.attempts;
+        pooled(&world).await.iter().any(|(_, waits, _)| attempts.iter().any(|ours| ours.tx_hash == *waits))
+    };
+    until("a dearer transfer of ours waits instead", ours_again).await;
+    until_all_ended(&world).await;
+    assert!(order(&world, &off_ramp).await.attempts.len() > first.attempts.len());
+    assert_eq!(world.store().wallet().await.unwrap().unwrap().halted, None);
+    assert_eq!(world.node().sent_by(WALLET, 0).await.unwrap()[0].transfers[0].to, off_ramp.deposit_address);
+    end(world, &[&off_ramp]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -139,105 +156,4 @@ async fn a_wallet_is_not_adopted_while_somebody_else_s_transaction_waits() {
     until_all_ended(&world).await;
     assert_eq!(order(&world, &off_ramp).await.attempts[0].nonce, 1);
     end(world, &[&off_ramp]).await;
-}
-
-/// Opens the store in a folder. One that was just let go of may still be on its way out.
-async fn store_in(folder: &Path) -> Arc<SledStore> {
-    let end = Instant::now() + LIMIT;
-    loop {
-        match SledStore::open(folder, &SledSettings { cache_bytes: 8 << 20 }) {
-            Err(StoreOpenError::Locked { .. }) if Instant::now() < end => {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-            opened => return Arc::new(opened.unwrap()),
-        }
-    }
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for entry in std::fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let there = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &there);
-        } else {
-            std::fs::copy(entry.path(), there).unwrap();
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_used_wallet_on_a_new_store_begins_halted_and_goes_on_when_it_is_adopted() {
-    let mut world = World::start(quick()).await;
-    wallet_opened(&world).await;
-    let (early, _) = send(&world, usdc(730)).await;
-    until_all_ended(&world).await;
-    world.until_completed(&[&early]).await;
-    let first = paid_by(&world, &early).await;
-    world.crash().await;
-
-    let folder: TempDir = temp_dir();
-    world.start_engine_on(store_in(folder.path()).await).await;
-    assert_eq!(halted(&world, "has sent 1 transactions before").await, HaltReason::UsedBefore { transactions: 1 });
-    let late = open(&world, usdc(731)).await;
-    fund(&world, &late).await.unwrap();
-    let kept = wait_order(&world, &late, "held", stopped).await;
-    assert!(kept.attempts.is_empty());
-    adopt(&world).await;
-    until_all_ended(&world).await;
-    world.until_completed(&[&late]).await;
-    assert_eq!(order(&world, &late).await.attempts[0].nonce, 1);
-    assert_laws(&world, &[&early, &late]).await;
-    world.assert_completions(&[(&early, first), (&late, paid_by(&world, &late).await)]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_old_copy_of_the_store_begins_halted_and_pays_nothing_again() {
-    let mut world = World::start(quick()).await;
-    wallet_opened(&world).await;
-    world.crash().await;
-    let (folder, old) = (temp_dir(), temp_dir());
-    world.start_engine_on(store_in(folder.path()).await).await;
-    wallet_opened(&world).await;
-    let (early, _) = send(&world, usdc(740)).await;
-    until_all_ended(&world).await;
-    world.until_completed(&[&early]).await;
-    // An order that the copy knows, and that is paid after it was made.
-    world.handle().pause_wallet("a copy is made").await.unwrap();
-    let between = open(&world, usdc(741)).await;
-    fund(&world, &between).await.unwrap();
-    world.crash().await;
-    copy(folder.path(), old.path());
-
-    world.start_engine_on(store_in(folder.path()).await).await;
-    world.handle().resume_wallet("the copy is made").await.unwrap();
-    until_all_ended(&world).await;
-    world.until_completed(&[&between]).await;
-    let paid = [(&early, paid_by(&world, &early).await), (&between, paid_by(&world, &between).await)];
-    world.crash().await;
-
-    world.start_engine_on(store_in(old.path()).await).await;
-    assert_eq!(halted(&world, "this store is an old copy").await, HaltReason::UsedElsewhere { ours: 1, theirs: 2 });
-    adopt_and_resume(&world).await;
-    let ended = wait_order(&world, &between, "ended", OrderState::is_ended).await;
-    let OrderState::Ended { outcome: OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } }, .. } = ended.state
-    else {
-        panic!("it is not paid again: {:?}", ended.state);
-    };
-    assert_eq!(ended.spend, Spend::GivenBack);
-    let late = open(&world, usdc(742)).await;
-    fund(&world, &late).await.unwrap();
-    until_all_ended(&world).await;
-    world.until_completed(&[&late]).await;
-    assert_eq!(mined_nonces(&world).await, [0, 1, 2]);
-    world.assert_completions(&[paid[0], paid[1], (&late, paid_by(&world, &late).await)]);
-    let to_between = world.node().sent_by(WALLET, 0).await.unwrap();
-    let to_between = to_between.iter().flat_map(|sent| &sent.transfers);
-    assert_eq!(to_between.filter(|transfer| transfer.to == between.deposit_address).count(), 1);
-}
-
-async fn adopt_and_resume(world: &World) {
-    world.handle().adopt_wallet("the copy is all that is left").await.unwrap();
-    world.handle().resume_wallet("all is well").await.unwrap();
 }
