@@ -10,7 +10,9 @@ use rampwatch::sandbox::stand_in::NewOffRamp;
 use rampwatch::sandbox::{USDC, WALLET};
 
 use super::bench::{fund, open, order, rules, setup, wallet_opened};
-use super::tools::{end, fund_in_flight, hold_of, in_flight, rebroadcasting, until_self_sent, wait_hold, withdrawn};
+use super::tools::{
+    end, fund_in_flight, in_flight, rebroadcasting, until_ended, until_self_sent, wait_hold, withdrawn,
+};
 use crate::anvil::world::{LIMIT, Setup, World, request_for, usdc};
 
 /// A token that has all the money and answers to nothing: `transfer` goes to byte 31, `balanceOf` to the end, and
