@@ -40,7 +40,8 @@ pub struct OrderView {
     pub text: String,
     /// How it ended, once it has: `paid`, `self-sent`, `reverted`, `moved-nothing`, `unsent`, `displaced`.
     pub outcome: Option<String>,
-    /// What stands in its way, by name, if anything does.
+    /// What stands in its way, by name, if anything does; `wallet-paused`, `wallet-halted` or `funding-off` where it is
+    /// nothing of its own.
     pub hold: Option<String>,
     /// Whether it counts as spent.
     pub counts_as_spent: bool,
@@ -176,6 +177,30 @@ impl OrderView {
             detail: order.state.clone(),
         }
     }
+
+    /// The same, saying that all orders wait for something, if they do, and this one has not come past it.
+    pub(super) fn with_stop(mut self, stop: Option<&Stop>) -> Self {
+        let waits = match self.detail {
+            OrderState::Ready | OrderState::Held { .. } => true,
+            OrderState::Sending { .. } | OrderState::Cancelling { .. } => stop.is_some_and(|stop| stop.stops_sending),
+            OrderState::AwaitingApproval { .. } | OrderState::Mined { .. } | OrderState::Ended { .. } => false,
+        };
+        if let Some(stop) = stop.filter(|_| waits) {
+            self.hold.get_or_insert_with(|| stop.name.to_owned());
+            self.text = format!("{}; {}", self.text, stop.text);
+        }
+        self
+    }
+}
+
+/// What keeps the wallet from funding at all.
+pub(super) struct Stop {
+    /// One word.
+    pub(super) name: &'static str,
+    /// The same as a sentence.
+    pub(super) text: String,
+    /// Whether what is signed is not sent either.
+    pub(super) stops_sending: bool,
 }
 
 impl WalletView {

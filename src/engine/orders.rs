@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::explain_orders::{approval_text, refusal_text};
 use super::handle::{Handle, HandleError};
 use super::order_book::{Considered, OrderBook, OrderError};
-use super::order_views::{FundView, OrderView, WalletView};
+use super::order_views::{FundView, OrderView, Stop, WalletView};
 use super::queries::MAX_PAGE;
 use super::requests::{parse_address, parse_payment};
 use super::telling::log_events;
@@ -136,7 +136,28 @@ impl Handle {
         let id = parse_payment(&request.payment)?;
         let placed = self.order_book()?.place(&id, Placer::Person, Some((to, request.base_units))).await;
         let order = placed.map_err(|error| self.spend_refused(error))?;
-        Ok(OrderView::new(&order, &self.names()))
+        self.order_view(&order).await
+    }
+
+    async fn order_view(&self, order: &Order) -> Result<OrderView, HandleError> {
+        Ok(OrderView::new(order, &self.names()).with_stop(self.stop().await?.as_ref()))
+    }
+
+    /// What keeps the wallet from funding at all, if anything does: an order that waits for it says so.
+    async fn stop(&self) -> Result<Option<Stop>, HandleError> {
+        let wallet = self.store.wallet().await?;
+        let halted = wallet.as_ref().and_then(|wallet| wallet.halted.as_ref()).map(|halt| halt.why.to_string());
+        let paused = wallet.as_ref().and_then(|wallet| wallet.paused.as_ref());
+        let is_off = self.settings.funding.as_ref().is_some_and(|rules| !rules.limits.enabled);
+        let stop = |name, text, stops_sending| Some(Stop { name, text, stops_sending });
+        Ok(match (halted.or_else(|| self.health().snapshot().wallet_halted), paused) {
+            (Some(why), _) => stop("wallet-halted", format!("the wallet is halted: {why}"), true),
+            (None, Some(pause)) => stop("wallet-paused", format!("the wallet is paused: {}", pause.reason), true),
+            (None, None) if is_off => {
+                stop("funding-off", "funding is switched off (funding.enabled)".to_owned(), false)
+            }
+            (None, None) => None,
+        })
     }
 
     /// Orders by payment and turn, those after `after`.
@@ -157,6 +178,7 @@ impl Handle {
         let mut after = after.map(parse_order).transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
         let payment = payment.map(parse_payment).transpose()?;
+        let stop = self.stop().await?;
         let mut items = Vec::new();
         let mut looked_at = 0_usize;
         loop {
@@ -172,7 +194,7 @@ impl Handle {
                 looked_at = looked_at.saturating_add(1);
                 after = Some(order.id.clone());
                 if state.is_none_or(|state| order.state.name() == state) {
-                    items.push(OrderView::new(&order, &self.names()));
+                    items.push(OrderView::new(&order, &self.names()).with_stop(stop.as_ref()));
                 }
                 if items.len() >= limit || looked_at >= MAX_SCAN {
                     return Ok(Page { items, next: after.map(|id| id.to_string()) });
@@ -191,7 +213,7 @@ impl Handle {
     pub async fn show_order(&self, id: &str) -> Result<OrderView, HandleError> {
         let id = parse_order(id)?;
         let order = self.store.order(&id).await?.ok_or_else(|| HandleError::NotFound(format!("order {id}")))?;
-        Ok(OrderView::new(&order, &self.names()))
+        self.order_view(&order).await
     }
 
     async fn decide_order(
@@ -204,7 +226,7 @@ impl Handle {
         let (id, reason) = (parse_order(id)?, given(reason)?);
         let action = format!("{action} order {id}");
         let decided = self.order_book()?.decide(&id, &fact(reason.to_owned()), &action, reason).await;
-        Ok(OrderView::new(&decided.map_err(refused)?, &self.names()))
+        self.order_view(&decided.map_err(refused)?).await
     }
 
     /// Approves an order that waits for it.

@@ -208,6 +208,6 @@ impl Funder {
     }
 }
 
-fn unavailable(error: &ChainError) -> Hold {
+pub(super) fn unavailable(error: &ChainError) -> Hold {
     Hold::ChainUnavailable { detail: error.to_string().chars().take(300).collect() }
 }

@@ -90,6 +90,8 @@ pub(crate) struct Funder {
     retire_at: Timestamp,
     /// Whether the nodes' counts were held against the store since the start.
     checked_start: bool,
+    /// Why they do not fit yet, if so.
+    behind: Option<String>,
     /// What the automatic mode said no to, so that it says so once.
     auto_refused: BTreeMap<crate::domain::payment::PaymentId, String>,
     auto_at: Timestamp,
@@ -119,6 +121,7 @@ impl Funder {
             take_up_at: Timestamp::EPOCH,
             retire_at: Timestamp::EPOCH,
             checked_start: false,
+            behind: None,
             auto_refused: BTreeMap::new(),
             auto_at: Timestamp::EPOCH,
             auto_seen: 0,
@@ -145,7 +148,13 @@ impl Funder {
                 }
                 Err(Trouble::Chain(error)) => {
                     tracing::warn!(%error, "the wallet's transactions cannot be looked after right now");
-                    self.pace().poll_interval
+                    match self.note_unavailable(&error).await {
+                        Err(Trouble::Store(error)) if !matches!(error, StoreError::Conflict(_)) => {
+                            self.health.update(|health| health.store_failed = Some(error.to_string()));
+                            return Err(EngineError::Store(error));
+                        }
+                        Ok(()) | Err(Trouble::Chain(_) | Trouble::Store(_)) => self.pace().poll_interval,
+                    }
                 }
             };
             let news = self.until_news(&mut changes, seen);
@@ -202,11 +211,16 @@ impl Funder {
         // What the round changed itself is no news, if what it left is read after it.
         seen.orders = self.ports.store.changes().borrow().orders;
         let open = self.ports.store.open_orders().await?;
+        // A pause or a resumption that came during the round is no news to `seen` any more: it is gone by at once.
+        let now = self.ports.store.wallet().await?;
+        if now.is_none_or(|now| self.stopped(&now).is_some() != stopped.is_some()) {
+            return Ok(Span::from_millis(1));
+        }
         Ok(self.wait_for(&open, stopped.is_some()))
     }
 
     fn tell_health(&self, wallet: &Wallet, open: &[Order]) {
-        let halted = wallet.halted.as_ref().map(|halt| halt.why.to_string());
+        let halted = wallet.halted.as_ref().map(|halt| halt.why.to_string()).or_else(|| self.behind.clone());
         let paused = wallet.paused.as_ref().map(|pause| pause.reason.clone());
         self.health.update(|health| {
             // Until the nodes' counts fit for the first time, it says why they do not.
@@ -351,6 +365,20 @@ impl Funder {
             }
             Act::Hold(_) => Ok(()),
         }
+    }
+
+    /// Notes of every order that is due that no node could be asked: none waits without a reason. A node that is only behind
+    /// is no reason yet; it is asked again at once.
+    async fn note_unavailable(&self, error: &ChainError) -> Result<(), Trouble> {
+        if !matches!(error, ChainError::Unavailable(_)) {
+            return Ok(());
+        }
+        let now = self.ports.clock.now();
+        let open = self.ports.store.open_orders().await?;
+        for order in open.iter().filter(|order| order.next_at.is_some_and(|at| at <= now)) {
+            self.note_hold(order, flight::unavailable(error)).await?;
+        }
+        Ok(())
     }
 
     /// Notes what stands in an order's way, unless the order has changed meanwhile.

@@ -7,6 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::wallet::{Halt, HaltReason, NonceCount, Wallet};
 use crate::engine::telling::log_events;
 use crate::policy::nonces;
+use crate::ports::chain::ChainError;
 use crate::ports::store::{Commit, StoreError};
 
 impl Funder {
@@ -121,11 +122,14 @@ impl Funder {
             return self.halt(&why).await;
         }
         match nonces::check_start(&wallet, &counts, &open) {
-            Ok(()) => self.checked_start = true,
+            Ok(()) => {
+                self.checked_start = true;
+                self.behind = None;
+            }
             // Nodes that have just been started come after. On a chain that was wiped they never do.
             Err(behind) => {
                 tracing::warn!(%behind, "nothing is sent yet");
-                self.health.update(|health| health.wallet_halted = Some(behind.to_string()));
+                self.behind = Some(behind.to_string());
                 self.take_up_at = now.plus(self.pace().hold_check);
             }
         }
@@ -136,7 +140,8 @@ impl Funder {
     pub(super) async fn nonces_fit(&self) -> Result<bool, Trouble> {
         let (counts, _) = self.counts().await;
         if counts.is_empty() {
-            return Ok(false);
+            let detail = "no endpoint tells of the wallet's nonces".to_owned();
+            return Err(Trouble::Chain(ChainError::Unavailable(detail)));
         }
         // Read after the counts: the nodes cannot know of a nonce before it is taken.
         let Some(wallet) = self.ports.store.wallet().await? else { return Ok(false) };

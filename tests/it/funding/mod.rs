@@ -1,6 +1,7 @@
 //! The hot wallet over a real anvil, a real store and the stand-in payment API: whatever happens, each payment gets its
 //! money at most once, and every order ends as designed.
 
+mod auto;
 pub(crate) mod bench;
 mod crowd;
 mod deaths;
@@ -10,7 +11,9 @@ mod mempool;
 mod outside;
 mod people;
 mod plain;
+mod preflight;
 mod reorgs;
+mod returns;
 mod reverts;
 mod short;
 mod stores;

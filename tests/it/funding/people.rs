@@ -5,6 +5,7 @@ use rampwatch::domain::order::{CancelReason, OrderOutcome, OrderState, Spend, Un
 use rampwatch::domain::payment::RecipientId;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::orders::FundRequest;
+use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::store::Commit;
 use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::{USDC, WALLET};
@@ -256,5 +257,26 @@ async fn an_order_that_waits_for_its_approval_ends_when_its_payment_does() {
         OrderState::Ended { outcome: OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } }, .. }
     ));
     assert_eq!(ended.spend, Spend::GivenBack);
+    end(world, &[], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_a_person_stops_takes_its_order_along() {
+    let world = World::start(setup(rebroadcasting(150))).await;
+    wallet_opened(&world).await;
+    let (ready, flying) = (open(&world, usdc(74)).await, open(&world, usdc(75)).await);
+    fund_in_flight(&world, &flying).await;
+    world.handle().pause_wallet("until the payments are stopped").await.unwrap();
+    fund(&world, &ready).await.unwrap();
+    for off_ramp in [&ready, &flying] {
+        let stop = Decision::Cancel { payment: off_ramp.id.clone() };
+        world.handle().resolve(&stop, "the customer has changed his mind").await.unwrap();
+    }
+    world.handle().resume_wallet("they are").await.unwrap();
+    let ended = wait_order(&world, &ready, "ended", OrderState::is_ended).await;
+    assert!(ended.attempts.is_empty() && ended.spend == Spend::GivenBack, "{ended:?}");
+    let (_, self_send) = withdrawn(&world, &flying).await;
+    world.mine_for(self_send.tx_hash).await;
+    until_self_sent(&world, &flying, self_send.tx_hash).await;
     end(world, &[], &[]).await;
 }
