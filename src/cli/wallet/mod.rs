@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
-use super::{output, quiet, start_logging};
+use super::{output, quiet, settings, start_logging};
 use crate::config::{LogFormat, Settings, WalletKey};
 use crate::domain::chain::Address;
 use crate::wire::{self, KeystoreError, WalletAddress};
@@ -49,7 +49,12 @@ impl Wallet {
             Command::New(command) => command.run(file).await,
             Command::Import(command) => command.run(file).await,
             Command::Address(command) => command.run(&quiet(file)?).await,
-            Command::Balance(command) => command.run(&quiet(file)?).await,
+            Command::Balance(command) => {
+                let settings = settings(file)?;
+                // What goes wrong is the command's own answer; warnings would only say it a second time.
+                start_logging("error", settings.log.format)?;
+                command.run(&settings).await
+            }
             Command::Status(command) => command.run(&quiet(file)?).await,
             Command::Pause(command) => command.run(&quiet(file)?).await,
             Command::Resume(command) => command.run(&quiet(file)?).await,

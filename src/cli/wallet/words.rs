@@ -31,7 +31,7 @@ pub(super) struct Resume {
 ///
 /// A wallet is halted when its nonces are not understood: it was used before this store was made, or something else uses
 /// its key. First make sure that nothing else uses the key. Needs the running daemon, which asks every node; all must
-/// agree on the wallet's nonces, and nothing may wait to be mined. Sending goes on from there.
+/// agree on the wallet's nonces, and only transactions of this store may wait to be mined. Sending goes on from there.
 #[derive(Debug, Args)]
 pub(super) struct Adopt {
     #[command(flatten)]

@@ -16,19 +16,19 @@ const COMMANDS: [(&[&str], &[&str]); 32] = [
     (&["resolve", "assign"], &["<DEPOSIT> <PAYMENT>", "--reason", "finality"]),
     (&["resolve", "ignore"], &["<DEPOSIT>", "--reason"]),
     (&["resolve", "retry"], &["<PAYMENT>", "--reason"]),
-    (&["resolve", "cancel"], &["<PAYMENT>", "--reason", "stays watched"]),
-    (&["fund"], &["<PAYMENT>", "--yes", "--json"]),
-    (&["orders"], &["--state", "--payment", "--json"]),
-    (&["approve"], &["<ORDER>", "--reason"]),
-    (&["reject"], &["<ORDER>", "--reason"]),
-    (&["cancel"], &["<ORDER>", "--reason", "self-send"]),
-    (&["wallet", "pause"], &["--reason"]),
-    (&["wallet", "resume"], &["--reason"]),
-    (&["wallet", "adopt"], &["--reason", "daemon"]),
-    (&["wallet", "balance"], &["--json"]),
-    (&["wallet", "status"], &["--json"]),
-    (&["wallet", "returns"], &["--json"]),
-    (&["wallet"], &["new", "import", "address", "balance", "pause", "resume", "adopt"]),
+    (&["resolve", "cancel"], &["<PAYMENT>", "--reason", "stays watched", "`rampwatch cancel`"]),
+    (&["fund"], &["<PAYMENT>", "--yes", "--json", "Nothing is sent before you agree"]),
+    (&["orders"], &["--state", "--payment", "--after", "--limit", "--json", "awaiting-approval"]),
+    (&["approve"], &["<ORDER>", "--reason", "--json"]),
+    (&["reject"], &["<ORDER>", "--reason", "nothing is sent"]),
+    (&["cancel"], &["<ORDER>", "--reason", "not known before", "`rampwatch resolve cancel"]),
+    (&["wallet"], &["new", "import", "address", "balance", "status", "pause", "resume", "adopt", "returns"]),
+    (&["wallet", "balance"], &["POL", "no daemon", "--json"]),
+    (&["wallet", "status"], &["--json", "24 hours"]),
+    (&["wallet", "pause"], &["--reason", "--json", "not even a self-send"]),
+    (&["wallet", "resume"], &["--reason", "checked anew"]),
+    (&["wallet", "adopt"], &["--reason", "running daemon", "nothing else uses the key"]),
+    (&["wallet", "returns"], &["--after", "--limit", "--json", "refunded"]),
     (&["wallet", "new"], &["--keystore", "--password-file", "--password-env", "never overwritten"]),
     (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them"]),
     (&["wallet", "address"], &["--json"]),
@@ -44,8 +44,10 @@ async fn every_command_has_help() {
     for (command, words) in COMMANDS {
         let arguments: Vec<&str> = command.iter().copied().chain(["--help"]).collect();
         let help = place.run(&arguments).await.data();
+        // Wherever the lines are broken.
+        let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
         for word in words {
-            assert!(help.contains(word), "{command:?} has no {word:?}:\n{help}");
+            assert!(flat.contains(word), "{command:?} has no {word:?}:\n{help}");
         }
         assert!(help.contains("--config <FILE>"), "{command:?}");
         assert!(help.lines().all(|line| line.chars().count() <= 100), "{command:?} is too wide:\n{help}");
@@ -108,6 +110,13 @@ async fn a_wrong_command_line_is_2_and_reads_no_configuration() {
         &["resolve", "retry", "pay-1"],
         &["resolve", "assign", "pay-1", "--reason", "r"],
         &["sandbox", "pay", "a/b"],
+        &["fund"],
+        &["fund", "pay-1", "--no"],
+        &["orders", "--state", "lost"],
+        &["approve", "pay-1:1"],
+        &["cancel", "--reason", "r"],
+        &["wallet", "pause"],
+        &["wallet", "returns", "--limit", "0"],
     ] {
         let ran = place.run(arguments).await;
         assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{arguments:?}: {}", ran.err);

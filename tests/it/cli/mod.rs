@@ -12,6 +12,7 @@ use crate::support::temp_dir;
 mod daemon;
 mod help;
 mod offline;
+mod orders;
 mod running;
 mod terminal;
 mod wallet;
@@ -56,6 +57,13 @@ impl Place {
             change("[http]", &format!("[http]\ntoken_file = {:?}", file.display().to_string()));
         }
         self.write("config.toml", &text);
+    }
+
+    /// Configures a wallet, which may spend; the limits are the example's.
+    fn with_wallet(self) -> Self {
+        self.edit("# [wallet]\n# keystore = ", "[wallet]\nkeystore = ");
+        self.edit("enabled = false ", "enabled = true ");
+        self
     }
 
     fn path(&self, name: &str) -> PathBuf {

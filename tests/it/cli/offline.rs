@@ -110,6 +110,16 @@ async fn a_store_that_is_not_there_is_told_and_not_made() {
         &["reviews"],
         &["why", "pay-1"],
         &["resolve", "ignore", &hash, "--reason", "r"],
+        &["fund", "pay-1", "--yes"],
+        &["orders"],
+        &["approve", "pay-1:1", "--reason", "r"],
+        &["reject", "pay-1:1", "--reason", "r"],
+        &["cancel", "pay-1:1", "--reason", "r"],
+        &["wallet", "status"],
+        &["wallet", "pause", "--reason", "r"],
+        &["wallet", "resume", "--reason", "r"],
+        &["wallet", "adopt", "--reason", "r"],
+        &["wallet", "returns"],
     ];
     let words = &["there is no store at", "rampwatch-data (store.path)", "`rampwatch run`", "`rampwatch add`"];
     for command in commands {

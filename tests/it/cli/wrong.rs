@@ -15,6 +15,15 @@ async fn every_command_refuses_a_wrong_configuration() {
         &["why", "p"],
         &["add", "p", "r"],
         &["resolve", "retry", "p", "--reason", "r"],
+        &["fund", "p", "--yes"],
+        &["orders"],
+        &["approve", "p:1", "--reason", "r"],
+        &["reject", "p:1", "--reason", "r"],
+        &["cancel", "p:1", "--reason", "r"],
+        &["wallet", "balance"],
+        &["wallet", "status"],
+        &["wallet", "pause", "--reason", "r"],
+        &["wallet", "returns"],
         &["config", "check"],
     ] {
         place.run(command).await.fails(3, &["chain.token.decimals", "66"]);
