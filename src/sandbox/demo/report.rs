@@ -196,7 +196,6 @@ fn names(verdict: &Verdict) -> (String, String) {
 }
 
 /// A sentence with its hashes and addresses shortened, for a table.
-
 pub(super) fn short(text: &str) -> String {
     let shorten = |word: &str| {
         let core = word.trim_matches(|letter: char| !letter.is_ascii_alphanumeric());
