@@ -9,11 +9,11 @@
 //! ```text
 //!  cli  http  sandbox          driving: people and programs ask
 //!    \   |                     wire puts everything together, config reads what is set
-//!     engine                   loops: watcher, completer, reconciler; they meet at the store only
+//!     engine                   loops: watcher, completer, reconciler, funder; they meet at the store only
 //!    /   |   \
 //!  policy  ports               decisions, as plain functions | what the engine needs of the world
 //!    \   |   /    \
-//!     domain      adapters     words and records | evm, sled, payment_http, system
+//!     domain      adapters     words and records | evm, sled, payment_http, signer, system
 //! ```
 //!
 //! Arrows go down only; a test (`tests/it/layers.rs`) fails when an import breaks that.
@@ -30,7 +30,12 @@
 //!    passes before the API is asked, and only its answer allows another call.
 //! 5. **No deposit pays two payments, and no payment takes two deposits.** What does not fit exactly one way is a
 //!    named review.
-//! 6. **Every change is explained** by the events of its own commit.
+//! 6. **No nonce but with its signed bytes.** The commit that takes a nonce stores the transaction that consumes it; all further
+//!    attempts of the order bear that nonce, and the order takes another only when a receipt at it is final. So at most one transfer
+//!    of a payment is ever mined.
+//! 7. **Checked just before signing and before every broadcast.** Whatever has changed since holds the transfer back, or,
+//!    once it is signed, replaces it by a self-send.
+//! 8. **Every change is explained** by the events of its own commit.
 
 pub mod adapters;
 pub mod cli;

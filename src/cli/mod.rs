@@ -67,39 +67,25 @@ struct Cli {
     command: Command,
 }
 
+// Without comments on the variants, clap shows those of the commands themselves.
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Watch, match and complete, until SIGTERM or SIGINT
     Run,
-    /// Add a payment, so that its deposit is looked for from its creation on
     Add(add::Add),
-    /// List payments
     List(list::List),
-    /// Show one payment
     Show(show::Show),
-    /// List deposits
     Deposits(deposits::Deposits),
-    /// List everything that a person must decide, and what would settle it
     Reviews(reviews::Reviews),
-    /// Say why a payment or a deposit stands where it stands
     Why(why::Why),
-    /// Decide what rampwatch will not; the reason is kept
     Resolve(resolve::Resolve),
-    /// Send a payment's money from the hot wallet: show, ask, and place an order
     Fund(fund::Fund),
-    /// List orders: what the hot wallet was told to send, and how far each is
     Orders(orders::Orders),
-    /// Approve an order that waits for it
     Approve(approve::Approve),
-    /// Reject an order that waits for an approval
     Reject(approve::Reject),
-    /// Cancel an order of the hot wallet (a payment's completion: `resolve cancel`)
     Cancel(cancel::Cancel),
-    /// The hot wallet: its key, its balance, stopping it and letting it go on
     Wallet(wallet::Wallet),
-    /// Look at the configuration
     Config(config_check::Config),
-    /// Start a chain node with a test USDC and a stand-in payment API, to play with until Ctrl-C
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,

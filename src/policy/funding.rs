@@ -276,8 +276,18 @@ fn held(order: &Order, hold: &Hold, now: Timestamp, pace: &FundingPace, extra: &
         }
         (State::AwaitingApproval { .. } | State::Mined { .. } | State::Ended { .. }, _) => return None,
     };
-    let is_stuck = matches!(hold, Hold::FeeCeiling { .. } | Hold::TooManyAttempts | Hold::NodeRefuses { .. });
-    if is_stuck && order.state.nonce().is_some() && step.state != order.state {
+    // Told once each time that it gets stuck, however the reason changes meanwhile.
+    let stuck =
+        |hold: &Hold| matches!(hold, Hold::FeeCeiling { .. } | Hold::TooManyAttempts | Hold::NodeRefuses { .. });
+    let was_stuck = match &order.state {
+        State::Sending { trouble, .. } | State::Cancelling { trouble, .. } => trouble.as_ref().is_some_and(stuck),
+        State::AwaitingApproval { .. }
+        | State::Ready
+        | State::Held { .. }
+        | State::Mined { .. }
+        | State::Ended { .. } => false,
+    };
+    if stuck(hold) && !was_stuck && order.state.nonce().is_some() {
         let alarm = Alarm::FundingStuck { order: order.id.clone(), hold: hold.clone() };
         extra.push(EventKind::Alarm { alarm });
     }

@@ -35,17 +35,11 @@ enum Command {
     New(new::New),
     Import(import::Import),
     Address(address::Address),
-    /// Print what the configured wallet has: the token, and POL for gas
     Balance(balance::Balance),
-    /// Show whether the wallet sends, what it has spent in 24 hours, and how many orders are open
     Status(words::Status),
-    /// Stop sending at once, until the wallet is resumed
     Pause(words::Pause),
-    /// End the wallet's pause
     Resume(words::Resume),
-    /// End a halt, once you know why the wallet was halted
     Adopt(words::Adopt),
-    /// List money that came to the wallet, and tie it to refunded payments where the amounts say so
     Returns(returns::Returns),
 }
 

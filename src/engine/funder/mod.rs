@@ -182,13 +182,16 @@ impl Funder {
     /// `seen` is raised to what the store had changed before it was read the last time.
     async fn round(&mut self, seen: &mut Changes) -> Result<Span, Trouble> {
         let Some(wallet) = self.wallet().await? else { return Ok(self.pace().hold_check) };
-        let is_stopped = wallet.paused.is_some() || wallet.halted.is_some() || !self.checked_start;
+        let stopped = self.stopped(&wallet);
         let mut open = self.ports.store.open_orders().await?;
         if open.iter().any(|order| order.state.nonce().is_some()) {
             self.settle(&open).await?;
         }
         self.retire_unapproved(&open).await?;
-        if !is_stopped {
+        if let Some(why) = &stopped {
+            open = self.ports.store.open_orders().await?;
+            self.name_stop(&open, why).await?;
+        } else {
             self.place_auto(seen).await?;
             open = self.ports.store.open_orders().await?;
             self.take_up(&open).await?;
@@ -199,7 +202,7 @@ impl Funder {
         // What the round changed itself is no news, if what it left is read after it.
         seen.orders = self.ports.store.changes().borrow().orders;
         let open = self.ports.store.open_orders().await?;
-        Ok(self.wait_for(&open, is_stopped))
+        Ok(self.wait_for(&open, stopped.is_some()))
     }
 
     fn tell_health(&self, wallet: &Wallet, open: &[Order]) {
@@ -212,13 +215,38 @@ impl Funder {
         metrics::gauge!("rampwatch_orders_open").set(u32::try_from(open.len()).unwrap_or(u32::MAX));
     }
 
+    /// What keeps the whole wallet from sending, if anything does.
+    fn stopped(&self, wallet: &Wallet) -> Option<Hold> {
+        match (&wallet.halted, &wallet.paused) {
+            (Some(_), _) => Some(Hold::WalletHalted),
+            (None, Some(_)) => Some(Hold::WalletPaused),
+            (None, None) => (!self.checked_start).then(no_word_of_nonces),
+        }
+    }
+
+    /// Orders that nothing else keeps say what keeps the whole wallet: none is open without a reason.
+    async fn name_stop(&self, open: &[Order], why: &Hold) -> Result<(), Trouble> {
+        let is_unnamed = |order: &&Order| match &order.state {
+            OrderState::Ready => true,
+            OrderState::Sending { trouble, .. } | OrderState::Cancelling { trouble, .. } => trouble.is_none(),
+            OrderState::AwaitingApproval { .. }
+            | OrderState::Held { .. }
+            | OrderState::Mined { .. }
+            | OrderState::Ended { .. } => false,
+        };
+        for order in open.iter().filter(is_unnamed) {
+            self.note_hold(order, why.clone()).await?;
+        }
+        Ok(())
+    }
+
     /// How long until the next order is due.
     fn wait_for(&self, open: &[Order], is_stopped: bool) -> Span {
         let now = self.ports.clock.now();
         let in_flight = open.iter().any(|order| order.state.nonce().is_some());
         let poll = if in_flight { self.pace().poll_interval } else { LONGEST_SLEEP };
         if is_stopped {
-            return poll;
+            return if self.checked_start { poll } else { poll.min(self.pace().hold_check) };
         }
         let takes_up = self.book.rules.limits.enabled && self.free_places(open) > 0;
         let too_low = self.too_low.lock().unwrap_or_else(PoisonError::into_inner);
@@ -347,7 +375,10 @@ impl Funder {
         }
         if !self.nonces_fit().await? {
             self.take_up_at = now.plus(self.pace().hold_check);
-            return Ok(());
+            let wallet = self.ports.store.wallet().await?;
+            let why = wallet.and_then(|wallet| self.stopped(&wallet)).unwrap_or_else(no_word_of_nonces);
+            let ready: Vec<Order> = open.iter().filter(|order| order.state == OrderState::Ready).cloned().collect();
+            return self.name_stop(&ready, &why).await;
         }
         let this = &*self;
         let checking = due.into_iter().map(|order| async move {
@@ -406,5 +437,11 @@ impl Funder {
     /// Halts the wallet, and says why.
     async fn halt(&self, why: &HaltReason) -> Result<(), Trouble> {
         self.book.halt(why).await.map(|_| ()).map_err(Trouble::from)
+    }
+}
+
+fn no_word_of_nonces() -> Hold {
+    Hold::ChainUnavailable {
+        detail: "no endpoint tells of the wallet's nonces, or those that do are behind".to_owned(),
     }
 }

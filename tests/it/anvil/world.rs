@@ -30,9 +30,7 @@ use rampwatch::policy::pace::Pace;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
-use rampwatch::sandbox::{
-    Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E, WALLET, WALLET_KEY_ENV, wallet_key,
-};
+use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
 
 use super::proxy::Proxy;
 use crate::funding::bench::{funding_ports, furnish_wallet};

@@ -3,7 +3,7 @@
 use super::Place;
 
 /// Every command, and words that its help must have.
-const COMMANDS: [(&[&str], &[&str]); 21] = [
+const COMMANDS: [(&[&str], &[&str]); 32] = [
     (&[], &["Usage: rampwatch", "Exit codes:", "RAMPWATCH_CONFIG"]),
     (&["run"], &["SIGTERM"]),
     (&["add"], &["<PAYMENT> <RECIPIENT>", "--deposit-address", "--amount", "--sender", "--created-at", "--expires-at"]),
@@ -17,7 +17,18 @@ const COMMANDS: [(&[&str], &[&str]); 21] = [
     (&["resolve", "ignore"], &["<DEPOSIT>", "--reason"]),
     (&["resolve", "retry"], &["<PAYMENT>", "--reason"]),
     (&["resolve", "cancel"], &["<PAYMENT>", "--reason", "stays watched"]),
-    (&["wallet"], &["new", "import", "address"]),
+    (&["fund"], &["<PAYMENT>", "--yes", "--json"]),
+    (&["orders"], &["--state", "--payment", "--json"]),
+    (&["approve"], &["<ORDER>", "--reason"]),
+    (&["reject"], &["<ORDER>", "--reason"]),
+    (&["cancel"], &["<ORDER>", "--reason", "self-send"]),
+    (&["wallet", "pause"], &["--reason"]),
+    (&["wallet", "resume"], &["--reason"]),
+    (&["wallet", "adopt"], &["--reason", "daemon"]),
+    (&["wallet", "balance"], &["--json"]),
+    (&["wallet", "status"], &["--json"]),
+    (&["wallet", "returns"], &["--json"]),
+    (&["wallet"], &["new", "import", "address", "balance", "pause", "resume", "adopt"]),
     (&["wallet", "new"], &["--keystore", "--password-file", "--password-env", "never overwritten"]),
     (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them"]),
     (&["wallet", "address"], &["--json"]),

@@ -53,7 +53,7 @@ impl Place {
         change("https://api.sentra.xyz/api/v1", "http://127.0.0.1:9/api");
         change("127.0.0.1:8787", &listen.to_string());
         if let Some(file) = token_file {
-            change("[log]", &format!("token_file = {:?}\n\n[log]", file.display().to_string()));
+            change("[http]", &format!("[http]\ntoken_file = {:?}", file.display().to_string()));
         }
         self.write("config.toml", &text);
     }

@@ -1,6 +1,7 @@
 //! A world with a wallet, and the laws that hold for every story about it.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use tokio::time::Instant;
 use rampwatch::adapters::evm::EvmChain;
 use rampwatch::adapters::signer::{KeyOrigin, LocalSigner, SignerSettings};
 use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::B256;
+use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::order::{Order, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
@@ -154,7 +157,10 @@ pub(crate) async fn assert_laws(world: &World, off_ramps: &[&OffRamp]) {
     let mut paid: BTreeMap<_, u32> = BTreeMap::new();
     for order in world.store().orders(None, 10_000).await.unwrap() {
         let mined = sent.iter().filter(|sent| {
+            let arrived =
+                sent.transfers.iter().any(|transfer| (transfer.token, transfer.to) == (order.token, order.to));
             sent.succeeded
+                && arrived
                 && order
                     .attempt(sent.tx_hash)
                     .is_some_and(|attempt| attempt.kind == rampwatch::domain::order::AttemptKind::Transfer)
@@ -174,4 +180,87 @@ pub(crate) async fn assert_laws(world: &World, off_ramps: &[&OffRamp]) {
     for off_ramp in off_ramps {
         assert!(paid.get(&off_ramp.id).copied().unwrap_or(0) <= 1, "{} was paid twice", off_ramp.id);
     }
+}
+
+/// Waits until something about the world holds, without mining.
+pub(crate) async fn until<F, Fut>(what: &str, condition: F)
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = bool>,
+{
+    crate::support::eventually(LIMIT, what, condition).await;
+}
+
+/// Opens an off-ramp, has it funded, and waits until its transfer waits in the pool.
+pub(crate) async fn send(world: &World, amount: Amount) -> (OffRamp, Order) {
+    let off_ramp = open(world, amount).await;
+    fund(world, &off_ramp).await.unwrap();
+    let sent = |state: &OrderState| matches!(state, OrderState::Sending { .. });
+    wait_order(world, &off_ramp, "sending", sent).await;
+    until("the transfer waits in the pool", || async {
+        let hash = order(world, &off_ramp).await.attempts[0].tx_hash;
+        let pool = world.node().pool().await.unwrap();
+        order(world, &off_ramp).await.attempts[0].sends > 0 && pool.iter().any(|waiting| waiting.tx_hash == hash)
+    })
+    .await;
+    let order = order(world, &off_ramp).await;
+    (off_ramp, order)
+}
+
+/// What the wallet has waiting in the pool, by nonce: nonce, hash, and whether the next block can hold it.
+pub(crate) async fn pooled(world: &World) -> Vec<(u64, B256, bool)> {
+    let pool = world.node().pool().await.unwrap();
+    let ours = pool.into_iter().filter(|waiting| waiting.from == WALLET);
+    ours.map(|waiting| (waiting.nonce, waiting.tx_hash, waiting.is_ready)).collect()
+}
+
+/// Every event of the ledger, in order.
+pub(crate) async fn events(world: &World) -> Vec<EventKind> {
+    let mut all: Vec<EventKind> = Vec::new();
+    let mut after = 0;
+    loop {
+        let page = world.store().events(after, 1_000).await.unwrap();
+        let Some(last) = page.last() else { return all };
+        after = last.seq;
+        all.extend(page.into_iter().map(|recorded| recorded.event.kind));
+    }
+}
+
+/// Every alarm that was raised.
+pub(crate) async fn alarms(world: &World) -> Vec<Alarm> {
+    let alarm = |kind| match kind {
+        EventKind::Alarm { alarm } => Some(alarm),
+        _ => None,
+    };
+    events(world).await.into_iter().filter_map(alarm).collect()
+}
+
+/// The transaction that paid an off-ramp, by its last order.
+pub(crate) async fn paid_by(world: &World, off_ramp: &OffRamp) -> B256 {
+    match order(world, off_ramp).await.state {
+        OrderState::Ended { outcome: OrderOutcome::Paid { tx_hash, .. }, .. } => tx_hash,
+        other => panic!("{} is paid, not {other:?}", off_ramp.id),
+    }
+}
+
+/// The nonces of the wallet's transactions in blocks, in the order of the chain.
+pub(crate) async fn mined_nonces(world: &World) -> Vec<u64> {
+    world.node().sent_by(WALLET, 0).await.unwrap().iter().map(|sent| sent.nonce).collect()
+}
+
+/// What counts as spent, in base units, as operators are told.
+pub(crate) async fn spent(world: &World) -> Amount {
+    world.handle().wallet().await.unwrap().spent.base_units
+}
+
+/// Ends the story: the off-ramps are completed, each with the transaction of its last order, and the laws hold.
+pub(crate) async fn end(mut world: World, paid: &[&OffRamp]) {
+    world.until_completed(paid).await;
+    let mut completed = Vec::new();
+    for off_ramp in paid {
+        completed.push((*off_ramp, paid_by(&world, off_ramp).await));
+    }
+    assert_laws(&world, paid).await;
+    world.assert_completions(&completed);
+    world.end_whatever_was_completed().await;
 }

@@ -2,4 +2,10 @@
 //! money at most once, and every order ends as designed.
 
 pub(crate) mod bench;
+mod crowd;
+mod fees;
+mod held;
+mod mempool;
+mod outside;
 mod plain;
+mod reverts;

@@ -9,6 +9,8 @@ mod decisions;
 mod door;
 mod health;
 mod lists;
+mod orders;
+mod returns;
 mod token;
 
 /// The `n`th deposit: so many base units to the `place`th address, final, not judged.

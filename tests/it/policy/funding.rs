@@ -131,7 +131,8 @@ fn people_and_holds() -> Vec<Row> {
         ),
         (
             OrderFact::Held(refuses),
-            "x | held(node-refuses) +30 *2 | sending(node-refuses)! +30 *2 | cancelling(node-refuses)! +30 | x *6",
+            "x | held(node-refuses) +30 *2 | sending(node-refuses)! +30 | sending(node-refuses) +30 | \
+             cancelling(node-refuses)! +30 | x *6",
         ),
         (
             OrderFact::Held(money),
@@ -157,7 +158,7 @@ fn transactions() -> Vec<Row> {
         (signed(1, AttemptKind::SelfSend, 300, 80), "x *12"),
         // One order, one nonce.
         (OrderFact::Signed(elsewhere), "x | sending +0 a1 *2 | x *9"),
-        (sent(1), "x *3 | same +20 *3 | same +0 *5 | x"),
+        (sent(1), "x *3 | same +20 *2 | same +0 *6 | x"),
         (sent(2), "x *5 | same +20 | x *3 | same +0 *2 | x"),
         (sent(7), "x *12"),
     ]

@@ -142,14 +142,19 @@ async fn a_new_schema_version_is_written_after_its_index_is_durable() {
     let waiting = migration::large(&folder.path().join("store")).await;
     let (calls, data) = traced(folder.path(), 0, 0);
     let writes = || calls.iter().filter(|call| call.name.contains("write") && call.is_on(&data));
-    let version = writes().find(|call| call.arguments.contains(r#"{\"version\":2}"#)).unwrap();
+    let version = writes().find(|call| call.arguments.contains(r#"{\"version\":2}"#));
+    let told = || writes().map(|call| (call.began, call.ended, call.arguments.len())).collect::<Vec<_>>();
+    let version = version.unwrap_or_else(|| panic!("the version was never written: {:?}", told()));
     let synced = |call: &Call| {
         let syncs = calls.iter().filter(|sync| sync.name == "fdatasync" && sync.is_on(&data) && sync.result == "0");
         syncs.clone().any(|sync| call.ended < sync.began && sync.ended < version.began)
     };
-    let entries: Vec<&Call> = writes().filter(|call| call.arguments.contains("Ppay-")).collect();
-    assert!(entries.len() >= waiting.len().div_ceil(1_000), "{} writes", entries.len());
-    assert!(entries.iter().all(|entry| synced(entry)), "the version came before the index");
+    // The database may write a page again later, for reasons of its own.
+    let entries: Vec<&Call> = writes().filter(|call| call.arguments.contains("Ppay-") && synced(call)).collect();
+    for entry in &waiting {
+        let (_, record) = entry.split_once(" => ").unwrap();
+        assert!(entries.iter().any(|call| call.arguments.contains(record)), "the version came before the entry {entry}");
+    }
     let after = calls.iter().any(|call| call.name == "fdatasync" && call.is_on(&data) && call.began > version.ended);
     assert!(after, "the version was not synced");
 }

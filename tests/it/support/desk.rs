@@ -1,6 +1,7 @@
 //! An operator API over the store in memory, without an engine: what operators see and decide, and nothing moving
 //! underneath.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,15 +10,22 @@ use async_trait::async_trait;
 use rampwatch::adapters::system::SystemChance;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::deposit::Deposit;
+use rampwatch::domain::order::Order;
+use rampwatch::domain::payment::Payment;
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::engine::EngineSettings;
+use rampwatch::domain::wei::Wei;
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::views::TokenName;
+use rampwatch::engine::{EngineSettings, FundingRules};
 use rampwatch::http::{self, Operator, Token};
+use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
+use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
+use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
@@ -28,7 +36,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::memory_store::MemoryStore;
-use super::records::{CHAIN_ID, USDC, address, at};
+use super::records::{CHAIN_ID, USDC, address, at, wallet};
 use super::temp_dir;
 
 /// A clock that stands still, some hours after the sample records begin.
@@ -73,6 +81,50 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
     })
 }
 
+/// Whole USDC.
+const fn usdc(whole: u128) -> Amount {
+    Amount::from_base_units(whole * 1_000_000)
+}
+
+/// A wallet that may spend 2000 USDC for one payment, 5000 a day and 4000 for one recipient; more than 1000 needs an
+/// approval.
+pub(crate) fn funding_rules() -> FundingRules {
+    FundingRules {
+        limits: SpendLimits {
+            enabled: true,
+            auto: false,
+            max_per_payment: usdc(2_000),
+            max_per_day: usdc(5_000),
+            max_per_recipient: usdc(4_000),
+            approval_above: usdc(1_000),
+            allowed_recipients: BTreeSet::new(),
+            allowed_bank_accounts: BTreeSet::new(),
+            min_time_left: Span::from_secs(900),
+        },
+        preflight: PreflightParams {
+            chain_name: "polygon".to_owned(),
+            currency: "USDC".to_owned(),
+            min_time_left: Span::from_secs(900),
+            reserve_token: Amount::ZERO,
+            reserve_native: Wei::ZERO,
+            fees: FeeParams { tip_floor: Wei::from_gwei(30), ceiling: Wei::from_gwei(500), gas_limit_max: 150_000 },
+        },
+        pace: FundingPace {
+            hold_check: Span::from_secs(15),
+            bump_after: Span::from_secs(20),
+            rebroadcast_after: Span::from_secs(30),
+            poll_interval: Span::from_secs(2),
+            max_in_flight: 16,
+        },
+    }
+}
+
+/// The same settings, with a wallet.
+pub(crate) fn wallet_settings() -> Arc<EngineSettings> {
+    let settings = EngineSettings::clone(&engine_settings());
+    Arc::new(EngineSettings { funding: Some(funding_rules()), ..settings })
+}
+
 /// What the tokens are called.
 pub(crate) fn token_names() -> Vec<TokenName> {
     let named = |address, symbol: &str| TokenName { address, symbol: symbol.to_owned(), decimals: 6 };
@@ -81,9 +133,13 @@ pub(crate) fn token_names() -> Vec<TokenName> {
 
 /// A handle on a store that no engine runs over, without a payment API.
 pub(crate) fn handle_on(store: &MemoryStore) -> Handle {
+    handle_with(Arc::new(store.clone()), engine_settings())
+}
+
+/// The same with these settings.
+pub(crate) fn handle_with(store: Arc<dyn Store>, settings: Arc<EngineSettings>) -> Handle {
     let (clock, chance) = (Arc::new(StillClock), Arc::new(SystemChance));
-    let health = Arc::new(Health::default());
-    Handle::offline(Arc::new(store.clone()), None, clock, chance, engine_settings(), health).with_tokens(token_names())
+    Handle::offline(store, None, clock, chance, settings, Arc::new(Health::default())).with_tokens(token_names())
 }
 
 /// The operator API, served. It ends with this value.
@@ -101,6 +157,14 @@ impl Desk {
     pub(crate) async fn open() -> Self {
         let store = MemoryStore::new();
         let handle = handle_on(&store);
+        Self::serve(store, handle).await
+    }
+
+    /// Serves a new store that knows a wallet and nothing else.
+    pub(crate) async fn with_wallet() -> Self {
+        let store = MemoryStore::new();
+        store.commit(Commit { wallet: Some(wallet(7)), ..Commit::default() }).await.unwrap();
+        let handle = handle_with(Arc::new(store.clone()), wallet_settings());
         Self::serve(store, handle).await
     }
 
@@ -154,6 +218,16 @@ impl Desk {
     pub(crate) async fn add(&self, id: &str, place: u64, amount: &str) {
         let (status, body) = self.answer(self.post("/v1/payments", &typed(id, place, amount))).await;
         assert_eq!(status, 200, "{body}");
+    }
+
+    /// Puts orders into the store, as the funder would have.
+    pub(crate) async fn keep_orders(&self, orders: Vec<Order>) {
+        self.store.commit(Commit { orders, ..Commit::default() }).await.unwrap();
+    }
+
+    /// Puts payments into the store, as `add` would have with an API that tells everything.
+    pub(crate) async fn keep_payments(&self, payments: Vec<Payment>) {
+        self.store.commit(Commit { payments, ..Commit::default() }).await.unwrap();
     }
 
     /// Puts deposits into the store, as the watcher would have.
