@@ -6,7 +6,7 @@ use std::path::Path;
 use super::error::{Result, SandboxError};
 use super::run::Sandbox;
 use super::stand_in::OffRamp;
-use super::wallet::{WALLET, WALLET_KEY_ENV, WalletConfig, wallet_key};
+use super::wallet::{WALLET, WALLET_KEY_ENV, WalletConfig, wallet_variable};
 use super::{CHAIN_ID, USDC, USDC_E};
 
 /// What goes into the configuration.
@@ -123,28 +123,22 @@ pub(super) fn welcome(sandbox: &Sandbox, off_ramps: &[OffRamp]) -> Result<String
     }
     let first = off_ramps.first().map_or("sandbox-1", |off_ramp| off_ramp.id.as_str());
     let recipient = off_ramps.first().map_or("recipient-1", |off_ramp| off_ramp.recipient_id.as_str());
-    if sandbox.wallet().is_some() {
-        let key = wallet_key();
-        let _ = write!(
-            text,
-            r#"
-The sandbox's own wallet, with test USDC and gas money, is {WALLET}. Its key is public; send nothing to it
-on a real chain. In each terminal that runs rampwatch:
-  export {WALLET_KEY_ENV}={key}
-Then fund an off-ramp that rampwatch knows:
-  rampwatch --config {config} fund {first}
-"#
-        );
-    }
+    let wallet = sandbox.wallet().map(wallet_words);
+    let (about, export) = wallet.clone().unwrap_or_default();
+    text.push_str(&about);
+    let fund = match (off_ramps.get(1), wallet) {
+        (Some(second), Some(_)) => fund_words(&config.to_string(), second),
+        _ => String::new(),
+    };
     let _ = write!(
         text,
         r#"
 Try, in other terminals:
-  rampwatch --config {config} run
+  {export}rampwatch --config {config} run
   rampwatch --config {config} add {first} {recipient}
   rampwatch sandbox pay {first} --directory {directory}
   rampwatch --config {config} show {first}
-
+{fund}
 Let the stand-in fail: the next answer to /complete is lost after it acted.
   curl -X POST {control}/faults -H 'content-type: application/json' \
     -d '{{"call":"complete","when":{{"next":1}},"fault":{{"kind":"cut","acts":true}}}}'
@@ -155,4 +149,24 @@ The configuration, as written to {config}:
 {config_text}"#
     );
     Ok(text)
+}
+
+/// What is said of the wallet, and what has to stand before the command that needs its key.
+fn wallet_words(wallet: &WalletConfig) -> (String, String) {
+    let (variable, key) = wallet_variable();
+    let by_itself = if wallet.auto { "It pays what rampwatch is told of without being asked.\n" } else { "" };
+    let about = format!(
+        "\nThe sandbox's own wallet is {WALLET}, with test USDC and gas money. Everybody knows its key:\n\
+         send nothing to it on a real chain. `rampwatch run` reads the key from {WALLET_KEY_ENV}.\n{by_itself}"
+    );
+    (about, format!("{variable}={key} \\\n    "))
+}
+
+/// How an off-ramp is funded by the wallet.
+fn fund_words(config: &str, off_ramp: &OffRamp) -> String {
+    let OffRamp { id, recipient_id, .. } = off_ramp;
+    format!(
+        "Or let the wallet pay one:\n  rampwatch --config {config} add {id} {recipient_id}\n  \
+         rampwatch --config {config} fund {id}\n  rampwatch --config {config} orders\n"
+    )
 }

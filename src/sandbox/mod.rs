@@ -10,6 +10,7 @@
 
 mod account;
 mod anvil;
+mod audit;
 mod chain;
 mod config_text;
 mod daemon;
@@ -33,6 +34,7 @@ use alloy::primitives::address;
 
 pub use account::Sent;
 pub use anvil::{Anvil, AnvilOptions, Mining, find_anvil};
+pub use audit::{Audit, audit};
 pub use chain::{BlockTag, MinedBlock, Node, Receipt};
 pub use daemon::{Daemon, DaemonOptions};
 pub use error::SandboxError;

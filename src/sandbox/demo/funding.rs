@@ -96,7 +96,7 @@ async fn asked(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<()> {
     let order = stage.order_until(SHOWN, "raised", raised).await?;
     for attempt in &order.attempts {
         let (nonce, cap) = (attempt.nonce, &attempt.cap_gwei);
-        stage.tell(&format!("- nonce {nonce}, at most {cap} gwei: {}", attempt.tx_hash))?;
+        stage.print(&format!("       nonce {nonce}, at most {cap} gwei: {}\n", attempt.tx_hash))?;
     }
     let tx_hash = only(&paid(stage, &[SHOWN]).await?);
     cases.push(Case::new("120 USDC by the wallet, fees raised", SHOWN, Expect::Completed(tx_hash)));

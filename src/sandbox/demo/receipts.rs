@@ -3,24 +3,16 @@
 //! What rampwatch says comes from its operator API; what is so comes from the node's blocks and from the stand-in's
 //! journal. Where they differ, the demo fails.
 
-use std::collections::BTreeMap;
-
 use super::report::short;
 use super::stage::{Stage, id};
-use crate::domain::amount::Amount;
 use crate::domain::chain::{B256, BlockRef};
-use crate::domain::order::{AttemptKind, OrderOutcome, Placer};
+use crate::domain::order::{OrderOutcome, Placer};
 use crate::domain::payment::PaymentId;
-use crate::sandbox::account::Sent;
+use crate::sandbox::audit::{Audit, audit, must};
 use crate::sandbox::error::{Result, SandboxError};
 use crate::sandbox::orders::OrderRow;
 use crate::sandbox::stand_in::Call;
 use crate::sandbox::{USDC, WALLET, WALLET_FUNDS};
-
-/// Fails with a sentence, unless it is so.
-fn must(is_so: bool, otherwise: impl FnOnce() -> String) -> Result<()> {
-    if is_so { Ok(()) } else { Err(SandboxError::Outcome(otherwise())) }
-}
 
 /// Prints the receipts of a payment that the wallet paid: payment, order, nonce, all transactions, block and log, and
 /// the payment API's answer. Each is compared with the chain and with what the API received.
@@ -98,64 +90,16 @@ const fn paid(order: &OrderRow) -> Option<(B256, BlockRef, u64)> {
     }
 }
 
-/// Reads every transaction of the wallet from the blocks and holds them against its orders: nonces without a gap, each
-/// transaction that of an order, one mined transfer for each of the payments that were to be paid and none for any
-/// other, and the balance right to the unit. Says so in a sentence.
+/// Reads every transaction of the wallet from the blocks and holds them against its orders (see [`audit`]), and the
+/// balance too. Says so in a sentence.
 pub(super) async fn laws(stage: &Stage<'_>, due: &[&str]) -> Result<String> {
     let sent = stage.node().sent_by(WALLET, 0).await?;
-    let orders = stage.watcher.operator().orders().await?;
-    let mut transfers: BTreeMap<PaymentId, u32> = BTreeMap::new();
-    let (mut moved, mut nonce) = (Amount::ZERO, 0_u64);
-    for transaction in &sent {
-        must(transaction.nonce == nonce, || format!("nonce {} follows, not {nonce}", transaction.nonce))?;
-        nonce = nonce.saturating_add(1);
-        let (order, kind) = order_of(&orders, transaction.tx_hash)?;
-        let paid = check_sent(order, kind, transaction)?;
-        moved = moved.checked_add(paid).ok_or_else(|| SandboxError::Outcome("too much was moved".to_owned()))?;
-        let count = transfers.entry(order.payment.clone()).or_default();
-        *count = count.saturating_add(u32::from(!paid.is_zero()));
-    }
-    for order in &orders {
-        let (is_due, count) = (due.contains(&order.payment.as_str()), transfers.get(&order.payment).copied());
-        let count = count.unwrap_or_default();
-        must(order.outcome().is_some(), || format!("order {} has not ended: {}", order.id, order.text))?;
-        must(count == u32::from(is_due), || format!("{} has {count} mined transfers", order.payment))?;
-        let says = paid(order).is_some() && order.counts_as_spent;
-        must(says == is_due, || format!("order {} is {}", order.id, order.text))?;
-    }
-    let found = transfers.values().filter(|count| **count > 0).count();
-    must(found == due.len(), || format!("{found} payments were paid, and {} were to be", due.len()))?;
+    let Audit { nonces, payments, moved, idle } = audit(&sent, &stage.watcher.operator().orders().await?, due)?;
     let left = stage.node().balance(USDC, WALLET).await?;
     must(left.checked_add(moved) == Some(WALLET_FUNDS), || format!("the wallet has {left} left, and sent {moved}"))?;
-    let self_sends = sent.len().saturating_sub(found);
     Ok(format!(
-        "The wallet used the nonces 0 to {}, each once: {found} transfers for {found} payments, {} USDC; and {self_sends} \
-         to itself, for what was cancelled.",
-        nonce.saturating_sub(1),
+        "The wallet used {nonces} nonces without a gap: {payments} transfers for {payments} payments, {} USDC in all; \
+         and {idle} to itself, for what was cancelled.",
         moved.to_decimal(6)
     ))
-}
-
-/// The order that a mined transaction is of, and what it is meant to do.
-fn order_of(orders: &[OrderRow], tx_hash: B256) -> Result<(&OrderRow, AttemptKind)> {
-    let attempts = orders.iter().flat_map(|order| order.attempts.iter().map(move |attempt| (order, attempt)));
-    let mut found = attempts.filter(|(_, attempt)| attempt.tx_hash == tx_hash);
-    let stray = || SandboxError::Outcome(format!("the wallet sent {tx_hash}, which is of no order"));
-    let (order, attempt) = found.next().ok_or_else(stray)?;
-    Ok((order, attempt.kind))
-}
-
-/// What a mined transaction moved, which must be what its order says.
-fn check_sent(order: &OrderRow, kind: AttemptKind, sent: &Sent) -> Result<Amount> {
-    let tx_hash = sent.tx_hash;
-    if kind == AttemptKind::SelfSend {
-        let quiet = sent.is_self_send(WALLET) && sent.transfers.is_empty();
-        return must(quiet, || format!("{tx_hash} is no self-send")).map(|()| Amount::ZERO);
-    }
-    let right = |log: &crate::domain::chain::Transfer| {
-        (log.token, log.from, log.to, log.amount) == (USDC, WALLET, order.to, order.amount.base_units)
-    };
-    let one = sent.succeeded && sent.transfers.len() == 1 && sent.transfers.iter().all(right);
-    must(one, || format!("{tx_hash} did not do what order {} says: {sent:?}", order.id))?;
-    Ok(order.amount.base_units)
 }

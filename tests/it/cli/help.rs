@@ -34,7 +34,7 @@ const COMMANDS: [(&[&str], &[&str]); 32] = [
     (&["wallet", "address"], &["--json"]),
     (&["config", "check"], &["API key", "nodes"]),
     (&["demo"], &["Usage: rampwatch demo"]),
-    (&["sandbox"], &["--fork-url", "--directory", "--shape", "pay"]),
+    (&["sandbox"], &["--fork-url", "--directory", "--shape", "pay", "--no-wallet", "--auto", "takes no other key"]),
     (&["sandbox", "pay"], &["<PAYMENT>", "--amount", "--token", "--from"]),
 ];
 

@@ -1,8 +1,11 @@
 //! The rehearsal pieces themselves: if these lied, every test that stands on them would.
 
+mod audit;
 mod chain;
 mod changes;
+mod demo;
 mod faults;
+mod keys;
 mod pool;
 pub(crate) mod rogue;
 mod stand_in;

@@ -19,8 +19,7 @@ async fn it_writes_a_configuration_and_takes_money_for_an_off_ramp() {
     let config: toml::Table = text.parse().unwrap();
     assert_eq!(config["chain"]["id"].as_integer(), Some(1_337_137));
     assert_eq!(config["api"]["base_url"].as_str(), Some(sandbox.stand_in().base_url().as_str()));
-    let example: toml::Table = include_str!("../../../config.toml").parse().unwrap();
-    let documented = keys(&example);
+    let documented = keys(&documented_example());
     let unknown: Vec<String> = keys(&config).into_iter().filter(|key| !documented.contains(key)).collect();
     assert!(unknown.is_empty(), "not in the documented example: {unknown:?}");
     let key_path = config["api"]["key_file"].as_str().unwrap();
@@ -73,10 +72,13 @@ async fn it_tells_how_to_use_its_wallet_when_there_is_one() {
     let folder = tempfile::tempdir().unwrap();
     let options = RunOptions { wallet: Some(WalletConfig::default()), ..options(folder.path()) };
     let text = told(&options).await;
-    let export = format!("export RAMPWATCH_SANDBOX_WALLET_KEY={}", wallet_key());
-    for part in [export.as_str(), "fund sandbox-1", "Its key is public", "[funding]"] {
+    let given = format!("RAMPWATCH_SANDBOX_WALLET_KEY={} \\\n    rampwatch --config", wallet_key());
+    let parts = [given.as_str(), "add sandbox-2 recipient-1", "fund sandbox-2", "Everybody knows its key", "[funding]"];
+    for part in parts {
         assert!(text.contains(part), "{part} in {text}");
     }
+    assert!(!text.contains("without being asked"), "{text}");
+    println!("{text}");
 }
 
 #[tokio::test]
@@ -91,6 +93,15 @@ async fn it_tells_what_there_is_and_what_to_try() {
         assert!(text.contains(part), "{part} in {text}");
     }
     println!("{text}");
+}
+
+/// The documented example, with the section `[wallet]` that is commented out in it.
+fn documented_example() -> toml::Table {
+    let text = include_str!("../../../config.toml");
+    let (before, rest) = text.split_once("# [wallet]\n").unwrap();
+    let (section, after) = rest.split_once("\n\n").unwrap();
+    let section: String = section.lines().map(|line| format!("{}\n", line.strip_prefix("# ").unwrap())).collect();
+    format!("{before}[wallet]\n{section}\n{after}").parse().unwrap()
 }
 
 /// The names of all sections and keys, but for those that come in one of two forms.
