@@ -18,7 +18,9 @@ const TOO_MANY: u32 = 30;
 
 /// Commits that change something of an order or of what follows from it; not the payment's addition.
 fn counts(commit: &Commit) -> bool {
-    !commit.orders.is_empty() || !commit.deposits.is_empty() || commit.payments.iter().any(|payment| payment.version > 0)
+    !commit.orders.is_empty()
+        || !commit.deposits.is_empty()
+        || commit.payments.iter().any(|payment| payment.version > 0)
 }
 
 async fn die_at_every_commit(side: Side) {

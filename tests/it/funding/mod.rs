@@ -5,3 +5,4 @@ pub(crate) mod bench;
 mod deaths;
 mod plain;
 mod proxy;
+mod secrets;

@@ -113,6 +113,5 @@ async fn judge_payments(
 }
 
 fn is_paid(order: &Order) -> bool {
-    order.spend == Spend::Counted
-        && matches!(order.state, OrderState::Ended { outcome: OrderOutcome::Paid { .. }, .. })
+    order.spend == Spend::Counted && matches!(order.state, OrderState::Ended { outcome: OrderOutcome::Paid { .. }, .. })
 }

@@ -97,7 +97,8 @@ pub(crate) async fn child(orders: &str) -> ExitCode {
             }
         };
         let Some(line) = line else { break };
-        let answer: Result<Look, String> = answer(&handle, &*store, &points, serde_json::from_str(&line).unwrap()).await;
+        let answer: Result<Look, String> =
+            answer(&handle, &*store, &points, serde_json::from_str(&line).unwrap()).await;
         let mut out = std::io::stdout().lock();
         writeln!(out, "{}", serde_json::to_string(&answer).unwrap()).unwrap();
         out.flush().unwrap();
@@ -187,10 +188,7 @@ async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore
         api: Arc::new(Mortal { inner: api, points: Arc::clone(points) }),
         clock,
         chance: Arc::new(SystemChance),
-        funding: Some(FundingPorts {
-            sender,
-            signer: Arc::new(Mortal { inner: signer, points: Arc::clone(points) }),
-        }),
+        funding: Some(FundingPorts { sender, signer: Arc::new(Mortal { inner: signer, points: Arc::clone(points) }) }),
     };
     (ports, store)
 }

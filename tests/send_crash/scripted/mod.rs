@@ -179,7 +179,11 @@ async fn one(
     report.failed(format!("{name}: not reached in {TRIES} tries"));
 }
 
-async fn on(ground: &mut Option<Ground>, story: Story, death: Option<Death>) -> Result<Told, rampwatch::sandbox::SandboxError> {
+async fn on(
+    ground: &mut Option<Ground>,
+    story: Story,
+    death: Option<Death>,
+) -> Result<Told, rampwatch::sandbox::SandboxError> {
     if ground.as_ref().is_some_and(|ground| ground.cases >= GROUND_LASTS) {
         *ground = None;
     }

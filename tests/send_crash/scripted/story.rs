@@ -85,10 +85,7 @@ impl Story {
                 "signer.sign while ready at nonce 1",
                 "sender.send while sending, attempt 2 signed",
             ],
-            Self::Reorg => &[
-                "commit of order mined to sending",
-                "sender.send while sending, attempt 1 sent",
-            ],
+            Self::Reorg => &["commit of order mined to sending", "sender.send while sending, attempt 1 sent"],
         }
     }
 
