@@ -3,6 +3,7 @@
 use super::{Funder, Trouble};
 use crate::domain::chain::{B256, BlockRef, Header};
 use crate::domain::event::EventKind;
+use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::wallet::Receipt;
 use crate::engine::order_book::OrderError;
@@ -35,6 +36,14 @@ impl Funder {
         }
         // An endpoint that has not come to the block says nothing by having no receipt.
         let is_gone = matches!(&order.state, OrderState::Mined { block, .. } if receipts.head >= block.number);
+        if !is_gone && !is_seen(&order.state) {
+            return Ok(());
+        }
+        // One receipt in a block that stands is more than an endpoint's lack of it.
+        if let Some(receipt) = self.receipt_anywhere(order).await? {
+            self.set_looks(&order.id, None);
+            return self.note_mined(order, &receipt).await;
+        }
         if !is_gone {
             return Ok(());
         }
@@ -43,6 +52,20 @@ impl Funder {
             Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Any endpoint's receipt of one of the order's transactions, in a block that is on the chain.
+    async fn receipt_anywhere(&self, order: &Order) -> Result<Option<Receipt>, Trouble> {
+        let hashes: Vec<B256> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
+        let answers = self.funding.sender.receipts_everywhere(&hashes).await;
+        let found = answers.into_iter().filter_map(|answer| answer.answer.ok()).flat_map(|said| said.receipts);
+        for receipt in found.flatten() {
+            let stands = self.ports.chain.header(receipt.block.number, None).await?;
+            if stands.is_some_and(|header| header.block.hash == receipt.block.hash) {
+                return Ok(Some(receipt));
+            }
+        }
+        Ok(None)
     }
 
     /// Notes that one of the order's transactions is in a block.
@@ -108,4 +131,13 @@ impl Funder {
         }
         Ok(())
     }
+}
+
+/// Whether the chain or the API has told of the transfer, and its receipt is awaited.
+const fn is_seen(state: &OrderState) -> bool {
+    matches!(
+        state,
+        OrderState::Sending { trouble: Some(Hold::OwnTransferSeen { .. }), .. }
+            | OrderState::Cancelling { trouble: Some(Hold::OwnTransferSeen { .. }), .. }
+    )
 }

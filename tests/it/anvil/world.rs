@@ -39,6 +39,9 @@ use crate::support::{eventually, temp_dir};
 /// How long a condition may take, on a machine that is busy with other tests.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
+/// Makes the endpoints that the engine sees.
+pub(crate) type MakeEndpoints = Box<dyn Fn(&Node) -> Vec<EndpointSettings> + Send + Sync>;
+
 /// How the world is to be.
 pub(crate) struct Setup {
     /// Anvil's `finalized` is the head less twice this.
@@ -47,8 +50,11 @@ pub(crate) struct Setup {
     pub(crate) websocket: bool,
     /// Behind how many proxies the engine sees the node, each an endpoint; 0: it sees the node itself.
     pub(crate) proxies: usize,
-    /// How long a subscription may be silent.
+    /// How the engine reaches the node, where it is by none of these ways.
+    pub(crate) endpoints: Option<MakeEndpoints>,
+    /// How long a subscription may be silent, and how long a request may take.
     pub(crate) silence_timeout: Duration,
+    pub(crate) request_timeout: Duration,
     /// Blocks in one question for logs.
     pub(crate) max_block_range: u64,
     /// What the engine goes by.
@@ -61,7 +67,9 @@ impl Default for Setup {
             slots: 1,
             websocket: true,
             proxies: 0,
+            endpoints: None,
             silence_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(10),
             max_block_range: 500,
             engine: quick_settings(),
         }
@@ -175,8 +183,7 @@ impl World {
 
     /// Starts an engine on the store in the folder.
     pub(crate) async fn start_engine(&mut self) {
-        let store = self.open_store().await;
-        self.start_engine_on(Arc::new(store)).await;
+        self.start_engine_on(Arc::new(self.open_store().await)).await;
     }
 
     /// Starts an engine on this store.
@@ -230,14 +237,15 @@ impl World {
             ws: self.setup.websocket.then(|| SecretString::from(node.ws_url())),
         };
         let proxies = self.proxies.iter().enumerate().map(|(nth, proxy)| proxy.endpoint(format!("proxy {nth}")));
+        let endpoints = if self.proxies.is_empty() { vec![itself] } else { proxies.collect() };
         EvmSettings {
             chain_id: CHAIN_ID,
             tokens: [("chain.token", USDC), ("chain.other_tokens[0]", USDC_E)]
                 .map(|(setting, address)| KnownToken { setting: setting.to_owned(), address, decimals: 6 })
                 .to_vec(),
-            endpoints: if self.proxies.is_empty() { vec![itself] } else { proxies.collect() },
+            endpoints: self.setup.endpoints.as_ref().map_or(endpoints, |endpoints| endpoints(node)),
             connect_timeout: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(10),
+            request_timeout: self.setup.request_timeout,
             silence_timeout: self.setup.silence_timeout,
             max_block_range: self.setup.max_block_range,
             max_addresses: 1_000,
@@ -313,8 +321,7 @@ impl World {
             if wished(&state) {
                 return;
             }
-            let now = Instant::now();
-            assert!(now < end, "waited in vain until {} is {what}; it is {state:?}", off_ramp.id);
+            assert!(Instant::now() < end, "waited in vain until {} is {what}; it is {state:?}", off_ramp.id);
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

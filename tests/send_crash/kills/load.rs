@@ -20,6 +20,9 @@ const AGAIN: Duration = Duration::from_millis(50);
 /// How many off-ramps are opened and added at once.
 const OPENERS: u32 = 4;
 
+/// With so many off-ramps that wait for their money no more are opened for now: rampwatch is down most of the time.
+const MOST_UNPAID: usize = 64;
+
 /// Every payment by its id.
 pub(crate) type Book = BTreeMap<PaymentId, OffRamp>;
 
@@ -78,6 +81,9 @@ async fn open(
         if no_more.load(Ordering::Relaxed) && number > 1 {
             return Ok(());
         }
+        while !no_more.load(Ordering::Relaxed) && unpaid(&sandbox) >= MOST_UNPAID {
+            tokio::time::sleep(AGAIN).await;
+        }
         let id = PaymentId::new(format!("send-{opener}-{number}")).expect("it is an id");
         let amount = Amount::from_base_units(u128::from(chance.between(1_000_000, 50_000_000)));
         let off_ramp = sandbox.stand_in().open(NewOffRamp { id: Some(id.clone()), amount, ..NewOffRamp::default() })?;
@@ -89,6 +95,10 @@ async fn open(
         tokio::time::sleep(chance.millis(20, 250)).await;
     }
     Ok(())
+}
+
+fn unpaid(sandbox: &Sandbox) -> usize {
+    sandbox.stand_in().off_ramps().iter().filter(|off_ramp| off_ramp.status == "AWAITING_FUNDS").count()
 }
 
 /// The base fee jumps, and the node forgets what waits.
