@@ -21,7 +21,7 @@ use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::engine::handle::{AddPayment, Handle};
+use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
 use rampwatch::policy::finality::FinalityRule;
@@ -33,6 +33,7 @@ use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOp
 use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
 
 use super::proxy::Proxy;
+pub(crate) use super::request::request_for;
 use crate::funding::bench::{funding_ports, furnish_wallet};
 use crate::support::{eventually, temp_dir};
 
@@ -474,19 +475,6 @@ impl World {
         let Engine { stop, running, .. } = self.engine.take().expect("the engine runs");
         stop.cancel();
         running.await.unwrap().unwrap();
-    }
-}
-
-/// The request to add an off-ramp, with nothing typed.
-pub(crate) fn request_for(off_ramp: &OffRamp) -> AddPayment {
-    AddPayment {
-        id: off_ramp.id.clone(),
-        recipient_id: off_ramp.recipient_id.clone(),
-        deposit_address: None,
-        amount: None,
-        sender: None,
-        created_at: None,
-        expires_at: None,
     }
 }
 
