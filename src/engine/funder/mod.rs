@@ -208,7 +208,10 @@ impl Funder {
         // What the round changed itself is no news, if what it left is read after it.
         seen.orders = self.ports.store.changes().borrow().orders;
         let open = self.ports.store.open_orders().await?;
-        let wait = self.wait_for(&open, is_stopped);
+        // A pause may have ended since the round began, and that is news no more.
+        let wallet = self.ports.store.wallet().await?;
+        let is_stopped = wallet.is_none_or(|wallet| wallet.paused.is_some() || wallet.halted.is_some());
+        let wait = self.wait_for(&open, is_stopped || !self.checked_start);
         Ok(if self.checked_start { wait } else { wait.min(self.pace().hold_check) })
     }
 
