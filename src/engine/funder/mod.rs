@@ -270,7 +270,7 @@ impl Funder {
         let takes_up = self.book.rules.limits.enabled && self.free_places(open) > 0;
         let too_low = self.too_low.lock().unwrap_or_else(PoisonError::into_inner);
         let due_at = |order: &Order| {
-            let next_at = order.next_at?;
+            let next_at = if is_stale(&order.state) { now } else { order.next_at? };
             match order.state.nonce() {
                 None => takes_up.then(|| next_at.max(self.take_up_at)),
                 Some(_) => Some(too_low.get(&order.id).map_or(next_at, |(_, again_at)| next_at.max(*again_at))),
@@ -396,7 +396,7 @@ impl Funder {
         let now = self.ports.clock.now();
         let is_due = |order: &&Order| {
             matches!(order.state, OrderState::Ready | OrderState::Held { .. })
-                && order.next_at.is_some_and(|at| at <= now)
+                && (is_stale(&order.state) || order.next_at.is_some_and(|at| at <= now))
         };
         let mut due: Vec<Order> = open.iter().filter(is_due).cloned().collect();
         // Held ones come behind those that were never looked at.
@@ -471,6 +471,11 @@ impl Funder {
     async fn halt(&self, why: &HaltReason) -> Result<(), Trouble> {
         self.book.halt(why).await.map(|_| ()).map_err(Trouble::from)
     }
+}
+
+/// Whether an order is held by a halt or a pause of the wallet: while it sends, that is over.
+const fn is_stale(state: &OrderState) -> bool {
+    matches!(state, OrderState::Held { why: Hold::WalletHalted | Hold::WalletPaused })
 }
 
 fn no_word_of_nonces() -> Hold {

@@ -130,7 +130,7 @@ async fn what_the_api_takes_back_before_signing_ends_the_order_or_holds_it_for_a
         world.api.change(&off_ramp.id, change.clone()).unwrap();
         world.handle().resume_wallet("it has").await.unwrap();
         if expected == "terms-differ" {
-            let held = |state: &OrderState| matches!(state, OrderState::Held { .. });
+            let held = |state: &OrderState| matches!(state, OrderState::Held { why } if *why != Hold::WalletPaused);
             let held = wait_order(&world, &off_ramp, "held", held).await;
             let OrderState::Held { why: Hold::TermsDiffer { field, ours, theirs } } = &held.state else {
                 panic!("the terms are named: {held:?}")
