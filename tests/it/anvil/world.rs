@@ -48,7 +48,7 @@ pub(crate) struct Setup {
     /// Behind how many proxies the engine sees the node, each an endpoint; 0: it sees the node itself.
     pub(crate) proxies: usize,
     /// How the engine reaches the node, where it is by none of these ways.
-    pub(crate) endpoints: Option<Box<dyn Fn(&Node) -> Vec<EndpointSettings> + Send + Sync>>,
+    pub(crate) endpoints: Option<crate::funding::proxy::Endpoints>,
     /// How long a subscription may be silent, and how long a request may take.
     pub(crate) silence_timeout: Duration,
     pub(crate) request_timeout: Duration,

@@ -4,5 +4,5 @@
 pub(crate) mod bench;
 mod deaths;
 mod plain;
-mod proxy;
+pub(crate) mod proxy;
 mod secrets;
