@@ -40,9 +40,6 @@ use crate::support::{eventually, temp_dir};
 /// How long a condition may take, on a machine that is busy with other tests.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
 
-/// Makes the endpoints that the engine sees.
-pub(crate) type MakeEndpoints = Box<dyn Fn(&Node) -> Vec<EndpointSettings> + Send + Sync>;
-
 /// How the world is to be.
 pub(crate) struct Setup {
     /// Anvil's `finalized` is the head less twice this.
@@ -52,7 +49,7 @@ pub(crate) struct Setup {
     /// Behind how many proxies the engine sees the node, each an endpoint; 0: it sees the node itself.
     pub(crate) proxies: usize,
     /// How the engine reaches the node, where it is by none of these ways.
-    pub(crate) endpoints: Option<MakeEndpoints>,
+    pub(crate) endpoints: Option<crate::funding::proxy::Endpoints>,
     /// How long a subscription may be silent, and how long a request may take.
     pub(crate) silence_timeout: Duration,
     pub(crate) request_timeout: Duration,
