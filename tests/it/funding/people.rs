@@ -73,7 +73,7 @@ async fn every_decision_is_taken_or_refused_by_the_order_s_state() {
     world.handle().approve(&id_of(&world, &off_ramp).await, "it is right").await.unwrap();
     wait_hold(&world, &off_ramp, "wallet-paused").await;
     refusals(&world, &off_ramp, true, true, false).await;
-    // Held by the token's.
+    // Held by the chain.
     let pause = world.node().set_paused(USDC, true).await.unwrap();
     world.mine_for(pause).await;
     world.handle().resume_wallet("looked around").await.unwrap();
