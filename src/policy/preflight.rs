@@ -92,9 +92,7 @@ pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &Pre
     let is_named = check_word(order, api)?;
     check_terms(order, payment, api, params)?;
     let expires_at = [payment.terms.expires_at, api.expires_at].into_iter().flatten().min();
-    if let Some(expires_at) = expires_at.filter(|at| at.since(findings.now) < params.min_time_left) {
-        return Err(Hold::TimeShort { expires_at, least_s: params.min_time_left.as_secs() });
-    }
+    check_time(expires_at, findings.now, params)?;
     for named in [payment.terms.sender, api.sender].into_iter().flatten() {
         if named != order.wallet {
             return Err(Hold::OtherSender { named });
@@ -109,6 +107,52 @@ pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &Pre
         PaymentState::Following { deposit: None } if is_named => Ok(()),
         PaymentState::Ended { .. } => Err(Hold::PaymentEnded),
         state => Err(Hold::PaymentState { state: state.name().to_owned() }),
+    }
+}
+
+/// What already says that the order must not be paid, while `unread`, an endpoint or the API that is silent, keeps the rest from
+/// being asked for: `unread` itself, unless what is known is reason enough to end or to withdraw the order. `findings` are what
+/// was found without the chain's transfers, or, where the API is silent, only the payment as the store has it and the moment. A
+/// signed transfer must not stay minable past the payment's time because of somebody's silence.
+#[must_use]
+pub fn despite(
+    unread: Hold,
+    order: &Order,
+    findings: Result<&PaymentFindings<'_>, (&Payment, Timestamp)>,
+    params: &PreflightParams,
+) -> Hold {
+    let found = match findings {
+        Ok(findings) => check_payment(order, findings, params),
+        Err((payment, now)) => check_record(order, payment, now, params),
+    };
+    let enough = |hold: &Hold| answer_to(hold, order.state.nonce().is_some()) != Answer::Wait;
+    found.err().filter(enough).unwrap_or(unread)
+}
+
+/// The same by the store's word alone.
+fn check_record(order: &Order, payment: &Payment, now: Timestamp, params: &PreflightParams) -> Result<(), Hold> {
+    if let Some(tx_hash) = payment.state.deposit().map(|key| key.tx_hash).filter(|hash| is_live(order, *hash)) {
+        return Err(Hold::OwnTransferSeen { tx_hash });
+    }
+    match &payment.state {
+        // Most likely our own transfer has completed it, and its receipt is awaited.
+        PaymentState::Ended { outcome: Outcome::Completed, .. } => return Ok(()),
+        PaymentState::Ended { .. } => return Err(Hold::PaymentEnded),
+        PaymentState::Waiting
+        | PaymentState::Seen { .. }
+        | PaymentState::Due { .. }
+        | PaymentState::Calling { .. }
+        | PaymentState::Unclear { .. }
+        | PaymentState::Following { .. }
+        | PaymentState::Review { .. } => {}
+    }
+    check_time(payment.terms.expires_at, now, params)
+}
+
+fn check_time(expires_at: Option<Timestamp>, now: Timestamp, params: &PreflightParams) -> Result<(), Hold> {
+    match expires_at.filter(|at| at.since(now) < params.min_time_left) {
+        Some(expires_at) => Err(Hold::TimeShort { expires_at, least_s: params.min_time_left.as_secs() }),
+        None => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::engine::gate::{Asked, Pass};
 use crate::engine::hearing::{differing_term, record};
 use crate::policy::fees::{self, SELF_SEND_GAS};
 use crate::policy::funding::Act;
-use crate::policy::preflight::{ApiFinding, Committed, PaymentFindings, check_chain, check_native, check_payment};
+use crate::policy::preflight::{ApiFinding, Committed, PaymentFindings, check_chain, check_native, check_payment, despite};
 use crate::ports::chain::{ChainError, TransferQuery};
 use crate::ports::payment_api::ApiPayment;
 use crate::ports::sender::TransferSpec;
@@ -109,11 +109,14 @@ impl Funder {
         };
         let api = match self.ask_api(&payment, asked_at).await? {
             Ok(api) => api,
-            Err(hold) => return Ok(Err(hold)),
+            Err(hold) => {
+                let known = Err((&payment, self.now_at(view)));
+                return Ok(Err(despite(hold, order, known, &self.book.rules.preflight)));
+            }
         };
-        let fresh = match self.read_to_head(order, view).await? {
-            Ok(fresh) => fresh,
-            Err(hold) => return Ok(Err(hold)),
+        let (fresh, unread) = match self.read_to_head(order, view).await? {
+            Ok(fresh) => (fresh, None),
+            Err(hold) => (Vec::new(), Some(hold)),
         };
         // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
         let deposits = self.ports.store.deposits_at(order.to).await?;
@@ -125,10 +128,18 @@ impl Funder {
             deposits: &deposits,
             fresh: &fresh,
             orders: &orders,
-            // A clock that is slow must not make a payment look younger than the chain does.
-            now: self.ports.clock.now().max(view.head.time),
+            now: self.now_at(view),
         };
-        Ok(check_payment(order, &findings, &self.book.rules.preflight))
+        let params = &self.book.rules.preflight;
+        Ok(match unread {
+            None => check_payment(order, &findings, params),
+            Some(hold) => Err(despite(hold, order, Ok(&findings), params)),
+        })
+    }
+
+    /// The moment: a clock that is slow must not make a payment look younger than the chain does.
+    fn now_at(&self, view: &TransferView) -> Timestamp {
+        self.ports.clock.now().max(view.head.time)
     }
 
     /// The API's word, fresh.

@@ -115,6 +115,11 @@ impl Funder {
             return Ok(());
         }
         let (counts, _) = self.counts().await;
+        // Silence is no word that the counts fit: it is asked again.
+        if counts.is_empty() {
+            self.take_up_at = now.plus(self.pace().hold_check);
+            return Ok(());
+        }
         let Some(wallet) = self.ports.store.wallet().await? else { return Ok(()) };
         let open = self.ports.store.open_orders().await?;
         if let Err(why) = nonces::check(&wallet, &counts) {

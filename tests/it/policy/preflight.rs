@@ -9,7 +9,7 @@ use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, Pay
 use rampwatch::domain::time::Span;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wei::Wei;
-use rampwatch::policy::preflight::{ApiFinding, PaymentFindings, PreflightParams, check_payment};
+use rampwatch::policy::preflight::{ApiFinding, PaymentFindings, PreflightParams, check_payment, despite};
 
 use super::orders::*;
 use super::samples::*;
@@ -82,16 +82,30 @@ impl Scene {
         self
     }
 
-    fn check(&self) -> Result<(), Hold> {
-        let findings = PaymentFindings {
+    fn findings(&self) -> PaymentFindings<'_> {
+        PaymentFindings {
             payment: &self.payment,
             api: &self.api,
             deposits: &self.deposits,
             fresh: &self.fresh,
             orders: &self.orders,
             now: self.now,
-        };
-        check_payment(&self.order, &findings, &params())
+        }
+    }
+
+    fn check(&self) -> Result<(), Hold> {
+        check_payment(&self.order, &self.findings(), &params())
+    }
+
+    /// The same while the chain's transfers cannot be read.
+    fn unread(&self) -> Hold {
+        despite(Hold::NotReadYet, &self.order, Ok(&self.findings()), &params())
+    }
+
+    /// The same while the API is silent.
+    fn unheard(&self) -> Hold {
+        let silent = Hold::ApiUnavailable { detail: "silent".to_owned() };
+        despite(silent, &self.order, Err((&self.payment, self.now)), &params())
     }
 }
 
@@ -396,4 +410,32 @@ fn only_a_payment_that_waits_is_paid() {
     for outcome in [Outcome::Completed, Outcome::Cancelled, Outcome::Refunded] {
         assert_eq!(of(PaymentState::Ended { outcome, at: at(NOW) }), Err(Hold::PaymentEnded));
     }
+}
+
+#[test]
+fn silence_does_not_keep_a_transfer_minable_past_its_time() {
+    let ended = |outcome| PaymentState::Ended { outcome, at: at(NOW) };
+    for scene in [ready(), signed()] {
+        let late = scene.clone().with(|it| it.now = at(EXPIRY));
+        assert!(matches!(late.unread(), Hold::TimeShort { .. }), "{:?}", late.unread());
+        assert!(matches!(late.unheard(), Hold::TimeShort { .. }), "{:?}", late.unheard());
+        let over = scene.clone().with(|it| it.api.status = ApiStatus::from("EXPIRED".to_owned()));
+        assert!(matches!(over.unread(), Hold::ApiStatus { .. }), "{:?}", over.unread());
+        for outcome in [Outcome::Cancelled, Outcome::Expired, Outcome::Failed] {
+            let stopped = scene.clone().with(|it| it.payment.state = ended(outcome));
+            assert_eq!((stopped.unread(), stopped.unheard()), (Hold::PaymentEnded, Hold::PaymentEnded));
+        }
+        assert_eq!(scene.unread(), Hold::NotReadYet, "nothing is known against it");
+        assert!(matches!(scene.unheard(), Hold::ApiUnavailable { .. }));
+    }
+    // What can be mended is waited for, as long as nothing is signed.
+    let by_hand = |scene: Scene| scene.with(|it| it.deposits = vec![deposit(1, ASKED)]).unread();
+    assert_eq!(by_hand(ready()), Hold::NotReadYet);
+    assert_eq!(Err(by_hand(signed())), money(1));
+    // Our own transfer in a block is no reason to withdraw it.
+    let own = signed().with(|it| (it.payment.state, it.now) = (seen(9), at(EXPIRY)));
+    assert_eq!(own.unread(), Hold::NotReadYet);
+    assert!(matches!(own.unheard(), Hold::ApiUnavailable { .. }));
+    let completed = signed().with(|it| it.payment.state = ended(Outcome::Completed));
+    assert!(matches!(completed.unheard(), Hold::ApiUnavailable { .. }), "its receipt is awaited");
 }
