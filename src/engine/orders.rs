@@ -30,6 +30,9 @@ pub const ORDER_STATES: [&str; 7] = ["awaiting-approval", "ready", "held", "send
 /// The most orders that one question looks at.
 const MAX_SCAN: usize = 10_000;
 
+/// How often an adoption is judged anew when orders change meanwhile.
+const ADOPT_TRIES: u32 = 5;
+
 /// How many orders are read at once.
 const CHUNK: usize = 500;
 
@@ -301,6 +304,17 @@ impl Handle {
     /// # Errors
     /// When no engine with a wallet runs, the wallet is not halted, the endpoints do not agree, or no reason is given.
     pub async fn adopt_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
+        for _ in 0..ADOPT_TRIES {
+            match self.adopt_as_it_stands(reason).await {
+                // The sender notes on the orders what became of them meanwhile: everything is asked and judged anew.
+                Err(HandleError::Store(StoreError::Conflict(_))) => {}
+                adopted => return adopted,
+            }
+        }
+        Err(HandleError::Refused("something changed meanwhile: try again".to_owned()))
+    }
+
+    async fn adopt_as_it_stands(&self, reason: &str) -> Result<WalletView, HandleError> {
         let (book, reason) = (self.order_book()?, given(reason)?);
         let Some((chain, funding)) = &self.wallet_ports else {
             return Err(HandleError::Refused(
@@ -375,9 +389,6 @@ impl Handle {
             Ok(_) => {
                 log_events(&events);
                 self.wallet().await
-            }
-            Err(StoreError::Conflict(_)) => {
-                Err(HandleError::Refused("something changed meanwhile: try again".to_owned()))
             }
             Err(error) => Err(HandleError::Store(error)),
         }

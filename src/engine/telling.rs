@@ -8,7 +8,7 @@ use tracing::field::display;
 use super::names::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name};
 use super::views::{standing_name, verdict_name};
 use crate::domain::deposit::Verdict;
-use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 
 /// Says what was committed.
 pub(crate) fn log_events(events: &[Event]) {
@@ -80,7 +80,10 @@ fn log_funding(event: &Event) {
         EventKind::AttemptMined { order, tx_hash, block, .. } => {
             tracing::info!(%order, %tx_hash, block = block.number, "mined");
         }
-        EventKind::WalletChanged { address, change } => tracing::warn!(wallet = %address, ?change, "wallet changed"),
+        EventKind::WalletChanged { address, change: WalletChange::Halted { why } } => {
+            tracing::error!(wallet = %address, %why, "the wallet is halted");
+        }
+        EventKind::WalletChanged { address, change } => tracing::info!(wallet = %address, ?change, "wallet changed"),
         _ => {}
     }
 }

@@ -11,7 +11,7 @@ use rampwatch::sandbox::{Node, SandboxError, WALLET};
 use tokio::time::Instant;
 
 /// How long the store may still be in use by a process that is on its way out.
-const UNLOCKED_WITHIN: Duration = Duration::from_secs(20);
+const UNLOCKED_WITHIN: Duration = Duration::from_secs(60);
 
 /// How many blocks back is looked.
 const BLOCKS: u64 = 30;

@@ -18,13 +18,14 @@ use super::health::Health;
 use super::ledger::Ledger;
 use super::order_book::{OrderBook, OrderError};
 use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::domain::chain::B256;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{HaltReason, Market, Wallet};
 use crate::policy::funding::{Act, OrderFact, next_act};
 use crate::ports::chain::ChainError;
-use crate::ports::store::{Changes, StoreError};
+use crate::ports::store::{Changes, Commit, StoreError};
 
 mod auto;
 mod flight;
@@ -269,14 +270,14 @@ impl Funder {
         }
         let takes_up = self.book.rules.limits.enabled && self.free_places(open) > 0;
         let too_low = self.too_low.lock().unwrap_or_else(PoisonError::into_inner);
-        let due_at = |order: &Order| {
-            let next_at = order.next_at?;
+        let looked_at = |order: &Order| {
+            let next_at = due_at(order)?;
             match order.state.nonce() {
                 None => takes_up.then(|| next_at.max(self.take_up_at)),
                 Some(_) => Some(too_low.get(&order.id).map_or(next_at, |(_, again_at)| next_at.max(*again_at))),
             }
         };
-        let next = open.iter().filter_map(due_at).min();
+        let next = open.iter().filter_map(looked_at).min();
         let until = next.map_or(LONGEST_SLEEP, |next| next.since(now));
         until.min(poll).max(Span::from_millis(1))
     }
@@ -314,8 +315,22 @@ impl Funder {
             checked.extend(result?);
         }
         drop(under_way);
-        // Begun in the order of the nonces; a node that is slow to answer must not hold up those behind.
-        let acting = checked.into_iter().map(|(order, act)| async move { this.carry_out(&order, act).await });
+        // Signed one after the other, the lowest nonce first, and broadcast in that order; but a node that is slow to answer
+        // must not hold up those behind.
+        let mut signed = Vec::new();
+        for (order, act) in checked {
+            match act {
+                Act::Sign(kind, fees) => {
+                    signed.extend(this.sign_again(&order, kind, fees).await?.map(|new| (new, true)))
+                }
+                Act::Broadcast(tx_hash) => signed.push(((order, tx_hash), false)),
+                Act::Wait(until) => this.put_off(&order, until).await?,
+                Act::Hold(_) => {}
+            }
+        }
+        let acting = signed
+            .into_iter()
+            .map(|((order, tx_hash), is_new)| async move { this.check_and_broadcast(&order, tx_hash, is_new).await });
         let mut under_way = futures_util::stream::iter(acting).buffered(SENDS_AT_ONCE);
         while let Some(result) = under_way.next().await {
             result?;
@@ -340,30 +355,23 @@ impl Funder {
         Ok(None)
     }
 
-    async fn carry_out(&self, order: &Order, act: Act) -> Result<(), Trouble> {
-        match act {
-            Act::Broadcast(tx_hash) => self.broadcast(order, tx_hash).await,
-            Act::Sign(kind, fees) => {
-                let Some((order, tx_hash)) = self.sign_again(order, kind, fees).await? else { return Ok(()) };
-                // The checks are made once more, because signing and storing lie in between.
-                match self.check_signed(&order, &Act::Broadcast(tx_hash)).await? {
-                    Ok(()) => self.broadcast(&order, tx_hash).await,
-                    Err(hold) => self.note_hold(&order, hold).await,
-                }
-            }
-            Act::Wait(until) => {
-                let version = order.version;
-                let later = self.ports.store.order(&order.id).await?.filter(|order| order.version == version);
-                match later {
-                    Some(order) if order.next_at != Some(until) => {
-                        let moved = Order { next_at: Some(until), ..order };
-                        let commit = crate::ports::store::Commit { orders: vec![moved], ..Default::default() };
-                        self.ports.store.commit(commit).await.map(|_| ()).map_err(Trouble::from)
-                    }
-                    Some(_) | None => Ok(()),
-                }
-            }
-            Act::Hold(_) => Ok(()),
+    /// Broadcasts. What was only just signed is checked once more, because signing and storing lie in between.
+    async fn check_and_broadcast(&self, order: &Order, tx_hash: B256, is_new: bool) -> Result<(), Trouble> {
+        if is_new && let Err(hold) = self.check_signed(order, &Act::Broadcast(tx_hash)).await? {
+            return self.note_hold(order, hold).await;
+        }
+        self.broadcast(order, tx_hash).await
+    }
+
+    /// Sets when an order is looked at next, unless it has changed meanwhile.
+    async fn put_off(&self, order: &Order, until: Timestamp) -> Result<(), Trouble> {
+        if order.next_at == Some(until) {
+            return Ok(());
+        }
+        let commit = Commit { orders: vec![Order { next_at: Some(until), ..order.clone() }], ..Commit::default() };
+        match self.ports.store.commit(commit).await {
+            Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error.into()),
         }
     }
 
@@ -396,7 +404,7 @@ impl Funder {
         let now = self.ports.clock.now();
         let is_due = |order: &&Order| {
             matches!(order.state, OrderState::Ready | OrderState::Held { .. })
-                && order.next_at.is_some_and(|at| at <= now)
+                && due_at(order).is_some_and(|at| at <= now)
         };
         let mut due: Vec<Order> = open.iter().filter(is_due).cloned().collect();
         // Held ones come behind those that were never looked at.
@@ -470,6 +478,14 @@ impl Funder {
     /// Halts the wallet, and says why.
     async fn halt(&self, why: &HaltReason) -> Result<(), Trouble> {
         self.book.halt(why).await.map(|_| ()).map_err(Trouble::from)
+    }
+}
+
+/// When an order has to be looked at. One that only the whole wallet kept is due as soon as the wallet goes on.
+const fn due_at(order: &Order) -> Option<Timestamp> {
+    match &order.state {
+        OrderState::Held { why: Hold::WalletPaused | Hold::WalletHalted } => Some(Timestamp::EPOCH),
+        _ => order.next_at,
     }
 }
 

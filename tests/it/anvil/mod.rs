@@ -15,6 +15,7 @@ mod pipe;
 mod plain;
 mod proxy;
 mod reorgs;
+mod request;
 mod sender;
 mod stages;
 mod times;

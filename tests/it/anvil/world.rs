@@ -21,7 +21,7 @@ use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::engine::handle::{AddPayment, Handle};
+use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
 use rampwatch::policy::finality::FinalityRule;
@@ -33,14 +33,12 @@ use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOp
 use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
 
 use super::proxy::Proxy;
+pub(crate) use super::request::request_for;
 use crate::funding::bench::{funding_ports, furnish_wallet};
 use crate::support::{eventually, temp_dir};
 
 /// How long a condition may take, on a machine that is busy with other tests.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
-
-/// Makes the endpoints that the engine sees.
-pub(crate) type MakeEndpoints = Box<dyn Fn(&Node) -> Vec<EndpointSettings> + Send + Sync>;
 
 /// How the world is to be.
 pub(crate) struct Setup {
@@ -51,7 +49,7 @@ pub(crate) struct Setup {
     /// Behind how many proxies the engine sees the node, each an endpoint; 0: it sees the node itself.
     pub(crate) proxies: usize,
     /// How the engine reaches the node, where it is by none of these ways.
-    pub(crate) endpoints: Option<MakeEndpoints>,
+    pub(crate) endpoints: Option<crate::funding::proxy::Endpoints>,
     /// How long a subscription may be silent, and how long a request may take.
     pub(crate) silence_timeout: Duration,
     pub(crate) request_timeout: Duration,
@@ -474,19 +472,6 @@ impl World {
         let Engine { stop, running, .. } = self.engine.take().expect("the engine runs");
         stop.cancel();
         running.await.unwrap().unwrap();
-    }
-}
-
-/// The request to add an off-ramp, with nothing typed.
-pub(crate) fn request_for(off_ramp: &OffRamp) -> AddPayment {
-    AddPayment {
-        id: off_ramp.id.clone(),
-        recipient_id: off_ramp.recipient_id.clone(),
-        deposit_address: None,
-        amount: None,
-        sender: None,
-        created_at: None,
-        expires_at: None,
     }
 }
 

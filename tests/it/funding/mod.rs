@@ -12,7 +12,7 @@ mod outside;
 mod people;
 mod plain;
 mod preflight;
-mod proxy;
+pub(crate) mod proxy;
 mod reorgs;
 mod returns;
 mod reverts;

@@ -67,13 +67,13 @@ async fn every_decision_is_taken_or_refused_by_the_order_s_state() {
         assert_eq!(world.handle().wallet().await.unwrap().spent.base_units, Amount::ZERO);
         refusals(&world, &off_ramp, true, true, true).await;
     }
-    // Ready, while the wallet is paused.
+    // Held by the wallet's own pause.
     world.handle().pause_wallet("to look around").await.unwrap();
     fund(&world, &off_ramp).await.unwrap();
     world.handle().approve(&id_of(&world, &off_ramp).await, "it is right").await.unwrap();
-    assert_eq!(order(&world, &off_ramp).await.state, OrderState::Ready);
+    wait_hold(&world, &off_ramp, "wallet-paused").await;
     refusals(&world, &off_ramp, true, true, false).await;
-    // Held.
+    // Held by the chain.
     let pause = world.node().set_paused(USDC, true).await.unwrap();
     world.mine_for(pause).await;
     world.handle().resume_wallet("looked around").await.unwrap();

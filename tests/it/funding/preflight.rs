@@ -170,7 +170,7 @@ async fn nodes_that_are_behind_at_the_start_are_named_and_waited_for() {
     let id = order(&world, &off_ramp).await.id.to_string();
     let named = || async {
         let shown = world.handle().show_order(&id).await.unwrap();
-        shown.hold.as_deref() == Some("wallet-halted") && shown.text.contains('3')
+        shown.hold.is_some() && shown.text.contains("the wallet is halted: ") && shown.text.contains('3')
     };
     crate::support::eventually(LIMIT, "the order says what it waits for", named).await;
     world.sweeps(3).await;
@@ -202,6 +202,8 @@ async fn an_order_says_that_it_waits_for_the_wallet_s_pause_to_end() {
     let listed = world.handle().list_orders(None, None, None, 10).await.unwrap();
     assert!(listed.items.iter().all(|order| order.hold.as_deref() == Some("wallet-paused")), "{listed:?}");
     world.handle().resume_wallet("looked around").await.unwrap();
+    // Looked at again, it has nothing to say.
+    in_flight(&world, &ready).await;
     let shown = world.handle().show_order(&order(&world, &ready).await.id.to_string()).await.unwrap();
     assert_eq!(shown.hold, None, "{shown:?}");
     end(world, &[&ready, &flying], &[]).await;

@@ -9,7 +9,7 @@ use rampwatch::domain::order::{OrderOutcome, OrderState};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::engine::FundingRules;
 use rampwatch::sandbox::stand_in::OffRamp;
-use rampwatch::sandbox::{BlockTag, USDC, WALLET};
+use rampwatch::sandbox::{BlockTag, Node, USDC, WALLET};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -23,6 +23,9 @@ const RECEIPT: &str = "eth_getTransactionReceipt";
 
 /// How long the engine waits for an answer.
 const PATIENCE: Duration = Duration::from_millis(700);
+
+/// How a world's engine reaches its node.
+pub(crate) type Endpoints = Box<dyn Fn(&Node) -> Vec<EndpointSettings> + Send + Sync>;
 
 /// A world, and what stands between it and its node.
 struct Behind {

@@ -264,31 +264,7 @@ async fn nothing_shows(format: &str) {
         .unwrap();
     let id = off_ramp.id.to_string();
 
-    // The key goes into a keystore; wrong passwords are refused by commands and by the daemon.
-    let mut daemon = scene.daemon(&[]);
-    let import = ["wallet", "import", "--key-file", "key", "--password-file", "password"];
-    let (key, password) = (scene.path("key").display().to_string(), scene.path("password").display().to_string());
-    let import: Vec<&str> = import
-        .iter()
-        .map(|word| {
-            if *word == "key" {
-                &key
-            } else if *word == "password" {
-                &password
-            } else {
-                *word
-            }
-        })
-        .collect();
-    let keystore = scene.path("wallet.json").display().to_string();
-    assert!(scene.run(&daemon, &[&import[..], &["--keystore", &keystore]].concat()).await, "{}", scene.said());
-    let wrong = scene.path("wrong-password").display().to_string();
-    let locked_out = scene.daemon(&[("RAMPWATCH__WALLET__PASSWORD_FILE", &wrong)]);
-    for command in [&["wallet", "address", "--json"][..], &["run"], &["config", "check"]] {
-        assert!(!scene.run(&locked_out, command).await, "{command:?} worked with a wrong password");
-    }
-    std::fs::remove_file(scene.path("key")).unwrap();
-    assert!(scene.run(&daemon, &["config", "check"]).await, "{}", scene.said());
+    let mut daemon = scene.lock_up().await;
 
     // A payment is funded, while the nodes refuse the transaction once, naming a key.
     daemon.start().unwrap();
@@ -343,6 +319,35 @@ async fn nothing_shows(format: &str) {
 }
 
 impl Scene {
+    /// The key goes into a keystore; wrong passwords are refused by commands and by the daemon.
+    async fn lock_up(&mut self) -> Daemon {
+        let daemon = self.daemon(&[]);
+        let import = ["wallet", "import", "--key-file", "key", "--password-file", "password"];
+        let (key, password) = (self.path("key").display().to_string(), self.path("password").display().to_string());
+        let import: Vec<&str> = import
+            .iter()
+            .map(|word| {
+                if *word == "key" {
+                    &key
+                } else if *word == "password" {
+                    &password
+                } else {
+                    *word
+                }
+            })
+            .collect();
+        let keystore = self.path("wallet.json").display().to_string();
+        assert!(self.run(&daemon, &[&import[..], &["--keystore", &keystore]].concat()).await, "{}", self.said());
+        let wrong = self.path("wrong-password").display().to_string();
+        let locked_out = self.daemon(&[("RAMPWATCH__WALLET__PASSWORD_FILE", &wrong)]);
+        for command in [&["wallet", "address", "--json"][..], &["run"], &["config", "check"]] {
+            assert!(!self.run(&locked_out, command).await, "{command:?} worked with a wrong password");
+        }
+        std::fs::remove_file(self.path("key")).unwrap();
+        assert!(self.run(&daemon, &["config", "check"]).await, "{}", self.said());
+        daemon
+    }
+
     /// What the commands have said so far.
     fn said(&self) -> String {
         self.heap.0.iter().map(|(from, bytes)| format!("{from}: {}\n", String::from_utf8_lossy(bytes))).collect()

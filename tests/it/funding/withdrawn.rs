@@ -6,14 +6,14 @@
 use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::deposit::Verdict;
 use rampwatch::domain::hold::Hold;
-use rampwatch::domain::order::{CancelReason, Effect, OrderOutcome, OrderState, Spend, UnsentReason};
+use rampwatch::domain::order::{CancelReason, Effect, OrderOutcome, Spend, UnsentReason};
 use rampwatch::domain::payment::PaymentState;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::resolve::Decision;
 use rampwatch::sandbox::stand_in::{Call, Change, Fault, OffRamp, Told};
 use rampwatch::sandbox::{DEV_ACCOUNTS, PAYER, WALLET};
 
-use super::bench::{fund, open, order, rules, setup, wait_order, wallet_opened};
+use super::bench::{fund, open, order, rules, setup, wallet_opened};
 use super::tools::{
     end, force_mined, fund_in_flight, in_flight, rebroadcasting, until_ended, until_self_sent, wait_hold, wait_mined,
     wait_pooled, withdrawn,
@@ -130,13 +130,11 @@ async fn what_the_api_takes_back_before_signing_ends_the_order_or_holds_it_for_a
         world.api.change(&off_ramp.id, change.clone()).unwrap();
         world.handle().resume_wallet("it has").await.unwrap();
         if expected == "terms-differ" {
-            let held = |state: &OrderState| matches!(state, OrderState::Held { .. });
-            let held = wait_order(&world, &off_ramp, "held", held).await;
-            let OrderState::Held { why: Hold::TermsDiffer { field, ours, theirs } } = &held.state else {
-                panic!("the terms are named: {held:?}")
+            let Hold::TermsDiffer { field, ours, theirs } = wait_hold(&world, &off_ramp, expected).await else {
+                unreachable!("it has the name")
             };
-            assert!(!field.is_empty() && ours != theirs, "{held:?}");
-            let id = held.id.to_string();
+            assert!(!field.is_empty() && ours != theirs, "{field}: {ours}, {theirs}");
+            let id = order(&world, &off_ramp).await.id.to_string();
             world.handle().cancel_order(&id, "the API is not to be trusted").await.unwrap();
         }
         let outcome = until_ended(&world, &off_ramp).await;

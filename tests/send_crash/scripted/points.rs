@@ -107,11 +107,17 @@ impl Points {
         pass
     }
 
-    /// A commit is done: the order is further on.
-    pub(crate) fn committed(&self, pass: &Pass, orders: &[Order]) {
-        self.done(pass);
-        if let Some(order) = orders.last() {
-            self.lock().phase = phase(order);
+    /// The commit is about to be made, and others may hear of it before it returns: the order is further on. Gives how far
+    /// it was.
+    pub(crate) fn committing(&self, orders: &[Order]) -> Option<String> {
+        let further = phase(orders.last()?);
+        Some(std::mem::replace(&mut self.lock().phase, further))
+    }
+
+    /// The commit was not made.
+    pub(crate) fn not_committed(&self, before: Option<String>) {
+        if let Some(before) = before {
+            self.lock().phase = before;
         }
     }
 
@@ -173,7 +179,8 @@ fn kind(kind: &EventKind) -> String {
         EventKind::OrderMoved { from, to, .. } => format!("order {} to {}", from.name(), to.name()),
         EventKind::ApiReported { view } => format!("API says {}", view.status),
         EventKind::AttemptSigned { attempt, .. } => format!("{:?} signed", attempt.kind),
-        EventKind::PersonDecided { action, .. } => action.clone(),
+        // What follows names the order.
+        EventKind::PersonDecided { action, .. } => action.split(' ').next().unwrap_or_default().to_owned(),
         EventKind::PaymentAdded { .. } => "payment added".to_owned(),
         EventKind::DepositSeen { .. } => "deposit seen".to_owned(),
         EventKind::DepositJudged { .. } => "deposit judged".to_owned(),

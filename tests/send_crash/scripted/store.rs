@@ -27,11 +27,13 @@ pub(crate) struct MortalStore {
 #[async_trait]
 impl Store for MortalStore {
     async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
-        let orders = commit.orders.clone();
         let pass = self.points.commit(&commit);
+        let before = self.points.committing(&commit.orders);
         let result = self.inner.commit(commit).await;
-        // A conflict changes nothing, and is no step on the way.
-        self.points.committed(&pass, if result.is_ok() { &orders } else { &[] });
+        if result.is_err() {
+            self.points.not_committed(before);
+        }
+        self.points.done(&pass);
         result
     }
 
