@@ -105,7 +105,8 @@ impl Ledger {
         let coverage = self.store.coverage(address).await.map_err(LedgerError::Store)?;
         let context = self.context();
         let orders = self.store.orders_to(address).await.map_err(LedgerError::Store)?;
-        let is_wallet = payments.is_empty() && self.is_wallet(address).await.map_err(LedgerError::Store)?;
+        let of_wallet = self.is_wallet(address).await.map_err(LedgerError::Store)?;
+        let is_wallet = payments.is_empty() && of_wallet;
         let book = Book::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
         let mut page = Page { book, coverage: coverage.clone(), touch_payments: false };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
@@ -114,7 +115,8 @@ impl Ledger {
         let payments = book.payments().to_vec();
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
             let until = sweep::watch_until(&payments, self.settings.sweep.keep);
-            new.watch_until = if is_wallet { Some(Timestamp::FAR_FUTURE) } else { until };
+            // The wallet's own address is never let go, whatever payments somebody has added to it.
+            new.watch_until = until.map(|until| if of_wallet { Timestamp::FAR_FUTURE } else { until });
         }
         let mut changes = book.changes();
         if touch_payments {

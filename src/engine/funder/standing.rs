@@ -6,7 +6,7 @@ use crate::domain::event::{Event, EventKind, WalletChange};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{Halt, HaltReason, NonceCount, Wallet};
 use crate::engine::telling::log_events;
-use crate::policy::nonces;
+use crate::policy::{nonces, sweep};
 use crate::ports::chain::ChainError;
 use crate::ports::store::{Commit, StoreError};
 
@@ -81,15 +81,15 @@ impl Funder {
     }
 
     /// The wallet's own address is watched from now on, so that money that comes back is recorded. `None` when it is
-    /// watched already, for a payment that somebody added.
+    /// watched already, for a payment that somebody added; one that was let go is taken up again.
     async fn own_coverage(&self, now: Timestamp) -> Result<Option<Coverage>, StoreError> {
         let address = self.funding.signer.address();
-        if self.ports.store.coverage(address).await?.is_some() {
+        let known = self.ports.store.coverage(address).await?;
+        if known.as_ref().is_some_and(|known| !known.closed) {
             return Ok(None);
         }
-        let since = now.minus(self.settings.sweep.start_margin);
-        let watch_until = Some(Timestamp::FAR_FUTURE);
-        Ok(Some(Coverage { address, version: 0, since, swept: None, watch_until, closed: false }))
+        let cover = sweep::cover(known.as_ref(), address, now, &self.settings.sweep);
+        Ok(Some(Coverage { watch_until: Some(Timestamp::FAR_FUTURE), ..cover }))
     }
 
     /// What the endpoints that answer count, and whether all do.

@@ -5,6 +5,7 @@ use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{CancelReason, OrderOutcome, OrderState};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::Wallet;
+use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::store::{Commit, Store};
 use rampwatch::sandbox::stand_in::{Change, NewOffRamp, OffRamp};
 use rampwatch::sandbox::{USDC, WALLET};
@@ -134,6 +135,10 @@ async fn zero_the_token_and_the_wallet_itself_are_no_recipients() {
     assert!(refused.contains(&WALLET.to_string()) && refused.contains("the wallet itself"), "{refused}");
     assert!(world.store().orders(None, 10).await.unwrap().is_empty());
     assert_eq!(world.store().wallet().await.unwrap().unwrap().next_nonce, 0);
+    let stop = Decision::Cancel { payment: off_ramp.id.clone() };
+    world.handle().resolve(&stop, "it was a slip of the pen").await.unwrap();
+    let kept = world.store().coverage(WALLET).await.unwrap().unwrap();
+    assert_eq!(kept.watch_until, Some(Timestamp::FAR_FUTURE), "money that comes back is still looked for");
     end(world, &[], &[]).await;
 }
 

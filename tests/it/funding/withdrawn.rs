@@ -170,6 +170,22 @@ async fn an_api_that_is_honest_again_lets_the_held_order_go_on_once_a_person_has
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_silent_api_does_not_keep_a_transfer_alive_that_a_person_has_stopped() {
+    let world = world().await;
+    let off_ramp = open(&world, usdc(703)).await;
+    fund_in_flight(&world, &off_ramp).await;
+    world.api.fail_next(Call::Get, 1_000_000, Fault::server_error()).unwrap();
+    wait_hold(&world, &off_ramp, "api-unavailable").await;
+    let cancel = Decision::Cancel { payment: off_ramp.id.clone() };
+    world.handle().resolve(&cancel, "it must not be paid").await.unwrap();
+    let (why, self_send) = withdrawn(&world, &off_ramp).await;
+    assert_eq!(hold_in(&why), &Hold::PaymentEnded);
+    until_self_sent(&world, &off_ramp, self_send.tx_hash).await;
+    world.api.clear_faults();
+    end(world, &[], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_api_that_is_down_stops_signing_and_broadcasting_and_both_go_on_after_it() {
     let world = world().await;
     let (waiting, flying) = (open(&world, usdc(701)).await, open(&world, usdc(702)).await);
