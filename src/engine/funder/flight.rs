@@ -12,7 +12,9 @@ use crate::engine::gate::{Asked, Pass};
 use crate::engine::hearing::{differing_term, record};
 use crate::policy::fees::{self, SELF_SEND_GAS};
 use crate::policy::funding::Act;
-use crate::policy::preflight::{ApiFinding, Committed, PaymentFindings, check_chain, check_native, check_payment, despite};
+use crate::policy::preflight::{
+    ApiFinding, Committed, PaymentFindings, check_chain, check_native, check_payment, despite,
+};
 use crate::ports::chain::{ChainError, TransferQuery};
 use crate::ports::payment_api::ApiPayment;
 use crate::ports::sender::TransferSpec;
