@@ -165,7 +165,8 @@ impl Funder {
     }
 
     fn finding(&self, payment: &Payment, said: ApiPayment) -> ApiFinding {
-        let differs = differing_term(payment, &said, &self.settings.chain_name);
+        let differs =
+            differing_term(payment, &said, &self.settings.chain_name).or_else(|| other_account(payment, &said));
         ApiFinding {
             status: said.status,
             tx_hash: said.tx_hash,
@@ -219,6 +220,12 @@ impl Funder {
         }
         Ok(committed)
     }
+}
+
+/// The bank account that the API has for the payment now, where it is not the one that the allow-list was held against.
+fn other_account(payment: &Payment, said: &ApiPayment) -> Option<(String, String, String)> {
+    let (ours, theirs) = (payment.terms.bank_account.as_ref()?, said.bank_account.as_ref()?);
+    (ours != theirs).then(|| ("bankAccountId".to_owned(), ours.to_string(), theirs.to_string()))
 }
 
 pub(super) fn unavailable(error: &ChainError) -> Hold {

@@ -6,7 +6,7 @@ use rampwatch::domain::order::{CancelReason, OrderOutcome, OrderState};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::Wallet;
 use rampwatch::ports::store::{Commit, Store};
-use rampwatch::sandbox::stand_in::NewOffRamp;
+use rampwatch::sandbox::stand_in::{Change, NewOffRamp, OffRamp};
 use rampwatch::sandbox::{USDC, WALLET};
 
 use super::bench::{fund, open, order, rules, setup, wallet_opened};
@@ -87,6 +87,32 @@ async fn a_call_that_fails_holds_the_order_and_withdraws_what_is_signed() {
     fund(&world, &flying).await.unwrap();
     funded.push(flying);
     end(world, &funded.iter().collect::<Vec<_>>(), &[]).await;
+}
+
+/// The allow-list was held against the account that the payment had when it was added.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_that_goes_to_another_bank_account_by_now_is_not_funded() {
+    let world = World::start(setup(rebroadcasting(150))).await;
+    wallet_opened(&world).await;
+    let (ready, flying) = (open(&world, usdc(54)).await, open(&world, usdc(55)).await);
+    let move_to = |off_ramp: &OffRamp, name: &str| {
+        let bank_account = Some(name.parse().unwrap());
+        world.api.change(&off_ramp.id, Change { bank_account, ..Change::default() }).unwrap();
+    };
+    move_to(&ready, "bank-666");
+    fund(&world, &ready).await.unwrap();
+    let hold = wait_hold(&world, &ready, "terms-differ").await;
+    assert!(hold.to_string().contains("bankAccountId is bank-666"), "{hold}");
+    assert!(order(&world, &ready).await.attempts.is_empty(), "nothing is signed");
+    move_to(&ready, "bank-1");
+    in_flight(&world, &ready).await;
+    until_ended(&world, &ready).await;
+    fund_in_flight(&world, &flying).await;
+    move_to(&flying, "bank-666");
+    let (why, self_send) = withdrawn(&world, &flying).await;
+    assert!(matches!(why, CancelReason::Hold { hold: Hold::TermsDiffer { .. } }), "{why:?}");
+    until_self_sent(&world, &flying, self_send.tx_hash).await;
+    end(world, &[&ready], &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
