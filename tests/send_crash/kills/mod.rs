@@ -7,13 +7,10 @@
 //! transaction of the wallet that the node has, and everything that it had after any kill before. Then it is started again.
 //! After the last kill everything must settle.
 
-mod load;
-mod verdict;
-
-#[path = "../../crash_test/run/chance.rs"]
 mod chance;
-#[path = "../../crash_test/run/network.rs"]
+mod load;
 mod network;
+mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -64,6 +64,12 @@ pub(crate) async fn tell(ground: &mut Ground, story: Story, death: Option<Death>
     let life = Life::begin(&orders, &ground.log());
     let mut case = Case { ground, orders, life: Some(life), off_ramp, died: false };
     let mut broken = case.live(story).await?;
+    // One that is stuck still runs, and has the store.
+    if let Some(life) = case.life.take()
+        && let Err(why) = life.stop().await
+    {
+        broken.push(Broken::Stuck(why));
+    }
     let Case { off_ramp, died, .. } = case;
     let (passes, marked) = passes(&trace);
     if died != marked {

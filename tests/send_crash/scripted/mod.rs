@@ -19,6 +19,7 @@ mod ways;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use rampwatch::sandbox::SandboxError;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -179,16 +180,18 @@ async fn one(
     report.failed(format!("{name}: not reached in {TRIES} tries"));
 }
 
-async fn on(
-    ground: &mut Option<Ground>,
-    story: Story,
-    death: Option<Death>,
-) -> Result<Told, rampwatch::sandbox::SandboxError> {
+async fn on(ground: &mut Option<Ground>, story: Story, death: Option<Death>) -> Result<Told, SandboxError> {
     if ground.as_ref().is_some_and(|ground| ground.cases >= GROUND_LASTS) {
         *ground = None;
     }
     if ground.is_none() {
-        *ground = Some(Ground::new().await?);
+        // The first story on a ground is not like the others: what was there before it is read on the way.
+        let mut fresh = Ground::new().await?;
+        let first = case::tell(&mut fresh, Story::Plain, None).await?;
+        if let Some(broken) = first.broken.first() {
+            return Err(SandboxError::Outcome(format!("the first story on a fresh ground: {broken:?}")));
+        }
+        *ground = Some(fresh);
     }
     case::tell(ground.as_mut().unwrap(), story, death).await
 }
