@@ -74,6 +74,8 @@ impl Funder {
             Ok(kinds) => kinds,
             Err(error) => {
                 tracing::warn!(order = %order.id, %error, "what was signed is dropped");
+                // Without a hold it would be due still, and signed again without end.
+                self.note_hold(&order, Hold::Signer { detail: error.to_string() }).await?;
                 return Ok(None);
             }
         };
