@@ -38,7 +38,7 @@ crash-test: tools build ## kill -9 under load: make crash-test KILLS=100
 
 # Under ten minutes on four cores.
 send-crash-test: tools build ## dies at each step of a send, then kill -9 under load: make send-crash-test KILLS=100
-	$(CARGO) test --locked --test send_crash -- --program target/release/rampwatch --kills $(KILLS)
+	$(CARGO) test --locked --test crash_test -- send --program target/release/rampwatch --kills $(KILLS)
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs

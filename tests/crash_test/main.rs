@@ -4,6 +4,7 @@
 
 #![allow(
     clippy::arithmetic_side_effects,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
@@ -11,14 +12,22 @@
 )]
 
 mod run;
+mod send;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: crash_test [--program FILE] [--kills N] [--completed N] [--seed N]";
 
+/// The first argument that asks for the test of sending (`make send-crash-test`) instead; see `send`.
+const SEND: &str = "send";
+
 fn main() -> ExitCode {
-    let Some(plan) = plan_of(std::env::args().skip(1)) else {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == SEND).is_some() {
+        return send::main(arguments.collect());
+    }
+    let Some(plan) = plan_of(arguments) else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };

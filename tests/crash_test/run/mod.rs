@@ -22,9 +22,9 @@
 //!   the API, or not ended, completed in the store.
 
 mod autopsy;
-mod chance;
+pub(crate) mod chance;
 mod load;
-mod network;
+pub(crate) mod network;
 mod verdict;
 
 use std::collections::BTreeMap;

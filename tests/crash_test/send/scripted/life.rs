@@ -37,7 +37,7 @@ impl Life {
         let mut log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
         writeln!(log, "--- a life; it is to die {:?}", orders.death).unwrap();
         let mut process = Command::new(std::env::current_exe().unwrap())
-            .arg(CHILD_FLAG)
+            .args([crate::SEND, CHILD_FLAG])
             .arg(serde_json::to_string(orders).unwrap())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

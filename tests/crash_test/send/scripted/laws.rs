@@ -9,7 +9,7 @@ use rampwatch::sandbox::{BlockTag, SandboxError, Sent, USDC, WALLET};
 
 use super::ground::Ground;
 use super::story::Story;
-use crate::aftermath::{close, failed, open, unknown};
+use crate::send::aftermath::{close, failed, open, unknown};
 
 /// What is wrong.
 #[derive(Clone, Debug)]

@@ -7,9 +7,7 @@
 //! transaction of the wallet that the node has, and everything that it had after any kill before. Then it is started again.
 //! After the last kill everything must settle.
 
-mod chance;
 mod load;
-mod network;
 mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,11 +25,11 @@ use rampwatch::sandbox::{
 };
 use tokio::time::Instant;
 
-use self::chance::Chance;
 use self::load::Load;
-use self::network::Network;
 use super::aftermath::{close, failed, open, unknown};
 use super::report::Report;
+use crate::run::chance::{self, Chance};
+use crate::run::network::Network;
 
 /// How long a start may take, and the settling at the end.
 const LIMIT: Duration = Duration::from_secs(180);

@@ -31,7 +31,7 @@ use super::points::{Death, Points};
 use super::settings::settings;
 use super::store::MortalStore;
 use super::ways::Mortal;
-use crate::aftermath::open;
+use crate::send::aftermath::open;
 
 /// What a child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -28,7 +28,7 @@ use self::ground::Ground;
 use self::laws::Broken;
 use self::points::{Death, Side};
 use self::story::Story;
-use crate::report::Report;
+use crate::send::report::Report;
 
 pub(crate) use self::child::child;
 

@@ -12,7 +12,7 @@ use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::{Operator, Sandbox, SandboxError, WALLET};
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::chance::Chance;
+use crate::run::chance::Chance;
 
 /// How long a refused or unanswered addition waits before it is tried again.
 const AGAIN: Duration = Duration::from_millis(50);

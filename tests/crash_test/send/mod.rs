@@ -4,15 +4,6 @@
 //! random, under load, as the release binary (`--program`; see `kills`). What the numbers of the last line mean is in
 //! `report`.
 
-#![allow(
-    clippy::arithmetic_side_effects,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a test that cannot go on may end with a panic that names the line"
-)]
-
 mod aftermath;
 mod kills;
 mod report;
@@ -23,16 +14,15 @@ use std::process::ExitCode;
 
 use self::report::Report;
 
-const USAGE: &str =
-    "usage: send_crash [--program FILE] [--kills N] [--seed N] [--cases N] [--workers N] [--story NAME] [--at POINT]";
+const USAGE: &str = "usage: crash_test send [--program FILE] [--kills N] [--seed N] [--cases N] [--workers N] [--story NAME] [--at POINT]";
 
 struct Plan {
     kills: kills::Plan,
     scripted: scripted::Plan,
 }
 
-fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+/// Does what the arguments after the command's name say.
+pub(crate) fn main(arguments: Vec<String>) -> ExitCode {
     let runtime = || tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     if let [flag, orders] = arguments.as_slice()
         && flag == scripted::CHILD_FLAG
