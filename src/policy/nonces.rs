@@ -95,6 +95,16 @@ pub enum AdoptRefusal {
         /// The nonce.
         nonce: u64,
     },
+    /// All endpoints count fewer transactions than this store has given nonces out for.
+    #[error(
+        "the next nonce here is {ours}, and the nodes say {theirs}: they are behind; try again when they have caught up"
+    )]
+    Lag {
+        /// The nonce that is next here.
+        ours: u64,
+        /// The one that would be next by the nodes' count.
+        theirs: u64,
+    },
     /// Between what the nodes know and an order's nonce lies one that nobody holds: the order would wait for ever.
     #[error(
         "nonce {nonce} is no order's, and the nodes do not know it, but order {order} waits behind it: see that the nodes are on the right chain"
@@ -174,6 +184,12 @@ pub fn adopt(
             return Err(AdoptRefusal::Gap { nonce: reached, order: order.id.to_string() });
         }
         reached = reached.max(nonce.saturating_add(1));
+    }
+    // What this store has given out is consumed or held by an open order; nodes that count less only lag. Only what it took
+    // from the nodes at its beginning, transactions of somebody else that waited, can be gone again.
+    let is_ours = !matches!(wallet.halted.as_ref().map(|halt| &halt.why), Some(HaltReason::UsedBefore { .. }));
+    if is_ours && reached < wallet.next_nonce {
+        return Err(AdoptRefusal::Lag { ours: wallet.next_nonce, theirs: reached });
     }
     Ok(Adoption { next_nonce: reached, latest: agreed.latest })
 }

@@ -124,7 +124,11 @@ fn adoption_wants_every_endpoint_to_agree() {
 #[test]
 fn adoption_takes_the_next_nonce_that_nobody_holds() {
     let one = |latest, pending, nonces: &[u64]| adopted(&[Ok(count(latest, pending))], nonces);
-    assert_eq!(one(0, 0, &[]), Ok((0, 0)));
+    let behind = one(0, 0, &[]).unwrap_err();
+    assert!(behind.contains("they are behind"), "what was given out is not given out again: {behind}");
+    let gone = [("e1".to_owned(), Ok(count(0, 0)))];
+    let begun = adopt(&halted(HaltReason::UsedBefore { transactions: 1 }), &gone, &open(&[]));
+    assert_eq!(begun, Ok(Adoption { next_nonce: 0, latest: 0 }), "a stranger's that waited and is gone");
     assert_eq!(one(9, 9, &[]), Ok((9, 9)));
     assert_eq!(one(7, 9, &[7, 8]), Ok((9, 7)), "ours wait in the pools");
     assert_eq!(one(7, 7, &[7, 8]), Ok((9, 7)), "ours wait, and the pools have forgotten them");
