@@ -169,6 +169,8 @@ pub const METRICS: &[Metric] = &[
     counter("rampwatch_api_requests_total", &["call", "result"], "Requests to the payment API, by how they ended."),
     counter("rampwatch_alarms_total", &["alarm"], "Things that should not happen and did."),
     gauge("rampwatch_reviews", &[], "Payments and deposits that wait for a person."),
+    gauge("rampwatch_orders_open", &[], "Orders of the hot wallet that have not ended."),
+    counter("rampwatch_orders_total", &["state"], "Moves of orders, by the state that they came to."),
     gauge("rampwatch_subscription_live", &[], "1 while the subscription works, 0 while the chain is polled."),
 ];
 
