@@ -133,8 +133,8 @@ impl Funder {
         let mut changes = self.ports.store.changes();
         loop {
             changes.mark_unchanged();
-            let mut seen = *changes.borrow();
-            let wait = match self.round(&mut seen).await {
+            let seen = *changes.borrow();
+            let wait = match self.round(&seen).await {
                 Ok(wait) => wait,
                 Err(Trouble::Store(StoreError::Conflict(what))) => {
                     tracing::debug!(what, "somebody was quicker; looked at again");
@@ -168,7 +168,9 @@ impl Funder {
         }
     }
 
-    /// Waits until an order, the wallet or (in automatic mode) a payment changed since `seen`.
+    /// Waits until an order, the wallet or (in automatic mode) a payment changed since `seen`, which is what was there before
+    /// the round began. So a round that changed something itself is followed by another, which finds nothing new; that is the
+    /// price for never sleeping over somebody else's change.
     async fn until_news(&self, changes: &mut watch::Receiver<Changes>, seen: Changes) {
         loop {
             let now = *changes.borrow_and_update();
@@ -189,8 +191,7 @@ impl Funder {
     }
 
     /// Everything that is due. Returns how long nothing will be.
-    /// `seen` is raised to what the store had changed before it was read the last time.
-    async fn round(&mut self, seen: &mut Changes) -> Result<Span, Trouble> {
+    async fn round(&mut self, seen: &Changes) -> Result<Span, Trouble> {
         let Some(wallet) = self.wallet().await? else { return Ok(self.pace().hold_check) };
         let stopped = self.stopped(&wallet);
         let mut open = self.ports.store.open_orders().await?;
@@ -209,14 +210,7 @@ impl Funder {
             self.send_due(&open).await?;
         }
         self.tell_health(&wallet, &open);
-        // What the round changed itself is no news, if what it left is read after it.
-        seen.orders = self.ports.store.changes().borrow().orders;
         let open = self.ports.store.open_orders().await?;
-        // A pause or a resumption that came during the round is no news to `seen` any more: it is gone by at once.
-        let now = self.ports.store.wallet().await?;
-        if now.is_none_or(|now| self.stopped(&now).is_some() != stopped.is_some()) {
-            return Ok(Span::from_millis(1));
-        }
         Ok(self.wait_for(&open, stopped.is_some()))
     }
 

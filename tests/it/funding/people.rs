@@ -117,6 +117,28 @@ async fn every_decision_is_taken_or_refused_by_the_order_s_state() {
     end(world, &[&off_ramp], &[]).await;
 }
 
+/// What people do while the funder is in the middle of a round is not slept over. Each turn is a chance to hit that moment.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_people_change_while_the_funder_looks_is_not_slept_over() {
+    let mut rules = rules();
+    rules.limits.approval_above = Amount::ZERO;
+    let world = World::start(setup(rules)).await;
+    wallet_opened(&world).await;
+    let off_ramp = open(&world, usdc(90)).await;
+    for _ in 0..200 {
+        world.handle().pause_wallet("to look around").await.unwrap();
+        fund(&world, &off_ramp).await.unwrap();
+        let id = id_of(&world, &off_ramp).await;
+        world.handle().approve(&id, "it is right").await.unwrap();
+        // A change that is slept over is found a minute later.
+        let told = wait_hold(&world, &off_ramp, "wallet-paused");
+        tokio::time::timeout(std::time::Duration::from_secs(30), told).await.expect("it is told at once");
+        world.handle().cancel_order(&id, "not now").await.unwrap();
+        world.handle().resume_wallet("looked around").await.unwrap();
+    }
+    end(world, &[], &[]).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pause_stops_everything_at_once_and_a_resume_goes_on_where_it_was() {
     let mut world = World::start(setup(rebroadcasting(100))).await;
