@@ -265,7 +265,8 @@ impl Funder {
         let takes_up = self.book.rules.limits.enabled && self.free_places(open) > 0;
         let too_low = self.too_low.lock().unwrap_or_else(PoisonError::into_inner);
         let looked_at = |order: &Order| {
-            let next_at = due_at(order)?;
+            // What is mined is asked after at each poll; nothing of it is ever due by itself.
+            let next_at = due_at(order).filter(|_| !matches!(order.state, OrderState::Mined { .. }))?;
             match order.state.nonce() {
                 None => takes_up.then(|| next_at.max(self.take_up_at)),
                 Some(_) => Some(too_low.get(&order.id).map_or(next_at, |(_, again_at)| next_at.max(*again_at))),
