@@ -118,6 +118,13 @@ pub struct EngineSettings {
     pub funding: Option<FundingRules>,
 }
 
+impl EngineSettings {
+    /// All tokens that are watched, the one that pays first.
+    fn tokens(&self) -> Vec<Address> {
+        std::iter::once(self.token).chain(self.other_tokens.iter().copied()).collect()
+    }
+}
+
 /// Why the engine stopped by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EngineError {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::FundingRules;
 use super::telling::log_events;
+use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::order::{Order, OrderId, OrderState, Placer, Spend};
@@ -75,7 +76,7 @@ impl OrderBook {
         &self,
         id: &PaymentId,
         by: Placer,
-        shown: Option<(Address, crate::domain::amount::Amount)>,
+        shown: Option<(Address, Amount)>,
     ) -> Result<Considered, OrderError> {
         let payment = self.store.payment(id).await?.ok_or_else(|| OrderError::NoPayment(id.clone()))?;
         let orders = self.store.orders_of(id).await?;
@@ -116,7 +117,7 @@ impl OrderBook {
         &self,
         id: &PaymentId,
         by: Placer,
-        shown: Option<(Address, crate::domain::amount::Amount)>,
+        shown: Option<(Address, Amount)>,
     ) -> Result<Order, OrderError> {
         for _ in 0..MAX_TRIES {
             let Considered { granted, order, wallet } = self.consider(id, by, shown).await?;
@@ -141,21 +142,12 @@ impl OrderBook {
         Err(StoreError::Conflict("the wallet's record".to_owned()).into())
     }
 
-    /// Takes a fact into the order as it stands in the store. `still` tells whether the fact still applies to it.
+    /// Takes a fact into the order as it stands in the store, in one commit with `more` to say of it. `still` tells whether
+    /// the fact still applies to it; `None` when it does not.
     pub(crate) async fn tell(
         &self,
         id: &OrderId,
         fact: &OrderFact,
-        still: impl Fn(&Order) -> bool,
-    ) -> Result<Option<Order>, OrderError> {
-        self.tell_all(id, std::slice::from_ref(fact), Vec::new(), still).await
-    }
-
-    /// Takes facts into the order, one after the other, in one commit with `more` to say of it.
-    pub(crate) async fn tell_all(
-        &self,
-        id: &OrderId,
-        facts: &[OrderFact],
         more: Vec<EventKind>,
         still: impl Fn(&Order) -> bool,
     ) -> Result<Option<Order>, OrderError> {
@@ -167,9 +159,7 @@ impl OrderBook {
             let before = order.clone();
             let now = self.clock.now();
             let mut kinds = more.clone();
-            for fact in facts {
-                kinds.extend(apply(&mut order, fact, now, &self.rules.pace)?);
-            }
+            kinds.extend(apply(&mut order, fact, now, &self.rules.pace)?);
             if order == before && kinds.is_empty() {
                 return Ok(Some(order));
             }
@@ -196,7 +186,7 @@ impl OrderBook {
         reason: &str,
     ) -> Result<Order, OrderError> {
         let said = EventKind::PersonDecided { action: action.to_owned(), reason: reason.to_owned() };
-        let told = self.tell_all(id, std::slice::from_ref(fact), vec![said], |_| true).await?;
+        let told = self.tell(id, fact, vec![said], |_| true).await?;
         told.ok_or_else(|| OrderError::NoOrder(id.clone()))
     }
 

@@ -268,7 +268,7 @@ pub fn check_chain(
     if have < need {
         return Err(Hold::TokenShort { have, need });
     }
-    check_native(view.native_balance, committed.native, fees, gas_limit, params)?;
+    check_native(view.native_balance, committed.native, fees, gas_limit, params.reserve_native)?;
     match &view.call {
         CallResult::True => Ok(()),
         CallResult::Other(reason) | CallResult::Reverted(reason) => Err(Hold::CallFails { reason: reason.clone() }),
@@ -279,15 +279,9 @@ pub fn check_chain(
 ///
 /// # Errors
 /// [`Hold::NativeShort`].
-pub fn check_native(
-    balance: Wei,
-    committed: Wei,
-    fees: &Fees,
-    gas_limit: u64,
-    params: &PreflightParams,
-) -> Result<(), Hold> {
+pub fn check_native(balance: Wei, committed: Wei, fees: &Fees, gas_limit: u64, reserve: Wei) -> Result<(), Hold> {
     let have = balance.minus(committed);
-    let need = fees::worst_cost(fees, gas_limit).plus(params.reserve_native);
+    let need = fees::worst_cost(fees, gas_limit).plus(reserve);
     if have < need { Err(Hold::NativeShort { have, need }) } else { Ok(()) }
 }
 

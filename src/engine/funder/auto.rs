@@ -3,9 +3,12 @@
 //! What it must not touch it leaves alone, and says so once. It goes over all payments that wait when a payment has
 //! changed, and every so often, because limits per day come free with time alone.
 
+use std::mem::discriminant;
+
 use super::{Funder, Trouble};
 use crate::domain::order::Placer;
-use crate::domain::time::Span;
+use crate::domain::payment::PaymentId;
+use crate::domain::time::{Span, Timestamp};
 use crate::engine::order_book::OrderError;
 use crate::policy::spend::SpendRefusal;
 use crate::ports::store::Changes;
@@ -29,7 +32,7 @@ impl Funder {
         }
         let now = self.ports.clock.now();
         let since = now.since(self.auto_at);
-        let is_first = self.auto_at == crate::domain::time::Timestamp::EPOCH;
+        let is_first = self.auto_at == Timestamp::EPOCH;
         let news = seen.payments != self.auto_seen && since >= BREATH;
         if !(is_first || news || since >= GO_OVER) {
             return Ok(());
@@ -48,7 +51,7 @@ impl Funder {
         }
     }
 
-    async fn place_one(&mut self, id: &crate::domain::payment::PaymentId) -> Result<(), Trouble> {
+    async fn place_one(&mut self, id: &PaymentId) -> Result<(), Trouble> {
         match self.book.place(id, Placer::Auto, None).await {
             Ok(_) => {
                 self.auto_refused.remove(id);
@@ -56,12 +59,11 @@ impl Funder {
             }
             Err(OrderError::Spend(SpendRefusal::Open { .. } | SpendRefusal::Funded { .. })) => Ok(()),
             Err(OrderError::Spend(refusal)) => {
-                let text = refusal.to_string();
                 // The figures of what is spent change all the time; the kind of refusal is the news.
-                let kind = format!("{:?}", std::mem::discriminant(&refusal));
+                let kind = discriminant(&refusal);
                 let told = self.auto_refused.get(id) == Some(&kind);
                 if !told && self.auto_refused.len() < MOST_TOLD {
-                    tracing::info!(payment_id = %id, why = text, "the automatic mode does not fund it");
+                    tracing::info!(payment_id = %id, why = %refusal, "the automatic mode does not fund it");
                     self.auto_refused.insert(id.clone(), kind);
                 }
                 Ok(())

@@ -1,5 +1,7 @@
 //! The checks before signing and before each broadcast: asks the API, the store and the chain, and lets the policy judge.
 
+use std::sync::Arc;
+
 use super::{Funder, Trouble};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{BlockNumber, Transfer};
@@ -8,6 +10,7 @@ use crate::domain::order::{AttemptKind, Fees, Order, OrderState};
 use crate::domain::payment::{ApiStatus, Payment};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::TransferView;
+use crate::domain::wei::Wei;
 use crate::engine::gate::{Asked, Pass};
 use crate::engine::hearing::{differing_term, record};
 use crate::policy::fees::{self, SELF_SEND_GAS};
@@ -78,19 +81,13 @@ impl Funder {
             Act::Wait(_) => None,
         };
         let Some((kind, fees)) = kind else { return Ok(Ok(())) };
-        let committed = self.committed(order).await?;
-        let params = &self.book.rules.preflight;
         if kind == AttemptKind::SelfSend {
             let (_, native) = match self.funding.sender.balances(order.wallet, order.token).await {
                 Ok(balances) => balances,
                 Err(error) => return Ok(Err(unavailable(&error))),
             };
             // The reserve is for the way out, and this is one; it goes before what others may cost.
-            let bare = crate::policy::preflight::PreflightParams {
-                reserve_native: crate::domain::wei::Wei::ZERO,
-                ..params.clone()
-            };
-            return Ok(check_native(native, crate::domain::wei::Wei::ZERO, &fees, SELF_SEND_GAS, &bare));
+            return Ok(check_native(native, Wei::ZERO, &fees, SELF_SEND_GAS, Wei::ZERO));
         }
         let view = match self.funding.sender.view(&transfer_of(order)).await {
             Ok(view) => view,
@@ -99,6 +96,8 @@ impl Funder {
         if let Err(hold) = self.check_payment_of(order, &view).await? {
             return Ok(Err(hold));
         }
+        let params = &self.book.rules.preflight;
+        let committed = self.committed(order).await?;
         let gas_limit = order.live_attempts().map(|attempt| attempt.gas_limit).max();
         Ok(check_chain(order, &view, &committed, &fees, gas_limit.unwrap_or(params.fees.gas_limit_max), params))
     }
@@ -146,9 +145,9 @@ impl Funder {
 
     /// The API's word, fresh.
     async fn ask_api(&self, payment: &Payment, asked_at: Timestamp) -> Result<Result<ApiFinding, Hold>, StoreError> {
-        let refused = |detail: &str| Ok(Err(Hold::ApiUnavailable { detail: detail.chars().take(300).collect() }));
+        let refused = |detail: String| Ok(Err(Hold::ApiUnavailable { detail }));
         if self.gate.pass(Asked::Get) == Pass::None {
-            return refused("it refuses the key");
+            return refused("it refuses the key".to_owned());
         }
         let answer = self.ports.api.payment(&payment.id).await;
         self.gate.learn(Asked::Get, &answer).await?;
@@ -160,7 +159,7 @@ impl Funder {
                 }
                 Ok(Ok(self.finding(payment, said)))
             }
-            Err(error) => refused(&error.to_string()),
+            Err(error) => refused(error.to_string()),
         }
     }
 
@@ -190,11 +189,9 @@ impl Funder {
         if head.saturating_sub(swept.covered_to) > MOST_UNREAD {
             return Ok(Err(Hold::NotReadYet));
         }
-        let tokens: Vec<_> =
-            std::iter::once(self.settings.token).chain(self.settings.other_tokens.iter().copied()).collect();
         let query = TransferQuery {
-            tokens: std::sync::Arc::new(tokens),
-            recipients: std::sync::Arc::new(vec![order.to]),
+            tokens: Arc::new(self.settings.tokens()),
+            recipients: Arc::new(vec![order.to]),
             from: swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head),
             to: head,
             avoid: None,
@@ -229,5 +226,5 @@ fn other_account(payment: &Payment, said: &ApiPayment) -> Option<(String, String
 }
 
 pub(super) fn unavailable(error: &ChainError) -> Hold {
-    Hold::ChainUnavailable { detail: error.to_string().chars().take(300).collect() }
+    Hold::ChainUnavailable { detail: error.to_string() }
 }

@@ -7,6 +7,7 @@
 //! counter of nonces but the one in the store.
 
 use std::collections::BTreeMap;
+use std::mem::Discriminant;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
@@ -19,11 +20,14 @@ use super::ledger::Ledger;
 use super::order_book::{OrderBook, OrderError};
 use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports};
 use crate::domain::chain::B256;
+use crate::domain::event::EventKind;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderId, OrderState};
+use crate::domain::payment::PaymentId;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{HaltReason, Market, Wallet};
-use crate::policy::funding::{Act, OrderFact, next_act};
+use crate::policy::funding::{Act, FundingPace, OrderFact, next_act};
+use crate::policy::spend::SpendRefusal;
 use crate::ports::chain::ChainError;
 use crate::ports::store::{Changes, Commit, StoreError};
 
@@ -33,6 +37,7 @@ mod send;
 mod settle;
 mod sign;
 mod standing;
+mod take_up;
 
 /// The longest sleep while nothing is open.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
@@ -94,7 +99,7 @@ pub(crate) struct Funder {
     /// Why they do not fit yet, if so.
     behind: Option<String>,
     /// What the automatic mode said no to, so that it says so once.
-    auto_refused: BTreeMap<crate::domain::payment::PaymentId, String>,
+    auto_refused: BTreeMap<PaymentId, Discriminant<SpendRefusal>>,
     auto_at: Timestamp,
     auto_seen: u64,
 }
@@ -186,7 +191,7 @@ impl Funder {
         }
     }
 
-    fn pace(&self) -> crate::policy::funding::FundingPace {
+    fn pace(&self) -> FundingPace {
         self.book.rules.pace
     }
 
@@ -386,75 +391,27 @@ impl Funder {
 
     /// Notes what stands in an order's way, unless the order has changed meanwhile.
     async fn note_hold(&self, order: &Order, hold: Hold) -> Result<(), Trouble> {
-        let state = order.state.clone();
-        match self.book.tell(&order.id, &OrderFact::Held(hold), |now| now.state == state).await {
+        self.tell_unchanged(order, OrderFact::Held(hold)).await
+    }
+
+    /// Takes a fact into an order, unless the order has changed meanwhile.
+    async fn tell_unchanged(&self, order: &Order, fact: OrderFact) -> Result<(), Trouble> {
+        self.tell(order, fact, Vec::new(), |now| now.state == order.state).await
+    }
+
+    /// Takes a fact into an order while it `still` applies, with `more` to say of it. One that comes too late for the order's
+    /// state is dropped: the next round reads anew.
+    async fn tell(
+        &self,
+        order: &Order,
+        fact: OrderFact,
+        more: Vec<EventKind>,
+        still: impl Fn(&Order) -> bool,
+    ) -> Result<(), Trouble> {
+        match self.book.tell(&order.id, &fact, more, still).await {
             Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Checks orders that are ready, and signs those that pass. They are sent with all others that are due, after the
-    /// checks were made once more.
-    async fn take_up(&mut self, open: &[Order]) -> Result<(), Trouble> {
-        let now = self.ports.clock.now();
-        let is_due = |order: &&Order| {
-            matches!(order.state, OrderState::Ready | OrderState::Held { .. })
-                && due_at(order).is_some_and(|at| at <= now)
-        };
-        let mut due: Vec<Order> = open.iter().filter(is_due).cloned().collect();
-        // Held ones come behind those that were never looked at.
-        due.sort_by_key(|order| (order.next_at, order.placed_at));
-        let free = self.free_places(open);
-        due.truncate(free.saturating_mul(2).min(CHECKS_AT_ONCE.saturating_mul(2)));
-        if due.is_empty() || free == 0 || !self.book.rules.limits.enabled || self.take_up_at > now {
-            return Ok(());
-        }
-        if !self.nonces_fit().await? {
-            self.take_up_at = now.plus(self.pace().hold_check);
-            let wallet = self.ports.store.wallet().await?;
-            let why = wallet.and_then(|wallet| self.stopped(&wallet)).unwrap_or_else(no_word_of_nonces);
-            let ready: Vec<Order> = open.iter().filter(|order| order.state == OrderState::Ready).cloned().collect();
-            return self.name_stop(&ready, &why).await;
-        }
-        let this = &*self;
-        let checking = due.into_iter().map(|order| async move {
-            let checked = this.check_unsigned(&order).await?;
-            Ok::<_, Trouble>((order, checked))
-        });
-        let mut passed = Vec::new();
-        let mut under_way = futures_util::stream::iter(checking).buffered(CHECKS_AT_ONCE);
-        while let Some(result) = under_way.next().await {
-            let (order, checked) = result?;
-            match checked {
-                Ok(offer) => passed.push((order, offer)),
-                Err(hold) => this.note_hold(&order, hold).await?,
-            }
-        }
-        drop(under_way);
-        for (order, offer) in passed.into_iter().take(free) {
-            // What was signed just before takes from the same balances.
-            match self.still_suffices(&order, &offer).await? {
-                Ok(()) => self.sign_first(&order, &offer).await?,
-                Err(hold) => self.note_hold(&order, hold).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends orders that wait for an approval of a payment that is over: their spend is not held for nothing.
-    async fn retire_unapproved(&mut self, open: &[Order]) -> Result<(), Trouble> {
-        let now = self.ports.clock.now();
-        if self.retire_at > now {
-            return Ok(());
-        }
-        self.retire_at = now.plus(self.pace().hold_check);
-        for order in open.iter().filter(|order| matches!(order.state, OrderState::AwaitingApproval { .. })) {
-            let payment = self.ports.store.payment(&order.id.payment).await?;
-            if payment.is_some_and(|payment| payment.state.is_ended()) {
-                self.note_hold(order, Hold::PaymentEnded).await?;
-            }
-        }
-        Ok(())
     }
 
     /// How often it was looked into that the nodes call an order's nonce consumed, and when it is again.

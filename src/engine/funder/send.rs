@@ -4,8 +4,8 @@ use super::{Funder, Trouble};
 use crate::domain::chain::B256;
 use crate::domain::hold::Hold;
 use crate::domain::order::Order;
+use crate::domain::text::short;
 use crate::domain::wallet::HaltReason;
-use crate::engine::order_book::OrderError;
 use crate::policy::broadcast::{Heard, Word, read};
 use crate::policy::funding::OrderFact;
 use crate::ports::sender::{SendAnswer, SignedTx};
@@ -26,30 +26,25 @@ impl Funder {
         let heard: Vec<Heard> = answers.iter().map(|answer| heard(&answer.answer)).collect();
         let said: Vec<String> =
             answers.iter().map(|answer| format!("{}: {}", answer.name, words(&answer.answer))).collect();
-        let said: String = said.join("; ").chars().take(600).collect();
+        let said = short(&said.join("; "));
         tracing::debug!(order = %order.id, %tx_hash, nonce = attempt.nonce, said, "given to the nodes");
         match read(&heard) {
-            Word::Taken | Word::Unclear => self.note_sent(order, tx_hash, &said).await,
+            Word::Taken | Word::Unclear => self.note_sent(order, tx_hash, said).await,
             Word::NonceTooLow => self.look_everywhere(order).await,
-            Word::Refused => self.note_refused(order, &said).await,
-            Word::NotReached => {
-                self.note_hold(order, Hold::ChainUnavailable { detail: said.chars().take(300).collect() }).await
-            }
+            Word::Refused => self.note_refused(order, said).await,
+            Word::NotReached => self.note_hold(order, Hold::ChainUnavailable { detail: said }).await,
         }
     }
 
-    async fn note_sent(&self, order: &Order, tx_hash: B256, said: &str) -> Result<(), Trouble> {
+    async fn note_sent(&self, order: &Order, tx_hash: B256, said: String) -> Result<(), Trouble> {
         self.set_looks(&order.id, None);
-        let fact = OrderFact::Sent { tx_hash, said: said.to_owned() };
-        match self.book.tell(&order.id, &fact, |now| now.attempt(tx_hash).is_some()).await {
-            Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        let fact = OrderFact::Sent { tx_hash, said };
+        self.tell(order, fact, Vec::new(), |now| now.attempt(tx_hash).is_some()).await
     }
 
-    async fn note_refused(&self, order: &Order, said: &str) -> Result<(), Trouble> {
+    async fn note_refused(&self, order: &Order, said: String) -> Result<(), Trouble> {
         tracing::error!(order = %order.id, said, "the nodes refuse the transaction");
-        self.note_hold(order, Hold::NodeRefuses { detail: said.chars().take(300).collect() }).await
+        self.note_hold(order, Hold::NodeRefuses { detail: said }).await
     }
 
     /// The nodes say that the nonce is consumed. By one of ours? Every endpoint is asked, several times: some may be

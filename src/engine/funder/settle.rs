@@ -6,7 +6,6 @@ use crate::domain::event::EventKind;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::wallet::Receipt;
-use crate::engine::order_book::OrderError;
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, effect};
 use crate::ports::sender::Receipts;
@@ -47,11 +46,7 @@ impl Funder {
         if !is_gone {
             return Ok(());
         }
-        let state = order.state.clone();
-        match self.book.tell(&order.id, &OrderFact::Unmined, |now| now.state == state).await {
-            Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.tell_unchanged(order, OrderFact::Unmined).await
     }
 
     /// Any endpoint's receipt of one of the order's transactions, in a block that is on the chain.
@@ -89,10 +84,7 @@ impl Funder {
         };
         let fact = OrderFact::Mined { tx_hash, block, effect };
         let live = |now: &Order| now.live_attempts().any(|attempt| attempt.tx_hash == tx_hash);
-        match self.book.tell_all(&order.id, &[fact], vec![said], live).await {
-            Ok(_) | Err(OrderError::Unexpected(_)) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
+        self.tell(order, fact, vec![said], live).await
     }
 
     /// Settles what is in final blocks, by the same rule as the deposits.
@@ -125,11 +117,7 @@ impl Funder {
             if stands.is_none_or(|header| header.block.hash != block.hash) {
                 continue;
             }
-            let state = order.state.clone();
-            match self.book.tell(&order.id, &OrderFact::Final, |now| now.state == state).await {
-                Ok(_) | Err(OrderError::Unexpected(_)) => {}
-                Err(error) => return Err(error.into()),
-            }
+            self.tell_unchanged(order, OrderFact::Final).await?;
         }
         Ok(())
     }

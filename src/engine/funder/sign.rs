@@ -107,7 +107,7 @@ impl Funder {
             AttemptKind::SelfSend => TxAction::SelfSend { wallet: order.wallet },
         };
         let tx = TxSpec { chain_id: order.chain_id, nonce, fees, gas_limit, action };
-        let refused = |detail: String| Hold::Signer { detail: detail.chars().take(300).collect() };
+        let refused = |detail: String| Hold::Signer { detail };
         let signature = self.funding.signer.sign(self.funding.sender.digest(&tx)).await;
         let signature = signature.map_err(|error: SignerError| refused(error.to_string()))?;
         let signed = self.funding.sender.assemble(&tx, &signature);

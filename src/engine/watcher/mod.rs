@@ -145,8 +145,7 @@ impl Watcher {
         health: Arc<Health>,
         stop: CancellationToken,
     ) -> Self {
-        let tokens: Vec<Address> =
-            std::iter::once(settings.token).chain(settings.other_tokens.iter().copied()).collect();
+        let tokens = settings.tokens();
         Self {
             ports,
             settings,

@@ -78,7 +78,7 @@ fn what_other_orders_will_take_is_not_there() {
     let rich = TransferView { token_balance: units(u128::MAX - 1), ..fine() };
     let got = check_chain(&huge, &rich, &Committed::default(), &gwei(130, 30), 80_000, &params());
     assert!(matches!(got, Err(Hold::TokenShort { .. })), "the reserve does not fit: {got:?}");
-    let dear = check_native(Wei::new(u128::MAX - 1), Wei::ZERO, &gwei(u64::MAX, 1), u64::MAX, &params());
+    let dear = check_native(Wei::new(u128::MAX - 1), Wei::ZERO, &gwei(u64::MAX, 1), u64::MAX, params().reserve_native);
     assert!(matches!(dear, Err(Hold::NativeShort { .. })), "nothing wraps: {dear:?}");
 }
 

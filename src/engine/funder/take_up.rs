@@ -1,0 +1,73 @@
+//! Takes up orders that nothing is signed for: those that are ready are checked and signed, those whose payment is over end.
+
+use futures_util::StreamExt;
+
+use super::{CHECKS_AT_ONCE, Funder, Trouble, due_at, no_word_of_nonces};
+use crate::domain::hold::Hold;
+use crate::domain::order::{Order, OrderState};
+
+impl Funder {
+    /// Checks orders that are ready, and signs those that pass. They are sent with all others that are due, after the
+    /// checks were made once more.
+    pub(super) async fn take_up(&mut self, open: &[Order]) -> Result<(), Trouble> {
+        let now = self.ports.clock.now();
+        let is_due = |order: &&Order| {
+            matches!(order.state, OrderState::Ready | OrderState::Held { .. })
+                && due_at(order).is_some_and(|at| at <= now)
+        };
+        let mut due: Vec<Order> = open.iter().filter(is_due).cloned().collect();
+        // Held ones come behind those that were never looked at.
+        due.sort_by_key(|order| (order.next_at, order.placed_at));
+        let free = self.free_places(open);
+        due.truncate(free.saturating_mul(2).min(CHECKS_AT_ONCE.saturating_mul(2)));
+        if due.is_empty() || free == 0 || !self.book.rules.limits.enabled || self.take_up_at > now {
+            return Ok(());
+        }
+        if !self.nonces_fit().await? {
+            self.take_up_at = now.plus(self.pace().hold_check);
+            let wallet = self.ports.store.wallet().await?;
+            let why = wallet.and_then(|wallet| self.stopped(&wallet)).unwrap_or_else(no_word_of_nonces);
+            let ready: Vec<Order> = open.iter().filter(|order| order.state == OrderState::Ready).cloned().collect();
+            return self.name_stop(&ready, &why).await;
+        }
+        let this = &*self;
+        let checking = due.into_iter().map(|order| async move {
+            let checked = this.check_unsigned(&order).await?;
+            Ok::<_, Trouble>((order, checked))
+        });
+        let mut passed = Vec::new();
+        let mut under_way = futures_util::stream::iter(checking).buffered(CHECKS_AT_ONCE);
+        while let Some(result) = under_way.next().await {
+            let (order, checked) = result?;
+            match checked {
+                Ok(offer) => passed.push((order, offer)),
+                Err(hold) => this.note_hold(&order, hold).await?,
+            }
+        }
+        drop(under_way);
+        for (order, offer) in passed.into_iter().take(free) {
+            // What was signed just before takes from the same balances.
+            match self.still_suffices(&order, &offer).await? {
+                Ok(()) => self.sign_first(&order, &offer).await?,
+                Err(hold) => self.note_hold(&order, hold).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends orders that wait for an approval of a payment that is over: their spend is not held for nothing.
+    pub(super) async fn retire_unapproved(&mut self, open: &[Order]) -> Result<(), Trouble> {
+        let now = self.ports.clock.now();
+        if self.retire_at > now {
+            return Ok(());
+        }
+        self.retire_at = now.plus(self.pace().hold_check);
+        for order in open.iter().filter(|order| matches!(order.state, OrderState::AwaitingApproval { .. })) {
+            let payment = self.ports.store.payment(&order.id.payment).await?;
+            if payment.is_some_and(|payment| payment.state.is_ended()) {
+                self.note_hold(order, Hold::PaymentEnded).await?;
+            }
+        }
+        Ok(())
+    }
+}
