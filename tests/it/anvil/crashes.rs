@@ -2,14 +2,13 @@
 //! started again on the same store: each payment is completed, and once.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::time::Span;
 use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
 
-use super::fuse::{Fuse, Side};
-use super::world::{LIMIT, Setup, World, is_completed, request_for, usdc};
+use super::fuse::{Fuse, Side, dead_or_completed};
+use super::world::{Setup, World, request_for, usdc};
 
 /// More commits than one payment takes.
 const TOO_MANY: u32 = 30;
@@ -46,18 +45,7 @@ async fn crash_at(world: &mut World, nth: u32, side: Side) -> (OffRamp, B256, bo
     }
     let tx_hash = world.pay(&bill).await;
     world.mine(1).await;
-    let life = async {
-        loop {
-            let payment = world.store().payment(&bill.id).await.unwrap();
-            if *blown.borrow() || payment.is_some_and(|payment| is_completed(&payment.state)) {
-                break;
-            }
-            world.mine(1).await;
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, life).await.unwrap_or_else(|_| panic!("neither dead at {nth} nor completed"));
-    let died = *blown.borrow();
+    let died = dead_or_completed(world, &blown, &bill, nth).await;
     world.crash().await;
     world.start_engine().await;
     world.add(&bill).await;

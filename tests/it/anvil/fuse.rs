@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -16,6 +17,30 @@ use rampwatch::domain::payment::{Payment, PaymentId};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::Wallet;
 use rampwatch::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
+use rampwatch::sandbox::stand_in::OffRamp;
+
+use super::world::{LIMIT, World, is_completed};
+
+/// Mines block after block until the store has stopped or the off-ramp's payment is completed. Tells whether it has stopped.
+pub(crate) async fn dead_or_completed(
+    world: &World,
+    blown: &watch::Receiver<bool>,
+    off_ramp: &OffRamp,
+    nth: u32,
+) -> bool {
+    let life = async {
+        loop {
+            let payment = world.store().payment(&off_ramp.id).await.unwrap();
+            if *blown.borrow() || payment.is_some_and(|payment| is_completed(&payment.state)) {
+                break;
+            }
+            world.mine(1).await;
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, life).await.unwrap_or_else(|_| panic!("neither dead at {nth} nor completed"));
+    *blown.borrow()
+}
 
 /// On which side of the commit it stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,15 +3,14 @@
 //! over the network too, and in more stories.)
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use rampwatch::ports::store::Commit;
 use rampwatch::sandbox::stand_in::OffRamp;
 use rampwatch::sandbox::{BlockTag, USDC, WALLET};
 
 use super::bench::{assert_laws, fund, open, rules, setup, until_all_ended, wallet_opened};
-use crate::anvil::fuse::{Fuse, Side};
-use crate::anvil::world::{LIMIT, World, is_completed, usdc};
+use crate::anvil::fuse::{Fuse, Side, dead_or_completed};
+use crate::anvil::world::{World, usdc};
 
 /// More commits than one order takes.
 const TOO_MANY: u32 = 30;
@@ -65,18 +64,7 @@ async fn die_at(world: &mut World, nth: u32, side: Side) -> (OffRamp, bool) {
         funded = fund(world, &off_ramp) => funded.unwrap(),
         _ = blown.wait_for(|blown| *blown) => {}
     }
-    let life = async {
-        loop {
-            let payment = world.store().payment(&off_ramp.id).await.unwrap();
-            if *blown.borrow() || payment.is_some_and(|payment| is_completed(&payment.state)) {
-                break;
-            }
-            world.mine(1).await;
-            tokio::time::sleep(Duration::from_millis(25)).await;
-        }
-    };
-    tokio::time::timeout(LIMIT, life).await.unwrap_or_else(|_| panic!("neither dead at {nth} nor completed"));
-    let died = *blown.borrow();
+    let died = dead_or_completed(world, &blown, &off_ramp, nth).await;
     world.crash().await;
     world.start_engine().await;
     if world.store().orders_of(&off_ramp.id).await.unwrap().is_empty() {

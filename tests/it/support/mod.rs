@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 pub(crate) mod desk;
 pub(crate) mod key;
+pub(crate) mod line;
 pub(crate) mod memory_store;
 pub(crate) mod node;
 pub(crate) mod records;

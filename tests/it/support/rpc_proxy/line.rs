@@ -2,16 +2,15 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::support::line::Line;
 
 /// Takes connections for the proxy.
 pub(super) struct Ears {
@@ -52,7 +51,7 @@ impl Listener for Ears {
             }
             stream.set_nodelay(true).expect("a connection can be made prompt");
             let cut = self.all.lock().unwrap_or_else(PoisonError::into_inner).child_token();
-            let line = Line { stream, cut: Box::pin(cut.clone().cancelled_owned()) };
+            let line = Line::new(stream, &cut);
             return (line, Cutter(cut));
         }
     }
@@ -65,43 +64,5 @@ impl Listener for Ears {
 impl Connected<IncomingStream<'_, Ears>> for Cutter {
     fn connect_info(stream: IncomingStream<'_, Ears>) -> Self {
         stream.remote_addr().clone()
-    }
-}
-
-/// A connection that breaks when it is cut.
-pub(super) struct Line {
-    stream: TcpStream,
-    cut: Pin<Box<WaitForCancellationFutureOwned>>,
-}
-
-impl Line {
-    fn whole(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
-        match self.cut.as_mut().poll(cx) {
-            Poll::Ready(()) => Err(io::Error::from(io::ErrorKind::ConnectionReset)),
-            Poll::Pending => Ok(()),
-        }
-    }
-}
-
-impl AsyncRead for Line {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        self.whole(cx)?;
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
-    }
-}
-
-impl AsyncWrite for Line {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        self.whole(cx)?;
-        Pin::new(&mut self.stream).poll_write(cx, buffer)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.whole(cx)?;
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
