@@ -14,6 +14,7 @@ mod help;
 mod offline;
 mod orders;
 mod running;
+mod store;
 mod terminal;
 mod wallet;
 mod wrong;
