@@ -5,12 +5,16 @@
 pub mod amount;
 pub mod chain;
 pub mod coverage;
+pub mod decimal;
 pub mod deposit;
+pub mod desk;
 pub mod event;
 pub mod hold;
 pub mod order;
 pub mod payment;
+pub mod quote;
 pub mod text;
 pub mod time;
 pub mod wallet;
+pub mod webhook;
 pub mod wei;

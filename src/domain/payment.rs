@@ -92,6 +92,18 @@ opaque_id! {
     /// The API's id of a bank account.
     BankAccountId
 }
+opaque_id! {
+    /// The API's id of a user, who has recipients.
+    UserId
+}
+opaque_id! {
+    /// The API's id of a quote.
+    QuoteId
+}
+opaque_id! {
+    /// The API's id of a webhook.
+    WebhookId
+}
 
 /// One off-ramp payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

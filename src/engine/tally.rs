@@ -67,7 +67,8 @@ impl Tally {
             | EventKind::AttemptSigned { .. }
             | EventKind::AttemptSent { .. }
             | EventKind::AttemptMined { .. }
-            | EventKind::WalletChanged { .. } => {}
+            | EventKind::WalletChanged { .. }
+            | EventKind::DeskChanged { .. } => {}
         }
     }
 

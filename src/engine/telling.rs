@@ -50,6 +50,7 @@ pub(crate) fn log_events(events: &[Event]) {
             | EventKind::FinalityMoved { .. }
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. } => {}
+            EventKind::DeskChanged { body, why } => tracing::info!(desk = %body.key(), why, "desk changed"),
             EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }
             | EventKind::AttemptSigned { .. }

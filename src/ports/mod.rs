@@ -5,6 +5,7 @@
 
 pub mod chain;
 pub mod clock;
+pub mod desk_api;
 pub mod payment_api;
 pub mod sender;
 pub mod signer;

@@ -11,7 +11,9 @@ use serde_json::value::RawValue;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
+use crate::domain::decimal::Decimal;
 use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
+use crate::domain::text::short;
 use crate::domain::time::Timestamp;
 use crate::ports::payment_api::ApiPayment;
 
@@ -50,6 +52,20 @@ struct Wire<'a> {
     created_at: Option<&'a RawValue>,
     #[serde(borrow)]
     expires_at: Option<&'a RawValue>,
+    #[serde(borrow, rename = "type")]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow)]
+    idempotency_key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    fee: Option<&'a RawValue>,
+    #[serde(borrow)]
+    document_reference: Option<&'a RawValue>,
+    #[serde(borrow)]
+    reason: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sent_at: Option<&'a RawValue>,
+    #[serde(borrow)]
+    completed_at: Option<&'a RawValue>,
 }
 
 /// Reads the payment with the given id.
@@ -83,6 +99,13 @@ pub(super) fn payment(body: &[u8], asked: &PaymentId, decimals: u8) -> Result<Ap
         sender: sender(wire.from_address, wire.source_account),
         created_at: read("createdAt", wire.created_at, moment)?,
         expires_at: read("expiresAt", wire.expires_at, moment)?,
+        kind: text("type", wire.kind)?,
+        idempotency_key: text("idempotencyKey", wire.idempotency_key)?,
+        fee: wire.fee.and_then(decimal),
+        document_reference: shortened(wire.document_reference),
+        reason: shortened(wire.reason),
+        sent_at: read("sentAt", wire.sent_at, moment)?,
+        completed_at: read("completedAt", wire.completed_at, moment)?,
     })
 }
 
@@ -100,6 +123,17 @@ fn text(field: &str, raw: Option<&RawValue>) -> Result<Option<String>, String> {
 fn read<T>(field: &str, raw: Option<&RawValue>, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, String> {
     let Some(text) = text(field, raw)? else { return Ok(None) };
     parse(&text).map(Some).ok_or_else(|| format!("its {field} {} cannot be right", quoted(&text)))
+}
+
+/// A text that is only shown: what is none, or too long, makes no answer unreadable.
+fn shortened(raw: Option<&RawValue>) -> Option<String> {
+    let text: String = serde_json::from_str(raw?.get()).ok()?;
+    Some(short(&text)).filter(|text| !text.is_empty())
+}
+
+/// A number that is only shown: an object, such as a fee in parts, counts as none.
+fn decimal(raw: &RawValue) -> Option<Decimal> {
+    Decimal::from_json_number(raw.get()).ok()
 }
 
 fn quoted(text: &str) -> String {

@@ -146,18 +146,12 @@ impl Desk {
         let id = PaymentId::new(id).unwrap();
         let recipient = RecipientId::new("recipient").unwrap();
         self.api.open(ApiPayment {
-            id: id.clone(),
-            status: ApiStatus::AwaitingFunds,
-            tx_hash: None,
             recipient_id: Some(recipient.clone()),
             deposit_address: Some(to),
             deposit_amount: Some(Amount::from_base_units(base_units)),
             deposit_chain: Some("POLYGON".to_owned()),
-            source_currency: None,
-            bank_account: None,
-            sender: None,
             created_at: Some(created_at),
-            expires_at: None,
+            ..ApiPayment::new(id.clone(), ApiStatus::AwaitingFunds)
         });
         let request = AddPayment {
             id: id.clone(),

@@ -11,6 +11,8 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod funding;
 #[cfg(test)]
 mod golden;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use rampwatch::domain::desk::DeskBody;
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{
@@ -12,7 +13,7 @@ use rampwatch::domain::order::{
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
 use rampwatch::domain::wallet::HaltReason;
 
-use super::{funding, specimens};
+use super::{desk, funding, specimens};
 
 /// Fails unless the values have every variant of the enum among them.
 macro_rules! every {
@@ -118,13 +119,19 @@ fn orders_have_every_shape() {
 }
 
 #[test]
+fn records_of_the_desk_have_every_shape() {
+    let bodies = desk::records().into_iter().map(|record| record.body);
+    every!(bodies => DeskBody: Webhook);
+}
+
+#[test]
 fn events_have_every_shape() {
     let events = specimens::events();
     let kinds = || events.iter().map(|event| event.kind.clone());
     every!(kinds() => EventKind:
         PaymentAdded, PaymentMoved, ApiReported, DepositSeen, DepositJudged, DepositStands, PersonDecided, FinalityMoved,
         Alarm, AddressPlaced, AddressClosed, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
-        WalletChanged);
+        WalletChanged, DeskChanged);
     let alarms = kinds().filter_map(|kind| match kind {
         EventKind::Alarm { alarm } => Some(alarm),
         _ => None,

@@ -13,7 +13,7 @@ use rampwatch::domain::payment::{
     Terms,
 };
 
-use super::funding;
+use super::{desk, funding};
 use crate::support::records::{self, address, at, deposit_key, hash, order_id, payment_id};
 
 pub(super) fn units(units: u128) -> Amount {
@@ -173,6 +173,7 @@ pub(super) fn kinds() -> Vec<EventKind> {
         EventKind::AddressClosed { address: address(1), through: 200 },
     ];
     all.extend(funding::kinds());
+    all.extend(desk::kinds());
     all
 }
 
