@@ -85,6 +85,7 @@ struct Checked<'a> {
     deposits: u64,
     orders: u64,
     addresses: u64,
+    desk: u64,
     events: u64,
     index_entries: u64,
     bytes: u64,
@@ -161,10 +162,10 @@ async fn check(settings: &Settings, json: bool) -> Result<(), Failure> {
 }
 
 fn as_text(store: &Path, checked: &StoreCheck) -> String {
-    let StoreCheck { schema, payments, deposits, orders, addresses, events, index_entries, bytes, .. } = *checked;
+    let StoreCheck { schema, payments, deposits, orders, addresses, desk, events, index_entries, bytes, .. } = *checked;
     let mut text = format!(
         "{}: schema version {schema}, {payments} payments, {deposits} deposits, {orders} orders, {addresses} addresses, \
-         {events} events, {index_entries} index entries, {bytes} bytes\n",
+         {desk} records of the desk, {events} events, {index_entries} index entries, {bytes} bytes\n",
         store.display()
     );
     if checked.findings.is_empty() {
@@ -189,6 +190,7 @@ fn as_json<'a>(store: &'a Path, checked: &'a StoreCheck) -> Checked<'a> {
         deposits: checked.deposits,
         orders: checked.orders,
         addresses: checked.addresses,
+        desk: checked.desk,
         events: checked.events,
         index_entries: checked.index_entries,
         bytes: checked.bytes,

@@ -10,7 +10,7 @@ use rampwatch::adapters::sled::{
 use rampwatch::ports::store::{Commit, Store};
 use tempfile::TempDir;
 
-use super::{funding, raw, specimens};
+use super::{desk, funding, raw, specimens};
 use crate::support::records::{self, at};
 
 /// A store with one record of every shape, two attachments, and a draft that is none.
@@ -25,6 +25,7 @@ async fn filled() -> (TempDir, PathBuf) {
         finality: Some(specimens::finality()),
         orders: funding::orders(),
         wallet: Some(funding::wallet()),
+        desk: desk::records(),
         events: specimens::events(),
     };
     store.commit(all).await.unwrap();

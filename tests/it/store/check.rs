@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use rampwatch::adapters::sled::{Settings, SledStore, StoreFinding, StoreOpenError, check};
 use rampwatch::domain::coverage::{Coverage, Swept};
 use rampwatch::domain::deposit::{Deposit, MatchRule, Verdict};
+use rampwatch::domain::desk::DeskRecord;
 use rampwatch::domain::event::{Event, EventKind, Reading, WalletChange};
 use rampwatch::domain::order::{Order, OrderState, Spend};
 use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::ports::store::{Commit, Store};
 use tempfile::TempDir;
 
-use super::raw;
+use super::{desk, raw};
 use crate::support::records::{self, at};
 
 fn about(n: u64, kind: EventKind) -> Event {
@@ -37,6 +38,7 @@ fn explained(n: u64) -> Commit {
     let (before, to) = (Box::new(OrderState::Ready), Box::new(sending));
     let (id, why) = (order.id.clone(), "a test".to_owned());
     let placed = EventKind::OrderPlaced { order: Box::new(records::order(n)) };
+    let registered = EventKind::DeskChanged { body: Box::new(desk::webhook("wh-1")), why: "was registered".to_owned() };
     let events = vec![
         about(n, EventKind::PaymentAdded { payment: Box::new(records::payment(n)) }),
         of_deposit(seen),
@@ -44,6 +46,7 @@ fn explained(n: u64) -> Commit {
         about(n, moved),
         Event { payment: None, ..about(n, of_wallet) },
         about(n, placed),
+        Event { payment: None, ..about(n, registered) },
         about(n, EventKind::OrderMoved { order: id.clone(), from: before, to, spend: Spend::Counted, why }),
         about(n, EventKind::AttemptSigned { order: id, attempt: Box::new(attempt) }),
     ];
@@ -54,6 +57,7 @@ fn explained(n: u64) -> Commit {
         finality: Some(records::finality(5)),
         orders: vec![order],
         wallet: Some(records::wallet(1)),
+        desk: vec![DeskRecord::new(desk::webhook("wh-1"), Some(at(3)))],
         events,
     }
 }
@@ -105,8 +109,8 @@ async fn a_sound_store_has_no_findings() {
     let (_folder, path) = sound().await;
     let report = check(&path).unwrap();
     assert_eq!(report.findings, []);
-    let counts = (report.payments, report.deposits, report.orders, report.addresses, report.events);
-    assert_eq!(counts, (1, 1, 1, 1, 8));
+    let counts = (report.payments, report.deposits, report.orders, report.addresses + report.desk - 1, report.events);
+    assert_eq!(counts, (1, 1, 1, 1, 9));
     let lower = |line: &&String| {
         let first = line.chars().next().unwrap();
         first.is_ascii_lowercase() || line.starts_with('6') || line.starts_with('7')
@@ -144,13 +148,14 @@ async fn records_that_are_not_as_they_should_be_are_named() {
 
 #[tokio::test]
 async fn indexes_that_lead_nowhere_are_named_on_both_sides() {
-    let missing: [(&[u8], &str, &str); 6] = [
+    let missing: [(&[u8], &str, &str); 7] = [
         (b"nf", "Ppay", "index entry nf"),
         (b"v", "D", "index entry v"),
         (b"w", "C", "index entry w"),
         (b"oo", "Opay", "index entry oo"),
         (b"ot", "Opay", "index entry ot"),
         (b"ed", "E", "index entry ed"),
+        (b"kn", "Kwebhook", "index entry kn"),
     ];
     for (prefix, key, words) in missing {
         let mut key_findings = vec![(key, words)];
@@ -197,6 +202,8 @@ async fn a_ledger_that_comes_to_something_else_is_named() {
     planted(given_back, &[("Opay", "its spend is GivenBack, and the ledger comes to Counted")]).await;
     let unread = |path: &Path| raw::put(path, &event_key(3), b"?");
     planted(unread, &[("E", "cannot be read"), ("D", "its verdict is Pays")]).await;
+    let desk = |path: &Path| edit(path, b"Kwebhook\0wh-1", "treasury.example", "elsewhere.example");
+    planted(desk, &[("Kwebhook", "something else than the ledger comes to")]).await;
     let paused = |path: &Path| edit(path, b"W", r#""paused":null"#, r#""paused":{"at":1,"reason":"x"}"#);
     planted(paused, &[("W", "its being paused is true, and the ledger comes to false")]).await;
 }

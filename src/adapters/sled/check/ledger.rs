@@ -10,6 +10,7 @@ use crate::adapters::sled::reader::above;
 use crate::adapters::sled::records::decode;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, Standing, Verdict};
+use crate::domain::desk::{DeskBody, DeskRecord};
 use crate::domain::event::{Event, EventKind, WalletChange};
 use crate::domain::order::{Order, OrderState, Spend};
 use crate::domain::payment::{Payment, PaymentState};
@@ -17,7 +18,7 @@ use crate::domain::wallet::Wallet;
 use crate::ports::store::Subject;
 
 impl Checker<'_> {
-    /// Goes through the events of a payment or deposit, the last first, until one says enough. Events that cannot be read
+    /// Goes through the events of a payment, a deposit or a record of the desk, the last first, until one says enough. Events that cannot be read
     /// are found elsewhere.
     fn backwards(&self, subject: &Subject, mut hear: impl FnMut(EventKind) -> ControlFlow<()>) -> Looked {
         for entry in self.tree.range(above(&keys::events_of(subject), 0)).rev() {
@@ -85,6 +86,24 @@ impl Checker<'_> {
         })?;
         self.compare(key, "state", &order.state, told.as_ref().map(|(state, _)| state));
         self.compare(key, "spend", &order.spend, told.as_ref().map(|(_, spend)| spend));
+        Ok(())
+    }
+
+    pub(super) fn replay_desk(&mut self, key: &IVec, record: &DeskRecord) -> Looked {
+        let mut told: Option<Box<DeskBody>> = None;
+        self.backwards(&Subject::Desk(record.body.key()), |kind| match kind {
+            EventKind::DeskChanged { body, .. } => {
+                told = Some(body);
+                ControlFlow::Break(())
+            }
+            _ => ControlFlow::Continue(()),
+        })?;
+        // Bodies are long, and hold addresses that are nobody else's business.
+        match told {
+            Some(told) if *told == record.body => {}
+            Some(_) => self.find(key, "it says something else than the ledger comes to"),
+            None => self.find(key, "no event tells of it"),
+        }
         Ok(())
     }
 

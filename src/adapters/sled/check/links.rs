@@ -4,20 +4,13 @@ use ::sled::IVec;
 
 use super::{Checker, Looked, text};
 use crate::adapters::sled::keys;
-use crate::adapters::sled::records::{Record, decode};
+use crate::adapters::sled::records::{Record, decode, subjects};
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::{Deposit, Verdict};
+use crate::domain::desk::DeskRecord;
 use crate::domain::event::Event;
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
-use crate::ports::store::Subject;
-
-/// The beginnings of the index entries of an event.
-pub(super) fn subjects(event: &Event) -> Vec<Vec<u8>> {
-    let payment = event.payment.clone().map(Subject::Payment);
-    let subjects = payment.into_iter().chain(event.deposit.map(Subject::Deposit));
-    subjects.map(|subject| keys::events_of(&subject)).collect()
-}
 
 /// Whether the record lists itself under the entry; `None` when it cannot be read, which is found elsewhere.
 fn lists<R: Record>(bytes: &[u8], entry: &[u8]) -> Option<bool> {
@@ -39,6 +32,12 @@ impl Checker<'_> {
             // An order is found by the hash of everything that it ever signed, also when its record has let go of it.
             Some(b'O') if is_of_tx(entry) => Some(record.get(1..).is_some_and(|order| entry.ends_with(order))),
             Some(b'O') => lists::<Order>(&bytes, entry),
+            // A record of the desk is found by every other name that it ever bore.
+            Some(b'K') if entry.starts_with(b"ka") => {
+                let of_its_kind = |record: DeskRecord| entry.starts_with(&keys::desk_alias(record.body.kind(), ""));
+                decode(&bytes).ok().map(of_its_kind)
+            }
+            Some(b'K') => lists::<DeskRecord>(&bytes, entry),
             Some(b'E') => {
                 let number = record.get(1..).unwrap_or_default();
                 let about = |event: Event| {

@@ -14,9 +14,10 @@ use self::ledger::WalletStory;
 use super::keys;
 use super::open::{self, SCHEMA_VERSION, StoreOpenError};
 use super::reader::number_of;
-use super::records::{Record, decode};
+use super::records::{Record, decode, subjects};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::Deposit;
+use crate::domain::desk::DeskRecord;
 use crate::domain::event::Event;
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
@@ -48,6 +49,8 @@ pub struct StoreCheck {
     pub orders: u64,
     /// How many addresses that are or were watched.
     pub addresses: u64,
+    /// How many records of the desk.
+    pub desk: u64,
     /// How many events.
     pub events: u64,
     /// How many index entries.
@@ -150,6 +153,12 @@ impl<'a> Checker<'a> {
                     self.coverage(key, &coverage);
                 }
             }
+            Some(b'K') => {
+                raise(&mut self.report.desk);
+                if let Some(record) = self.record::<DeskRecord>(key, value)? {
+                    self.replay_desk(key, &record)?;
+                }
+            }
             Some(b'F') => drop(self.record::<FinalityMark>(key, value)?),
             Some(b'W') => drop(self.record::<Wallet>(key, value)?),
             Some(b'E') => {
@@ -224,7 +233,7 @@ impl<'a> Checker<'a> {
                 return Ok(());
             }
         };
-        for subject in links::subjects(&event) {
+        for subject in subjects(&event) {
             self.must_lead(&keys::numbered(&subject, number), key)?;
         }
         self.story.hear(&event.kind);
