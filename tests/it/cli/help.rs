@@ -3,7 +3,7 @@
 use super::Place;
 
 /// Every command, and words that its help must have.
-const COMMANDS: [(&[&str], &[&str]); 32] = [
+const COMMANDS: [(&[&str], &[&str]); 33] = [
     (&[], &["Usage: rampwatch", "Exit codes:", "RAMPWATCH_CONFIG"]),
     (&["run"], &["SIGTERM"]),
     (&["add"], &["<PAYMENT> <RECIPIENT>", "--deposit-address", "--amount", "--sender", "--created-at", "--expires-at"]),
@@ -33,6 +33,7 @@ const COMMANDS: [(&[&str], &[&str]); 32] = [
     (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them"]),
     (&["wallet", "address"], &["--json"]),
     (&["config", "check"], &["API key", "nodes"]),
+    (&["openapi"], &["OpenAPI document"]),
     (&["demo"], &["Usage: rampwatch demo"]),
     (&["sandbox"], &["--fork-url", "--directory", "--shape", "pay", "--no-wallet", "--auto", "takes no other key"]),
     (&["sandbox", "pay"], &["<PAYMENT>", "--amount", "--token", "--from"]),
