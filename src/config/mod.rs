@@ -22,6 +22,7 @@ mod reader;
 mod sections;
 mod span;
 mod tree;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -36,6 +37,7 @@ pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
 pub use key::{KeySource, secret_file, secret_line};
 pub use span::{SpanError, parse_span, write_span};
+pub use webhook::WebhookSettings;
 
 /// The documented example, as it stands at the top of the source.
 pub const EXAMPLE: &str = include_str!("../../config.toml");
@@ -75,6 +77,8 @@ pub struct Settings {
     pub wallet: Option<WalletSettings>,
     /// What the wallet may send; off unless configured.
     pub funding: FundingSettings,
+    /// Where the payment API tells of changes.
+    pub webhook: WebhookSettings,
 }
 
 /// `[chain]`.
