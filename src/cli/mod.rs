@@ -22,6 +22,7 @@ mod client;
 mod config_check;
 mod demo;
 mod deposits;
+mod doctor;
 mod exit;
 mod fund;
 mod list;
@@ -87,6 +88,7 @@ enum Command {
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
     Config(config_check::Config),
+    Doctor(doctor::Doctor),
     Store(store::Store),
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
@@ -146,6 +148,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.
             start_logging("error", settings.log.format)?;
+            command.run(&settings).await
+        }
+        Command::Doctor(command) => {
+            let settings = settings(file)?;
+            // What goes wrong is the command's own answer; the log would only say it a second time.
+            start_logging("off", settings.log.format)?;
             command.run(&settings).await
         }
         Command::Store(command) => command.run(&quiet(file)?).await,

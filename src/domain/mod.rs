@@ -4,6 +4,7 @@
 
 pub mod amount;
 pub mod chain;
+pub mod checkup;
 pub mod coverage;
 pub mod decimal;
 pub mod deposit;

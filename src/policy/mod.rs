@@ -5,6 +5,7 @@
 pub mod acts;
 pub mod address;
 pub mod broadcast;
+pub mod doctor;
 pub mod fees;
 pub mod finality;
 pub mod funding;

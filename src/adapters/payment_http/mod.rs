@@ -10,6 +10,7 @@
 //! a payment. Those are the engine's.
 
 mod answer;
+mod checkup;
 mod failure;
 
 use std::fmt;

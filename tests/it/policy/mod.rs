@@ -6,6 +6,7 @@
 mod acts;
 mod address;
 mod books;
+mod doctor;
 mod fees;
 mod funding;
 mod judging;
