@@ -33,7 +33,7 @@ mod shapes;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
-mod specimens;
+pub(crate) mod specimens;
 #[cfg(test)]
 mod trace;
 
