@@ -36,8 +36,10 @@ use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod doctor;
 mod store;
 
+pub use self::doctor::{Examined, Finding, Grade, examine};
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -265,6 +267,10 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
 }
 
 fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PaymentHttp>> {
+    Ok(Arc::new(payment_api_http(settings, clock)?))
+}
+
+fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<PaymentHttp> {
     let api = &settings.api;
     let adapter = PaymentHttp::new(
         PaymentHttpSettings {
@@ -277,7 +283,7 @@ fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
         },
         clock,
     );
-    Ok(Arc::new(adapter.context("api: the client could not be made")?))
+    adapter.context("api: the client could not be made")
 }
 
 fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {

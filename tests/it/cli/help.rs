@@ -33,6 +33,7 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them"]),
     (&["wallet", "address"], &["--json"]),
     (&["config", "check"], &["API key", "nodes"]),
+    (&["doctor"], &["endpoints", "API key", "wallet", "within a minute", "warnings alone end with 0", "--json"]),
     (&["store"], &["backup", "restore", "check", "daemon must be stopped"]),
     (&["store", "backup"], &["FILE OR FOLDER", "mode 0600", "daemon must be stopped", "loses nothing", "--json"]),
     (&["store", "restore"], &["<FILE>", "--into", "where no store is", "--json"]),
