@@ -41,6 +41,7 @@ mod reviews;
 mod run;
 mod sandbox;
 mod show;
+mod store;
 mod wallet;
 mod why;
 
@@ -93,6 +94,7 @@ enum Command {
     Export(export::Export),
     Receipt(receipt::Receipt),
     Config(config_check::Config),
+    Store(store::Store),
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,
@@ -155,6 +157,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             start_logging("error", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Store(command) => command.run(&quiet(file)?).await,
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;
             command.run().await
