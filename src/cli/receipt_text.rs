@@ -213,7 +213,9 @@ fn deposit(view: &ReceiptView, deposit: &DepositView) -> Section {
         section = section.field("match", format!("{}: {}{at}", matched.rule, matched.text));
     }
     match &view.finality {
-        Some(finality) => section.field("final", format!("since {}, by the rule: {}", finality.at, finality.rule)),
+        Some(finality) => {
+            section.field("final", format!("since {}, by the configured rule: {}", finality.at, finality.rule))
+        }
         None => section.field("final", "no"),
     }
 }

@@ -13,7 +13,7 @@ use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef};
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Verdict};
 use crate::domain::event::{EventKind, Recorded, WalletChange};
-use crate::domain::order::{Order, OrderState};
+use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::{Outcome, Payment, PaymentState};
 use crate::domain::wei::Wei;
 
@@ -197,6 +197,9 @@ pub(super) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
             row.named("wallet", change_name(change), None)
         }
         EventKind::PersonDecided { action, .. } => {
+            // A decision about an order names it last: `approve order pay:1`.
+            let order = action.rsplit(' ').next().and_then(|word| word.parse::<OrderId>().ok());
+            row.order = order.map(|order| order.to_string());
             row.named("decision", action.split(' ').next().unwrap_or_default(), None)
         }
         EventKind::Alarm { alarm } => row.named("alarm", alarm_name(alarm), None),
@@ -396,7 +399,13 @@ impl ExportRow {
         }
         let mut status = None;
         match to {
-            OrderState::Ended { outcome, .. } => status = Some(outcome.name()),
+            OrderState::Ended { outcome, .. } => {
+                status = Some(outcome.name());
+                if let OrderState::Mined { tx_hash, block, nonce, .. } = from {
+                    self.in_block(*block);
+                    (self.tx_hash, self.nonce) = (Some(tx_hash.to_string()), Some(*nonce));
+                }
+            }
             OrderState::Mined { tx_hash, block, nonce, .. } => {
                 self.in_block(*block);
                 (self.tx_hash, self.nonce) = (Some(tx_hash.to_string()), Some(*nonce));

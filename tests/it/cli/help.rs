@@ -32,6 +32,8 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["wallet", "new"], &["--keystore", "--password-file", "--password-env", "never overwritten"]),
     (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them"]),
     (&["wallet", "address"], &["--json"]),
+    (&["export"], &["--from", "--to", "--format", "--out", "mode 0600", "docs/export.md"]),
+    (&["receipt"], &["<PAYMENT>", "--format", "markdown", "missing"]),
     (&["config", "check"], &["API key", "nodes"]),
     (&["store"], &["backup", "restore", "check", "daemon must be stopped"]),
     (&["store", "backup"], &["FILE OR FOLDER", "mode 0600", "daemon must be stopped", "loses nothing", "--json"]),
