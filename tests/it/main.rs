@@ -21,6 +21,7 @@ mod evm;
 mod funding;
 mod http;
 mod layers;
+mod ledger;
 mod node_self;
 mod payment_http;
 mod policy;
