@@ -20,7 +20,7 @@ use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, IntakeRules, Ports};
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
@@ -73,7 +73,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     chain.check().await?;
     let chain = Arc::new(chain);
     let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
-    let ports = Ports { store, chain, api, clock, chance: Arc::new(SystemChance), funding };
+    let ports = Ports { store, chain, api, desk_api: None, clock, chance: Arc::new(SystemChance), funding };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
@@ -367,5 +367,11 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(settings.api.timeout),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
+        intake: IntakeRules {
+            users: settings.intake.users.clone(),
+            recipients: settings.intake.recipients.clone(),
+            interval: settings.intake.interval,
+            currency: chain.token.symbol.clone(),
+        },
     }
 }

@@ -11,6 +11,7 @@ use crate::domain::amount::Amount;
 use crate::domain::time::Span;
 
 use super::funding;
+use super::intake;
 use super::key::held;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
 use super::reader::{Notes, Section, Show};
@@ -56,7 +57,8 @@ pub(super) fn read(
     let (has_wallet, id) = (root.has("wallet"), chain.as_ref().map(|chain| chain.id));
     let wallet = funding::wallet(root.optional_section("wallet"), base, others, id);
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding");
+    let intake = intake::intake(root.section("intake"));
+    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake");
     Some(Settings {
         file: file.to_path_buf(),
         chain: chain?,
@@ -69,6 +71,7 @@ pub(super) fn read(
         log: log?,
         wallet,
         funding: funding?,
+        intake: intake?,
     })
 }
 

@@ -90,7 +90,7 @@ impl Handle {
     /// A handle on a running engine.
     #[must_use]
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
-        let Ports { store, api, clock, chance, chain, funding } = ports.clone();
+        let Ports { store, api, desk_api: _, clock, chance, chain, funding } = ports.clone();
         let handle = Self::offline(store, Some(api), clock, chance, settings, health);
         Self { wallet_ports: funding.map(|funding| (chain, funding)), ..handle }
     }
@@ -122,7 +122,19 @@ impl Handle {
     /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
     pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
         let said = self.ask_api(&request).await?;
-        let payment = self.compose(&request, said)?;
+        self.add_said(&request, said).await
+    }
+
+    /// The same, with what the API has just said of the payment.
+    ///
+    /// # Errors
+    /// As [`Handle::add`].
+    pub(super) async fn add_said(
+        &self,
+        request: &AddPayment,
+        said: Option<ApiPayment>,
+    ) -> Result<Payment, HandleError> {
+        let payment = self.compose(request, said)?;
         if let Some(known) = self.store.payment(&payment.id).await? {
             return same_or_refused(known, &payment);
         }

@@ -70,6 +70,13 @@ pub enum ResolveRequest {
         /// Why; kept with the decision.
         reason: String,
     },
+    /// Do not add a payment that intake has found.
+    Dismiss {
+        /// The payment.
+        payment: String,
+        /// Why; kept with the decision.
+        reason: String,
+    },
 }
 
 impl ResolveRequest {
@@ -80,7 +87,8 @@ impl ResolveRequest {
             Self::Assign { reason, .. }
             | Self::Ignore { reason, .. }
             | Self::Retry { reason, .. }
-            | Self::Cancel { reason, .. } => reason,
+            | Self::Cancel { reason, .. }
+            | Self::Dismiss { reason, .. } => reason,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::explain::{self, Names};
+use super::lead_views::LeadView;
 use super::order_views::OrderView;
 use super::return_views::{BackView, WhenceView};
 use crate::domain::amount::Amount;
@@ -165,7 +166,7 @@ pub struct DepositView {
 /// Something that a person must decide, and what would settle it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReviewView {
-    /// `payment` or `deposit`.
+    /// `payment`, `deposit` or `lead`.
     pub subject: String,
     /// The payment's id or the deposit's key.
     pub id: String,
@@ -206,7 +207,7 @@ pub struct EventView {
 /// Why a payment or a deposit stands where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WhyView {
-    /// `payment` or `deposit`.
+    /// `payment`, `deposit` or `lead`.
     pub subject: String,
     /// The rule that decided, in words.
     pub rule: String,
@@ -237,6 +238,9 @@ pub struct ResolvedView {
     pub payment: Option<PaymentView>,
     /// The deposit as it stands now, if it was about one.
     pub deposit: Option<DepositView>,
+    /// The lead as it stands now, if it was about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<LeadView>,
 }
 
 /// A part of a longer list.

@@ -8,6 +8,7 @@ pub mod broadcast;
 pub mod fees;
 pub mod finality;
 pub mod funding;
+pub mod intake;
 pub mod last_look;
 pub mod matching;
 pub mod nonces;
