@@ -20,6 +20,7 @@ mod crash_run;
 mod evm;
 mod funding;
 mod http;
+mod intake;
 mod layers;
 mod node_self;
 mod payment_http;

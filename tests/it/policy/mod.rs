@@ -8,6 +8,7 @@ mod address;
 mod books;
 mod fees;
 mod funding;
+mod intake;
 mod judging;
 mod matching;
 mod nonces;
