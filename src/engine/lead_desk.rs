@@ -224,7 +224,8 @@ impl Handle {
     async fn keep_dismissed(&self, record: DeskRecord, lead: Lead, reason: &str) -> Result<(), StoreError> {
         let (now, payment) = (self.clock.now(), lead.payment.clone());
         let body = DeskBody::Lead(lead);
-        let decided = EventKind::PersonDecided { action: "dismiss".to_owned(), reason: reason.to_owned() };
+        let by = Some(self.actor.clone());
+        let decided = EventKind::PersonDecided { action: "dismiss".to_owned(), reason: reason.to_owned(), by };
         let events = vec![
             Event { at: now, payment: Some(payment.clone()), deposit: None, kind: decided },
             changed(payment, &body, "is dismissed by a person", now),

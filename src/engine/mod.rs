@@ -47,10 +47,13 @@ mod order_book;
 pub mod order_views;
 pub mod orders;
 pub mod queries;
+pub mod quote_views;
+mod quotes;
 mod reconciler;
 pub mod requests;
 pub mod return_views;
 mod reviews;
+pub mod shapes;
 pub mod tally;
 mod telling;
 pub mod views;
@@ -68,6 +71,8 @@ pub struct Ports {
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
     /// Calls the rest of the payment API, where there is a way to it.
+    /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
+    /// completing is tested.
     pub desk_api: Option<Arc<dyn DeskApi>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,

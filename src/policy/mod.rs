@@ -4,7 +4,9 @@
 
 pub mod acts;
 pub mod address;
+pub mod approval;
 pub mod broadcast;
+pub mod doctor;
 pub mod fees;
 pub mod finality;
 pub mod funding;
@@ -14,6 +16,7 @@ pub mod matching;
 pub mod nonces;
 pub mod pace;
 pub mod preflight;
+pub mod quotes;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;

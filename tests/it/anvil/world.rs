@@ -195,6 +195,7 @@ impl World {
             connect_timeout: Span::from_secs(2),
             timeout: self.setup.engine.pace.api_timeout,
             decimals: 6,
+            webhook_secret: None,
         };
         let chain = Arc::new(EvmChain::new(self.evm_settings()).unwrap());
         chain.check().await.unwrap();

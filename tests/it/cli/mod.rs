@@ -10,11 +10,13 @@ use tokio::process::Command;
 use crate::support::temp_dir;
 
 mod daemon;
+mod doctor;
 mod help;
 mod offline;
 mod orders;
 mod running;
 mod snapshots;
+mod store;
 mod terminal;
 mod wallet;
 mod wrong;

@@ -179,6 +179,7 @@ async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore
         connect_timeout: Span::from_secs(2),
         timeout: settings().pace.api_timeout,
         decimals: 6,
+        webhook_secret: None,
     };
     let api = PaymentHttp::new(api, clock.clone()).unwrap();
     let sender = Arc::new(Mortal { inner: Arc::clone(&chain), points: Arc::clone(points) });
