@@ -15,6 +15,7 @@
 
 mod error;
 mod funding;
+mod intake;
 mod http;
 mod key;
 mod parse;
@@ -35,6 +36,7 @@ use crate::domain::time::Span;
 
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
+pub use intake::IntakeSettings;
 pub use http::{HttpSettings, TokenSettings};
 pub use key::{KeySource, secret_file, secret_line};
 pub use span::{SpanError, parse_span, write_span};
@@ -78,6 +80,8 @@ pub struct Settings {
     pub wallet: Option<WalletSettings>,
     /// What the wallet may send; off unless configured.
     pub funding: FundingSettings,
+    /// Whose off-ramps are taken up by themselves; nobody's unless configured.
+    pub intake: IntakeSettings,
     /// Where the payment API tells of changes.
     pub webhook: WebhookSettings,
 }

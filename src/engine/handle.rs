@@ -164,7 +164,19 @@ impl Handle {
     /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
     pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
         let said = self.ask_api(&request).await?;
-        let payment = self.compose(&request, said)?;
+        self.add_said(&request, said).await
+    }
+
+    /// The same, with what the API has just said of the payment.
+    ///
+    /// # Errors
+    /// As [`Handle::add`].
+    pub(super) async fn add_said(
+        &self,
+        request: &AddPayment,
+        said: Option<ApiPayment>,
+    ) -> Result<Payment, HandleError> {
+        let payment = self.compose(request, said)?;
         if let Some(known) = self.store.payment(&payment.id).await? {
             return same_or_refused(known, &payment);
         }

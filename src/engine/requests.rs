@@ -86,6 +86,15 @@ pub enum ResolveRequest {
         #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
+    /// Do not add a payment that intake has found.
+    Dismiss {
+        /// The payment.
+        #[schemars(with = "shapes::Id")]
+        payment: String,
+        /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
+        reason: String,
+    },
 }
 
 impl ResolveRequest {
@@ -96,7 +105,8 @@ impl ResolveRequest {
             Self::Assign { reason, .. }
             | Self::Ignore { reason, .. }
             | Self::Retry { reason, .. }
-            | Self::Cancel { reason, .. } => reason,
+            | Self::Cancel { reason, .. }
+            | Self::Dismiss { reason, .. } => reason,
         }
     }
 }

@@ -20,6 +20,7 @@ mod crash_run;
 mod evm;
 mod funding;
 mod http;
+mod intake;
 mod layers;
 mod ledger;
 mod node_self;

@@ -7,6 +7,7 @@ use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standin
 use rampwatch::domain::desk::DeskBody;
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
 use rampwatch::domain::hold::Hold;
+use rampwatch::domain::lead::{LeadReason, LeadState, Missing};
 use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
@@ -123,7 +124,15 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook);
+    every!(bodies => DeskBody: Webhook, Lead);
+    let leads = desk::leads();
+    every!(leads.iter().map(|lead| lead.why.clone()) => LeadReason: Incomplete, OtherCurrency, Disagrees, Unusable);
+    every!(leads.iter().map(|lead| lead.state.clone()) => LeadState: Open, Added, Gone, Dismissed);
+    let missing = leads.iter().flat_map(|lead| match &lead.why {
+        LeadReason::Incomplete { missing } => missing.clone(),
+        _ => Vec::new(),
+    });
+    every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
 }
 
 #[test]
