@@ -22,7 +22,9 @@ mod client;
 mod config_check;
 mod demo;
 mod deposits;
+mod events;
 mod exit;
+mod feed;
 mod fund;
 mod list;
 mod operator;
@@ -78,6 +80,7 @@ enum Command {
     Deposits(deposits::Deposits),
     Reviews(reviews::Reviews),
     Why(why::Why),
+    Events(events::Events),
     Resolve(resolve::Resolve),
     Fund(fund::Fund),
     Orders(orders::Orders),
@@ -135,6 +138,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Deposits(command) => command.run(&quiet(file)?).await,
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
+        Command::Events(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Fund(command) => command.run(&quiet(file)?).await,
         Command::Orders(command) => command.run(&quiet(file)?).await,

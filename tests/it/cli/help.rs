@@ -3,7 +3,7 @@
 use super::Place;
 
 /// Every command, and words that its help must have.
-const COMMANDS: [(&[&str], &[&str]); 33] = [
+const COMMANDS: [(&[&str], &[&str]); 34] = [
     (&[], &["Usage: rampwatch", "Exit codes:", "RAMPWATCH_CONFIG"]),
     (&["run"], &["SIGTERM"]),
     (&["add"], &["<PAYMENT> <RECIPIENT>", "--deposit-address", "--amount", "--sender", "--created-at", "--expires-at"]),
@@ -12,6 +12,7 @@ const COMMANDS: [(&[&str], &[&str]); 33] = [
     (&["deposits"], &["--address", "--payment", "--verdict", "--review", "--json"]),
     (&["reviews"], &["settle", "--json"]),
     (&["why"], &["<SUBJECT>", "transaction hash", "--json"]),
+    (&["events"], &["--follow", "--after", "--limit", "--json", "`rampwatch why`"]),
     (&["resolve"], &["assign", "ignore", "retry", "cancel"]),
     (&["resolve", "assign"], &["<DEPOSIT> <PAYMENT>", "--reason", "finality"]),
     (&["resolve", "ignore"], &["<DEPOSIT>", "--reason"]),
