@@ -23,8 +23,10 @@ mod config_check;
 mod demo;
 mod deposits;
 mod doctor;
+mod events;
 mod exit;
 mod export;
+mod feed;
 mod fund;
 mod ledger_desk;
 mod list;
@@ -85,6 +87,7 @@ enum Command {
     Deposits(deposits::Deposits),
     Reviews(reviews::Reviews),
     Why(why::Why),
+    Events(events::Events),
     Resolve(resolve::Resolve),
     Fund(fund::Fund),
     Orders(orders::Orders),
@@ -146,6 +149,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Deposits(command) => command.run(&quiet(file)?).await,
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
+        Command::Events(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Fund(command) => command.run(&quiet(file)?).await,
         Command::Orders(command) => command.run(&quiet(file)?).await,

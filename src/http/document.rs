@@ -78,6 +78,10 @@ impl Document {
         }
         let mut parameters = self.path_parameter(route);
         parameters.extend(self.query_parameters::<Q>());
+        parameters.extend(route.header.map(|(name, about)| {
+            let schema = json!({ "type": "integer", "minimum": 0 });
+            json!({ "name": name, "in": "header", "description": about, "schema": schema })
+        }));
         if !parameters.is_empty() {
             put("parameters", Value::Array(parameters));
         }

@@ -47,6 +47,8 @@ pub(super) struct Route {
     /// How the rules may refuse it; what every route of its kind may answer is added to these.
     pub(super) codes: Vec<Code>,
     pub(super) also: Option<Also>,
+    /// A header that it takes, and what that is.
+    pub(super) header: Option<(&'static str, &'static str)>,
 }
 
 /// What stands between the braces of a path.
@@ -57,7 +59,7 @@ pub(super) struct Param {
 }
 
 const fn route(method: Method, path: &'static str, access: Access, name: &'static str, summary: &'static str) -> Route {
-    Route { method, path, access, name, summary, about: None, param: None, codes: Vec::new(), also: None }
+    Route { method, path, access, name, summary, about: None, param: None, codes: Vec::new(), also: None, header: None }
 }
 
 /// `GET`: looks and changes nothing.
@@ -79,6 +81,11 @@ impl Route {
     /// What the parameter in the path is, and what it looks like.
     pub(super) fn param<T: JsonSchema>(self, about: &'static str) -> Self {
         Self { param: Some(Param { about, schema: SchemaGenerator::subschema_for::<T> }), ..self }
+    }
+
+    /// A header that it takes: a whole number.
+    pub(super) fn header(self, name: &'static str, about: &'static str) -> Self {
+        Self { header: Some((name, about)), ..self }
     }
 
     /// How the handle's rules may refuse it.

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use rampwatch::domain::amount::Amount;
 use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::event::{Event, EventKind};
-use rampwatch::domain::amount::Amount;
 use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
 use rampwatch::domain::payment::{ApiStatus, RecipientId, WebhookId};
 use rampwatch::domain::time::Timestamp;
