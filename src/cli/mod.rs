@@ -24,14 +24,19 @@ mod demo;
 mod deposits;
 mod doctor;
 mod exit;
+mod export;
 mod fund;
+mod ledger_desk;
 mod list;
 mod operator;
 mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod private_file;
 mod progress;
+mod receipt;
+mod receipt_text;
 mod resolve;
 mod reviews;
 mod run;
@@ -87,6 +92,8 @@ enum Command {
     Reject(approve::Reject),
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
+    Export(export::Export),
+    Receipt(receipt::Receipt),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -146,6 +153,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reject(command) => command.run(&quiet(file)?).await,
         Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
+        Command::Export(command) => command.run(&quiet(file)?).await,
+        Command::Receipt(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::health::Health;
+use super::hearing::view_of;
 use super::ledger::{Ledger, LedgerError, Page};
 use super::telling::log_events;
 use super::views::TokenName;
@@ -15,7 +16,7 @@ use crate::domain::actor::Actor;
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
 use crate::domain::deposit::DepositKey;
-use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
+use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::approval::Approvers;
 use crate::policy::resolve::{Decision, ResolveError, Said, resolve};
@@ -250,7 +251,7 @@ impl Handle {
                 bank_account: said.as_ref().and_then(|said| said.bank_account.clone()),
             },
             state: PaymentState::Waiting,
-            api: said.map(|said| ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now }),
+            api: said.map(|said| view_of(said, now)),
             // The reconciler looks at once: the payment may have moved on before it was added.
             next_at: Some(now),
             quiet_checks: 0,

@@ -163,6 +163,19 @@ fn parse_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleErro
     })
 }
 
+/// A day as people write it, which begins at midnight UTC, or a moment.
+pub(super) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleError> {
+    match text.parse::<jiff::civil::Date>() {
+        // A moment is read as a date too, its time cut off: only what has no time is a day.
+        Ok(_) if text.len() == "2026-11-22".len() => parse_moment(field, &format!("{text}T00:00:00Z")),
+        _ => parse_moment(field, text).map_err(|_| {
+            let right =
+                "a day such as 2026-11-22, which begins at midnight UTC, or a moment such as 2026-11-22T10:00:00Z";
+            invalid(field, format!("{text:?} is neither {right}"))
+        }),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

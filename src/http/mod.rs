@@ -25,6 +25,7 @@ mod asked;
 mod counts;
 mod document;
 mod guard;
+mod ledger_routes;
 mod listener;
 mod order_routes;
 mod problem;
@@ -80,6 +81,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     routes::routes(&mut api);
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
+    ledger_routes::routes(&mut api);
     api.finish()
 }
 

@@ -22,6 +22,7 @@ mod funding;
 mod http;
 mod intake;
 mod layers;
+mod ledger;
 mod node_self;
 mod payment_http;
 mod policy;

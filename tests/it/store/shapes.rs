@@ -46,6 +46,7 @@ fn payments_have_every_shape() {
     let sources = payments.iter().flat_map(|payment| [payment.terms.address_from, payment.terms.amount_from]);
     every!(sources => Provenance: Created, Api, Typed);
     assert!(payments.iter().any(|payment| payment.terms.bank_account.is_some()));
+    assert!(payments.iter().filter_map(|payment| payment.api.as_ref()).any(|api| api.fee.is_some()));
 }
 
 #[test]
