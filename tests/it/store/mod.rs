@@ -7,7 +7,7 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
-mod funding;
+pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod shapes;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
-mod specimens;
+pub(crate) mod specimens;
 #[cfg(test)]
 mod trace;
 

@@ -67,7 +67,7 @@ pub(super) fn states() -> Vec<PaymentState> {
 }
 
 /// A payment in every state, some with everything that may be absent.
-pub(super) fn payments() -> Vec<Payment> {
+pub(crate) fn payments() -> Vec<Payment> {
     let mut all = numbered(states(), |number, state| Payment { state, ..records::payment(number) });
     all[1].next_at = Some(at(9));
     all[2].next_at = Some(at(9));
@@ -121,7 +121,7 @@ pub(super) fn verdicts() -> Vec<Verdict> {
 }
 
 /// A deposit of every verdict and every standing.
-pub(super) fn deposits() -> Vec<Deposit> {
+pub(crate) fn deposits() -> Vec<Deposit> {
     let mut all = numbered(verdicts(), |number, verdict| Deposit { verdict, ..records::deposit(number) });
     all[1].standing = Standing::Final { at: at(6) };
     all[2].standing = Standing::Gone { after_final: false };
@@ -130,7 +130,7 @@ pub(super) fn deposits() -> Vec<Deposit> {
 }
 
 /// Coverage at every stage.
-pub(super) fn coverage() -> Vec<Coverage> {
+pub(crate) fn coverage() -> Vec<Coverage> {
     let swept = Swept { start: 100, covered_to: 200, confirmed_to: 150, second_reading: None };
     let twice = Swept { second_reading: Some((200, at(7))), ..swept };
     vec![
@@ -178,7 +178,7 @@ pub(super) fn kinds() -> Vec<EventKind> {
 }
 
 /// An event of every kind, about a payment, a deposit, both or neither.
-pub(super) fn events() -> Vec<Event> {
+pub(crate) fn events() -> Vec<Event> {
     numbered(kinds(), |number, kind| {
         let payment: Option<PaymentId> = (number % 2 == 0).then(|| payment_id(1));
         let deposit = (number % 3 == 0).then(|| deposit_key(1));
