@@ -5,13 +5,14 @@
 //! next events are read from the store when it has taken those before, and it is let go when it takes none for as long
 //! as any silent connection.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 #[serde(deny_unknown_fields)]
 struct EventsQuery {
     /// Those after the event with this number. Not together with `newest`.
+    #[schemars(range(max = u64::MAX))]
     after: Option<u64>,
     /// Beginning so that the newest so many are shown.
     #[schemars(range(min = 1, max = 1_000))]
@@ -51,10 +53,34 @@ struct EventsQuery {
 #[serde(deny_unknown_fields)]
 struct StreamQuery {
     /// Those after the event with this number; `Last-Event-ID` goes before it. Not together with `newest`.
+    #[schemars(range(max = u64::MAX))]
     after: Option<u64>,
     /// Beginning so that the newest so many are shown.
     #[schemars(range(min = 1, max = 1_000))]
     newest: Option<usize>,
+}
+
+/// One event of the stream, as the document describes it.
+struct StreamedEvent;
+
+impl JsonSchema for StreamedEvent {
+    fn schema_name() -> Cow<'static, str> {
+        Cow::Borrowed("StreamedEvent")
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let data = generator.subschema_for::<EventView>();
+        json_schema!({
+            "type": "object",
+            "description": "One event of the stream, by its lines.",
+            "properties": {
+                "id": { "type": "string", "pattern": "^[1-9][0-9]*$", "description": "The event's number." },
+                "event": { "type": "string", "description": "What happened, in one word." },
+                "data": { "type": "string", "contentMediaType": "application/json", "contentSchema": data }
+            },
+            "required": ["id", "event", "data"]
+        })
+    }
 }
 
 /// The routes of events.
@@ -72,6 +98,7 @@ pub(super) fn routes(api: &mut Api) {
                  `data` what `/v1/events` shows of it. A comment every 15 s says that the stream is alive. It ends when \
                  rampwatch stops.",
             )
+            .answers::<StreamedEvent>()
             .header("Last-Event-ID", "The number of the last event that the reader has.")
             .refuses(&[Code::Invalid, Code::Busy]),
         "text/event-stream",
