@@ -6,9 +6,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::payment::{PaymentId, RecipientId, UserId};
 use rampwatch::domain::time::Span;
 use rampwatch::sandbox::PAYER;
-use rampwatch::sandbox::stand_in::{
-    Behaviour, Call, Fault, KeyReuse, NewOffRamp, SIGNATURE_HEADER, Shape, StandIn, signature,
-};
+use rampwatch::sandbox::stand_in::{Behaviour, Call, Fault, NewOffRamp, SIGNATURE_HEADER, Shape, StandIn, signature};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::payment::{PaymentId, RecipientId};
+use rampwatch::domain::payment::RecipientId;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::sandbox::stand_in::{
     Behaviour, Call, NewOffRamp, OffRamp, Progress, Shape, SharedHash, StandIn, StandInOptions, Verifier,
