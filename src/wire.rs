@@ -21,6 +21,7 @@ use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
 use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
@@ -35,8 +36,10 @@ use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod doctor;
 mod store;
 
+pub use self::doctor::{Examined, Finding, Grade, examine};
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -83,7 +86,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
-    let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
+    let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
     Ok(App { handle, wallet, ports, settings: engine_settings, health })
 }
 
@@ -149,7 +152,11 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     let engine_settings = Arc::new(engine_settings(settings));
     let handle =
         Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
-    Ok(handle.with_desk_api(desk_api))
+    Ok(handle.with_approvers(approvers(settings)).with_desk_api(desk_api))
+}
+
+fn approvers(settings: &Settings) -> Approvers {
+    if settings.http.has_named_approver() { Approvers::Named } else { Approvers::LocalOnly }
 }
 
 /// Whether what went wrong is the configuration's fault: a setting is wrong, or a node contradicts it. Otherwise
@@ -260,6 +267,10 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
 }
 
 fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PaymentHttp>> {
+    Ok(Arc::new(payment_api_http(settings, clock)?))
+}
+
+fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<PaymentHttp> {
     let api = &settings.api;
     let adapter = PaymentHttp::new(
         PaymentHttpSettings {
@@ -272,7 +283,7 @@ fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
         },
         clock,
     );
-    Ok(Arc::new(adapter.context("api: the client could not be made")?))
+    adapter.context("api: the client could not be made")
 }
 
 fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {

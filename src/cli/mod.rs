@@ -22,6 +22,7 @@ mod client;
 mod config_check;
 mod demo;
 mod deposits;
+mod doctor;
 mod exit;
 mod fund;
 mod list;
@@ -87,7 +88,10 @@ enum Command {
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
     Config(config_check::Config),
+    Doctor(doctor::Doctor),
     Store(store::Store),
+    /// Print the OpenAPI document of the operator API
+    Openapi,
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,
@@ -148,7 +152,14 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             start_logging("error", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Doctor(command) => {
+            let settings = settings(file)?;
+            // What goes wrong is the command's own answer; the log would only say it a second time.
+            start_logging("off", settings.log.format)?;
+            command.run(&settings).await
+        }
         Command::Store(command) => command.run(&quiet(file)?).await,
+        Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;
             command.run().await

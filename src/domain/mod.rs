@@ -2,8 +2,10 @@
 //!
 //! Deliberately absent: anything that acts. Nothing here reads a clock, waits, logs or talks to a network.
 
+pub mod actor;
 pub mod amount;
 pub mod chain;
+pub mod checkup;
 pub mod coverage;
 pub mod decimal;
 pub mod deposit;

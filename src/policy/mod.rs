@@ -4,7 +4,9 @@
 
 pub mod acts;
 pub mod address;
+pub mod approval;
 pub mod broadcast;
+pub mod doctor;
 pub mod fees;
 pub mod finality;
 pub mod funding;

@@ -5,7 +5,9 @@
 
 mod acts;
 mod address;
+mod approval;
 mod books;
+mod doctor;
 mod fees;
 mod funding;
 mod judging;
