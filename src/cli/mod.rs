@@ -32,6 +32,8 @@ mod order_output;
 mod orders;
 mod output;
 mod progress;
+mod quote;
+mod quote_desk;
 mod resolve;
 mod reviews;
 mod run;
@@ -39,6 +41,7 @@ mod sandbox;
 mod show;
 mod store;
 mod wallet;
+mod webhook;
 mod why;
 
 pub use exit::{Exit, Failure};
@@ -87,6 +90,9 @@ enum Command {
     Reject(approve::Reject),
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
+    Rate(quote::Rate),
+    Quote(quote::Quote),
+    Webhook(webhook::Webhook),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -146,6 +152,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reject(command) => command.run(&quiet(file)?).await,
         Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
+        Command::Rate(command) => command.run(&quiet(file)?).await,
+        Command::Quote(command) => command.run(&quiet(file)?).await,
+        Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

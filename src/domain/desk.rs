@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::time::Timestamp;
-use super::webhook::Webhook;
+use super::webhook::{Webhook, WebhookAttempt};
 
 /// One record of the desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct DeskRecord {
 pub enum DeskBody {
     /// A webhook that was registered at the payment API.
     Webhook(Webhook),
+    /// That a webhook is, or was, to be registered.
+    WebhookAttempt(WebhookAttempt),
 }
 
 /// The kinds of the desk's records.
@@ -33,6 +35,8 @@ pub enum DeskBody {
 pub enum DeskKind {
     /// [`DeskBody::Webhook`].
     Webhook,
+    /// [`DeskBody::WebhookAttempt`].
+    WebhookAttempt,
 }
 
 impl DeskKind {
@@ -41,6 +45,7 @@ impl DeskKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::WebhookAttempt => "webhook-attempt",
         }
     }
 }
@@ -72,6 +77,7 @@ impl DeskBody {
     pub const fn kind(&self) -> DeskKind {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
+            Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
         }
     }
 
@@ -80,6 +86,7 @@ impl DeskBody {
     pub fn key(&self) -> DeskKey {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
+            Self::WebhookAttempt(attempt) => attempt.url.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -89,7 +96,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) => None,
+            Self::Webhook(_) | Self::WebhookAttempt(_) => None,
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::engine::handle::Handle;
 mod api;
 mod asked;
 mod counts;
+mod desk_routes;
 mod document;
 mod guard;
 mod listener;
@@ -80,6 +81,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     routes::routes(&mut api);
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
+    desk_routes::routes(&mut api);
     api.finish()
 }
 

@@ -21,3 +21,4 @@ pub mod returns;
 pub mod settlement;
 pub mod spend;
 pub mod sweep;
+pub mod webhooks;

@@ -12,6 +12,7 @@ use rampwatch::domain::order::{
 };
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
 use rampwatch::domain::wallet::HaltReason;
+use rampwatch::domain::webhook::AttemptState;
 
 use super::{desk, funding, specimens};
 
@@ -122,7 +123,8 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook);
+    every!(bodies => DeskBody: Webhook, WebhookAttempt);
+    every!(desk::attempt_states() => AttemptState: Calling, Registered, Refused, Unclear);
 }
 
 #[test]
