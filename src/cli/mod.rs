@@ -37,6 +37,8 @@ mod orders;
 mod output;
 mod private_file;
 mod progress;
+mod quote;
+mod quote_desk;
 mod receipt;
 mod receipt_text;
 mod resolve;
@@ -46,6 +48,7 @@ mod sandbox;
 mod show;
 mod store;
 mod wallet;
+mod webhook;
 mod why;
 
 pub use exit::{Exit, Failure};
@@ -97,6 +100,9 @@ enum Command {
     Wallet(wallet::Wallet),
     Export(export::Export),
     Receipt(receipt::Receipt),
+    Rate(quote::Rate),
+    Quote(quote::Quote),
+    Webhook(webhook::Webhook),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -159,6 +165,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Wallet(command) => command.run(file).await,
         Command::Export(command) => command.run(&quiet(file)?).await,
         Command::Receipt(command) => command.run(&quiet(file)?).await,
+        Command::Rate(command) => command.run(&quiet(file)?).await,
+        Command::Quote(command) => command.run(&quiet(file)?).await,
+        Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::lead::Lead;
 use super::time::Timestamp;
-use super::webhook::Webhook;
+use super::webhook::{Webhook, WebhookAttempt};
 
 /// One record of the desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,8 @@ pub enum DeskBody {
     Webhook(Webhook),
     /// An off-ramp that was found at the payment API and waits for a person.
     Lead(Lead),
+    /// That a webhook is, or was, to be registered.
+    WebhookAttempt(WebhookAttempt),
 }
 
 /// The kinds of the desk's records.
@@ -38,6 +40,8 @@ pub enum DeskKind {
     Webhook,
     /// [`DeskBody::Lead`].
     Lead,
+    /// [`DeskBody::WebhookAttempt`].
+    WebhookAttempt,
 }
 
 impl DeskKind {
@@ -47,6 +51,7 @@ impl DeskKind {
         match self {
             Self::Webhook => "webhook",
             Self::Lead => "lead",
+            Self::WebhookAttempt => "webhook-attempt",
         }
     }
 }
@@ -79,6 +84,7 @@ impl DeskBody {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
             Self::Lead(_) => DeskKind::Lead,
+            Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
         }
     }
 
@@ -88,6 +94,7 @@ impl DeskBody {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
             Self::Lead(lead) => lead.payment.as_str(),
+            Self::WebhookAttempt(attempt) => attempt.url.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -97,7 +104,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Lead(_) => None,
+            Self::Webhook(_) | Self::Lead(_) | Self::WebhookAttempt(_) => None,
         }
     }
 }

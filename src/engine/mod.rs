@@ -63,6 +63,8 @@ pub mod tally;
 mod telling;
 pub mod views;
 mod watcher;
+pub mod webhook_views;
+pub mod webhooks;
 
 pub use ledger::LedgerError;
 

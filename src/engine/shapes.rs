@@ -83,6 +83,26 @@ shape! {
     }
 }
 shape! {
+    /// An exact figure of the payment API: an amount of fiat money, a rate, a fee.
+    Figure = {
+        "type": "string",
+        "description": "An exact decimal, such as 17.2041, as text: JSON readers round numbers.",
+        "pattern": r"^[0-9]{1,30}(\.[0-9]{1,30})?$"
+    }
+}
+shape! {
+    /// A currency or a rail, as the payment API calls it.
+    Word = {
+        "type": "string",
+        "description": "As the payment API calls it, such as MXN or SPEI.",
+        "pattern": "^[A-Za-z0-9_.-]{1,32}$"
+    }
+}
+shape! {
+    /// A country.
+    Country = { "type": "string", "description": "The two letters of ISO 3166-1.", "pattern": "^[A-Z]{2}$" }
+}
+shape! {
     /// A moment, as people write it.
     Moment = {
         "type": "string",

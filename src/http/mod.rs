@@ -24,6 +24,7 @@ use crate::engine::handle::Handle;
 mod api;
 mod asked;
 mod counts;
+mod desk_routes;
 mod document;
 mod events;
 mod guard;
@@ -92,6 +93,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     order_routes::wallet_routes(&mut api);
     ledger_routes::routes(&mut api);
     events::routes(&mut api);
+    desk_routes::routes(&mut api);
     api.finish()
 }
 

@@ -40,6 +40,8 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("get", "/v1/payments/{id}", Some(Role::Read)),
     ("get", "/v1/payments/{id}/fund", Some(Role::Read)),
     ("get", "/v1/payments/{id}/receipt", Some(Role::Read)),
+    ("post", "/v1/quote", Some(Role::Operate)),
+    ("post", "/v1/rate", Some(Role::Read)),
     ("post", "/v1/resolve", Some(Role::Operate)),
     ("get", "/v1/reviews", Some(Role::Read)),
     ("get", "/v1/wallet", Some(Role::Read)),
@@ -47,6 +49,9 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("post", "/v1/wallet/pause", Some(Role::Operate)),
     ("post", "/v1/wallet/resume", Some(Role::Operate)),
     ("get", "/v1/wallet/returns", Some(Role::Read)),
+    ("get", "/v1/webhooks", Some(Role::Read)),
+    ("post", "/v1/webhooks", Some(Role::Operate)),
+    ("post", "/v1/webhooks/{id}", Some(Role::Operate)),
     ("get", "/v1/why/{subject}", Some(Role::Read)),
 ];
 

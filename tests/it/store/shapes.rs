@@ -13,6 +13,7 @@ use rampwatch::domain::order::{
 };
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
 use rampwatch::domain::wallet::HaltReason;
+use rampwatch::domain::webhook::AttemptState;
 
 use super::{desk, funding, specimens};
 
@@ -133,6 +134,8 @@ fn records_of_the_desk_have_every_shape() {
         _ => Vec::new(),
     });
     every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
+    every!(bodies => DeskBody: Webhook, WebhookAttempt);
+    every!(desk::attempt_states() => AttemptState: Calling, Registered, Refused, Unclear);
 }
 
 #[test]
