@@ -12,6 +12,7 @@ pub mod event;
 pub mod hold;
 pub mod order;
 pub mod payment;
+pub mod payout;
 pub mod quote;
 pub mod text;
 pub mod time;

@@ -12,6 +12,7 @@ pub mod last_look;
 pub mod matching;
 pub mod nonces;
 pub mod pace;
+pub mod payout;
 pub mod preflight;
 pub mod resolve;
 pub mod returns;
