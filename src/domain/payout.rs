@@ -8,6 +8,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::actor::Actor;
 use super::chain::{Address, B256};
 use super::decimal::Decimal;
 use super::order::OrderId;
@@ -197,7 +198,7 @@ pub struct Payout {
     /// What was asked for.
     pub wish: PayoutWish,
     /// Who asked for it.
-    pub placed_by: String,
+    pub placed_by: Actor,
     /// How far it is.
     pub state: PayoutState,
     /// The quote that was taken last.
@@ -313,12 +314,8 @@ pub enum PayoutReview {
     },
     /// The quote is for something else than was asked for.
     QuoteDiffers {
-        /// Which field.
-        field: String,
-        /// What was asked for.
-        ours: String,
-        /// What the quote says.
-        theirs: String,
+        /// In what.
+        what: String,
     },
     /// Quote after quote ran out before it could be used, or was refused.
     NoUsableQuote {

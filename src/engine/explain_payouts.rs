@@ -26,9 +26,14 @@ fn next(payout: &Payout, payment: Option<&Payment>, names: &Names<'_>, next_at: 
              recipient's list before it is called again with the same key.",
             moment(*started_at)
         ),
-        PayoutState::Unclear { refusal: None } => later("It is not known whether the call opened it; its key is looked for next"),
+        PayoutState::Unclear { refusal: None } => {
+            later("It is not known whether the call opened it; its key is looked for next")
+        }
         PayoutState::Unclear { refusal: Some(refusal) } => {
-            format!("The API answered with HTTP {} ({:?}); its key is looked for all the same.", refusal.status, refusal.message)
+            format!(
+                "The API answered with HTTP {} ({:?}); its key is looked for all the same.",
+                refusal.status, refusal.message
+            )
         }
         PayoutState::Created { funding } => created(payout, funding, payment, names),
         PayoutState::Review { why } => format!("{} {}", review(payout, why, names), remedy(payout, why)),
@@ -66,12 +71,14 @@ pub(super) fn review(payout: &Payout, why: &PayoutReview, names: &Names<'_>) -> 
         }
         PayoutReview::PaysTooLittle { pays, least } => {
             let currency = &payout.wish.exchange.destination_currency;
-            let pays = pays.as_ref().map_or_else(|| "does not say what it pays out".to_owned(), |pays| format!("pays out {pays} {currency}"));
+            let pays = pays.as_ref().map_or_else(
+                || "does not say what it pays out".to_owned(),
+                |pays| format!("pays out {pays} {currency}"),
+            );
             format!("The newest quote {pays}, and at least {least} {currency} was asked for. Nothing was opened.")
         }
-        PayoutReview::QuoteDiffers { field, ours, theirs } => {
-            let (ours, theirs) = (shown(field, ours), shown(field, theirs));
-            format!("The quote has {theirs} as its {field}, and {ours} was asked for. Nothing was opened.")
+        PayoutReview::QuoteDiffers { what } => {
+            format!("The quote is not what was asked for: {what:?}. Nothing was opened.")
         }
         PayoutReview::NoUsableQuote { last } => {
             format!("Quote after quote was of no use; the last because {last:?}. Nothing was opened.")
@@ -123,7 +130,9 @@ fn ways(payout: &Payout, why: &PayoutReview) -> Vec<WayOut> {
             ways.push(retry("Once clocks and payouts.quote_margin are as they should be"));
         }
         PayoutReview::FileLost { .. } => ways.push(retry("Once the file was put again")),
-        PayoutReview::TermsDiffer { .. } => ways.push(retry("Once the provider says what was asked for, it is looked at again")),
+        PayoutReview::TermsDiffer { .. } => {
+            ways.push(retry("Once the provider says what was asked for, it is looked at again"))
+        }
         PayoutReview::NoDepositAddress { missing } => {
             if let Some(id) = &payout.payment {
                 let id = if id.as_str().starts_with('-') { format!("-- {id}") } else { id.to_string() };
@@ -172,7 +181,8 @@ fn pay(payout: &Payout, payment: &Payment, order: Option<&Order>, handle: &Handl
         Funding::Hand | Funding::Nobody { .. } => order.is_none_or(|order| order.state.is_ended()),
         Funding::Due | Funding::Order { .. } => false,
     };
-    let open = payment.api.as_ref().is_none_or(|view| view.status == ApiStatus::AwaitingFunds && view.tx_hash.is_none());
+    let open =
+        payment.api.as_ref().is_none_or(|view| view.status == ApiStatus::AwaitingFunds && view.tx_hash.is_none());
     if !by_hand || !open || payment.state != PaymentState::Waiting {
         return None;
     }
@@ -217,7 +227,10 @@ impl Handle {
             next: next(payout, payment.as_ref(), &names, *next_at),
             review,
             request: request_of(&payout.reference, &payout.wish, decimals),
-            quote: quote.map(|taken| QuoteView::of(&taken.quote, &payout.wish.exchange, decimals, now)),
+            quote: quote.map(|taken| {
+                let source = names.paid(payout.wish.exchange.source_amount);
+                QuoteView::new(&payout.wish.exchange, &payout.wish.bank_account, &taken.quote, source, now)
+            }),
             payment_id: payout.payment.as_ref().map(ToString::to_string),
             pay: payment.as_ref().and_then(|payment| pay(payout, payment, order.as_ref(), self)),
             payment: payment.as_ref().map(|payment| PaymentView::of(payment, &names)),

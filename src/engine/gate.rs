@@ -119,13 +119,7 @@ pub(crate) struct ApiGate {
 
 impl ApiGate {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, health: Arc<Health>, pace: Pace) -> Self {
-        Self {
-            state: Mutex::new(State { get: OPEN, complete: OPEN, open: OPEN }),
-            store,
-            clock,
-            health,
-            pace,
-        }
+        Self { state: Mutex::new(State { get: OPEN, complete: OPEN, open: OPEN }), store, clock, health, pace }
     }
 
     /// Who may make calls that come to this kind now. Asking while a probe's time has come takes the probe, so ask

@@ -12,13 +12,15 @@ use super::payout_book::{Kept, PayoutBook, key_of};
 use super::telling::log_events;
 use super::views::TokenName;
 use super::{EngineSettings, FundingPorts, PayoutPorts, Ports};
+use crate::domain::actor::Actor;
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use crate::domain::time::{Span, Timestamp};
+use crate::policy::approval::Approvers;
 use crate::policy::payout::PayoutFact;
-use crate::policy::resolve::{Decision, ResolveError, resolve};
+use crate::policy::resolve::{Decision, ResolveError, Said, resolve};
 use crate::policy::settlement::{Context, Unexpected};
 use crate::ports::chain::Chain;
 use crate::ports::clock::{Chance, Clock};
@@ -31,6 +33,7 @@ use crate::ports::store::{Store, StoreError};
 pub struct Handle {
     pub(super) store: Arc<dyn Store>,
     api: Option<Arc<dyn PaymentApi>>,
+    pub(super) desk_api: Option<Arc<dyn DeskApi>>,
     pub(super) clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     pub(super) settings: Arc<EngineSettings>,
@@ -40,10 +43,12 @@ pub struct Handle {
     health: Arc<Health>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
-    /// The payment API's other calls, where there is a key.
-    pub(super) desk_api: Option<Arc<dyn DeskApi>>,
     /// What payouts need besides.
     pub(super) payouts: Option<PayoutPorts>,
+    /// Who asks; set by `acting_as`.
+    pub(super) actor: Actor,
+    /// Who there is to approve; set by `with_approvers`.
+    pub(super) approvers: Approvers,
 }
 
 /// A payment to be added. What is `None` is taken from the API.
@@ -85,6 +90,9 @@ pub enum HandleError {
     /// The rules forbid it.
     #[error("{0}")]
     Refused(String),
+    /// Whoever asks has placed the order, and so cannot approve it.
+    #[error("{0}")]
+    OwnOrder(String),
     /// The payment API was needed and could not be used.
     #[error("{0}")]
     Api(ApiError),
@@ -97,15 +105,15 @@ impl Handle {
     /// A handle on a running engine.
     #[must_use]
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
-        let Ports { store, api, clock, chance, chain, funding, desk_api, payouts } = ports.clone();
+        let Ports { store, api, desk_api, clock, chance, chain, funding, payouts } = ports.clone();
         let handle = Self::offline(store, Some(api), clock, chance, settings, health);
         Self { wallet_ports: funding.map(|funding| (chain, funding)), desk_api, payouts, ..handle }
     }
 
-    /// The same handle, able to ask for rates and quotes and to place payouts although no engine runs.
+    /// The same handle, able to place payouts although no engine runs.
     #[must_use]
-    pub fn with_payouts(self, desk_api: Option<Arc<dyn DeskApi>>, payouts: PayoutPorts) -> Self {
-        Self { desk_api, payouts: Some(payouts), ..self }
+    pub fn with_payouts(self, payouts: PayoutPorts) -> Self {
+        Self { payouts: Some(payouts), ..self }
     }
 
     pub(super) fn payout_book(&self) -> PayoutBook {
@@ -127,6 +135,7 @@ impl Handle {
         Self {
             store,
             api,
+            desk_api: None,
             clock,
             chance,
             settings,
@@ -134,9 +143,28 @@ impl Handle {
             ledger,
             health,
             wallet_ports: None,
-            desk_api: None,
             payouts: None,
+            actor: Actor::local(),
+            approvers: Approvers::LocalOnly,
         }
+    }
+
+    /// The same handle for somebody else: what it changes is kept with this name. Without it, [`Actor::local`] asks.
+    #[must_use]
+    pub fn acting_as(&self, actor: &Actor) -> Self {
+        Self { actor: actor.clone(), ..self.clone() }
+    }
+
+    /// The same handle, knowing who there is to approve. Without it, only the machine's own token can.
+    #[must_use]
+    pub fn with_approvers(self, approvers: Approvers) -> Self {
+        Self { approvers, ..self }
+    }
+
+    /// The same handle with the rest of the payment API, for rates, quotes and webhooks.
+    #[must_use]
+    pub fn with_desk_api(self, desk_api: Option<Arc<dyn DeskApi>>) -> Self {
+        Self { desk_api, ..self }
     }
 
     /// How the engine is.
@@ -261,7 +289,7 @@ impl Handle {
             // A wish to look again is a new version of the payment, so that an answer under way does not swallow it, even
             // if nothing else changes by it.
             page.touch_payments = matches!(decision, Decision::Retry { .. });
-            resolve(&mut page.book, decision, reason, context)
+            resolve(&mut page.book, decision, Said { by: &self.actor, reason }, context)
         };
         let changes = self.ledger.change(address, decide).await.map_err(|error| match error {
             LedgerError::Refused(ResolveError::Reason) => {

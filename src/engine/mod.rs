@@ -50,11 +50,13 @@ mod payout_requests;
 pub mod payout_views;
 pub mod payouts;
 pub mod queries;
-pub mod rates;
+pub mod quote_views;
+mod quotes;
 mod reconciler;
 pub mod requests;
 pub mod return_views;
 mod reviews;
+pub mod shapes;
 pub mod tally;
 mod telling;
 pub mod views;
@@ -71,14 +73,15 @@ pub struct Ports {
     pub chain: Arc<dyn Chain>,
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
+    /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
+    /// completing is tested.
+    pub desk_api: Option<Arc<dyn DeskApi>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives jitter.
     pub chance: Arc<dyn Chance>,
     /// Signs and sends, where there is a wallet.
     pub funding: Option<FundingPorts>,
-    /// Opens off-ramps and registers webhooks at the payment API.
-    pub desk_api: Option<Arc<dyn DeskApi>>,
     /// What payouts need besides.
     pub payouts: Option<PayoutPorts>,
 }

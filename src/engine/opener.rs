@@ -22,7 +22,7 @@ use super::payout_book::{Kept, PayoutBook, PayoutError};
 use super::{EngineError, EngineSettings, PayoutPorts, Ports};
 use crate::domain::desk::DeskKind;
 use crate::domain::payment::PayoutReference;
-use crate::domain::payout::{Funding, PayoutState};
+use crate::domain::payout::{Funding, Payout, PayoutState};
 use crate::domain::time::Span;
 use crate::ports::desk_api::DeskApi;
 use crate::ports::store::StoreError;
@@ -132,7 +132,8 @@ impl Opener {
         let wait = next.since(now).max(Span::from_millis(1));
         // With the gate shut, orders are still placed at their time; what has come due waits for the gate.
         let shut = self.gate.shut_until(Asked::Open);
-        let wait = shut.filter(|_| next <= now).map_or(wait, |until| until.since(now).min(Span::from_secs(1)).max(BREATH));
+        let wait =
+            shut.filter(|_| next <= now).map_or(wait, |until| until.since(now).min(Span::from_secs(1)).max(BREATH));
         Ok(wait.min(LONGEST_WAIT))
     }
 
@@ -161,9 +162,11 @@ impl Opener {
         }
     }
 
-    fn orders(&self) -> Option<OrderBook> {
+    /// The way to the orders, for whoever asked for the payout: whoever placed an order cannot approve it.
+    fn orders(&self, payout: &Payout) -> Option<OrderBook> {
         let rules = self.settings.funding.clone()?;
-        Some(OrderBook { store: self.ports.store.clone(), clock: self.ports.clock.clone(), rules })
+        let actor = Some(payout.placed_by.clone());
+        Some(OrderBook { store: self.ports.store.clone(), clock: self.ports.clock.clone(), rules, actor })
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::EngineSettings;
 use super::telling::log_events;
-use super::{EngineSettings, PayoutRules};
 use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::{PaymentId, PayoutReference};
@@ -29,7 +29,9 @@ impl Kept {
     /// The payout in this record; `None` when it is another kind of record.
     pub(crate) fn of(record: DeskRecord) -> Option<Self> {
         match record.body {
-            DeskBody::Payout(payout) => Some(Self { payout: *payout, version: record.version, next_at: record.next_at }),
+            DeskBody::Payout(payout) => {
+                Some(Self { payout: *payout, version: record.version, next_at: record.next_at })
+            }
             DeskBody::Webhook(_) => None,
         }
     }
@@ -77,10 +79,6 @@ pub(crate) struct PayoutBook {
 }
 
 impl PayoutBook {
-    pub(crate) fn rules(&self) -> &PayoutRules {
-        &self.settings.payouts
-    }
-
     /// What is decided with, at this moment.
     pub(crate) fn context(&self) -> PayoutContext<'_> {
         PayoutContext {

@@ -3,11 +3,10 @@
 //! Nothing is guessed: numbers with signs, separators or exponents, unknown reasons and ids with odd characters are refused,
 //! each with the field's name.
 
-use super::handle::HandleError;
-use super::payout_views::{FileRef, Fund, PayoutRequest, QuoteRequest, RateRequest};
+use super::PayoutRules;
+use super::handle::{Handle, HandleError};
+use super::payout_views::{FileRef, Fund, PayoutRequest, RateRequest};
 use super::requests::parse_address;
-use super::{EngineSettings, PayoutRules};
-use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
 use crate::domain::decimal::Decimal;
 use crate::domain::payment::{BankAccountId, IdError, PayoutReference, RecipientId, UserId};
@@ -20,9 +19,6 @@ const MAX_TEXT: usize = 255;
 /// The longest name of a file that is kept.
 const MAX_NAME: usize = 120;
 
-/// The most characters of the API's words for currencies and rails.
-const MAX_WORD: usize = 32;
-
 pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> HandleError {
     HandleError::Invalid { field, problem: problem.into() }
 }
@@ -34,34 +30,6 @@ fn id<T>(field: &'static str, text: &str, parse: impl Fn(String) -> Result<T, Id
 /// A payout's reference.
 pub(super) fn reference(text: &str) -> Result<PayoutReference, HandleError> {
     id("reference", text, PayoutReference::new)
-}
-
-/// A user's id.
-pub(super) fn user(text: &str) -> Result<UserId, HandleError> {
-    id("user", text, UserId::new)
-}
-
-/// A bank account's id.
-pub(super) fn bank_account(text: &str) -> Result<BankAccountId, HandleError> {
-    id("bank_account", text, BankAccountId::new)
-}
-
-/// One of the API's words, such as `USDC` or `SPEI`, in capitals as the API writes them.
-fn word(field: &'static str, text: &str) -> Result<String, HandleError> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
-    if text.is_empty() || text.len() > MAX_WORD || !text.bytes().all(plain) {
-        let text: String = text.chars().take(80).collect();
-        return Err(invalid(field, format!("{text:?} is no word of 1 to {MAX_WORD} letters and digits, such as USDC")));
-    }
-    Ok(text.to_ascii_uppercase())
-}
-
-fn country(text: &str) -> Result<String, HandleError> {
-    if text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_alphabetic()) {
-        return Ok(text.to_ascii_uppercase());
-    }
-    let text: String = text.chars().take(80).collect();
-    Err(invalid("destination_country", format!("{text:?} is no country: write the two letters of ISO 3166-1, such as MX")))
 }
 
 fn decimal(field: &'static str, text: Option<&String>) -> Result<Option<Decimal>, HandleError> {
@@ -87,63 +55,6 @@ fn uuid(field: &'static str, given: Option<&String>) -> Result<Option<String>, H
     Err(invalid(field, format!("{text:?} is no UUID, such as 3f2b8c1e-5d6a-4f7b-8c9d-0e1f2a3b4c5d")))
 }
 
-/// What stands in a request of any of the three kinds about the exchange.
-pub(super) struct Asked<'a> {
-    amount: &'a str,
-    source_currency: Option<&'a String>,
-    source_rail: Option<&'a String>,
-    destination_currency: &'a str,
-    destination_rail: &'a str,
-    destination_country: &'a str,
-    developer_fee: Option<&'a String>,
-}
-
-macro_rules! asked_of {
-    ($($request:ty),*) => {$(
-        impl<'a> From<&'a $request> for Asked<'a> {
-            fn from(request: &'a $request) -> Self {
-                Self {
-                    amount: &request.amount,
-                    source_currency: request.source_currency.as_ref(),
-                    source_rail: request.source_rail.as_ref(),
-                    destination_currency: &request.destination_currency,
-                    destination_rail: &request.destination_rail,
-                    destination_country: &request.destination_country,
-                    developer_fee: request.developer_fee.as_ref(),
-                }
-            }
-        }
-    )*};
-}
-
-asked_of!(RateRequest, QuoteRequest, PayoutRequest);
-
-/// The exchange that is asked for. Only the configured token on the configured chain can be paid with.
-pub(super) fn exchange(asked: &Asked<'_>, settings: &EngineSettings) -> Result<Exchange, HandleError> {
-    let params = &settings.payouts.params;
-    let amount = Amount::from_person(asked.amount, settings.decimals);
-    let source_amount = amount.map_err(|error| invalid("amount", error.to_string()))?;
-    if source_amount.is_zero() {
-        return Err(invalid("amount", "it is zero"));
-    }
-    let own = |field, given: Option<&String>, configured: &str, key: &str| {
-        let given = given.map(|text| word(field, text)).transpose()?;
-        match given.filter(|given| !given.eq_ignore_ascii_case(configured)) {
-            Some(other) => Err(invalid(field, format!("{other} is not what is paid with here, {configured} ({key}); leave it out"))),
-            None => Ok(configured.to_ascii_uppercase()),
-        }
-    };
-    Ok(Exchange {
-        source_currency: own("source_currency", asked.source_currency, &params.currency, "chain.token.symbol")?,
-        source_amount,
-        source_rail: own("source_rail", asked.source_rail, &params.chain_name, "chain.name")?,
-        destination_currency: word("destination_currency", asked.destination_currency)?,
-        destination_rail: word("destination_rail", asked.destination_rail)?,
-        destination_country: country(asked.destination_country)?,
-        developer_fee: decimal("developer_fee", asked.developer_fee)?,
-    })
-}
-
 fn file(given: &FileRef, rules: &PayoutRules) -> Result<Attachment, HandleError> {
     let hex = given.digest.strip_prefix("0x").unwrap_or(&given.digest);
     let digest: Option<B256> = hex.parse().ok().filter(|_| hex.len() == 64);
@@ -162,42 +73,73 @@ fn file(given: &FileRef, rules: &PayoutRules) -> Result<Attachment, HandleError>
     Ok(Attachment { digest, media_type, bytes, name })
 }
 
-/// The wish that a request is. `sender`: who sends unless the request says so.
-pub(super) fn wish(
-    request: &PayoutRequest,
-    sender: Option<Address>,
-    settings: &EngineSettings,
-) -> Result<PayoutWish, HandleError> {
-    let rules = &settings.payouts;
-    let given = request.from_address.as_deref().map(|text| parse_address("from_address", text)).transpose()?;
-    let Some(from_address) = given.or(sender) else {
-        let problem = "there is no wallet that would send: give the address that the USDC will come from";
-        return Err(invalid("from_address", problem));
-    };
-    if from_address.is_zero() || from_address == settings.token {
-        return Err(invalid("from_address", "nobody can send from the zero address or the token's own contract"));
+impl PayoutRequest {
+    /// The part of it that a rate could be asked for.
+    fn rate(&self) -> RateRequest {
+        RateRequest {
+            user: self.user.clone(),
+            amount: self.amount.clone(),
+            source_currency: self.source_currency.clone(),
+            source_rail: self.source_rail.clone(),
+            destination_currency: self.destination_currency.clone(),
+            destination_rail: self.destination_rail.clone(),
+            destination_country: self.destination_country.clone(),
+            developer_fee: self.developer_fee.clone(),
+        }
     }
-    if request.files.len() > rules.files.max_files {
-        let most = rules.files.max_files;
-        return Err(invalid("files", format!("at most {most} files may go with a payout (payouts.max_files)")));
+}
+
+impl Handle {
+    /// The exchange that is asked for. Only the configured token on the configured chain can be paid with.
+    fn paid_exchange(&self, request: &PayoutRequest) -> Result<Exchange, HandleError> {
+        let params = &self.settings.payouts.params;
+        let source_currency = request.source_currency.clone().or_else(|| Some(params.currency.clone()));
+        let exchange = self.exchange(&RateRequest { source_currency, ..request.rate() })?;
+        let own = |field, given: &str, configured: &str, key: &str| {
+            if given.eq_ignore_ascii_case(configured) {
+                return Ok(());
+            }
+            let problem = format!("{given} is not what is paid with here, {configured} ({key}); leave it out");
+            Err(invalid(field, problem))
+        };
+        own("source_currency", &exchange.source_currency, &params.currency, "chain.token.symbol")?;
+        own("source_rail", &exchange.source_rail, &params.chain_name, "chain.name")?;
+        Ok(exchange)
     }
-    let reason = PaymentReason::new(&request.reason).map_err(|error| invalid("reason", error.to_string()))?;
-    Ok(PayoutWish {
-        user: user(&request.user)?,
-        recipient: id("recipient", &request.recipient, RecipientId::new)?,
-        bank_account: bank_account(&request.bank_account)?,
-        exchange: exchange(&request.into(), settings)?,
-        from_address,
-        reason,
-        document_reference: text("document_reference", request.document_reference.as_ref())?,
-        reference_id: uuid("reference_id", request.reference_id.as_ref())?,
-        files: request.files.iter().map(|given| file(given, rules)).collect::<Result<_, _>>()?,
-        min_destination_amount: decimal("min_destination_amount", request.min_destination_amount.as_ref())?,
-        fund: match request.fund {
-            Fund::ByHand => FundBy::ByHand,
-            Fund::Wallet => FundBy::Wallet,
-        },
-    })
+
+    /// The wish that a request is. `sender`: who sends unless the request says so.
+    pub(super) fn wish(&self, request: &PayoutRequest, sender: Option<Address>) -> Result<PayoutWish, HandleError> {
+        let rules = &self.settings.payouts;
+        let given = request.from_address.as_deref().map(|text| parse_address("from_address", text)).transpose()?;
+        let Some(from_address) = given.or(sender) else {
+            let problem = "there is no wallet that would send: give the address that the USDC will come from";
+            return Err(invalid("from_address", problem));
+        };
+        if from_address.is_zero() || from_address == self.settings.token {
+            return Err(invalid("from_address", "nobody can send from the zero address or the token's own contract"));
+        }
+        if request.files.len() > rules.files.max_files {
+            let most = rules.files.max_files;
+            return Err(invalid("files", format!("at most {most} files may go with a payout (payouts.max_files)")));
+        }
+        let reason = PaymentReason::new(&request.reason).map_err(|error| invalid("reason", error.to_string()))?;
+        Ok(PayoutWish {
+            user: id("user", &request.user, UserId::new)?,
+            recipient: id("recipient", &request.recipient, RecipientId::new)?,
+            bank_account: id("bank_account", &request.bank_account, BankAccountId::new)?,
+            exchange: self.paid_exchange(request)?,
+            from_address,
+            reason,
+            document_reference: text("document_reference", request.document_reference.as_ref())?,
+            reference_id: uuid("reference_id", request.reference_id.as_ref())?,
+            files: request.files.iter().map(|given| file(given, rules)).collect::<Result<_, _>>()?,
+            min_destination_amount: decimal("min_destination_amount", request.min_destination_amount.as_ref())?,
+            fund: match request.fund {
+                Fund::ByHand => FundBy::ByHand,
+                Fund::Wallet => FundBy::Wallet,
+            },
+        })
+    }
 }
 
 /// The first field in which two wishes differ.

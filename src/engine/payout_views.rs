@@ -1,69 +1,22 @@
-//! What people and programs send and are shown of payouts, rates and quotes: one form for the operator API, the commands
+//! What people and programs send and are shown of payouts: one form for the operator API, the commands
 //! and batch files.
 //!
 //! Amounts are text, digit by digit. Moments are RFC 3339 in UTC. Deliberately absent: the content of files.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::order_views::OrderView;
+use super::shapes;
 use super::views::PaymentView;
+use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::payment::PayoutReference;
 
-/// What is to be exchanged for what. What is left out is the configured token and chain.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RateRequest {
-    /// The API's id of the user who asks.
-    pub user: String,
-    /// How much is sent, in whole units of the token, such as `1000.50`.
-    pub amount: String,
-    /// What is sent, such as `USDC`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_currency: Option<String>,
-    /// How it is sent: the chain, as the API calls it, such as `POLYGON`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_rail: Option<String>,
-    /// What is paid out, such as `MXN`.
-    pub destination_currency: String,
-    /// How it is paid out, as the API calls it, such as `SPEI`.
-    pub destination_rail: String,
-    /// To which country, in the two letters of ISO 3166-1.
-    pub destination_country: String,
-    /// What the developer takes, as the API understands `developerVariableFee`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub developer_fee: Option<String>,
-}
-
-/// As [`RateRequest`], and to which bank account.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QuoteRequest {
-    /// The API's id of the user who asks.
-    pub user: String,
-    /// The API's id of the bank account.
-    pub bank_account: String,
-    /// How much is sent, in whole units of the token, such as `1000.50`.
-    pub amount: String,
-    /// What is sent, such as `USDC`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_currency: Option<String>,
-    /// How it is sent: the chain, as the API calls it, such as `POLYGON`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub source_rail: Option<String>,
-    /// What is paid out, such as `MXN`.
-    pub destination_currency: String,
-    /// How it is paid out, as the API calls it, such as `SPEI`.
-    pub destination_rail: String,
-    /// To which country, in the two letters of ISO 3166-1.
-    pub destination_country: String,
-    /// What the developer takes, as the API understands `developerVariableFee`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub developer_fee: Option<String>,
-}
+pub use super::quote_views::{FeeView, QuoteRequest, QuoteView, RateRequest, RateView};
 
 /// A payout that is wanted.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PayoutRequest {
     /// The payer's own name for it: 1 to 128 letters, digits, `-`, `_` or `.`. Placing the same again under it changes
@@ -116,7 +69,7 @@ pub struct PayoutRequest {
 }
 
 /// Who sends the USDC.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Fund {
     /// Somebody, by hand.
@@ -127,7 +80,7 @@ pub enum Fund {
 }
 
 /// A file that was put here.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FileRef {
     /// The SHA-256 of its bytes, in 64 hexadecimal digits.
@@ -141,76 +94,15 @@ pub struct FileRef {
     pub name: String,
 }
 
-/// A fee in its two parts, as the API writes them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeeView {
-    /// What is taken in any case.
-    pub fixed: Option<String>,
-    /// What is taken for each unit, or in percent: the API does not say which.
-    pub variable: Option<String>,
-}
-
-/// The parts of what an exchange costs.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FeesView {
-    /// What the API takes.
-    pub sentra: Option<FeeView>,
-    /// What the developer takes.
-    pub developer: Option<FeeView>,
-}
-
-/// What the API would give now. What it leaves out is `null`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateView {
-    /// What is sent, in whole units.
-    pub source_amount: String,
-    /// Of what.
-    pub source_currency: String,
-    /// How much is paid out.
-    pub destination_amount: Option<String>,
-    /// In which currency.
-    pub destination_currency: String,
-    /// How much is paid out for a unit.
-    pub exchange_rate: Option<String>,
-    /// What all of it costs.
-    pub total_fee: Option<String>,
-    /// The parts of it.
-    pub fees: FeesView,
-}
-
-/// A rate that the API stands by until it runs out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuoteView {
-    /// The API's id.
-    pub id: String,
-    /// What is sent, in whole units.
-    pub source_amount: String,
-    /// Of what.
-    pub source_currency: String,
-    /// How much is paid out.
-    pub destination_amount: Option<String>,
-    /// In which currency.
-    pub destination_currency: String,
-    /// How much is paid out for a unit.
-    pub exchange_rate: Option<String>,
-    /// What all of it costs.
-    pub total_fee: Option<String>,
-    /// The parts of it.
-    pub fees: FeesView,
-    /// When it runs out.
-    pub expires_at: Option<String>,
-    /// In how many seconds; 0 when it has run out.
-    pub seconds_left: Option<u64>,
-}
-
 /// How to pay by hand.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PayView {
     /// Where the money goes.
     pub address: String,
     /// How much, in whole units.
     pub amount: String,
     /// The same in base units.
+    #[schemars(with = "shapes::BaseUnits")]
     pub base_units: Amount,
     /// The token's contract.
     pub token: String,
@@ -227,9 +119,10 @@ pub struct PayView {
 }
 
 /// A payout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PayoutView {
     /// The payer's name for it.
+    #[schemars(with = "shapes::Id")]
     pub reference: PayoutReference,
     /// The key that it is opened with.
     pub idempotency_key: String,
@@ -254,7 +147,8 @@ pub struct PayoutView {
     /// What went wrong last, while that still matters.
     pub trouble: Option<String>,
     /// Who asked for it.
-    pub placed_by: String,
+    #[schemars(with = "shapes::Actor")]
+    pub placed_by: Actor,
     /// When.
     pub placed_at: String,
     /// When it last changed.

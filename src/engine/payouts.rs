@@ -2,14 +2,14 @@
 //!
 //! Nothing here calls the payment API: it changes what the store says, and the opener acts on that.
 
+use super::PayoutPorts;
 use super::handle::{Handle, HandleError};
 use super::payout_book::{Kept, PayoutError, event, key_of};
-use super::payout_requests::{first_difference, invalid, reference, wish};
+use super::payout_requests::{first_difference, invalid, reference};
 use super::payout_views::{FileRef, Fund, PayoutRequest, PayoutView};
 use super::queries::MAX_PAGE;
 use super::telling::log_events;
 use super::views::Page;
-use super::PayoutPorts;
 use crate::domain::chain::{Address, B256};
 use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
 use crate::domain::payment::PayoutReference;
@@ -46,7 +46,8 @@ fn file_error(error: AttachmentError) -> HandleError {
 
 impl Handle {
     fn payout_ports(&self) -> Result<&PayoutPorts, HandleError> {
-        let none = || HandleError::Refused("payouts cannot be placed here: nothing keeps their files and keys".to_owned());
+        let none =
+            || HandleError::Refused("payouts cannot be placed here: nothing keeps their files and keys".to_owned());
         self.payouts.as_ref().ok_or_else(none)
     }
 
@@ -56,7 +57,7 @@ impl Handle {
     /// # Errors
     /// A field is not what it must be, a file was not put before, or the reference is taken by a payout with other
     /// content: the message names the first field that differs.
-    pub async fn place_payout(&self, request: &PayoutRequest, by: &str) -> Result<PayoutView, HandleError> {
+    pub async fn place_payout(&self, request: &PayoutRequest) -> Result<PayoutView, HandleError> {
         let named = request.reference.as_deref().map(reference).transpose()?;
         let known = match &named {
             Some(reference) => self.payout_book().read(reference).await?,
@@ -66,7 +67,7 @@ impl Handle {
             return self.same_payout(&known, request).await;
         }
         let wallet = self.store.wallet().await?.map(|wallet| wallet.address);
-        let wish = wish(request, wallet, &self.settings)?;
+        let wish = self.wish(request, wallet)?;
         self.check_funding(&wish, request.fund, wallet)?;
         for file in &wish.files {
             self.check_kept(file.digest, &file.media_type, file.bytes).await?;
@@ -84,7 +85,7 @@ impl Handle {
             reference: reference.clone(),
             key,
             wish,
-            placed_by: by.chars().take(64).collect(),
+            placed_by: self.actor.clone(),
             state: PayoutState::Placed,
             quote: None,
             payment: None,
@@ -96,7 +97,7 @@ impl Handle {
             placed_at: now,
             updated_at: now,
         };
-        let events = vec![event(&payout, now, &format!("was placed by {by}"))];
+        let events = vec![event(&payout, now, &format!("was placed by {}", self.actor))];
         let record = DeskRecord::new(DeskBody::Payout(Box::new(payout)), Some(now));
         let commit = Commit { desk: vec![record], events: events.clone(), ..Commit::default() };
         match self.store.commit(commit).await {
@@ -112,7 +113,7 @@ impl Handle {
 
     /// The payout that is known, if the request asks for the same.
     async fn same_payout(&self, known: &Kept, request: &PayoutRequest) -> Result<PayoutView, HandleError> {
-        let wish = wish(request, Some(known.payout.wish.from_address), &self.settings)?;
+        let wish = self.wish(request, Some(known.payout.wish.from_address))?;
         if let Some(field) = first_difference(&known.payout.wish, &wish) {
             let reference = &known.payout.reference;
             return Err(HandleError::Exists(format!(
@@ -128,7 +129,10 @@ impl Handle {
             return Ok(());
         }
         if self.settings.funding.is_none() {
-            return Err(invalid("fund", "there is no wallet: give the section [wallet] in the configuration, or by_hand"));
+            return Err(invalid(
+                "fund",
+                "there is no wallet: give the section [wallet] in the configuration, or by_hand",
+            ));
         }
         match wallet {
             Some(wallet) if wallet != wish.from_address => {
@@ -205,28 +209,22 @@ impl Handle {
     ///
     /// # Errors
     /// When it is not known, is being opened or may have been, has its payment, or no reason is given.
-    pub async fn cancel_payout(&self, name: &str, reason: &str, by: &str) -> Result<PayoutView, HandleError> {
+    pub async fn cancel_payout(&self, name: &str, reason: &str) -> Result<PayoutView, HandleError> {
         let reason = given(reason)?;
-        self.decide_payout(name, &PayoutFact::Cancel { reason: reason.to_owned() }, reason, by).await
+        self.decide_payout(name, &PayoutFact::Cancel { reason: reason.to_owned() }, reason).await
     }
 
     /// Tries a payout again now: after a person has mended what it was in review for, or instead of waiting.
     ///
     /// # Errors
     /// When it is not known, a call may still take effect, it is over, or no reason is given.
-    pub async fn retry_payout(&self, name: &str, reason: &str, by: &str) -> Result<PayoutView, HandleError> {
-        self.decide_payout(name, &PayoutFact::Retry, given(reason)?, by).await
+    pub async fn retry_payout(&self, name: &str, reason: &str) -> Result<PayoutView, HandleError> {
+        self.decide_payout(name, &PayoutFact::Retry, given(reason)?).await
     }
 
-    async fn decide_payout(
-        &self,
-        name: &str,
-        fact: &PayoutFact,
-        reason: &str,
-        by: &str,
-    ) -> Result<PayoutView, HandleError> {
+    async fn decide_payout(&self, name: &str, fact: &PayoutFact, reason: &str) -> Result<PayoutView, HandleError> {
         let reference = reference(name)?;
-        let said = format!("{by}: {reason}");
+        let said = format!("{}: {reason}", self.actor);
         match self.payout_book().tell(&reference, fact, Some(&said), |_| true).await {
             Ok(_) => self.show_payout(name).await,
             Err(PayoutError::Store(error)) => Err(error.into()),
@@ -234,7 +232,10 @@ impl Handle {
             Err(PayoutError::Unexpected(refused)) => {
                 let wanted = if matches!(fact, PayoutFact::Cancel { .. }) { "cancelled" } else { "tried again" };
                 let next = self.show_payout(name).await?.next;
-                Err(HandleError::Refused(format!("payout {reference} is {} and cannot be {wanted} now. {next}", refused.state)))
+                Err(HandleError::Refused(format!(
+                    "payout {reference} is {} and cannot be {wanted} now. {next}",
+                    refused.state
+                )))
             }
         }
     }

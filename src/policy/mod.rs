@@ -4,6 +4,7 @@
 
 pub mod acts;
 pub mod address;
+pub mod approval;
 pub mod broadcast;
 pub mod fees;
 pub mod finality;
@@ -14,6 +15,7 @@ pub mod nonces;
 pub mod pace;
 pub mod payout;
 pub mod preflight;
+pub mod quotes;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;

@@ -3,8 +3,8 @@
 use super::Opener;
 use crate::domain::order::{OrderId, Placer};
 use crate::domain::payout::Payout;
-use crate::engine::explain_orders::refusal_text;
 use crate::engine::explain::Names;
+use crate::engine::explain_orders::refusal_text;
 use crate::engine::order_book::OrderError;
 use crate::engine::payout_book::{Kept, PayoutError, unmoved};
 use crate::engine::telling::log_events;
@@ -42,7 +42,7 @@ impl Opener {
     }
 
     async fn place(&self, payout: &Payout) -> Result<Outcome, PayoutError> {
-        let (Some(orders), Some(id)) = (self.orders(), &payout.payment) else {
+        let (Some(orders), Some(id)) = (self.orders(payout), &payout.payment) else {
             let why = "there is no wallet: give the section [wallet] in the configuration".to_owned();
             return Ok(Outcome::Refused { why, again: true });
         };

@@ -27,15 +27,13 @@ impl Opener {
                 match (found.len(), found.pop_first()) {
                     (1, Some((_, said))) => return self.take(payout, said).await,
                     (_, None) => PayoutFact::NotListed,
-                    (_, Some((first, _))) => PayoutFact::SeveralListed([first].into_iter().chain(found.into_keys()).collect()),
+                    (_, Some((first, _))) => {
+                        PayoutFact::SeveralListed([first].into_iter().chain(found.into_keys()).collect())
+                    }
                 }
             }
-            Err(ApiError::NotFound { detail }) => {
-                PayoutFact::ListRefused(Refusal { status: 404, message: detail })
-            }
-            Err(ApiError::Refused { status, detail }) => {
-                PayoutFact::ListRefused(Refusal { status, message: detail })
-            }
+            Err(ApiError::NotFound { detail }) => PayoutFact::ListRefused(Refusal { status: 404, message: detail }),
+            Err(ApiError::Refused { status, detail }) => PayoutFact::ListRefused(Refusal { status, message: detail }),
             Err(error) => ask_failed(&error),
         };
         self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await?;

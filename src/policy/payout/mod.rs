@@ -237,15 +237,14 @@ impl Turn<'_> {
             (PayoutFact::Opened(said), _) => Some(self.opened(said)),
             (PayoutFact::SeveralListed(payments), _) => {
                 let payments = payments.iter().take(MAX_NAMED).cloned().collect();
-                let mut step = self.ask_person(
-                    PayoutReview::Several { payments },
-                    "is with a person: several payments bear its key",
-                );
+                let mut step = self
+                    .ask_person(PayoutReview::Several { payments }, "is with a person: several payments bear its key");
                 step.payout.may_be_open = true;
                 Some(step)
             }
             (PayoutFact::NotListed, None) => {
-                let mut step = self.again_later(State::Quoted, None, "was not opened by the call; again with the same key");
+                let mut step =
+                    self.again_later(State::Quoted, None, "was not opened by the call; again with the same key");
                 step.payout.may_be_open = false;
                 Some(step)
             }

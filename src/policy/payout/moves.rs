@@ -78,8 +78,8 @@ impl Turn<'_> {
     }
 
     pub(super) fn cancel(&self, reason: &str) -> Option<PayoutStep> {
-        let known =
-            self.payout.payment.is_some() || matches!(self.payout.state, State::Review { why: PayoutReview::Several { .. } });
+        let known = self.payout.payment.is_some()
+            || matches!(self.payout.state, State::Review { why: PayoutReview::Several { .. } });
         if self.payout.may_be_open && !known {
             return None;
         }
@@ -95,7 +95,9 @@ impl Turn<'_> {
                 step.payout.trouble = None;
                 step
             }
-            None => return self.spoilt("it had run out, or was about to, when it came: compare this clock with the API's"),
+            None => {
+                return self.spoilt("it had run out, or was about to, when it came: compare this clock with the API's");
+            }
         };
         step.payout.quote = Some(taken.clone());
         step

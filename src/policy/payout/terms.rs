@@ -1,5 +1,6 @@
 //! What a payout asked for, held against what the API says: of a quote, and of the payment that was opened.
 
+use super::super::quotes::same_terms;
 use super::PayoutParams;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
@@ -69,7 +70,9 @@ pub fn differing(payout: &Payout, said: &Said, params: &PayoutParams) -> Option<
     };
     None.or_else(|| differs("idempotencyKey", payout.key.to_string(), said.key.clone()))
         .or_else(|| differs("type", "OFF_RAMP".to_owned(), said.kind.clone()))
-        .or_else(|| differs("recipientId", wish.recipient.to_string(), said.recipient.as_ref().map(|id| id.to_string())))
+        .or_else(|| {
+            differs("recipientId", wish.recipient.to_string(), said.recipient.as_ref().map(|id| id.to_string()))
+        })
         .or_else(|| {
             let theirs = said.bank_account.as_ref().map(|id| id.to_string());
             differs("bankAccountId", wish.bank_account.to_string(), theirs)
@@ -80,9 +83,7 @@ pub fn differing(payout: &Payout, said: &Said, params: &PayoutParams) -> Option<
         })
         .or_else(|| differs("depositChain", lower(&params.chain_name), said.chain.as_ref().map(lower)))
         .or_else(|| differs("currency", lower(&params.currency), said.currency.as_ref().map(lower)))
-        .or_else(|| {
-            differs("fromAddress", wish.from_address.to_string(), said.sender.map(|sender| sender.to_string()))
-        })
+        .or_else(|| differs("fromAddress", wish.from_address.to_string(), said.sender.map(|sender| sender.to_string())))
         .or_else(|| {
             let theirs = said.address.as_ref().map(payable);
             differs("depositAddress", "an address to send to".to_owned(), theirs)
@@ -95,29 +96,15 @@ pub fn differing(payout: &Payout, said: &Said, params: &PayoutParams) -> Option<
         })
 }
 
-/// The first thing in which a quote is not what was asked for.
-fn quote_differs(payout: &Payout, quote: &Quote) -> Option<PayoutReview> {
-    let (wish, rate) = (&payout.wish.exchange, &quote.rate);
-    let differs = |field: &str, ours: String, theirs: Option<String>| {
-        let theirs = theirs.filter(|theirs| !theirs.eq_ignore_ascii_case(&ours))?;
-        Some(PayoutReview::QuoteDiffers { field: field.to_owned(), ours, theirs: short(&theirs) })
-    };
-    let amount = rate.source_amount.map(|amount| amount.to_string());
-    differs("source.amount", wish.source_amount.to_string(), amount)
-        .or_else(|| differs("source.currency", wish.source_currency.clone(), rate.source_currency.clone()))
-        .or_else(|| {
-            differs("destination.currency", wish.destination_currency.clone(), rate.destination_currency.clone())
-        })
-}
-
 /// What stands against opening anything on this quote, for good.
 pub(super) fn objection(payout: &Payout, quote: &Quote) -> Option<PayoutReview> {
-    quote_differs(payout, quote).or_else(|| {
-        let least = payout.wish.min_destination_amount.clone()?;
-        let pays = quote.rate.destination_amount.clone();
-        let enough = pays.as_ref().is_some_and(|pays| *pays >= least);
-        (!enough).then_some(PayoutReview::PaysTooLittle { pays, least })
-    })
+    if let Err(other) = same_terms(&payout.wish.exchange, &quote.rate) {
+        return Some(PayoutReview::QuoteDiffers { what: short(&other.to_string()) });
+    }
+    let least = payout.wish.min_destination_amount.clone()?;
+    let pays = quote.rate.destination_amount.clone();
+    let enough = pays.as_ref().is_some_and(|pays| *pays >= least);
+    (!enough).then_some(PayoutReview::PaysTooLittle { pays, least })
 }
 
 /// Whether a refusal speaks of the quote: another one may be taken.
@@ -125,4 +112,3 @@ pub(super) fn objection(payout: &Payout, quote: &Quote) -> Option<PayoutReview> 
 pub fn speaks_of_quote(refusal: &Refusal) -> bool {
     refusal.message.to_lowercase().contains("quote")
 }
-
