@@ -15,6 +15,7 @@ pub mod last_look;
 pub mod matching;
 pub mod nonces;
 pub mod pace;
+pub mod payout;
 pub mod preflight;
 pub mod quotes;
 pub mod resolve;
