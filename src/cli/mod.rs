@@ -19,6 +19,7 @@ mod add;
 mod approve;
 mod cancel;
 mod client;
+mod completions;
 mod config_check;
 mod demo;
 mod deposits;
@@ -90,6 +91,7 @@ enum Command {
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
+    Completions(completions::Completions),
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,
@@ -156,6 +158,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             start_logging("off", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Completions(command) => command.run(),
         Command::Store(command) => command.run(&quiet(file)?).await,
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use crate::support::temp_dir;
 
+mod completions;
 mod daemon;
 mod doctor;
 mod help;
