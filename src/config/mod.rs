@@ -35,6 +35,7 @@ use crate::domain::time::Span;
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
 pub use key::{KeySource, secret_file, secret_line};
+pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
 
 /// The documented example, as it stands at the top of the source.

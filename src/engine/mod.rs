@@ -40,6 +40,7 @@ mod names;
 mod order_book;
 pub mod order_views;
 pub mod orders;
+pub mod purse;
 pub mod queries;
 mod reconciler;
 pub mod requests;

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::Operator;
 use super::problem::{Code, Problem};
+use crate::engine::health::Readiness;
 use crate::engine::queries::DepositFilter;
 use crate::engine::requests::{AddRequest, ResolveRequest};
 use crate::engine::return_views::PaymentDetail;
@@ -91,7 +92,17 @@ pub(super) async fn readyz(State(operator): State<Arc<Operator>>) -> Response {
 }
 
 pub(super) async fn metrics(State(operator): State<Arc<Operator>>) -> Response {
+    show_readiness(&operator.handle.readiness(operator.lag));
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (operator.metrics)()).into_response()
+}
+
+/// What `/readyz` says, for alerts: whoever only reads metrics hears it too.
+fn show_readiness(readiness: &Readiness) {
+    let parts = [("chain", &readiness.chain), ("api", &readiness.api), ("store", &readiness.store)];
+    for (part, word) in parts {
+        let works = word == "ok" || word == "idle";
+        ::metrics::gauge!("rampwatch_ready", "part" => part).set(u32::from(works));
+    }
 }
 
 pub(super) async fn payments(

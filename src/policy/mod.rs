@@ -14,6 +14,7 @@ pub mod matching;
 pub mod nonces;
 pub mod pace;
 pub mod preflight;
+pub mod purse;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;

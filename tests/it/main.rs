@@ -22,6 +22,7 @@ mod funding;
 mod http;
 mod layers;
 mod node_self;
+mod ops;
 mod payment_http;
 mod policy;
 mod sandbox;
