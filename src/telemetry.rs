@@ -98,7 +98,12 @@ pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
         Format::Json => stderr.with_ansi(false).json().flatten_event(true).with_filter(filter).boxed(),
     };
     let started = tracing_subscriber::registry().with(layer).try_init();
-    started.map_err(|error| TelemetryError::Twice(error.to_string()))
+    started.map_err(|error| TelemetryError::Twice(error.to_string()))?;
+    if format == Format::Json {
+        // Whoever reads JSON reads nothing else, also when there is a defect.
+        std::panic::set_hook(Box::new(|defect| tracing::error!(defect = %defect, "a thread panicked")));
+    }
+    Ok(())
 }
 
 /// The recorder's reading side.

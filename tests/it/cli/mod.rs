@@ -17,6 +17,7 @@ mod offline;
 mod orders;
 mod running;
 mod snapshots;
+mod stopping;
 mod store;
 mod terminal;
 mod wallet;
