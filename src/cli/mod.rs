@@ -25,14 +25,19 @@ mod demo;
 mod deposits;
 mod doctor;
 mod exit;
+mod export;
 mod fund;
+mod ledger_desk;
 mod list;
 mod operator;
 mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod private_file;
 mod progress;
+mod receipt;
+mod receipt_text;
 mod resolve;
 mod reviews;
 mod run;
@@ -88,10 +93,14 @@ enum Command {
     Reject(approve::Reject),
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
+    Export(export::Export),
+    Receipt(receipt::Receipt),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
     Completions(completions::Completions),
+    /// Print the OpenAPI document of the operator API
+    Openapi,
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,
@@ -146,6 +155,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reject(command) => command.run(&quiet(file)?).await,
         Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
+        Command::Export(command) => command.run(&quiet(file)?).await,
+        Command::Receipt(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.
@@ -160,6 +171,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         }
         Command::Completions(command) => command.run(),
         Command::Store(command) => command.run(&quiet(file)?).await,
+        Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;
             command.run().await

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::lead::Lead;
 use super::time::Timestamp;
 use super::webhook::Webhook;
 
@@ -25,6 +26,8 @@ pub struct DeskRecord {
 pub enum DeskBody {
     /// A webhook that was registered at the payment API.
     Webhook(Webhook),
+    /// An off-ramp that was found at the payment API and waits for a person.
+    Lead(Lead),
 }
 
 /// The kinds of the desk's records.
@@ -33,6 +36,8 @@ pub enum DeskBody {
 pub enum DeskKind {
     /// [`DeskBody::Webhook`].
     Webhook,
+    /// [`DeskBody::Lead`].
+    Lead,
 }
 
 impl DeskKind {
@@ -41,6 +46,7 @@ impl DeskKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Lead => "lead",
         }
     }
 }
@@ -72,6 +78,7 @@ impl DeskBody {
     pub const fn kind(&self) -> DeskKind {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
+            Self::Lead(_) => DeskKind::Lead,
         }
     }
 
@@ -80,6 +87,7 @@ impl DeskBody {
     pub fn key(&self) -> DeskKey {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
+            Self::Lead(lead) => lead.payment.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -89,7 +97,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) => None,
+            Self::Webhook(_) | Self::Lead(_) => None,
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: anything that acts. Nothing here reads a clock, waits, logs or talks to a network.
 
+pub mod actor;
 pub mod amount;
 pub mod chain;
 pub mod checkup;
@@ -11,6 +12,7 @@ pub mod deposit;
 pub mod desk;
 pub mod event;
 pub mod hold;
+pub mod lead;
 pub mod order;
 pub mod payment;
 pub mod quote;
