@@ -21,6 +21,7 @@ use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
 use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
@@ -81,7 +82,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let ports = Ports { store, chain, api, clock, chance: Arc::new(SystemChance), funding };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
-    let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
+    let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
     Ok(App { handle, wallet, ports, settings: engine_settings, health })
 }
 
@@ -143,7 +144,13 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
     let api = payment_api(settings, clock.clone()).ok();
     let engine_settings = Arc::new(engine_settings(settings));
-    Ok(Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default())))
+    let handle =
+        Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
+    Ok(handle.with_approvers(approvers(settings)))
+}
+
+fn approvers(settings: &Settings) -> Approvers {
+    if settings.http.has_named_approver() { Approvers::Named } else { Approvers::LocalOnly }
 }
 
 /// Whether what went wrong is the configuration's fault: a setting is wrong, or a node contradicts it. Otherwise

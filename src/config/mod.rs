@@ -15,6 +15,7 @@
 
 mod error;
 mod funding;
+mod http;
 mod key;
 mod parse;
 mod private;
@@ -23,7 +24,6 @@ mod sections;
 mod span;
 mod tree;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -34,6 +34,7 @@ use crate::domain::time::Span;
 
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
+pub use http::{HttpSettings, TokenSettings};
 pub use key::{KeySource, secret_file, secret_line};
 pub use span::{SpanError, parse_span, write_span};
 
@@ -210,15 +211,6 @@ pub struct MatchingSettings {
     pub tolerance_over: Amount,
     /// How far the chain's clock and the API's may be apart.
     pub skew: Span,
-}
-
-/// `[http]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpSettings {
-    /// Where the operator API listens: a loopback address. Port 0 takes any free one.
-    pub listen: SocketAddr,
-    /// The file with the operator's token; `operator-token` in the store's folder unless configured.
-    pub token_file: PathBuf,
 }
 
 /// `[log]`.

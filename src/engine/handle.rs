@@ -12,12 +12,14 @@ use super::ledger::{Ledger, LedgerError, Page};
 use super::telling::log_events;
 use super::views::TokenName;
 use super::{EngineSettings, FundingPorts, Ports};
+use crate::domain::actor::Actor;
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use crate::domain::time::{Span, Timestamp};
-use crate::policy::resolve::{Decision, ResolveError, resolve};
+use crate::policy::approval::Approvers;
+use crate::policy::resolve::{Decision, ResolveError, Said, resolve};
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep;
 use crate::ports::chain::Chain;
@@ -38,6 +40,10 @@ pub struct Handle {
     health: Arc<Health>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
+    /// Who asks; set by `acting_as`.
+    pub(super) actor: Actor,
+    /// Who there is to approve; set by `with_approvers`.
+    pub(super) approvers: Approvers,
 }
 
 /// A payment to be added. What is `None` is taken from the API.
@@ -79,6 +85,9 @@ pub enum HandleError {
     /// The rules forbid it.
     #[error("{0}")]
     Refused(String),
+    /// Whoever asks has placed the order, and so cannot approve it.
+    #[error("{0}")]
+    OwnOrder(String),
     /// The payment API was needed and could not be used.
     #[error("{0}")]
     Api(ApiError),
@@ -107,7 +116,30 @@ impl Handle {
         health: Arc<Health>,
     ) -> Self {
         let ledger = Ledger::new(store.clone(), clock.clone(), chance, settings.clone());
-        Self { store, api, clock, settings, tokens: Arc::default(), ledger, health, wallet_ports: None }
+        Self {
+            store,
+            api,
+            clock,
+            settings,
+            tokens: Arc::default(),
+            ledger,
+            health,
+            wallet_ports: None,
+            actor: Actor::local(),
+            approvers: Approvers::LocalOnly,
+        }
+    }
+
+    /// The same handle for somebody else: what it changes is kept with this name. Without it, [`Actor::local`] asks.
+    #[must_use]
+    pub fn acting_as(&self, actor: &Actor) -> Self {
+        Self { actor: actor.clone(), ..self.clone() }
+    }
+
+    /// The same handle, knowing who there is to approve. Without it, only the machine's own token can.
+    #[must_use]
+    pub fn with_approvers(self, approvers: Approvers) -> Self {
+        Self { approvers, ..self }
     }
 
     /// How the engine is.
@@ -228,7 +260,7 @@ impl Handle {
             // A wish to look again is a new version of the payment, so that an answer under way does not swallow it, even
             // if nothing else changes by it.
             page.touch_payments = matches!(decision, Decision::Retry { .. });
-            resolve(&mut page.book, decision, reason, context)
+            resolve(&mut page.book, decision, Said { by: &self.actor, reason }, context)
         };
         let changes = self.ledger.change(address, decide).await.map_err(|error| match error {
             LedgerError::Refused(ResolveError::Reason) => {

@@ -49,6 +49,7 @@ mod reconciler;
 pub mod requests;
 pub mod return_views;
 mod reviews;
+pub mod shapes;
 pub mod tally;
 mod telling;
 pub mod views;

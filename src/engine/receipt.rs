@@ -130,8 +130,8 @@ fn status(at: String, kind: &EventKind) -> Option<StatusView> {
 }
 
 fn decided(at: String, kind: &EventKind) -> Option<Decided> {
-    let EventKind::PersonDecided { action, reason } = kind else { return None };
-    Some(Decided { at, action: action.clone(), reason: reason.clone() })
+    let EventKind::PersonDecided { action, reason, by } = kind else { return None };
+    Some(Decided { at, action: action.clone(), reason: reason.clone(), by: by.clone() })
 }
 
 /// The rule by which the deposit pays, and the last time that this was decided.

@@ -4,16 +4,19 @@
 //! mistaken for "nothing happened". Deliberately absent: the moment at which it was asked for; the same ledger gives the
 //! same receipt.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::order_views::OrderView;
 use super::return_views::BackView;
+use super::shapes;
 use super::views::{DepositView, PaymentView, ReviewView};
+use crate::domain::actor::Actor;
 use crate::domain::chain::{B256, BlockRef};
 use crate::domain::order::AttemptKind;
 
 /// The chain of evidence of one payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReceiptView {
     /// The payment as it stands, with where its figures came from.
     pub payment: PaymentView,
@@ -50,7 +53,7 @@ pub struct ReceiptView {
 }
 
 /// An order, with what is known of its transactions.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReceiptOrder {
     /// The order as it stands.
     pub order: OrderView,
@@ -65,13 +68,15 @@ pub struct ReceiptOrder {
 }
 
 /// One signed transaction.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReceiptTransaction {
     /// What it is meant to do.
+    #[schemars(with = "shapes::AttemptKind")]
     pub kind: AttemptKind,
     /// Its nonce.
     pub nonce: u64,
     /// Its hash.
+    #[schemars(with = "shapes::Hash")]
     pub tx_hash: B256,
     /// The most that it pays for a unit of gas, in gwei.
     pub cap_gwei: String,
@@ -86,11 +91,12 @@ pub struct ReceiptTransaction {
 }
 
 /// What a node's receipt said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct MinedView {
     /// When it was noted here.
     pub at: String,
     /// The block.
+    #[schemars(with = "shapes::BlockRef")]
     pub block: BlockRef,
     /// How much gas it used.
     pub gas_used: u64,
@@ -103,7 +109,7 @@ pub struct MinedView {
 }
 
 /// Why a deposit pays the payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Matched {
     /// The rule's name: `exact`, `tolerance`, `sender`, `own_transfer`, `assigned`.
     pub rule: String,
@@ -114,31 +120,33 @@ pub struct Matched {
 }
 
 /// How the deposit's block became final.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finality {
     /// The rule that is configured, in words.
     pub rule: String,
     /// The block.
+    #[schemars(with = "shapes::BlockRef")]
     pub block: BlockRef,
     /// When finality was established (rampwatch's clock).
     pub at: String,
 }
 
 /// One call of `/complete`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct CompletionCall {
     /// Which call it was, from 1.
     pub call: u32,
     /// When it was written down, just before it was made.
     pub at: String,
     /// The transaction that the API was told.
+    #[schemars(with = "shapes::Hash")]
     pub tx_hash: B256,
     /// What came of it: answers, and what the API said when it was asked afterwards.
     pub outcome: Vec<Note>,
 }
 
 /// What the API said.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusView {
     /// When.
     pub at: String,
@@ -149,7 +157,7 @@ pub struct StatusView {
 }
 
 /// What a person decided.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Decided {
     /// When.
     pub at: String,
@@ -157,10 +165,13 @@ pub struct Decided {
     pub action: String,
     /// The reason that was given.
     pub reason: String,
+    /// Who; `None` in records from before names were kept.
+    #[schemars(with = "Option<shapes::Actor>")]
+    pub by: Option<Actor>,
 }
 
 /// Something that happened, in a sentence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Note {
     /// When.
     pub at: String,

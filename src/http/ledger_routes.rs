@@ -2,45 +2,61 @@
 //!
 //! Deliberately absent: files. A page is JSON like every other list; the command makes CSV of it.
 
-use std::sync::Arc;
-
-use axum::extract::Path;
-use axum::extract::State;
-use axum::extract::rejection::PathRejection;
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Operator;
-use super::routes::{Answer, DEFAULT_LIMIT, Query_, path, query};
+use super::api::{Api, Told};
+use super::asked::Asked;
+use super::problem::Code;
+use super::route::Access::Needs;
+use super::route::get;
+use super::routes::limit;
+use crate::domain::actor::Role::Read;
 use crate::engine::export::{ExportRow, Interval};
 use crate::engine::receipt_views::ReceiptView;
+use crate::engine::shapes;
 use crate::engine::views::Page;
 
 /// What `GET /v1/export` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ExportQuery {
+    /// From this day (midnight UTC) or moment (RFC 3339) on; else from the beginning.
     from: Option<String>,
+    /// Up to, but not including, this day or moment.
     to: Option<String>,
+    /// Those after the event with this number.
     after: Option<String>,
+    /// At most so many; an event that makes two rows may add one.
+    #[schemars(range(min = 1, max = 1_000))]
     limit: Option<usize>,
 }
 
-/// The routes, below `/v1`.
-pub(super) fn routes() -> Router<Arc<Operator>> {
-    Router::new().route("/export", get(export)).route("/payments/{id}/receipt", get(receipt))
+/// The routes of the ledger.
+pub(super) fn routes(api: &mut Api) {
+    use Code::{Invalid, NotFound};
+
+    api.add(
+        get("/v1/export", Needs(Read), "export", "The ledger's rows of an interval, in order")
+            .about("Every deposit, match, completion, order and fee; docs/export.md describes the columns.")
+            .refuses(&[Invalid]),
+        export,
+    );
+    api.add(
+        get("/v1/payments/{id}/receipt", Needs(Read), "receipt", "The whole chain of evidence of one payment")
+            .about("What is missing is named. The same ledger gives the same receipt.")
+            .param::<shapes::Id>("The payment's id.")
+            .refuses(&[Invalid, NotFound]),
+        receipt,
+    );
 }
 
-async fn export(State(operator): State<Arc<Operator>>, given: Query_<ExportQuery>) -> Answer<Page<ExportRow>> {
-    let ExportQuery { from, to, after, limit } = query(given)?;
+async fn export(asked: Asked<ExportQuery>) -> Told<Page<ExportRow>> {
+    let ExportQuery { from, to, after, limit } = asked.query;
     let interval = Interval::parse(from.as_deref(), to.as_deref())?;
-    Ok(Json(operator.handle.export(&interval, after.as_deref(), limit.unwrap_or(DEFAULT_LIMIT)).await?))
+    Ok(asked.handle.export(&interval, after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn receipt(
-    State(operator): State<Arc<Operator>>,
-    id: Result<Path<String>, PathRejection>,
-) -> Answer<ReceiptView> {
-    Ok(Json(operator.handle.receipt(&path(id)?).await?))
+async fn receipt(asked: Asked) -> Told<ReceiptView> {
+    Ok(asked.handle.receipt(&asked.path).await?)
 }

@@ -4,6 +4,7 @@
 
 pub mod acts;
 pub mod address;
+pub mod approval;
 pub mod broadcast;
 pub mod fees;
 pub mod finality;

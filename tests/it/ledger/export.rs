@@ -102,7 +102,7 @@ async fn pages_and_intervals_neither_lose_nor_double() {
     let store = story::told().await;
     // Events out of the order of time, as after a clock that was set back.
     let odd = |millis| {
-        let kind = EventKind::PersonDecided { action: "ignore".to_owned(), reason: "late".to_owned() };
+        let kind = EventKind::PersonDecided { action: "ignore".to_owned(), reason: "late".to_owned(), by: None };
         Event { at: at(millis), payment: None, deposit: None, kind }
     };
     store.commit(Commit { events: vec![odd(500), odd(99_000)], ..Commit::default() }).await.unwrap();
