@@ -31,12 +31,15 @@ use crate::policy::preflight::PreflightParams;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
+use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod doctor;
 mod store;
 
+pub use self::doctor::{Examined, Finding, Grade, examine};
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -79,7 +82,8 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     chain.check().await?;
     let chain = Arc::new(chain);
     let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
-    let ports = Ports { store, chain, api, clock, chance: Arc::new(SystemChance), funding };
+    let desk_api = Some(api.clone() as Arc<dyn DeskApi>);
+    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
@@ -143,10 +147,12 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     });
     // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
     let api = payment_api(settings, clock.clone()).ok();
+    let desk_api = api.clone().map(|api| api as Arc<dyn DeskApi>);
+    let api = api.map(|api| api as Arc<dyn PaymentApi>);
     let engine_settings = Arc::new(engine_settings(settings));
     let handle =
         Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
-    Ok(handle.with_approvers(approvers(settings)))
+    Ok(handle.with_approvers(approvers(settings)).with_desk_api(desk_api))
 }
 
 fn approvers(settings: &Settings) -> Approvers {
@@ -260,7 +266,11 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
     SledStore::open(path, &sled::Settings::default()).map_err(anyhow::Error::from)
 }
 
-fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn PaymentApi>> {
+fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PaymentHttp>> {
+    Ok(Arc::new(payment_api_http(settings, clock)?))
+}
+
+fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<PaymentHttp> {
     let api = &settings.api;
     let adapter = PaymentHttp::new(
         PaymentHttpSettings {
@@ -269,10 +279,11 @@ fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
             connect_timeout: api.connect_timeout,
             timeout: api.timeout,
             decimals: settings.chain.token.decimals,
+            webhook_secret: settings.webhook.secret()?,
         },
         clock,
     );
-    Ok(Arc::new(adapter.context("api: the client could not be made")?))
+    adapter.context("api: the client could not be made")
 }
 
 fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {

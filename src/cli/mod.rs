@@ -22,6 +22,7 @@ mod client;
 mod config_check;
 mod demo;
 mod deposits;
+mod doctor;
 mod exit;
 mod export;
 mod fund;
@@ -94,6 +95,7 @@ enum Command {
     Export(export::Export),
     Receipt(receipt::Receipt),
     Config(config_check::Config),
+    Doctor(doctor::Doctor),
     Store(store::Store),
     /// Print the OpenAPI document of the operator API
     Openapi,
@@ -157,6 +159,12 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.
             start_logging("error", settings.log.format)?;
+            command.run(&settings).await
+        }
+        Command::Doctor(command) => {
+            let settings = settings(file)?;
+            // What goes wrong is the command's own answer; the log would only say it a second time.
+            start_logging("off", settings.log.format)?;
             command.run(&settings).await
         }
         Command::Store(command) => command.run(&quiet(file)?).await,

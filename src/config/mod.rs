@@ -23,6 +23,7 @@ mod reader;
 mod sections;
 mod span;
 mod tree;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 
@@ -37,6 +38,7 @@ pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings}
 pub use http::{HttpSettings, TokenSettings};
 pub use key::{KeySource, secret_file, secret_line};
 pub use span::{SpanError, parse_span, write_span};
+pub use webhook::WebhookSettings;
 
 /// The documented example, as it stands at the top of the source.
 pub const EXAMPLE: &str = include_str!("../../config.toml");
@@ -76,6 +78,8 @@ pub struct Settings {
     pub wallet: Option<WalletSettings>,
     /// What the wallet may send; off unless configured.
     pub funding: FundingSettings,
+    /// Where the payment API tells of changes.
+    pub webhook: WebhookSettings,
 }
 
 /// `[chain]`.

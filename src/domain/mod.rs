@@ -5,6 +5,7 @@
 pub mod actor;
 pub mod amount;
 pub mod chain;
+pub mod checkup;
 pub mod coverage;
 pub mod decimal;
 pub mod deposit;

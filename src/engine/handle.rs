@@ -24,6 +24,7 @@ use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep;
 use crate::ports::chain::Chain;
 use crate::ports::clock::{Chance, Clock};
+use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use crate::ports::store::{Store, StoreError};
 
@@ -32,6 +33,7 @@ use crate::ports::store::{Store, StoreError};
 pub struct Handle {
     pub(super) store: Arc<dyn Store>,
     api: Option<Arc<dyn PaymentApi>>,
+    pub(super) desk_api: Option<Arc<dyn DeskApi>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Arc<EngineSettings>,
     /// What tokens are called in what is shown; set by `with_tokens`.
@@ -100,9 +102,9 @@ impl Handle {
     /// A handle on a running engine.
     #[must_use]
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
-        let Ports { store, api, clock, chance, chain, funding } = ports.clone();
+        let Ports { store, api, desk_api, clock, chance, chain, funding } = ports.clone();
         let handle = Self::offline(store, Some(api), clock, chance, settings, health);
-        Self { wallet_ports: funding.map(|funding| (chain, funding)), ..handle }
+        Self { wallet_ports: funding.map(|funding| (chain, funding)), desk_api, ..handle }
     }
 
     /// A handle on a store that no engine runs over. Without an API only typed payments can be added.
@@ -119,6 +121,7 @@ impl Handle {
         Self {
             store,
             api,
+            desk_api: None,
             clock,
             settings,
             tokens: Arc::default(),
@@ -140,6 +143,12 @@ impl Handle {
     #[must_use]
     pub fn with_approvers(self, approvers: Approvers) -> Self {
         Self { approvers, ..self }
+    }
+
+    /// The same handle with the rest of the payment API, for rates, quotes and webhooks.
+    #[must_use]
+    pub fn with_desk_api(self, desk_api: Option<Arc<dyn DeskApi>>) -> Self {
+        Self { desk_api, ..self }
     }
 
     /// How the engine is.

@@ -21,6 +21,7 @@ use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::clock::{Chance, Clock};
+use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
@@ -45,6 +46,8 @@ pub mod orders;
 pub mod queries;
 mod receipt;
 pub mod receipt_views;
+pub mod quote_views;
+mod quotes;
 mod reconciler;
 pub mod requests;
 pub mod return_views;
@@ -66,6 +69,9 @@ pub struct Ports {
     pub chain: Arc<dyn Chain>,
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
+    /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
+    /// completing is tested.
+    pub desk_api: Option<Arc<dyn DeskApi>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives jitter.

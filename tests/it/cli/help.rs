@@ -35,6 +35,7 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["export"], &["--from", "--to", "--format", "--out", "mode 0600", "docs/export.md"]),
     (&["receipt"], &["<PAYMENT>", "--format", "markdown", "missing"]),
     (&["config", "check"], &["API key", "nodes"]),
+    (&["doctor"], &["endpoints", "API key", "wallet", "within a minute", "warnings alone end with 0", "--json"]),
     (&["store"], &["backup", "restore", "check", "daemon must be stopped"]),
     (&["store", "backup"], &["FILE OR FOLDER", "mode 0600", "daemon must be stopped", "loses nothing", "--json"]),
     (&["store", "restore"], &["<FILE>", "--into", "where no store is", "--json"]),

@@ -7,6 +7,7 @@ mod acts;
 mod address;
 mod approval;
 mod books;
+mod doctor;
 mod fees;
 mod funding;
 mod judging;
