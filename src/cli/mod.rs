@@ -37,6 +37,7 @@ mod private_file;
 mod progress;
 mod receipt;
 mod receipt_text;
+mod reconcile;
 mod resolve;
 mod reviews;
 mod run;
@@ -94,6 +95,7 @@ enum Command {
     Wallet(wallet::Wallet),
     Export(export::Export),
     Receipt(receipt::Receipt),
+    Reconcile(reconcile::Reconcile),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -155,6 +157,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Wallet(command) => command.run(file).await,
         Command::Export(command) => command.run(&quiet(file)?).await,
         Command::Receipt(command) => command.run(&quiet(file)?).await,
+        Command::Reconcile(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

@@ -12,6 +12,7 @@ use super::route::Access::Needs;
 use super::route::get;
 use super::routes::limit;
 use crate::domain::actor::Role::Read;
+use crate::engine::books::{BookEntry, PARTS};
 use crate::engine::export::{ExportRow, Interval};
 use crate::engine::receipt_views::ReceiptView;
 use crate::engine::shapes;
@@ -32,6 +33,20 @@ struct ExportQuery {
     limit: Option<usize>,
 }
 
+/// What `GET /v1/books` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct BooksQuery {
+    /// Which part of the books.
+    #[schemars(extend("enum" = PARTS))]
+    part: String,
+    /// Those after this key.
+    after: Option<String>,
+    /// At most so many; a payment comes with the coverage of its address.
+    #[schemars(range(min = 1, max = 1_000))]
+    limit: Option<usize>,
+}
+
 /// The routes of the ledger.
 pub(super) fn routes(api: &mut Api) {
     use Code::{Invalid, NotFound};
@@ -43,12 +58,23 @@ pub(super) fn routes(api: &mut Api) {
         export,
     );
     api.add(
+        get("/v1/books", Needs(Read), "books", "The ledger's records as they are kept, for a reconciliation")
+            .about("Without signed bytes. Read the parts in the order watched, payments, deposits, orders.")
+            .refuses(&[Invalid]),
+        books,
+    );
+    api.add(
         get("/v1/payments/{id}/receipt", Needs(Read), "receipt", "The whole chain of evidence of one payment")
             .about("What is missing is named. The same ledger gives the same receipt.")
             .param::<shapes::Id>("The payment's id.")
             .refuses(&[Invalid, NotFound]),
         receipt,
     );
+}
+
+async fn books(asked: Asked<BooksQuery>) -> Told<Page<BookEntry>> {
+    let BooksQuery { part, after, limit } = asked.query;
+    Ok(asked.handle.books(&part, after.as_deref(), self::limit(limit)?).await?)
 }
 
 async fn export(asked: Asked<ExportQuery>) -> Told<Page<ExportRow>> {

@@ -16,6 +16,7 @@ pub mod nonces;
 pub mod pace;
 pub mod preflight;
 pub mod quotes;
+pub mod reconcile;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;
