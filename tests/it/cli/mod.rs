@@ -15,6 +15,7 @@ mod offline;
 mod orders;
 mod running;
 mod snapshots;
+mod store;
 mod terminal;
 mod wallet;
 mod wrong;

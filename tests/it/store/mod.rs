@@ -1,6 +1,10 @@
 //! The store: one contract suite for every store, and what only the sled store has to show.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod contract;
