@@ -171,6 +171,7 @@ pub const METRICS: &[Metric] = &[
     gauge("rampwatch_reviews", &[], "Payments and deposits that wait for a person."),
     gauge("rampwatch_orders_open", &[], "Orders of the hot wallet that have not ended."),
     counter("rampwatch_orders_total", &["state"], "Moves of orders, by the state that they came to."),
+    counter("rampwatch_notices_total", &["endpoint", "result"], "What people were to be told, by how that ended."),
     gauge("rampwatch_subscription_live", &[], "1 while the subscription works, 0 while the chain is polled."),
 ];
 

@@ -1,6 +1,7 @@
 //! Driven adapters: each implements one port, and knows nothing of the others.
 
 pub mod evm;
+pub mod notify_http;
 pub mod payment_http;
 pub mod signer;
 pub mod sled;

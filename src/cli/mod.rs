@@ -25,6 +25,7 @@ mod deposits;
 mod exit;
 mod fund;
 mod list;
+mod notices;
 mod operator;
 mod order_desk;
 mod order_output;
@@ -86,6 +87,8 @@ enum Command {
     Reject(approve::Reject),
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
+    Notices(notices::Notices),
+    Notify(notices::Notify),
     Config(config_check::Config),
     Store(store::Store),
     Sandbox(sandbox::Sandbox),
@@ -142,6 +145,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reject(command) => command.run(&quiet(file)?).await,
         Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
+        Command::Notices(command) => command.run(&quiet(file)?).await,
+        Command::Notify(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

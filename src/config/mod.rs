@@ -16,6 +16,7 @@
 mod error;
 mod funding;
 mod key;
+mod notify;
 mod parse;
 mod private;
 mod reader;
@@ -35,6 +36,7 @@ use crate::domain::time::Span;
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
 pub use key::{KeySource, secret_file, secret_line};
+pub use notify::{NotifyEndpoint, NotifyForm, NotifySettings};
 pub use span::{SpanError, parse_span, write_span};
 
 /// The documented example, as it stands at the top of the source.
@@ -75,6 +77,8 @@ pub struct Settings {
     pub wallet: Option<WalletSettings>,
     /// What the wallet may send; off unless configured.
     pub funding: FundingSettings,
+    /// Who is told what, if anybody is.
+    pub notify: Option<NotifySettings>,
 }
 
 /// `[chain]`.

@@ -12,6 +12,7 @@ use crate::domain::time::Span;
 
 use super::funding;
 use super::key::held;
+use super::notify;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
 use super::reader::{Notes, Section, Show};
 use super::span::write_span;
@@ -56,7 +57,11 @@ pub(super) fn read(
     let (has_wallet, id) = (root.has("wallet"), chain.as_ref().map(|chain| chain.id));
     let wallet = funding::wallet(root.optional_section("wallet"), base, others, id);
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding");
+    let notify_given = root.has("notify");
+    let notify = notify::notify(root.optional_section("notify"), base, others, decimals, has_wallet);
+    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, notify");
+    // A section that is there and wrong is told by the notes; without one of them it counts.
+    (notify.is_some() || !notify_given).then_some(())?;
     Some(Settings {
         file: file.to_path_buf(),
         chain: chain?,
@@ -69,6 +74,7 @@ pub(super) fn read(
         log: log?,
         wallet,
         funding: funding?,
+        notify,
     })
 }
 

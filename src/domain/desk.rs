@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::notice::{Condition, Notice, NoticeCursor};
 use super::time::Timestamp;
 use super::webhook::Webhook;
 
@@ -25,6 +26,12 @@ pub struct DeskRecord {
 pub enum DeskBody {
     /// A webhook that was registered at the payment API.
     Webhook(Webhook),
+    /// What people are told, and how far that is.
+    Notice(Box<Notice>),
+    /// How far the events were read for the endpoint of the notices.
+    NoticeCursor(NoticeCursor),
+    /// A condition that is told once for each time that it begins.
+    Condition(Condition),
 }
 
 /// The kinds of the desk's records.
@@ -33,6 +40,12 @@ pub enum DeskBody {
 pub enum DeskKind {
     /// [`DeskBody::Webhook`].
     Webhook,
+    /// [`DeskBody::Notice`].
+    Notice,
+    /// [`DeskBody::NoticeCursor`].
+    NoticeCursor,
+    /// [`DeskBody::Condition`].
+    Condition,
 }
 
 impl DeskKind {
@@ -41,6 +54,9 @@ impl DeskKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Notice => "notice",
+            Self::NoticeCursor => "notice-cursor",
+            Self::Condition => "condition",
         }
     }
 }
@@ -72,6 +88,9 @@ impl DeskBody {
     pub const fn kind(&self) -> DeskKind {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
+            Self::Notice(_) => DeskKind::Notice,
+            Self::NoticeCursor(_) => DeskKind::NoticeCursor,
+            Self::Condition(_) => DeskKind::Condition,
         }
     }
 
@@ -80,6 +99,9 @@ impl DeskBody {
     pub fn key(&self) -> DeskKey {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
+            Self::Notice(notice) => notice.id.as_str(),
+            Self::NoticeCursor(cursor) => cursor.endpoint.as_str(),
+            Self::Condition(condition) => condition.what.name(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -89,7 +111,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) => None,
+            Self::Webhook(_) | Self::Notice(_) | Self::NoticeCursor(_) | Self::Condition(_) => None,
         }
     }
 }

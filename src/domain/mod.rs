@@ -10,6 +10,7 @@ pub mod deposit;
 pub mod desk;
 pub mod event;
 pub mod hold;
+pub mod notice;
 pub mod order;
 pub mod payment;
 pub mod quote;

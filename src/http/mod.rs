@@ -23,6 +23,7 @@ use crate::engine::handle::Handle;
 mod counts;
 mod guard;
 mod listener;
+mod notice_routes;
 mod order_routes;
 mod problem;
 mod routes;
@@ -69,6 +70,7 @@ pub fn router(operator: Operator) -> Router {
         .route("/why/{subject}", get(routes::why))
         .route("/resolve", post(routes::resolve))
         .merge(order_routes::routes())
+        .merge(notice_routes::routes())
         .fallback(routes::no_such_route)
         .method_not_allowed_fallback(routes::no_such_method)
         .layer(axum::middleware::from_fn_with_state(operator.clone(), guard::bearer));

@@ -11,6 +11,7 @@ pub mod funding;
 pub mod last_look;
 pub mod matching;
 pub mod nonces;
+pub mod notices;
 pub mod pace;
 pub mod preflight;
 pub mod resolve;

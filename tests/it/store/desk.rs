@@ -9,7 +9,7 @@ use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{PAYMENT_UPDATED, Webhook};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
-use super::{commit, for_every_store};
+use super::{commit, for_every_store, notices};
 use crate::support::records::at;
 
 for_every_store!(
@@ -35,17 +35,24 @@ pub(super) fn webhook(id: &str) -> DeskBody {
 
 /// A record of every shape.
 pub(super) fn records() -> Vec<DeskRecord> {
-    let bare = |id: &str| match webhook(id) {
-        DeskBody::Webhook(webhook) => {
-            DeskBody::Webhook(Webhook { events: vec![], is_active: None, created_at: None, ..webhook })
-        }
-    };
-    vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))]
+    let bare = DeskBody::Webhook(Webhook {
+        id: WebhookId::new("wh-2").unwrap(),
+        url: "https://treasury.example/rampwatch".to_owned(),
+        events: vec![],
+        is_active: None,
+        created_at: None,
+        updated_at: None,
+    });
+    let mut all = vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare, Some(at(7)))];
+    all.extend(notices::records());
+    all
 }
 
 /// Events about the desk.
 pub(super) fn kinds() -> Vec<EventKind> {
-    vec![EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() }]
+    let mut all = vec![EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() }];
+    all.extend(notices::kinds());
+    all
 }
 
 fn desk(records: Vec<DeskRecord>) -> Commit {

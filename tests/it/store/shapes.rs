@@ -7,6 +7,7 @@ use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standin
 use rampwatch::domain::desk::DeskBody;
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
 use rampwatch::domain::hold::Hold;
+use rampwatch::domain::notice::{ConditionName, NoticeKind, NoticeState};
 use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
@@ -121,7 +122,22 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook);
+    every!(bodies => DeskBody: Webhook, Notice, NoticeCursor, Condition);
+    let bodies = || desk::records().into_iter().map(|record| record.body);
+    let notices = || {
+        bodies().filter_map(|body| match body {
+            DeskBody::Notice(notice) => Some(*notice),
+            _ => None,
+        })
+    };
+    every!(notices().map(|notice| notice.state) => NoticeState: Withheld, Pending, Delivered, GivenUp, Dropped);
+    every!(notices().map(|notice| notice.message.kind) => NoticeKind:
+        Review, Approval, Hold, Stall, Balance, Failure, Completed);
+    let conditions = bodies().filter_map(|body| match body {
+        DeskBody::Condition(condition) => Some(condition.what),
+        _ => None,
+    });
+    every!(conditions => ConditionName: LowToken, LowNative, ChainUnread);
 }
 
 #[test]
@@ -138,7 +154,7 @@ fn events_have_every_shape() {
     });
     every!(alarms => Alarm:
         GoneAfterFinal, MissedByFirstReading, LogWithheld, MalformedLog, FinalityStalled, KeyRefused, FundingStuck,
-        MovedNothing, WalletHalted);
+        MovedNothing, WalletHalted, LowToken, LowNative, ChainUnread);
     let readings = kinds().filter_map(|kind| match kind {
         EventKind::DepositSeen { reading, .. } => Some(reading),
         _ => None,
