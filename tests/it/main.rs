@@ -29,3 +29,4 @@ mod signer;
 mod simulation;
 mod store;
 mod support;
+mod telling;

@@ -11,6 +11,7 @@ mod funding;
 mod judging;
 mod matching;
 mod nonces;
+mod notices;
 mod orders;
 mod preflight;
 mod preflight_chain;
