@@ -23,7 +23,7 @@ fn notice(event: u64, kind: NoticeKind, state: NoticeState) -> DeskBody {
         text: vec![text("The API refused the completion with HTTP 422 (\"no\").")],
         remedies: vec![text("rampwatch resolve retry --reason '…' pay-000001")],
         payment: Some(payment_id(1)),
-        order: (event % 2 == 0).then(|| order_id(1, 1)),
+        order: event.is_multiple_of(2).then(|| order_id(1, 1)),
     };
     DeskBody::Notice(Box::new(Notice { id: notice_id(event, at(event), &endpoint), endpoint, event, message, state }))
 }

@@ -69,7 +69,7 @@ impl Sender for Purse {
         assert_eq!(wallet, wallet_address());
         let mut purse = self.0.lock().unwrap();
         purse.2 += 1;
-        if purse.2 % 5 == 0 {
+        if purse.2.is_multiple_of(5) {
             return Err(ChainError::Unavailable("now and then".to_owned()));
         }
         Ok((Amount::from_base_units(purse.0), purse.1))

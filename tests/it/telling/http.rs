@@ -20,6 +20,8 @@ use crate::support::records::at;
 pub(super) const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 pub(super) const URL_KEY: &str = "keyInThePathOfTheHook_4711";
 
+type Headers = Vec<(&'static str, String)>;
+
 /// A request as it came.
 #[derive(Clone, Debug)]
 pub(super) struct Came {
@@ -32,7 +34,7 @@ pub(super) struct Came {
 #[derive(Clone)]
 pub(super) struct Hook {
     came: Arc<Mutex<Vec<Came>>>,
-    answer: Arc<Mutex<(u16, Vec<(&'static str, String)>)>>,
+    answer: Arc<Mutex<(u16, Headers)>>,
     pub(super) base: String,
 }
 
@@ -46,7 +48,7 @@ impl Hook {
         hook
     }
 
-    pub(super) fn answers(&self, status: u16, headers: Vec<(&'static str, String)>) {
+    pub(super) fn answers(&self, status: u16, headers: Headers) {
         *self.answer.lock().unwrap() = (status, headers);
     }
 
