@@ -173,6 +173,9 @@ pub const METRICS: &[Metric] = &[
     counter("rampwatch_intake_payments_total", &["result"], "Payments that intake found, by what became of them."),
     gauge("rampwatch_orders_open", &[], "Orders of the hot wallet that have not ended."),
     counter("rampwatch_orders_total", &["state"], "Moves of orders, by the state that they came to."),
+    gauge("rampwatch_shadow", &[], "1 in shadow mode, in which nothing is completed, sent or opened; else 0."),
+    counter("rampwatch_shadow_acts_total", &["act"], "What would have been done, had it not been for shadow mode."),
+    counter("rampwatch_shadow_outcomes_total", &["outcome"], "What was done instead, by how it compares."),
     gauge("rampwatch_subscription_live", &[], "1 while the subscription works, 0 while the chain is polled."),
 ];
 

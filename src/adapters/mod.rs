@@ -2,6 +2,7 @@
 
 pub mod evm;
 pub mod payment_http;
+pub mod shadow;
 pub mod signer;
 pub mod sled;
 pub mod system;

@@ -46,6 +46,7 @@ pub(super) fn read(
 ) -> Option<Settings> {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut root = Section::root(tree, notes);
+    let shadow = root.flag("shadow", false);
     let chain = chain(root.section("chain"), notes);
     let rpc = rpc(root.section("rpc"));
     let api = api(root.section("api"), base, others);
@@ -60,9 +61,10 @@ pub(super) fn read(
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
     let intake = intake::intake(root.section("intake"));
     let webhook = webhook::webhook(root.section("webhook"), base, others);
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook");
+    root.finish("shadow, chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook");
     Some(Settings {
         file: file.to_path_buf(),
+        shadow: shadow?,
         chain: chain?,
         rpc: rpc?,
         api: api?,

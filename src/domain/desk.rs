@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::lead::Lead;
+use super::shadow::Shadow;
 use super::time::Timestamp;
 use super::webhook::Webhook;
 
@@ -28,6 +29,8 @@ pub enum DeskBody {
     Webhook(Webhook),
     /// An off-ramp that was found at the payment API and waits for a person.
     Lead(Lead),
+    /// Something that would have been done, had it not been for shadow mode.
+    Shadow(Shadow),
 }
 
 /// The kinds of the desk's records.
@@ -38,6 +41,8 @@ pub enum DeskKind {
     Webhook,
     /// [`DeskBody::Lead`].
     Lead,
+    /// [`DeskBody::Shadow`].
+    Shadow,
 }
 
 impl DeskKind {
@@ -47,6 +52,7 @@ impl DeskKind {
         match self {
             Self::Webhook => "webhook",
             Self::Lead => "lead",
+            Self::Shadow => "shadow",
         }
     }
 }
@@ -79,6 +85,7 @@ impl DeskBody {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
             Self::Lead(_) => DeskKind::Lead,
+            Self::Shadow(_) => DeskKind::Shadow,
         }
     }
 
@@ -86,10 +93,11 @@ impl DeskBody {
     #[must_use]
     pub fn key(&self) -> DeskKey {
         let id = match self {
-            Self::Webhook(webhook) => webhook.id.as_str(),
-            Self::Lead(lead) => lead.payment.as_str(),
+            Self::Webhook(webhook) => webhook.id.to_string(),
+            Self::Lead(lead) => lead.payment.to_string(),
+            Self::Shadow(shadow) => shadow.id(),
         };
-        DeskKey { kind: self.kind(), id: id.to_owned() }
+        DeskKey { kind: self.kind(), id }
     }
 
     /// The other name under which the store finds it from now on for ever, such as the payment that came of it. At most one
@@ -97,7 +105,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Lead(_) => None,
+            Self::Webhook(_) | Self::Lead(_) | Self::Shadow(_) => None,
         }
     }
 }

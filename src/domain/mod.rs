@@ -16,6 +16,7 @@ pub mod lead;
 pub mod order;
 pub mod payment;
 pub mod quote;
+pub mod shadow;
 pub mod text;
 pub mod time;
 pub mod wallet;

@@ -10,6 +10,7 @@ use super::follow_ups;
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::domain::payment::{Payment, PaymentId};
+use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Timestamp;
 use crate::policy::address::{Book, BookChanges};
 use crate::policy::matching::Own;
@@ -30,6 +31,8 @@ pub(crate) struct Page {
     /// Set to store every payment of the address again, so that a decision made meanwhile on the old set of
     /// payments runs into a conflict.
     pub(crate) touch_payments: bool,
+    /// Set to say what would be done with a payment, if it were not for shadow mode.
+    pub(crate) would: Option<(PaymentId, ShadowAct)>,
 }
 
 /// Why a change was not made. `E` is what the change itself may object with.
@@ -108,11 +111,12 @@ impl Ledger {
         let orders = self.store.orders_to(address).await.map_err(LedgerError::Store)?;
         let of_wallet = self.is_wallet(address).await.map_err(LedgerError::Store)?;
         let is_wallet = payments.is_empty() && of_wallet;
+        let before = payments.clone();
         let book = Book::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
-        let mut page = Page { book, coverage: coverage.clone(), touch_payments: false };
+        let mut page = Page { book, coverage: coverage.clone(), touch_payments: false, would: None };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
-        let Page { book, coverage: mut new_coverage, touch_payments } = page;
+        let Page { book, coverage: mut new_coverage, touch_payments, would } = page;
         let payments = book.payments().to_vec();
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
             let until = sweep::watch_until(&payments, self.settings.sweep.keep);
@@ -120,11 +124,13 @@ impl Ledger {
             new.watch_until = until.map(|until| if of_wallet { Timestamp::FAR_FUTURE } else { until });
         }
         let mut changes = book.changes();
-        let desk = follow_ups::of(&*self.store, &changes, context.now).await.map_err(LedgerError::Store)?;
-        changes.events.extend(desk.events);
         if touch_payments {
             changes.payments.clone_from(&payments);
         }
+        let mode = self.settings.mode;
+        let desk = follow_ups::of(&*self.store, mode, &before, &changes, would.as_ref(), context.now).await;
+        let desk = desk.map_err(LedgerError::Store)?;
+        changes.events.extend(desk.events);
         let coverage_changed = new_coverage != coverage;
         let commit = Commit {
             payments: changes.payments.clone(),

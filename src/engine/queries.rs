@@ -3,6 +3,7 @@
 //! Every question looks at a bounded number of records. A list that ends early says where to go on. The store has
 //! indexes for ids and addresses only: filters by state or verdict look at one record after the other.
 
+use super::EngineSettings;
 use super::explain::Names;
 use super::handle::{AddPayment, Handle, HandleError};
 use super::health::Readiness;
@@ -98,7 +99,8 @@ fn concerns(deposit: &Deposit, payment: &Payment) -> bool {
 
 impl Handle {
     pub(super) fn names(&self) -> Names<'_> {
-        Names { paying: self.settings.token, decimals: self.settings.decimals, tokens: &self.tokens }
+        let EngineSettings { token, decimals, mode, .. } = *self.settings;
+        Names { paying: token, decimals, tokens: &self.tokens, shadow: !mode.acts() }
     }
 
     /// The same handle, with names for tokens in what it shows.

@@ -20,5 +20,6 @@ pub mod quotes;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;
+pub mod shadow;
 pub mod spend;
 pub mod sweep;

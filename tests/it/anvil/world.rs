@@ -27,6 +27,7 @@ use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
@@ -108,6 +109,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
+        mode: Mode::Real,
     }
 }
 

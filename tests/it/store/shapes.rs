@@ -12,6 +12,7 @@ use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
+use rampwatch::domain::shadow::{ShadowAct, ShadowOutcome};
 use rampwatch::domain::wallet::HaltReason;
 
 use super::{desk, funding, specimens};
@@ -124,7 +125,11 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook, Lead);
+    every!(bodies => DeskBody: Webhook, Lead, Shadow);
+    let shadows = desk::shadows();
+    every!(shadows.iter().map(|shadow| shadow.act.clone()) => ShadowAct: Complete, Send);
+    every!(shadows.iter().filter_map(|shadow| shadow.outcome.clone()) => ShadowOutcome:
+        Agreed, Differed, Unnamed, NotDone, TakenOver);
     let leads = desk::leads();
     every!(leads.iter().map(|lead| lead.why.clone()) => LeadReason: Incomplete, OtherCurrency, Disagrees, Unusable);
     every!(leads.iter().map(|lead| lead.state.clone()) => LeadState: Open, Added, Gone, Dismissed);

@@ -25,6 +25,7 @@ use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::preflight::PreflightParams;
 use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
@@ -80,6 +81,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
+        mode: Mode::Real,
     })
 }
 

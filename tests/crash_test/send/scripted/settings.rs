@@ -9,6 +9,7 @@ use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::preflight::PreflightParams;
 use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
@@ -52,6 +53,7 @@ pub(crate) fn settings() -> EngineSettings {
         api_concurrency: 8,
         funding: Some(rules()),
         intake: IntakeRules::default(),
+        mode: Mode::Real,
     }
 }
 
