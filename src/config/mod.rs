@@ -15,8 +15,8 @@
 
 mod error;
 mod funding;
-mod intake;
 mod http;
+mod intake;
 mod key;
 mod parse;
 mod private;
@@ -36,8 +36,8 @@ use crate::domain::time::Span;
 
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
-pub use intake::IntakeSettings;
 pub use http::{HttpSettings, TokenSettings};
+pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
 pub use span::{SpanError, parse_span, write_span};
 pub use webhook::WebhookSettings;

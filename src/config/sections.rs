@@ -10,8 +10,8 @@ use crate::domain::amount::Amount;
 use crate::domain::time::Span;
 
 use super::funding;
-use super::intake;
 use super::http;
+use super::intake;
 use super::key::held;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
 use super::reader::{Notes, Section, Show};

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::lead::Lead;
 use super::shadow::Shadow;
 use super::time::Timestamp;
-use super::webhook::Webhook;
+use super::webhook::{Webhook, WebhookAttempt};
 
 /// One record of the desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +31,8 @@ pub enum DeskBody {
     Lead(Lead),
     /// Something that would have been done, had it not been for shadow mode.
     Shadow(Shadow),
+    /// That a webhook is, or was, to be registered.
+    WebhookAttempt(WebhookAttempt),
 }
 
 /// The kinds of the desk's records.
@@ -43,6 +45,8 @@ pub enum DeskKind {
     Lead,
     /// [`DeskBody::Shadow`].
     Shadow,
+    /// [`DeskBody::WebhookAttempt`].
+    WebhookAttempt,
 }
 
 impl DeskKind {
@@ -53,6 +57,7 @@ impl DeskKind {
             Self::Webhook => "webhook",
             Self::Lead => "lead",
             Self::Shadow => "shadow",
+            Self::WebhookAttempt => "webhook-attempt",
         }
     }
 }
@@ -86,6 +91,7 @@ impl DeskBody {
             Self::Webhook(_) => DeskKind::Webhook,
             Self::Lead(_) => DeskKind::Lead,
             Self::Shadow(_) => DeskKind::Shadow,
+            Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
         }
     }
 
@@ -96,6 +102,7 @@ impl DeskBody {
             Self::Webhook(webhook) => webhook.id.to_string(),
             Self::Lead(lead) => lead.payment.to_string(),
             Self::Shadow(shadow) => shadow.id(),
+            Self::WebhookAttempt(attempt) => attempt.url.clone(),
         };
         DeskKey { kind: self.kind(), id }
     }
@@ -105,7 +112,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Lead(_) | Self::Shadow(_) => None,
+            Self::Webhook(_) | Self::Lead(_) | Self::Shadow(_) | Self::WebhookAttempt(_) => None,
         }
     }
 }

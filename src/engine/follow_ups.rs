@@ -133,10 +133,7 @@ pub(crate) async fn note_send(
 }
 
 /// The lead of a payment, if there is or was one.
-pub(crate) async fn lead_of(
-    store: &dyn Store,
-    payment: &PaymentId,
-) -> Result<Option<(DeskRecord, Lead)>, StoreError> {
+pub(crate) async fn lead_of(store: &dyn Store, payment: &PaymentId) -> Result<Option<(DeskRecord, Lead)>, StoreError> {
     let key = DeskKey { kind: DeskKind::Lead, id: payment.to_string() };
     let Some(record) = store.desk(&key).await? else { return Ok(None) };
     let DeskBody::Lead(lead) = record.body.clone() else { return Ok(None) };

@@ -23,3 +23,4 @@ pub mod settlement;
 pub mod shadow;
 pub mod spend;
 pub mod sweep;
+pub mod webhooks;

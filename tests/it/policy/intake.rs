@@ -77,7 +77,7 @@ fn what_is_not_known_is_asked_after_unless_it_is_plainly_not_ours() {
 
 #[test]
 fn what_is_known_is_not_touched_and_news_only_wakes() {
-    let view = |status: ApiStatus, tx_hash| Some(ApiView { status, tx_hash, fee: None, as_of: at(NOW) });
+    let view = |status: ApiStatus, tx_hash| Some(ApiView { status, tx_hash, as_of: at(NOW), fee: None });
     let deposit = deposit(1, ASKED).key;
     let moved = Told { status: ApiStatus::Processing, tx_hash: text("0xabc"), ..whole() };
     let awaiting = view(ApiStatus::AwaitingFunds, None);
@@ -87,10 +87,25 @@ fn what_is_known_is_not_touched_and_news_only_wakes() {
         (PaymentState::Waiting, None, &whole(), Sorted::Wake),
         (PaymentState::Seen { deposit }, awaiting.clone(), &moved, Sorted::Wake),
         (PaymentState::Following { deposit: None }, awaiting.clone(), &moved, Sorted::Wake),
-        (PaymentState::Following { deposit: None }, view(ApiStatus::Processing, text("0xabc")), &moved, Sorted::Leave(Left::Known)),
+        (
+            PaymentState::Following { deposit: None },
+            view(ApiStatus::Processing, text("0xabc")),
+            &moved,
+            Sorted::Leave(Left::Known),
+        ),
         (PaymentState::Due { deposit, attempt: 0 }, awaiting.clone(), &moved, Sorted::Leave(Left::Known)),
-        (PaymentState::Calling { deposit, attempt: 1, started_at: at(NOW) }, awaiting.clone(), &moved, Sorted::Leave(Left::Known)),
-        (PaymentState::Unclear { deposit, attempt: 1, refusal: None }, awaiting.clone(), &moved, Sorted::Leave(Left::Known)),
+        (
+            PaymentState::Calling { deposit, attempt: 1, started_at: at(NOW) },
+            awaiting.clone(),
+            &moved,
+            Sorted::Leave(Left::Known),
+        ),
+        (
+            PaymentState::Unclear { deposit, attempt: 1, refusal: None },
+            awaiting.clone(),
+            &moved,
+            Sorted::Leave(Left::Known),
+        ),
         (
             PaymentState::Ended { outcome: rampwatch::domain::payment::Outcome::Expired, at: at(NOW) },
             awaiting,

@@ -14,6 +14,7 @@ use rampwatch::domain::order::{
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
 use rampwatch::domain::shadow::{ShadowAct, ShadowOutcome};
 use rampwatch::domain::wallet::HaltReason;
+use rampwatch::domain::webhook::AttemptState;
 
 use super::{desk, funding, specimens};
 
@@ -125,7 +126,7 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook, Lead, Shadow);
+    every!(bodies => DeskBody: Webhook, Lead, WebhookAttempt, Shadow);
     let shadows = desk::shadows();
     every!(shadows.iter().map(|shadow| shadow.act.clone()) => ShadowAct: Complete, Send);
     every!(shadows.iter().filter_map(|shadow| shadow.outcome.clone()) => ShadowOutcome:
@@ -138,6 +139,7 @@ fn records_of_the_desk_have_every_shape() {
         _ => Vec::new(),
     });
     every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
+    every!(desk::attempt_states() => AttemptState: Calling, Registered, Refused, Unclear);
 }
 
 #[test]
