@@ -18,9 +18,7 @@ use crate::domain::wei::Wei;
 use crate::ports::chain::{ChainError, EndpointId};
 use crate::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
-use crate::ports::sender::{
-    EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec,
-};
+use crate::ports::sender::{EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec};
 use crate::ports::signer::{DigestSignature, Signer, SignerError};
 
 /// The payment API without what changes something there.

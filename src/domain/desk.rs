@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::lead::Lead;
+use super::payment::PaymentId;
+use super::payout::Payout;
 use super::shadow::Shadow;
 use super::time::Timestamp;
 use super::webhook::{Webhook, WebhookAttempt};
@@ -27,6 +29,8 @@ pub struct DeskRecord {
 pub enum DeskBody {
     /// A webhook that was registered at the payment API.
     Webhook(Webhook),
+    /// An off-ramp that is to be opened.
+    Payout(Box<Payout>),
     /// An off-ramp that was found at the payment API and waits for a person.
     Lead(Lead),
     /// Something that would have been done, had it not been for shadow mode.
@@ -41,6 +45,8 @@ pub enum DeskBody {
 pub enum DeskKind {
     /// [`DeskBody::Webhook`].
     Webhook,
+    /// [`DeskBody::Payout`].
+    Payout,
     /// [`DeskBody::Lead`].
     Lead,
     /// [`DeskBody::Shadow`].
@@ -55,6 +61,7 @@ impl DeskKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Payout => "payout",
             Self::Lead => "lead",
             Self::Shadow => "shadow",
             Self::WebhookAttempt => "webhook-attempt",
@@ -89,6 +96,7 @@ impl DeskBody {
     pub const fn kind(&self) -> DeskKind {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
+            Self::Payout(_) => DeskKind::Payout,
             Self::Lead(_) => DeskKind::Lead,
             Self::Shadow(_) => DeskKind::Shadow,
             Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
@@ -103,6 +111,7 @@ impl DeskBody {
             Self::Lead(lead) => lead.payment.to_string(),
             Self::Shadow(shadow) => shadow.id(),
             Self::WebhookAttempt(attempt) => attempt.url.clone(),
+            Self::Payout(payout) => payout.reference.to_string(),
         };
         DeskKey { kind: self.kind(), id }
     }
@@ -110,9 +119,10 @@ impl DeskBody {
     /// The other name under which the store finds it from now on for ever, such as the payment that came of it. At most one
     /// record of a kind may bear it.
     #[must_use]
-    pub const fn alias(&self) -> Option<&str> {
+    pub fn alias(&self) -> Option<&str> {
         match self {
             Self::Webhook(_) | Self::Lead(_) | Self::Shadow(_) | Self::WebhookAttempt(_) => None,
+            Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }
 }

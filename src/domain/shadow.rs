@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::amount::Amount;
 use super::chain::{Address, B256};
 use super::order::OrderId;
-use super::payment::{ApiStatus, PaymentId};
+use super::payment::{ApiStatus, PaymentId, PayoutReference};
 use super::time::Timestamp;
 
 /// Something that rampwatch would have done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shadow {
-    /// The payment that it is about.
-    pub payment: PaymentId,
+    /// The payment that it is about; `None` where there is none yet.
+    pub payment: Option<PaymentId>,
     /// What.
     pub act: ShadowAct,
     /// When it was noted (our clock).
@@ -39,6 +39,11 @@ pub enum ShadowAct {
         /// How much, in base units of the token.
         amount: Amount,
     },
+    /// An off-ramp would have been opened.
+    Create {
+        /// The payout.
+        reference: PayoutReference,
+    },
 }
 
 impl ShadowAct {
@@ -48,6 +53,7 @@ impl ShadowAct {
         match self {
             Self::Complete { .. } => "complete",
             Self::Send { .. } => "send",
+            Self::Create { .. } => "create",
         }
     }
 }
@@ -89,12 +95,16 @@ impl ShadowOutcome {
 }
 
 impl Shadow {
-    /// What identifies it among all that would have been done: one completion for each payment, one transfer for each order.
+    /// What identifies it among all that would have been done: one completion for each payment, one transfer for each order, one
+    /// creation for each payout.
     #[must_use]
     pub fn id(&self) -> String {
         match &self.act {
-            ShadowAct::Complete { .. } => completion_id(&self.payment),
-            ShadowAct::Send { order, .. } => send_id(order),
+            ShadowAct::Complete { tx_hash } => {
+                self.payment.as_ref().map_or_else(|| format!("complete:{tx_hash}"), completion_id)
+            }
+            ShadowAct::Send { order, .. } => format!("send:{order}"),
+            ShadowAct::Create { reference } => format!("create:{reference}"),
         }
     }
 }
@@ -103,10 +113,4 @@ impl Shadow {
 #[must_use]
 pub fn completion_id(payment: &PaymentId) -> String {
     format!("complete:{payment}")
-}
-
-/// What identifies the transfer of an order.
-#[must_use]
-pub fn send_id(order: &OrderId) -> String {
-    format!("send:{order}")
 }

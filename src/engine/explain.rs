@@ -8,8 +8,8 @@ use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::desk::DeskBody;
 use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::payment::{Outcome, PaymentReview, PaymentState};
 

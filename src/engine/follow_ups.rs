@@ -5,7 +5,7 @@ use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::lead::{Lead, LeadState};
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
-use crate::domain::shadow::{Shadow, ShadowAct, completion_id, send_id};
+use crate::domain::shadow::{Shadow, ShadowAct, completion_id};
 use crate::domain::time::Timestamp;
 use crate::policy::address::BookChanges;
 use crate::policy::shadow::{self, Mode};
@@ -79,7 +79,7 @@ impl FollowUps {
         let found = store.desk(&key).await?;
         let known = found.as_ref().and_then(shadow_in);
         let next = match act {
-            Some(act) => shadow::noted(known, payment, act, now),
+            Some(act) => shadow::noted(known, Some(&payment.id), act, now),
             None => shadow::follow(mode, was, payment, known, now),
         };
         if let Some(next) = next {
@@ -93,7 +93,8 @@ impl FollowUps {
         let why = shadow::words(&next);
         let payment = next.payment.clone();
         let body = DeskBody::Shadow(next);
-        self.events.push(changed(payment, &body, &why, now));
+        let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why };
+        self.events.push(Event { at: now, payment, deposit: None, kind });
         let version = found.map_or(0, |record| record.version);
         self.records.push(DeskRecord { version, next_at: None, body });
     }
@@ -107,17 +108,17 @@ const fn shadow_in(record: &DeskRecord) -> Option<&Shadow> {
     }
 }
 
-/// Notes that an order would be signed and sent now, unless that is known already.
-pub(crate) async fn note_send(
+/// Notes that something would be done now, unless that is known already.
+pub(crate) async fn note_would(
     store: &dyn Store,
-    payment: &Payment,
+    payment: Option<&PaymentId>,
     act: &ShadowAct,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let ShadowAct::Send { order, .. } = act else { return Ok(()) };
-    let key = DeskKey { kind: DeskKind::Shadow, id: send_id(order) };
-    let found = store.desk(&key).await?;
-    let Some(next) = shadow::noted(found.as_ref().and_then(shadow_in), payment, act, now) else { return Ok(()) };
+    let id = Shadow { payment: payment.cloned(), act: act.clone(), noted_at: now, outcome: None }.id();
+    let found = store.desk(&DeskKey { kind: DeskKind::Shadow, id }).await?;
+    let known = found.as_ref().and_then(shadow_in);
+    let Some(next) = shadow::noted(known, payment, act, now) else { return Ok(()) };
     let mut follow_ups = FollowUps::default();
     follow_ups.keep_shadow(found.as_ref(), next, now);
     let FollowUps { records, events } = follow_ups;

@@ -10,6 +10,8 @@ use super::views::{standing_name, verdict_name};
 use crate::domain::deposit::Verdict;
 use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
+use crate::domain::hold::Hold;
+use crate::domain::order::{Order, OrderState};
 use crate::domain::shadow::Shadow;
 use crate::policy::shadow::Mode;
 
@@ -73,7 +75,8 @@ fn log_desk(body: &DeskBody, why: &str) {
                 metrics::counter!("rampwatch_shadow_outcomes_total", "outcome" => outcome.name()).increment(1);
             }
         }
-        tracing::info!(payment_id = %payment, act = act.name(), why, "shadow mode");
+        let payment_id = payment.as_ref().map(display);
+        tracing::info!(payment_id, act = act.name(), why, "shadow mode");
     } else {
         tracing::info!(desk = %body.key(), why, "desk changed");
     }
@@ -126,11 +129,34 @@ pub(super) fn show_shadow(mode: Mode) {
         return;
     }
     tracing::warn!("shadow mode: nothing is completed, signed, sent or opened; it is only said what would be done");
-    for act in ["complete", "send"] {
+    for act in ["complete", "send", "create"] {
         metrics::counter!("rampwatch_shadow_acts_total", "act" => act).increment(0);
     }
     for outcome in ["agreed", "differed", "unnamed", "not_done", "taken_over"] {
         metrics::counter!("rampwatch_shadow_outcomes_total", "outcome" => outcome).increment(0);
+    }
+}
+
+/// Shows how many orders are open, and what keeps how many of them: every hold, also those that keep none.
+pub(super) fn count_open(open: &[Order]) {
+    let gauge = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    metrics::gauge!("rampwatch_orders_open").set(gauge(open.len()));
+    let holds: Vec<&str> = open.iter().filter_map(|order| hold_of(&order.state)).map(Hold::name).collect();
+    for name in Hold::NAMES {
+        let count = holds.iter().filter(|held| **held == name).count();
+        metrics::gauge!("rampwatch_orders_held", "hold" => name).set(gauge(count));
+    }
+}
+
+/// What keeps an order from going on, if anything does.
+const fn hold_of(state: &OrderState) -> Option<&Hold> {
+    match state {
+        OrderState::Held { why } => Some(why),
+        OrderState::Sending { trouble, .. } | OrderState::Cancelling { trouble, .. } => trouble.as_ref(),
+        OrderState::AwaitingApproval { .. }
+        | OrderState::Ready
+        | OrderState::Mined { .. }
+        | OrderState::Ended { .. } => None,
     }
 }
 

@@ -3,14 +3,13 @@
 //! Deliberately absent: the wall that lets no changing call through even if this were wrong; it is in the adapters that shadow
 //! mode is wired with.
 
+use super::pace::Pace;
 use super::settlement::same_hash;
 use crate::domain::chain::B256;
-use crate::domain::payment::{ApiView, Outcome, Payment, PaymentState};
+use crate::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentId, PaymentState};
 use crate::domain::shadow::{Shadow, ShadowAct, ShadowOutcome};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
-
-use super::pace::Pace;
 
 /// The longest that a payment which would be completed is left alone. Once shadow mode is over, this is how late it may be.
 const LONGEST_LOOK: Span = Span::from_secs(60);
@@ -41,9 +40,9 @@ pub fn look_at(looks: u32, now: Timestamp, pace: &Pace) -> Timestamp {
 
 /// What is to be kept of something that would be done; `None` when the same is known already. `known`: what is kept of it.
 #[must_use]
-pub fn noted(known: Option<&Shadow>, payment: &Payment, act: &ShadowAct, now: Timestamp) -> Option<Shadow> {
+pub fn noted(known: Option<&Shadow>, payment: Option<&PaymentId>, act: &ShadowAct, now: Timestamp) -> Option<Shadow> {
     let same = known.is_some_and(|known| known.act == *act && known.outcome.is_none());
-    (!same).then(|| Shadow { payment: payment.id.clone(), act: act.clone(), noted_at: now, outcome: None })
+    (!same).then(|| Shadow { payment: payment.cloned(), act: act.clone(), noted_at: now, outcome: None })
 }
 
 /// What the API's word says of a completion that would have been made with the transaction `ours`; `None` while it waits for
@@ -92,7 +91,7 @@ pub fn follow(
     let tx_hash = overtaken(before?, now_is)?;
     let outcome = now_is.api.as_ref().and_then(|view| compare(tx_hash, view));
     let act = ShadowAct::Complete { tx_hash };
-    Some(Shadow { payment: now_is.id.clone(), act, noted_at: now, outcome })
+    Some(Shadow { payment: Some(now_is.id.clone()), act, noted_at: now, outcome })
 }
 
 /// The transaction that pays a payment which somebody else has moved on, before rampwatch would have.
@@ -109,9 +108,10 @@ fn overtaken(before: &Payment, now_is: &Payment) -> Option<B256> {
         | PaymentState::Ended { .. }
         | PaymentState::Review { .. } => false,
     };
-    let has_moved = now_is.api.as_ref().is_some_and(|view| {
-        view.tx_hash.is_some() || !matches!(view.status, crate::domain::payment::ApiStatus::AwaitingFunds)
-    });
+    let has_moved = now_is
+        .api
+        .as_ref()
+        .is_some_and(|view| view.tx_hash.is_some() || !matches!(view.status, ApiStatus::AwaitingFunds));
     let deposit = now_is.state.deposit().or_else(|| before.state.deposit())?;
     let gone_on = matches!(
         now_is.state,
@@ -123,7 +123,7 @@ fn overtaken(before: &Payment, now_is: &Payment) -> Option<B256> {
 /// What is said of it, as a sentence without its full stop.
 #[must_use]
 pub fn words(shadow: &Shadow) -> String {
-    let id = &shadow.payment;
+    let id = shadow.payment.as_ref().map_or("", PaymentId::as_str);
     match (&shadow.act, &shadow.outcome) {
         (ShadowAct::Complete { tx_hash }, None) => {
             format!("payment {id} would be completed with transaction {tx_hash}")
@@ -152,5 +152,7 @@ pub fn words(shadow: &Shadow) -> String {
             format!("shadow mode is over, and rampwatch sends order {order} itself")
         }
         (ShadowAct::Send { order, .. }, Some(_)) => format!("order {order} is over"),
+        (ShadowAct::Create { reference }, None) => format!("payout {reference} would be opened"),
+        (ShadowAct::Create { reference }, Some(_)) => format!("payout {reference} is over"),
     }
 }

@@ -67,9 +67,9 @@ impl Funder {
 
     /// In shadow mode: says once that the order would be signed and sent now. It stays ready, and is checked again.
     async fn would_send(&self, order: &Order) -> Result<(), Trouble> {
-        let Some(payment) = self.ports.store.payment(&order.id.payment).await? else { return Ok(()) };
         let act = ShadowAct::Send { order: order.id.clone(), to: order.to, amount: order.amount };
-        follow_ups::note_send(&*self.ports.store, &payment, &act, self.ports.clock.now()).await?;
+        let (store, now) = (&*self.ports.store, self.ports.clock.now());
+        follow_ups::note_would(store, Some(&order.id.payment), &act, now).await?;
         self.tell_unchanged(order, OrderFact::Cleared).await
     }
 

@@ -27,7 +27,6 @@ use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
-use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
@@ -36,6 +35,7 @@ use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, US
 use super::proxy::Proxy;
 pub(crate) use super::request::request_for;
 use crate::funding::bench::{funding_ports, furnish_wallet};
+use crate::support::payouts::payout_rules;
 use crate::support::{eventually, temp_dir};
 
 /// How long a condition may take, on a machine that is busy with other tests.
@@ -109,7 +109,8 @@ pub(crate) fn quick_settings() -> EngineSettings {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
-        mode: Mode::Real,
+        mode: Default::default(),
+        payouts: payout_rules(USDC),
     }
 }
 
@@ -133,7 +134,7 @@ pub(crate) struct World {
     proxies: Vec<Proxy>,
     pub(crate) api: StandIn,
     folder: TempDir,
-    setup: Setup,
+    pub(crate) setup: Setup,
     engine: Option<Engine>,
     /// What [`World::catch_up`] paid.
     controls: Vec<(OffRamp, B256)>,
@@ -210,6 +211,7 @@ impl World {
             clock,
             chance: Arc::new(SystemChance),
             funding,
+            payouts: None,
         };
         let settings = Arc::new(self.setup.engine.clone());
         let health = Arc::new(Health::default());
@@ -415,8 +417,7 @@ impl World {
 
     /// Fails unless the API received exactly these completions, each once, and acted upon each.
     pub(crate) fn assert_completions(&self, expected: &[(&OffRamp, B256)]) {
-        let controls = self.controls.iter().map(|(off_ramp, tx_hash)| (off_ramp, *tx_hash));
-        let all = expected.iter().copied().chain(controls);
+        let all = expected.iter().copied().chain(self.controls.iter().map(|(off_ramp, tx_hash)| (off_ramp, *tx_hash)));
         let mut wanted: Vec<(String, String, bool)> =
             all.map(|(off_ramp, tx_hash)| (off_ramp.id.to_string(), format!("{tx_hash:#x}"), true)).collect();
         wanted.sort();

@@ -33,6 +33,7 @@ use super::laws;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{LogSpec, Node, ScriptedChain, tx_hash};
+use crate::support::payouts::payout_rules;
 use crate::support::records::address;
 
 /// The token that pays, in these tests.
@@ -70,6 +71,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         funding: None,
         intake: IntakeRules::default(),
         mode: Mode::Real,
+        payouts: payout_rules(USDC),
     }
 }
 
@@ -220,6 +222,7 @@ impl Rig {
                 clock,
                 chance,
                 funding: None,
+                payouts: None,
             },
             settings,
             store,
@@ -245,6 +248,7 @@ impl Rig {
                 clock,
                 chance,
                 funding: None,
+                payouts: None,
             },
             settings,
             store,

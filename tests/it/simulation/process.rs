@@ -22,6 +22,7 @@ use super::fuse::Life;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings};
 use super::world::World;
+use crate::support::payouts::payout_rules;
 
 /// A process that is about to run.
 pub(super) struct Process {
@@ -47,6 +48,7 @@ impl Process {
             clock: Arc::new(CrashClock::new(world_of(), life_of())),
             chance: Arc::new(SimChance::new(chance)),
             funding: None,
+            payouts: None,
         };
         let settings = Arc::new(engine_settings(&world.settings));
         let health = Arc::new(Health::default());
@@ -90,5 +92,6 @@ fn engine_settings(world: &Settings) -> EngineSettings {
         funding: None,
         intake: IntakeRules::default(),
         mode: Mode::Real,
+        payouts: payout_rules(world.token),
     }
 }

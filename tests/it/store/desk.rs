@@ -6,13 +6,13 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
-use rampwatch::domain::payment::{ApiStatus, RecipientId, WebhookId};
+use rampwatch::domain::payment::{ApiStatus, PayoutReference, RecipientId, WebhookId};
 use rampwatch::domain::shadow::{Shadow, ShadowAct, ShadowOutcome};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
-use super::{commit, for_every_store};
+use super::{commit, for_every_store, payouts};
 use crate::support::records::{address, at, hash, order_id, payment_id};
 
 for_every_store!(
@@ -62,14 +62,17 @@ pub(super) fn records() -> Vec<DeskRecord> {
         let url = format!("https://treasury.example/hook-{n}");
         DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
     }));
+    all.extend(payouts::records());
     all
 }
 
 /// What would have been done, and everything that can come of it.
 pub(super) fn shadows() -> Vec<Shadow> {
-    let shadow = |n, act, outcome| Shadow { payment: payment_id(n), act, noted_at: at(4), outcome };
+    let shadow = |n, act, outcome| Shadow { payment: Some(payment_id(n)), act, noted_at: at(4), outcome };
     let complete = |n| ShadowAct::Complete { tx_hash: hash(n) };
     let send = ShadowAct::Send { order: order_id(117, 1), to: address(1), amount: Amount::from_base_units(7) };
+    let create = ShadowAct::Create { reference: PayoutReference::new("payroll-1").unwrap() };
+    let create = Shadow { payment: None, act: create, noted_at: at(4), outcome: None };
     let outcomes = [
         ShadowOutcome::Agreed,
         ShadowOutcome::Differed { theirs: "0xother".to_owned() },
@@ -78,7 +81,7 @@ pub(super) fn shadows() -> Vec<Shadow> {
         ShadowOutcome::TakenOver,
     ];
     let told = (112..).zip(outcomes).map(|(n, outcome)| shadow(n, complete(n), Some(outcome)));
-    [shadow(111, complete(111), None)].into_iter().chain(told).chain([shadow(117, send, None)]).collect()
+    [shadow(111, complete(111), None)].into_iter().chain(told).chain([shadow(117, send, None), create]).collect()
 }
 
 /// A lead for every reason and in every state.

@@ -12,8 +12,6 @@ mod contract;
 mod crash;
 #[cfg(test)]
 mod desk;
-#[cfg(test)]
-mod funding;
 pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
@@ -25,6 +23,7 @@ mod model;
 mod opening;
 #[cfg(test)]
 mod orders;
+mod payouts;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]

@@ -12,11 +12,12 @@ use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
+use rampwatch::domain::payout::{Funding, PayoutReview, PayoutState};
 use rampwatch::domain::shadow::{ShadowAct, ShadowOutcome};
 use rampwatch::domain::wallet::HaltReason;
 use rampwatch::domain::webhook::AttemptState;
 
-use super::{desk, funding, specimens};
+use super::{desk, funding, payouts, specimens};
 
 /// Fails unless the values have every variant of the enum among them.
 macro_rules! every {
@@ -94,6 +95,8 @@ fn orders_have_every_shape() {
         ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen, PaymentEnded,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
+    let names: Vec<&str> = funding::holds().iter().map(Hold::name).collect();
+    assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(Hold::NAMES), "the metrics show every hold");
     let cancels = states().filter_map(|state| match state {
         OrderState::Cancelling { why, .. } => Some(why),
         _ => None,
@@ -126,11 +129,19 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook, Lead, WebhookAttempt, Shadow);
     let shadows = desk::shadows();
-    every!(shadows.iter().map(|shadow| shadow.act.clone()) => ShadowAct: Complete, Send);
+    every!(shadows.iter().map(|shadow| shadow.act.clone()) => ShadowAct: Complete, Send, Create);
     every!(shadows.iter().filter_map(|shadow| shadow.outcome.clone()) => ShadowOutcome:
         Agreed, Differed, Unnamed, NotDone, TakenOver);
+    every!(bodies => DeskBody: Webhook, WebhookAttempt, Lead, Payout, Shadow);
+    every!(payouts::states() => PayoutState: Placed, Quoted, Creating, Unclear, Created, Review, Cancelled);
+    every!(payouts::reviews() => PayoutReview:
+        QuoteRefused, PaysTooLittle, QuoteDiffers, NoUsableQuote, Refused, FileLost, TermsDiffer, NoDepositAddress, Several);
+    let fundings = payouts::states().into_iter().filter_map(|state| match state {
+        PayoutState::Created { funding } => Some(funding),
+        _ => None,
+    });
+    every!(fundings => Funding: Hand, Due, Order, Nobody);
     let leads = desk::leads();
     every!(leads.iter().map(|lead| lead.why.clone()) => LeadReason: Incomplete, OtherCurrency, Disagrees, Unusable);
     every!(leads.iter().map(|lead| lead.state.clone()) => LeadState: Open, Added, Gone, Dismissed);

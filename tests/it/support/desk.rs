@@ -25,8 +25,8 @@ use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
-use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::clock::Clock;
@@ -39,6 +39,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::memory_store::MemoryStore;
+use super::payouts::payout_rules;
 use super::records::{CHAIN_ID, USDC, address, at, wallet};
 use super::temp_dir;
 
@@ -83,6 +84,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         funding: None,
         intake: IntakeRules::default(),
         mode: Mode::Real,
+        payouts: payout_rules(USDC),
     })
 }
 
