@@ -168,9 +168,21 @@ pub const METRICS: &[Metric] = &[
     counter("rampwatch_completions_total", &["result"], "Calls to /complete, by how they ended."),
     counter("rampwatch_api_requests_total", &["call", "result"], "Requests to the payment API, by how they ended."),
     counter("rampwatch_alarms_total", &["alarm"], "Things that should not happen and did."),
-    gauge("rampwatch_reviews", &[], "Payments and deposits that wait for a person."),
+    gauge("rampwatch_reviews", &[], "Payments, deposits and leads that wait for a person."),
+    gauge(
+        "rampwatch_intake_lists",
+        &["state"],
+        "Lists at the API that intake follows, and that the API refuses to show.",
+    ),
+    counter("rampwatch_intake_payments_total", &["result"], "Payments that intake found, by what became of them."),
     gauge("rampwatch_orders_open", &[], "Orders of the hot wallet that have not ended."),
     counter("rampwatch_orders_total", &["state"], "Moves of orders, by the state that they came to."),
+    counter(
+        "rampwatch_deliveries_total",
+        &["result"],
+        "Deliveries of the payment API's webhook, by what they came to.",
+    ),
+    counter("rampwatch_hints_total", &["result"], "Payments that deliveries named, by whether the API was asked then."),
     counter("rampwatch_notices_total", &["endpoint", "result"], "What people were to be told, by how that ended."),
     gauge("rampwatch_subscription_live", &[], "1 while the subscription works, 0 while the chain is polled."),
 ];

@@ -23,7 +23,8 @@ use crate::engine::handle::Handle;
 use crate::engine::health::Health;
 use crate::engine::teller::{self, NoticeRules, Telling};
 use crate::engine::views::TokenName;
-use crate::engine::{EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::engine::{EngineSettings, FundingPorts, FundingRules, IntakeRules, Ports};
+use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
@@ -33,13 +34,16 @@ use crate::policy::preflight::PreflightParams;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
+use crate::ports::desk_api::DeskApi;
 use crate::ports::notifier::Notifier;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod doctor;
 mod store;
 
+pub use self::doctor::{Examined, Finding, Grade, examine};
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -84,10 +88,11 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     chain.check().await?;
     let chain = Arc::new(chain);
     let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
-    let ports = Ports { store, chain, api, clock, chance: Arc::new(SystemChance), funding };
+    let desk_api = Some(api.clone() as Arc<dyn DeskApi>);
+    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
-    let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
+    let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
     Ok(App { handle, wallet, ports, settings: engine_settings, health, telling })
 }
 
@@ -154,8 +159,16 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     });
     // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
     let api = payment_api(settings, clock.clone()).ok();
+    let desk_api = api.clone().map(|api| api as Arc<dyn DeskApi>);
+    let api = api.map(|api| api as Arc<dyn PaymentApi>);
     let engine_settings = Arc::new(engine_settings(settings));
-    Ok(Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default())))
+    let handle =
+        Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
+    Ok(handle.with_approvers(approvers(settings)).with_desk_api(desk_api))
+}
+
+fn approvers(settings: &Settings) -> Approvers {
+    if settings.http.has_named_approver() { Approvers::Named } else { Approvers::LocalOnly }
 }
 
 /// Whether what went wrong is the configuration's fault: a setting is wrong, or a node contradicts it. Otherwise
@@ -324,7 +337,11 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
     SledStore::open(path, &sled::Settings::default()).map_err(anyhow::Error::from)
 }
 
-fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn PaymentApi>> {
+fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PaymentHttp>> {
+    Ok(Arc::new(payment_api_http(settings, clock)?))
+}
+
+fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<PaymentHttp> {
     let api = &settings.api;
     let adapter = PaymentHttp::new(
         PaymentHttpSettings {
@@ -333,10 +350,11 @@ fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
             connect_timeout: api.connect_timeout,
             timeout: api.timeout,
             decimals: settings.chain.token.decimals,
+            webhook_secret: settings.webhook.secret()?,
         },
         clock,
     );
-    Ok(Arc::new(adapter.context("api: the client could not be made")?))
+    adapter.context("api: the client could not be made")
 }
 
 fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
@@ -443,5 +461,11 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(settings.api.timeout),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
+        intake: IntakeRules {
+            users: settings.intake.users.clone(),
+            recipients: settings.intake.recipients.clone(),
+            interval: settings.intake.interval,
+            currency: chain.token.symbol.clone(),
+        },
     }
 }

@@ -22,8 +22,11 @@ mod client;
 mod config_check;
 mod demo;
 mod deposits;
+mod doctor;
 mod exit;
+mod export;
 mod fund;
+mod ledger_desk;
 mod list;
 mod notices;
 mod operator;
@@ -31,7 +34,10 @@ mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod private_file;
 mod progress;
+mod receipt;
+mod receipt_text;
 mod resolve;
 mod reviews;
 mod run;
@@ -89,8 +95,13 @@ enum Command {
     Wallet(wallet::Wallet),
     Notices(notices::Notices),
     Notify(notices::Notify),
+    Export(export::Export),
+    Receipt(receipt::Receipt),
     Config(config_check::Config),
+    Doctor(doctor::Doctor),
     Store(store::Store),
+    /// Print the OpenAPI document of the operator API
+    Openapi,
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,
@@ -147,13 +158,22 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Wallet(command) => command.run(file).await,
         Command::Notices(command) => command.run(&quiet(file)?).await,
         Command::Notify(command) => command.run(&quiet(file)?).await,
+        Command::Export(command) => command.run(&quiet(file)?).await,
+        Command::Receipt(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.
             start_logging("error", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Doctor(command) => {
+            let settings = settings(file)?;
+            // What goes wrong is the command's own answer; the log would only say it a second time.
+            start_logging("off", settings.log.format)?;
+            command.run(&settings).await
+        }
         Command::Store(command) => command.run(&quiet(file)?).await,
+        Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;
             command.run().await

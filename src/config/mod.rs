@@ -15,6 +15,8 @@
 
 mod error;
 mod funding;
+mod http;
+mod intake;
 mod key;
 mod notify;
 mod parse;
@@ -23,8 +25,8 @@ mod reader;
 mod sections;
 mod span;
 mod tree;
+mod webhook;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -35,9 +37,12 @@ use crate::domain::time::Span;
 
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
+pub use http::{HttpSettings, TokenSettings};
+pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
 pub use notify::{NotifyEndpoint, NotifyForm, NotifySettings};
 pub use span::{SpanError, parse_span, write_span};
+pub use webhook::{Algorithm, Encoding, InletSettings, WebhookSettings};
 
 /// The documented example, as it stands at the top of the source.
 pub const EXAMPLE: &str = include_str!("../../config.toml");
@@ -79,6 +84,10 @@ pub struct Settings {
     pub funding: FundingSettings,
     /// Who is told what, if anybody is.
     pub notify: Option<NotifySettings>,
+    /// Whose off-ramps are taken up by themselves; nobody's unless configured.
+    pub intake: IntakeSettings,
+    /// Where the payment API tells of changes.
+    pub webhook: WebhookSettings,
 }
 
 /// `[chain]`.
@@ -214,15 +223,6 @@ pub struct MatchingSettings {
     pub tolerance_over: Amount,
     /// How far the chain's clock and the API's may be apart.
     pub skew: Span,
-}
-
-/// `[http]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpSettings {
-    /// Where the operator API listens: a loopback address. Port 0 takes any free one.
-    pub listen: SocketAddr,
-    /// The file with the operator's token; `operator-token` in the store's folder unless configured.
-    pub token_file: PathBuf,
 }
 
 /// `[log]`.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::lead::Lead;
 use super::notice::{Condition, Notice, NoticeCursor};
 use super::time::Timestamp;
 use super::webhook::Webhook;
@@ -32,6 +33,8 @@ pub enum DeskBody {
     NoticeCursor(NoticeCursor),
     /// A condition that is told once for each time that it begins.
     Condition(Condition),
+    /// An off-ramp that was found at the payment API and waits for a person.
+    Lead(Lead),
 }
 
 /// The kinds of the desk's records.
@@ -46,6 +49,8 @@ pub enum DeskKind {
     NoticeCursor,
     /// [`DeskBody::Condition`].
     Condition,
+    /// [`DeskBody::Lead`].
+    Lead,
 }
 
 impl DeskKind {
@@ -57,6 +62,7 @@ impl DeskKind {
             Self::Notice => "notice",
             Self::NoticeCursor => "notice-cursor",
             Self::Condition => "condition",
+            Self::Lead => "lead",
         }
     }
 }
@@ -91,6 +97,7 @@ impl DeskBody {
             Self::Notice(_) => DeskKind::Notice,
             Self::NoticeCursor(_) => DeskKind::NoticeCursor,
             Self::Condition(_) => DeskKind::Condition,
+            Self::Lead(_) => DeskKind::Lead,
         }
     }
 
@@ -102,6 +109,7 @@ impl DeskBody {
             Self::Notice(notice) => notice.id.as_str(),
             Self::NoticeCursor(cursor) => cursor.endpoint.as_str(),
             Self::Condition(condition) => condition.what.name(),
+            Self::Lead(lead) => lead.payment.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -111,7 +119,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Notice(_) | Self::NoticeCursor(_) | Self::Condition(_) => None,
+            Self::Webhook(_) | Self::Lead(_) | Self::Notice(_) | Self::NoticeCursor(_) | Self::Condition(_) => None,
         }
     }
 }

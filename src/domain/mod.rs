@@ -2,14 +2,17 @@
 //!
 //! Deliberately absent: anything that acts. Nothing here reads a clock, waits, logs or talks to a network.
 
+pub mod actor;
 pub mod amount;
 pub mod chain;
+pub mod checkup;
 pub mod coverage;
 pub mod decimal;
 pub mod deposit;
 pub mod desk;
 pub mod event;
 pub mod hold;
+pub mod lead;
 pub mod notice;
 pub mod order;
 pub mod payment;

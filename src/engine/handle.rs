@@ -7,20 +7,24 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::health::Health;
+use super::hearing::view_of;
 use super::ledger::{Ledger, LedgerError, Page};
 use super::telling::log_events;
 use super::views::TokenName;
 use super::{EngineSettings, FundingPorts, Ports};
+use crate::domain::actor::Actor;
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
 use crate::domain::deposit::DepositKey;
-use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
+use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use crate::domain::time::{Span, Timestamp};
-use crate::policy::resolve::{Decision, ResolveError, resolve};
+use crate::policy::approval::Approvers;
+use crate::policy::resolve::{Decision, ResolveError, Said, resolve};
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep;
 use crate::ports::chain::Chain;
 use crate::ports::clock::{Chance, Clock};
+use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use crate::ports::store::{Store, StoreError};
 
@@ -29,14 +33,19 @@ use crate::ports::store::{Store, StoreError};
 pub struct Handle {
     pub(super) store: Arc<dyn Store>,
     api: Option<Arc<dyn PaymentApi>>,
+    pub(super) desk_api: Option<Arc<dyn DeskApi>>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: Arc<EngineSettings>,
     /// What tokens are called in what is shown; set by `with_tokens`.
     pub(super) tokens: Arc<[TokenName]>,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     health: Arc<Health>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
+    /// Who asks; set by `acting_as`.
+    pub(super) actor: Actor,
+    /// Who there is to approve; set by `with_approvers`.
+    pub(super) approvers: Approvers,
 }
 
 /// A payment to be added. What is `None` is taken from the API.
@@ -78,6 +87,9 @@ pub enum HandleError {
     /// The rules forbid it.
     #[error("{0}")]
     Refused(String),
+    /// Whoever asks has placed the order, and so cannot approve it.
+    #[error("{0}")]
+    OwnOrder(String),
     /// The payment API was needed and could not be used.
     #[error("{0}")]
     Api(ApiError),
@@ -90,9 +102,9 @@ impl Handle {
     /// A handle on a running engine.
     #[must_use]
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
-        let Ports { store, api, clock, chance, chain, funding } = ports.clone();
+        let Ports { store, api, desk_api, clock, chance, chain, funding } = ports.clone();
         let handle = Self::offline(store, Some(api), clock, chance, settings, health);
-        Self { wallet_ports: funding.map(|funding| (chain, funding)), ..handle }
+        Self { wallet_ports: funding.map(|funding| (chain, funding)), desk_api, ..handle }
     }
 
     /// A handle on a store that no engine runs over. Without an API only typed payments can be added.
@@ -106,7 +118,37 @@ impl Handle {
         health: Arc<Health>,
     ) -> Self {
         let ledger = Ledger::new(store.clone(), clock.clone(), chance, settings.clone());
-        Self { store, api, clock, settings, tokens: Arc::default(), ledger, health, wallet_ports: None }
+        Self {
+            store,
+            api,
+            desk_api: None,
+            clock,
+            settings,
+            tokens: Arc::default(),
+            ledger,
+            health,
+            wallet_ports: None,
+            actor: Actor::local(),
+            approvers: Approvers::LocalOnly,
+        }
+    }
+
+    /// The same handle for somebody else: what it changes is kept with this name. Without it, [`Actor::local`] asks.
+    #[must_use]
+    pub fn acting_as(&self, actor: &Actor) -> Self {
+        Self { actor: actor.clone(), ..self.clone() }
+    }
+
+    /// The same handle, knowing who there is to approve. Without it, only the machine's own token can.
+    #[must_use]
+    pub fn with_approvers(self, approvers: Approvers) -> Self {
+        Self { approvers, ..self }
+    }
+
+    /// The same handle with the rest of the payment API, for rates, quotes and webhooks.
+    #[must_use]
+    pub fn with_desk_api(self, desk_api: Option<Arc<dyn DeskApi>>) -> Self {
+        Self { desk_api, ..self }
     }
 
     /// How the engine is.
@@ -122,7 +164,19 @@ impl Handle {
     /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
     pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
         let said = self.ask_api(&request).await?;
-        let payment = self.compose(&request, said)?;
+        self.add_said(&request, said).await
+    }
+
+    /// The same, with what the API has just said of the payment.
+    ///
+    /// # Errors
+    /// As [`Handle::add`].
+    pub(super) async fn add_said(
+        &self,
+        request: &AddPayment,
+        said: Option<ApiPayment>,
+    ) -> Result<Payment, HandleError> {
+        let payment = self.compose(request, said)?;
         if let Some(known) = self.store.payment(&payment.id).await? {
             return same_or_refused(known, &payment);
         }
@@ -197,7 +251,7 @@ impl Handle {
                 bank_account: said.as_ref().and_then(|said| said.bank_account.clone()),
             },
             state: PaymentState::Waiting,
-            api: said.map(|said| ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now }),
+            api: said.map(|said| view_of(said, now)),
             // The reconciler looks at once: the payment may have moved on before it was added.
             next_at: Some(now),
             quiet_checks: 0,
@@ -227,7 +281,7 @@ impl Handle {
             // A wish to look again is a new version of the payment, so that an answer under way does not swallow it, even
             // if nothing else changes by it.
             page.touch_payments = matches!(decision, Decision::Retry { .. });
-            resolve(&mut page.book, decision, reason, context)
+            resolve(&mut page.book, decision, Said { by: &self.actor, reason }, context)
         };
         let changes = self.ledger.change(address, decide).await.map_err(|error| match error {
             LedgerError::Refused(ResolveError::Reason) => {

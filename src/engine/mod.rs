@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chain::Address;
+use crate::domain::payment::{RecipientId, UserId};
 use crate::domain::time::Span;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
@@ -21,6 +22,7 @@ use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::clock::{Chance, Clock};
+use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
@@ -29,12 +31,18 @@ use crate::ports::store::{Store, StoreError};
 mod completer;
 mod explain;
 mod explain_orders;
+pub mod export;
+mod export_rows;
+mod follow_ups;
 mod funder;
 mod funding_queries;
 mod gate;
 pub mod handle;
 pub mod health;
 mod hearing;
+mod intake;
+mod lead_desk;
+pub mod lead_views;
 mod ledger;
 mod names;
 pub mod notice_views;
@@ -42,14 +50,20 @@ mod order_book;
 pub mod order_views;
 pub mod orders;
 pub mod queries;
+pub mod quote_views;
+mod quotes;
+mod receipt;
+pub mod receipt_views;
 mod reconciler;
 pub mod requests;
 pub mod return_views;
 mod reviews;
+pub mod shapes;
 pub mod tally;
 pub mod teller;
 mod telling;
 pub mod views;
+pub mod wake;
 mod watcher;
 
 pub use ledger::LedgerError;
@@ -63,6 +77,10 @@ pub struct Ports {
     pub chain: Arc<dyn Chain>,
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
+    /// Calls the rest of the payment API, where there is a way to it.
+    /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
+    /// completing is tested.
+    pub desk_api: Option<Arc<dyn DeskApi>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives jitter.
@@ -118,6 +136,21 @@ pub struct EngineSettings {
     pub api_concurrency: usize,
     /// What funding goes by; `None` without a wallet.
     pub funding: Option<FundingRules>,
+    /// Whose off-ramps are taken up by themselves.
+    pub intake: IntakeRules,
+}
+
+/// Whose off-ramps intake follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IntakeRules {
+    /// These users'.
+    pub users: Vec<UserId>,
+    /// These recipients'.
+    pub recipients: Vec<RecipientId>,
+    /// From one look at the lists to the next.
+    pub interval: Span,
+    /// What the API calls the token that pays.
+    pub currency: String,
 }
 
 impl EngineSettings {
@@ -174,6 +207,8 @@ pub async fn run(
         let funder = funder::Funder::new(ports, funding, settings, rules, ledger, gate.clone(), health.clone());
         loops.spawn(funder.run(halt.clone()));
     }
+    let intake = intake::Intake::new(ports.clone(), settings.clone(), ledger.clone(), gate.clone(), health.clone());
+    loops.spawn(intake.run(halt.clone()));
     let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };
     loops.spawn(reconciler.run(halt.clone()));
     let mut outcome = Ok(());

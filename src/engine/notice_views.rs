@@ -1,9 +1,11 @@
 //! What people were told, as operators see it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::handle::{Handle, HandleError};
 use super::queries::MAX_PAGE;
+use super::shapes;
 use super::views::{Page, moment};
 use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
 use crate::domain::notice::{Message, NoticeState};
@@ -17,7 +19,7 @@ const MAX_SCAN: usize = 10_000;
 const CHUNK: usize = 500;
 
 /// A notice as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoticeView {
     /// Its id, which a delivery bears as `webhook-id`.
     pub id: String,
@@ -36,8 +38,10 @@ pub struct NoticeView {
     /// What can be done.
     pub remedies: Vec<String>,
     /// The payment, if any.
+    #[schemars(with = "Option<shapes::Id>")]
     pub payment: Option<PaymentId>,
     /// The order, if any.
+    #[schemars(with = "Option<shapes::OrderId>")]
     pub order: Option<OrderId>,
     /// How far it is: `withheld`, `pending`, `delivered`, `given-up` or `dropped`.
     pub state: String,

@@ -2,9 +2,11 @@
 //!
 //! Nothing is guessed from text: an address with a wrong checksum, a moment without an offset and an unknown field are refused.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::handle::{AddPayment, HandleError};
+use super::shapes;
 use crate::domain::chain::Address;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::Timestamp;
@@ -12,32 +14,39 @@ use crate::domain::time::Timestamp;
 pub use crate::policy::resolve::Decision;
 
 /// A payment to be added. What is left out is taken from the payment API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddRequest {
     /// The API's id of the payment.
+    #[schemars(with = "shapes::Id")]
     pub id: String,
     /// Whose payment it is.
+    #[schemars(with = "shapes::Id")]
     pub recipient_id: String,
     /// The deposit address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Address>")]
     pub deposit_address: Option<String>,
     /// The amount in whole units of the token, such as `1000.50`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::DecimalAmount>")]
     pub amount: Option<String>,
     /// Who will send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Address>")]
     pub sender: Option<String>,
     /// When the API created it: RFC 3339, such as `2026-11-22T10:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Moment>")]
     pub created_at: Option<String>,
     /// When it runs out: RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Moment>")]
     pub expires_at: Option<String>,
 }
 
 /// A person's decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ResolveRequest {
     /// The deposit pays the payment.
@@ -45,8 +54,10 @@ pub enum ResolveRequest {
         /// The deposit: its key, or a transaction hash (with `:log-index`) that has only one.
         deposit: String,
         /// The payment.
+        #[schemars(with = "shapes::Id")]
         payment: String,
         /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
     /// The deposit pays nothing.
@@ -54,20 +65,34 @@ pub enum ResolveRequest {
         /// The deposit, as above.
         deposit: String,
         /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
     /// Look at the payment again, now.
     Retry {
         /// The payment.
+        #[schemars(with = "shapes::Id")]
         payment: String,
         /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
     /// Stop our completion of the payment.
     Cancel {
         /// The payment.
+        #[schemars(with = "shapes::Id")]
         payment: String,
         /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
+        reason: String,
+    },
+    /// Do not add a payment that intake has found.
+    Dismiss {
+        /// The payment.
+        #[schemars(with = "shapes::Id")]
+        payment: String,
+        /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
 }
@@ -80,7 +105,8 @@ impl ResolveRequest {
             Self::Assign { reason, .. }
             | Self::Ignore { reason, .. }
             | Self::Retry { reason, .. }
-            | Self::Cancel { reason, .. } => reason,
+            | Self::Cancel { reason, .. }
+            | Self::Dismiss { reason, .. } => reason,
         }
     }
 }
@@ -135,6 +161,19 @@ fn parse_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleErro
     millis.map(Timestamp::from_millis).ok_or_else(|| {
         invalid(field, format!("{text:?} is no moment: write it with an offset, such as 2026-11-22T10:00:00Z"))
     })
+}
+
+/// A day as people write it, which begins at midnight UTC, or a moment.
+pub(super) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleError> {
+    match text.parse::<jiff::civil::Date>() {
+        // A moment is read as a date too, its time cut off: only what has no time is a day.
+        Ok(_) if text.len() == "2026-11-22".len() => parse_moment(field, &format!("{text}T00:00:00Z")),
+        _ => parse_moment(field, text).map_err(|_| {
+            let right =
+                "a day such as 2026-11-22, which begins at midnight UTC, or a moment such as 2026-11-22T10:00:00Z";
+            invalid(field, format!("{text:?} is neither {right}"))
+        }),
+    }
 }
 
 #[cfg(test)]

@@ -1,33 +1,38 @@
 //! The route of the notices: what people were told, and what is still to be told.
 
-use std::sync::Arc;
-
-use axum::extract::State;
-use axum::routing::get;
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Operator;
-use super::routes::{Answer, DEFAULT_LIMIT, Query_, query};
+use super::api::{Api, Told};
+use super::asked::Asked;
+use super::route::Access::Needs;
+use super::route::get;
+use super::routes::limit;
+use crate::domain::actor::Role::Read;
 use crate::engine::notice_views::NoticeView;
 use crate::engine::views::Page;
 
 /// What `GET /v1/notices` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NoticesQuery {
+    /// Only what is still to be told.
     #[serde(default)]
     pending: bool,
+    /// Those after this one.
     after: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1_000))]
     limit: Option<usize>,
 }
 
-/// The routes, below `/v1`.
-pub(super) fn routes() -> Router<Arc<Operator>> {
-    Router::new().route("/notices", get(notices))
+/// The routes.
+pub(super) fn routes(api: &mut Api) {
+    let route = get("/v1/notices", Needs(Read), "listNotices", "What people were told, and what is still to be told");
+    api.add(route, notices);
 }
 
-async fn notices(State(operator): State<Arc<Operator>>, given: Query_<NoticesQuery>) -> Answer<Page<NoticeView>> {
-    let NoticesQuery { pending, after, limit } = query(given)?;
-    Ok(Json(operator.handle.list_notices(pending, after.as_deref(), limit.unwrap_or(DEFAULT_LIMIT)).await?))
+async fn notices(asked: Asked<NoticesQuery>) -> Told<Page<NoticeView>> {
+    let NoticesQuery { pending, after, limit: most } = asked.query;
+    Ok(asked.handle.list_notices(pending, after.as_deref(), limit(most)?).await?)
 }

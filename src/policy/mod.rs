@@ -4,16 +4,20 @@
 
 pub mod acts;
 pub mod address;
+pub mod approval;
 pub mod broadcast;
+pub mod doctor;
 pub mod fees;
 pub mod finality;
 pub mod funding;
+pub mod intake;
 pub mod last_look;
 pub mod matching;
 pub mod nonces;
 pub mod notices;
 pub mod pace;
 pub mod preflight;
+pub mod quotes;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;

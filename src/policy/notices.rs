@@ -8,6 +8,7 @@ use crate::domain::deposit::Verdict;
 use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, EventKind, WalletChange};
 use crate::domain::hold::Hold;
+use crate::domain::lead::LeadState;
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{CancelReason, OrderId, OrderOutcome, OrderState, UnsentReason};
 use crate::domain::payment::{Outcome, PaymentState};
@@ -113,10 +114,17 @@ const fn of_wallet(change: &WalletChange) -> Option<News> {
     }
 }
 
-const fn of_desk(body: &DeskBody) -> Option<News> {
+fn of_desk(body: &DeskBody) -> Option<News> {
     match body {
+        DeskBody::Lead(lead) if lead.state == LeadState::Open => {
+            news(NoticeKind::Review, "An off-ramp was found that needs a decision")
+        }
         // A notice is never told of by a notice.
-        DeskBody::Webhook(_) | DeskBody::Notice(_) | DeskBody::NoticeCursor(_) | DeskBody::Condition(_) => None,
+        DeskBody::Lead(_)
+        | DeskBody::Webhook(_)
+        | DeskBody::Notice(_)
+        | DeskBody::NoticeCursor(_)
+        | DeskBody::Condition(_) => None,
     }
 }
 

@@ -42,6 +42,8 @@ const ENGINE: Crates = Crates::Only(&[
     "core",
     "serde",
     "serde_json",
+    // Derives what the views look like, for the OpenAPI document.
+    "schemars",
     "thiserror",
     "async_trait",
     "futures_util",

@@ -23,7 +23,7 @@ use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -107,6 +107,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         },
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
     }
 }
 
@@ -194,6 +195,7 @@ impl World {
             connect_timeout: Span::from_secs(2),
             timeout: self.setup.engine.pace.api_timeout,
             decimals: 6,
+            webhook_secret: None,
         };
         let chain = Arc::new(EvmChain::new(self.evm_settings()).unwrap());
         chain.check().await.unwrap();
@@ -202,6 +204,7 @@ impl World {
             store: Arc::clone(&store),
             chain,
             api: Arc::new(PaymentHttp::new(api, clock.clone()).unwrap()),
+            desk_api: None,
             clock,
             chance: Arc::new(SystemChance),
             funding,

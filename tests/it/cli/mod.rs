@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::support::temp_dir;
 
 mod daemon;
+mod doctor;
 mod help;
 mod offline;
 mod orders;

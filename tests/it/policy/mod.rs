@@ -5,9 +5,12 @@
 
 mod acts;
 mod address;
+mod approval;
 mod books;
+mod doctor;
 mod fees;
 mod funding;
+mod intake;
 mod judging;
 mod matching;
 mod nonces;
