@@ -9,41 +9,45 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::attachments::{AttachmentFiles, AttachmentSettings};
 use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
-use crate::adapters::notify_http::{self, NotifyHttp, NotifyHttpError, NotifyHttpSettings};
+use crate::adapters::notify_http::NotifyHttpError;
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
 use crate::adapters::sled::{self, SledStore, StoreOpenError};
-use crate::adapters::system::{SystemChance, SystemClock};
+use crate::adapters::system::{SystemChance, SystemClock, SystemEntropy};
 use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::teller::{self, NoticeRules, Telling};
-use crate::engine::views::TokenName;
-use crate::engine::{EngineSettings, FundingPorts, FundingRules, IntakeRules, Ports};
+use crate::engine::teller::{self, Telling};
+use crate::engine::{EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse};
 use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
+use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
 use crate::ports::desk_api::DeskApi;
-use crate::ports::notifier::Notifier;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod audit;
 mod doctor;
+mod notify;
 mod store;
 
+pub use self::audit::auditor;
 pub use self::doctor::{Examined, Finding, Grade, examine};
+pub use self::notify::notify_test;
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -67,7 +71,19 @@ impl App {
     /// # Errors
     /// When the store fails, or the chain is not the configured one.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        Ok(teller::run_and_tell(self.ports, self.settings, self.health, self.telling, stop).await?)
+        let token = self.settings.token;
+        let funding = self.ports.funding.clone().zip(self.settings.funding.clone());
+        let clock = self.ports.clock.clone();
+        let purse = async move {
+            match funding {
+                Some((ports, rules)) if rules.limits.enabled => purse::watch(ports, rules, token, clock).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = teller::run_and_tell(self.ports, self.settings, self.health, self.telling, stop) => Ok(ended?),
+            never = purse => match never {},
+        }
     }
 }
 
@@ -79,7 +95,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let api = payment_api(settings, clock.clone())?;
     settings.refuse_mixed_rehearsal()?;
-    let telling = telling(settings)?;
+    let telling = notify::telling(settings)?;
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
@@ -89,7 +105,8 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let chain = Arc::new(chain);
     let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
     let desk_api = Some(api.clone() as Arc<dyn DeskApi>);
-    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding };
+    let payouts = Some(payout_ports(settings));
+    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
@@ -127,7 +144,7 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     payment_api(settings, clock)?;
     let mut found = vec![format!("the API key is there; it goes to {}", settings.api.base_url)];
     settings.refuse_mixed_rehearsal()?;
-    for endpoint in notifiers(settings)? {
+    for endpoint in notify::notifiers(settings)? {
         found.push(format!(
             "people are told at {:?}; `rampwatch notify test` shows whether that works",
             endpoint.name()
@@ -164,7 +181,8 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     let engine_settings = Arc::new(engine_settings(settings));
     let handle =
         Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
-    Ok(handle.with_approvers(approvers(settings)).with_desk_api(desk_api))
+    let handle = handle.with_approvers(approvers(settings)).with_desk_api(desk_api);
+    Ok(handle.with_payouts(payout_ports(settings)))
 }
 
 fn approvers(settings: &Settings) -> Approvers {
@@ -274,64 +292,6 @@ pub async fn import_keystore(
     signer::import(file, key, whence, password).await
 }
 
-/// The endpoints that people are told at, and when; `None` when nobody is told.
-fn telling(settings: &Settings) -> anyhow::Result<Option<Telling>> {
-    let Some(notify) = &settings.notify else { return Ok(None) };
-    let rules = NoticeRules {
-        hold_after: notify.hold_after,
-        chain_after: notify.chain_after,
-        low_token: notify.low_token,
-        low_native: notify.low_native,
-        balance_every: notify.balance_every,
-    };
-    let name = |token: &config::Token| TokenName {
-        address: token.address,
-        symbol: token.symbol.clone(),
-        decimals: token.decimals,
-    };
-    let tokens = settings.chain.tokens().map(name).collect();
-    Ok(Some(Telling { endpoints: notifiers(settings)?, rules, tokens }))
-}
-
-fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notifier>>> {
-    let Some(notify) = &settings.notify else { return Ok(Vec::new()) };
-    let mut endpoints: Vec<Arc<dyn Notifier>> = Vec::new();
-    for endpoint in &notify.endpoints {
-        // A secret is there exactly where the form is signed; the configuration has seen to that.
-        let form = match endpoint.secret()? {
-            Some(secret) => notify_http::Form::Standard { secret },
-            None => notify_http::Form::Slack,
-        };
-        endpoints.push(Arc::new(NotifyHttp::new(NotifyHttpSettings {
-            name: endpoint.name.clone(),
-            url: endpoint.url()?,
-            form,
-            kinds: endpoint.kinds.clone(),
-            connect_timeout: settings.api.connect_timeout.min(notify.timeout),
-            timeout: notify.timeout,
-        })?));
-    }
-    Ok(endpoints)
-}
-
-/// Sends a test message to the endpoint of this name, or to all. Returns, for each, its name and what went wrong.
-///
-/// # Errors
-/// An endpoint's URL or secret cannot be had or used.
-pub async fn notify_test(settings: &Settings, only: Option<&str>) -> anyhow::Result<Vec<(String, Result<(), String>)>> {
-    let now = SystemClock.now();
-    let message = teller::test_message(now);
-    let mut told = Vec::new();
-    for endpoint in notifiers(settings)? {
-        let name = endpoint.name().to_owned();
-        if only.is_none_or(|only| only == name) {
-            let id = format!("rw-test-{}-{name}", now.as_millis());
-            told.push((name, endpoint.deliver(&id, &message, now).await.map_err(|error| error.to_string())));
-        }
-    }
-    Ok(told)
-}
-
 fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
     let path = &settings.store.path;
     SledStore::open(path, &sled::Settings::default()).map_err(anyhow::Error::from)
@@ -389,6 +349,33 @@ fn known_tokens(settings: &Settings) -> Vec<KnownToken> {
     let others = settings.chain.other_tokens.iter().enumerate();
     let others = others.map(|(at, token)| known(format!("chain.other_tokens[{at}]"), token));
     std::iter::once(known("chain.token".to_owned(), &settings.chain.token)).chain(others).collect()
+}
+
+/// The folder beside the store's own files that attachments are kept in.
+const ATTACHMENTS: &str = "attachments";
+
+fn payout_ports(settings: &Settings) -> PayoutPorts {
+    let folder = settings.store.path.join(ATTACHMENTS);
+    let files = AttachmentFiles::new(AttachmentSettings { folder });
+    PayoutPorts { attachments: Arc::new(files), entropy: Arc::new(SystemEntropy) }
+}
+
+fn payout_rules(settings: &Settings) -> PayoutRules {
+    let (chain, payouts) = (&settings.chain, &settings.payouts);
+    PayoutRules {
+        params: PayoutParams {
+            quote_margin: payouts.quote_margin,
+            currency: chain.token.symbol.clone(),
+            chain_name: chain.name.clone(),
+            token: chain.token.address,
+        },
+        files: FileLimits {
+            types: payouts.file_types.clone(),
+            max_bytes: payouts.max_file_bytes,
+            max_files: payouts.max_files,
+        },
+        max_concurrent: payouts.max_concurrent,
+    }
 }
 
 fn funding_rules(settings: &Settings) -> FundingRules {
@@ -467,5 +454,6 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             interval: settings.intake.interval,
             currency: chain.token.symbol.clone(),
         },
+        payouts: payout_rules(settings),
     }
 }

@@ -20,6 +20,7 @@ mod intake;
 mod key;
 mod notify;
 mod parse;
+mod payouts;
 mod private;
 mod reader;
 mod sections;
@@ -41,6 +42,8 @@ pub use http::{HttpSettings, TokenSettings};
 pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
 pub use notify::{NotifyEndpoint, NotifyForm, NotifySettings};
+pub use payouts::PayoutSettings;
+pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
 pub use webhook::{Algorithm, Encoding, InletSettings, WebhookSettings};
 
@@ -88,6 +91,8 @@ pub struct Settings {
     pub intake: IntakeSettings,
     /// Where the payment API tells of changes.
     pub webhook: WebhookSettings,
+    /// How off-ramps are opened.
+    pub payouts: PayoutSettings,
 }
 
 /// `[chain]`.

@@ -15,6 +15,7 @@ use super::intake;
 use super::key::held;
 use super::notify;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
+use super::payouts;
 use super::reader::{Notes, Section, Show};
 use super::span::write_span;
 use super::tree::Entry;
@@ -63,7 +64,10 @@ pub(super) fn read(
     let notify = notify::notify(root.optional_section("notify"), base, others, decimals, has_wallet);
     let intake = intake::intake(root.section("intake"));
     let webhook = webhook::webhook(root.section("webhook"), base, others);
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, notify");
+    let payouts = payouts::payouts(root.section("payouts"));
+    root.finish(
+        "chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts, notify",
+    );
     // A section that is there and wrong is told by the notes; without one of them it counts.
     (notify.is_some() || !notify_given).then_some(())?;
     Some(Settings {
@@ -81,6 +85,7 @@ pub(super) fn read(
         notify,
         intake: intake?,
         webhook: webhook?,
+        payouts: payouts?,
     })
 }
 

@@ -7,8 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use super::lead::Lead;
 use super::notice::{Condition, Notice, NoticeCursor};
+use super::payment::PaymentId;
+use super::payout::Payout;
 use super::time::Timestamp;
-use super::webhook::Webhook;
+use super::webhook::{Webhook, WebhookAttempt};
 
 /// One record of the desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +35,12 @@ pub enum DeskBody {
     NoticeCursor(NoticeCursor),
     /// A condition that is told once for each time that it begins.
     Condition(Condition),
+    /// An off-ramp that is to be opened.
+    Payout(Box<Payout>),
     /// An off-ramp that was found at the payment API and waits for a person.
     Lead(Lead),
+    /// That a webhook is, or was, to be registered.
+    WebhookAttempt(WebhookAttempt),
 }
 
 /// The kinds of the desk's records.
@@ -49,8 +55,12 @@ pub enum DeskKind {
     NoticeCursor,
     /// [`DeskBody::Condition`].
     Condition,
+    /// [`DeskBody::Payout`].
+    Payout,
     /// [`DeskBody::Lead`].
     Lead,
+    /// [`DeskBody::WebhookAttempt`].
+    WebhookAttempt,
 }
 
 impl DeskKind {
@@ -62,7 +72,9 @@ impl DeskKind {
             Self::Notice => "notice",
             Self::NoticeCursor => "notice-cursor",
             Self::Condition => "condition",
+            Self::Payout => "payout",
             Self::Lead => "lead",
+            Self::WebhookAttempt => "webhook-attempt",
         }
     }
 }
@@ -97,7 +109,9 @@ impl DeskBody {
             Self::Notice(_) => DeskKind::Notice,
             Self::NoticeCursor(_) => DeskKind::NoticeCursor,
             Self::Condition(_) => DeskKind::Condition,
+            Self::Payout(_) => DeskKind::Payout,
             Self::Lead(_) => DeskKind::Lead,
+            Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
         }
     }
 
@@ -109,7 +123,9 @@ impl DeskBody {
             Self::Notice(notice) => notice.id.as_str(),
             Self::NoticeCursor(cursor) => cursor.endpoint.as_str(),
             Self::Condition(condition) => condition.what.name(),
+            Self::Payout(payout) => payout.reference.as_str(),
             Self::Lead(lead) => lead.payment.as_str(),
+            Self::WebhookAttempt(attempt) => attempt.url.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -117,9 +133,15 @@ impl DeskBody {
     /// The other name under which the store finds it from now on for ever, such as the payment that came of it. At most one
     /// record of a kind may bear it.
     #[must_use]
-    pub const fn alias(&self) -> Option<&str> {
+    pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Lead(_) | Self::Notice(_) | Self::NoticeCursor(_) | Self::Condition(_) => None,
+            Self::Webhook(_)
+            | Self::Lead(_)
+            | Self::WebhookAttempt(_)
+            | Self::Notice(_)
+            | Self::NoticeCursor(_)
+            | Self::Condition(_) => None,
+            Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod lead;
 pub mod notice;
 pub mod order;
 pub mod payment;
+pub mod payout;
 pub mod quote;
 pub mod text;
 pub mod time;

@@ -12,6 +12,7 @@ use crate::domain::lead::LeadState;
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{CancelReason, OrderId, OrderOutcome, OrderState, UnsentReason};
 use crate::domain::payment::{Outcome, PaymentState};
+use crate::domain::payout::PayoutState;
 use crate::domain::time::{Span, Timestamp};
 
 use super::pace::Jitter;
@@ -119,8 +120,13 @@ fn of_desk(body: &DeskBody) -> Option<News> {
         DeskBody::Lead(lead) if lead.state == LeadState::Open => {
             news(NoticeKind::Review, "An off-ramp was found that needs a decision")
         }
+        DeskBody::Payout(payout) if matches!(payout.state, PayoutState::Review { .. }) => {
+            news(NoticeKind::Review, "A payout needs a decision")
+        }
         // A notice is never told of by a notice.
         DeskBody::Lead(_)
+        | DeskBody::Payout(_)
+        | DeskBody::WebhookAttempt(_)
         | DeskBody::Webhook(_)
         | DeskBody::Notice(_)
         | DeskBody::NoticeCursor(_)

@@ -6,6 +6,7 @@ use super::super::EngineSettings;
 use super::super::explain::{self, Names};
 use super::super::explain_orders::{hold_text, state_text};
 use super::super::lead_desk;
+use super::super::payout_reviews;
 use super::super::reviews;
 use super::super::views::{ReviewView, TokenName};
 use super::remedies;
@@ -96,9 +97,17 @@ impl Words {
     }
 
     fn of_desk(&self, event: &Event, body: &DeskBody) -> Said {
-        let DeskBody::Lead(lead) = body else { return self.of_any(event) };
-        let Some(review) = lead_desk::review(lead, &self.names()) else { return self.of_any(event) };
-        let (text, payment) = (vec![review.what.clone()], Some(lead.payment.clone()));
+        let (review, payment) = match body {
+            DeskBody::Lead(lead) => (lead_desk::review(lead, &self.names()), Some(lead.payment.clone())),
+            DeskBody::Payout(payout) => (payout_reviews::of_payout(payout, &self.names()), payout.payment.clone()),
+            DeskBody::Webhook(_)
+            | DeskBody::WebhookAttempt(_)
+            | DeskBody::Notice(_)
+            | DeskBody::NoticeCursor(_)
+            | DeskBody::Condition(_) => (None, None),
+        };
+        let Some(review) = review else { return self.of_any(event) };
+        let text = vec![format!("The {} {}: {}", review.subject, review.id, review.what)];
         Said { text, remedies: ways_out(review), payment, order: None }
     }
 

@@ -116,6 +116,7 @@ impl Rig {
             chain: Arc::new(Dead),
             api: api.clone(),
             desk_api: None,
+            payouts: None,
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
             funding: None,

@@ -77,7 +77,7 @@ fn what_is_not_known_is_asked_after_unless_it_is_plainly_not_ours() {
 
 #[test]
 fn what_is_known_is_not_touched_and_news_only_wakes() {
-    let view = |status: ApiStatus, tx_hash| Some(ApiView { status, tx_hash, as_of: at(NOW) });
+    let view = |status: ApiStatus, tx_hash| Some(ApiView { status, tx_hash, as_of: at(NOW), fee: None });
     let deposit = deposit(1, ASKED).key;
     let moved = Told { status: ApiStatus::Processing, tx_hash: text("0xabc"), ..whole() };
     let awaiting = view(ApiStatus::AwaitingFunds, None);

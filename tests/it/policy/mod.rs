@@ -16,6 +16,7 @@ mod matching;
 mod nonces;
 mod notices;
 mod orders;
+mod payout;
 mod preflight;
 mod preflight_chain;
 mod resolve;

@@ -13,9 +13,11 @@ use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
+use rampwatch::domain::payout::{Funding, PayoutReview, PayoutState};
 use rampwatch::domain::wallet::HaltReason;
+use rampwatch::domain::webhook::AttemptState;
 
-use super::{desk, funding, specimens};
+use super::{desk, funding, payouts, specimens};
 
 /// Fails unless the values have every variant of the enum among them.
 macro_rules! every {
@@ -93,6 +95,8 @@ fn orders_have_every_shape() {
         ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen, PaymentEnded,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
+    let names: Vec<&str> = funding::holds().iter().map(Hold::name).collect();
+    assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(Hold::NAMES), "the metrics show every hold");
     let cancels = states().filter_map(|state| match state {
         OrderState::Cancelling { why, .. } => Some(why),
         _ => None,
@@ -124,8 +128,6 @@ fn orders_have_every_shape() {
 
 #[test]
 fn records_of_the_desk_have_every_shape() {
-    let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook, Lead, Notice, NoticeCursor, Condition);
     let bodies = || desk::records().into_iter().map(|record| record.body);
     let notices = || {
         bodies().filter_map(|body| match body {
@@ -141,6 +143,15 @@ fn records_of_the_desk_have_every_shape() {
         _ => None,
     });
     every!(conditions => ConditionName: LowToken, LowNative, ChainUnread);
+    every!(bodies() => DeskBody: Webhook, WebhookAttempt, Lead, Payout, Notice, NoticeCursor, Condition);
+    every!(payouts::states() => PayoutState: Placed, Quoted, Creating, Unclear, Created, Review, Cancelled);
+    every!(payouts::reviews() => PayoutReview:
+        QuoteRefused, PaysTooLittle, QuoteDiffers, NoUsableQuote, Refused, FileLost, TermsDiffer, NoDepositAddress, Several);
+    let fundings = payouts::states().into_iter().filter_map(|state| match state {
+        PayoutState::Created { funding } => Some(funding),
+        _ => None,
+    });
+    every!(fundings => Funding: Hand, Due, Order, Nobody);
     let leads = desk::leads();
     every!(leads.iter().map(|lead| lead.why.clone()) => LeadReason: Incomplete, OtherCurrency, Disagrees, Unusable);
     every!(leads.iter().map(|lead| lead.state.clone()) => LeadState: Open, Added, Gone, Dismissed);
@@ -149,6 +160,7 @@ fn records_of_the_desk_have_every_shape() {
         _ => Vec::new(),
     });
     every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
+    every!(desk::attempt_states() => AttemptState: Calling, Registered, Refused, Unclear);
 }
 
 #[test]

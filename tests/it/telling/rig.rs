@@ -338,6 +338,7 @@ impl Rig {
             chain: Arc::new(Dead),
             api: Arc::new(Dead),
             desk_api: None,
+            payouts: None,
             clock: Arc::new(self.clock.clone()),
             chance: Arc::new(SystemChance),
             funding: self.funding.clone(),
