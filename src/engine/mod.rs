@@ -79,6 +79,7 @@ pub mod tally;
 pub mod teller;
 mod telling;
 pub mod views;
+pub mod wake;
 mod watcher;
 pub mod webhook_views;
 pub mod webhooks;

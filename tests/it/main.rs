@@ -20,6 +20,7 @@ mod crash_run;
 mod evm;
 mod funding;
 mod http;
+mod inlet;
 mod intake;
 mod layers;
 mod ledger;

@@ -27,6 +27,7 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("put", "/v1/attachments", Some(Role::Operate)),
     ("get", "/v1/deposits", Some(Role::Read)),
     ("get", "/v1/export", Some(Role::Read)),
+    ("get", "/v1/notices", Some(Role::Read)),
     ("get", "/v1/events", Some(Role::Read)),
     ("get", "/v1/events/stream", Some(Role::Read)),
     ("get", "/v1/openapi.json", Some(Role::Read)),
