@@ -10,9 +10,11 @@ use tokio::process::Command;
 use crate::support::temp_dir;
 
 mod daemon;
+mod events;
 mod help;
 mod offline;
 mod orders;
+mod people;
 mod running;
 mod terminal;
 mod wallet;

@@ -24,7 +24,7 @@ pub(super) struct World {
     pub(super) node: Node,
     api: StandIn,
     pub(super) place: Place,
-    listen: SocketAddr,
+    pub(super) listen: SocketAddr,
 }
 
 /// A port that is free now.
@@ -55,7 +55,7 @@ impl World {
     }
 
     /// Starts the daemon, and waits until it answers.
-    async fn start(&self) -> Child {
+    pub(super) async fn start(&self) -> Child {
         let mut child = self.place.command(&["run"]).spawn().unwrap();
         let url = format!("http://{}/readyz", self.listen);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
