@@ -19,26 +19,37 @@ mod add;
 mod approve;
 mod cancel;
 mod client;
+mod completions;
 mod config_check;
 mod demo;
 mod deposits;
+mod doctor;
 mod events;
 mod exit;
+mod export;
 mod feed;
 mod fund;
+mod ledger_desk;
 mod list;
 mod operator;
 mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod private_file;
 mod progress;
+mod quote;
+mod quote_desk;
+mod receipt;
+mod receipt_text;
 mod resolve;
 mod reviews;
 mod run;
 mod sandbox;
 mod show;
+mod store;
 mod wallet;
+mod webhook;
 mod why;
 
 pub use exit::{Exit, Failure};
@@ -88,7 +99,15 @@ enum Command {
     Reject(approve::Reject),
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
+    Export(export::Export),
+    Receipt(receipt::Receipt),
+    Rate(quote::Rate),
+    Quote(quote::Quote),
+    Webhook(webhook::Webhook),
     Config(config_check::Config),
+    Doctor(doctor::Doctor),
+    Store(store::Store),
+    Completions(completions::Completions),
     /// Print the OpenAPI document of the operator API
     Openapi,
     Sandbox(sandbox::Sandbox),
@@ -146,12 +165,25 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reject(command) => command.run(&quiet(file)?).await,
         Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
+        Command::Export(command) => command.run(&quiet(file)?).await,
+        Command::Receipt(command) => command.run(&quiet(file)?).await,
+        Command::Rate(command) => command.run(&quiet(file)?).await,
+        Command::Quote(command) => command.run(&quiet(file)?).await,
+        Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.
             start_logging("error", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Doctor(command) => {
+            let settings = settings(file)?;
+            // What goes wrong is the command's own answer; the log would only say it a second time.
+            start_logging("off", settings.log.format)?;
+            command.run(&settings).await
+        }
+        Command::Completions(command) => command.run(),
+        Command::Store(command) => command.run(&quiet(file)?).await,
         Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;

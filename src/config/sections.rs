@@ -11,11 +11,14 @@ use crate::domain::time::Span;
 
 use super::funding;
 use super::http;
+use super::intake;
 use super::key::held;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
+use super::payouts;
 use super::reader::{Notes, Section, Show};
 use super::span::write_span;
 use super::tree::Entry;
+use super::webhook;
 use super::{
     ApiSettings, ChainSettings, EndpointSettings, FinalityRule, FinalitySettings, KeySource, LogFormat, LogSettings,
     MatchingSettings, RpcSettings, SANDBOX_CHAIN_ID, Settings, StoreSettings, Token, WatchSettings,
@@ -56,7 +59,10 @@ pub(super) fn read(
     let (has_wallet, id) = (root.has("wallet"), chain.as_ref().map(|chain| chain.id));
     let wallet = funding::wallet(root.optional_section("wallet"), base, others, id);
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding");
+    let intake = intake::intake(root.section("intake"));
+    let webhook = webhook::webhook(root.section("webhook"), base, others);
+    let payouts = payouts::payouts(root.section("payouts"));
+    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts");
     Some(Settings {
         file: file.to_path_buf(),
         chain: chain?,
@@ -69,6 +75,9 @@ pub(super) fn read(
         log: log?,
         wallet,
         funding: funding?,
+        intake: intake?,
+        webhook: webhook?,
+        payouts: payouts?,
     })
 }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::actor::Actor;
 use super::chain::{Address, B256, BlockNumber, BlockRef};
 use super::deposit::{Deposit, DepositKey, Standing, Verdict};
+use super::desk::DeskBody;
 use super::hold::Hold;
 use super::order::{Attempt, Order, OrderId, OrderState, Spend};
 use super::payment::{ApiView, Payment, PaymentId, PaymentState};
@@ -171,6 +172,24 @@ pub enum EventKind {
         /// What.
         change: WalletChange,
     },
+    /// A record of the desk was made or changed.
+    DeskChanged {
+        /// What it says since.
+        body: Box<DeskBody>,
+        /// What happened, in words that go on from its name: `was registered`.
+        why: String,
+    },
+}
+
+impl EventKind {
+    /// The record of the desk that it is about, if it is about one.
+    #[must_use]
+    pub fn desk(&self) -> Option<&DeskBody> {
+        match self {
+            Self::DeskChanged { body, .. } => Some(body),
+            _ => None,
+        }
+    }
 }
 
 /// What changed about the hot wallet.

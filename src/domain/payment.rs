@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
 use super::chain::Address;
+use super::decimal::Decimal;
 use super::deposit::DepositKey;
 use super::time::Timestamp;
 
@@ -92,6 +93,22 @@ opaque_id! {
     /// The API's id of a bank account.
     BankAccountId
 }
+opaque_id! {
+    /// The API's id of a user, who has recipients.
+    UserId
+}
+opaque_id! {
+    /// The API's id of a quote.
+    QuoteId
+}
+opaque_id! {
+    /// The API's id of a webhook.
+    WebhookId
+}
+opaque_id! {
+    /// What the payer calls a payout: their own name for it, which no other payout has.
+    PayoutReference
+}
 
 /// One off-ramp payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,7 +163,7 @@ pub struct Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provenance {
-    /// From the answer to our own create call.
+    /// From the answer to our own create call, or from what the API says of the payment that bears our own key.
     Created,
     /// From the API's answer to a GET.
     Api,
@@ -317,6 +334,9 @@ pub struct ApiView {
     pub tx_hash: Option<String>,
     /// When it said so (our clock).
     pub as_of: Timestamp,
+    /// What the payment costs, as the API says; in no currency that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Decimal>,
 }
 
 /// The API's own status of a payment.

@@ -138,7 +138,8 @@ pub(super) fn said_by(kind: &EventKind) -> Option<&Actor> {
         | EventKind::AddressClosed { .. }
         | EventKind::AttemptSigned { .. }
         | EventKind::AttemptSent { .. }
-        | EventKind::AttemptMined { .. } => None,
+        | EventKind::AttemptMined { .. }
+        | EventKind::DeskChanged { .. } => None,
     }
 }
 
@@ -162,6 +163,7 @@ pub(super) fn order_of(kind: &EventKind) -> Option<&OrderId> {
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
-        | EventKind::WalletChanged { .. } => None,
+        | EventKind::WalletChanged { .. }
+        | EventKind::DeskChanged { .. } => None,
     }
 }

@@ -310,6 +310,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::AttemptSent { .. }
         | EventKind::AttemptMined { .. }
         | EventKind::WalletChanged { .. } => explain_orders::event(kind, names),
+        EventKind::DeskChanged { body, why } => ("desk_changed", format!("The {} {why}.", body.key())),
     }
 }
 

@@ -44,7 +44,8 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::FinalityMoved { .. }
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
-        | EventKind::AddressClosed { .. } => ("other", String::new()),
+        | EventKind::AddressClosed { .. }
+        | EventKind::DeskChanged { .. } => ("other", String::new()),
     }
 }
 

@@ -83,6 +83,26 @@ shape! {
     }
 }
 shape! {
+    /// An exact figure of the payment API: an amount of fiat money, a rate, a fee.
+    Figure = {
+        "type": "string",
+        "description": "An exact decimal, such as 17.2041, as text: JSON readers round numbers.",
+        "pattern": r"^[0-9]{1,30}(\.[0-9]{1,30})?$"
+    }
+}
+shape! {
+    /// A currency or a rail, as the payment API calls it.
+    Word = {
+        "type": "string",
+        "description": "As the payment API calls it, such as MXN or SPEI.",
+        "pattern": "^[A-Za-z0-9_.-]{1,32}$"
+    }
+}
+shape! {
+    /// A country.
+    Country = { "type": "string", "description": "The two letters of ISO 3166-1.", "pattern": "^[A-Z]{2}$" }
+}
+shape! {
     /// A moment, as people write it.
     Moment = {
         "type": "string",
@@ -161,6 +181,26 @@ shape! {
 shape! {
     /// What a transaction is meant to do.
     AttemptKind = { "type": "string", "enum": ["transfer", "self_send"] }
+}
+shape! {
+    /// Why an off-ramp is not taken up without a person.
+    LeadReason = {
+        "type": "object",
+        "description": "Why an off-ramp is not taken up without a person, with the particulars of this reason.",
+        "properties": {
+            "reason": { "type": "string", "enum": ["incomplete", "other_currency", "disagrees", "unusable"] }
+        },
+        "required": ["reason"]
+    }
+}
+shape! {
+    /// What became of a lead.
+    LeadState = {
+        "type": "object",
+        "description": "What became of a lead, with the person's reason where one has dismissed it.",
+        "properties": { "is": { "type": "string", "enum": ["open", "added", "gone", "dismissed"] } },
+        "required": ["is"]
+    }
 }
 shape! {
     /// What a person must decide about a payment.

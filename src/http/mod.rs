@@ -24,11 +24,14 @@ use crate::engine::handle::Handle;
 mod api;
 mod asked;
 mod counts;
+mod desk_routes;
 mod document;
 mod events;
 mod guard;
+mod ledger_routes;
 mod listener;
 mod order_routes;
+mod payout_routes;
 mod problem;
 mod route;
 mod routes;
@@ -89,7 +92,11 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     routes::routes(&mut api);
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
+    ledger_routes::routes(&mut api);
     events::routes(&mut api);
+    desk_routes::routes(&mut api);
+    payout_routes::rate_routes(&mut api);
+    payout_routes::routes(&mut api);
     api.finish()
 }
 

@@ -3,8 +3,10 @@
 //!
 //! Deliberately absent: any implementation. Adapters implement these; tests have fakes of their own.
 
+pub mod attachments;
 pub mod chain;
 pub mod clock;
+pub mod desk_api;
 pub mod payment_api;
 pub mod sender;
 pub mod signer;

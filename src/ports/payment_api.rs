@@ -5,6 +5,7 @@ use thiserror::Error;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
+use crate::domain::decimal::Decimal;
 use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 
@@ -35,6 +36,48 @@ pub struct ApiPayment {
     pub created_at: Option<Timestamp>,
     /// When it runs out.
     pub expires_at: Option<Timestamp>,
+    /// `OFF_RAMP` or `ON_RAMP`, as it came. Only an off-ramp pays out.
+    pub kind: Option<String>,
+    /// The key that it was created with.
+    pub idempotency_key: Option<String>,
+    /// What it costs, as the API says.
+    pub fee: Option<Decimal>,
+    /// What the payer calls it.
+    pub document_reference: Option<String>,
+    /// Why it stands as it does, in the API's words.
+    pub reason: Option<String>,
+    /// When the funds went out to the bank.
+    pub sent_at: Option<Timestamp>,
+    /// When it was completed.
+    pub completed_at: Option<Timestamp>,
+}
+
+impl ApiPayment {
+    /// A payment of which the API tells nothing else.
+    #[must_use]
+    pub const fn new(id: PaymentId, status: ApiStatus) -> Self {
+        Self {
+            id,
+            status,
+            tx_hash: None,
+            recipient_id: None,
+            deposit_address: None,
+            deposit_amount: None,
+            deposit_chain: None,
+            source_currency: None,
+            bank_account: None,
+            sender: None,
+            created_at: None,
+            expires_at: None,
+            kind: None,
+            idempotency_key: None,
+            fee: None,
+            document_reference: None,
+            reason: None,
+            sent_at: None,
+            completed_at: None,
+        }
+    }
 }
 
 /// Calls the payment API. An implementation makes one request a call, and retries nothing by itself.

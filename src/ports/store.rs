@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey};
+use crate::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
@@ -32,6 +33,8 @@ pub struct Commit {
     pub orders: Vec<Order>,
     /// The wallet's record to store.
     pub wallet: Option<Wallet>,
+    /// Records of the desk to store.
+    pub desk: Vec<DeskRecord>,
     /// What explains it. Numbered by the store, in this order.
     pub events: Vec<Event>,
 }
@@ -46,6 +49,7 @@ impl Commit {
             && self.finality.is_none()
             && self.orders.is_empty()
             && self.wallet.is_none()
+            && self.desk.is_empty()
             && self.events.is_empty()
     }
 }
@@ -86,6 +90,8 @@ pub struct Changes {
     pub coverage: u64,
     /// Commits with orders, or with the wallet's record, in them.
     pub orders: u64,
+    /// Commits with records of the desk in them.
+    pub desk: u64,
     /// Commits with events in them.
     pub events: u64,
 }
@@ -97,9 +103,11 @@ pub enum Subject {
     Payment(PaymentId),
     /// A deposit's.
     Deposit(DepositKey),
+    /// Those of a record of the desk.
+    Desk(DeskKey),
 }
 
-/// Keeps payments, deposits, coverage, orders, the wallet's record and events.
+/// Keeps payments, deposits, coverage, orders, the wallet's record, the desk's records and events.
 ///
 /// Pages are in the order of their keys and start after the key given; a page shorter than `limit` is the last.
 #[async_trait]
@@ -171,10 +179,26 @@ pub trait Store: Send + Sync {
     /// The wallet's record.
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError>;
 
+    /// One record of the desk.
+    async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError>;
+
+    /// The record of this kind that bears, or ever bore, the other name.
+    async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError>;
+
+    /// The desk's records of a kind, in the order of their ids.
+    async fn desk_page(&self, kind: DeskKind, after: Option<&str>, limit: usize)
+    -> Result<Vec<DeskRecord>, StoreError>;
+
+    /// The desk's records of a kind with `next_at` at or before `now`, the earliest first.
+    async fn desk_due(&self, kind: DeskKind, now: Timestamp, limit: usize) -> Result<Vec<DeskRecord>, StoreError>;
+
+    /// The earliest `next_at` of the desk's records of a kind.
+    async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError>;
+
     /// Events with a number above `after`.
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;
 
-    /// The events of one payment or deposit with a number above `after`.
+    /// The events of one payment, deposit or record of the desk with a number above `after`.
     async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;
 
     /// Tells of changes. The value is raised only after the commit is durable.

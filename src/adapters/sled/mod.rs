@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey};
+use crate::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use crate::domain::event::Recorded;
 use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId};
@@ -25,6 +26,9 @@ use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
 use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 
+mod backup;
+mod check;
+mod checkup;
 mod keys;
 mod migrate;
 mod open;
@@ -34,6 +38,9 @@ mod records;
 mod shared;
 mod writer;
 
+pub use self::backup::{BACKUP_FORMAT, BackupError, BackupHeader, FrameError, back_up, restore, verify};
+pub use self::check::{MAX_FINDINGS, StoreCheck, StoreFinding, check};
+pub use self::checkup::checkup;
 pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 
 use self::reader::{Reader, above, page, through};
@@ -237,6 +244,38 @@ impl Store for SledStore {
 
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
         self.ask(|reader| reader.get(keys::WALLET)).await
+    }
+
+    async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
+        let key = keys::desk(key);
+        self.ask(move |reader| reader.get(&key)).await
+    }
+
+    async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {
+        let entry = keys::desk_alias(kind, alias);
+        self.ask(move |reader| reader.at(&entry)).await
+    }
+
+    async fn desk_page(
+        &self,
+        kind: DeskKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeskRecord>, StoreError> {
+        let after = after.map(|id| keys::desk(&DeskKey { kind, id: id.to_owned() }));
+        let range = page(&keys::desk_kind(kind), after);
+        self.ask(move |reader| reader.records(range, limit)).await
+    }
+
+    async fn desk_due(&self, kind: DeskKind, now: Timestamp, limit: usize) -> Result<Vec<DeskRecord>, StoreError> {
+        let range = through(&keys::desk_lane(kind), now.as_millis());
+        self.ask(move |reader| reader.listed(range, limit)).await
+    }
+
+    async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError> {
+        let range = page(&keys::desk_lane(kind), None);
+        let first: Vec<DeskRecord> = self.ask(move |reader| reader.listed(range, 1)).await?;
+        Ok(first.first().and_then(|record| record.next_at))
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {

@@ -49,6 +49,11 @@ impl<'a> Reader<'a> {
         self.tree.get(key).map_err(failed)?.map(|bytes| decode(&bytes)).transpose()
     }
 
+    /// The record that an entry of an index leads to, if the entry is there.
+    pub(super) fn at<T: DeserializeOwned>(&self, entry: &[u8]) -> Result<Option<T>, StoreError> {
+        self.tree.get(entry).map_err(failed)?.map(|key| self.follow(&key)).transpose()
+    }
+
     /// The records of a range, at most `limit`.
     pub(super) fn records<T: DeserializeOwned>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
         self.tree.range(range).take(limit).map(|entry| decode(&entry.map_err(failed)?.1)).collect()
@@ -97,7 +102,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn number_of(key: &[u8]) -> Result<u64, StoreError> {
+/// The number at the end of an event's key.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when there is none.
+pub(super) fn number_of(key: &[u8]) -> Result<u64, StoreError> {
     let missing = || StoreError::Corrupt(format!("the event key {:?} has no number", key.escape_ascii()));
     key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes)).ok_or_else(missing)
 }

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use super::keys;
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, Standing};
+use crate::domain::desk::DeskRecord;
 use crate::domain::event::Event;
 use crate::domain::order::{Order, Spend};
 use crate::domain::payment::{Payment, PaymentState};
@@ -107,6 +108,32 @@ impl Record for Wallet {
 
     fn index(&self) -> Vec<Vec<u8>> {
         Vec::new()
+    }
+}
+
+impl Record for DeskRecord {
+    fn key(&self) -> Vec<u8> {
+        keys::desk(&self.body.key())
+    }
+
+    fn name(&self) -> String {
+        self.body.key().to_string()
+    }
+
+    fn version(&self) -> u64 {
+        self.version
+    }
+
+    fn with_version(self, version: u64) -> Self {
+        Self { version, ..self }
+    }
+
+    fn index(&self) -> Vec<Vec<u8>> {
+        self.next_at.map(|next_at| keys::desk_due(next_at, &self.body.key())).into_iter().collect()
+    }
+
+    fn lasting(&self) -> Vec<Vec<u8>> {
+        self.body.alias().map(|alias| keys::desk_alias(self.body.kind(), alias)).into_iter().collect()
     }
 }
 
@@ -230,6 +257,8 @@ pub(super) struct PreparedCommit {
     pub(super) has_coverage: bool,
     /// Whether there are orders, or the wallet's record, among the records.
     pub(super) has_orders: bool,
+    /// Whether there are records of the desk among the records.
+    pub(super) has_desk: bool,
 }
 
 impl PreparedCommit {
@@ -244,6 +273,7 @@ impl PreparedCommit {
             has_deposits: !commit.deposits.is_empty(),
             has_coverage: !commit.coverage.is_empty(),
             has_orders: !commit.orders.is_empty() || commit.wallet.is_some(),
+            has_desk: !commit.desk.is_empty(),
             ..Self::default()
         };
         prepared.extend(commit.payments)?;
@@ -252,6 +282,7 @@ impl PreparedCommit {
         prepared.extend(commit.finality)?;
         prepared.extend(commit.orders)?;
         prepared.extend(commit.wallet)?;
+        prepared.extend(commit.desk)?;
         for event in &commit.events {
             prepared.events.push(prepare_event(event)?);
         }
@@ -290,11 +321,17 @@ fn prepare_event(event: &Event) -> Result<PreparedEvent, StoreError> {
     let value = encode(event, || match (&event.payment, &event.deposit) {
         (Some(payment), _) => format!("an event of payment {payment}"),
         (None, Some(deposit)) => format!("an event of deposit {deposit}"),
-        (None, None) => "an event".to_owned(),
+        (None, None) => event.kind.desk().map_or("an event".to_owned(), |body| format!("an event of {}", body.key())),
     })?;
+    Ok(PreparedEvent { value, subjects: subjects(event) })
+}
+
+/// The beginnings of an event's index entries.
+pub(super) fn subjects(event: &Event) -> Vec<Vec<u8>> {
     let payment = event.payment.clone().map(Subject::Payment);
-    let subjects = payment.into_iter().chain(event.deposit.map(Subject::Deposit));
-    Ok(PreparedEvent { value, subjects: subjects.map(|subject| keys::events_of(&subject)).collect() })
+    let desk = event.kind.desk().map(|body| Subject::Desk(body.key()));
+    let subjects = payment.into_iter().chain(event.deposit.map(Subject::Deposit)).chain(desk);
+    subjects.map(|subject| keys::events_of(&subject)).collect()
 }
 
 fn encode<T: Serialize>(record: &T, name: impl Fn() -> String) -> Result<Vec<u8>, StoreError> {

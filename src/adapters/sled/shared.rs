@@ -59,6 +59,7 @@ impl Shared {
             changes.deposits = changes.deposits.saturating_add(by.deposits);
             changes.coverage = changes.coverage.saturating_add(by.coverage);
             changes.orders = changes.orders.saturating_add(by.orders);
+            changes.desk = changes.desk.saturating_add(by.desk);
             changes.events = changes.events.saturating_add(by.events);
         });
     }

@@ -176,6 +176,7 @@ fn added(changes: Changes, commit: &PreparedCommit) -> Changes {
         deposits: raise(changes.deposits, commit.has_deposits),
         coverage: raise(changes.coverage, commit.has_coverage),
         orders: raise(changes.orders, commit.has_orders),
+        desk: raise(changes.desk, commit.has_desk),
         events: raise(changes.events, !commit.events.is_empty()),
     }
 }

@@ -11,6 +11,7 @@ use rampwatch::adapters::sled::SledStore;
 use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
+use rampwatch::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::event::Recorded;
 use rampwatch::domain::order::{Order, OrderId};
 use rampwatch::domain::payment::{Payment, PaymentId};
@@ -181,6 +182,31 @@ impl Store for Fuse {
 
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
         self.inner.wallet().await
+    }
+
+    async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
+        self.inner.desk(key).await
+    }
+
+    async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {
+        self.inner.desk_by_alias(kind, alias).await
+    }
+
+    async fn desk_page(
+        &self,
+        kind: DeskKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeskRecord>, StoreError> {
+        self.inner.desk_page(kind, after, limit).await
+    }
+
+    async fn desk_due(&self, kind: DeskKind, now: Timestamp, limit: usize) -> Result<Vec<DeskRecord>, StoreError> {
+        self.inner.desk_due(kind, now, limit).await
+    }
+
+    async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.desk_next_due(kind).await
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {

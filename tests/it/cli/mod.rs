@@ -9,13 +9,18 @@ use tokio::process::Command;
 
 use crate::support::temp_dir;
 
+mod completions;
 mod daemon;
 mod events;
+mod doctor;
 mod help;
 mod offline;
 mod orders;
 mod people;
 mod running;
+mod snapshots;
+mod stopping;
+mod store;
 mod terminal;
 mod wallet;
 mod wrong;

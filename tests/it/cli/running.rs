@@ -22,7 +22,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct World {
     pub(super) chain: ScriptedChain,
     pub(super) node: Node,
-    api: StandIn,
+    pub(super) api: StandIn,
     pub(super) place: Place,
     pub(super) listen: SocketAddr,
 }
@@ -68,7 +68,7 @@ impl World {
         child
     }
 
-    fn open(&self, n: u64, base_units: u128) -> PaymentId {
+    pub(super) fn open(&self, n: u64, base_units: u128) -> PaymentId {
         let opened = self.api.open(NewOffRamp {
             deposit_address: Some(address(n)),
             amount: Amount::from_base_units(base_units),
@@ -86,7 +86,7 @@ async fn signal(child: &Child, name: &str) {
 }
 
 /// Stops the daemon, and returns what it said.
-async fn stop(child: Child, name: &str) -> Ran {
+pub(super) async fn stop(child: Child, name: &str) -> Ran {
     let begun = Instant::now();
     signal(&child, name).await;
     let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.unwrap().unwrap();
@@ -128,6 +128,8 @@ async fn a_deposit_is_completed_and_the_daemon_stops_when_told() {
     assert!(ran.err.contains("rampwatch is up") && ran.err.contains("rampwatch is down"), "{}", ran.err);
     let after = place.run(&["show", id, "--json"]).await.json();
     assert_eq!(after["state"]["outcome"], "completed", "the store is free again, and has kept it");
+    let checked = place.run(&["store", "check"]).await.data();
+    assert!(checked.contains("1 payments, 1 deposits") && checked.contains("ok: every record reads"), "{checked}");
 }
 
 async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {

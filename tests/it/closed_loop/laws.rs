@@ -59,7 +59,8 @@ impl Told {
                 | EventKind::AttemptSigned { .. }
                 | EventKind::AttemptSent { .. }
                 | EventKind::AttemptMined { .. }
-                | EventKind::WalletChanged { .. } => {}
+                | EventKind::WalletChanged { .. }
+                | EventKind::DeskChanged { .. } => {}
             }
         }
     }

@@ -17,7 +17,7 @@ use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -32,6 +32,7 @@ use super::laws;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{LogSpec, Node, ScriptedChain, tx_hash};
+use crate::support::payouts::payout_rules;
 use crate::support::records::address;
 
 /// The token that pays, in these tests.
@@ -67,6 +68,8 @@ pub(crate) fn quick_settings() -> EngineSettings {
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
+        payouts: payout_rules(USDC),
     }
 }
 
@@ -146,18 +149,12 @@ impl Desk {
         let id = PaymentId::new(id).unwrap();
         let recipient = RecipientId::new("recipient").unwrap();
         self.api.open(ApiPayment {
-            id: id.clone(),
-            status: ApiStatus::AwaitingFunds,
-            tx_hash: None,
             recipient_id: Some(recipient.clone()),
             deposit_address: Some(to),
             deposit_amount: Some(Amount::from_base_units(base_units)),
             deposit_chain: Some("POLYGON".to_owned()),
-            source_currency: None,
-            bank_account: None,
-            sender: None,
             created_at: Some(created_at),
-            expires_at: None,
+            ..ApiPayment::new(id.clone(), ApiStatus::AwaitingFunds)
         });
         let request = AddPayment {
             id: id.clone(),
@@ -215,7 +212,16 @@ impl Rig {
         let chain = Arc::new(EvmChain::new(evm).unwrap());
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance, funding: None },
+            Ports {
+                store: Arc::new(store.clone()),
+                chain,
+                api: used,
+                desk_api: Some(Arc::new(api.clone())),
+                clock,
+                chance,
+                funding: None,
+                payouts: None,
+            },
             settings,
             store,
             api,
@@ -232,7 +238,16 @@ impl Rig {
     ) -> Self {
         let (used, chance) = (Arc::new(api.clone()), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance, funding: None },
+            Ports {
+                store: Arc::new(store.clone()),
+                chain,
+                api: used,
+                desk_api: Some(Arc::new(api.clone())),
+                clock,
+                chance,
+                funding: None,
+                payouts: None,
+            },
             settings,
             store,
             api,

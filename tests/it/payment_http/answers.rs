@@ -2,6 +2,7 @@
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
+use rampwatch::domain::decimal::Decimal;
 use rampwatch::domain::payment::{ApiStatus, RecipientId};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
@@ -54,18 +55,12 @@ async fn a_completion_is_one_post_with_the_hash() {
 async fn the_references_shape_is_read() {
     let payment = read(REFERENCE).await.unwrap();
     let expected = ApiPayment {
-        id: id(),
-        status: ApiStatus::AwaitingFunds,
-        tx_hash: None,
-        recipient_id: None,
-        deposit_address: None,
-        deposit_amount: None,
-        deposit_chain: None,
-        source_currency: None,
         bank_account: Some(rampwatch::domain::payment::BankAccountId::new("b").unwrap()),
-        sender: None,
         created_at: Some(Timestamp::from_millis(1_795_341_600_123)),
-        expires_at: None,
+        kind: Some("OFF_RAMP".to_owned()),
+        idempotency_key: Some("k".to_owned()),
+        fee: Some(Decimal::from_person("1.5").unwrap()),
+        ..ApiPayment::new(id(), ApiStatus::AwaitingFunds)
     };
     assert_eq!(payment, expected);
 }
@@ -81,18 +76,15 @@ async fn the_guides_shape_is_read() {
     let payment = with(&fields).await.unwrap();
     let address: Address = ADDRESS.parse().unwrap();
     let expected = ApiPayment {
-        id: id(),
-        status: ApiStatus::Pending,
         tx_hash: Some("0xAbC".to_owned()),
         recipient_id: Some(RecipientId::new("rec-1").unwrap()),
         deposit_address: Some(address),
         deposit_amount: Some(Amount::from_base_units(1_000_100_000)),
         deposit_chain: Some("polygon".to_owned()),
-        source_currency: None,
-        bank_account: None,
         sender: Some(address),
         created_at: Some(Timestamp::from_secs(1_795_341_600)),
         expires_at: Some(Timestamp::from_secs(1_795_345_200)),
+        ..ApiPayment::new(id(), ApiStatus::Pending)
     };
     assert_eq!(payment, expected);
 }

@@ -98,18 +98,15 @@ impl ApiServer {
         let ramp = self.ramps.get(id)?;
         let told = !self.reference_shape;
         Some(ApiPayment {
-            id: id.clone(),
-            status: ramp.status(now),
             tx_hash: ramp.hash.clone(),
             recipient_id: told.then(|| ramp.planned.recipient.clone()),
             deposit_address: told.then_some(ramp.planned.address),
             deposit_amount: told.then_some(ramp.planned.amount),
             deposit_chain: told.then(|| "Simulated".to_owned()),
-            source_currency: None,
-            bank_account: None,
             sender: ramp.planned.sender,
             created_at: Some(ramp.created_at),
             expires_at: ramp.expires_at,
+            ..ApiPayment::new(id.clone(), ramp.status(now))
         })
     }
 

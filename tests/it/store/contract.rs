@@ -217,7 +217,10 @@ async fn tells_of_changes(store: Dyn) {
         ..Commit::default()
     };
     commit(&store, second).await;
-    assert_eq!(*store.changes().borrow(), Changes { payments: 1, deposits: 1, coverage: 1, orders: 0, events: 1 });
+    assert_eq!(
+        *store.changes().borrow(),
+        Changes { payments: 1, deposits: 1, coverage: 1, orders: 0, desk: 0, events: 1 }
+    );
 }
 
 async fn one_of_many_writers_wins(store: Dyn) {

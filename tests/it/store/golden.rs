@@ -5,9 +5,9 @@
 use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::payment::Payment;
 use rampwatch::domain::wallet::Wallet;
-use rampwatch::ports::store::{Commit, Store};
+use rampwatch::ports::store::Store;
 
-use super::{funding, raw, specimens};
+use super::{desk, funding, raw, specimens};
 
 /// One line for each key, in their order.
 const GOLDEN: &str = include_str!("golden.txt");
@@ -27,18 +27,9 @@ async fn the_stored_form_has_not_changed() {
     let path = folder.path().join("store");
     let (payments, deposits, coverage) = (specimens::payments(), specimens::deposits(), specimens::coverage());
     let (finality, events) = (specimens::finality(), specimens::events());
-    let (orders, wallet) = (funding::orders(), funding::wallet());
+    let (orders, wallet, desk) = (funding::orders(), funding::wallet(), desk::records());
     let store = SledStore::open(&path, &Settings::default()).unwrap();
-    let all = Commit {
-        payments: payments.clone(),
-        deposits: deposits.clone(),
-        coverage: coverage.clone(),
-        finality: Some(finality),
-        orders: orders.clone(),
-        wallet: Some(wallet.clone()),
-        events: events.clone(),
-    };
-    store.commit(all).await.unwrap();
+    store.commit(specimens::everything()).await.unwrap();
     drop(store);
 
     let dump = raw::dump(&path);
@@ -60,6 +51,9 @@ async fn the_stored_form_has_not_changed() {
     let read = store.orders(None, 99).await.unwrap();
     assert_eq!(read, with_version(&orders, |order| order.version = 1));
     assert_eq!(store.wallet().await.unwrap(), Some(Wallet { version: 1, ..wallet }));
+    for given in with_version(&desk, |record| record.version = 1) {
+        assert_eq!(store.desk(&given.body.key()).await.unwrap(), Some(given));
+    }
     let read = store.events(0, 99).await.unwrap();
     assert_eq!(read.into_iter().map(|recorded| recorded.event).collect::<Vec<_>>(), events);
 }

@@ -1,19 +1,23 @@
-//! Stores of schema version 1, which had no index of the payments that wait: they are taken to version 2 when they are
+//! Stores of schema version 1, which had no index of the payments that wait: they are taken to this program's version when they are
 //! opened, wherever that is cut short.
 
 use std::path::{Path, PathBuf};
 
 use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
+use rampwatch::domain::desk::DeskKind;
 use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::ports::store::{Commit, Store};
 use tempfile::TempDir;
 
 use super::trace::strace;
-use super::{child, raw, specimens};
+use super::{child, desk, funding, raw, specimens};
 use crate::support::records;
 
 /// A store as the program with schema version 1 left it, with one record of every shape that it knew.
 const GOLDEN_V1: &str = include_str!("golden_v1.txt");
+
+/// A store as the program with schema version 2 left it, with one record of every shape that it knew.
+const GOLDEN_V2: &str = include_str!("golden_v2.txt");
 
 /// More payments than are taken up at a time.
 const MANY: u64 = 2_300;
@@ -95,7 +99,7 @@ async fn a_store_of_version_1_gets_its_index_and_nothing_else_changes() {
     drop(store);
     let mut expected: Vec<String> = GOLDEN_V1.lines().map(str::to_owned).collect();
     let schema = expected.iter().position(|line| line == "SCHEMA => {\"version\":1}").unwrap();
-    expected[schema] = "SCHEMA => {\"version\":2}".to_owned();
+    expected[schema] = "SCHEMA => {\"version\":3}".to_owned();
     expected.push("qpay-000001 => Ppay-000001".to_owned());
     let mut dump = raw::dump(&path);
     expected.sort_unstable();
@@ -122,7 +126,7 @@ async fn a_store_with_many_payments_is_taken_over_wholly() {
     assert_eq!(store.waiting(None, usize::MAX).await.unwrap().len(), waiting.len());
     drop(store);
     assert_eq!(waiting_entries(&path), waiting);
-    assert!(is_of_version(&path, 2));
+    assert!(is_of_version(&path, 3));
 }
 
 /// The older program takes up a store that was left half-way: the version is still its own. It moves payments on without
@@ -136,6 +140,24 @@ async fn what_an_older_program_did_meanwhile_is_minded() {
     raw::put(&path, b"qgone", b"Pgone");
     drop(open(&path).unwrap());
     assert_eq!(waiting_entries(&path), waiting);
+}
+
+#[tokio::test]
+async fn a_store_of_version_2_gets_the_new_version_and_nothing_else_changes() {
+    let (_folder, path) = folder();
+    raw::restore(&path, GOLDEN_V2.lines());
+    std::fs::write(path.join("lock"), "This folder is a store.\n").unwrap();
+    let store = open(&path).unwrap();
+    let orders = GOLDEN_V2.lines().filter(|line| line.starts_with("4f")).count();
+    assert_eq!(store.orders(None, 99).await.unwrap().len(), orders);
+    assert_eq!(store.desk_page(DeskKind::Webhook, None, 9).await.unwrap(), []);
+    let (events, later) = (store.events(0, 99).await.unwrap(), funding::named_kinds().len() + desk::kinds().len());
+    let known = specimens::events().len().checked_sub(later).unwrap();
+    let told: Vec<_> = events.into_iter().map(|recorded| recorded.event).collect();
+    assert_eq!(told, specimens::events().into_iter().take(known).collect::<Vec<_>>());
+    drop(store);
+    let raised = |line: &str| line.replace("SCHEMA => {\"version\":2}", "SCHEMA => {\"version\":3}");
+    assert_eq!(raw::dump(&path), GOLDEN_V2.lines().map(raised).collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -189,14 +211,14 @@ async fn a_step_that_is_cut_short_is_done_again() {
         loop {
             let (through, copy) = killed_at(call, turn, &path, folder.path());
             let found = waiting_entries(&copy);
-            if is_of_version(&copy, 2) {
+            if is_of_version(&copy, 3) {
                 assert!(found == waiting, "{call} {turn}: the version was written before the index");
             } else {
                 assert!(!through, "{call} {turn}");
                 half_way += usize::from(!found.is_empty());
             }
             drop(open(&copy).unwrap());
-            assert!(waiting_entries(&copy) == waiting && is_of_version(&copy, 2), "{call} {turn}");
+            assert!(waiting_entries(&copy) == waiting && is_of_version(&copy, 3), "{call} {turn}");
             std::fs::remove_dir_all(copy).unwrap();
             if through {
                 break;

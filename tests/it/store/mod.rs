@@ -1,12 +1,19 @@
 //! The store: one contract suite for every store, and what only the sled store has to show.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
+mod funding;
 pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
@@ -18,6 +25,7 @@ mod model;
 mod opening;
 #[cfg(test)]
 mod orders;
+mod payouts;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]

@@ -142,7 +142,7 @@ async fn a_new_schema_version_is_written_after_its_index_is_durable() {
     let waiting = migration::large(&folder.path().join("store")).await;
     let (calls, data) = traced(folder.path(), 0, 0);
     let writes = || calls.iter().filter(|call| call.name.contains("write") && call.is_on(&data));
-    let version = writes().find(|call| call.arguments.contains(r#"{\"version\":2}"#));
+    let version = writes().find(|call| call.arguments.contains(r#"{\"version\":3}"#));
     let told = || writes().map(|call| (call.began, call.ended, call.arguments.len())).collect::<Vec<_>>();
     let version = version.unwrap_or_else(|| panic!("the version was never written: {:?}", told()));
     let synced = |call: &Call| {

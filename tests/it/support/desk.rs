@@ -18,7 +18,7 @@ use rampwatch::domain::wei::Wei;
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::views::TokenName;
-use rampwatch::engine::{EngineSettings, FundingRules};
+use rampwatch::engine::{EngineSettings, FundingRules, IntakeRules};
 use rampwatch::http::{self, Operator, Token, Tokens};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
@@ -38,6 +38,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::memory_store::MemoryStore;
+use super::payouts::payout_rules;
 use super::records::{CHAIN_ID, USDC, address, at, wallet};
 use super::temp_dir;
 
@@ -80,6 +81,8 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
+        payouts: payout_rules(USDC),
     })
 }
 

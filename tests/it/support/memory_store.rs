@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
+use rampwatch::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::event::{Event, Recorded};
 use rampwatch::domain::order::{Order, OrderId, Spend};
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
@@ -36,6 +37,10 @@ pub(crate) struct Contents {
     pub(crate) signed: BTreeMap<B256, BTreeSet<OrderId>>,
     /// The wallet's record.
     pub(crate) wallet: Option<Wallet>,
+    /// The desk's records.
+    pub(crate) desk: BTreeMap<DeskKey, DeskRecord>,
+    /// Which record of the desk bears, or bore, another name.
+    pub(crate) aliases: BTreeMap<(DeskKind, String), DeskKey>,
     /// The events; number 1 comes first.
     pub(crate) events: Vec<Recorded>,
 }
@@ -95,6 +100,7 @@ impl MemoryStore {
             (&mut changes.deposits, !commit.deposits.is_empty()),
             (&mut changes.coverage, !commit.coverage.is_empty()),
             (&mut changes.orders, !commit.orders.is_empty() || commit.wallet.is_some()),
+            (&mut changes.desk, !commit.desk.is_empty()),
             (&mut changes.events, !commit.events.is_empty()),
         ] {
             *count = count.saturating_add(u64::from(changed));
@@ -137,8 +143,12 @@ impl Contents {
             let stored = self.wallet.as_ref().map(|stored| stored.version);
             ("the wallet's record".to_owned(), wallet.version, stored)
         });
+        let desk = commit.desk.iter().map(|record| {
+            let stored = self.desk.get(&record.body.key()).map(|stored| stored.version);
+            (record.body.key().to_string(), record.version, stored)
+        });
         let mut seen = BTreeSet::new();
-        let all = payments.chain(deposits).chain(coverage).chain(finality).chain(orders).chain(wallet);
+        let all = payments.chain(deposits).chain(coverage).chain(finality).chain(orders).chain(wallet).chain(desk);
         for (name, given, stored) in all {
             if stored.unwrap_or(0) != given || !seen.insert(name.clone()) {
                 return Err(StoreError::Conflict(name));
@@ -174,6 +184,14 @@ impl Contents {
         if let Some(mut wallet) = commit.wallet {
             wallet.version = wallet.version.saturating_add(1);
             self.wallet = Some(wallet);
+        }
+        for mut record in commit.desk {
+            record.version = record.version.saturating_add(1);
+            let key = record.body.key();
+            if let Some(alias) = record.body.alias() {
+                self.aliases.insert((key.kind, alias.to_owned()), key.clone());
+            }
+            self.desk.insert(key, record);
         }
         for event in commit.events {
             let seq = self.last().saturating_add(1);
@@ -225,6 +243,10 @@ fn check_sizes(commit: &Commit) -> Result<(), StoreError> {
         let stored = Wallet { version: wallet.version.saturating_add(1), ..wallet.clone() };
         check_size(&stored, || "the wallet's record".to_owned())?;
     }
+    for record in &commit.desk {
+        let stored = DeskRecord { version: record.version.saturating_add(1), ..record.clone() };
+        check_size(&stored, || record.body.key().to_string())?;
+    }
     for event in &commit.events {
         check_size(event, || event_name(event))?;
     }
@@ -235,7 +257,7 @@ fn event_name(event: &Event) -> String {
     match (&event.payment, &event.deposit) {
         (Some(payment), _) => format!("an event of payment {payment}"),
         (None, Some(deposit)) => format!("an event of deposit {deposit}"),
-        (None, None) => "an event".to_owned(),
+        (None, None) => event.kind.desk().map_or("an event".to_owned(), |body| format!("an event of {}", body.key())),
     }
 }
 
@@ -374,6 +396,46 @@ impl Store for MemoryStore {
         self.read(|all| all.wallet.clone())
     }
 
+    async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
+        self.read(|all| all.desk.get(key).cloned())
+    }
+
+    async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {
+        self.read(|all| {
+            let key = all.aliases.get(&(kind, alias.to_owned()))?;
+            all.desk.get(key).cloned()
+        })
+    }
+
+    async fn desk_page(
+        &self,
+        kind: DeskKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<DeskRecord>, StoreError> {
+        self.read(|all| {
+            let later = |key: &&DeskKey| key.kind == kind && after.is_none_or(|after| key.id.as_str() > after);
+            let found = all.desk.iter().filter(|(key, _)| later(key));
+            found.take(limit).map(|(_, record)| record.clone()).collect()
+        })
+    }
+
+    async fn desk_due(&self, kind: DeskKind, now: Timestamp, limit: usize) -> Result<Vec<DeskRecord>, StoreError> {
+        self.read(|all| {
+            let mine = all.desk.iter().filter(|(key, _)| key.kind == kind).map(|(_, record)| record);
+            let mut due: Vec<DeskRecord> =
+                mine.filter(|record| record.next_at.is_some_and(|next_at| next_at <= now)).cloned().collect();
+            due.sort_by_key(|record| (record.next_at, record.body.key()));
+            due.truncate(limit);
+            due
+        })
+    }
+
+    async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError> {
+        let mine = |key: &DeskKey| key.kind == kind;
+        self.read(|all| all.desk.iter().filter(|(key, _)| mine(key)).filter_map(|(_, record)| record.next_at).min())
+    }
+
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         self.read(|all| all.events(after, limit, |_| true))
     }
@@ -383,6 +445,7 @@ impl Store for MemoryStore {
             all.events(after, limit, |event| match subject {
                 Subject::Payment(id) => event.payment.as_ref() == Some(id),
                 Subject::Deposit(key) => event.deposit.as_ref() == Some(key),
+                Subject::Desk(key) => event.kind.desk().is_some_and(|body| body.key() == *key),
             })
         })
     }

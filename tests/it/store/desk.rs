@@ -1,0 +1,195 @@
+//! The desk's records: one of every shape, and what every store must do with them.
+
+use std::sync::Arc;
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
+use rampwatch::domain::event::{Event, EventKind};
+use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
+use rampwatch::domain::payment::{ApiStatus, RecipientId, WebhookId};
+use rampwatch::domain::time::Timestamp;
+use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt};
+use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
+
+use super::{commit, for_every_store, payouts};
+use crate::support::records::{address, at, payment_id};
+
+for_every_store!(
+    keeps_records_of_the_desk_by_kind_and_id,
+    finds_records_of_the_desk_that_are_due,
+    keeps_the_events_of_a_record_of_the_desk,
+    refuses_a_stale_record_of_the_desk,
+);
+
+type Dyn = Arc<dyn Store>;
+
+/// A webhook.
+pub(super) fn webhook(id: &str) -> DeskBody {
+    DeskBody::Webhook(Webhook {
+        id: WebhookId::new(id).unwrap(),
+        url: "https://treasury.example/rampwatch".to_owned(),
+        events: vec![PAYMENT_UPDATED.to_owned()],
+        is_active: Some(true),
+        created_at: Some(at(1)),
+        updated_at: None,
+    })
+}
+
+/// How every attempt to register a webhook can stand.
+pub(super) fn attempt_states() -> Vec<AttemptState> {
+    let why = "HTTP 503".to_owned();
+    vec![
+        AttemptState::Calling,
+        AttemptState::Registered { webhook: WebhookId::new("wh-1").unwrap() },
+        AttemptState::Refused { why: why.clone() },
+        AttemptState::Unclear { why },
+    ]
+}
+
+/// A record of every shape.
+pub(super) fn records() -> Vec<DeskRecord> {
+    let bare = |id: &str| match webhook(id) {
+        DeskBody::Webhook(webhook) => {
+            DeskBody::Webhook(Webhook { events: vec![], is_active: None, created_at: None, ..webhook })
+        }
+        other => other,
+    };
+    let mut all = vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))];
+    all.extend(leads().into_iter().map(|lead| DeskRecord::new(DeskBody::Lead(lead), Some(at(9)))));
+    all.extend(attempt_states().into_iter().enumerate().map(|(n, state)| {
+        let url = format!("https://treasury.example/hook-{n}");
+        DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
+    }));
+    all.extend(payouts::records());
+    all
+}
+
+/// A lead for every reason and in every state.
+pub(super) fn leads() -> Vec<Lead> {
+    let text = str::to_owned;
+    let missing = vec![Missing::Recipient, Missing::DepositAddress, Missing::Amount, Missing::CreatedAt];
+    let open = |n: u64, why: LeadReason| Lead {
+        payment: payment_id(n),
+        recipient_id: None,
+        deposit_address: None,
+        amount: None,
+        why,
+        status: ApiStatus::AwaitingFunds,
+        created_at: None,
+        expires_at: None,
+        found_at: at(3),
+        failures: 0,
+        state: LeadState::Open,
+    };
+    let whole = |lead: Lead, state: LeadState| Lead {
+        recipient_id: Some(RecipientId::new("rec-1").unwrap()),
+        deposit_address: Some(address(1)),
+        amount: Some(Amount::from_base_units(1_000_500_000)),
+        created_at: Some(at(1)),
+        expires_at: Some(at(2)),
+        failures: 2,
+        state,
+        ..lead
+    };
+    let (field, listed, told) = (text("depositAmount"), text("1"), text("2"));
+    vec![
+        open(101, LeadReason::Incomplete { missing }),
+        whole(open(102, LeadReason::OtherCurrency { currency: text("USDT") }), LeadState::Added),
+        whole(open(103, LeadReason::Disagrees { field, listed, told }), LeadState::Gone),
+        whole(
+            open(104, LeadReason::Unusable { problem: text("amount: it is zero") }),
+            LeadState::Dismissed { reason: text("not ours") },
+        ),
+    ]
+}
+
+/// Events about the desk.
+pub(super) fn kinds() -> Vec<EventKind> {
+    let lead = leads().remove(0);
+    vec![
+        EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() },
+        EventKind::DeskChanged { body: Box::new(DeskBody::Lead(lead)), why: "was found".to_owned() },
+    ]
+}
+
+fn desk(records: Vec<DeskRecord>) -> Commit {
+    Commit { desk: records, ..Commit::default() }
+}
+
+fn key(id: &str) -> DeskKey {
+    DeskKey { kind: DeskKind::Webhook, id: id.to_owned() }
+}
+
+async fn keeps_records_of_the_desk_by_kind_and_id(store: Dyn) {
+    let ids = ["b", "a", "c.1", "c"];
+    commit(&store, desk(ids.iter().map(|id| DeskRecord::new(webhook(id), None)).collect())).await;
+    assert_eq!(*store.changes().borrow(), Changes { desk: 1, ..Changes::default() });
+    let stored = DeskRecord { version: 1, ..DeskRecord::new(webhook("b"), None) };
+    assert_eq!(store.desk(&key("b")).await.unwrap(), Some(stored));
+    assert_eq!(store.desk(&key("d")).await.unwrap(), None);
+    let page = |after: Option<&'static str>, limit| {
+        let store = Arc::clone(&store);
+        async move {
+            let page = store.desk_page(DeskKind::Webhook, after, limit).await.unwrap();
+            page.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(page(None, 9).await, ["a", "b", "c", "c.1"]);
+    assert_eq!(page(None, 2).await, ["a", "b"]);
+    assert_eq!(page(Some("b"), 9).await, ["c", "c.1"]);
+    assert_eq!(page(Some("c.1"), 9).await, [""; 0]);
+    assert_eq!(store.desk_by_alias(DeskKind::Webhook, "b").await.unwrap(), None, "an id is no other name");
+}
+
+async fn finds_records_of_the_desk_that_are_due(store: Dyn) {
+    let at_ids = [("a", Some(at(5))), ("b", None), ("c", Some(at(3))), ("d", Some(at(5)))];
+    commit(&store, desk(at_ids.iter().map(|(id, next_at)| DeskRecord::new(webhook(id), *next_at)).collect())).await;
+    let due = |now: Timestamp, limit| {
+        let store = Arc::clone(&store);
+        async move {
+            let due = store.desk_due(DeskKind::Webhook, now, limit).await.unwrap();
+            due.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(due(at(2), 9).await, [""; 0]);
+    assert_eq!(due(at(3), 9).await, ["c"]);
+    assert_eq!(due(at(5), 9).await, ["c", "a", "d"]);
+    assert_eq!(due(at(5), 2).await, ["c", "a"]);
+    assert_eq!(store.desk_next_due(DeskKind::Webhook).await.unwrap(), Some(at(3)));
+    let first = store.desk(&key("c")).await.unwrap().unwrap();
+    commit(&store, desk(vec![DeskRecord { next_at: None, ..first }])).await;
+    assert_eq!(due(at(9), 9).await, ["a", "d"]);
+    assert_eq!(store.desk_next_due(DeskKind::Webhook).await.unwrap(), Some(at(5)));
+}
+
+async fn keeps_the_events_of_a_record_of_the_desk(store: Dyn) {
+    let event = |id: &str, why: &str| {
+        let kind = EventKind::DeskChanged { body: Box::new(webhook(id)), why: why.to_owned() };
+        Event { at: at(1), payment: None, deposit: None, kind }
+    };
+    let events = vec![event("a", "was made"), event("ab", "was made"), event("a", "was changed")];
+    commit(&store, Commit { events, ..Commit::default() }).await;
+    let seqs = |id: &'static str, after| {
+        let store = Arc::clone(&store);
+        async move {
+            let found = store.events_of(&Subject::Desk(key(id)), after, 9).await.unwrap();
+            found.into_iter().map(|recorded| recorded.seq).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(seqs("a", 0).await, [1, 3]);
+    assert_eq!(seqs("a", 1).await, [3]);
+    assert_eq!(seqs("ab", 0).await, [2]);
+    assert_eq!(seqs("b", 0).await, [0; 0]);
+}
+
+async fn refuses_a_stale_record_of_the_desk(store: Dyn) {
+    commit(&store, desk(vec![DeskRecord::new(webhook("a"), None)])).await;
+    let refused = store.commit(desk(vec![DeskRecord::new(webhook("a"), Some(at(1)))])).await.unwrap_err();
+    assert_eq!(refused, StoreError::Conflict("webhook a".to_owned()));
+    let twice = vec![DeskRecord::new(webhook("b"), None), DeskRecord::new(webhook("b"), None)];
+    assert_eq!(store.commit(desk(twice)).await.unwrap_err(), StoreError::Conflict("webhook b".to_owned()));
+    assert_eq!(store.desk_next_due(DeskKind::Webhook).await.unwrap(), None);
+    let read = store.desk(&key("a")).await.unwrap().unwrap();
+    commit(&store, desk(vec![read])).await;
+    assert_eq!(store.desk(&key("a")).await.unwrap().unwrap().version, 2);
+}
