@@ -11,9 +11,8 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
-mod desk;
+pub(crate) mod desk;
 #[cfg(test)]
-mod funding;
 pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
