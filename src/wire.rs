@@ -40,9 +40,11 @@ use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod audit;
 mod doctor;
 mod store;
 
+pub use self::audit::auditor;
 pub use self::doctor::{Examined, Finding, Grade, examine};
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,

@@ -42,6 +42,7 @@ mod quote;
 mod quote_desk;
 mod receipt;
 mod receipt_text;
+mod reconcile;
 mod resolve;
 mod reviews;
 mod run;
@@ -104,6 +105,7 @@ enum Command {
     Rate(quote::Rate),
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
+    Reconcile(reconcile::Reconcile),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -170,6 +172,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rate(command) => command.run(&quiet(file)?).await,
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
+        Command::Reconcile(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

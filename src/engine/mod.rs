@@ -30,6 +30,7 @@ use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
+pub mod books;
 mod completer;
 pub mod events;
 mod explain;
@@ -64,6 +65,9 @@ pub mod quote_views;
 mod quotes;
 mod receipt;
 pub mod receipt_views;
+pub mod reconcile;
+mod reconcile_report;
+pub mod reconcile_views;
 mod reconciler;
 pub mod requests;
 pub mod return_views;

@@ -19,6 +19,7 @@ pub mod payout;
 pub mod preflight;
 pub mod purse;
 pub mod quotes;
+pub mod reconcile;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;
