@@ -95,7 +95,6 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     ledger_routes::routes(&mut api);
     events::routes(&mut api);
     desk_routes::routes(&mut api);
-    payout_routes::rate_routes(&mut api);
     payout_routes::routes(&mut api);
     api.finish()
 }

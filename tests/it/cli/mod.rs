@@ -11,8 +11,8 @@ use crate::support::temp_dir;
 
 mod completions;
 mod daemon;
-mod events;
 mod doctor;
+mod events;
 mod help;
 mod offline;
 mod orders;
