@@ -1,4 +1,4 @@
-//! The routes of rates, quotes and payouts, and of the files that go with them.
+//! The routes of payouts, and of the files that go with them.
 //!
 //! Deliberately absent: anything that opens an off-ramp. These change what the store says, and the one opener acts on that.
 
