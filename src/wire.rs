@@ -20,7 +20,7 @@ use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, IntakeRules, Ports};
 use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
@@ -390,5 +390,11 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(settings.api.timeout),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
+        intake: IntakeRules {
+            users: settings.intake.users.clone(),
+            recipients: settings.intake.recipients.clone(),
+            interval: settings.intake.interval,
+            currency: chain.token.symbol.clone(),
+        },
     }
 }

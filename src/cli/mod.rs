@@ -24,16 +24,21 @@ mod demo;
 mod deposits;
 mod doctor;
 mod exit;
+mod export;
 mod fund;
+mod ledger_desk;
 mod list;
 mod operator;
 mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod private_file;
 mod progress;
 mod quote;
 mod quote_desk;
+mod receipt;
+mod receipt_text;
 mod resolve;
 mod reviews;
 mod run;
@@ -93,6 +98,8 @@ enum Command {
     Rate(quote::Rate),
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
+    Export(export::Export),
+    Receipt(receipt::Receipt),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -155,6 +162,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rate(command) => command.run(&quiet(file)?).await,
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
+        Command::Export(command) => command.run(&quiet(file)?).await,
+        Command::Receipt(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

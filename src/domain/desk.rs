@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::lead::Lead;
 use super::time::Timestamp;
 use super::webhook::{Webhook, WebhookAttempt};
 
@@ -27,6 +28,8 @@ pub enum DeskBody {
     Webhook(Webhook),
     /// That a webhook is, or was, to be registered.
     WebhookAttempt(WebhookAttempt),
+    /// An off-ramp that was found at the payment API and waits for a person.
+    Lead(Lead),
 }
 
 /// The kinds of the desk's records.
@@ -37,6 +40,8 @@ pub enum DeskKind {
     Webhook,
     /// [`DeskBody::WebhookAttempt`].
     WebhookAttempt,
+    /// [`DeskBody::Lead`].
+    Lead,
 }
 
 impl DeskKind {
@@ -46,6 +51,7 @@ impl DeskKind {
         match self {
             Self::Webhook => "webhook",
             Self::WebhookAttempt => "webhook-attempt",
+            Self::Lead => "lead",
         }
     }
 }
@@ -78,6 +84,7 @@ impl DeskBody {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
             Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
+            Self::Lead(_) => DeskKind::Lead,
         }
     }
 
@@ -87,6 +94,7 @@ impl DeskBody {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
             Self::WebhookAttempt(attempt) => attempt.url.as_str(),
+            Self::Lead(lead) => lead.payment.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -96,7 +104,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::WebhookAttempt(_) => None,
+            Self::Webhook(_) | Self::WebhookAttempt(_) | Self::Lead(_) => None,
         }
     }
 }

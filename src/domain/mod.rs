@@ -12,6 +12,7 @@ pub mod deposit;
 pub mod desk;
 pub mod event;
 pub mod hold;
+pub mod lead;
 pub mod order;
 pub mod payment;
 pub mod quote;

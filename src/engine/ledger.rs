@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::EngineSettings;
+use super::follow_ups;
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::domain::payment::{Payment, PaymentId};
@@ -119,6 +120,8 @@ impl Ledger {
             new.watch_until = until.map(|until| if of_wallet { Timestamp::FAR_FUTURE } else { until });
         }
         let mut changes = book.changes();
+        let desk = follow_ups::of(&*self.store, &changes, context.now).await.map_err(LedgerError::Store)?;
+        changes.events.extend(desk.events);
         if touch_payments {
             changes.payments.clone_from(&payments);
         }
@@ -127,6 +130,7 @@ impl Ledger {
             payments: changes.payments.clone(),
             deposits: changes.deposits.clone(),
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
+            desk: desk.records,
             events: changes.events.clone(),
             ..Commit::default()
         };

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::handle::{Handle, HandleError};
 use crate::domain::deposit::{DepositKey, Verdict};
+use crate::domain::desk::DeskBody;
 use crate::domain::event::EventKind;
+use crate::domain::lead::LeadState;
+use crate::domain::payment::PaymentId;
 use tokio::sync::watch;
 
 use super::queries::STATES;
@@ -22,6 +25,7 @@ pub struct Tally {
     seen: u64,
     payments: BTreeMap<&'static str, u64>,
     deposits_in_review: BTreeSet<DepositKey>,
+    open_leads: BTreeSet<PaymentId>,
 }
 
 impl Tally {
@@ -30,11 +34,12 @@ impl Tally {
         STATES.into_iter().map(|name| (name, self.payments.get(name).copied().unwrap_or(0)))
     }
 
-    /// Payments and deposits that wait for a person.
+    /// Payments, deposits and leads that wait for a person.
     #[must_use]
     pub fn reviews(&self) -> u64 {
-        let deposits = u64::try_from(self.deposits_in_review.len()).unwrap_or(u64::MAX);
-        self.payments.get("review").copied().unwrap_or(0).saturating_add(deposits)
+        let others = self.deposits_in_review.len().saturating_add(self.open_leads.len());
+        let others = u64::try_from(others).unwrap_or(u64::MAX);
+        self.payments.get("review").copied().unwrap_or(0).saturating_add(others)
     }
 
     fn add(&mut self, event: &crate::domain::event::Event) {
@@ -67,8 +72,18 @@ impl Tally {
             | EventKind::AttemptSigned { .. }
             | EventKind::AttemptSent { .. }
             | EventKind::AttemptMined { .. }
-            | EventKind::WalletChanged { .. }
-            | EventKind::DeskChanged { .. } => {}
+            | EventKind::WalletChanged { .. } => {}
+            EventKind::DeskChanged { body, .. } => self.add_desk(body),
+        }
+    }
+
+    fn add_desk(&mut self, body: &DeskBody) {
+        if let DeskBody::Lead(lead) = body {
+            if lead.state == LeadState::Open {
+                self.open_leads.insert(lead.payment.clone());
+            } else {
+                self.open_leads.remove(&lead.payment);
+            }
         }
     }
 

@@ -26,6 +26,7 @@ mod counts;
 mod desk_routes;
 mod document;
 mod guard;
+mod ledger_routes;
 mod listener;
 mod order_routes;
 mod problem;
@@ -82,6 +83,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
     desk_routes::routes(&mut api);
+    ledger_routes::routes(&mut api);
     api.finish()
 }
 

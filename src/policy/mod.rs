@@ -10,6 +10,7 @@ pub mod doctor;
 pub mod fees;
 pub mod finality;
 pub mod funding;
+pub mod intake;
 pub mod last_look;
 pub mod matching;
 pub mod nonces;

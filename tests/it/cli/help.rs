@@ -32,6 +32,8 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["wallet", "new"], &["--keystore", "--password-file", "--password-env", "never overwritten"]),
     (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them"]),
     (&["wallet", "address"], &["--json"]),
+    (&["export"], &["--from", "--to", "--format", "--out", "mode 0600", "docs/export.md"]),
+    (&["receipt"], &["<PAYMENT>", "--format", "markdown", "missing"]),
     (&["config", "check"], &["API key", "nodes"]),
     (&["doctor"], &["endpoints", "API key", "wallet", "within a minute", "warnings alone end with 0", "--json"]),
     (&["store"], &["backup", "restore", "check", "daemon must be stopped"]),

@@ -17,7 +17,7 @@ use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -67,6 +67,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
     }
 }
 
@@ -209,7 +210,15 @@ impl Rig {
         let chain = Arc::new(EvmChain::new(evm).unwrap());
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, desk_api: None, clock, chance, funding: None },
+            Ports {
+                store: Arc::new(store.clone()),
+                chain,
+                api: used,
+                desk_api: Some(Arc::new(api.clone())),
+                clock,
+                chance,
+                funding: None,
+            },
             settings,
             store,
             api,
@@ -226,7 +235,15 @@ impl Rig {
     ) -> Self {
         let (used, chance) = (Arc::new(api.clone()), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, desk_api: None, clock, chance, funding: None },
+            Ports {
+                store: Arc::new(store.clone()),
+                chain,
+                api: used,
+                desk_api: Some(Arc::new(api.clone())),
+                clock,
+                chance,
+                funding: None,
+            },
             settings,
             store,
             api,

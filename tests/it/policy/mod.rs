@@ -10,6 +10,7 @@ mod books;
 mod doctor;
 mod fees;
 mod funding;
+mod intake;
 mod judging;
 mod matching;
 mod nonces;

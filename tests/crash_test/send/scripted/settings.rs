@@ -3,7 +3,7 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
-use rampwatch::engine::{EngineSettings, FundingRules};
+use rampwatch::engine::{EngineSettings, FundingRules, IntakeRules};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::funding::FundingPace;
@@ -51,6 +51,7 @@ pub(crate) fn settings() -> EngineSettings {
         },
         api_concurrency: 8,
         funding: Some(rules()),
+        intake: IntakeRules::default(),
     }
 }
 
