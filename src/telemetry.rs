@@ -169,7 +169,11 @@ pub const METRICS: &[Metric] = &[
     counter("rampwatch_api_requests_total", &["call", "result"], "Requests to the payment API, by how they ended."),
     counter("rampwatch_alarms_total", &["alarm"], "Things that should not happen and did."),
     gauge("rampwatch_reviews", &[], "Payments, deposits and leads that wait for a person."),
-    gauge("rampwatch_intake_lists", &["state"], "Lists at the API that intake follows, and that the API refuses to show."),
+    gauge(
+        "rampwatch_intake_lists",
+        &["state"],
+        "Lists at the API that intake follows, and that the API refuses to show.",
+    ),
     counter("rampwatch_intake_payments_total", &["result"], "Payments that intake found, by what became of them."),
     gauge("rampwatch_orders_open", &[], "Orders of the hot wallet that have not ended."),
     counter("rampwatch_orders_total", &["state"], "Moves of orders, by the state that they came to."),

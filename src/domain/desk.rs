@@ -26,10 +26,10 @@ pub struct DeskRecord {
 pub enum DeskBody {
     /// A webhook that was registered at the payment API.
     Webhook(Webhook),
-    /// That a webhook is, or was, to be registered.
-    WebhookAttempt(WebhookAttempt),
     /// An off-ramp that was found at the payment API and waits for a person.
     Lead(Lead),
+    /// That a webhook is, or was, to be registered.
+    WebhookAttempt(WebhookAttempt),
 }
 
 /// The kinds of the desk's records.
@@ -38,10 +38,10 @@ pub enum DeskBody {
 pub enum DeskKind {
     /// [`DeskBody::Webhook`].
     Webhook,
-    /// [`DeskBody::WebhookAttempt`].
-    WebhookAttempt,
     /// [`DeskBody::Lead`].
     Lead,
+    /// [`DeskBody::WebhookAttempt`].
+    WebhookAttempt,
 }
 
 impl DeskKind {
@@ -50,8 +50,8 @@ impl DeskKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
-            Self::WebhookAttempt => "webhook-attempt",
             Self::Lead => "lead",
+            Self::WebhookAttempt => "webhook-attempt",
         }
     }
 }
@@ -83,8 +83,8 @@ impl DeskBody {
     pub const fn kind(&self) -> DeskKind {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
-            Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
             Self::Lead(_) => DeskKind::Lead,
+            Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
         }
     }
 
@@ -93,8 +93,8 @@ impl DeskBody {
     pub fn key(&self) -> DeskKey {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
-            Self::WebhookAttempt(attempt) => attempt.url.as_str(),
             Self::Lead(lead) => lead.payment.as_str(),
+            Self::WebhookAttempt(attempt) => attempt.url.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -104,7 +104,7 @@ impl DeskBody {
     #[must_use]
     pub const fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::WebhookAttempt(_) | Self::Lead(_) => None,
+            Self::Webhook(_) | Self::Lead(_) | Self::WebhookAttempt(_) => None,
         }
     }
 }

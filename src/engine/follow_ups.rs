@@ -17,11 +17,7 @@ pub(crate) struct FollowUps {
 }
 
 /// What follows from these changes.
-pub(crate) async fn of(
-    store: &dyn Store,
-    changes: &BookChanges,
-    now: Timestamp,
-) -> Result<FollowUps, StoreError> {
+pub(crate) async fn of(store: &dyn Store, changes: &BookChanges, now: Timestamp) -> Result<FollowUps, StoreError> {
     let mut follow_ups = FollowUps::default();
     for payment in changes.payments.iter().filter(|payment| payment.version == 0) {
         follow_ups.close_lead(store, payment, now).await?;
@@ -43,10 +39,7 @@ impl FollowUps {
 }
 
 /// The lead of a payment, if there is or was one.
-pub(crate) async fn lead_of(
-    store: &dyn Store,
-    payment: &PaymentId,
-) -> Result<Option<(DeskRecord, Lead)>, StoreError> {
+pub(crate) async fn lead_of(store: &dyn Store, payment: &PaymentId) -> Result<Option<(DeskRecord, Lead)>, StoreError> {
     let key = DeskKey { kind: DeskKind::Lead, id: payment.to_string() };
     let Some(record) = store.desk(&key).await? else { return Ok(None) };
     let DeskBody::Lead(lead) = record.body.clone() else { return Ok(None) };

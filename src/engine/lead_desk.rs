@@ -123,8 +123,9 @@ fn review(lead: &Lead, names: &Names<'_>) -> Option<ReviewView> {
             command: Some(format!("rampwatch resolve dismiss --reason '…' {}", argument(lead.payment.as_str()))),
         },
         WayOut {
-            when: "If nothing is done: it leaves this list by itself once the API says that it waits for funds no more."
-                .to_owned(),
+            when:
+                "If nothing is done: it leaves this list by itself once the API says that it waits for funds no more."
+                    .to_owned(),
             command: None,
         },
     ];

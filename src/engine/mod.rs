@@ -29,6 +29,7 @@ use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
 mod completer;
+pub mod events;
 mod explain;
 mod explain_orders;
 pub mod export;

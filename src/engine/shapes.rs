@@ -125,6 +125,32 @@ shape! {
     }
 }
 shape! {
+    /// A deposit's key as text.
+    DepositId = {
+        "type": "string",
+        "description": "A deposit's key: chain, block hash, transaction hash and log index, with colons between.",
+        "pattern": "^[0-9]{1,18}:0x[0-9a-f]{64}:0x[0-9a-f]{64}:[0-9]{1,18}$"
+    }
+}
+shape! {
+    /// What people may call a deposit by.
+    DepositName = {
+        "type": "string",
+        "description": "A deposit: its key, or the hash of a transaction that has only one, or with `:log-index` where \
+                        it has several.",
+        "pattern": "^([0-9]{1,18}:0x[0-9a-f]{64}:)?0x[0-9a-f]{64}(:[0-9]{1,18})?$"
+    }
+}
+shape! {
+    /// A place in the list of reviews.
+    ReviewPlace = {
+        "type": "string",
+        "description": "A place in the list, as a part before gave it.",
+        "pattern": r"^(\.*[A-Za-z0-9_-][A-Za-z0-9_.-]{0,120}|:|[0-9]{1,18}:0x[0-9a-f]{64}:0x[0-9a-f]{64}:[0-9]{1,18})$",
+        "maxLength": 180
+    }
+}
+shape! {
     /// A block.
     BlockRef = {
         "type": "object",

@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Span;
@@ -25,6 +26,7 @@ mod asked;
 mod counts;
 mod desk_routes;
 mod document;
+mod events;
 mod guard;
 mod ledger_routes;
 mod listener;
@@ -44,6 +46,9 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The most connections that are open at once; who comes later waits.
 pub const MAX_CONNECTIONS: usize = 64;
+
+/// The most streams of events that are open at once, so that they leave connections to everybody else.
+pub const MAX_STREAMS: usize = 16;
 
 /// How long a connection may say nothing before it is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -71,8 +76,12 @@ pub struct Operator {
 /// What handlers share.
 struct Serving {
     operator: Operator,
+    /// Told to stop.
+    stop: CancellationToken,
     /// The OpenAPI document.
     document: Value,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
 }
 
 /// All routes, and the document that describes them.
@@ -82,8 +91,9 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     routes::routes(&mut api);
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
-    desk_routes::routes(&mut api);
     ledger_routes::routes(&mut api);
+    events::routes(&mut api);
+    desk_routes::routes(&mut api);
     api.finish()
 }
 
@@ -93,9 +103,10 @@ pub fn openapi() -> Value {
     table().1
 }
 
-fn router(operator: Operator) -> Router {
+fn router(operator: Operator, stop: CancellationToken) -> Router {
     let (router, document) = table();
-    let serving = Arc::new(Serving { operator, document });
+    let streams = Arc::new(Semaphore::new(MAX_STREAMS));
+    let serving = Arc::new(Serving { operator, stop, document, streams });
     router
         .fallback(routes::no_such_route)
         .method_not_allowed_fallback(routes::no_such_method)
@@ -112,7 +123,8 @@ fn router(operator: Operator) -> Router {
 pub async fn serve(listener: TcpListener, operator: Operator, stop: CancellationToken) -> io::Result<()> {
     let counting = tokio::spawn(counts::keep_counting(operator.handle.clone(), stop.clone()));
     let listener = listener::Bounded::new(listener, MAX_CONNECTIONS, IDLE);
-    let served = axum::serve(listener, router(operator)).with_graceful_shutdown(stop.cancelled_owned()).await;
+    let served =
+        axum::serve(listener, router(operator, stop.clone())).with_graceful_shutdown(stop.cancelled_owned()).await;
     counting.abort();
     served
 }

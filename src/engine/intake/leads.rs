@@ -44,12 +44,7 @@ impl Intake {
     }
 
     /// The payment of an open lead is not, or not any more, for rampwatch.
-    pub(super) async fn close_lead(
-        &mut self,
-        id: &PaymentId,
-        status: ApiStatus,
-        left: Left,
-    ) -> Result<(), StoreError> {
+    pub(super) async fn close_lead(&mut self, id: &PaymentId, status: ApiStatus, left: Left) -> Result<(), StoreError> {
         let Some((record, known)) = lead_of(&*self.ports.store, id).await? else { return Ok(()) };
         if known.state != LeadState::Open {
             return Ok(());

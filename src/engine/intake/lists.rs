@@ -148,8 +148,7 @@ impl Intake {
         let failing = self.sources.iter().filter(|source| source.refusals > 0).count();
         let fine = self.sources.len().saturating_sub(failing);
         for (state, count) in [("followed", fine), ("refused", failing)] {
-            metrics::gauge!("rampwatch_intake_lists", "state" => state)
-                .set(u32::try_from(count).unwrap_or(u32::MAX));
+            metrics::gauge!("rampwatch_intake_lists", "state" => state).set(u32::try_from(count).unwrap_or(u32::MAX));
         }
     }
 }

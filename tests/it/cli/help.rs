@@ -12,6 +12,7 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["deposits"], &["--address", "--payment", "--verdict", "--review", "--json"]),
     (&["reviews"], &["settle", "--json"]),
     (&["why"], &["<SUBJECT>", "transaction hash", "--json"]),
+    (&["events"], &["--follow", "--after", "--limit", "--json", "`rampwatch why`"]),
     (&["resolve"], &["assign", "ignore", "retry", "cancel"]),
     (&["resolve", "assign"], &["<DEPOSIT> <PAYMENT>", "--reason", "finality"]),
     (&["resolve", "ignore"], &["<DEPOSIT>", "--reason"]),

@@ -11,6 +11,7 @@ use rampwatch::engine::order_views::OrderView;
 use rampwatch::policy::approval::Approvers;
 use rampwatch::ports::store::{Commit, Store as _};
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::orders::{fundable, wish};
@@ -25,6 +26,8 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("get", "/readyz", None),
     ("get", "/v1/deposits", Some(Role::Read)),
     ("get", "/v1/export", Some(Role::Read)),
+    ("get", "/v1/events", Some(Role::Read)),
+    ("get", "/v1/events/stream", Some(Role::Read)),
     ("get", "/v1/openapi.json", Some(Role::Read)),
     ("get", "/v1/orders", Some(Role::Read)),
     ("post", "/v1/orders", Some(Role::Operate)),
@@ -77,6 +80,10 @@ async fn ask(desk: &Desk, who: &str, method: &str, path: &str, body: &Value) -> 
     }
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
+    // A stream has no end to wait for.
+    if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+        return (status, Value::Null);
+    }
     (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
 }
 

@@ -48,7 +48,8 @@ async fn story(nth: u32, side: Side) -> bool {
     }
     bench.until_lead(3, "open").await;
     for n in [1, 2, 4] {
-        let added = |kind: &EventKind| matches!(kind, EventKind::PaymentAdded { payment } if payment.id == payment_id(n));
+        let added =
+            |kind: &EventKind| matches!(kind, EventKind::PaymentAdded { payment } if payment.id == payment_id(n));
         assert_eq!(count(&*bench.store, added).await, 1, "payment {n}, dead at {nth} {side:?}");
     }
     assert_eq!(bench.told(3).await.len(), 1, "dead at {nth} {side:?}");

@@ -57,7 +57,8 @@ async fn what_the_api_leaves_out_is_asked_of_a_person_once_and_adding_it_closes_
     assert_eq!(open_reviews(&bench).await, 1);
     // It is asked after again, and told no more.
     let asked = shop.gets_of(1);
-    crate::support::eventually(super::bench::LIMIT, "it is asked after", || async { shop.gets_of(1) > asked + 1 }).await;
+    crate::support::eventually(super::bench::LIMIT, "it is asked after", || async { shop.gets_of(1) > asked + 1 })
+        .await;
     assert_eq!(bench.told(1).await, [FOUND]);
     let why = bench.handle.why("pay-000001").await.unwrap();
     assert_eq!((why.subject.as_str(), why.events.len(), why.reviews.len()), ("lead", 1, 1));

@@ -14,6 +14,7 @@ mod crash;
 mod desk;
 #[cfg(test)]
 mod funding;
+pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
