@@ -55,10 +55,6 @@ pub(super) fn records() -> Vec<DeskRecord> {
         other => other,
     };
     let mut all = vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))];
-    all.extend(attempt_states().into_iter().enumerate().map(|(n, state)| {
-        let url = format!("https://treasury.example/hook-{n}");
-        DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
-    }));
     all.extend(leads().into_iter().map(|lead| DeskRecord::new(DeskBody::Lead(lead), Some(at(9)))));
     all.extend(attempt_states().into_iter().enumerate().map(|(n, state)| {
         let url = format!("https://treasury.example/hook-{n}");
