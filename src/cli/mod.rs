@@ -19,6 +19,7 @@ mod add;
 mod approve;
 mod cancel;
 mod client;
+mod completions;
 mod config_check;
 mod demo;
 mod deposits;
@@ -41,6 +42,7 @@ mod quote;
 mod quote_desk;
 mod receipt;
 mod receipt_text;
+mod reconcile;
 mod resolve;
 mod reviews;
 mod run;
@@ -103,9 +105,11 @@ enum Command {
     Rate(quote::Rate),
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
+    Reconcile(reconcile::Reconcile),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
+    Completions(completions::Completions),
     /// Print the OpenAPI document of the operator API
     Openapi,
     Sandbox(sandbox::Sandbox),
@@ -168,6 +172,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rate(command) => command.run(&quiet(file)?).await,
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
+        Command::Reconcile(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.
@@ -180,6 +185,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             start_logging("off", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Completions(command) => command.run(),
         Command::Store(command) => command.run(&quiet(file)?).await,
         Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {

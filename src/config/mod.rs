@@ -19,6 +19,7 @@ mod http;
 mod intake;
 mod key;
 mod parse;
+mod payouts;
 mod private;
 mod reader;
 mod sections;
@@ -39,6 +40,8 @@ pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings}
 pub use http::{HttpSettings, TokenSettings};
 pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
+pub use payouts::PayoutSettings;
+pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
 pub use webhook::WebhookSettings;
 
@@ -84,6 +87,8 @@ pub struct Settings {
     pub intake: IntakeSettings,
     /// Where the payment API tells of changes.
     pub webhook: WebhookSettings,
+    /// How off-ramps are opened.
+    pub payouts: PayoutSettings,
 }
 
 /// `[chain]`.

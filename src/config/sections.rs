@@ -14,6 +14,7 @@ use super::http;
 use super::intake;
 use super::key::held;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
+use super::payouts;
 use super::reader::{Notes, Section, Show};
 use super::span::write_span;
 use super::tree::Entry;
@@ -60,7 +61,8 @@ pub(super) fn read(
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
     let intake = intake::intake(root.section("intake"));
     let webhook = webhook::webhook(root.section("webhook"), base, others);
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook");
+    let payouts = payouts::payouts(root.section("payouts"));
+    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts");
     Some(Settings {
         file: file.to_path_buf(),
         chain: chain?,
@@ -75,6 +77,7 @@ pub(super) fn read(
         funding: funding?,
         intake: intake?,
         webhook: webhook?,
+        payouts: payouts?,
     })
 }
 

@@ -6,6 +6,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::lead::Lead;
+use super::payment::PaymentId;
+use super::payout::Payout;
 use super::time::Timestamp;
 use super::webhook::{Webhook, WebhookAttempt};
 
@@ -26,6 +28,8 @@ pub struct DeskRecord {
 pub enum DeskBody {
     /// A webhook that was registered at the payment API.
     Webhook(Webhook),
+    /// An off-ramp that is to be opened.
+    Payout(Box<Payout>),
     /// An off-ramp that was found at the payment API and waits for a person.
     Lead(Lead),
     /// That a webhook is, or was, to be registered.
@@ -38,6 +42,8 @@ pub enum DeskBody {
 pub enum DeskKind {
     /// [`DeskBody::Webhook`].
     Webhook,
+    /// [`DeskBody::Payout`].
+    Payout,
     /// [`DeskBody::Lead`].
     Lead,
     /// [`DeskBody::WebhookAttempt`].
@@ -50,6 +56,7 @@ impl DeskKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Payout => "payout",
             Self::Lead => "lead",
             Self::WebhookAttempt => "webhook-attempt",
         }
@@ -83,6 +90,7 @@ impl DeskBody {
     pub const fn kind(&self) -> DeskKind {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
+            Self::Payout(_) => DeskKind::Payout,
             Self::Lead(_) => DeskKind::Lead,
             Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
         }
@@ -93,6 +101,7 @@ impl DeskBody {
     pub fn key(&self) -> DeskKey {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
+            Self::Payout(payout) => payout.reference.as_str(),
             Self::Lead(lead) => lead.payment.as_str(),
             Self::WebhookAttempt(attempt) => attempt.url.as_str(),
         };
@@ -102,9 +111,10 @@ impl DeskBody {
     /// The other name under which the store finds it from now on for ever, such as the payment that came of it. At most one
     /// record of a kind may bear it.
     #[must_use]
-    pub const fn alias(&self) -> Option<&str> {
+    pub fn alias(&self) -> Option<&str> {
         match self {
             Self::Webhook(_) | Self::Lead(_) | Self::WebhookAttempt(_) => None,
+            Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }
 }

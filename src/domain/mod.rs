@@ -15,6 +15,7 @@ pub mod hold;
 pub mod lead;
 pub mod order;
 pub mod payment;
+pub mod payout;
 pub mod quote;
 pub mod text;
 pub mod time;

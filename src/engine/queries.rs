@@ -7,6 +7,7 @@ use super::explain::Names;
 use super::handle::{AddPayment, Handle, HandleError};
 use super::health::Readiness;
 use super::lead_desk;
+use super::payout_reviews;
 use super::requests::{AddRequest, Decision, ResolveRequest, parse_address, parse_payment};
 use super::reviews;
 use super::views::{
@@ -14,7 +15,7 @@ use super::views::{
 };
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
-use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::payment::{Payment, PaymentId, PaymentState, PayoutReference};
 use crate::domain::time::Span;
 use crate::ports::store::Subject;
 
@@ -227,14 +228,17 @@ impl Handle {
         }
     }
 
-    /// Everything that a person must decide: first payments, then deposits, then leads.
+    /// Everything that a person must decide: first payments, then deposits, then leads, then payouts.
     ///
     /// # Errors
     /// When `after` is no place in the list, or the store fails.
     pub async fn reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
         let limit = limit.clamp(1, MAX_PAGE);
+        if let Some(place) = after.filter(|place| place.starts_with(payout_reviews::PLACE)) {
+            return self.payout_reviews(place, limit).await;
+        }
         if let Some(place) = after.filter(|place| place.starts_with(lead_desk::PLACE)) {
-            return self.lead_reviews(place, limit).await;
+            return self.reviews_from_leads(place, Vec::new(), limit).await;
         }
         // A place among the deposits has a colon in it, which no payment's id has; a colon alone is their beginning.
         if let Some(place) = after.filter(|place| place.contains(':')) {
@@ -254,7 +258,7 @@ impl Handle {
         self.reviews_from_deposits(None, items, limit).await
     }
 
-    /// The reviews of deposits after a place, behind those that are there already, and then those of leads.
+    /// The reviews of deposits after a place, behind those that are there already, and then those of leads and payouts.
     async fn reviews_from_deposits(
         &self,
         after: Option<&str>,
@@ -266,7 +270,22 @@ impl Handle {
         if page.next.is_some() || items.len() >= limit {
             return Ok(Page { items, next: page.next.or_else(|| Some(lead_desk::PLACE.to_owned())) });
         }
-        let rest = self.lead_reviews(lead_desk::PLACE, limit.saturating_sub(items.len())).await?;
+        self.reviews_from_leads(lead_desk::PLACE, items, limit).await
+    }
+
+    /// The reviews of leads after a place, behind those that are there already, and then those of payouts.
+    async fn reviews_from_leads(
+        &self,
+        place: &str,
+        mut items: Vec<ReviewView>,
+        limit: usize,
+    ) -> Result<Page<ReviewView>, HandleError> {
+        let page = self.lead_reviews(place, limit.saturating_sub(items.len())).await?;
+        items.extend(page.items);
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(payout_reviews::PLACE.to_owned())) });
+        }
+        let rest = self.payout_reviews(payout_reviews::PLACE, limit.saturating_sub(items.len())).await?;
         items.extend(rest.items);
         Ok(Page { items, next: rest.next })
     }
@@ -293,6 +312,11 @@ impl Handle {
             if let Some(why) = self.why_lead(&id).await? {
                 return Ok(why);
             }
+        }
+        if let Ok(reference) = PayoutReference::new(subject)
+            && let Some(why) = self.why_payout(&reference).await?
+        {
+            return Ok(why);
         }
         if !is_deposit(subject) {
             return Err(HandleError::NotFound(format!("a payment {subject:?}")));

@@ -10,7 +10,8 @@ use crate::domain::deposit::{DepositKey, Verdict};
 use crate::domain::desk::DeskBody;
 use crate::domain::event::EventKind;
 use crate::domain::lead::LeadState;
-use crate::domain::payment::PaymentId;
+use crate::domain::payment::{PaymentId, PayoutReference};
+use crate::domain::payout::PayoutState;
 use tokio::sync::watch;
 
 use super::queries::STATES;
@@ -26,6 +27,16 @@ pub struct Tally {
     payments: BTreeMap<&'static str, u64>,
     deposits_in_review: BTreeSet<DepositKey>,
     open_leads: BTreeSet<PaymentId>,
+    payouts_in_review: BTreeSet<PayoutReference>,
+}
+
+/// Keeps a subject in the set while it waits for a person.
+fn note<T: Ord + Clone>(waiting: &mut BTreeSet<T>, subject: &T, waits: bool) {
+    if waits {
+        waiting.insert(subject.clone());
+    } else {
+        waiting.remove(subject);
+    }
 }
 
 impl Tally {
@@ -34,10 +45,11 @@ impl Tally {
         STATES.into_iter().map(|name| (name, self.payments.get(name).copied().unwrap_or(0)))
     }
 
-    /// Payments, deposits and leads that wait for a person.
+    /// Payments, deposits, leads and payouts that wait for a person.
     #[must_use]
     pub fn reviews(&self) -> u64 {
         let others = self.deposits_in_review.len().saturating_add(self.open_leads.len());
+        let others = others.saturating_add(self.payouts_in_review.len());
         let others = u64::try_from(others).unwrap_or(u64::MAX);
         self.payments.get("review").copied().unwrap_or(0).saturating_add(others)
     }
@@ -78,12 +90,13 @@ impl Tally {
     }
 
     fn add_desk(&mut self, body: &DeskBody) {
-        if let DeskBody::Lead(lead) = body {
-            if lead.state == LeadState::Open {
-                self.open_leads.insert(lead.payment.clone());
-            } else {
-                self.open_leads.remove(&lead.payment);
+        match body {
+            DeskBody::Lead(lead) => note(&mut self.open_leads, &lead.payment, lead.state == LeadState::Open),
+            DeskBody::Payout(payout) => {
+                let waits = matches!(payout.state, PayoutState::Review { .. });
+                note(&mut self.payouts_in_review, &payout.reference, waits);
             }
+            _ => {}
         }
     }
 

@@ -31,6 +31,7 @@ mod guard;
 mod ledger_routes;
 mod listener;
 mod order_routes;
+mod payout_routes;
 mod problem;
 mod route;
 mod routes;
@@ -94,6 +95,8 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     ledger_routes::routes(&mut api);
     events::routes(&mut api);
     desk_routes::routes(&mut api);
+    payout_routes::rate_routes(&mut api);
+    payout_routes::routes(&mut api);
     api.finish()
 }
 

@@ -32,6 +32,7 @@ use super::laws;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{LogSpec, Node, ScriptedChain, tx_hash};
+use crate::support::payouts::payout_rules;
 use crate::support::records::address;
 
 /// The token that pays, in these tests.
@@ -68,6 +69,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
+        payouts: payout_rules(USDC),
     }
 }
 
@@ -218,6 +220,7 @@ impl Rig {
                 clock,
                 chance,
                 funding: None,
+                payouts: None,
             },
             settings,
             store,
@@ -243,6 +246,7 @@ impl Rig {
                 clock,
                 chance,
                 funding: None,
+                payouts: None,
             },
             settings,
             store,

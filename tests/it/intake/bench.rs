@@ -103,6 +103,7 @@ impl Bench {
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
             funding: None,
+            payouts: None,
         };
         let (settings, health) = (Arc::new(settings), Arc::new(Health::default()));
         let handle = Handle::new(&ports, settings.clone(), health.clone());

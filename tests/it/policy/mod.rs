@@ -15,6 +15,7 @@ mod judging;
 mod matching;
 mod nonces;
 mod orders;
+mod payout;
 mod preflight;
 mod preflight_chain;
 mod resolve;

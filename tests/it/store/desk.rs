@@ -11,7 +11,7 @@ use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
-use super::{commit, for_every_store};
+use super::{commit, for_every_store, payouts};
 use crate::support::records::{address, at, payment_id};
 
 for_every_store!(
@@ -60,6 +60,7 @@ pub(super) fn records() -> Vec<DeskRecord> {
         let url = format!("https://treasury.example/hook-{n}");
         DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
     }));
+    all.extend(payouts::records());
     all
 }
 

@@ -38,6 +38,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::memory_store::MemoryStore;
+use super::payouts::payout_rules;
 use super::records::{CHAIN_ID, USDC, address, at, wallet};
 use super::temp_dir;
 
@@ -81,6 +82,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
+        payouts: payout_rules(USDC),
     })
 }
 

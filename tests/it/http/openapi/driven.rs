@@ -63,7 +63,7 @@ impl Stage {
         let payments = specimens::payments().into_iter().chain(FUNDABLE.map(fundable)).collect();
         let (deposits, coverage, events) = (specimens::deposits(), specimens::coverage(), specimens::events());
         let wallet = Some(wallet(7));
-        let all = Commit { payments, deposits, coverage, events, orders: orders(), wallet, finality: None };
+        let all = Commit { payments, deposits, coverage, events, orders: orders(), wallet, ..Commit::default() };
         store.commit(all).await.unwrap();
         let handle = handle_with(Arc::new(store.clone()), wallet_settings()).with_approvers(Approvers::Named);
         let desk = Desk::serve_to(store, handle, PEOPLE).await;
