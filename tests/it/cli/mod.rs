@@ -15,6 +15,7 @@ mod doctor;
 mod help;
 mod offline;
 mod orders;
+mod quotes;
 mod running;
 mod snapshots;
 mod stopping;
