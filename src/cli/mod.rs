@@ -31,6 +31,7 @@ mod feed;
 mod fund;
 mod ledger_desk;
 mod list;
+mod notices;
 mod operator;
 mod order_desk;
 mod order_output;
@@ -106,6 +107,8 @@ enum Command {
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
     Reconcile(reconcile::Reconcile),
+    Notices(notices::Notices),
+    Notify(notices::Notify),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -173,6 +176,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Reconcile(command) => command.run(&quiet(file)?).await,
+        Command::Notices(command) => command.run(&quiet(file)?).await,
+        Command::Notify(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

@@ -14,6 +14,7 @@ pub mod intake;
 pub mod last_look;
 pub mod matching;
 pub mod nonces;
+pub mod notices;
 pub mod pace;
 pub mod payout;
 pub mod preflight;

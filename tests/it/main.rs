@@ -32,3 +32,4 @@ mod signer;
 mod simulation;
 mod store;
 mod support;
+mod telling;
