@@ -17,6 +17,7 @@ mod help;
 mod offline;
 mod orders;
 mod people;
+mod quotes;
 mod running;
 mod snapshots;
 mod stopping;

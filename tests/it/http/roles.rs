@@ -48,7 +48,6 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("get", "/v1/payouts/{reference}", Some(Role::Read)),
     ("post", "/v1/payouts/{reference}/cancel", Some(Role::Operate)),
     ("post", "/v1/payouts/{reference}/retry", Some(Role::Operate)),
-    ("post", "/v1/quote", Some(Role::Read)),
     ("post", "/v1/rate", Some(Role::Read)),
     ("post", "/v1/resolve", Some(Role::Operate)),
     ("get", "/v1/reviews", Some(Role::Read)),
