@@ -23,8 +23,10 @@ mod config_check;
 mod demo;
 mod deposits;
 mod doctor;
+mod events;
 mod exit;
 mod export;
+mod feed;
 mod fund;
 mod ledger_desk;
 mod list;
@@ -35,6 +37,8 @@ mod orders;
 mod output;
 mod private_file;
 mod progress;
+mod quote;
+mod quote_desk;
 mod receipt;
 mod receipt_text;
 mod resolve;
@@ -44,6 +48,7 @@ mod sandbox;
 mod show;
 mod store;
 mod wallet;
+mod webhook;
 mod why;
 
 pub use exit::{Exit, Failure};
@@ -85,6 +90,7 @@ enum Command {
     Deposits(deposits::Deposits),
     Reviews(reviews::Reviews),
     Why(why::Why),
+    Events(events::Events),
     Resolve(resolve::Resolve),
     Fund(fund::Fund),
     Orders(orders::Orders),
@@ -94,6 +100,9 @@ enum Command {
     Wallet(wallet::Wallet),
     Export(export::Export),
     Receipt(receipt::Receipt),
+    Rate(quote::Rate),
+    Quote(quote::Quote),
+    Webhook(webhook::Webhook),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -146,6 +155,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Deposits(command) => command.run(&quiet(file)?).await,
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
+        Command::Events(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Fund(command) => command.run(&quiet(file)?).await,
         Command::Orders(command) => command.run(&quiet(file)?).await,
@@ -155,6 +165,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Wallet(command) => command.run(file).await,
         Command::Export(command) => command.run(&quiet(file)?).await,
         Command::Receipt(command) => command.run(&quiet(file)?).await,
+        Command::Rate(command) => command.run(&quiet(file)?).await,
+        Command::Quote(command) => command.run(&quiet(file)?).await,
+        Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

@@ -31,6 +31,7 @@ use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
 mod completer;
+pub mod events;
 mod explain;
 mod explain_orders;
 mod explain_payouts;
@@ -71,6 +72,8 @@ pub mod tally;
 mod telling;
 pub mod views;
 mod watcher;
+pub mod webhook_views;
+pub mod webhooks;
 
 pub use ledger::LedgerError;
 

@@ -57,6 +57,7 @@ struct DepositsQuery {
     #[schemars(extend("enum" = VERDICTS))]
     verdict: Option<String>,
     /// Those after this deposit, by its key.
+    #[schemars(with = "Option<shapes::DepositId>")]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 1_000))]
@@ -68,6 +69,7 @@ struct DepositsQuery {
 #[serde(deny_unknown_fields)]
 struct ReviewsQuery {
     /// Where the part before said that the next begins.
+    #[schemars(with = "Option<shapes::ReviewPlace>")]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 1_000))]
@@ -129,6 +131,7 @@ pub(super) fn open_routes(api: &mut Api) {
     api.add_other(get("/healthz", Open, "healthz", "Whether the process is alive"), "text/plain", healthz);
     api.add_other(
         get("/readyz", Open, "readyz", "Whether the engine does its work")
+            .answers::<Readiness>()
             .also::<Readiness>(StatusCode::SERVICE_UNAVAILABLE, "Something is wrong, and the answer says what."),
         "application/json",
         readyz,

@@ -23,3 +23,4 @@ pub mod returns;
 pub mod settlement;
 pub mod spend;
 pub mod sweep;
+pub mod webhooks;

@@ -135,7 +135,7 @@ pub(crate) fn deposits() -> Vec<Deposit> {
 }
 
 /// Coverage at every stage.
-pub(super) fn coverage() -> Vec<Coverage> {
+pub(crate) fn coverage() -> Vec<Coverage> {
     let swept = Swept { start: 100, covered_to: 200, confirmed_to: 150, second_reading: None };
     let twice = Swept { second_reading: Some((200, at(7))), ..swept };
     vec![
@@ -184,7 +184,7 @@ pub(super) fn kinds() -> Vec<EventKind> {
 }
 
 /// An event of every kind, about a payment, a deposit, both or neither.
-pub(super) fn events() -> Vec<Event> {
+pub(crate) fn events() -> Vec<Event> {
     numbered(kinds(), |number, kind| {
         let payment: Option<PaymentId> = (number % 2 == 0).then(|| payment_id(1));
         let deposit = (number % 3 == 0).then(|| deposit_key(1));
