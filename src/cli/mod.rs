@@ -19,6 +19,7 @@ mod add;
 mod approve;
 mod cancel;
 mod client;
+mod completions;
 mod config_check;
 mod demo;
 mod deposits;
@@ -106,6 +107,7 @@ enum Command {
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
+    Completions(completions::Completions),
     /// Print the OpenAPI document of the operator API
     Openapi,
     Sandbox(sandbox::Sandbox),
@@ -180,6 +182,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             start_logging("off", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Completions(command) => command.run(),
         Command::Store(command) => command.run(&quiet(file)?).await,
         Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {

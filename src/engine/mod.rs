@@ -58,6 +58,7 @@ mod payout_requests;
 mod payout_reviews;
 pub mod payout_views;
 pub mod payouts;
+pub mod purse;
 pub mod queries;
 pub mod quote_views;
 mod quotes;

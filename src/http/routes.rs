@@ -159,8 +159,19 @@ async fn readyz(asked: Asked) -> Told<Response> {
 }
 
 async fn metrics(asked: Asked) -> Told<Response> {
-    let text = (asked.serving.operator.metrics)();
+    let operator = &asked.serving.operator;
+    show_readiness(&asked.handle.readiness(operator.lag));
+    let text = (operator.metrics)();
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// What `/readyz` says, for alerts: whoever only reads metrics hears it too.
+fn show_readiness(readiness: &Readiness) {
+    let parts = [("chain", &readiness.chain), ("api", &readiness.api), ("store", &readiness.store)];
+    for (part, word) in parts {
+        let works = word == "ok" || word == "idle";
+        ::metrics::gauge!("rampwatch_ready", "part" => part).set(u32::from(works));
+    }
 }
 
 async fn payments(asked: Asked<PaymentsQuery>) -> Told<Page<PaymentView>> {

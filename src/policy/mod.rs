@@ -17,6 +17,7 @@ pub mod nonces;
 pub mod pace;
 pub mod payout;
 pub mod preflight;
+pub mod purse;
 pub mod quotes;
 pub mod resolve;
 pub mod returns;

@@ -47,6 +47,7 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["webhook", "register"], &["--url", "--event", "--again", "webhook.public_url", "--json"]),
     (&["webhook", "list"], &["as the API tells them now", "--json"]),
     (&["webhook", "update"], &["<WEBHOOK>", "--url", "--event", "--active", "--rotate-secret", "--json"]),
+    (&["completions"], &["<SHELL>", "bash", "zsh", "fish"]),
     (&["openapi"], &["OpenAPI document"]),
     (&["demo"], &["Usage: rampwatch demo"]),
     (&["sandbox"], &["--fork-url", "--directory", "--shape", "pay", "--no-wallet", "--auto", "takes no other key"]),

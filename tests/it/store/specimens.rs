@@ -151,7 +151,7 @@ pub(super) fn finality() -> FinalityMark {
     FinalityMark { highest: block(9), ..records::finality(7) }
 }
 
-pub(super) fn kinds() -> Vec<EventKind> {
+pub(crate) fn kinds() -> Vec<EventKind> {
     let alarm = |alarm| EventKind::Alarm { alarm };
     let view = ApiView { status: ApiStatus::Pending, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None };
     let (from, to) = (Box::new(PaymentState::Waiting), Box::new(PaymentState::Seen { deposit: deposit_key(1) }));
