@@ -14,6 +14,7 @@ mod doctor;
 mod help;
 mod offline;
 mod orders;
+mod reconcile;
 mod running;
 mod snapshots;
 mod store;

@@ -12,7 +12,7 @@ mod limits;
 mod logs;
 mod recorded;
 mod reorgs;
-mod rig;
+pub(crate) mod rig;
 mod stages;
 mod stories;
 mod troubles;

@@ -16,6 +16,7 @@ mod nonces;
 mod orders;
 mod preflight;
 mod preflight_chain;
+mod reconcile;
 mod resolve;
 mod returns;
 mod samples;
