@@ -9,24 +9,28 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::attachments::{AttachmentFiles, AttachmentSettings};
 use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
 use crate::adapters::sled::{self, SledStore, StoreOpenError};
-use crate::adapters::system::{SystemChance, SystemClock};
+use crate::adapters::system::{SystemChance, SystemClock, SystemEntropy};
 use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::engine::{
+    self, EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse,
+};
 use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
+use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
@@ -64,7 +68,19 @@ impl App {
     /// # Errors
     /// When the store fails, or the chain is not the configured one.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        Ok(engine::run(self.ports, self.settings, self.health, stop).await?)
+        let token = self.settings.token;
+        let funding = self.ports.funding.clone().zip(self.settings.funding.clone());
+        let clock = self.ports.clock.clone();
+        let purse = async move {
+            match funding {
+                Some((ports, rules)) if rules.limits.enabled => purse::watch(ports, rules, token, clock).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = engine::run(self.ports, self.settings, self.health, stop) => Ok(ended?),
+            never = purse => match never {},
+        }
     }
 }
 
@@ -85,7 +101,8 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let chain = Arc::new(chain);
     let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
     let desk_api = Some(api.clone() as Arc<dyn DeskApi>);
-    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding };
+    let payouts = Some(payout_ports(settings));
+    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
@@ -154,7 +171,8 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     let engine_settings = Arc::new(engine_settings(settings));
     let handle =
         Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
-    Ok(handle.with_approvers(approvers(settings)).with_desk_api(desk_api))
+    let handle = handle.with_approvers(approvers(settings)).with_desk_api(desk_api);
+    Ok(handle.with_payouts(payout_ports(settings)))
 }
 
 fn approvers(settings: &Settings) -> Approvers {
@@ -322,6 +340,33 @@ fn known_tokens(settings: &Settings) -> Vec<KnownToken> {
     std::iter::once(known("chain.token".to_owned(), &settings.chain.token)).chain(others).collect()
 }
 
+/// The folder beside the store's own files that attachments are kept in.
+const ATTACHMENTS: &str = "attachments";
+
+fn payout_ports(settings: &Settings) -> PayoutPorts {
+    let folder = settings.store.path.join(ATTACHMENTS);
+    let files = AttachmentFiles::new(AttachmentSettings { folder });
+    PayoutPorts { attachments: Arc::new(files), entropy: Arc::new(SystemEntropy) }
+}
+
+fn payout_rules(settings: &Settings) -> PayoutRules {
+    let (chain, payouts) = (&settings.chain, &settings.payouts);
+    PayoutRules {
+        params: PayoutParams {
+            quote_margin: payouts.quote_margin,
+            currency: chain.token.symbol.clone(),
+            chain_name: chain.name.clone(),
+            token: chain.token.address,
+        },
+        files: FileLimits {
+            types: payouts.file_types.clone(),
+            max_bytes: payouts.max_file_bytes,
+            max_files: payouts.max_files,
+        },
+        max_concurrent: payouts.max_concurrent,
+    }
+}
+
 fn funding_rules(settings: &Settings) -> FundingRules {
     let funding = &settings.funding;
     FundingRules {
@@ -392,5 +437,12 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(settings.api.timeout),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
+        intake: IntakeRules {
+            users: settings.intake.users.clone(),
+            recipients: settings.intake.recipients.clone(),
+            interval: settings.intake.interval,
+            currency: chain.token.symbol.clone(),
+        },
+        payouts: payout_rules(settings),
     }
 }

@@ -106,6 +106,11 @@ impl Failure {
         checked.map_err(|error| Self::new(Exit::Configuration, error.to_string()))
     }
 
+    /// The same, where the message was told already.
+    pub(super) fn told(self) -> Self {
+        Self { message: String::new(), ..self }
+    }
+
     /// What there is to say.
     pub(super) fn message(&self) -> &str {
         &self.message

@@ -19,12 +19,15 @@ mod add;
 mod approve;
 mod cancel;
 mod client;
+mod completions;
 mod config_check;
 mod demo;
 mod deposits;
 mod doctor;
+mod events;
 mod exit;
 mod export;
+mod feed;
 mod fund;
 mod ledger_desk;
 mod list;
@@ -35,6 +38,8 @@ mod orders;
 mod output;
 mod private_file;
 mod progress;
+mod quote;
+mod quote_desk;
 mod receipt;
 mod receipt_text;
 mod reconcile;
@@ -45,6 +50,7 @@ mod sandbox;
 mod show;
 mod store;
 mod wallet;
+mod webhook;
 mod why;
 
 pub use exit::{Exit, Failure};
@@ -86,6 +92,7 @@ enum Command {
     Deposits(deposits::Deposits),
     Reviews(reviews::Reviews),
     Why(why::Why),
+    Events(events::Events),
     Resolve(resolve::Resolve),
     Fund(fund::Fund),
     Orders(orders::Orders),
@@ -95,10 +102,14 @@ enum Command {
     Wallet(wallet::Wallet),
     Export(export::Export),
     Receipt(receipt::Receipt),
+    Rate(quote::Rate),
+    Quote(quote::Quote),
+    Webhook(webhook::Webhook),
     Reconcile(reconcile::Reconcile),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
+    Completions(completions::Completions),
     /// Print the OpenAPI document of the operator API
     Openapi,
     Sandbox(sandbox::Sandbox),
@@ -148,6 +159,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Deposits(command) => command.run(&quiet(file)?).await,
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
+        Command::Events(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Fund(command) => command.run(&quiet(file)?).await,
         Command::Orders(command) => command.run(&quiet(file)?).await,
@@ -157,6 +169,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Wallet(command) => command.run(file).await,
         Command::Export(command) => command.run(&quiet(file)?).await,
         Command::Receipt(command) => command.run(&quiet(file)?).await,
+        Command::Rate(command) => command.run(&quiet(file)?).await,
+        Command::Quote(command) => command.run(&quiet(file)?).await,
+        Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Reconcile(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
@@ -170,6 +185,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             start_logging("off", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Completions(command) => command.run(),
         Command::Store(command) => command.run(&quiet(file)?).await,
         Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {

@@ -16,8 +16,10 @@
 mod error;
 mod funding;
 mod http;
+mod intake;
 mod key;
 mod parse;
+mod payouts;
 mod private;
 mod reader;
 mod sections;
@@ -36,7 +38,10 @@ use crate::domain::time::Span;
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
 pub use http::{HttpSettings, TokenSettings};
+pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
+pub use payouts::PayoutSettings;
+pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
 pub use webhook::WebhookSettings;
 
@@ -78,8 +83,12 @@ pub struct Settings {
     pub wallet: Option<WalletSettings>,
     /// What the wallet may send; off unless configured.
     pub funding: FundingSettings,
+    /// Whose off-ramps are taken up by themselves; nobody's unless configured.
+    pub intake: IntakeSettings,
     /// Where the payment API tells of changes.
     pub webhook: WebhookSettings,
+    /// How off-ramps are opened.
+    pub payouts: PayoutSettings,
 }
 
 /// `[chain]`.

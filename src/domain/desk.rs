@@ -5,8 +5,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::lead::Lead;
+use super::payment::PaymentId;
+use super::payout::Payout;
 use super::time::Timestamp;
-use super::webhook::Webhook;
+use super::webhook::{Webhook, WebhookAttempt};
 
 /// One record of the desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +28,12 @@ pub struct DeskRecord {
 pub enum DeskBody {
     /// A webhook that was registered at the payment API.
     Webhook(Webhook),
+    /// An off-ramp that is to be opened.
+    Payout(Box<Payout>),
+    /// An off-ramp that was found at the payment API and waits for a person.
+    Lead(Lead),
+    /// That a webhook is, or was, to be registered.
+    WebhookAttempt(WebhookAttempt),
 }
 
 /// The kinds of the desk's records.
@@ -33,6 +42,12 @@ pub enum DeskBody {
 pub enum DeskKind {
     /// [`DeskBody::Webhook`].
     Webhook,
+    /// [`DeskBody::Payout`].
+    Payout,
+    /// [`DeskBody::Lead`].
+    Lead,
+    /// [`DeskBody::WebhookAttempt`].
+    WebhookAttempt,
 }
 
 impl DeskKind {
@@ -41,6 +56,9 @@ impl DeskKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Payout => "payout",
+            Self::Lead => "lead",
+            Self::WebhookAttempt => "webhook-attempt",
         }
     }
 }
@@ -72,6 +90,9 @@ impl DeskBody {
     pub const fn kind(&self) -> DeskKind {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
+            Self::Payout(_) => DeskKind::Payout,
+            Self::Lead(_) => DeskKind::Lead,
+            Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
         }
     }
 
@@ -80,6 +101,9 @@ impl DeskBody {
     pub fn key(&self) -> DeskKey {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
+            Self::Payout(payout) => payout.reference.as_str(),
+            Self::Lead(lead) => lead.payment.as_str(),
+            Self::WebhookAttempt(attempt) => attempt.url.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -87,9 +111,10 @@ impl DeskBody {
     /// The other name under which the store finds it from now on for ever, such as the payment that came of it. At most one
     /// record of a kind may bear it.
     #[must_use]
-    pub const fn alias(&self) -> Option<&str> {
+    pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) => None,
+            Self::Webhook(_) | Self::Lead(_) | Self::WebhookAttempt(_) => None,
+            Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }
 }

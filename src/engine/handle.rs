@@ -9,9 +9,10 @@ use thiserror::Error;
 use super::health::Health;
 use super::hearing::view_of;
 use super::ledger::{Ledger, LedgerError, Page};
+use super::payout_book::{Kept, PayoutBook, key_of};
 use super::telling::log_events;
 use super::views::TokenName;
-use super::{EngineSettings, FundingPorts, Ports};
+use super::{EngineSettings, FundingPorts, PayoutPorts, Ports};
 use crate::domain::actor::Actor;
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
@@ -19,9 +20,9 @@ use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::approval::Approvers;
+use crate::policy::payout::PayoutFact;
 use crate::policy::resolve::{Decision, ResolveError, Said, resolve};
 use crate::policy::settlement::{Context, Unexpected};
-use crate::policy::sweep;
 use crate::ports::chain::Chain;
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::desk_api::DeskApi;
@@ -35,6 +36,7 @@ pub struct Handle {
     api: Option<Arc<dyn PaymentApi>>,
     pub(super) desk_api: Option<Arc<dyn DeskApi>>,
     pub(super) clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
     pub(super) settings: Arc<EngineSettings>,
     /// What tokens are called in what is shown; set by `with_tokens`.
     pub(super) tokens: Arc<[TokenName]>,
@@ -42,6 +44,8 @@ pub struct Handle {
     health: Arc<Health>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
+    /// What payouts need besides.
+    pub(super) payouts: Option<PayoutPorts>,
     /// Who asks; set by `acting_as`.
     pub(super) actor: Actor,
     /// Who there is to approve; set by `with_approvers`.
@@ -102,9 +106,20 @@ impl Handle {
     /// A handle on a running engine.
     #[must_use]
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
-        let Ports { store, api, desk_api, clock, chance, chain, funding } = ports.clone();
+        let Ports { store, api, desk_api, clock, chance, chain, funding, payouts } = ports.clone();
         let handle = Self::offline(store, Some(api), clock, chance, settings, health);
-        Self { wallet_ports: funding.map(|funding| (chain, funding)), desk_api, ..handle }
+        Self { wallet_ports: funding.map(|funding| (chain, funding)), desk_api, payouts, ..handle }
+    }
+
+    /// The same handle, able to place payouts although no engine runs.
+    #[must_use]
+    pub fn with_payouts(self, payouts: PayoutPorts) -> Self {
+        Self { payouts: Some(payouts), ..self }
+    }
+
+    pub(super) fn payout_book(&self) -> PayoutBook {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        PayoutBook { store, clock, chance: self.chance.clone(), settings: self.settings.clone() }
     }
 
     /// A handle on a store that no engine runs over. Without an API only typed payments can be added.
@@ -117,17 +132,19 @@ impl Handle {
         settings: Arc<EngineSettings>,
         health: Arc<Health>,
     ) -> Self {
-        let ledger = Ledger::new(store.clone(), clock.clone(), chance, settings.clone());
+        let ledger = Ledger::new(store.clone(), clock.clone(), chance.clone(), settings.clone());
         Self {
             store,
             api,
             desk_api: None,
             clock,
+            chance,
             settings,
             tokens: Arc::default(),
             ledger,
             health,
             wallet_ports: None,
+            payouts: None,
             actor: Actor::local(),
             approvers: Approvers::LocalOnly,
         }
@@ -164,20 +181,44 @@ impl Handle {
     /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
     pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
         let said = self.ask_api(&request).await?;
-        let payment = self.compose(&request, said)?;
-        if let Some(known) = self.store.payment(&payment.id).await? {
-            return same_or_refused(known, &payment);
+        self.add_said(&request, said).await
+    }
+
+    /// The same, with what the API has just said of the payment.
+    ///
+    /// # Errors
+    /// As [`Handle::add`].
+    pub(super) async fn add_said(
+        &self,
+        request: &AddPayment,
+        said: Option<ApiPayment>,
+    ) -> Result<Payment, HandleError> {
+        let payment = self.compose(request, said)?;
+        // A payout may wait for just this: what the API does not tell of its payment.
+        let payouts = self.payout_book();
+        let waiting = payouts.of_payment(&payment.id).await?.map(|kept| key_of(&kept.payout.reference));
+        let known = self.store.payment(&payment.id).await?;
+        if let Some(known) = &known {
+            same_or_refused(known.clone(), &payment)?;
+        }
+        if let (Some(known), None) = (known, &waiting) {
+            return Ok(known);
         }
         let address = payment.terms.deposit_address;
         let added = self
             .ledger
-            .change(address, |page, _| {
+            .change_with(address, waiting.as_ref(), |page, _| {
                 // Somebody may have added it in the meantime.
-                if page.book.payments().iter().any(|known| known.id == payment.id) {
-                    return Ok::<(), Unexpected>(());
+                if !page.book.payments().iter().any(|known| known.id == payment.id) {
+                    page.add_payment(payment.clone(), &self.settings.sweep);
                 }
-                self.write_payment(page, &payment);
-                Ok(())
+                if let Some(kept) = page.desk.clone().and_then(Kept::of)
+                    && let Ok((next, said)) = payouts.decide(&kept, &PayoutFact::Added)
+                {
+                    page.desk = Some(next.record());
+                    page.said.push(said);
+                }
+                Ok::<(), Unexpected>(())
             })
             .await;
         let changes = added.map_err(to_handle_error)?;
@@ -185,14 +226,6 @@ impl Handle {
         let stored = self.store.payment(&payment.id).await?;
         let stored = stored.ok_or_else(|| HandleError::NotFound(format!("payment {}", payment.id)))?;
         same_or_refused(stored, &payment)
-    }
-
-    fn write_payment(&self, page: &mut Page, payment: &Payment) {
-        // The others of the address are stored again: a decision that is being made without this one must fail.
-        page.touch_payments = true;
-        page.book.add_payment(payment.clone());
-        let (address, created_at) = (payment.terms.deposit_address, payment.terms.created_at);
-        page.coverage = Some(sweep::cover(page.coverage.as_ref(), address, created_at, &self.settings.sweep));
     }
 
     /// What the API says of the payment. Without an API everything has to be typed.

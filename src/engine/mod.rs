@@ -11,14 +11,17 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chain::Address;
+use crate::domain::payment::{RecipientId, UserId};
 use crate::domain::time::Span;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
+use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
+use crate::ports::attachments::{Attachments, Entropy};
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::desk_api::DeskApi;
@@ -29,25 +32,39 @@ use crate::ports::store::{Store, StoreError};
 
 pub mod books;
 mod completer;
+pub mod events;
 mod explain;
 mod explain_orders;
+mod explain_payouts;
 pub mod export;
 mod export_rows;
+mod follow_ups;
 mod funder;
 mod funding_queries;
 mod gate;
 pub mod handle;
 pub mod health;
 mod hearing;
+mod intake;
+mod lead_desk;
+pub mod lead_views;
 mod ledger;
 mod names;
+mod opener;
 mod order_book;
 pub mod order_views;
 pub mod orders;
+mod payout_book;
+mod payout_requests;
+mod payout_reviews;
+pub mod payout_views;
+pub mod payouts;
+pub mod purse;
 pub mod queries;
 pub mod quote_views;
 mod quotes;
 mod receipt;
+mod receipt_payout;
 pub mod receipt_views;
 pub mod reconcile;
 mod reconcile_report;
@@ -61,6 +78,8 @@ pub mod tally;
 mod telling;
 pub mod views;
 mod watcher;
+pub mod webhook_views;
+pub mod webhooks;
 
 pub use ledger::LedgerError;
 
@@ -73,6 +92,7 @@ pub struct Ports {
     pub chain: Arc<dyn Chain>,
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
+    /// Calls the rest of the payment API, where there is a way to it.
     /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
     /// completing is tested.
     pub desk_api: Option<Arc<dyn DeskApi>>,
@@ -82,6 +102,17 @@ pub struct Ports {
     pub chance: Arc<dyn Chance>,
     /// Signs and sends, where there is a wallet.
     pub funding: Option<FundingPorts>,
+    /// What payouts need besides.
+    pub payouts: Option<PayoutPorts>,
+}
+
+/// The ways out that payouts need, besides the payment API.
+#[derive(Clone)]
+pub struct PayoutPorts {
+    /// Keeps the files that go with them.
+    pub attachments: Arc<dyn Attachments>,
+    /// What idempotency keys are made of.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// The ways out of the part that sends money.
@@ -102,6 +133,17 @@ pub struct FundingRules {
     pub preflight: PreflightParams,
     /// How often the funder looks and acts.
     pub pace: FundingPace,
+}
+
+/// What payouts go by.
+#[derive(Clone, Debug)]
+pub struct PayoutRules {
+    /// What quotes and payments must be.
+    pub params: PayoutParams,
+    /// Which files may go with them.
+    pub files: FileLimits,
+    /// How many are worked upon at once.
+    pub max_concurrent: usize,
 }
 
 /// What the engine goes by.
@@ -131,6 +173,23 @@ pub struct EngineSettings {
     pub api_concurrency: usize,
     /// What funding goes by; `None` without a wallet.
     pub funding: Option<FundingRules>,
+    /// What payouts go by.
+    pub payouts: PayoutRules,
+    /// Whose off-ramps are taken up by themselves.
+    pub intake: IntakeRules,
+}
+
+/// Whose off-ramps intake follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IntakeRules {
+    /// These users'.
+    pub users: Vec<UserId>,
+    /// These recipients'.
+    pub recipients: Vec<RecipientId>,
+    /// From one look at the lists to the next.
+    pub interval: Span,
+    /// What the API calls the token that pays.
+    pub currency: String,
 }
 
 impl EngineSettings {
@@ -166,6 +225,7 @@ pub async fn run(
 ) -> Result<(), EngineError> {
     telling::show_alarms();
     completer::show_results();
+    opener::show_results();
     let gate = Arc::new(gate::ApiGate::new(ports.store.clone(), ports.clock.clone(), health.clone(), settings.pace));
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
@@ -187,6 +247,14 @@ pub async fn run(
         let funder = funder::Funder::new(ports, funding, settings, rules, ledger, gate.clone(), health.clone());
         loops.spawn(funder.run(halt.clone()));
     }
+    if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {
+        let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
+        let (gate, health) = (gate.clone(), health.clone());
+        let opener = opener::Opener { ports, api, payouts, settings, ledger, gate, health };
+        loops.spawn(opener.run(halt.clone()));
+    }
+    let intake = intake::Intake::new(ports.clone(), settings.clone(), ledger.clone(), gate.clone(), health.clone());
+    loops.spawn(intake.run(halt.clone()));
     let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };
     loops.spawn(reconciler.run(halt.clone()));
     let mut outcome = Ok(());

@@ -120,6 +120,25 @@ impl OrderBook {
         Ok(Considered { granted, order, wallet })
     }
 
+    /// The order that a wish comes to, and the commit that places it: [`StoreError::Conflict`] means that somebody was
+    /// quicker, and the wish is to be considered anew.
+    pub(crate) async fn propose(
+        &self,
+        id: &PaymentId,
+        by: Placer,
+        shown: Option<(Address, Amount)>,
+    ) -> Result<(Order, Commit), OrderError> {
+        let Considered { granted, order, wallet } = self.consider(id, by, shown).await?;
+        let kind = EventKind::OrderPlaced { order: Box::new(order.clone()) };
+        let commit = Commit {
+            orders: vec![order.clone()],
+            wallet: Some(Wallet { clock: granted.placed_at, ..wallet }),
+            events: vec![event(&order, self.clock.now(), kind)],
+            ..Commit::default()
+        };
+        Ok((order, commit))
+    }
+
     /// Places an order. However many ask at once, the store lets one of them through: an order's key is its payment and its
     /// turn, and the wallet's version makes each placing see the spend of all before it.
     pub(crate) async fn place(
@@ -129,16 +148,8 @@ impl OrderBook {
         shown: Option<(Address, Amount)>,
     ) -> Result<Order, OrderError> {
         for _ in 0..MAX_TRIES {
-            let Considered { granted, order, wallet } = self.consider(id, by, shown).await?;
-            let kind = EventKind::OrderPlaced { order: Box::new(order.clone()) };
-            let events = vec![event(&order, self.clock.now(), kind)];
-            let wallet = Wallet { clock: granted.placed_at, ..wallet };
-            let commit = Commit {
-                orders: vec![order.clone()],
-                wallet: Some(wallet),
-                events: events.clone(),
-                ..Commit::default()
-            };
+            let (order, commit) = self.propose(id, by, shown).await?;
+            let events = commit.events.clone();
             match self.store.commit(commit).await {
                 Ok(_) => {
                     log_events(&events);

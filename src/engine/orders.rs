@@ -156,7 +156,7 @@ impl Handle {
     }
 
     /// What keeps the wallet from funding at all, if anything does: an order that waits for it says so.
-    async fn stop(&self) -> Result<Option<Stop>, HandleError> {
+    pub(super) async fn stop(&self) -> Result<Option<Stop>, HandleError> {
         let wallet = self.store.wallet().await?;
         let halted = wallet.as_ref().and_then(|wallet| wallet.halted.as_ref()).map(|halt| halt.why.to_string());
         let paused = wallet.as_ref().and_then(|wallet| wallet.paused.as_ref());

@@ -3,8 +3,10 @@
 //! Amounts of the token come in base units and in whole units; figures of fiat money as the payment API wrote them, digit
 //! by digit. Nothing of this is stored: a payout keeps the quote that it was opened on.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::shapes;
 use super::views::{AmountView, moment};
 use crate::domain::decimal::Decimal;
 use crate::domain::payment::{BankAccountId, QuoteId};
@@ -12,54 +14,71 @@ use crate::domain::quote::{Exchange, Fee, Quote, Rate};
 use crate::domain::time::Timestamp;
 
 /// What is to be exchanged for what. What is left out is the token that pays, on the chain that is watched.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateRequest {
     /// The API's id of the user.
+    #[schemars(with = "shapes::Id")]
     pub user: String,
     /// How much is sent, in whole units of the token, such as `1000.50`.
+    #[schemars(with = "shapes::DecimalAmount")]
     pub amount: String,
     /// What is sent, such as `USDC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Word>")]
     pub source_currency: Option<String>,
     /// How it is sent, such as `POLYGON`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Word>")]
     pub source_rail: Option<String>,
     /// What is paid out, such as `MXN`.
+    #[schemars(with = "shapes::Word")]
     pub destination_currency: String,
     /// How it is paid out, such as `SPEI`.
+    #[schemars(with = "shapes::Word")]
     pub destination_rail: String,
     /// To which country, in the two letters of ISO 3166-1, such as `MX`.
+    #[schemars(with = "shapes::Country")]
     pub destination_country: String,
     /// What the developer takes: `developerVariableFee` as the API understands it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub developer_fee: Option<String>,
 }
 
 /// As [`RateRequest`], for one bank account.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct QuoteRequest {
     /// The API's id of the user.
+    #[schemars(with = "shapes::Id")]
     pub user: String,
     /// The API's id of the bank account that is paid.
+    #[schemars(with = "shapes::Id")]
     pub bank_account: String,
     /// How much is sent, in whole units of the token, such as `1000.50`.
+    #[schemars(with = "shapes::DecimalAmount")]
     pub amount: String,
     /// What is sent, such as `USDC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Word>")]
     pub source_currency: Option<String>,
     /// How it is sent, such as `POLYGON`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Word>")]
     pub source_rail: Option<String>,
     /// What is paid out, such as `MXN`.
+    #[schemars(with = "shapes::Word")]
     pub destination_currency: String,
     /// How it is paid out, such as `SPEI`.
+    #[schemars(with = "shapes::Word")]
     pub destination_rail: String,
     /// To which country, in the two letters of ISO 3166-1, such as `MX`.
+    #[schemars(with = "shapes::Country")]
     pub destination_country: String,
     /// What the developer takes: `developerVariableFee` as the API understands it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub developer_fee: Option<String>,
 }
 
@@ -81,16 +100,18 @@ impl QuoteRequest {
 }
 
 /// A fee in its two parts, as the API tells them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeeView {
     /// What is taken in any case.
+    #[schemars(with = "Option<shapes::Figure>")]
     pub fixed: Option<Decimal>,
     /// What is taken for each unit, or in percent: the API does not say which.
+    #[schemars(with = "Option<shapes::Figure>")]
     pub variable: Option<Decimal>,
 }
 
 /// What the API would give now. It is not bound by it. What it leaves out is null.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RateView {
     /// What is sent.
     pub source_amount: AmountView,
@@ -99,6 +120,7 @@ pub struct RateView {
     /// How it is sent.
     pub source_rail: String,
     /// How much is paid out, in whole units of the destination currency.
+    #[schemars(with = "Option<shapes::Figure>")]
     pub destination_amount: Option<Decimal>,
     /// In which currency.
     pub destination_currency: String,
@@ -107,8 +129,10 @@ pub struct RateView {
     /// To which country.
     pub destination_country: String,
     /// How much is paid out for a unit.
+    #[schemars(with = "Option<shapes::Figure>")]
     pub exchange_rate: Option<Decimal>,
     /// What all of it costs.
+    #[schemars(with = "Option<shapes::Figure>")]
     pub total_fee: Option<Decimal>,
     /// What the API takes.
     pub sentra_fee: Option<FeeView>,
@@ -117,11 +141,13 @@ pub struct RateView {
 }
 
 /// What the API stands by until it runs out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct QuoteView {
     /// The API's id.
+    #[schemars(with = "shapes::Id")]
     pub id: QuoteId,
     /// The bank account that it is for.
+    #[schemars(with = "shapes::Id")]
     pub bank_account: BankAccountId,
     /// The terms.
     pub rate: RateView,

@@ -9,14 +9,18 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::events;
 use super::explain::{self, Names};
+use super::lead_views::LeadView;
 use super::order_views::OrderView;
 use super::return_views::{BackView, WhenceView};
 use super::shapes;
+use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::Recorded;
+use crate::domain::order::OrderId;
 use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, RecipientId};
 use crate::domain::time::Timestamp;
 
@@ -178,7 +182,7 @@ pub struct DepositView {
 /// Something that a person must decide, and what would settle it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReviewView {
-    /// `payment` or `deposit`.
+    /// `payment`, `deposit` or `lead`.
     pub subject: String,
     /// The payment's id or the deposit's key.
     pub id: String,
@@ -216,12 +220,20 @@ pub struct EventView {
     /// The deposit it is about, if any.
     #[schemars(with = "Option<shapes::DepositKey>")]
     pub deposit: Option<DepositKey>,
+    /// The order it is about, if any.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::OrderId>")]
+    pub order: Option<OrderId>,
+    /// The person whose word it is, where it is one's and names were kept by then.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Actor>")]
+    pub by: Option<Actor>,
 }
 
 /// Why a payment or a deposit stands where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhyView {
-    /// `payment` or `deposit`.
+    /// `payment`, `deposit` or `lead`.
     pub subject: String,
     /// The rule that decided, in words.
     pub rule: String,
@@ -252,6 +264,9 @@ pub struct ResolvedView {
     pub payment: Option<PaymentView>,
     /// The deposit as it stands now, if it was about one.
     pub deposit: Option<DepositView>,
+    /// The lead as it stands now, if it was about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<LeadView>,
 }
 
 /// A part of a longer list.
@@ -387,6 +402,8 @@ impl EventView {
             text,
             payment: event.payment.clone(),
             deposit: event.deposit,
+            order: events::order_of(&event.kind).cloned(),
+            by: events::said_by(&event.kind).cloned(),
         }
     }
 }

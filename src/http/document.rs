@@ -21,7 +21,7 @@ const ABOUT: &str = "Payments, deposits, orders, reviews and events of rampwatch
 Everything under /v1 needs a bearer token; each token bears some of the roles read, operate and approve, and \
 `x-roles` says which one an operation needs. Whoever placed an order cannot approve it. Lists give a part and where the \
 next begins: a part may be short, even empty, and still have a `next`, which is given as `after`. Errors are \
-application/problem+json (RFC 9457) with a `code`. Bodies may have 64 KiB.";
+application/problem+json (RFC 9457) with a `code`. Bodies may have 64 KiB, files 20 MB.";
 
 /// The document in the making.
 pub(super) struct Document {
@@ -55,8 +55,11 @@ impl Document {
 
     /// A route that answers in another media type.
     pub(super) fn add_other<Q: TakesQuery, B: TakesBody>(&mut self, route: &Route, media_type: &'static str) {
-        let text = schemars::json_schema!({ "type": "string" });
-        self.add::<Q, B>(route, media_type, text);
+        let schema = match route.answer {
+            Some(schema) => schema(&mut self.told),
+            None => self.told.subschema_for::<String>(),
+        };
+        self.add::<Q, B>(route, media_type, schema);
     }
 
     fn add<Q: TakesQuery, B: TakesBody>(&mut self, route: &Route, media_type: &str, answer: Schema) {
@@ -78,17 +81,23 @@ impl Document {
         }
         let mut parameters = self.path_parameter(route);
         parameters.extend(self.query_parameters::<Q>());
+        parameters.extend(route.header.map(|(name, about)| {
+            let schema = json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX });
+            json!({ "name": name, "in": "header", "description": about, "schema": schema })
+        }));
         if !parameters.is_empty() {
             put("parameters", Value::Array(parameters));
         }
         if let Some(schema) = B::schema(&mut self.taken) {
-            let content = json!({ "application/json": { "schema": schema } });
+            let content: Map<String, Value> =
+                B::MEDIA_TYPES.iter().map(|kind| ((*kind).to_owned(), json!({ "schema": schema }))).collect();
             put("requestBody", json!({ "required": true, "content": content }));
         }
         put("responses", self.responses(route, B::TAKES, media_type, answer));
         let method = match route.method {
             Method::Get => "get",
             Method::Post => "post",
+            Method::Put => "put",
         };
         self.paths.entry(route.path).or_default().insert(method.to_owned(), Value::Object(operation));
     }

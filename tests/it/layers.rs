@@ -75,6 +75,7 @@ const ROOMS: &[Room] = &[
     Room { name: "engine", rooms: &["domain", "policy", "ports"], crates: ENGINE, exact: true, synchronous: false },
     room("ports", &["domain"], PORTS),
     room("adapters", &[], BELOW),
+    room("adapters::attachments", ADAPTER, BELOW),
     room("adapters::evm", ADAPTER, BELOW),
     room("adapters::signer", ADAPTER, BELOW),
     room("adapters::sled", ADAPTER, BELOW),

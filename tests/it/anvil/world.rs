@@ -23,7 +23,7 @@ use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -35,6 +35,7 @@ use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, US
 use super::proxy::Proxy;
 pub(crate) use super::request::request_for;
 use crate::funding::bench::{funding_ports, furnish_wallet};
+use crate::support::payouts::payout_rules;
 use crate::support::{eventually, temp_dir};
 
 /// How long a condition may take, on a machine that is busy with other tests.
@@ -107,6 +108,8 @@ pub(crate) fn quick_settings() -> EngineSettings {
         },
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
+        payouts: payout_rules(USDC),
     }
 }
 
@@ -130,7 +133,7 @@ pub(crate) struct World {
     proxies: Vec<Proxy>,
     pub(crate) api: StandIn,
     folder: TempDir,
-    setup: Setup,
+    pub(crate) setup: Setup,
     engine: Option<Engine>,
     /// What [`World::catch_up`] paid.
     controls: Vec<(OffRamp, B256)>,
@@ -207,6 +210,7 @@ impl World {
             clock,
             chance: Arc::new(SystemChance),
             funding,
+            payouts: None,
         };
         let settings = Arc::new(self.setup.engine.clone());
         let health = Arc::new(Health::default());
@@ -229,7 +233,7 @@ impl World {
         }
     }
 
-    fn evm_settings(&self) -> EvmSettings {
+    pub(crate) fn evm_settings(&self) -> EvmSettings {
         let node = self.node();
         let itself = EndpointSettings {
             name: "anvil".to_owned(),
@@ -457,7 +461,13 @@ impl World {
                     let fresh = asked.insert(payment.clone(), false);
                     assert_eq!(fresh, Some(true), "{payment} was asked after just before it was completed");
                 }
-                Call::List | Call::Create | Call::Quote => {}
+                Call::List
+                | Call::Create
+                | Call::Quote
+                | Call::Rate
+                | Call::CreateWebhook
+                | Call::GetWebhook
+                | Call::UpdateWebhook => {}
             }
         }
     }

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use crate::support::temp_dir;
 
+mod completions;
 mod daemon;
 mod doctor;
 mod help;
@@ -17,6 +18,7 @@ mod orders;
 mod reconcile;
 mod running;
 mod snapshots;
+mod stopping;
 mod store;
 mod terminal;
 mod wallet;

@@ -17,7 +17,7 @@ use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -32,6 +32,7 @@ use super::laws;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{LogSpec, Node, ScriptedChain, tx_hash};
+use crate::support::payouts::payout_rules;
 use crate::support::records::address;
 
 /// The token that pays, in these tests.
@@ -67,6 +68,8 @@ pub(crate) fn quick_settings() -> EngineSettings {
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
+        payouts: payout_rules(USDC),
     }
 }
 
@@ -209,7 +212,16 @@ impl Rig {
         let chain = Arc::new(EvmChain::new(evm).unwrap());
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, desk_api: None, clock, chance, funding: None },
+            Ports {
+                store: Arc::new(store.clone()),
+                chain,
+                api: used,
+                desk_api: Some(Arc::new(api.clone())),
+                clock,
+                chance,
+                funding: None,
+                payouts: None,
+            },
             settings,
             store,
             api,
@@ -226,7 +238,16 @@ impl Rig {
     ) -> Self {
         let (used, chance) = (Arc::new(api.clone()), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, desk_api: None, clock, chance, funding: None },
+            Ports {
+                store: Arc::new(store.clone()),
+                chain,
+                api: used,
+                desk_api: Some(Arc::new(api.clone())),
+                clock,
+                chance,
+                funding: None,
+                payouts: None,
+            },
             settings,
             store,
             api,

@@ -6,7 +6,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -21,6 +21,7 @@ use super::fuse::Life;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings};
 use super::world::World;
+use crate::support::payouts::payout_rules;
 
 /// A process that is about to run.
 pub(super) struct Process {
@@ -46,6 +47,7 @@ impl Process {
             clock: Arc::new(CrashClock::new(world_of(), life_of())),
             chance: Arc::new(SimChance::new(chance)),
             funding: None,
+            payouts: None,
         };
         let settings = Arc::new(engine_settings(&world.settings));
         let health = Arc::new(Health::default());
@@ -87,5 +89,7 @@ fn engine_settings(world: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(world.api_timeout),
         api_concurrency: 4,
         funding: None,
+        intake: IntakeRules::default(),
+        payouts: payout_rules(world.token),
     }
 }

@@ -13,7 +13,7 @@ mod crash;
 #[cfg(test)]
 mod desk;
 #[cfg(test)]
-mod funding;
+pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
@@ -24,6 +24,7 @@ mod model;
 mod opening;
 #[cfg(test)]
 mod orders;
+mod payouts;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]

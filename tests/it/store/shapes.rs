@@ -7,13 +7,16 @@ use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standin
 use rampwatch::domain::desk::DeskBody;
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
 use rampwatch::domain::hold::Hold;
+use rampwatch::domain::lead::{LeadReason, LeadState, Missing};
 use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
+use rampwatch::domain::payout::{Funding, PayoutReview, PayoutState};
 use rampwatch::domain::wallet::HaltReason;
+use rampwatch::domain::webhook::AttemptState;
 
-use super::{desk, funding, specimens};
+use super::{desk, funding, payouts, specimens};
 
 /// Fails unless the values have every variant of the enum among them.
 macro_rules! every {
@@ -91,6 +94,8 @@ fn orders_have_every_shape() {
         ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen, PaymentEnded,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
+    let names: Vec<&str> = funding::holds().iter().map(Hold::name).collect();
+    assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(Hold::NAMES), "the metrics show every hold");
     let cancels = states().filter_map(|state| match state {
         OrderState::Cancelling { why, .. } => Some(why),
         _ => None,
@@ -123,7 +128,24 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook);
+    every!(bodies => DeskBody: Webhook, WebhookAttempt, Lead, Payout);
+    every!(payouts::states() => PayoutState: Placed, Quoted, Creating, Unclear, Created, Review, Cancelled);
+    every!(payouts::reviews() => PayoutReview:
+        QuoteRefused, PaysTooLittle, QuoteDiffers, NoUsableQuote, Refused, FileLost, TermsDiffer, NoDepositAddress, Several);
+    let fundings = payouts::states().into_iter().filter_map(|state| match state {
+        PayoutState::Created { funding } => Some(funding),
+        _ => None,
+    });
+    every!(fundings => Funding: Hand, Due, Order, Nobody);
+    let leads = desk::leads();
+    every!(leads.iter().map(|lead| lead.why.clone()) => LeadReason: Incomplete, OtherCurrency, Disagrees, Unusable);
+    every!(leads.iter().map(|lead| lead.state.clone()) => LeadState: Open, Added, Gone, Dismissed);
+    let missing = leads.iter().flat_map(|lead| match &lead.why {
+        LeadReason::Incomplete { missing } => missing.clone(),
+        _ => Vec::new(),
+    });
+    every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
+    every!(desk::attempt_states() => AttemptState: Calling, Registered, Refused, Unclear);
 }
 
 #[test]

@@ -76,8 +76,7 @@ pub(crate) fn payments() -> Vec<Payment> {
     all[2].next_at = Some(at(9));
     all[3].quiet_checks = 3;
     let status = ApiStatus::Other(text("A_NEW_ONE"));
-    let fee = Some(Decimal::from_person("1.25").unwrap());
-    all[5].api = Some(ApiView { status, tx_hash: Some(text("0xabc")), as_of: at(8), fee });
+    all[5].api = Some(ApiView { status, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None });
     all[6].api = Some(ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of: at(8), fee: None });
     let known = Terms {
         address_from: Provenance::Created,
@@ -89,6 +88,8 @@ pub(crate) fn payments() -> Vec<Payment> {
     };
     all[0].terms = known;
     all[20].terms.bank_account = Some(BankAccountId::new("acc-1").unwrap());
+    let fee = Some(Decimal::from_person("1.25").unwrap());
+    all[20].api = Some(ApiView { status: ApiStatus::Sent, tx_hash: None, as_of: at(8), fee });
     all
 }
 
@@ -134,7 +135,7 @@ pub(crate) fn deposits() -> Vec<Deposit> {
 }
 
 /// Coverage at every stage.
-pub(super) fn coverage() -> Vec<Coverage> {
+pub(crate) fn coverage() -> Vec<Coverage> {
     let swept = Swept { start: 100, covered_to: 200, confirmed_to: 150, second_reading: None };
     let twice = Swept { second_reading: Some((200, at(7))), ..swept };
     vec![
@@ -150,7 +151,7 @@ pub(super) fn finality() -> FinalityMark {
     FinalityMark { highest: block(9), ..records::finality(7) }
 }
 
-pub(super) fn kinds() -> Vec<EventKind> {
+pub(crate) fn kinds() -> Vec<EventKind> {
     let alarm = |alarm| EventKind::Alarm { alarm };
     let view = ApiView { status: ApiStatus::Pending, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None };
     let (from, to) = (Box::new(PaymentState::Waiting), Box::new(PaymentState::Seen { deposit: deposit_key(1) }));
@@ -183,7 +184,7 @@ pub(super) fn kinds() -> Vec<EventKind> {
 }
 
 /// An event of every kind, about a payment, a deposit, both or neither.
-pub(super) fn events() -> Vec<Event> {
+pub(crate) fn events() -> Vec<Event> {
     numbered(kinds(), |number, kind| {
         let payment: Option<PaymentId> = (number % 2 == 0).then(|| payment_id(1));
         let deposit = (number % 3 == 0).then(|| deposit_key(1));
