@@ -66,6 +66,7 @@ pub mod queries;
 pub mod quote_views;
 mod quotes;
 mod receipt;
+mod receipt_payout;
 pub mod receipt_views;
 pub mod reconcile;
 mod reconcile_report;

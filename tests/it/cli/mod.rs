@@ -18,6 +18,7 @@ mod offline;
 mod orders;
 mod people;
 mod quotes;
+mod reconcile;
 mod running;
 mod snapshots;
 mod stopping;

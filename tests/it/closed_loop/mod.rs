@@ -16,6 +16,7 @@ mod recorded;
 mod reorgs;
 mod rig;
 mod shadow;
+pub(crate) mod rig;
 mod stages;
 mod stories;
 mod troubles;
