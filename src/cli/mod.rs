@@ -30,6 +30,7 @@ mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod payout;
 mod progress;
 mod resolve;
 mod reviews;

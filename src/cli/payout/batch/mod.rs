@@ -1,0 +1,4 @@
+//! Batches: a file with many payouts.
+
+mod parse;
+mod result;

@@ -1,0 +1,6 @@
+//! `rampwatch payout`.
+
+mod batch;
+mod draft;
+mod files;
+mod qr;
