@@ -34,6 +34,11 @@ use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod store;
+
+pub use self::store::{
+    BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
+};
 pub use crate::adapters::signer::KeystoreError;
 
 /// A program that is put together and not started.

@@ -37,6 +37,7 @@ mod reviews;
 mod run;
 mod sandbox;
 mod show;
+mod store;
 mod wallet;
 mod why;
 
@@ -87,6 +88,7 @@ enum Command {
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
     Config(config_check::Config),
+    Store(store::Store),
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,
@@ -147,6 +149,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             start_logging("error", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Store(command) => command.run(&quiet(file)?).await,
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;
             command.run().await

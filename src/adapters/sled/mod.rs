@@ -26,6 +26,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
 use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 
+mod backup;
+mod check;
 mod keys;
 mod migrate;
 mod open;
@@ -35,6 +37,8 @@ mod records;
 mod shared;
 mod writer;
 
+pub use self::backup::{BACKUP_FORMAT, BackupError, BackupHeader, FrameError, back_up, restore, verify};
+pub use self::check::{MAX_FINDINGS, StoreCheck, StoreFinding, check};
 pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 
 use self::reader::{Reader, above, page, through};

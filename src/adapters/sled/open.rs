@@ -14,6 +14,7 @@ use thiserror::Error;
 use super::Settings;
 use super::keys;
 use super::migrate::Migration;
+use super::place;
 use super::records::decode;
 
 /// The version of the stored form that this program writes. Version 1 had no orders, and no index of the payments that
@@ -55,6 +56,18 @@ pub enum StoreOpenError {
         /// The version that was found.
         found: u64,
         /// The newest version known here.
+        known: u64,
+    },
+    /// An older program wrote it, and it is not to be changed.
+    #[error(
+        "the store {path} has schema version {found}; `rampwatch list` takes it to version {known}, after which an older rampwatch refuses it: back it up first"
+    )]
+    Older {
+        /// The store's folder.
+        path: PathBuf,
+        /// The version that was found.
+        found: u64,
+        /// The version of this program.
         known: u64,
     },
     /// The path is something else.
@@ -123,17 +136,70 @@ pub(super) struct Opened {
 /// See [`StoreOpenError`].
 pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened, StoreOpenError> {
     make_folder(path)?;
-    let (mut lock, made) = take_lock(path)?;
+    let (lock, made) = take_lock(path)?;
     let db = open_database(path, settings)?;
     let data = path.join("db");
     let file = File::open(&data).map_err(refused(path, "opening the data file"))?;
     check_schema(&Migration { path, db: &db, file: &file }, made)?;
+    let mut opened = Opened { db, file, lock };
     if !made {
-        sync_files(path, &db)?;
-        lock.write_all(MADE).and_then(|()| lock.sync_all()).map_err(refused(path, "writing the lock file"))?;
-        sync_folder(path)?;
+        say_made(path, &mut opened)?;
     }
+    Ok(opened)
+}
+
+/// Opens the store that is in the folder and leaves it as it is, also when its schema version is an older one. Tells that
+/// version.
+///
+/// # Errors
+/// See [`StoreOpenError`].
+pub(super) fn open_as_it_is(path: &Path) -> Result<(Opened, u64), StoreOpenError> {
+    place::must_be_there(path)?;
+    let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
+    let (lock, made) = take_lock(path)?;
+    if !made {
+        return Err(unreadable("it was never made completely".to_owned()));
+    }
+    let db = open_database(path, &Settings::default())?;
+    let file = File::open(path.join("db")).map_err(refused(path, "opening the data file"))?;
+    let found = db.get(keys::SCHEMA).map_err(|error| unreadable(error.to_string()))?;
+    let lost = || unreadable("it has lost its schema version, and perhaps more".to_owned());
+    let version = schema_version(&found.ok_or_else(lost)?).map_err(unreadable)?;
+    if version > SCHEMA_VERSION {
+        return Err(StoreOpenError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
+    }
+    Ok((Opened { db, file, lock }, version))
+}
+
+/// What the schema's record says.
+///
+/// # Errors
+/// It cannot be read.
+pub(super) fn schema_version(bytes: &[u8]) -> Result<u64, String> {
+    decode(bytes).map(|schema: Schema| schema.version).map_err(|error| error.to_string())
+}
+
+/// Makes the database of a store that is to be filled with what another one held, and says nothing of it yet: until
+/// [`say_made`], nobody takes the folder for a store.
+///
+/// # Errors
+/// See [`StoreOpenError`].
+pub(super) fn make_bare(path: &Path) -> Result<Opened, StoreOpenError> {
+    let (lock, _) = take_lock(path)?;
+    let db = open_database(path, &Settings::default())?;
+    let file = File::open(path.join("db")).map_err(refused(path, "opening the data file"))?;
     Ok(Opened { db, file, lock })
+}
+
+/// Makes everything in a store durable, and says then that it was made completely.
+///
+/// # Errors
+/// See [`StoreOpenError`].
+pub(super) fn say_made(path: &Path, opened: &mut Opened) -> Result<(), StoreOpenError> {
+    sync_files(path, &opened.db)?;
+    let lock = &mut opened.lock;
+    lock.write_all(MADE).and_then(|()| lock.sync_all()).map_err(refused(path, "writing the lock file"))?;
+    sync_folder(path)
 }
 
 fn refused(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreOpenError {
@@ -211,8 +277,7 @@ fn check_schema(store: &Migration<'_>, made: bool) -> Result<(), StoreOpenError>
         }
         return write_schema(path, db);
     };
-    let schema: Schema = decode(&bytes).map_err(|error| unreadable(error.to_string()))?;
-    match schema.version {
+    match schema_version(&bytes).map_err(unreadable)? {
         SCHEMA_VERSION => Ok(()),
         1 => {
             store.index_waiting_payments()?;
@@ -249,7 +314,11 @@ fn sync_files(path: &Path, db: &Db) -> Result<(), StoreOpenError> {
     sync_folder(path)
 }
 
-fn sync_folder(path: &Path) -> Result<(), StoreOpenError> {
+/// Makes the names in the folder durable.
+///
+/// # Errors
+/// [`StoreOpenError::Refused`].
+pub(super) fn sync_folder(path: &Path) -> Result<(), StoreOpenError> {
     let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path).and_then(|folder| folder.sync_all()).map_err(refused(path, "making the folder durable"))
 }

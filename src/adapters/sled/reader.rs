@@ -102,7 +102,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-fn number_of(key: &[u8]) -> Result<u64, StoreError> {
+/// The number at the end of an event's key.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when there is none.
+pub(super) fn number_of(key: &[u8]) -> Result<u64, StoreError> {
     let missing = || StoreError::Corrupt(format!("the event key {:?} has no number", key.escape_ascii()));
     key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes)).ok_or_else(missing)
 }

@@ -323,10 +323,15 @@ fn prepare_event(event: &Event) -> Result<PreparedEvent, StoreError> {
         (None, Some(deposit)) => format!("an event of deposit {deposit}"),
         (None, None) => event.kind.desk().map_or("an event".to_owned(), |body| format!("an event of {}", body.key())),
     })?;
+    Ok(PreparedEvent { value, subjects: subjects(event) })
+}
+
+/// The beginnings of an event's index entries.
+pub(super) fn subjects(event: &Event) -> Vec<Vec<u8>> {
     let payment = event.payment.clone().map(Subject::Payment);
     let desk = event.kind.desk().map(|body| Subject::Desk(body.key()));
     let subjects = payment.into_iter().chain(event.deposit.map(Subject::Deposit)).chain(desk);
-    Ok(PreparedEvent { value, subjects: subjects.map(|subject| keys::events_of(&subject)).collect() })
+    subjects.map(|subject| keys::events_of(&subject)).collect()
 }
 
 fn encode<T: Serialize>(record: &T, name: impl Fn() -> String) -> Result<Vec<u8>, StoreError> {

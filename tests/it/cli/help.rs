@@ -3,7 +3,7 @@
 use super::Place;
 
 /// Every command, and words that its help must have.
-const COMMANDS: [(&[&str], &[&str]); 32] = [
+const COMMANDS: &[(&[&str], &[&str])] = &[
     (&[], &["Usage: rampwatch", "Exit codes:", "RAMPWATCH_CONFIG"]),
     (&["run"], &["SIGTERM"]),
     (&["add"], &["<PAYMENT> <RECIPIENT>", "--deposit-address", "--amount", "--sender", "--created-at", "--expires-at"]),
@@ -33,6 +33,10 @@ const COMMANDS: [(&[&str], &[&str]); 32] = [
     (&["wallet", "import"], &["--keystore", "--key-file", "--key-env", "never give them"]),
     (&["wallet", "address"], &["--json"]),
     (&["config", "check"], &["API key", "nodes"]),
+    (&["store"], &["backup", "restore", "check", "daemon must be stopped"]),
+    (&["store", "backup"], &["FILE OR FOLDER", "mode 0600", "daemon must be stopped", "loses nothing", "--json"]),
+    (&["store", "restore"], &["<FILE>", "--into", "where no store is", "--json"]),
+    (&["store", "check"], &["--backup", "change nothing", "--json"]),
     (&["demo"], &["Usage: rampwatch demo"]),
     (&["sandbox"], &["--fork-url", "--directory", "--shape", "pay", "--no-wallet", "--auto", "takes no other key"]),
     (&["sandbox", "pay"], &["<PAYMENT>", "--amount", "--token", "--from"]),
@@ -46,7 +50,7 @@ async fn every_command_has_help() {
         let help = place.run(&arguments).await.data();
         // Wherever the lines are broken.
         let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
-        for word in words {
+        for word in *words {
             assert!(flat.contains(word), "{command:?} has no {word:?}:\n{help}");
         }
         assert!(help.contains("--config <FILE>"), "{command:?}");

@@ -14,6 +14,8 @@ mod help;
 mod offline;
 mod orders;
 mod running;
+mod snapshots;
+mod store;
 mod terminal;
 mod wallet;
 mod wrong;

@@ -5,7 +5,7 @@
 use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::payment::Payment;
 use rampwatch::domain::wallet::Wallet;
-use rampwatch::ports::store::{Commit, Store};
+use rampwatch::ports::store::Store;
 
 use super::{desk, funding, raw, specimens};
 
@@ -29,17 +29,7 @@ async fn the_stored_form_has_not_changed() {
     let (finality, events) = (specimens::finality(), specimens::events());
     let (orders, wallet, desk) = (funding::orders(), funding::wallet(), desk::records());
     let store = SledStore::open(&path, &Settings::default()).unwrap();
-    let all = Commit {
-        payments: payments.clone(),
-        deposits: deposits.clone(),
-        coverage: coverage.clone(),
-        finality: Some(finality),
-        orders: orders.clone(),
-        wallet: Some(wallet.clone()),
-        desk: desk.clone(),
-        events: events.clone(),
-    };
-    store.commit(all).await.unwrap();
+    store.commit(specimens::everything()).await.unwrap();
     drop(store);
 
     let dump = raw::dump(&path);

@@ -1,6 +1,10 @@
 //! The store: one contract suite for every store, and what only the sled store has to show.
 
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
 mod child;
 #[cfg(test)]
 mod contract;
@@ -29,7 +33,7 @@ mod shapes;
 #[cfg(test)]
 mod sizes;
 #[cfg(test)]
-mod specimens;
+pub(crate) mod specimens;
 #[cfg(test)]
 mod trace;
 

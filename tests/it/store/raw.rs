@@ -42,6 +42,11 @@ pub(super) fn remove(path: &Path, prefix: &[u8]) -> usize {
     gone.len()
 }
 
+/// The value under a key.
+pub(super) fn get(path: &Path, key: &[u8]) -> Option<Vec<u8>> {
+    open(path).get(key).unwrap().map(|value| value.to_vec())
+}
+
 /// Puts a value under a key.
 pub(super) fn put(path: &Path, key: &[u8], value: &[u8]) {
     let db = open(path);

@@ -13,6 +13,8 @@ use rampwatch::domain::payment::{
     Terms,
 };
 
+use rampwatch::ports::store::Commit;
+
 use super::{desk, funding};
 use crate::support::records::{self, address, at, deposit_key, hash, order_id, payment_id};
 
@@ -67,7 +69,7 @@ pub(super) fn states() -> Vec<PaymentState> {
 }
 
 /// A payment in every state, some with everything that may be absent.
-pub(super) fn payments() -> Vec<Payment> {
+pub(crate) fn payments() -> Vec<Payment> {
     let mut all = numbered(states(), |number, state| Payment { state, ..records::payment(number) });
     all[1].next_at = Some(at(9));
     all[2].next_at = Some(at(9));
@@ -121,7 +123,7 @@ pub(super) fn verdicts() -> Vec<Verdict> {
 }
 
 /// A deposit of every verdict and every standing.
-pub(super) fn deposits() -> Vec<Deposit> {
+pub(crate) fn deposits() -> Vec<Deposit> {
     let mut all = numbered(verdicts(), |number, verdict| Deposit { verdict, ..records::deposit(number) });
     all[1].standing = Standing::Final { at: at(6) };
     all[2].standing = Standing::Gone { after_final: false };
@@ -184,4 +186,18 @@ pub(super) fn events() -> Vec<Event> {
         let deposit = (number % 3 == 0).then(|| deposit_key(1));
         Event { at: at(number), payment, deposit, kind }
     })
+}
+
+/// All of it in one commit to an empty store.
+pub(crate) fn everything() -> Commit {
+    Commit {
+        payments: payments(),
+        deposits: deposits(),
+        coverage: coverage(),
+        finality: Some(finality()),
+        orders: funding::orders(),
+        wallet: Some(funding::wallet()),
+        desk: desk::records(),
+        events: events(),
+    }
 }

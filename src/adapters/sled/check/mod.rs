@@ -1,0 +1,242 @@
+//! Looks through a whole store: whether every record reads, every index leads where it should and back, the events are
+//! numbered without a gap, and the ledger comes to the same states as the records bear.
+//!
+//! Deliberately absent: repairs. What is found here should never be; a person looks, with a copy of the folder.
+
+use std::path::Path;
+
+use ::sled::{IVec, Tree};
+
+mod ledger;
+mod links;
+
+use self::ledger::WalletStory;
+use super::keys;
+use super::open::{self, SCHEMA_VERSION, StoreOpenError};
+use super::reader::number_of;
+use super::records::{Record, decode, subjects};
+use crate::domain::coverage::{Coverage, FinalityMark};
+use crate::domain::deposit::Deposit;
+use crate::domain::desk::DeskRecord;
+use crate::domain::event::Event;
+use crate::domain::order::Order;
+use crate::domain::payment::Payment;
+use crate::domain::wallet::Wallet;
+use crate::ports::store::MAX_RECORD_BYTES;
+
+/// How many findings are kept; of what comes beyond, only the number is told.
+pub const MAX_FINDINGS: usize = 1_000;
+
+/// Something that should not be in a store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreFinding {
+    /// The key where it was found, as text.
+    pub key: String,
+    /// What is wrong.
+    pub what: String,
+}
+
+/// What a look through a store came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StoreCheck {
+    /// The store's schema version.
+    pub schema: u64,
+    /// How many payments there are.
+    pub payments: u64,
+    /// How many deposits.
+    pub deposits: u64,
+    /// How many orders.
+    pub orders: u64,
+    /// How many addresses that are or were watched.
+    pub addresses: u64,
+    /// How many records of the desk.
+    pub desk: u64,
+    /// How many events.
+    pub events: u64,
+    /// How many index entries.
+    pub index_entries: u64,
+    /// How many bytes all keys and values have.
+    pub bytes: u64,
+    /// What is wrong, at most [`MAX_FINDINGS`].
+    pub findings: Vec<StoreFinding>,
+    /// How many findings there are beyond those.
+    pub more_findings: u64,
+}
+
+/// Looks through the store in the folder, and changes nothing in it. Nobody else can have it open meanwhile. Blocks for as
+/// long as it takes to read everything, indexes both ways.
+///
+/// # Errors
+/// The store cannot be opened or read at all, or has an older schema version: its indexes are brought up to date by whatever
+/// opens it next.
+pub fn check(path: &Path) -> Result<StoreCheck, StoreOpenError> {
+    let (opened, schema) = open::open_as_it_is(path)?;
+    let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
+    if schema < SCHEMA_VERSION {
+        return Err(StoreOpenError::Older { path: path.to_owned(), found: schema, known: SCHEMA_VERSION });
+    }
+    let mut checker = Checker::new(&opened.db, schema);
+    checker.run().map_err(|error| unreadable(error.to_string()))?;
+    Ok(checker.report)
+}
+
+/// A look through a store.
+struct Checker<'a> {
+    tree: &'a Tree,
+    report: StoreCheck,
+    /// The number of the last event.
+    last_event: u64,
+    /// What the events say of the wallet.
+    story: WalletStory,
+}
+
+type Looked<T = ()> = Result<T, ::sled::Error>;
+
+/// A key as text.
+fn text(key: &[u8]) -> String {
+    key.escape_ascii().to_string()
+}
+
+impl<'a> Checker<'a> {
+    fn new(tree: &'a Tree, schema: u64) -> Self {
+        let report = StoreCheck { schema, ..StoreCheck::default() };
+        Self { tree, report, last_event: 0, story: WalletStory::default() }
+    }
+
+    fn find(&mut self, key: &[u8], what: impl Into<String>) {
+        if self.report.findings.len() < MAX_FINDINGS {
+            self.report.findings.push(StoreFinding { key: text(key), what: what.into() });
+        } else {
+            self.report.more_findings = self.report.more_findings.saturating_add(1);
+        }
+    }
+
+    fn run(&mut self) -> Looked {
+        for entry in self.tree {
+            let (key, value) = entry?;
+            let bytes = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
+            self.report.bytes = self.report.bytes.saturating_add(bytes);
+            self.entry(&key, &value)?;
+        }
+        // The events come before the wallet's record in the tree, but what is said last is said with all of them known.
+        let wallet: Option<Wallet> = self.tree.get(keys::WALLET)?.and_then(|bytes| decode(&bytes).ok());
+        let differs = self.story.compare(wallet.as_ref());
+        differs.into_iter().for_each(|what| self.find(keys::WALLET, what));
+        Ok(())
+    }
+
+    fn entry(&mut self, key: &IVec, value: &IVec) -> Looked {
+        let raise = |count: &mut u64| *count = count.saturating_add(1);
+        match key.first() {
+            _ if key == keys::SCHEMA => {}
+            Some(b'P') => {
+                raise(&mut self.report.payments);
+                if let Some(payment) = self.record::<Payment>(key, value)? {
+                    self.payment(key, &payment)?;
+                }
+            }
+            Some(b'D') => {
+                raise(&mut self.report.deposits);
+                if let Some(deposit) = self.record::<Deposit>(key, value)? {
+                    self.deposit(key, &deposit)?;
+                }
+            }
+            Some(b'O') => {
+                raise(&mut self.report.orders);
+                if let Some(order) = self.record::<Order>(key, value)? {
+                    self.order(key, &order)?;
+                }
+            }
+            Some(b'C') => {
+                raise(&mut self.report.addresses);
+                if let Some(coverage) = self.record::<Coverage>(key, value)? {
+                    self.coverage(key, &coverage);
+                }
+            }
+            Some(b'K') => {
+                raise(&mut self.report.desk);
+                if let Some(record) = self.record::<DeskRecord>(key, value)? {
+                    self.replay_desk(key, &record)?;
+                }
+            }
+            Some(b'F') => drop(self.record::<FinalityMark>(key, value)?),
+            Some(b'W') => drop(self.record::<Wallet>(key, value)?),
+            Some(b'E') => {
+                raise(&mut self.report.events);
+                self.event(key, value)?;
+            }
+            Some(letter) if letter.is_ascii_lowercase() => {
+                raise(&mut self.report.index_entries);
+                self.index_entry(key, value)?;
+            }
+            _ => self.find(key, "this rampwatch knows nothing of such a key"),
+        }
+        Ok(())
+    }
+
+    /// Whether a record reads, bears a version, lies under its own key, and is listed by every index that should list it.
+    fn record<R: Record>(&mut self, key: &IVec, value: &IVec) -> Looked<Option<R>> {
+        self.size(key, value);
+        let record: R = match decode(value) {
+            Ok(record) => record,
+            Err(error) => {
+                self.find(key, format!("it cannot be read: {error}"));
+                return Ok(None);
+            }
+        };
+        if *key != record.key() {
+            self.find(key, format!("what is stored there is {}, which belongs elsewhere", record.name()));
+            return Ok(None);
+        }
+        if record.version() == 0 {
+            self.find(key, "it has version 0, which is that of a record that is not stored yet");
+        }
+        for entry in record.index().into_iter().chain(record.lasting()) {
+            self.must_lead(&entry, key)?;
+        }
+        Ok(Some(record))
+    }
+
+    fn size(&mut self, key: &IVec, value: &IVec) {
+        if value.len() > MAX_RECORD_BYTES {
+            self.find(key, format!("it has {} bytes; a record may have at most {MAX_RECORD_BYTES}", value.len()));
+        }
+    }
+
+    /// Whether an index entry is there and leads to the record.
+    fn must_lead(&mut self, entry: &[u8], key: &IVec) -> Looked {
+        match self.tree.get(entry)? {
+            Some(to) if to == key => {}
+            Some(to) => self.find(key, format!("the index entry {} leads to {} instead", text(entry), text(&to))),
+            None => self.find(key, format!("the index entry {} is missing", text(entry))),
+        }
+        Ok(())
+    }
+
+    /// Whether an event reads, has the number that comes next, and is listed under what it is about.
+    fn event(&mut self, key: &IVec, value: &IVec) -> Looked {
+        self.size(key, value);
+        let number = number_of(key).ok().filter(|number| *key == keys::event(*number));
+        let Some(number) = number else {
+            self.find(key, "it has no event number");
+            return Ok(());
+        };
+        let expected = self.last_event.saturating_add(1);
+        if number != expected {
+            self.find(key, format!("event {number} comes where event {expected} should"));
+        }
+        self.last_event = number;
+        let event: Event = match decode(value) {
+            Ok(event) => event,
+            Err(error) => {
+                self.find(key, format!("it cannot be read: {error}"));
+                return Ok(());
+            }
+        };
+        for subject in subjects(&event) {
+            self.must_lead(&keys::numbered(&subject, number), key)?;
+        }
+        self.story.hear(&event.kind);
+        Ok(())
+    }
+}
