@@ -9,27 +9,31 @@ use anyhow::Context as _;
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::attachments::{AttachmentFiles, AttachmentSettings};
 use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
 use crate::adapters::sled::{self, SledStore, StoreOpenError};
-use crate::adapters::system::{SystemChance, SystemClock};
+use crate::adapters::system::{SystemChance, SystemClock, SystemEntropy};
 use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, Ports};
+use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, PayoutPorts, PayoutRules, Ports};
+use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
+use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
+use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
@@ -78,10 +82,12 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     chain.check().await?;
     let chain = Arc::new(chain);
     let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
-    let ports = Ports { store, chain, api, clock, chance: Arc::new(SystemChance), funding };
+    let desk_api = Some(api.clone() as Arc<dyn DeskApi>);
+    let payouts = Some(payout_ports(settings));
+    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
-    let handle = Handle::new(&ports, engine_settings.clone(), health.clone());
+    let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
     Ok(App { handle, wallet, ports, settings: engine_settings, health })
 }
 
@@ -142,8 +148,17 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     });
     // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
     let api = payment_api(settings, clock.clone()).ok();
+    let desk_api = api.clone().map(|api| api as Arc<dyn DeskApi>);
+    let api = api.map(|api| api as Arc<dyn PaymentApi>);
     let engine_settings = Arc::new(engine_settings(settings));
-    Ok(Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default())))
+    let handle =
+        Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
+    let handle = handle.with_approvers(approvers(settings)).with_desk_api(desk_api);
+    Ok(handle.with_payouts(payout_ports(settings)))
+}
+
+fn approvers(settings: &Settings) -> Approvers {
+    if settings.http.has_named_approver() { Approvers::Named } else { Approvers::LocalOnly }
 }
 
 /// Whether what went wrong is the configuration's fault: a setting is wrong, or a node contradicts it. Otherwise
@@ -253,7 +268,7 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
     SledStore::open(path, &sled::Settings::default()).map_err(anyhow::Error::from)
 }
 
-fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<dyn PaymentApi>> {
+fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PaymentHttp>> {
     let api = &settings.api;
     let adapter = PaymentHttp::new(
         PaymentHttpSettings {
@@ -262,6 +277,7 @@ fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
             connect_timeout: api.connect_timeout,
             timeout: api.timeout,
             decimals: settings.chain.token.decimals,
+            webhook_secret: settings.webhook.secret()?,
         },
         clock,
     );
@@ -300,6 +316,33 @@ fn known_tokens(settings: &Settings) -> Vec<KnownToken> {
     let others = settings.chain.other_tokens.iter().enumerate();
     let others = others.map(|(at, token)| known(format!("chain.other_tokens[{at}]"), token));
     std::iter::once(known("chain.token".to_owned(), &settings.chain.token)).chain(others).collect()
+}
+
+/// The folder beside the store's own files that attachments are kept in.
+const ATTACHMENTS: &str = "attachments";
+
+fn payout_ports(settings: &Settings) -> PayoutPorts {
+    let folder = settings.store.path.join(ATTACHMENTS);
+    let files = AttachmentFiles::new(AttachmentSettings { folder });
+    PayoutPorts { attachments: Arc::new(files), entropy: Arc::new(SystemEntropy) }
+}
+
+fn payout_rules(settings: &Settings) -> PayoutRules {
+    let (chain, payouts) = (&settings.chain, &settings.payouts);
+    PayoutRules {
+        params: PayoutParams {
+            quote_margin: payouts.quote_margin,
+            currency: chain.token.symbol.clone(),
+            chain_name: chain.name.clone(),
+            token: chain.token.address,
+        },
+        files: FileLimits {
+            types: payouts.file_types.clone(),
+            max_bytes: payouts.max_file_bytes,
+            max_files: payouts.max_files,
+        },
+        max_concurrent: payouts.max_concurrent,
+    }
 }
 
 fn funding_rules(settings: &Settings) -> FundingRules {
@@ -372,5 +415,6 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(settings.api.timeout),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
+        payouts: payout_rules(settings),
     }
 }

@@ -1,5 +1,6 @@
 //! Driven adapters: each implements one port, and knows nothing of the others.
 
+pub mod attachments;
 pub mod evm;
 pub mod payment_http;
 pub mod signer;

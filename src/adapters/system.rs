@@ -1,4 +1,4 @@
-//! The real clock and real chance.
+//! The real clock and real chance, and the bytes that keys are made of.
 //!
 //! Deliberately absent: a monotonic clock. Moments are compared with stored ones and with the chain's, so they are
 //! wall-clock time; waiting is done by the runtime, which does not mind when the wall clock is set.
@@ -8,6 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 
 use crate::domain::time::{Span, Timestamp};
+use crate::ports::attachments::{Entropy, EntropyError};
 use crate::ports::clock::{Chance, Clock};
 
 /// The machine's wall clock.
@@ -36,6 +37,18 @@ impl Chance for SystemChance {
         // Only jitter hangs on it: neither the modulo's slight bias matters, nor that there is no jitter on a system
         // that has no randomness to give.
         getrandom::u64().ok().and_then(|number| number.checked_rem(bound)).unwrap_or(0)
+    }
+}
+
+/// The operating system's random bytes, for what must be unique and not guessed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    fn bytes(&self) -> Result<[u8; 16], EntropyError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| EntropyError(error.to_string()))?;
+        Ok(bytes)
     }
 }
 

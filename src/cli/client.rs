@@ -1,5 +1,6 @@
 //! The daemon's operator API, as a client.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Url, redirect, retry};
@@ -13,6 +14,16 @@ use crate::http::{Problem, Token};
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// How a command on the same machine reaches what listens there: over loopback, where it listens everywhere.
+pub(super) fn from_here(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
+}
 
 /// A daemon that answers.
 pub(super) struct Daemon {
@@ -32,7 +43,7 @@ impl Daemon {
             let said = format!("something answers at {listen} (http.listen), but {error}");
             Failure::new(Exit::Unavailable, said)
         })?;
-        let base = Url::parse(&format!("http://{listen}/"))
+        let base = Url::parse(&format!("http://{}/", from_here(listen)))
             .map_err(|error| Failure::new(Exit::Failed, format!("http.listen makes no URL: {error}")))?;
         // The daemon ends a request itself; this is for a daemon that hangs.
         let limit = settings.api.timeout.as_duration().saturating_add(Duration::from_secs(30));

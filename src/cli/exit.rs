@@ -67,7 +67,7 @@ impl Failure {
         let exit = match error {
             HandleError::NotFound(_) => Exit::NotFound,
             HandleError::Invalid { .. } => Exit::Usage,
-            HandleError::Exists(_) | HandleError::Refused(_) => Exit::Refused,
+            HandleError::Exists(_) | HandleError::Refused(_) | HandleError::OwnOrder(_) => Exit::Refused,
             HandleError::Api(_) | HandleError::Store(_) => Exit::Unavailable,
         };
         Self::new(exit, error.to_string())
@@ -78,9 +78,15 @@ impl Failure {
         let exit = match code {
             Code::NotFound => Exit::NotFound,
             Code::Invalid => Exit::Usage,
-            Code::Exists | Code::Refused => Exit::Refused,
-            Code::Api | Code::Store | Code::Timeout | Code::Unauthorized => Exit::Unavailable,
-            Code::Malformed | Code::Host | Code::NoRoute | Code::Method | Code::TooLarge => Exit::Failed,
+            Code::Exists | Code::Refused | Code::OwnOrder | Code::MissingRole => Exit::Refused,
+            Code::Api | Code::Store | Code::Timeout | Code::Unauthorized | Code::Busy => Exit::Unavailable,
+            Code::Malformed
+            | Code::Host
+            | Code::NoRoute
+            | Code::Method
+            | Code::TooLarge
+            | Code::MediaType
+            | Code::SlowBody => Exit::Failed,
         };
         Self::new(exit, detail)
     }

@@ -89,6 +89,8 @@ enum Command {
     Wallet(wallet::Wallet),
     Config(config_check::Config),
     Store(store::Store),
+    /// Print the OpenAPI document of the operator API
+    Openapi,
     Sandbox(sandbox::Sandbox),
     /// Play the whole story on a chain node of its own, in under a minute, and check how it comes out
     Demo,
@@ -150,6 +152,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             command.run(&settings).await
         }
         Command::Store(command) => command.run(&quiet(file)?).await,
+        Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {
             start_logging("warn", LogFormat::Text)?;
             command.run().await

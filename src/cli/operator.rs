@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::client::Daemon;
+use super::client::{Daemon, from_here};
 use super::exit::{Exit, Failure};
 use crate::config::Settings;
 use crate::engine::handle::{Handle, HandleError};
@@ -62,7 +62,7 @@ impl Operator {
         let listen = settings.http.listen;
         // With port 0 the daemon takes any free port, and nobody can know which.
         if listen.port() != 0 {
-            match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(listen)).await {
+            match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(from_here(listen))).await {
                 Ok(Ok(_)) => return Ok(Self::Daemon(Box::new(Daemon::new(settings)?))),
                 Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {}
                 Ok(Err(error)) => {

@@ -17,6 +17,7 @@ pub(super) fn order(view: &OrderView) -> String {
         ("wallet", Some(view.wallet.to_string())),
         ("recipient", Some(view.recipient_id.to_string())),
         ("placed", Some(format!("{} by {}", view.placed_at, placer(view)))),
+        ("approved", view.approved_by.as_ref().map(|by| format!("by {by}"))),
         ("counts", Some(if view.counts_as_spent { "as spent" } else { "not as spent" }.to_owned())),
         ("nonce", view.nonce.map(|nonce| nonce.to_string())),
         ("block", block),
@@ -25,9 +26,9 @@ pub(super) fn order(view: &OrderView) -> String {
     text
 }
 
-const fn placer(view: &OrderView) -> &'static str {
+fn placer(view: &OrderView) -> &str {
     match view.placed_by {
-        crate::domain::order::Placer::Person => "a person",
+        crate::domain::order::Placer::Person => view.placed_by_name.as_ref().map_or("a person", |name| name.as_str()),
         crate::domain::order::Placer::Auto => "the automatic mode",
     }
 }

@@ -14,7 +14,7 @@ use super::progress::show_progress;
 use super::start_logging;
 use crate::config::Settings;
 use crate::domain::time::Span;
-use crate::http::{self, Operator, Token};
+use crate::http::{self, Operator, Tokens};
 use crate::{telemetry, wire};
 
 /// How long the engine may take to finish what is under way. A completion that is cut off here is looked into at the
@@ -37,14 +37,14 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     let built = until(&stop, wire::build(settings)).await;
     let Some(app) = built.transpose().map_err(|error| Failure::of_wiring(&error))? else { return Ok(()) };
     Failure::unless_wallet_fits(settings, app.wallet)?;
-    let token = Token::load_or_create(&settings.http.token_file)
-        .map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+    let tokens = Tokens::load(&settings.http).map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
     let listener = bind(settings).await?;
     let address = listener.local_addr().unwrap_or(settings.http.listen);
     let handle = app.handle.clone().with_tokens(token_names(settings));
     let operator = Operator {
         handle: handle.clone(),
-        token: Arc::new(token),
+        tokens: Arc::new(tokens),
+        hosts: hosts(settings),
         metrics: Arc::new(move || metrics.render()),
         lag: ready_lag(settings),
         timeout: settings.api.timeout.plus(BEYOND_API),
@@ -86,6 +86,12 @@ pub(super) async fn until<T>(stop: &CancellationToken, work: impl Future<Output 
         done = work => Some(done),
         () = stop.cancelled() => None,
     }
+}
+
+/// What a request may call this machine, besides its loopback names: what is configured, and the address that it listens at.
+fn hosts(settings: &Settings) -> Arc<[String]> {
+    let own = Some(settings.http.listen.ip()).filter(|ip| !ip.is_unspecified());
+    settings.http.hosts.iter().cloned().chain(own.map(|ip| ip.to_string())).collect()
 }
 
 /// The longest time between two sweeps, and some more for the sweep itself.

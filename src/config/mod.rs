@@ -15,15 +15,17 @@
 
 mod error;
 mod funding;
+mod http;
 mod key;
 mod parse;
+mod payouts;
 mod private;
 mod reader;
 mod sections;
 mod span;
 mod tree;
+mod webhook;
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;
@@ -34,8 +36,11 @@ use crate::domain::time::Span;
 
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
+pub use http::{HttpSettings, TokenSettings};
 pub use key::{KeySource, secret_file, secret_line};
+pub use payouts::PayoutSettings;
 pub use span::{SpanError, parse_span, write_span};
+pub use webhook::WebhookSettings;
 
 /// The documented example, as it stands at the top of the source.
 pub const EXAMPLE: &str = include_str!("../../config.toml");
@@ -75,6 +80,10 @@ pub struct Settings {
     pub wallet: Option<WalletSettings>,
     /// What the wallet may send; off unless configured.
     pub funding: FundingSettings,
+    /// Where the payment API tells of changes.
+    pub webhook: WebhookSettings,
+    /// How off-ramps are opened.
+    pub payouts: PayoutSettings,
 }
 
 /// `[chain]`.
@@ -210,15 +219,6 @@ pub struct MatchingSettings {
     pub tolerance_over: Amount,
     /// How far the chain's clock and the API's may be apart.
     pub skew: Span,
-}
-
-/// `[http]`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HttpSettings {
-    /// Where the operator API listens: a loopback address. Port 0 takes any free one.
-    pub listen: SocketAddr,
-    /// The file with the operator's token; `operator-token` in the store's folder unless configured.
-    pub token_file: PathBuf,
 }
 
 /// `[log]`.

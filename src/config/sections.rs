@@ -1,7 +1,6 @@
 //! What each key means, its default, and what it may be. The defaults are the values of the documented example.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use secrecy::SecretString;
@@ -11,14 +10,17 @@ use crate::domain::amount::Amount;
 use crate::domain::time::Span;
 
 use super::funding;
+use super::http;
 use super::key::held;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
+use super::payouts;
 use super::reader::{Notes, Section, Show};
 use super::span::write_span;
 use super::tree::Entry;
+use super::webhook;
 use super::{
-    ApiSettings, ChainSettings, EndpointSettings, FinalityRule, FinalitySettings, HttpSettings, KeySource, LogFormat,
-    LogSettings, MatchingSettings, RpcSettings, SANDBOX_CHAIN_ID, Settings, StoreSettings, Token, WatchSettings,
+    ApiSettings, ChainSettings, EndpointSettings, FinalityRule, FinalitySettings, KeySource, LogFormat, LogSettings,
+    MatchingSettings, RpcSettings, SANDBOX_CHAIN_ID, Settings, StoreSettings, Token, WatchSettings,
 };
 
 /// The most tokens, endpoints and so on that a list may have.
@@ -50,13 +52,15 @@ pub(super) fn read(
     let store = store(root.section("store"), base);
     let watch = watch(root.section("watch"));
     let matching = matching(root.section("matching"), chain.as_ref().map(|chain| chain.token.decimals));
-    let http = http(root.section("http"), base, store.as_ref());
+    let http = http::http(root.section("http"), base, store.as_ref());
     let log = log(root.section("log"));
     let decimals = chain.as_ref().map(|chain| chain.token.decimals);
     let (has_wallet, id) = (root.has("wallet"), chain.as_ref().map(|chain| chain.id));
     let wallet = funding::wallet(root.optional_section("wallet"), base, others, id);
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding");
+    let webhook = webhook::webhook(root.section("webhook"), base, others);
+    let payouts = payouts::payouts(root.section("payouts"));
+    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, webhook, payouts");
     Some(Settings {
         file: file.to_path_buf(),
         chain: chain?,
@@ -69,6 +73,8 @@ pub(super) fn read(
         log: log?,
         wallet,
         funding: funding?,
+        webhook: webhook?,
+        payouts: payouts?,
     })
 }
 
@@ -283,27 +289,6 @@ fn matching(mut section: Section<'_>, decimals: Option<u8>) -> Option<MatchingSe
     let skew = section.span("skew", secs(120), Span::ZERO..=HOUR);
     section.finish("tolerance_under, tolerance_over, skew");
     Some(MatchingSettings { tolerance_under: tolerance_under?, tolerance_over: tolerance_over?, skew: skew? })
-}
-
-fn http(mut section: Section<'_>, base: &Path, store: Option<&StoreSettings>) -> Option<HttpSettings> {
-    let listen = section.or("listen", SocketAddr::from(([127, 0, 0, 1], 8787)), |text| {
-        let listen: SocketAddr =
-            text.parse().map_err(|_| "it must be an address and a port, such as 127.0.0.1:8787".to_owned())?;
-        if listen.ip().to_canonical().is_loopback() {
-            return Ok(listen);
-        }
-        Err("it must be a loopback address (127.0.0.1 or [::1]): put a proxy in front to reach it from outside"
-            .to_owned())
-    });
-    let token_file = section.removable("token_file", Show::Value, |text| path(base, text));
-    let token_wrong = section.wrong("token_file");
-    section.finish("listen, token_file");
-    let token_file = match token_file {
-        Some(file) => Some(file),
-        None if token_wrong => None,
-        None => store.map(|store| store.path.join("operator-token")),
-    };
-    Some(HttpSettings { listen: listen?, token_file: token_file? })
 }
 
 fn log(mut section: Section<'_>) -> Option<LogSettings> {

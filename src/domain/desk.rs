@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::payment::PaymentId;
+use super::payout::Payout;
 use super::time::Timestamp;
 use super::webhook::Webhook;
 
@@ -25,6 +27,8 @@ pub struct DeskRecord {
 pub enum DeskBody {
     /// A webhook that was registered at the payment API.
     Webhook(Webhook),
+    /// An off-ramp that is to be opened.
+    Payout(Box<Payout>),
 }
 
 /// The kinds of the desk's records.
@@ -33,6 +37,8 @@ pub enum DeskBody {
 pub enum DeskKind {
     /// [`DeskBody::Webhook`].
     Webhook,
+    /// [`DeskBody::Payout`].
+    Payout,
 }
 
 impl DeskKind {
@@ -41,6 +47,7 @@ impl DeskKind {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Webhook => "webhook",
+            Self::Payout => "payout",
         }
     }
 }
@@ -72,6 +79,7 @@ impl DeskBody {
     pub const fn kind(&self) -> DeskKind {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
+            Self::Payout(_) => DeskKind::Payout,
         }
     }
 
@@ -80,6 +88,7 @@ impl DeskBody {
     pub fn key(&self) -> DeskKey {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
+            Self::Payout(payout) => payout.reference.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -87,9 +96,10 @@ impl DeskBody {
     /// The other name under which the store finds it from now on for ever, such as the payment that came of it. At most one
     /// record of a kind may bear it.
     #[must_use]
-    pub const fn alias(&self) -> Option<&str> {
+    pub fn alias(&self) -> Option<&str> {
         match self {
             Self::Webhook(_) => None,
+            Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }
 }

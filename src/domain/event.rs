@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::actor::Actor;
 use super::chain::{Address, B256, BlockNumber, BlockRef};
 use super::deposit::{Deposit, DepositKey, Standing, Verdict};
 use super::desk::DeskBody;
@@ -84,6 +85,9 @@ pub enum EventKind {
         action: String,
         /// The person's reason.
         reason: String,
+        /// Who; `None` in records from before names were kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
     },
     /// The final block moved back, or came past its old mark again.
     FinalityMoved {
@@ -128,6 +132,9 @@ pub enum EventKind {
         spend: Spend,
         /// Why, in words.
         why: String,
+        /// Who said so, where a person did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
     },
     /// A transaction was signed. It is on the disk before anybody else hears of it.
     AttemptSigned {
@@ -198,11 +205,17 @@ pub enum WalletChange {
     Paused {
         /// The person's reason.
         reason: String,
+        /// Who; `None` in records from before names were kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
     },
     /// A person ended the pause.
     Resumed {
         /// The person's reason.
         reason: String,
+        /// Who; `None` in records from before names were kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
     },
     /// Something about its nonces is not understood.
     Halted {
@@ -215,6 +228,9 @@ pub enum WalletChange {
         reason: String,
         /// The nonce that is next.
         next_nonce: u64,
+        /// Who, where a person did it; `None` also in records from before names were kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<Actor>,
     },
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: anything that acts. Nothing here reads a clock, waits, logs or talks to a network.
 
+pub mod actor;
 pub mod amount;
 pub mod chain;
 pub mod coverage;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod hold;
 pub mod order;
 pub mod payment;
+pub mod payout;
 pub mod quote;
 pub mod text;
 pub mod time;

@@ -9,6 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::actor::Actor;
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockRef};
 use super::hold::Hold;
@@ -91,6 +92,12 @@ pub struct Order {
     pub amount: Amount,
     /// Who placed it.
     pub placed_by: Placer,
+    /// The person's name, where one placed it; `None` in records from before names were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed_by_name: Option<Actor>,
+    /// Who approved it, where somebody had to and has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approved_by: Option<Actor>,
     /// When it was placed, by the wallet's own clock, which never runs backwards. Spend counts from here on.
     pub placed_at: Timestamp,
     /// How far it is.

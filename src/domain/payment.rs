@@ -104,6 +104,10 @@ opaque_id! {
     /// The API's id of a webhook.
     WebhookId
 }
+opaque_id! {
+    /// What the payer calls a payout: their own name for it, which no other payout has.
+    PayoutReference
+}
 
 /// One off-ramp payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,7 +162,7 @@ pub struct Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Provenance {
-    /// From the answer to our own create call.
+    /// From the answer to our own create call, or from what the API says of the payment that bears our own key.
     Created,
     /// From the API's answer to a GET.
     Api,

@@ -1,12 +1,73 @@
 //! Webhooks: where the payment API tells of payments that have moved on.
 
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::payment::WebhookId;
 use super::time::Timestamp;
 
 /// The only event that the API documents.
 pub const PAYMENT_UPDATED: &str = "payment.updated";
+
+/// The most characters that the URL of a webhook may have.
+pub const MAX_URL: usize = 2_048;
+
+/// Why a text is no URL that deliveries can be sent to. The text is not repeated: it may hold a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum UrlError {
+    /// Not `https://` and a host.
+    #[error(
+        "it must be a URL that starts with https:// and names a host (http:// is taken for loopback addresses only)"
+    )]
+    NotHttps,
+    /// Blanks, control characters, letters beyond ASCII.
+    #[error("it must be a URL of plain characters, without blanks")]
+    NotPlain,
+    /// A user, a password, a query or a fragment, which end up in other people's logs.
+    #[error("it must have no user, password, query or fragment: deliveries are told by their signature")]
+    Extras,
+    /// Longer than [`MAX_URL`].
+    #[error("it must have at most 2048 characters")]
+    TooLong,
+}
+
+/// Whether deliveries can be sent there: `https://`, or `http://` at a loopback address for rehearsals; a host, and
+/// nothing but a path after it.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn checked_url(text: &str) -> Result<(), UrlError> {
+    if text.len() > MAX_URL {
+        return Err(UrlError::TooLong);
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UrlError::NotPlain);
+    }
+    if text.contains(['@', '?', '#']) {
+        return Err(UrlError::Extras);
+    }
+    let (rest, secure) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
+        (Some(rest), _) => (rest, true),
+        (None, Some(rest)) => (rest, false),
+        (None, None) => return Err(UrlError::NotHttps),
+    };
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    let named = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(v6) => v6.contains(':') && v6.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
+        None => {
+            let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+            !host.is_empty() && host.bytes().all(plain)
+        }
+    };
+    let numbers: Vec<&str> = host.split('.').collect();
+    let loopback = matches!(host, "localhost" | "[::1]")
+        || matches!(&numbers[..], ["127", rest @ ..] if rest.len() == 3 && rest.iter().all(|n| n.parse::<u8>().is_ok()));
+    if named && (secure || loopback) { Ok(()) } else { Err(UrlError::NotHttps) }
+}
 
 /// A webhook as the API tells it, and as it is kept here: the API has no call that lists them. Its secret is kept nowhere but
 /// with the API and in the configuration.
@@ -24,4 +85,43 @@ pub struct Webhook {
     pub created_at: Option<Timestamp>,
     /// When it was changed last, if the API says.
     pub updated_at: Option<Timestamp>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deliveries_go_to_a_host_over_tls() {
+        for good in [
+            "https://desk.example/webhooks/sentra",
+            "https://desk.example:8443",
+            "https://10.0.0.1/",
+            "https://[2001:db8::1]:443/x",
+            "http://127.0.0.1:8787/webhooks/sentra",
+            "http://localhost/x",
+            "http://[::1]:80/x",
+        ] {
+            assert_eq!(checked_url(good), Ok(()), "{good}");
+        }
+        for (bad, why) in [
+            ("", UrlError::NotHttps),
+            ("desk.example", UrlError::NotHttps),
+            ("ftp://desk.example", UrlError::NotHttps),
+            ("https://", UrlError::NotHttps),
+            ("https:///x", UrlError::NotHttps),
+            ("https://a:b:1/", UrlError::NotHttps),
+            ("https://[::1/", UrlError::NotHttps),
+            ("http://desk.example/x", UrlError::NotHttps),
+            ("http://127.0.0.1.evil.example/x", UrlError::NotHttps),
+            ("https://user:secret@desk.example/", UrlError::Extras),
+            ("https://desk.example/?key=secret", UrlError::Extras),
+            ("https://desk.example/#x", UrlError::Extras),
+            ("https://desk.example/a b", UrlError::NotPlain),
+            ("https://désk.example/", UrlError::NotPlain),
+        ] {
+            assert_eq!(checked_url(bad), Err(why), "{bad}");
+        }
+        assert_eq!(checked_url(&format!("https://a/{}", "x".repeat(MAX_URL))), Err(UrlError::TooLong));
+    }
 }

@@ -289,8 +289,9 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
             };
             ("deposit_stands", text)
         }
-        EventKind::PersonDecided { action, reason } => {
-            ("person_decided", format!("A person decided: {action}, because {reason:?}."))
+        EventKind::PersonDecided { action, reason, by } => {
+            let who = by.as_ref().map_or("A person", |by| by.as_str());
+            ("person_decided", format!("{who} decided: {action}, because {reason:?}."))
         }
         EventKind::FinalityMoved { from, to } => {
             ("finality_moved", format!("The final block moved from {} to {}.", from.number, to.number))

@@ -1,6 +1,7 @@
 //! What happened to orders and to the hot wallet, as sentences.
 
 use super::explain::Names;
+use crate::domain::actor::Actor;
 use crate::domain::event::{EventKind, WalletChange};
 use crate::domain::hold::Hold;
 use crate::domain::order::{
@@ -13,7 +14,9 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
     match kind {
         EventKind::OrderPlaced { order } => {
             let amount = names.amount(order.amount, order.token);
-            ("order_placed", format!("Order {} was placed: {amount} from {} to {}.", order.id, order.wallet, order.to))
+            let by = by_whom(order.placed_by_name.as_ref());
+            let text = format!("Order {} was placed{by}: {amount} from {} to {}.", order.id, order.wallet, order.to);
+            ("order_placed", text)
         }
         EventKind::OrderMoved { order, from, to, why, .. } => {
             ("order_moved", format!("Order {order} went from {} to {}: {why}.", from.name(), state_text(to, names)))
@@ -60,14 +63,23 @@ fn signed_text(order: String, attempt: &Attempt) -> String {
     )
 }
 
+fn by_whom(by: Option<&Actor>) -> String {
+    by.map_or_else(String::new, |by| format!(" by {by}"))
+}
+
 fn change_text(wallet: &str, change: &WalletChange) -> String {
     match change {
         WalletChange::Opened { next_nonce } => format!("This store sends from {wallet} from nonce {next_nonce} on."),
-        WalletChange::Paused { reason } => format!("The wallet {wallet} was paused: {reason:?}."),
-        WalletChange::Resumed { reason } => format!("The pause of wallet {wallet} was ended: {reason:?}."),
+        WalletChange::Paused { reason, by } => {
+            format!("The wallet {wallet} was paused{}: {reason:?}.", by_whom(by.as_ref()))
+        }
+        WalletChange::Resumed { reason, by } => {
+            format!("The pause of wallet {wallet} was ended{}: {reason:?}.", by_whom(by.as_ref()))
+        }
         WalletChange::Halted { why } => format!("The wallet {wallet} is halted: {why}."),
-        WalletChange::Adopted { reason, next_nonce } => {
-            format!("The wallet {wallet} was adopted, with nonce {next_nonce} next: {reason:?}.")
+        WalletChange::Adopted { reason, next_nonce, by } => {
+            let by = by_whom(by.as_ref());
+            format!("The wallet {wallet} was adopted{by}, with nonce {next_nonce} next: {reason:?}.")
         }
     }
 }

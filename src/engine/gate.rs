@@ -22,41 +22,79 @@ enum Gate {
     Shut(Timestamp),
 }
 
-/// The two kinds of calls: a key can be good for one and not for the other.
+/// The kinds of calls: a key can be good for one and not for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// A GET.
     Get,
     /// `/complete`.
     Complete,
+    /// What opens an off-ramp.
+    Open,
 }
+
+/// One kind's gate.
+#[derive(Clone, Copy, Debug)]
+struct Door {
+    gate: Gate,
+    /// Whether this kind of call was refused, and has not worked since. The alarm is not raised again meanwhile.
+    refused: bool,
+}
+
+const OPEN: Door = Door { gate: Gate::Open, refused: false };
 
 struct State {
     /// For questions.
-    get: Gate,
-    /// For completions. A key that may ask but not complete leaves the other one open.
-    complete: Gate,
-    /// The kind of call that was refused when the alarm was raised. It is not raised again before that kind works.
-    told: Option<Asked>,
+    get: Door,
+    /// For completions. A key that may ask but not complete leaves the others open.
+    complete: Door,
+    /// For opening off-ramps.
+    open: Door,
 }
 
 impl State {
-    /// The gate that a loop has to pass: a completion needs questions too.
-    fn gate(&self, asked: Asked) -> Gate {
-        match (asked, self.get, self.complete) {
-            (Asked::Get, get, _) => get,
-            (Asked::Complete, Gate::Open, complete) => complete,
-            (Asked::Complete, get, Gate::Open) => get,
-            (Asked::Complete, Gate::Shut(one), Gate::Shut(other)) => Gate::Shut(one.max(other)),
+    fn door(&mut self, asked: Asked) -> &mut Door {
+        match asked {
+            Asked::Get => &mut self.get,
+            Asked::Complete => &mut self.complete,
+            Asked::Open => &mut self.open,
         }
     }
 
-    /// Shuts what is shut for longer: the kind's own gate, and for a question both.
-    fn shut(&mut self, asked: Asked, until: Timestamp) {
-        self.complete = Gate::Shut(until);
-        if asked == Asked::Get {
-            self.get = Gate::Shut(until);
+    /// The gate that a loop has to pass: what changes something needs questions too.
+    fn gate(&self, asked: Asked) -> Gate {
+        let own = match asked {
+            Asked::Get => return self.get.gate,
+            Asked::Complete => self.complete.gate,
+            Asked::Open => self.open.gate,
+        };
+        match (self.get.gate, own) {
+            (Gate::Open, gate) | (gate, Gate::Open) => gate,
+            (Gate::Shut(one), Gate::Shut(other)) => Gate::Shut(one.max(other)),
         }
+    }
+
+    /// Shuts what is shut for longer: the kind's own gate, and for a question all of them.
+    fn shut(&mut self, asked: Asked, until: Timestamp) {
+        self.door(asked).gate = Gate::Shut(until);
+        if asked == Asked::Get {
+            (self.complete.gate, self.open.gate) = (Gate::Shut(until), Gate::Shut(until));
+        }
+    }
+
+    /// A call of this kind worked: questions do too, and whatever was shut only for theirs.
+    fn worked(&mut self, asked: Asked) {
+        self.get = OPEN;
+        for door in [&mut self.complete, &mut self.open] {
+            if !door.refused {
+                *door = OPEN;
+            }
+        }
+        *self.door(asked) = OPEN;
+    }
+
+    const fn any_refused(&self) -> bool {
+        self.get.refused || self.complete.refused || self.open.refused
     }
 }
 
@@ -81,13 +119,7 @@ pub(crate) struct ApiGate {
 
 impl ApiGate {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, health: Arc<Health>, pace: Pace) -> Self {
-        Self {
-            state: Mutex::new(State { get: Gate::Open, complete: Gate::Open, told: None }),
-            store,
-            clock,
-            health,
-            pace,
-        }
+        Self { state: Mutex::new(State { get: OPEN, complete: OPEN, open: OPEN }), store, clock, health, pace }
     }
 
     /// Who may make calls that come to this kind now. Asking while a probe's time has come takes the probe, so ask
@@ -98,7 +130,7 @@ impl ApiGate {
         match state.gate(asked) {
             Gate::Open => Pass::All,
             Gate::Shut(until) if now >= until => {
-                let kind = if state.get == Gate::Open { asked } else { Asked::Get };
+                let kind = if state.get.gate == Gate::Open { asked } else { Asked::Get };
                 state.shut(kind, now.plus(self.pace.key_probe));
                 Pass::Probe
             }
@@ -121,12 +153,8 @@ impl ApiGate {
             Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {
                 let healed = {
                     let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-                    state.get = Gate::Open;
-                    if asked == Asked::Complete || state.told != Some(Asked::Complete) {
-                        state.complete = Gate::Open;
-                        state.told = None;
-                    }
-                    state.told.is_none()
+                    state.worked(asked);
+                    !state.any_refused()
                 };
                 self.health.api_worked(healed);
                 Ok(())
@@ -139,8 +167,10 @@ impl ApiGate {
                 self.health.update(|health| health.key_refused = Some(*status));
                 let is_news = {
                     let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+                    let was_told = state.any_refused();
                     state.shut(asked, now.plus(self.pace.key_probe));
-                    state.told.replace(asked).is_none()
+                    state.door(asked).refused = true;
+                    !was_told
                 };
                 if is_news { self.alarm(*status, now).await } else { Ok(()) }
             }

@@ -8,19 +8,23 @@ use thiserror::Error;
 
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError, Page};
+use super::payout_book::{Kept, PayoutBook, key_of};
 use super::telling::log_events;
 use super::views::TokenName;
-use super::{EngineSettings, FundingPorts, Ports};
+use super::{EngineSettings, FundingPorts, PayoutPorts, Ports};
+use crate::domain::actor::Actor;
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use crate::domain::time::{Span, Timestamp};
-use crate::policy::resolve::{Decision, ResolveError, resolve};
+use crate::policy::approval::Approvers;
+use crate::policy::payout::PayoutFact;
+use crate::policy::resolve::{Decision, ResolveError, Said, resolve};
 use crate::policy::settlement::{Context, Unexpected};
-use crate::policy::sweep;
 use crate::ports::chain::Chain;
 use crate::ports::clock::{Chance, Clock};
+use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use crate::ports::store::{Store, StoreError};
 
@@ -29,7 +33,9 @@ use crate::ports::store::{Store, StoreError};
 pub struct Handle {
     pub(super) store: Arc<dyn Store>,
     api: Option<Arc<dyn PaymentApi>>,
+    pub(super) desk_api: Option<Arc<dyn DeskApi>>,
     pub(super) clock: Arc<dyn Clock>,
+    chance: Arc<dyn Chance>,
     pub(super) settings: Arc<EngineSettings>,
     /// What tokens are called in what is shown; set by `with_tokens`.
     pub(super) tokens: Arc<[TokenName]>,
@@ -37,6 +43,12 @@ pub struct Handle {
     health: Arc<Health>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
+    /// What payouts need besides.
+    pub(super) payouts: Option<PayoutPorts>,
+    /// Who asks; set by `acting_as`.
+    pub(super) actor: Actor,
+    /// Who there is to approve; set by `with_approvers`.
+    pub(super) approvers: Approvers,
 }
 
 /// A payment to be added. What is `None` is taken from the API.
@@ -78,6 +90,9 @@ pub enum HandleError {
     /// The rules forbid it.
     #[error("{0}")]
     Refused(String),
+    /// Whoever asks has placed the order, and so cannot approve it.
+    #[error("{0}")]
+    OwnOrder(String),
     /// The payment API was needed and could not be used.
     #[error("{0}")]
     Api(ApiError),
@@ -90,9 +105,20 @@ impl Handle {
     /// A handle on a running engine.
     #[must_use]
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
-        let Ports { store, api, clock, chance, chain, funding } = ports.clone();
+        let Ports { store, api, desk_api, clock, chance, chain, funding, payouts } = ports.clone();
         let handle = Self::offline(store, Some(api), clock, chance, settings, health);
-        Self { wallet_ports: funding.map(|funding| (chain, funding)), ..handle }
+        Self { wallet_ports: funding.map(|funding| (chain, funding)), desk_api, payouts, ..handle }
+    }
+
+    /// The same handle, able to place payouts although no engine runs.
+    #[must_use]
+    pub fn with_payouts(self, payouts: PayoutPorts) -> Self {
+        Self { payouts: Some(payouts), ..self }
+    }
+
+    pub(super) fn payout_book(&self) -> PayoutBook {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        PayoutBook { store, clock, chance: self.chance.clone(), settings: self.settings.clone() }
     }
 
     /// A handle on a store that no engine runs over. Without an API only typed payments can be added.
@@ -105,8 +131,40 @@ impl Handle {
         settings: Arc<EngineSettings>,
         health: Arc<Health>,
     ) -> Self {
-        let ledger = Ledger::new(store.clone(), clock.clone(), chance, settings.clone());
-        Self { store, api, clock, settings, tokens: Arc::default(), ledger, health, wallet_ports: None }
+        let ledger = Ledger::new(store.clone(), clock.clone(), chance.clone(), settings.clone());
+        Self {
+            store,
+            api,
+            desk_api: None,
+            clock,
+            chance,
+            settings,
+            tokens: Arc::default(),
+            ledger,
+            health,
+            wallet_ports: None,
+            payouts: None,
+            actor: Actor::local(),
+            approvers: Approvers::LocalOnly,
+        }
+    }
+
+    /// The same handle for somebody else: what it changes is kept with this name. Without it, [`Actor::local`] asks.
+    #[must_use]
+    pub fn acting_as(&self, actor: &Actor) -> Self {
+        Self { actor: actor.clone(), ..self.clone() }
+    }
+
+    /// The same handle, knowing who there is to approve. Without it, only the machine's own token can.
+    #[must_use]
+    pub fn with_approvers(self, approvers: Approvers) -> Self {
+        Self { approvers, ..self }
+    }
+
+    /// The same handle with the rest of the payment API, for rates, quotes and webhooks.
+    #[must_use]
+    pub fn with_desk_api(self, desk_api: Option<Arc<dyn DeskApi>>) -> Self {
+        Self { desk_api, ..self }
     }
 
     /// How the engine is.
@@ -123,19 +181,31 @@ impl Handle {
     pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
         let said = self.ask_api(&request).await?;
         let payment = self.compose(&request, said)?;
-        if let Some(known) = self.store.payment(&payment.id).await? {
-            return same_or_refused(known, &payment);
+        // A payout may wait for just this: what the API does not tell of its payment.
+        let payouts = self.payout_book();
+        let waiting = payouts.of_payment(&payment.id).await?.map(|kept| key_of(&kept.payout.reference));
+        let known = self.store.payment(&payment.id).await?;
+        if let Some(known) = &known {
+            same_or_refused(known.clone(), &payment)?;
+        }
+        if let (Some(known), None) = (known, &waiting) {
+            return Ok(known);
         }
         let address = payment.terms.deposit_address;
         let added = self
             .ledger
-            .change(address, |page, _| {
+            .change_with(address, waiting.as_ref(), |page, _| {
                 // Somebody may have added it in the meantime.
-                if page.book.payments().iter().any(|known| known.id == payment.id) {
-                    return Ok::<(), Unexpected>(());
+                if !page.book.payments().iter().any(|known| known.id == payment.id) {
+                    page.add_payment(payment.clone(), &self.settings.sweep);
                 }
-                self.write_payment(page, &payment);
-                Ok(())
+                if let Some(kept) = page.desk.clone().and_then(Kept::of)
+                    && let Ok((next, said)) = payouts.decide(&kept, &PayoutFact::Added)
+                {
+                    page.desk = Some(next.record());
+                    page.said.push(said);
+                }
+                Ok::<(), Unexpected>(())
             })
             .await;
         let changes = added.map_err(to_handle_error)?;
@@ -143,14 +213,6 @@ impl Handle {
         let stored = self.store.payment(&payment.id).await?;
         let stored = stored.ok_or_else(|| HandleError::NotFound(format!("payment {}", payment.id)))?;
         same_or_refused(stored, &payment)
-    }
-
-    fn write_payment(&self, page: &mut Page, payment: &Payment) {
-        // The others of the address are stored again: a decision that is being made without this one must fail.
-        page.touch_payments = true;
-        page.book.add_payment(payment.clone());
-        let (address, created_at) = (payment.terms.deposit_address, payment.terms.created_at);
-        page.coverage = Some(sweep::cover(page.coverage.as_ref(), address, created_at, &self.settings.sweep));
     }
 
     /// What the API says of the payment. Without an API everything has to be typed.
@@ -227,7 +289,7 @@ impl Handle {
             // A wish to look again is a new version of the payment, so that an answer under way does not swallow it, even
             // if nothing else changes by it.
             page.touch_payments = matches!(decision, Decision::Retry { .. });
-            resolve(&mut page.book, decision, reason, context)
+            resolve(&mut page.book, decision, Said { by: &self.actor, reason }, context)
         };
         let changes = self.ledger.change(address, decide).await.map_err(|error| match error {
             LedgerError::Refused(ResolveError::Reason) => {

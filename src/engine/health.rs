@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::chain::BlockNumber;
@@ -47,7 +48,7 @@ pub struct Snapshot {
 }
 
 /// One part's answer to "is it ready?".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Readiness {
     /// Whether all parts are.
     pub ready: bool,

@@ -8,13 +8,15 @@ use thiserror::Error;
 use super::EngineSettings;
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
+use crate::domain::desk::{DeskKey, DeskRecord};
+use crate::domain::event::Event;
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::Timestamp;
 use crate::policy::address::{Book, BookChanges};
 use crate::policy::matching::Own;
 use crate::policy::pace::Jitter;
 use crate::policy::settlement::{Context, Unexpected};
-use crate::policy::sweep;
+use crate::policy::sweep::{self, SweepParams};
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::store::{Commit, Store, StoreError};
 
@@ -29,6 +31,21 @@ pub(crate) struct Page {
     /// Set to store every payment of the address again, so that a decision made meanwhile on the old set of
     /// payments runs into a conflict.
     pub(crate) touch_payments: bool,
+    /// The record of the desk that is changed together with the address, where one was asked for and is there.
+    pub(crate) desk: Option<DeskRecord>,
+    /// What is to be said of that record.
+    pub(crate) said: Vec<Event>,
+}
+
+impl Page {
+    /// Adds a payment that is new at this address, and has its deposits looked for from its creation on.
+    pub(crate) fn add_payment(&mut self, payment: Payment, sweep: &SweepParams) {
+        // The others of the address are stored again: a decision that is being made without this one must fail.
+        self.touch_payments = true;
+        let (address, created_at) = (payment.terms.deposit_address, payment.terms.created_at);
+        self.book.add_payment(payment);
+        self.coverage = Some(sweep::cover(self.coverage.as_ref(), address, created_at, sweep));
+    }
 }
 
 /// Why a change was not made. `E` is what the change itself may object with.
@@ -73,14 +90,28 @@ impl Ledger {
     }
 
     /// Changes an address's book. `change` may be called several times, each time with a fresh book.
-    pub(crate) async fn change<E, F>(&self, address: Address, mut change: F) -> Result<BookChanges, LedgerError<E>>
+    pub(crate) async fn change<E, F>(&self, address: Address, change: F) -> Result<BookChanges, LedgerError<E>>
+    where
+        F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
+        E: Send,
+    {
+        self.change_with(address, None, change).await
+    }
+
+    /// The same, together with a record of the desk.
+    pub(crate) async fn change_with<E, F>(
+        &self,
+        address: Address,
+        desk: Option<&DeskKey>,
+        mut change: F,
+    ) -> Result<BookChanges, LedgerError<E>>
     where
         F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
         let mut tries: u32 = 0;
         loop {
-            let (commit, changes) = self.prepare(address, &mut change).await?;
+            let (commit, changes) = self.prepare(address, desk, &mut change).await?;
             if commit.is_empty() {
                 return Ok(changes);
             }
@@ -95,7 +126,12 @@ impl Ledger {
         }
     }
 
-    async fn prepare<E, F>(&self, address: Address, change: &mut F) -> Result<(Commit, BookChanges), LedgerError<E>>
+    async fn prepare<E, F>(
+        &self,
+        address: Address,
+        desk: Option<&DeskKey>,
+        change: &mut F,
+    ) -> Result<(Commit, BookChanges), LedgerError<E>>
     where
         F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
@@ -108,10 +144,15 @@ impl Ledger {
         let of_wallet = self.is_wallet(address).await.map_err(LedgerError::Store)?;
         let is_wallet = payments.is_empty() && of_wallet;
         let book = Book::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
-        let mut page = Page { book, coverage: coverage.clone(), touch_payments: false };
+        let desk = match desk {
+            Some(key) => self.store.desk(key).await.map_err(LedgerError::Store)?,
+            None => None,
+        };
+        let coverage_was = coverage.clone();
+        let mut page = Page { book, coverage, touch_payments: false, desk: desk.clone(), said: Vec::new() };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
-        let Page { book, coverage: mut new_coverage, touch_payments } = page;
+        let Page { book, coverage: mut new_coverage, touch_payments, desk: new_desk, said } = page;
         let payments = book.payments().to_vec();
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
             let until = sweep::watch_until(&payments, self.settings.sweep.keep);
@@ -122,11 +163,13 @@ impl Ledger {
         if touch_payments {
             changes.payments.clone_from(&payments);
         }
-        let coverage_changed = new_coverage != coverage;
+        changes.events.extend(said);
+        let coverage_changed = new_coverage != coverage_was;
         let commit = Commit {
             payments: changes.payments.clone(),
             deposits: changes.deposits.clone(),
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
+            desk: new_desk.filter(|new| desk.as_ref() != Some(new)).into_iter().collect(),
             events: changes.events.clone(),
             ..Commit::default()
         };

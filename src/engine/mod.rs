@@ -16,11 +16,14 @@ use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
+use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
+use crate::ports::attachments::{Attachments, Entropy};
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::clock::{Chance, Clock};
+use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
@@ -29,6 +32,7 @@ use crate::ports::store::{Store, StoreError};
 mod completer;
 mod explain;
 mod explain_orders;
+mod explain_payouts;
 mod funder;
 mod funding_queries;
 mod gate;
@@ -37,14 +41,22 @@ pub mod health;
 mod hearing;
 mod ledger;
 mod names;
+mod opener;
 mod order_book;
 pub mod order_views;
 pub mod orders;
+mod payout_book;
+mod payout_requests;
+pub mod payout_views;
+pub mod payouts;
 pub mod queries;
+pub mod quote_views;
+mod quotes;
 mod reconciler;
 pub mod requests;
 pub mod return_views;
 mod reviews;
+pub mod shapes;
 pub mod tally;
 mod telling;
 pub mod views;
@@ -61,12 +73,26 @@ pub struct Ports {
     pub chain: Arc<dyn Chain>,
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
+    /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
+    /// completing is tested.
+    pub desk_api: Option<Arc<dyn DeskApi>>,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives jitter.
     pub chance: Arc<dyn Chance>,
     /// Signs and sends, where there is a wallet.
     pub funding: Option<FundingPorts>,
+    /// What payouts need besides.
+    pub payouts: Option<PayoutPorts>,
+}
+
+/// The ways out that payouts need, besides the payment API.
+#[derive(Clone)]
+pub struct PayoutPorts {
+    /// Keeps the files that go with them.
+    pub attachments: Arc<dyn Attachments>,
+    /// What idempotency keys are made of.
+    pub entropy: Arc<dyn Entropy>,
 }
 
 /// The ways out of the part that sends money.
@@ -87,6 +113,17 @@ pub struct FundingRules {
     pub preflight: PreflightParams,
     /// How often the funder looks and acts.
     pub pace: FundingPace,
+}
+
+/// What payouts go by.
+#[derive(Clone, Debug)]
+pub struct PayoutRules {
+    /// What quotes and payments must be.
+    pub params: PayoutParams,
+    /// Which files may go with them.
+    pub files: FileLimits,
+    /// How many are worked upon at once.
+    pub max_concurrent: usize,
 }
 
 /// What the engine goes by.
@@ -116,6 +153,8 @@ pub struct EngineSettings {
     pub api_concurrency: usize,
     /// What funding goes by; `None` without a wallet.
     pub funding: Option<FundingRules>,
+    /// What payouts go by.
+    pub payouts: PayoutRules,
 }
 
 impl EngineSettings {
@@ -151,6 +190,7 @@ pub async fn run(
 ) -> Result<(), EngineError> {
     telling::show_alarms();
     completer::show_results();
+    opener::show_results();
     let gate = Arc::new(gate::ApiGate::new(ports.store.clone(), ports.clock.clone(), health.clone(), settings.pace));
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
@@ -171,6 +211,12 @@ pub async fn run(
         let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
         let funder = funder::Funder::new(ports, funding, settings, rules, ledger, gate.clone(), health.clone());
         loops.spawn(funder.run(halt.clone()));
+    }
+    if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {
+        let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
+        let (gate, health) = (gate.clone(), health.clone());
+        let opener = opener::Opener { ports, api, payouts, settings, ledger, gate, health };
+        loops.spawn(opener.run(halt.clone()));
     }
     let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };
     loops.spawn(reconciler.run(halt.clone()));

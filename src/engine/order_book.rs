@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::FundingRules;
 use super::telling::log_events;
+use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
@@ -14,6 +15,7 @@ use crate::domain::order::{Order, OrderId, OrderState, Placer, Spend};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{Halt, HaltReason, Pause, Wallet};
+use crate::policy::approval::{Approvers, OwnOrder, may_approve};
 use crate::policy::funding::{OrderFact, UnexpectedOrder, apply};
 use crate::policy::spend::{Granted, SpendRefusal, Wish, authorize, window_now, window_start};
 use crate::ports::clock::Clock;
@@ -43,6 +45,9 @@ pub(crate) enum OrderError {
     /// The order's state does not allow it.
     #[error("{0}")]
     Unexpected(#[from] UnexpectedOrder),
+    /// Whoever placed it cannot approve it.
+    #[error("{0}")]
+    OwnOrder(#[from] OwnOrder),
 }
 
 /// The way to the store for everything that concerns orders.
@@ -51,6 +56,8 @@ pub(crate) struct OrderBook {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rules: FundingRules,
+    /// The person who asks; `None` for the automatic mode.
+    pub(crate) actor: Option<Actor>,
 }
 
 /// What a wish came to, or would come to.
@@ -101,6 +108,8 @@ impl OrderBook {
             to: payment.terms.deposit_address,
             amount: payment.terms.amount,
             placed_by: by,
+            placed_by_name: self.actor.clone().filter(|_| by == Placer::Person),
+            approved_by: None,
             placed_at: granted.placed_at,
             next_at: (state == OrderState::Ready).then_some(now),
             state,
@@ -109,6 +118,25 @@ impl OrderBook {
             reverts: 0,
         };
         Ok(Considered { granted, order, wallet })
+    }
+
+    /// The order that a wish comes to, and the commit that places it: [`StoreError::Conflict`] means that somebody was
+    /// quicker, and the wish is to be considered anew.
+    pub(crate) async fn propose(
+        &self,
+        id: &PaymentId,
+        by: Placer,
+        shown: Option<(Address, Amount)>,
+    ) -> Result<(Order, Commit), OrderError> {
+        let Considered { granted, order, wallet } = self.consider(id, by, shown).await?;
+        let kind = EventKind::OrderPlaced { order: Box::new(order.clone()) };
+        let commit = Commit {
+            orders: vec![order.clone()],
+            wallet: Some(Wallet { clock: granted.placed_at, ..wallet }),
+            events: vec![event(&order, self.clock.now(), kind)],
+            ..Commit::default()
+        };
+        Ok((order, commit))
     }
 
     /// Places an order. However many ask at once, the store lets one of them through: an order's key is its payment and its
@@ -120,16 +148,8 @@ impl OrderBook {
         shown: Option<(Address, Amount)>,
     ) -> Result<Order, OrderError> {
         for _ in 0..MAX_TRIES {
-            let Considered { granted, order, wallet } = self.consider(id, by, shown).await?;
-            let kind = EventKind::OrderPlaced { order: Box::new(order.clone()) };
-            let events = vec![event(&order, self.clock.now(), kind)];
-            let wallet = Wallet { clock: granted.placed_at, ..wallet };
-            let commit = Commit {
-                orders: vec![order.clone()],
-                wallet: Some(wallet),
-                events: events.clone(),
-                ..Commit::default()
-            };
+            let (order, commit) = self.propose(id, by, shown).await?;
+            let events = commit.events.clone();
             match self.store.commit(commit).await {
                 Ok(_) => {
                     log_events(&events);
@@ -177,6 +197,12 @@ impl OrderBook {
         Err(StoreError::Conflict(format!("order {id}")).into())
     }
 
+    /// Whether somebody may approve the order. Who placed it never changes, so this holds until it is approved.
+    pub(crate) async fn check_eyes(&self, id: &OrderId, by: &Actor, approvers: Approvers) -> Result<(), OrderError> {
+        let order = self.store.order(id).await?.ok_or_else(|| OrderError::NoOrder(id.clone()))?;
+        Ok(may_approve(&order, by, approvers)?)
+    }
+
     /// A person's word about an order: the fact, and that a person said so.
     pub(crate) async fn decide(
         &self,
@@ -185,7 +211,8 @@ impl OrderBook {
         action: &str,
         reason: &str,
     ) -> Result<Order, OrderError> {
-        let said = EventKind::PersonDecided { action: action.to_owned(), reason: reason.to_owned() };
+        let (action, reason, by) = (action.to_owned(), reason.to_owned(), self.actor.clone());
+        let said = EventKind::PersonDecided { action, reason, by };
         let told = self.tell(id, fact, vec![said], |_| true).await?;
         told.ok_or_else(|| OrderError::NoOrder(id.clone()))
     }
@@ -238,21 +265,21 @@ impl OrderBook {
             }
             wallet.halted = None;
             let reason = "the wallet's own key is configured again".to_owned();
-            Some(WalletChange::Adopted { reason, next_nonce: wallet.next_nonce })
+            Some(WalletChange::Adopted { reason, next_nonce: wallet.next_nonce, by: None })
         })
         .await
     }
 
     /// Pauses the wallet, or ends the pause.
     pub(crate) async fn pause(&self, on: bool, reason: &str) -> Result<Wallet, OrderError> {
-        let reason = reason.to_owned();
+        let (reason, by) = (reason.to_owned(), self.actor.clone());
         self.change_wallet(move |wallet, now| {
             if wallet.paused.is_some() == on {
                 return None;
             }
             wallet.paused = on.then(|| Pause { at: now, reason: reason.clone() });
-            let reason = reason.clone();
-            Some(if on { WalletChange::Paused { reason } } else { WalletChange::Resumed { reason } })
+            let (reason, by) = (reason.clone(), by.clone());
+            Some(if on { WalletChange::Paused { reason, by } } else { WalletChange::Resumed { reason, by } })
         })
         .await
     }

@@ -2,11 +2,14 @@
 //!
 //! Deliberately absent: the signed bytes. They are no secret once sent, but whoever has them can send them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::explain::Names;
 use super::explain_orders::state_text;
+use super::shapes;
 use super::views::{AmountView, moment};
+use crate::domain::actor::Actor;
 use crate::domain::chain::{Address, B256, BlockRef};
 use crate::domain::order::{AttemptKind, Order, OrderId, OrderState, Placer, Spend};
 use crate::domain::payment::{BankAccountId, PaymentId, RecipientId};
@@ -14,24 +17,39 @@ use crate::domain::wallet::Wallet;
 use crate::policy::fees::worst_cost;
 
 /// An order as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct OrderView {
     /// Its id.
+    #[schemars(with = "shapes::OrderId")]
     pub id: OrderId,
     /// The payment it funds.
+    #[schemars(with = "shapes::Id")]
     pub payment: PaymentId,
     /// Whose payment it is.
+    #[schemars(with = "shapes::Id")]
     pub recipient_id: RecipientId,
     /// The bank account, where it is known.
+    #[schemars(with = "Option<shapes::Id>")]
     pub bank_account: Option<BankAccountId>,
     /// The wallet that pays.
+    #[schemars(with = "shapes::Address")]
     pub wallet: Address,
     /// The deposit address.
+    #[schemars(with = "shapes::Address")]
     pub to: Address,
     /// How much.
     pub amount: AmountView,
     /// Who placed it.
+    #[schemars(with = "shapes::Placer")]
     pub placed_by: Placer,
+    /// The person's name, where one placed it and names were kept by then.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Actor>")]
+    pub placed_by_name: Option<Actor>,
+    /// Who approved it, where somebody has.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Actor>")]
+    pub approved_by: Option<Actor>,
     /// When, in RFC 3339.
     pub placed_at: String,
     /// One word: `awaiting-approval`, `ready`, `held`, `sending`, `cancelling`, `mined`, `ended`.
@@ -50,19 +68,23 @@ pub struct OrderView {
     /// Its transactions, oldest first.
     pub attempts: Vec<AttemptView>,
     /// The block that holds one of them.
+    #[schemars(with = "Option<shapes::BlockRef>")]
     pub block: Option<BlockRef>,
     /// Its whole state, as it is stored.
+    #[schemars(with = "shapes::OrderState")]
     pub detail: OrderState,
 }
 
 /// One transaction of an order, as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AttemptView {
     /// What it is meant to do.
+    #[schemars(with = "shapes::AttemptKind")]
     pub kind: AttemptKind,
     /// Its nonce.
     pub nonce: u64,
     /// Its hash.
+    #[schemars(with = "shapes::Hash")]
     pub tx_hash: B256,
     /// The most that it pays for a unit of gas, in gwei.
     pub cap_gwei: String,
@@ -77,9 +99,10 @@ pub struct AttemptView {
 }
 
 /// The hot wallet as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WalletView {
     /// Its address.
+    #[schemars(with = "shapes::Address")]
     pub address: Address,
     /// The nonce that the next order takes.
     pub next_nonce: u64,
@@ -96,15 +119,19 @@ pub struct WalletView {
 }
 
 /// What funding a payment would mean, before anybody says yes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FundView {
     /// The payment.
+    #[schemars(with = "shapes::Id")]
     pub payment: PaymentId,
     /// Whose payment it is.
+    #[schemars(with = "shapes::Id")]
     pub recipient_id: RecipientId,
     /// The wallet that would pay.
+    #[schemars(with = "shapes::Address")]
     pub wallet: Address,
     /// Where the money would go.
+    #[schemars(with = "shapes::Address")]
     pub to: Address,
     /// How much.
     pub amount: AmountView,
@@ -120,6 +147,7 @@ pub struct FundView {
     pub left_per_recipient: AmountView,
     /// Why a person must approve it afterwards, if one must: `above_amount`, `typed_address`, `typed_amount`,
     /// `expiry_unknown`.
+    #[schemars(with = "Option<shapes::ApprovalReason>")]
     pub approval: Option<crate::domain::order::ApprovalReason>,
     /// The same in words.
     pub approval_text: Option<String>,
@@ -165,6 +193,8 @@ impl OrderView {
             to: order.to,
             amount: names.amount(order.amount, order.token),
             placed_by: order.placed_by,
+            placed_by_name: order.placed_by_name.clone(),
+            approved_by: order.approved_by.clone(),
             placed_at: moment(order.placed_at),
             state: order.state.name().to_owned(),
             text: state_text(&order.state, names),

@@ -2,6 +2,7 @@
 //!
 //! Nothing here signs or sends: it changes what the store says, and the one sender acts on that.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::explain_orders::{approval_text, refusal_text};
@@ -10,8 +11,10 @@ use super::order_book::{Considered, OrderBook, OrderError};
 use super::order_views::{FundView, OrderView, Stop, WalletView};
 use super::queries::MAX_PAGE;
 use super::requests::{parse_address, parse_payment};
+use super::shapes;
 use super::telling::log_events;
 use super::views::Page;
+use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::event::{Event, EventKind, WalletChange};
@@ -37,22 +40,26 @@ const ADOPT_TRIES: u32 = 5;
 const CHUNK: usize = 500;
 
 /// A wish to fund a payment. What was shown to the person who agreed is said again, so that nothing else is funded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FundRequest {
     /// The payment.
+    #[schemars(with = "shapes::Id")]
     pub payment: String,
     /// Where the money goes, as it was shown.
+    #[schemars(with = "shapes::Address")]
     pub to: String,
     /// How much, in base units, as it was shown.
+    #[schemars(with = "shapes::BaseUnits")]
     pub base_units: Amount,
 }
 
 /// A person's word about an order or the wallet, with the reason that is kept.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReasonRequest {
-    /// Why.
+    /// Why: 1 to 500 characters.
+    #[schemars(length(min = 1, max = 500))]
     pub reason: String,
 }
 
@@ -64,6 +71,7 @@ fn refused(error: OrderError) -> HandleError {
         error @ (OrderError::NoWallet | OrderError::Spend(_) | OrderError::Unexpected(_)) => {
             HandleError::Refused(error.to_string())
         }
+        OrderError::OwnOrder(error) => HandleError::OwnOrder(error.to_string()),
     }
 }
 
@@ -88,7 +96,8 @@ impl Handle {
         let rules = self.settings.funding.clone().ok_or_else(|| {
             HandleError::Refused("there is no wallet: give the section [wallet] in the configuration".to_owned())
         })?;
-        Ok(OrderBook { store: self.store.clone(), clock: self.clock.clone(), rules })
+        let actor = Some(self.actor.clone());
+        Ok(OrderBook { store: self.store.clone(), clock: self.clock.clone(), rules, actor })
     }
 
     /// What funding a payment would mean: where, how much, the most that it may cost, what is left of each limit.
@@ -147,7 +156,7 @@ impl Handle {
     }
 
     /// What keeps the wallet from funding at all, if anything does: an order that waits for it says so.
-    async fn stop(&self) -> Result<Option<Stop>, HandleError> {
+    pub(super) async fn stop(&self) -> Result<Option<Stop>, HandleError> {
         let wallet = self.store.wallet().await?;
         let halted = wallet.as_ref().and_then(|wallet| wallet.halted.as_ref()).map(|halt| halt.why.to_string());
         let paused = wallet.as_ref().and_then(|wallet| wallet.paused.as_ref());
@@ -224,20 +233,23 @@ impl Handle {
         id: &str,
         action: &str,
         reason: &str,
-        fact: impl Fn(String) -> OrderFact,
+        fact: impl Fn(String, Actor) -> OrderFact,
     ) -> Result<OrderView, HandleError> {
         let (id, reason) = (parse_order(id)?, given(reason)?);
         let action = format!("{action} order {id}");
-        let decided = self.order_book()?.decide(&id, &fact(reason.to_owned()), &action, reason).await;
+        let decided =
+            self.order_book()?.decide(&id, &fact(reason.to_owned(), self.actor.clone()), &action, reason).await;
         self.order_view(&decided.map_err(refused)?).await
     }
 
     /// Approves an order that waits for it.
     ///
     /// # Errors
-    /// When it is not known, does not wait for an approval, or no reason is given.
+    /// When it is not known, does not wait for an approval, whoever asks has placed it, or no reason is given.
     pub async fn approve(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
-        self.decide_order(id, "approve", reason, |reason| OrderFact::Approved { reason }).await
+        let book = self.order_book()?;
+        book.check_eyes(&parse_order(id)?, &self.actor, self.approvers).await.map_err(refused)?;
+        self.decide_order(id, "approve", reason, |reason, by| OrderFact::Approved { reason, by }).await
     }
 
     /// Rejects an order that waits for an approval. It ends, and its spend is given back.
@@ -245,7 +257,7 @@ impl Handle {
     /// # Errors
     /// As [`Handle::approve`].
     pub async fn reject(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
-        self.decide_order(id, "reject", reason, |reason| OrderFact::Rejected { reason }).await
+        self.decide_order(id, "reject", reason, |reason, by| OrderFact::Rejected { reason, by }).await
     }
 
     /// Cancels an order. One of which nothing is signed ends at once. Where the transfer is signed, its nonce is consumed
@@ -254,7 +266,7 @@ impl Handle {
     /// # Errors
     /// When it is not known, is over or in a block already, or no reason is given.
     pub async fn cancel_order(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
-        self.decide_order(id, "cancel", reason, |reason| OrderFact::CancelAsked { reason }).await
+        self.decide_order(id, "cancel", reason, |reason, by| OrderFact::CancelAsked { reason, by }).await
     }
 
     /// How the wallet is.
@@ -375,7 +387,8 @@ impl Handle {
     ) -> Result<WalletView, HandleError> {
         let now = self.clock.now();
         let said = |payment, kind| Event { at: now, payment, deposit: None, kind };
-        let change = WalletChange::Adopted { reason: reason.to_owned(), next_nonce: wallet.next_nonce };
+        let by = Some(self.actor.clone());
+        let change = WalletChange::Adopted { reason: reason.to_owned(), next_nonce: wallet.next_nonce, by };
         let mut events = vec![said(None, EventKind::WalletChanged { address: wallet.address, change })];
         let mut orders = Vec::new();
         for mut order in displaced {

@@ -2,9 +2,11 @@
 //!
 //! Nothing is guessed from text: an address with a wrong checksum, a moment without an offset and an unknown field are refused.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::handle::{AddPayment, HandleError};
+use super::shapes;
 use crate::domain::chain::Address;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::Timestamp;
@@ -12,32 +14,39 @@ use crate::domain::time::Timestamp;
 pub use crate::policy::resolve::Decision;
 
 /// A payment to be added. What is left out is taken from the payment API.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AddRequest {
     /// The API's id of the payment.
+    #[schemars(with = "shapes::Id")]
     pub id: String,
     /// Whose payment it is.
+    #[schemars(with = "shapes::Id")]
     pub recipient_id: String,
     /// The deposit address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Address>")]
     pub deposit_address: Option<String>,
     /// The amount in whole units of the token, such as `1000.50`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::DecimalAmount>")]
     pub amount: Option<String>,
     /// Who will send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Address>")]
     pub sender: Option<String>,
     /// When the API created it: RFC 3339, such as `2026-11-22T10:00:00Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Moment>")]
     pub created_at: Option<String>,
     /// When it runs out: RFC 3339.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Moment>")]
     pub expires_at: Option<String>,
 }
 
 /// A person's decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "action", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ResolveRequest {
     /// The deposit pays the payment.
@@ -45,8 +54,10 @@ pub enum ResolveRequest {
         /// The deposit: its key, or a transaction hash (with `:log-index`) that has only one.
         deposit: String,
         /// The payment.
+        #[schemars(with = "shapes::Id")]
         payment: String,
         /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
     /// The deposit pays nothing.
@@ -54,20 +65,25 @@ pub enum ResolveRequest {
         /// The deposit, as above.
         deposit: String,
         /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
     /// Look at the payment again, now.
     Retry {
         /// The payment.
+        #[schemars(with = "shapes::Id")]
         payment: String,
         /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
     /// Stop our completion of the payment.
     Cancel {
         /// The payment.
+        #[schemars(with = "shapes::Id")]
         payment: String,
         /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
 }

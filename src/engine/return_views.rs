@@ -1,9 +1,11 @@
 //! What people and programs are shown of a payment with its orders, and of money that came back to the wallet.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::explain::Names;
 use super::order_views::OrderView;
+use super::shapes;
 use super::views::{AmountView, DepositView, PaymentView};
 use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::order::OrderId;
@@ -14,7 +16,7 @@ use crate::policy::returns::{Back, Whence};
 const MAX_NAMED: usize = 8;
 
 /// A payment with what the wallet has to do with it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentDetail {
     /// The payment.
     #[serde(flatten)]
@@ -28,35 +30,42 @@ pub struct PaymentDetail {
 }
 
 /// Which refunded payment money that came to the wallet comes back from, as far as the amounts say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhenceView {
     /// The payment, where only this one fits.
+    #[schemars(with = "Option<shapes::Id>")]
     pub payment: Option<PaymentId>,
     /// Those that it may be of, where it is not certain (at most eight are named).
+    #[schemars(with = "Vec<shapes::Id>")]
     pub may_be: Vec<PaymentId>,
     /// The same in words.
     pub text: String,
 }
 
 /// Whether a refunded payment's money came back to the wallet, as far as the amounts say.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct BackView {
     /// The deposit that brought it, where only this one fits.
+    #[schemars(with = "Option<shapes::DepositKey>")]
     pub deposit: Option<DepositKey>,
     /// Those that it may be, where it is not certain (at most eight are named).
+    #[schemars(with = "Vec<shapes::DepositKey>")]
     pub may_be: Vec<DepositKey>,
     /// The same in words.
     pub text: String,
 }
 
 /// A refunded payment whose money is not known to be back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RefundedView {
     /// The payment.
+    #[schemars(with = "shapes::Id")]
     pub payment: PaymentId,
     /// Whose it is.
+    #[schemars(with = "shapes::Id")]
     pub recipient_id: RecipientId,
     /// The order that funded it.
+    #[schemars(with = "shapes::OrderId")]
     pub order: OrderId,
     /// How much the wallet paid.
     pub amount: AmountView,
@@ -65,7 +74,7 @@ pub struct RefundedView {
 }
 
 /// Money that came to the wallet, and refunded payments whose money is not known to be back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReturnsView {
     /// The deposits to the wallet, by block and log index, each with where it comes back from.
     pub items: Vec<DepositView>,

@@ -6,11 +6,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::explain::{self, Names};
 use super::order_views::OrderView;
 use super::return_views::{BackView, WhenceView};
+use super::shapes;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
@@ -30,9 +32,10 @@ pub struct TokenName {
 }
 
 /// An amount of some token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AmountView {
     /// In base units.
+    #[schemars(with = "shapes::BaseUnits")]
     pub base_units: Amount,
     /// In whole units, such as `1000.50`, where the decimals are known.
     pub decimal: Option<String>,
@@ -51,26 +54,29 @@ impl fmt::Display for AmountView {
 }
 
 /// How far rampwatch is with a payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StateView {
     /// One word: `waiting`, `seen`, `due`, `calling`, `unclear`, `following`, `ended`, `review`.
     pub name: String,
     /// The same as a sentence.
     pub text: String,
     /// The deposit that it speaks of, if any.
+    #[schemars(with = "Option<shapes::DepositKey>")]
     pub deposit: Option<DepositKey>,
     /// How many completions were called, in states that count them.
     pub calls: Option<u32>,
     /// How it ended, once it has.
+    #[schemars(with = "Option<shapes::Outcome>")]
     pub outcome: Option<Outcome>,
     /// When it ended.
     pub ended_at: Option<String>,
     /// What a person must decide, if anything.
+    #[schemars(with = "Option<shapes::PaymentReview>")]
     pub review: Option<PaymentReview>,
 }
 
 /// The API's word on a payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiWordView {
     /// Its status, as it came.
     pub status: String,
@@ -81,11 +87,13 @@ pub struct ApiWordView {
 }
 
 /// A payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PaymentView {
     /// The API's id.
+    #[schemars(with = "shapes::Id")]
     pub id: PaymentId,
     /// Whose it is.
+    #[schemars(with = "shapes::Id")]
     pub recipient_id: RecipientId,
     /// How far rampwatch is.
     pub state: StateView,
@@ -94,6 +102,7 @@ pub struct PaymentView {
     /// How much is to be paid.
     pub amount: AmountView,
     /// Where the amount is known from.
+    #[schemars(with = "shapes::Provenance")]
     pub amount_from: Provenance,
     /// The chain.
     pub chain_id: u64,
@@ -102,6 +111,7 @@ pub struct PaymentView {
     /// Where the money goes.
     pub deposit_address: String,
     /// Where the address is known from.
+    #[schemars(with = "shapes::Provenance")]
     pub address_from: Provenance,
     /// The sender named at creation, if any.
     pub sender: Option<String>,
@@ -116,7 +126,7 @@ pub struct PaymentView {
 }
 
 /// Where a deposit's block stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StandingView {
     /// `provisional`, `final`, `gone` or `gone_after_final`.
     pub name: String,
@@ -125,7 +135,7 @@ pub struct StandingView {
 }
 
 /// A deposit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DepositView {
     /// Its identity, as `resolve` takes it: chain, block hash, transaction hash and log index.
     pub key: String,
@@ -134,10 +144,12 @@ pub struct DepositView {
     /// The block's number.
     pub block_number: BlockNumber,
     /// The block's hash.
+    #[schemars(with = "shapes::Hash")]
     pub block_hash: B256,
     /// The block's own time.
     pub block_time: String,
     /// The transaction.
+    #[schemars(with = "shapes::Hash")]
     pub tx_hash: B256,
     /// The position among all logs of the block.
     pub log_index: u64,
@@ -152,6 +164,7 @@ pub struct DepositView {
     /// Where its block stands.
     pub standing: StandingView,
     /// What it is taken for, for programs.
+    #[schemars(with = "shapes::Verdict")]
     pub verdict: Verdict,
     /// The same in words.
     pub verdict_text: String,
@@ -163,7 +176,7 @@ pub struct DepositView {
 }
 
 /// Something that a person must decide, and what would settle it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReviewView {
     /// `payment` or `deposit`.
     pub subject: String,
@@ -178,7 +191,7 @@ pub struct ReviewView {
 }
 
 /// One way to settle a review.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WayOut {
     /// When this is the way to go, and what it does.
     pub when: String,
@@ -187,7 +200,7 @@ pub struct WayOut {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventView {
     /// Its number; rises.
     pub seq: u64,
@@ -198,13 +211,15 @@ pub struct EventView {
     /// What and why, in words.
     pub text: String,
     /// The payment it is about, if any.
+    #[schemars(with = "Option<shapes::Id>")]
     pub payment: Option<PaymentId>,
     /// The deposit it is about, if any.
+    #[schemars(with = "Option<shapes::DepositKey>")]
     pub deposit: Option<DepositKey>,
 }
 
 /// Why a payment or a deposit stands where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhyView {
     /// `payment` or `deposit`.
     pub subject: String,
@@ -229,7 +244,7 @@ pub struct WhyView {
 }
 
 /// What a decision left behind.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ResolvedView {
     /// The decision's name.
     pub decision: String,
@@ -240,7 +255,8 @@ pub struct ResolvedView {
 }
 
 /// A part of a longer list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// The items.
     pub items: Vec<T>,

@@ -1,35 +1,41 @@
-//! The operator API on a loopback port: health, metrics, and what operators ask and decide.
+//! The operator API: health, metrics, and what operators ask and decide.
 //!
 //! `/healthz`, `/readyz` and `/metrics` need no token: they tell counts and states, no ids, no amounts, no secrets.
-//! Everything under `/v1` needs the bearer token of the token file. Requests that name a host which is not this
-//! machine are refused, so that a web page cannot reach the API through a name that it made point here. Errors are
-//! `application/problem+json` (RFC 9457) with a `code` for programs.
+//! Everything under `/v1` needs a bearer token with the route's role: read, operate or approve. Requests that name a host
+//! which is not this machine are refused, so that a web page cannot reach the API through a name that it made point
+//! here. Errors are `application/problem+json` (RFC 9457) with a `code` for programs. The routes are one table, of which
+//! the OpenAPI document is made too: `api` says how one is added.
 //!
-//! Deliberately absent: TLS and any other address than loopback (put a proxy in front), users and roles, and
-//! decisions: every request is one question to the engine's handle.
+//! Deliberately absent: TLS (put a proxy in front), and decisions: every request is one question to the engine's handle.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
+use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Span;
 use crate::engine::handle::Handle;
 
+mod api;
+mod asked;
 mod counts;
+mod document;
 mod guard;
 mod listener;
 mod order_routes;
 mod problem;
+mod route;
 mod routes;
 mod token;
+mod tokens;
 
 pub use problem::{Code, Problem};
 pub use token::{Token, TokenError};
+pub use tokens::{Bearer, Tokens};
 
 /// The most bytes of a request's body.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -48,8 +54,10 @@ pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
 pub struct Operator {
     /// What is asked.
     pub handle: Handle,
-    /// Who may ask.
-    pub token: Arc<Token>,
+    /// Who may ask what.
+    pub tokens: Arc<Tokens>,
+    /// What a `Host` may be besides this machine's loopback names.
+    pub hosts: Arc<[String]>,
     /// The metrics.
     pub metrics: Render,
     /// How long the chain may go unread before `/readyz` says so.
@@ -58,31 +66,39 @@ pub struct Operator {
     pub timeout: Span,
 }
 
-/// The routes.
-pub fn router(operator: Operator) -> Router {
-    let operator = Arc::new(operator);
-    let v1 = Router::new()
-        .route("/payments", get(routes::payments).post(routes::add))
-        .route("/payments/{id}", get(routes::payment))
-        .route("/deposits", get(routes::deposits))
-        .route("/reviews", get(routes::reviews))
-        .route("/why/{subject}", get(routes::why))
-        .route("/resolve", post(routes::resolve))
-        .merge(order_routes::routes())
-        .fallback(routes::no_such_route)
-        .method_not_allowed_fallback(routes::no_such_method)
-        .layer(axum::middleware::from_fn_with_state(operator.clone(), guard::bearer));
-    Router::new()
-        .route("/healthz", get(routes::healthz))
-        .route("/readyz", get(routes::readyz))
-        .route("/metrics", get(routes::metrics))
-        .nest("/v1", v1)
+/// What handlers share.
+struct Serving {
+    operator: Operator,
+    /// The OpenAPI document.
+    document: Value,
+}
+
+/// All routes, and the document that describes them.
+fn table() -> (Router<Arc<Serving>>, Value) {
+    let mut api = api::Api::new();
+    routes::open_routes(&mut api);
+    routes::routes(&mut api);
+    order_routes::routes(&mut api);
+    order_routes::wallet_routes(&mut api);
+    api.finish()
+}
+
+/// The OpenAPI document that describes every route.
+#[must_use]
+pub fn openapi() -> Value {
+    table().1
+}
+
+fn router(operator: Operator) -> Router {
+    let (router, document) = table();
+    let serving = Arc::new(Serving { operator, document });
+    router
         .fallback(routes::no_such_route)
         .method_not_allowed_fallback(routes::no_such_method)
         .layer(axum::extract::DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(axum::middleware::from_fn_with_state(operator.clone(), guard::time_limit))
-        .layer(axum::middleware::from_fn(guard::loopback_host))
-        .with_state(operator)
+        .layer(axum::middleware::from_fn_with_state(serving.clone(), guard::time_limit))
+        .layer(axum::middleware::from_fn_with_state(serving.clone(), guard::known_host))
+        .with_state(serving)
 }
 
 /// Serves until `stop` is cancelled, then lets requests under way finish.

@@ -2,111 +2,179 @@
 //!
 //! Deliberately absent: anything that signs or sends. These change what the store says, and the one sender acts on that.
 
-use std::sync::Arc;
-
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
-use axum::routing::{get, post};
-use axum::{Json, Router};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Operator;
-use super::routes::{Answer, Body, DEFAULT_LIMIT, Query_, json, path, query};
+use super::api::{Api, Told};
+use super::asked::{Asked, NoQuery};
+use super::problem::Code;
+use super::route::Access::Needs;
+use super::route::{get, post};
+use super::routes::limit;
+use crate::domain::actor::Role::{Approve, Operate, Read};
 use crate::engine::order_views::{FundView, OrderView, WalletView};
-use crate::engine::orders::{FundRequest, ReasonRequest};
+use crate::engine::orders::{FundRequest, ORDER_STATES, ReasonRequest};
 use crate::engine::return_views::ReturnsView;
+use crate::engine::shapes;
 use crate::engine::views::Page;
 
-type Id = Result<Path<String>, PathRejection>;
-
 /// What `GET /v1/orders` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct OrdersQuery {
+    /// Only those in this state.
+    #[schemars(extend("enum" = ORDER_STATES))]
     state: Option<String>,
+    /// Only those that fund this payment.
+    #[schemars(with = "Option<shapes::Id>")]
     payment: Option<String>,
+    /// Those after this order, by payment and number.
+    #[schemars(with = "Option<shapes::OrderId>")]
     after: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1_000))]
     limit: Option<usize>,
 }
 
 /// What `GET /v1/wallet/returns` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct ReturnsQuery {
+    /// Those after this deposit, by its key.
     after: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1_000))]
     limit: Option<usize>,
 }
 
-/// The routes, below `/v1`.
-pub(super) fn routes() -> Router<Arc<Operator>> {
-    Router::new()
-        .route("/payments/{id}/fund", get(preview))
-        .route("/orders", get(orders).post(fund))
-        .route("/orders/{id}", get(order))
-        .route("/orders/{id}/approve", post(approve))
-        .route("/orders/{id}/reject", post(reject))
-        .route("/orders/{id}/cancel", post(cancel))
-        .route("/wallet", get(wallet))
-        .route("/wallet/returns", get(returns))
-        .route("/wallet/pause", post(pause))
-        .route("/wallet/resume", post(resume))
-        .route("/wallet/adopt", post(adopt))
+/// The routes of orders.
+pub(super) fn routes(api: &mut Api) {
+    use Code::{Invalid, NotFound, OwnOrder, Refused};
+
+    let refusals = [Invalid, NotFound, Refused];
+    api.add(
+        get("/v1/payments/{id}/fund", Needs(Read), "previewFund", "What funding a payment would mean")
+            .about("Where the money would go, how much, the most that the fee can be, and what is left of each limit.")
+            .param::<shapes::Id>("The payment's id.")
+            .refuses(&refusals),
+        preview,
+    );
+    api.add(get("/v1/orders", Needs(Read), "listOrders", "Orders, by payment and number").refuses(&[Invalid]), orders);
+    api.add(
+        post("/v1/orders", Needs(Operate), "placeOrder", "Places an order to fund a payment, exactly as it was shown")
+            .refuses(&refusals),
+        fund,
+    );
+    api.add(
+        get("/v1/orders/{id}", Needs(Read), "showOrder", "One order")
+            .param::<shapes::OrderId>("The order's id.")
+            .refuses(&[Invalid, NotFound]),
+        order,
+    );
+    api.add(
+        post("/v1/orders/{id}/approve", Needs(Approve), "approveOrder", "Lets an order go on that waits for it")
+            .about("Whoever placed the order cannot approve it.")
+            .param::<shapes::OrderId>("The order's id.")
+            .refuses(&[Invalid, NotFound, Refused, OwnOrder]),
+        approve,
+    );
+    api.add(
+        post("/v1/orders/{id}/reject", Needs(Approve), "rejectOrder", "Refuses an order that waits for an approval")
+            .param::<shapes::OrderId>("The order's id.")
+            .refuses(&refusals),
+        reject,
+    );
+    api.add(
+        post("/v1/orders/{id}/cancel", Needs(Operate), "cancelOrder", "Cancels an order")
+            .about(
+                "One of which nothing is signed ends at once. Where the transfer is signed, its nonce is consumed by a \
+                 self-send; which of the two is mined is not known before one of them is final.",
+            )
+            .param::<shapes::OrderId>("The order's id.")
+            .refuses(&refusals),
+        cancel,
+    );
 }
 
-async fn preview(State(operator): State<Arc<Operator>>, id: Id) -> Answer<FundView> {
-    Ok(Json(operator.handle.preview_fund(&path(id)?).await?))
+/// The routes of the hot wallet.
+pub(super) fn wallet_routes(api: &mut Api) {
+    use Code::{Invalid, Refused};
+
+    api.add(get("/v1/wallet", Needs(Read), "showWallet", "How the hot wallet is").refuses(&[Refused]), wallet);
+    api.add(
+        get("/v1/wallet/returns", Needs(Read), "listReturns", "Money that came to the wallet")
+            .about("Tied to refunded payments where the amounts say so.")
+            .refuses(&[Invalid, Refused]),
+        returns,
+    );
+    api.add(
+        post("/v1/wallet/pause", Needs(Operate), "pauseWallet", "Stops sending at once, until it is resumed")
+            .refuses(&[Invalid, Refused]),
+        pause,
+    );
+    api.add(
+        post("/v1/wallet/resume", Needs(Operate), "resumeWallet", "Ends the pause").refuses(&[Invalid, Refused]),
+        resume,
+    );
+    api.add(
+        post(
+            "/v1/wallet/adopt",
+            Needs(Operate),
+            "adoptWallet",
+            "Ends a halt, once every endpoint agrees on the nonces",
+        )
+        .refuses(&[Invalid, Refused]),
+        adopt,
+    );
 }
 
-async fn fund(State(operator): State<Arc<Operator>>, body: Body) -> Answer<OrderView> {
-    let request: FundRequest = json(body)?;
-    Ok(Json(operator.handle.fund(&request).await?))
+async fn preview(asked: Asked) -> Told<FundView> {
+    Ok(asked.handle.preview_fund(&asked.path).await?)
 }
 
-async fn orders(State(operator): State<Arc<Operator>>, given: Query_<OrdersQuery>) -> Answer<Page<OrderView>> {
-    let OrdersQuery { state, payment, after, limit } = query(given)?;
+async fn fund(asked: Asked<NoQuery, FundRequest>) -> Told<OrderView> {
+    Ok(asked.handle.fund(&asked.body).await?)
+}
+
+async fn orders(asked: Asked<OrdersQuery>) -> Told<Page<OrderView>> {
+    let OrdersQuery { state, payment, after, limit } = asked.query;
     let (state, payment, after) = (state.as_deref(), payment.as_deref(), after.as_deref());
-    Ok(Json(operator.handle.list_orders(state, payment, after, limit.unwrap_or(DEFAULT_LIMIT)).await?))
+    Ok(asked.handle.list_orders(state, payment, after, self::limit(limit)?).await?)
 }
 
-async fn order(State(operator): State<Arc<Operator>>, id: Id) -> Answer<OrderView> {
-    Ok(Json(operator.handle.show_order(&path(id)?).await?))
+async fn order(asked: Asked) -> Told<OrderView> {
+    Ok(asked.handle.show_order(&asked.path).await?)
 }
 
-async fn approve(State(operator): State<Arc<Operator>>, id: Id, body: Body) -> Answer<OrderView> {
-    let (id, ReasonRequest { reason }) = (path(id)?, json(body)?);
-    Ok(Json(operator.handle.approve(&id, &reason).await?))
+async fn approve(asked: Asked<NoQuery, ReasonRequest>) -> Told<OrderView> {
+    Ok(asked.handle.approve(&asked.path, &asked.body.reason).await?)
 }
 
-async fn reject(State(operator): State<Arc<Operator>>, id: Id, body: Body) -> Answer<OrderView> {
-    let (id, ReasonRequest { reason }) = (path(id)?, json(body)?);
-    Ok(Json(operator.handle.reject(&id, &reason).await?))
+async fn reject(asked: Asked<NoQuery, ReasonRequest>) -> Told<OrderView> {
+    Ok(asked.handle.reject(&asked.path, &asked.body.reason).await?)
 }
 
-async fn cancel(State(operator): State<Arc<Operator>>, id: Id, body: Body) -> Answer<OrderView> {
-    let (id, ReasonRequest { reason }) = (path(id)?, json(body)?);
-    Ok(Json(operator.handle.cancel_order(&id, &reason).await?))
+async fn cancel(asked: Asked<NoQuery, ReasonRequest>) -> Told<OrderView> {
+    Ok(asked.handle.cancel_order(&asked.path, &asked.body.reason).await?)
 }
 
-async fn wallet(State(operator): State<Arc<Operator>>) -> Answer<WalletView> {
-    Ok(Json(operator.handle.wallet().await?))
+async fn wallet(asked: Asked) -> Told<WalletView> {
+    Ok(asked.handle.wallet().await?)
 }
 
-async fn returns(State(operator): State<Arc<Operator>>, given: Query_<ReturnsQuery>) -> Answer<ReturnsView> {
-    let ReturnsQuery { after, limit } = query(given)?;
-    Ok(Json(operator.handle.wallet_returns(after.as_deref(), limit.unwrap_or(DEFAULT_LIMIT)).await?))
+async fn returns(asked: Asked<ReturnsQuery>) -> Told<ReturnsView> {
+    let ReturnsQuery { after, limit } = asked.query;
+    Ok(asked.handle.wallet_returns(after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn pause(State(operator): State<Arc<Operator>>, body: Body) -> Answer<WalletView> {
-    let ReasonRequest { reason } = json(body)?;
-    Ok(Json(operator.handle.pause_wallet(&reason).await?))
+async fn pause(asked: Asked<NoQuery, ReasonRequest>) -> Told<WalletView> {
+    Ok(asked.handle.pause_wallet(&asked.body.reason).await?)
 }
 
-async fn resume(State(operator): State<Arc<Operator>>, body: Body) -> Answer<WalletView> {
-    let ReasonRequest { reason } = json(body)?;
-    Ok(Json(operator.handle.resume_wallet(&reason).await?))
+async fn resume(asked: Asked<NoQuery, ReasonRequest>) -> Told<WalletView> {
+    Ok(asked.handle.resume_wallet(&asked.body.reason).await?)
 }
 
-async fn adopt(State(operator): State<Arc<Operator>>, body: Body) -> Answer<WalletView> {
-    let ReasonRequest { reason } = json(body)?;
-    Ok(Json(operator.handle.adopt_wallet(&reason).await?))
+async fn adopt(asked: Asked<NoQuery, ReasonRequest>) -> Told<WalletView> {
+    Ok(asked.handle.adopt_wallet(&asked.body.reason).await?)
 }

@@ -3,12 +3,15 @@
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::actor::{Actor, Role};
 use crate::engine::handle::HandleError;
+use crate::engine::shapes;
 
 /// What went wrong, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The request cannot be understood.
@@ -17,6 +20,10 @@ pub enum Code {
     Invalid,
     /// No token, or a wrong one.
     Unauthorized,
+    /// The token does not bear the role that the route needs.
+    MissingRole,
+    /// Whoever asks has placed the order, and so cannot approve it.
+    OwnOrder,
     /// The `Host` is another machine.
     Host,
     /// It is not known here.
@@ -31,6 +38,12 @@ pub enum Code {
     Refused,
     /// The body is too large.
     TooLarge,
+    /// The body is not said to be of the type that the route takes.
+    MediaType,
+    /// The body took too long to come.
+    SlowBody,
+    /// Too much of this is going on already.
+    Busy,
     /// The payment API was needed and could not be used.
     Api,
     /// The store failed.
@@ -41,16 +54,19 @@ pub enum Code {
 
 impl Code {
     /// The HTTP status that goes with it.
-    const fn status(self) -> StatusCode {
+    pub(super) const fn status(self) -> StatusCode {
         match self {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Host => StatusCode::FORBIDDEN,
+            Self::Host | Self::MissingRole | Self::OwnOrder => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Exists | Self::Refused => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
             Self::Api => StatusCode::BAD_GATEWAY,
             Self::Store => StatusCode::SERVICE_UNAVAILABLE,
             Self::Timeout => StatusCode::GATEWAY_TIMEOUT,
@@ -58,8 +74,59 @@ impl Code {
     }
 }
 
+impl Code {
+    /// Its name, as it is sent.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Invalid => "invalid",
+            Self::Unauthorized => "unauthorized",
+            Self::MissingRole => "missing_role",
+            Self::OwnOrder => "own_order",
+            Self::Host => "host",
+            Self::NotFound => "not_found",
+            Self::NoRoute => "no_route",
+            Self::Method => "method",
+            Self::Exists => "exists",
+            Self::Refused => "refused",
+            Self::TooLarge => "too_large",
+            Self::MediaType => "media_type",
+            Self::SlowBody => "slow_body",
+            Self::Busy => "busy",
+            Self::Api => "api",
+            Self::Store => "store",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// What it means, for the document.
+    pub(super) const fn about(self) -> &'static str {
+        match self {
+            Self::Malformed => "the request cannot be understood.",
+            Self::Invalid => "something in it is wrong or missing.",
+            Self::Unauthorized => "no token, or a wrong one.",
+            Self::MissingRole => "the token does not bear the role.",
+            Self::OwnOrder => "whoever asks has placed the order.",
+            Self::Host => "the Host is another machine.",
+            Self::NotFound => "it is not known here.",
+            Self::NoRoute => "there is no such route.",
+            Self::Method => "the route does not take this method.",
+            Self::Exists => "it is there already, with other content.",
+            Self::Refused => "the rules forbid it; nothing was changed.",
+            Self::TooLarge => "the body is too large.",
+            Self::MediaType => "the body is of another media type.",
+            Self::SlowBody => "the body took too long to come.",
+            Self::Busy => "too much of this is going on already.",
+            Self::Api => "the payment API was needed and could not be used.",
+            Self::Store => "the store failed.",
+            Self::Timeout => "it took too long; ask how it stands before trying again.",
+        }
+    }
+}
+
 /// An error as it is sent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Problem {
     /// The HTTP status in words.
     pub title: String,
@@ -69,6 +136,10 @@ pub struct Problem {
     pub code: Code,
     /// What went wrong and what to do, for people.
     pub detail: String,
+    /// The role that is missing, where one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Role>")]
+    pub needs: Option<Role>,
 }
 
 impl Problem {
@@ -77,7 +148,14 @@ impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let status = code.status();
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { title, status: status.as_u16(), code, detail: detail.into() }
+        Self { title, status: status.as_u16(), code, detail: detail.into(), needs: None }
+    }
+
+    /// A token without this role was given.
+    #[must_use]
+    pub fn missing_role(role: Role, name: &Actor) -> Self {
+        let detail = format!("this needs the role {role}, which the token of {name} does not bear (http.tokens)");
+        Self { needs: Some(role), ..Self::new(Code::MissingRole, detail) }
     }
 }
 
@@ -88,6 +166,7 @@ impl From<HandleError> for Problem {
             HandleError::Exists(_) => Code::Exists,
             HandleError::Invalid { .. } => Code::Invalid,
             HandleError::Refused(_) => Code::Refused,
+            HandleError::OwnOrder(_) => Code::OwnOrder,
             HandleError::Api(_) => Code::Api,
             HandleError::Store(_) => Code::Store,
         };

@@ -1,154 +1,217 @@
-//! What each route does: reads the request, asks the handle, answers in JSON.
+//! What each route does: asks the handle, answers in JSON.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
+use axum::extract::{Request, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::Operator;
+use super::Serving;
+use super::api::{Api, Told};
+use super::asked::{Asked, NoQuery, bearer};
 use super::problem::{Code, Problem};
-use crate::engine::queries::DepositFilter;
+use super::route::Access::{Needs, Open};
+use super::route::{get, post};
+use crate::domain::actor::Role::{Operate, Read};
+use crate::engine::health::Readiness;
+use crate::engine::queries::{DepositFilter, MAX_PAGE, STATES, VERDICTS};
 use crate::engine::requests::{AddRequest, ResolveRequest};
 use crate::engine::return_views::PaymentDetail;
+use crate::engine::shapes;
 use crate::engine::views::{DepositView, Page, PaymentView, ResolvedView, ReviewView, WhyView};
 
-pub(super) type Answer<T> = Result<Json<T>, Problem>;
-pub(super) type Query_<T> = Result<Query<T>, QueryRejection>;
-pub(super) type Body = Result<Bytes, BytesRejection>;
-
 /// How many items a part of a list has when the request does not say.
-pub(super) const DEFAULT_LIMIT: usize = 100;
+const DEFAULT_LIMIT: usize = 100;
 
 /// What `GET /v1/payments` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct PaymentsQuery {
+struct PaymentsQuery {
+    /// Only those in this state.
+    #[schemars(extend("enum" = STATES))]
     state: Option<String>,
+    /// Those after this payment, by id.
+    #[schemars(with = "Option<shapes::Id>")]
     after: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1_000))]
     limit: Option<usize>,
 }
 
 /// What `GET /v1/deposits` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct DepositsQuery {
+struct DepositsQuery {
+    /// Only those to this address.
+    #[schemars(with = "Option<shapes::Address>")]
     address: Option<String>,
+    /// Only those that concern this payment.
+    #[schemars(with = "Option<shapes::Id>")]
     payment: Option<String>,
+    /// Only those with this verdict.
+    #[schemars(extend("enum" = VERDICTS))]
     verdict: Option<String>,
+    /// Those after this deposit, by its key.
     after: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1_000))]
     limit: Option<usize>,
 }
 
 /// What `GET /v1/reviews` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReviewsQuery {
+struct ReviewsQuery {
+    /// Where the part before said that the next begins.
     after: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1_000))]
     limit: Option<usize>,
 }
 
-pub(super) fn query<T>(given: Query_<T>) -> Result<T, Problem> {
-    given.map(|Query(query)| query).map_err(|error| Problem::new(Code::Malformed, error.body_text()))
+/// The routes of payments, deposits and reviews.
+pub(super) fn routes(api: &mut Api) {
+    use Code::{Api as Call, Exists, Invalid, NotFound, Refused};
+
+    api.add(
+        get("/v1/payments", Needs(Read), "listPayments", "Payments, in the order of their ids").refuses(&[Invalid]),
+        payments,
+    );
+    api.add(
+        post("/v1/payments", Needs(Operate), "addPayment", "Adds a payment, so that its deposit is looked for")
+            .about("What is left out is taken from the payment API. Adding the same payment again changes nothing.")
+            .refuses(&[Invalid, NotFound, Exists, Refused, Call]),
+        add,
+    );
+    api.add(
+        get("/v1/payments/{id}", Needs(Read), "showPayment", "One payment, with what the wallet has to do with it")
+            .param::<shapes::Id>("The payment's id.")
+            .refuses(&[Invalid, NotFound]),
+        payment,
+    );
+    api.add(
+        get("/v1/deposits", Needs(Read), "listDeposits", "Deposits with their verdicts")
+            .about("Those to one address by block and log index, others in the order of their keys.")
+            .refuses(&[Invalid, NotFound]),
+        deposits,
+    );
+    api.add(
+        get(
+            "/v1/reviews",
+            Needs(Read),
+            "listReviews",
+            "Everything that a person must decide, and what would settle it",
+        )
+        .refuses(&[Invalid]),
+        reviews,
+    );
+    api.add(
+        get("/v1/why/{subject}", Needs(Read), "why", "Why a payment or a deposit stands where it stands")
+            .param::<String>("A payment's id, a deposit's key, or a transaction hash (with `:log-index`).")
+            .refuses(&[Invalid, NotFound]),
+        why,
+    );
+    api.add(
+        post("/v1/resolve", Needs(Operate), "resolve", "A person's decision about a deposit or a payment")
+            .refuses(&[Invalid, NotFound, Refused]),
+        resolve,
+    );
+    api.add(get("/v1/openapi.json", Needs(Read), "describe", "The document that describes all of this"), document);
 }
 
-pub(super) fn path(given: Result<Path<String>, PathRejection>) -> Result<String, Problem> {
-    given.map(|Path(path)| path).map_err(|error| Problem::new(Code::Malformed, error.body_text()))
+/// The routes that need no token: they tell counts and states, no ids, no amounts, no secrets.
+pub(super) fn open_routes(api: &mut Api) {
+    api.add_other(get("/healthz", Open, "healthz", "Whether the process is alive"), "text/plain", healthz);
+    api.add_other(
+        get("/readyz", Open, "readyz", "Whether the engine does its work")
+            .also::<Readiness>(StatusCode::SERVICE_UNAVAILABLE, "Something is wrong, and the answer says what."),
+        "application/json",
+        readyz,
+    );
+    api.add_other(get("/metrics", Open, "metrics", "Prometheus metrics"), "text/plain", metrics);
 }
 
-/// Reads a body as JSON. The error names the field, and never shows the body.
-pub(super) fn json<T: DeserializeOwned>(given: Body) -> Result<T, Problem> {
-    let bytes = given.map_err(|error| {
-        if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            let most = super::MAX_BODY_BYTES;
-            return Problem::new(Code::TooLarge, format!("the body may have at most {most} bytes"));
-        }
-        Problem::new(Code::Malformed, error.body_text())
-    })?;
-    let mut reader = serde_json::Deserializer::from_slice(&bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
-        let place = error.path().to_string();
-        Problem::new(Code::Malformed, format!("the body is not what this route takes: at {place:?}: {}", error.inner()))
-    })?;
-    reader.end().map_err(|error| Problem::new(Code::Malformed, format!("the body goes on after its end: {error}")))?;
-    Ok(value)
+/// How many items are asked for.
+pub(super) fn limit(given: Option<usize>) -> Told<usize> {
+    let limit = given.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_PAGE).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Problem::new(Code::Invalid, format!("limit: {limit} is not between 1 and {MAX_PAGE}")))
 }
 
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
+async fn healthz(_: Asked) -> Told<Response> {
+    Ok("ok\n".into_response())
 }
 
-pub(super) async fn readyz(State(operator): State<Arc<Operator>>) -> Response {
-    let readiness = operator.handle.readiness(operator.lag);
+async fn readyz(asked: Asked) -> Told<Response> {
+    let readiness = asked.handle.readiness(asked.serving.operator.lag);
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, Json(readiness)).into_response()
+    Ok((status, Json(readiness)).into_response())
 }
 
-pub(super) async fn metrics(State(operator): State<Arc<Operator>>) -> Response {
-    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], (operator.metrics)()).into_response()
+async fn metrics(asked: Asked) -> Told<Response> {
+    let text = (asked.serving.operator.metrics)();
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }
 
-pub(super) async fn payments(
-    State(operator): State<Arc<Operator>>,
-    given: Query_<PaymentsQuery>,
-) -> Answer<Page<PaymentView>> {
-    let PaymentsQuery { state, after, limit } = query(given)?;
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    Ok(Json(operator.handle.list_payments(state.as_deref(), after.as_deref(), limit).await?))
+async fn payments(asked: Asked<PaymentsQuery>) -> Told<Page<PaymentView>> {
+    let PaymentsQuery { state, after, limit } = asked.query;
+    Ok(asked.handle.list_payments(state.as_deref(), after.as_deref(), self::limit(limit)?).await?)
 }
 
-pub(super) async fn add(State(operator): State<Arc<Operator>>, body: Body) -> Answer<PaymentView> {
-    let request: AddRequest = json(body)?;
-    Ok(Json(operator.handle.add_request(&request).await?))
+async fn add(asked: Asked<NoQuery, AddRequest>) -> Told<PaymentView> {
+    Ok(asked.handle.add_request(&asked.body).await?)
 }
 
-pub(super) async fn payment(
-    State(operator): State<Arc<Operator>>,
-    id: Result<Path<String>, PathRejection>,
-) -> Answer<PaymentDetail> {
-    Ok(Json(operator.handle.show(&path(id)?).await?))
+async fn payment(asked: Asked) -> Told<PaymentDetail> {
+    Ok(asked.handle.show(&asked.path).await?)
 }
 
-pub(super) async fn deposits(
-    State(operator): State<Arc<Operator>>,
-    given: Query_<DepositsQuery>,
-) -> Answer<Page<DepositView>> {
-    let DepositsQuery { address, payment, verdict, after, limit } = query(given)?;
+async fn deposits(asked: Asked<DepositsQuery>) -> Told<Page<DepositView>> {
+    let DepositsQuery { address, payment, verdict, after, limit } = asked.query;
     let filter = DepositFilter { address, payment, verdict };
-    let limit = limit.unwrap_or(DEFAULT_LIMIT);
-    Ok(Json(operator.handle.list_deposits(&filter, after.as_deref(), limit).await?))
+    Ok(asked.handle.list_deposits(&filter, after.as_deref(), self::limit(limit)?).await?)
 }
 
-pub(super) async fn reviews(
-    State(operator): State<Arc<Operator>>,
-    given: Query_<ReviewsQuery>,
-) -> Answer<Page<ReviewView>> {
-    let ReviewsQuery { after, limit } = query(given)?;
-    Ok(Json(operator.handle.reviews(after.as_deref(), limit.unwrap_or(DEFAULT_LIMIT)).await?))
+async fn reviews(asked: Asked<ReviewsQuery>) -> Told<Page<ReviewView>> {
+    let ReviewsQuery { after, limit } = asked.query;
+    Ok(asked.handle.reviews(after.as_deref(), self::limit(limit)?).await?)
 }
 
-pub(super) async fn why(
-    State(operator): State<Arc<Operator>>,
-    subject: Result<Path<String>, PathRejection>,
-) -> Answer<WhyView> {
-    Ok(Json(operator.handle.why(&path(subject)?).await?))
+async fn why(asked: Asked) -> Told<WhyView> {
+    Ok(asked.handle.why(&asked.path).await?)
 }
 
-pub(super) async fn resolve(State(operator): State<Arc<Operator>>, body: Body) -> Answer<ResolvedView> {
-    let request: ResolveRequest = json(body)?;
-    Ok(Json(operator.handle.resolve_request(&request).await?))
+async fn resolve(asked: Asked<NoQuery, ResolveRequest>) -> Told<ResolvedView> {
+    Ok(asked.handle.resolve_request(&asked.body).await?)
 }
 
-pub(super) async fn no_such_route() -> Problem {
-    Problem::new(Code::NoRoute, "there is no such route; see the README for those that there are")
+async fn document(asked: Asked) -> Told<Value> {
+    Ok(asked.serving.document.clone())
 }
 
-pub(super) async fn no_such_method() -> Problem {
-    Problem::new(Code::Method, "the route does not take this method")
+/// Under `/v1` even what there is not is only told to those who bear a token.
+fn nothing_there(serving: &Serving, uri: &Uri, request: &Request, problem: Problem) -> Problem {
+    let guarded = uri.path() == "/v1" || uri.path().starts_with("/v1/");
+    match bearer(serving, request.headers()) {
+        Err(stranger) if guarded => stranger,
+        Ok(_) | Err(_) => problem,
+    }
+}
+
+pub(super) async fn no_such_route(State(serving): State<Arc<Serving>>, uri: Uri, request: Request) -> Problem {
+    let problem =
+        Problem::new(Code::NoRoute, "there is no such route; /v1/openapi.json describes those that there are");
+    nothing_there(&serving, &uri, &request, problem)
+}
+
+pub(super) async fn no_such_method(State(serving): State<Arc<Serving>>, uri: Uri, request: Request) -> Problem {
+    let problem = Problem::new(Code::Method, "the route does not take this method");
+    nothing_there(&serving, &uri, &request, problem)
 }

@@ -9,6 +9,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
 
+use crate::domain::actor::Actor;
+
 /// How many random bytes a token has.
 const RANDOM_BYTES: usize = 32;
 
@@ -46,6 +48,28 @@ pub enum TokenError {
         path: PathBuf,
         /// What is wrong with it.
         what: &'static str,
+    },
+    /// It is there already.
+    #[error(
+        "the token in the file {} is that of {other}, or bears the same name: nobody could tell who asks. Remove the \
+         file, and a new token is made at the next start", .path.display()
+    )]
+    Twice {
+        /// The file.
+        path: PathBuf,
+        /// Whose token it is too.
+        other: Actor,
+    },
+    /// It belongs to somebody else, who can change it.
+    #[error(
+        "the token file {} belongs to another user (id {owner}): it must be that of the user who runs rampwatch",
+        .path.display()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// The user's id.
+        owner: u32,
     },
     /// The system refused.
     #[error("the token file {} cannot be {verb}: {source}", .path.display())]
@@ -107,6 +131,12 @@ impl Token {
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
         self.0.expose_secret().as_bytes().ct_eq(given.as_bytes()).into()
+    }
+
+    /// Whether the other is the same token.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.is(other.0.expose_secret())
     }
 
     /// The value for an `Authorization` header.

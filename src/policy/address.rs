@@ -10,7 +10,7 @@ use super::settlement::{Context, Fact, Step, Unexpected, step};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
-use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState};
+use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance};
 use crate::domain::time::Timestamp;
 
 /// The payments and deposits of one address.
@@ -86,6 +86,13 @@ impl Book {
         let event = Event { at: payment.added_at, payment: Some(payment.id.clone()), deposit: None, kind };
         self.events.push(event);
         self.payments.push(payment);
+    }
+
+    /// Notes that a payment which is known came of our own create call, with these terms.
+    pub fn claim(&mut self, id: &PaymentId) {
+        if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
+            (payment.terms.address_from, payment.terms.amount_from) = (Provenance::Created, Provenance::Created);
+        }
     }
 
     /// Adds a deposit that is new.

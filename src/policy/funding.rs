@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::acts::most_before;
 use super::preflight::{Answer, answer_to};
+use crate::domain::actor::Actor;
 use crate::domain::chain::{B256, BlockRef};
 use crate::domain::event::{Alarm, EventKind};
 use crate::domain::hold::Hold;
@@ -49,16 +50,22 @@ pub enum OrderFact {
     Approved {
         /// The person's reason.
         reason: String,
+        /// Who.
+        by: Actor,
     },
     /// A person refuses it.
     Rejected {
         /// The person's reason.
         reason: String,
+        /// Who.
+        by: Actor,
     },
     /// A person wants it cancelled.
     CancelAsked {
         /// The person's reason.
         reason: String,
+        /// Who.
+        by: Actor,
     },
     /// Something stands in the way.
     Held(Hold),
@@ -120,9 +127,12 @@ pub fn apply(
     let mut extra = Vec::new();
     let mut next = order.clone();
     let step = match fact {
-        OrderFact::Approved { reason } => approved(order, reason, now),
-        OrderFact::Rejected { reason } => rejected(order, reason, now),
-        OrderFact::CancelAsked { reason } => cancelled(order, reason, now),
+        OrderFact::Approved { reason, by } => {
+            next.approved_by = Some(by.clone());
+            approved(order, reason, now)
+        }
+        OrderFact::Rejected { reason, .. } => rejected(order, reason, now),
+        OrderFact::CancelAsked { reason, .. } => cancelled(order, reason, now),
         OrderFact::Held(hold) => held(order, &hold.clone().shortened(), now, pace, &mut extra),
         OrderFact::Signed(attempt) => {
             if !next.add_attempt(attempt.clone()) {
@@ -167,6 +177,7 @@ pub fn apply(
             to: Box::new(state.clone()),
             spend,
             why,
+            by: said_by(fact).cloned(),
         });
     }
     events.extend(extra);
@@ -186,6 +197,20 @@ const fn fact_name(fact: &OrderFact) -> &'static str {
         OrderFact::Unmined => "a receipt that is gone",
         OrderFact::Final => "a final receipt",
         OrderFact::Displaced => "a transaction that is not ours",
+    }
+}
+
+/// The person whose word the fact is.
+const fn said_by(fact: &OrderFact) -> Option<&Actor> {
+    match fact {
+        OrderFact::Approved { by, .. } | OrderFact::Rejected { by, .. } | OrderFact::CancelAsked { by, .. } => Some(by),
+        OrderFact::Held(_)
+        | OrderFact::Signed(_)
+        | OrderFact::Sent { .. }
+        | OrderFact::Mined { .. }
+        | OrderFact::Unmined
+        | OrderFact::Final
+        | OrderFact::Displaced => None,
     }
 }
 

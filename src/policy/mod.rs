@@ -4,6 +4,7 @@
 
 pub mod acts;
 pub mod address;
+pub mod approval;
 pub mod broadcast;
 pub mod fees;
 pub mod finality;
@@ -12,7 +13,9 @@ pub mod last_look;
 pub mod matching;
 pub mod nonces;
 pub mod pace;
+pub mod payout;
 pub mod preflight;
+pub mod quotes;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;

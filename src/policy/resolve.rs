@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::address::Book;
 use super::settlement::{Context, Fact, Unexpected, same_hash};
+use crate::domain::actor::Actor;
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, ReviewReason, Standing, Verdict};
 use crate::domain::event::EventKind;
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
@@ -51,6 +52,22 @@ impl Decision {
             Self::Retry { .. } => "retry",
             Self::Cancel { .. } => "cancel",
         }
+    }
+}
+
+/// What a person says with a decision; it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// Who.
+    pub by: &'a Actor,
+    /// Why.
+    pub reason: &'a str,
+}
+
+impl Said<'_> {
+    fn event(&self, action: &str) -> EventKind {
+        let (reason, by) = (self.reason.to_owned(), Some(self.by.clone()));
+        EventKind::PersonDecided { action: action.to_owned(), reason, by }
     }
 }
 
@@ -116,14 +133,19 @@ pub enum ResolveError {
 ///
 /// # Errors
 /// [`ResolveError`] when something forbids it; the book is then not to be committed.
-pub fn resolve(book: &mut Book, decision: &Decision, reason: &str, context: &Context<'_>) -> Result<(), ResolveError> {
-    let reason = reason.trim();
-    if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
+pub fn resolve(
+    book: &mut Book,
+    decision: &Decision,
+    said: Said<'_>,
+    context: &Context<'_>,
+) -> Result<(), ResolveError> {
+    let said = Said { reason: said.reason.trim(), ..said };
+    if said.reason.is_empty() || said.reason.len() > MAX_REASON_BYTES {
         return Err(ResolveError::Reason);
     }
     match decision {
-        Decision::Assign { deposit, payment } => assign(book, deposit, payment, reason, context)?,
-        Decision::Ignore { deposit } => ignore(book, deposit, reason, context)?,
+        Decision::Assign { deposit, payment } => assign(book, deposit, payment, said, context)?,
+        Decision::Ignore { deposit } => ignore(book, deposit, said, context)?,
         Decision::Retry { payment } => {
             let current = payment_of(book, payment)?.clone();
             let is_final = current.state.deposit().is_some_and(|key| {
@@ -135,12 +157,12 @@ pub fn resolve(book: &mut Book, decision: &Decision, reason: &str, context: &Con
                 })
             });
             tell(book, &current, &Fact::Retry { is_final }, decision, context)?;
-            note_payment(book, &current, decision, reason, context);
+            note_payment(book, &current, decision, said, context);
         }
         Decision::Cancel { payment } => {
             let current = payment_of(book, payment)?.clone();
             tell(book, &current, &Fact::Cancel, decision, context)?;
-            note_payment(book, &current, decision, reason, context);
+            note_payment(book, &current, decision, said, context);
         }
     }
     Ok(())
@@ -150,7 +172,7 @@ fn assign(
     book: &mut Book,
     key: &DepositKey,
     id: &PaymentId,
-    reason: &str,
+    said: Said<'_>,
     context: &Context<'_>,
 ) -> Result<(), ResolveError> {
     let payment = payment_of(book, id)?.clone();
@@ -181,22 +203,21 @@ fn assign(
         let why = ReviewReason::Replaced { payment: id.clone() };
         book.set_verdict(&other, Verdict::Review { why }, context.now);
     }
-    let rule = MatchRule::Assigned { reason: reason.to_owned() };
+    let rule = MatchRule::Assigned { reason: said.reason.to_owned() };
     book.set_verdict(key, Verdict::Pays { payment: id.clone(), rule }, context.now);
     let decision = Decision::Assign { deposit: *key, payment: id.clone() };
     tell(book, &payment, &Fact::Matched(*key), &decision, context)?;
-    note_payment(book, &payment, &decision, reason, context);
+    note_payment(book, &payment, &decision, said, context);
     Ok(())
 }
 
-fn ignore(book: &mut Book, key: &DepositKey, reason: &str, context: &Context<'_>) -> Result<(), ResolveError> {
+fn ignore(book: &mut Book, key: &DepositKey, said: Said<'_>, context: &Context<'_>) -> Result<(), ResolveError> {
     let deposit = deposit_of(book, key)?;
     if let Verdict::Pays { payment, .. } = &deposit.verdict {
         return Err(ResolveError::InUse(payment.clone()));
     }
-    book.set_verdict(key, Verdict::Ignored { reason: reason.to_owned() }, context.now);
-    let kind = EventKind::PersonDecided { action: "ignore".to_owned(), reason: reason.to_owned() };
-    book.note_deposit(key, context.now, kind);
+    book.set_verdict(key, Verdict::Ignored { reason: said.reason.to_owned() }, context.now);
+    book.note_deposit(key, context.now, said.event("ignore"));
     Ok(())
 }
 
@@ -266,8 +287,8 @@ fn tell(
     })
 }
 
-fn note_payment(book: &mut Book, payment: &Payment, decision: &Decision, reason: &str, context: &Context<'_>) {
-    let kind = EventKind::PersonDecided { action: decision.name().to_owned(), reason: reason.to_owned() };
+fn note_payment(book: &mut Book, payment: &Payment, decision: &Decision, said: Said<'_>, context: &Context<'_>) {
+    let kind = said.event(decision.name());
     let deposit = match decision {
         Decision::Assign { deposit, .. } => Some(*deposit),
         Decision::Ignore { .. } | Decision::Retry { .. } | Decision::Cancel { .. } => None,

@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: any implementation. Adapters implement these; tests have fakes of their own.
 
+pub mod attachments;
 pub mod chain;
 pub mod clock;
 pub mod desk_api;

@@ -10,6 +10,7 @@ use rampwatch::domain::time::Span;
 use secrecy::ExposeSecret as _;
 
 mod funding;
+mod http;
 
 /// The least that a file must have.
 const LEAST: &str = r#"

@@ -42,6 +42,8 @@ const ENGINE: Crates = Crates::Only(&[
     "core",
     "serde",
     "serde_json",
+    // Derives what the views look like, for the OpenAPI document.
+    "schemars",
     "thiserror",
     "async_trait",
     "futures_util",
@@ -73,6 +75,7 @@ const ROOMS: &[Room] = &[
     Room { name: "engine", rooms: &["domain", "policy", "ports"], crates: ENGINE, exact: true, synchronous: false },
     room("ports", &["domain"], PORTS),
     room("adapters", &[], BELOW),
+    room("adapters::attachments", ADAPTER, BELOW),
     room("adapters::evm", ADAPTER, BELOW),
     room("adapters::signer", ADAPTER, BELOW),
     room("adapters::sled", ADAPTER, BELOW),

@@ -1,4 +1,4 @@
-//! Reads a payment as the API tells it, in both of its documented shapes.
+//! Reads a payment as the API tells it, in both of its documented shapes, and lists of payments.
 //!
 //! Only what is needed is looked at; the rest may change as it likes. Numbers are read digit by digit. What is there
 //! and needed must be right: a wrong address or amount makes the whole answer unreadable, rather than half of it.
@@ -9,16 +9,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::decimal::Decimal;
 use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
 use crate::domain::text::short;
-use crate::domain::time::Timestamp;
+use crate::ports::desk_api::Listing;
 use crate::ports::payment_api::ApiPayment;
 
-/// The most characters that a text of the API may have and be kept.
-const MAX_TEXT: usize = 256;
+use super::fields::{self, MAX_TEXT, address, amount, moment, quoted, read, text};
 
 /// The payment's fields, unread. `null` and a missing field are the same.
 #[derive(Deserialize)]
@@ -68,31 +66,61 @@ struct Wire<'a> {
     completed_at: Option<&'a RawValue>,
 }
 
-/// Reads the payment with the given id.
+/// What an answer about a payment has to be about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum About<'a> {
+    /// The payment with this id.
+    Payment(&'a PaymentId),
+    /// The payment that was just opened: this recipient's, with this idempotency key.
+    Opened(&'a RecipientId, &'a str),
+    /// Any payment, as in a user's list.
+    Anyone,
+    /// A payment of this recipient.
+    Recipient(&'a RecipientId),
+}
+
+impl About<'_> {
+    /// Refuses a payment that is another one. What an answer leaves out contradicts nothing.
+    fn check(self, payment: &ApiPayment) -> Result<(), String> {
+        let whose = |asked: &RecipientId| match &payment.recipient_id {
+            Some(told) if told != asked => {
+                Err(format!("its answer is about another recipient, {}", quoted(told.as_str())))
+            }
+            Some(_) | None => Ok(()),
+        };
+        match self {
+            Self::Payment(asked) if payment.id != *asked => {
+                Err(format!("its answer is about another payment, {}", quoted(payment.id.as_str())))
+            }
+            Self::Payment(_) | Self::Anyone => Ok(()),
+            Self::Recipient(asked) => whose(asked),
+            Self::Opened(asked, key) => {
+                whose(asked)?;
+                match &payment.idempotency_key {
+                    Some(told) if told != key => {
+                        Err(format!("its answer is about another payment: its idempotencyKey is {}", quoted(told)))
+                    }
+                    Some(_) | None => Ok(()),
+                }
+            }
+        }
+    }
+}
+
+/// Reads a payment.
 ///
 /// # Errors
-/// Not JSON, no payment, another payment, or a needed field that cannot be right; in words that name the field.
-pub(super) fn payment(body: &[u8], asked: &PaymentId, decimals: u8) -> Result<ApiPayment, String> {
-    // A derived reader would take a list, too, and give its items to the fields in order.
-    if body.trim_ascii_start().first() != Some(&b'{') {
-        return Err("its answer is no JSON object of a payment".to_owned());
-    }
-    let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| {
-        // The library's own text quotes the body; its place is enough.
-        format!("its answer is no JSON object of a payment (line {}, column {})", error.line(), error.column())
-    })?;
-    let id = text("id", wire.id)?.ok_or("its answer has no id")?;
-    if id != asked.as_str() {
-        return Err(format!("its answer is about another payment, {}", quoted(&id)));
-    }
-    let status = text("status", wire.status)?.ok_or("its answer has no status")?;
-    Ok(ApiPayment {
-        id: asked.clone(),
-        status: ApiStatus::from(status),
+/// Not JSON, no payment, another payment than what it has to be about, or a needed field that cannot be right; in words
+/// that name the field.
+pub(super) fn payment(body: &[u8], about: About<'_>, decimals: u8) -> Result<ApiPayment, String> {
+    let wire: Wire<'_> = fields::object(body, "a payment")?;
+    let payment = ApiPayment {
+        id: id(wire.id)?.ok_or("its answer has no id")?,
+        status: ApiStatus::from(text("status", wire.status)?.ok_or("its answer has no status")?),
         tx_hash: text("transactionHash", wire.transaction_hash)?,
         recipient_id: read("recipientId", wire.recipient_id, |text| RecipientId::new(text).ok())?,
         deposit_address: read("depositAddress", wire.deposit_address, address)?,
-        deposit_amount: wire.deposit_amount.map(|raw| amount(raw, decimals)).transpose()?,
+        deposit_amount: amount("depositAmount", wire.deposit_amount, decimals)?,
         deposit_chain: text("depositChain", wire.deposit_chain)?,
         source_currency: currency(wire.source_currency, wire.source)?,
         bank_account: read("bankAccountId", wire.bank_account_id, |text| BankAccountId::new(text).ok())?,
@@ -101,28 +129,50 @@ pub(super) fn payment(body: &[u8], asked: &PaymentId, decimals: u8) -> Result<Ap
         expires_at: read("expiresAt", wire.expires_at, moment)?,
         kind: text("type", wire.kind)?,
         idempotency_key: text("idempotencyKey", wire.idempotency_key)?,
-        fee: wire.fee.and_then(decimal),
+        fee: wire.fee.and_then(shown_decimal),
         document_reference: shortened(wire.document_reference),
         reason: shortened(wire.reason),
         sent_at: read("sentAt", wire.sent_at, moment)?,
         completed_at: read("completedAt", wire.completed_at, moment)?,
-    })
+    };
+    about.check(&payment)?;
+    Ok(payment)
 }
 
-/// A text; an empty one counts as none.
-fn text(field: &str, raw: Option<&RawValue>) -> Result<Option<String>, String> {
-    let Some(raw) = raw else { return Ok(None) };
-    let text: String = serde_json::from_str(raw.get()).map_err(|_| format!("its {field} is no text"))?;
-    if text.chars().count() > MAX_TEXT {
-        return Err(format!("its {field} is longer than {MAX_TEXT} characters"));
+/// Reads a list of payments. One that cannot be read hides no other.
+///
+/// # Errors
+/// It is no JSON list.
+pub(super) fn listing(body: &[u8], about: About<'_>, decimals: u8) -> Result<Listing, String> {
+    let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| {
+        format!("its answer is no JSON list of payments (line {}, column {})", error.line(), error.column())
+    })?;
+    let mut listing = Listing::default();
+    for (at, item) in items.into_iter().enumerate() {
+        match payment(item.get().as_bytes(), about, decimals) {
+            Ok(payment) => listing.payments.push(payment),
+            Err(why) => listing.unreadable.push(format!("{}: {why}", named(item, at))),
+        }
     }
-    Ok(Some(text).filter(|text| !text.is_empty()))
+    Ok(listing)
 }
 
-/// A text that must mean something.
-fn read<T>(field: &str, raw: Option<&RawValue>, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, String> {
-    let Some(text) = text(field, raw)? else { return Ok(None) };
-    parse(&text).map(Some).ok_or_else(|| format!("its {field} {} cannot be right", quoted(&text)))
+/// What to call a payment of a list that could not be read.
+fn named(item: &RawValue, at: usize) -> String {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        id: Option<&'a RawValue>,
+    }
+    let named = serde_json::from_str::<Named<'_>>(item.get()).ok();
+    match named.and_then(|named| text("id", named.id).ok().flatten()) {
+        Some(id) => format!("payment {}", quoted(&id)),
+        None => format!("the payment at place {}, without an id,", at.saturating_add(1)),
+    }
+}
+
+fn id(raw: Option<&RawValue>) -> Result<Option<PaymentId>, String> {
+    read("id", raw, |text| PaymentId::new(text).ok())
 }
 
 /// A text that is only shown: what is none, or too long, makes no answer unreadable.
@@ -132,43 +182,8 @@ fn shortened(raw: Option<&RawValue>) -> Option<String> {
 }
 
 /// A number that is only shown: an object, such as a fee in parts, counts as none.
-fn decimal(raw: &RawValue) -> Option<Decimal> {
+fn shown_decimal(raw: &RawValue) -> Option<Decimal> {
     Decimal::from_json_number(raw.get()).ok()
-}
-
-fn quoted(text: &str) -> String {
-    format!("{:?}", text.chars().take(80).collect::<String>())
-}
-
-/// An address. Where letters are of both cases, the checksum (EIP-55) must be right.
-fn address(text: &str) -> Option<Address> {
-    let digits = text.strip_prefix("0x")?;
-    let address: Address = text.parse().ok()?;
-    let mixed =
-        digits.bytes().any(|byte| byte.is_ascii_lowercase()) && digits.bytes().any(|byte| byte.is_ascii_uppercase());
-    (!mixed || Address::parse_checksummed(text, None).is_ok()).then_some(address)
-}
-
-/// An amount: a JSON number as it was written, or a text of plain decimals.
-fn amount(raw: &RawValue, decimals: u8) -> Result<Amount, String> {
-    let written = raw.get();
-    let amount = if written.starts_with('"') {
-        let text = text("depositAmount", Some(raw))?.unwrap_or_default();
-        Amount::from_person(&text, decimals)
-    } else {
-        let short: String = written.chars().take(MAX_TEXT).collect();
-        if short.len() < written.len() {
-            return Err("its depositAmount is longer than any amount".to_owned());
-        }
-        Amount::from_json_number(&short, decimals)
-    };
-    amount.map_err(|error| format!("its depositAmount cannot be right: {error}"))
-}
-
-/// A moment in RFC 3339, cut to milliseconds.
-fn moment(text: &str) -> Option<Timestamp> {
-    let moment: jiff::Timestamp = text.parse().ok()?;
-    u64::try_from(moment.as_millisecond()).ok().map(Timestamp::from_millis)
 }
 
 /// What is to be sent: `sourceCurrency`, or the `currency` of a nested `source`, as the quotes of both shapes have it.

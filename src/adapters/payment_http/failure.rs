@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use reqwest::StatusCode;
 use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -33,9 +33,9 @@ pub(super) const MAX_DETAIL: usize = 300;
 /// The longest `Retry-After` that is believed.
 const MAX_RETRY_AFTER: Span = Span::from_secs(3_600);
 
-/// Classes failures, and keeps the key out of their texts.
+/// Classes failures, and keeps secrets out of their texts.
 pub(super) struct Failures {
-    key: SecretString,
+    secrets: Vec<SecretString>,
     timeout: Span,
     clock: Arc<dyn Clock>,
 }
@@ -60,8 +60,8 @@ pub(super) fn chain(error: &reqwest::Error) -> String {
 }
 
 impl Failures {
-    pub(super) const fn new(key: SecretString, timeout: Span, clock: Arc<dyn Clock>) -> Self {
-        Self { key, timeout, clock }
+    pub(super) const fn new(secrets: Vec<SecretString>, timeout: Span, clock: Arc<dyn Clock>) -> Self {
+        Self { secrets, timeout, clock }
     }
 
     /// No answer came.
@@ -136,10 +136,10 @@ impl Failures {
         Some(self.clean(&text))
     }
 
-    /// A foreign text made fit for logs: without the key or anything that looks like one, in one line, short.
+    /// A foreign text made fit for logs: without a secret of ours or anything that looks like one, in one line, short.
     pub(super) fn clean(&self, text: &str) -> String {
-        let key = self.key.expose_secret();
-        let text = if key.is_empty() { text.to_owned() } else { text.replace(key, "[key]") };
+        let secrets = self.secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty());
+        let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[key]"));
         let blank = |letter: char| if letter.is_control() || letter.is_whitespace() { ' ' } else { letter };
         let text: String = text.chars().map(blank).collect();
         let words = text.split(' ').filter(|word| !word.is_empty()).map(|word| match word.find("sk_") {

@@ -3,14 +3,20 @@
 //! One call is one request at the server, ever. Redirects are not followed; proxies named by the environment are not
 //! used, because a variable must not reroute calls that move money; and the HTTP library's retries are off. Below it,
 //! the connection pool sends a request anew when a kept connection had closed before a byte of it was written. That
-//! is harmless, and still kept from `/complete`, which goes out on a connection of its own: on a kept one, a close by
-//! the server at the wrong moment could not be told from an answer lost after acting. GETs share connections.
+//! is harmless, and still kept from the calls that change something (`/complete`, a new off-ramp, a webhook), each of which
+//! goes out on a connection of its own: on a kept one, a close by the server at the wrong moment could not be told from an
+//! answer lost after acting. Questions share connections.
 //!
 //! Deliberately absent: retries, limits on how many calls run at once, and any decision on what an answer means for
 //! a payment. Those are the engine's.
 
 mod answer;
+mod bodies;
+mod desk;
 mod failure;
+mod fields;
+mod quotes;
+mod webhooks;
 
 use std::fmt;
 use std::sync::Arc;
@@ -19,7 +25,6 @@ use async_trait::async_trait;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect, retry};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
 use thiserror::Error;
 
 use crate::domain::chain::B256;
@@ -28,10 +33,20 @@ use crate::domain::time::Span;
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 
+use answer::About;
 use failure::Failures;
 
-/// The most bytes of an answer that are read. A payment has about one thousand.
+/// The most bytes of an answer that are read where nothing large is to be expected.
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
+
+/// The most bytes of one payment that are read. It has about one thousand, and perhaps the files that it was opened with.
+pub const MAX_PAYMENT_BYTES: usize = 16 * 1024 * 1024;
+
+/// The most bytes of a list of payments that are read: the API documents no pages.
+pub const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
+
+/// The most bytes of a request's body. A file takes a third more in it than on the disk.
+pub const MAX_REQUEST_BYTES: usize = MAX_PAYMENT_BYTES;
 
 /// How long a GET's connection is kept for the next one.
 const KEEP_IDLE: Span = Span::from_secs(20);
@@ -49,6 +64,8 @@ pub struct PaymentHttpSettings {
     pub timeout: Span,
     /// The decimals of the token that amounts are in.
     pub decimals: u8,
+    /// What webhooks are registered with, where one is configured.
+    pub webhook_secret: Option<SecretString>,
 }
 
 /// Why there is no client.
@@ -70,9 +87,10 @@ pub struct PaymentHttp {
     base: Url,
     /// For questions; keeps connections.
     asking: Client,
-    /// For `/complete`; a connection each.
+    /// For what changes something; a connection each.
     acting: Client,
     decimals: u8,
+    webhook_secret: Option<SecretString>,
     failures: Failures,
 }
 
@@ -118,7 +136,12 @@ impl PaymentHttp {
             asking: client(4)?,
             acting: client(0)?,
             decimals: settings.decimals,
-            failures: Failures::new(settings.key.clone(), settings.timeout, clock),
+            failures: Failures::new(
+                std::iter::once(settings.key.clone()).chain(settings.webhook_secret.clone()).collect(),
+                settings.timeout,
+                clock,
+            ),
+            webhook_secret: settings.webhook_secret,
         })
     }
 
@@ -132,17 +155,22 @@ impl PaymentHttp {
         Ok(url)
     }
 
-    /// Sends the one request of a call, and reads its answer.
-    async fn call(&self, request: RequestBuilder, id: &PaymentId) -> Result<ApiPayment, ApiError> {
+    /// Sends the one request of a call, and reads its answer, of at most `most` bytes.
+    async fn call<T>(
+        &self,
+        request: RequestBuilder,
+        most: usize,
+        read: impl FnOnce(&[u8]) -> Result<T, String>,
+    ) -> Result<T, ApiError> {
         let mut response = request.send().await.map_err(|error| self.failures.of_sending(&error))?;
         let status = response.status();
         let headers = response.headers().clone();
         let mut body = Vec::new();
-        let read = loop {
+        let whole = loop {
             match response.chunk().await {
                 Ok(None) => break Ok(()),
-                Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > MAX_BODY_BYTES => {
-                    break Err(format!("its answer is larger than {MAX_BODY_BYTES} bytes"));
+                Ok(Some(chunk)) if body.len().saturating_add(chunk.len()) > most => {
+                    break Err(format!("its answer is larger than {most} bytes"));
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Err(error) => break Err(self.failures.of_reading(&error)),
@@ -152,8 +180,14 @@ impl PaymentHttp {
             // What could be read of the body may still hold the API's reason.
             return Err(self.failures.of_status(status, &headers, &body));
         }
-        read.map_err(|why| self.unclear(status, &why))?;
-        answer::payment(&body, id, self.decimals).map_err(|why| self.unclear(status, &why))
+        whole.map_err(|why| self.unclear(status, &why))?;
+        read(&body).map_err(|why| self.unclear(status, &why))
+    }
+
+    /// A call that is answered with the payment that it is about.
+    async fn one(&self, request: RequestBuilder, id: &PaymentId) -> Result<ApiPayment, ApiError> {
+        let about = About::Payment(id);
+        self.call(request, MAX_PAYMENT_BYTES, |body| answer::payment(body, about, self.decimals)).await
     }
 
     fn unclear(&self, status: StatusCode, why: &str) -> ApiError {
@@ -164,29 +198,22 @@ impl PaymentHttp {
     }
 }
 
-/// The body of `/complete`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct CompleteBody {
-    transaction_hash: B256,
-}
-
 #[async_trait]
 impl PaymentApi for PaymentHttp {
     async fn payment(&self, id: &PaymentId) -> Result<ApiPayment, ApiError> {
         let request = self.asking.get(self.url(&["payments", id.as_str()])?);
-        counted("payment", self.call(request, id).await)
+        counted("payment", self.one(request, id).await)
     }
 
     async fn complete(&self, recipient: &RecipientId, id: &PaymentId, tx_hash: B256) -> Result<ApiPayment, ApiError> {
         let path = ["payments", "recipient", recipient.as_str(), "off-ramp", id.as_str(), "complete"];
-        let request = self.acting.post(self.url(&path)?).json(&CompleteBody { transaction_hash: tx_hash });
-        counted("complete", self.call(request, id).await)
+        let request = self.acting.post(self.url(&path)?).json(&bodies::Complete { transaction_hash: tx_hash });
+        counted("complete", self.one(request, id).await)
     }
 }
 
 /// Counts a call by how it ended.
-fn counted(call: &'static str, result: Result<ApiPayment, ApiError>) -> Result<ApiPayment, ApiError> {
+fn counted<T>(call: &'static str, result: Result<T, ApiError>) -> Result<T, ApiError> {
     let name = match &result {
         Ok(_) => "ok",
         Err(ApiError::NotNow { .. }) => "not_now",

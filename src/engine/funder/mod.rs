@@ -114,7 +114,7 @@ impl Funder {
         gate: Arc<ApiGate>,
         health: Arc<Health>,
     ) -> Self {
-        let book = OrderBook { store: ports.store.clone(), clock: ports.clock.clone(), rules };
+        let book = OrderBook { store: ports.store.clone(), clock: ports.clock.clone(), rules, actor: None };
         Self {
             ports,
             funding,

@@ -56,7 +56,7 @@ async fn a_deposit_that_a_person_assigns_is_completed_once_it_is_final() {
     assert_eq!(world.verdict(&bill, tx_hash).await, Verdict::Pays { payment: bill.id.clone(), rule });
     let events = world.store().events_of(&Subject::Payment(bill.id.clone()), 0, 1_000).await.unwrap();
     let decided = |kind: &EventKind| match kind {
-        EventKind::PersonDecided { action, reason } => Some((action.clone(), reason.clone())),
+        EventKind::PersonDecided { action, reason, .. } => Some((action.clone(), reason.clone())),
         _ => None,
     };
     let decided: Vec<_> = events.iter().filter_map(|recorded| decided(&recorded.event.kind)).collect();

@@ -194,6 +194,7 @@ impl World {
             connect_timeout: Span::from_secs(2),
             timeout: self.setup.engine.pace.api_timeout,
             decimals: 6,
+            webhook_secret: None,
         };
         let chain = Arc::new(EvmChain::new(self.evm_settings()).unwrap());
         chain.check().await.unwrap();
@@ -202,6 +203,7 @@ impl World {
             store: Arc::clone(&store),
             chain,
             api: Arc::new(PaymentHttp::new(api, clock.clone()).unwrap()),
+            desk_api: None,
             clock,
             chance: Arc::new(SystemChance),
             funding,

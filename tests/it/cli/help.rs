@@ -37,6 +37,7 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["store", "backup"], &["FILE OR FOLDER", "mode 0600", "daemon must be stopped", "loses nothing", "--json"]),
     (&["store", "restore"], &["<FILE>", "--into", "where no store is", "--json"]),
     (&["store", "check"], &["--backup", "change nothing", "--json"]),
+    (&["openapi"], &["OpenAPI document"]),
     (&["demo"], &["Usage: rampwatch demo"]),
     (&["sandbox"], &["--fork-url", "--directory", "--shape", "pay", "--no-wallet", "--auto", "takes no other key"]),
     (&["sandbox", "pay"], &["<PAYMENT>", "--amount", "--token", "--from"]),

@@ -69,6 +69,7 @@ impl ApiRig {
             connect_timeout: Span::from_millis(TIMEOUT_MS),
             timeout: Span::from_millis(TIMEOUT_MS),
             decimals: 6,
+            webhook_secret: None,
         };
         let api = PaymentHttp::new(api, Arc::new(SystemClock)).unwrap();
         let evm = quick_evm(&[urls(&node)]);

@@ -209,7 +209,7 @@ impl Rig {
         let chain = Arc::new(EvmChain::new(evm).unwrap());
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance, funding: None },
+            Ports { store: Arc::new(store.clone()), chain, api: used, desk_api: None, clock, chance, funding: None },
             settings,
             store,
             api,
@@ -226,7 +226,7 @@ impl Rig {
     ) -> Self {
         let (used, chance) = (Arc::new(api.clone()), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, clock, chance, funding: None },
+            Ports { store: Arc::new(store.clone()), chain, api: used, desk_api: None, clock, chance, funding: None },
             settings,
             store,
             api,

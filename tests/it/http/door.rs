@@ -97,8 +97,8 @@ async fn a_body_that_is_too_large_is_not_read() {
     let token = desk.token();
     let chunk = format!("{:x}\r\n{long}\r\n", long.len());
     let request = format!(
-        "POST /v1/resolve HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nTransfer-Encoding: \
-         chunked\r\nConnection: close\r\n\r\n{chunk}{chunk}0\r\n\r\n"
+        "POST /v1/resolve HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\nContent-Type: \
+         application/json\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n{chunk}{chunk}0\r\n\r\n"
     );
     let answer = raw(&desk, &request).await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{}", answer.lines().next().unwrap_or_default());
@@ -125,9 +125,25 @@ async fn a_body_that_cannot_be_understood_is_explained() {
     ];
     for (path, body, expected) in cases {
         let request = desk.client.post(desk.url(path)).bearer_auth(desk.token()).body(body.to_owned());
+        let request = request.header(CONTENT_TYPE, "application/json; charset=utf-8");
         let (status, problem) = desk.answer(request).await;
         assert_eq!((status, problem["code"].as_str()), (400, Some("malformed")), "{body}");
         assert!(problem["detail"].as_str().unwrap().contains(expected), "{body}: {problem}");
+    }
+    assert!(desk.store.contents().payments.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_must_say_that_it_is_json() {
+    let desk = Desk::open().await;
+    let body = typed("pay-1", 1, "5").to_string();
+    for kind in [None, Some("text/plain"), Some("application/x-www-form-urlencoded"), Some("application/jsonp")] {
+        let mut request = desk.client.post(desk.url("/v1/payments")).bearer_auth(desk.token()).body(body.clone());
+        if let Some(kind) = kind {
+            request = request.header(CONTENT_TYPE, kind);
+        }
+        let (status, problem) = desk.answer(request).await;
+        assert_eq!((status, problem["code"].as_str()), (415, Some("media_type")), "{kind:?}");
     }
     assert!(desk.store.contents().payments.is_empty());
 }

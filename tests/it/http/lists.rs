@@ -52,8 +52,13 @@ async fn lists_come_in_parts() {
     assert_eq!(seen, expected);
     let (_, body) = desk.answer(desk.get("/v1/payments?state=ended")).await;
     assert_eq!(body, json!({ "items": [], "next": null }));
-    let (_, body) = desk.answer(desk.get("/v1/payments?state=waiting&limit=1000000")).await;
+    let (_, body) = desk.answer(desk.get("/v1/payments?state=waiting&limit=1000")).await;
     assert_eq!(body["items"].as_array().unwrap().len(), 25);
+    for limit in ["0", "1001", "1000000"] {
+        let (status, problem) = desk.answer(desk.get(&format!("/v1/payments?limit={limit}"))).await;
+        assert_eq!((status, problem["code"].as_str()), (422, Some("invalid")), "{limit}");
+        assert!(problem["detail"].as_str().unwrap().contains("between 1 and 1000"), "{problem}");
+    }
 }
 
 #[tokio::test]

@@ -9,8 +9,10 @@ mod decisions;
 mod door;
 mod health;
 mod lists;
+mod openapi;
 mod orders;
 mod returns;
+mod roles;
 mod token;
 
 /// The `n`th deposit: so many base units to the `place`th address, final, not judged.

@@ -27,7 +27,7 @@ pub(super) fn fundable(n: u64) -> Payment {
 }
 
 /// The body that orders the `n`th payment as it is.
-fn wish(n: u64) -> Value {
+pub(super) fn wish(n: u64) -> Value {
     let terms = fundable(n).terms;
     json!({ "payment": payment_id(n), "to": terms.deposit_address, "base_units": terms.amount })
 }
@@ -289,7 +289,10 @@ async fn people_approve_reject_and_cancel() {
     assert_eq!(unknown.detail, OrderState::Cancelling { nonce: 7, why, trouble: None });
     let events = desk.store.contents().events;
     let decided = events.iter().filter_map(|it| match &it.event.kind {
-        rampwatch::domain::event::EventKind::PersonDecided { action, reason } => Some(format!("{action}: {reason}")),
+        rampwatch::domain::event::EventKind::PersonDecided { action, reason, by } => {
+            assert_eq!(by.as_ref().map(|by| by.as_str()), Some("local"));
+            Some(format!("{action}: {reason}"))
+        }
         _ => None,
     });
     let decided: Vec<String> = decided.collect();

@@ -1,6 +1,6 @@
 //! What each failure means. The one thing that must never be wrong: "surely not acted upon".
 
-use rampwatch::adapters::payment_http::{MAX_BODY_BYTES, PaymentHttp, PaymentHttpSettings};
+use rampwatch::adapters::payment_http::{MAX_PAYMENT_BYTES, PaymentHttp, PaymentHttpSettings};
 use rampwatch::domain::time::Span;
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 use secrecy::SecretString;
@@ -42,8 +42,8 @@ fn not_now(error: &ApiError) -> bool {
 async fn whatever_breaks_after_connecting_is_unclear() {
     let partial = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{}", REFERENCE.len(), &REFERENCE[..50]);
     let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"id\"\r\n";
-    let huge = answer("200 OK", "", &format!("{REFERENCE}{}", " ".repeat(MAX_BODY_BYTES)));
-    let endless = format!("HTTP/1.1 200 OK\r\n\r\n{REFERENCE}{}", " ".repeat(3 * MAX_BODY_BYTES));
+    let huge = answer("200 OK", "", &format!("{REFERENCE}{}", " ".repeat(MAX_PAYMENT_BYTES)));
+    let endless = format!("HTTP/1.1 200 OK\r\n\r\n{REFERENCE}{}", " ".repeat(3 * MAX_PAYMENT_BYTES));
     for act in [
         Act::CutBefore,
         Act::CutAfter,
@@ -289,6 +289,7 @@ async fn impossible_settings_are_refused_without_showing_them() {
             connect_timeout: Span::from_secs(1),
             timeout: Span::from_secs(2),
             decimals: 6,
+            webhook_secret: None,
         };
         let clock = std::sync::Arc::new(rampwatch::adapters::system::SystemClock);
         let error = PaymentHttp::new(settings, clock).expect_err("it cannot work");

@@ -33,6 +33,7 @@ fn client_at(url: &str, timeout_ms: u64) -> PaymentHttp {
         connect_timeout: Span::from_millis(timeout_ms / 2),
         timeout: Span::from_millis(timeout_ms),
         decimals: 6,
+        webhook_secret: None,
     };
     PaymentHttp::new(settings, Arc::new(SystemClock)).unwrap()
 }

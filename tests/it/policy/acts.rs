@@ -227,7 +227,7 @@ proptest! {
         for look in looks {
             now = Timestamp::from_millis(now.as_millis() + look.after_s * 1_000);
             if look.cancel && matches!(order.state, State::Sending { .. }) {
-                let asked = OrderFact::CancelAsked { reason: "changed my mind".to_owned() };
+                let asked = OrderFact::CancelAsked { reason: "changed my mind".to_owned(), by: alice() };
                 apply(&mut order, &asked, now, &FUNDING).unwrap();
             }
             let act = next_act(&order, &market(look.base, look.tip), look.is_lowest, now, &FUNDING, &FEES);

@@ -130,7 +130,7 @@ fn take(book: &mut Book, learnt: &Learnt, payments: &[Payment], deposits: &[Depo
         }
         Learnt::Decided(decision) => {
             let before = book.clone();
-            if resolve(book, decision, "a reason", &context).is_err() {
+            if resolve(book, decision, said("a reason"), &context).is_err() {
                 *book = before;
             }
         }

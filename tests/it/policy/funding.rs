@@ -118,9 +118,12 @@ fn people_and_holds() -> Vec<Row> {
     let ceiling = Hold::FeeCeiling { needed: Wei::from_gwei(600), ceiling: Wei::from_gwei(400) };
     let refuses = Hold::NodeRefuses { detail: "too low".to_owned() };
     vec![
-        (OrderFact::Approved { reason: reason() }, "ready +0 | x *11"),
-        (OrderFact::Rejected { reason: reason() }, "ended unsent back never | x *11"),
-        (OrderFact::CancelAsked { reason: reason() }, "ended unsent back never *3 | cancelling +0 *2 | x *7"),
+        (OrderFact::Approved { reason: reason(), by: alice() }, "ready +0 | x *11"),
+        (OrderFact::Rejected { reason: reason(), by: alice() }, "ended unsent back never | x *11"),
+        (
+            OrderFact::CancelAsked { reason: reason(), by: alice() },
+            "ended unsent back never *3 | cancelling +0 *2 | x *7",
+        ),
         (
             OrderFact::Held(Hold::TokenPaused),
             "x | held(token-paused) +30 | same +30 | sending(token-paused) +30 *2 | cancelling(token-paused) +30 | x *6",
@@ -211,7 +214,7 @@ fn taken(before: &Order, fact: &OrderFact) -> Result<(Order, Vec<EventKind>), Un
     let moves: Vec<_> = events.iter().filter(|event| matches!(event, EventKind::OrderMoved { .. })).collect();
     let changed = after.state != before.state || after.spend != before.spend;
     assert_eq!(moves.len(), usize::from(changed), "{fact:?}");
-    if let Some(EventKind::OrderMoved { order, from, to, spend, why }) = moves.first() {
+    if let Some(EventKind::OrderMoved { order, from, to, spend, why, .. }) = moves.first() {
         assert_eq!((order, &**from, &**to, spend), (&before.id, &before.state, &after.state, &after.spend));
         assert!(!why.is_empty());
     }

@@ -5,6 +5,7 @@
 
 mod acts;
 mod address;
+mod approval;
 mod books;
 mod fees;
 mod funding;

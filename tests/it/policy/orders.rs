@@ -67,6 +67,8 @@ pub(super) fn order_in(name: &str, state: OrderState) -> Order {
         to: HOME,
         amount: Amount::from_base_units(ASKED),
         placed_by: Placer::Person,
+        placed_by_name: None,
+        approved_by: None,
         placed_at: at(NOW - 50),
         state,
         spend: Spend::Counted,

@@ -12,7 +12,7 @@ use super::samples::*;
 const WHY: &str = "the customer called";
 
 fn decide(book: &mut Book, decision: &Decision) -> Result<(), ResolveError> {
-    resolve(book, decision, WHY, &context())?;
+    resolve(book, decision, said(WHY), &context())?;
     book.settle(&STRICT, &context()).expect("it settles");
     Ok(())
 }
@@ -75,13 +75,13 @@ fn each_decision_in_each_state() {
         ];
         for (decision, allowed) in decisions {
             let mut book = book_of(&state, FINAL);
-            let got = resolve(&mut book, &decision, WHY, &context());
+            let got = resolve(&mut book, &decision, said(WHY), &context());
             assert_eq!(got.is_ok(), allowed, "{decision:?} in {state:?}: {got:?}");
             if allowed {
                 let changes = book.changes();
                 let kept = changes.events.iter().any(|event| {
-                    matches!(&event.kind, EventKind::PersonDecided { action, reason }
-                        if action == decision.name() && reason == WHY)
+                    matches!(&event.kind, EventKind::PersonDecided { action, reason, by }
+                        if action == decision.name() && reason == WHY && *by == Some(alice()))
                         && event.payment == Some(id("p"))
                 });
                 assert!(kept, "{decision:?} is kept with its reason: {:?}", changes.events);
@@ -95,7 +95,7 @@ fn a_reason_is_needed_and_bounded() {
     let long = "x".repeat(MAX_REASON_BYTES + 1);
     for (reason, good) in [("", false), (" \n\t", false), (long.as_str(), false), (&long[1..], true), (" ok ", true)] {
         let mut book = book_of(&PaymentState::Waiting, FINAL);
-        let got = resolve(&mut book, &Decision::Cancel { payment: id("p") }, reason, &context());
+        let got = resolve(&mut book, &Decision::Cancel { payment: id("p") }, said(reason), &context());
         assert_eq!(got, if good { Ok(()) } else { Err(ResolveError::Reason) }, "{} bytes", reason.len());
     }
 }
@@ -137,12 +137,12 @@ fn assignments_that_no_word_makes_right() {
     for (deposit, expected) in cases {
         let key = deposit.key;
         let mut book = Book::open(vec![payment("p")], vec![deposit]);
-        assert_eq!(resolve(&mut book, &assign(key, "p"), WHY, &context()), Err(expected));
+        assert_eq!(resolve(&mut book, &assign(key, "p"), said(WHY), &context()), Err(expected));
     }
     let mut book = Book::open(vec![payment("p")], vec![good()]);
-    let unknown = resolve(&mut book, &assign(key(), "p"), WHY, &context());
+    let unknown = resolve(&mut book, &assign(key(), "p"), said(WHY), &context());
     assert_eq!(unknown, Err(ResolveError::NoDeposit(key())));
-    let unknown = resolve(&mut book, &assign(good().key, "x"), WHY, &context());
+    let unknown = resolve(&mut book, &assign(good().key, "x"), said(WHY), &context());
     assert_eq!(unknown, Err(ResolveError::NoPayment(id("x"))));
 }
 

@@ -1,5 +1,8 @@
 //! Builders for the records that the policy decides over. Amounts are base units of a token with 6 decimals.
 
+use std::sync::LazyLock;
+
+use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
@@ -9,6 +12,7 @@ use rampwatch::domain::payment::{
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::{Jitter, Pace};
+use rampwatch::policy::resolve::Said;
 use rampwatch::policy::settlement::Context;
 
 /// The chain of all samples.
@@ -35,6 +39,17 @@ pub(super) const NOW: u64 = 12_000;
 /// The moment `secs`.
 pub(super) const fn at(secs: u64) -> Timestamp {
     Timestamp::from_secs(secs)
+}
+
+/// Who decides in samples.
+pub(super) fn alice() -> Actor {
+    Actor::new("alice").unwrap()
+}
+
+/// What she says.
+pub(super) fn said(reason: &str) -> Said<'_> {
+    static ALICE: LazyLock<Actor> = LazyLock::new(alice);
+    Said { by: &ALICE, reason }
 }
 
 /// No tolerance, two minutes of skew.

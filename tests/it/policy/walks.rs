@@ -57,9 +57,9 @@ fn fact(order: &Order, happening: Happening, next_nonce: u64, height: u64, now: 
     let reason = || "so it is".to_owned();
     let one = |which: usize| order.attempts.get(which.checked_rem(order.attempts.len())?);
     Some(match happening {
-        Happening::Approved => OrderFact::Approved { reason: reason() },
-        Happening::Rejected => OrderFact::Rejected { reason: reason() },
-        Happening::CancelAsked => OrderFact::CancelAsked { reason: reason() },
+        Happening::Approved => OrderFact::Approved { reason: reason(), by: alice() },
+        Happening::Rejected => OrderFact::Rejected { reason: reason(), by: alice() },
+        Happening::CancelAsked => OrderFact::CancelAsked { reason: reason(), by: alice() },
         Happening::Held(which) => OrderFact::Held(all_holds().swap_remove(which)),
         Happening::Signed { right, nonce, raised } => {
             let asked = match order.state {

@@ -47,7 +47,7 @@ fn explained(n: u64) -> Commit {
         Event { payment: None, ..about(n, of_wallet) },
         about(n, placed),
         Event { payment: None, ..about(n, registered) },
-        about(n, EventKind::OrderMoved { order: id.clone(), from: before, to, spend: Spend::Counted, why }),
+        about(n, EventKind::OrderMoved { order: id.clone(), from: before, to, spend: Spend::Counted, by: None, why }),
         about(n, EventKind::AttemptSigned { order: id, attempt: Box::new(attempt) }),
     ];
     Commit {

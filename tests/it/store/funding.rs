@@ -1,5 +1,6 @@
 //! One record of every shape that the hot wallet has: orders, its own record, and their events.
 
+use rampwatch::domain::actor::Actor;
 use rampwatch::domain::event::{Alarm, EventKind, WalletChange};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{
@@ -126,9 +127,38 @@ pub(super) fn orders() -> Vec<Order> {
     all[1].bank_account = Some(BankAccountId::new("acc-1").unwrap());
     all[1].placed_by = Placer::Auto;
     all[2].amount = units(u128::MAX);
+    let named = Order { state: OrderState::Ready, ..records::order(u64::try_from(all.len()).unwrap() + 1) };
+    all.push(Order { placed_by_name: Some(actor("alice")), approved_by: Some(actor("bob")), ..named });
     for order in all.iter_mut().filter(|order| order.state.is_ended()) {
         (order.spend, order.reverts, order.next_at) = (Spend::GivenBack, 2, None);
     }
+    all
+}
+
+fn actor(name: &str) -> Actor {
+    Actor::new(name).unwrap()
+}
+
+/// What persons with a name do; records from before names were kept have none.
+pub(super) fn named_kinds() -> Vec<EventKind> {
+    let (reason, by) = (|| text("a test"), || Some(actor("alice")));
+    let (from, to) = (Box::new(OrderState::Held { why: Hold::WalletPaused }), Box::new(OrderState::Ready));
+    let moved = EventKind::OrderMoved {
+        order: order_id(1, 2),
+        from,
+        to,
+        spend: Spend::Counted,
+        why: text("approved"),
+        by: by(),
+    };
+    let changes = [
+        WalletChange::Paused { reason: reason(), by: by() },
+        WalletChange::Resumed { reason: reason(), by: by() },
+        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: by() },
+    ];
+    let mut all = vec![EventKind::PersonDecided { action: text("ignore"), reason: reason(), by: by() }, moved];
+    let address = wallet_address();
+    all.extend(changes.map(|change| EventKind::WalletChanged { address, change }));
     all
 }
 
@@ -153,9 +183,9 @@ pub(super) fn wallet_changes() -> Vec<WalletChange> {
     let reason = || text("a test");
     let mut all = vec![
         WalletChange::Opened { next_nonce: 7 },
-        WalletChange::Paused { reason: reason() },
-        WalletChange::Resumed { reason: reason() },
-        WalletChange::Adopted { reason: reason(), next_nonce: 7 },
+        WalletChange::Paused { reason: reason(), by: None },
+        WalletChange::Resumed { reason: reason(), by: None },
+        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: None },
     ];
     all.extend(halts().into_iter().map(|why| WalletChange::Halted { why }));
     all
@@ -178,7 +208,7 @@ pub(super) fn kinds() -> Vec<EventKind> {
     let (from, to) = (Box::new(OrderState::Ready), Box::new(OrderState::Sending { nonce: 7, trouble: None }));
     let mut all = vec![
         EventKind::OrderPlaced { order: Box::new(records::order(1)) },
-        EventKind::OrderMoved { order: order(), from, to, spend: Spend::Counted, why: text("signed") },
+        EventKind::OrderMoved { order: order(), from, to, spend: Spend::Counted, why: text("signed"), by: None },
         EventKind::AttemptSigned { order: order(), attempt: Box::new(records::attempt(7, 9)) },
         EventKind::AttemptSent { order: order(), tx_hash, said: text("already known") },
         EventKind::AttemptMined {

@@ -113,6 +113,7 @@ fn orders_have_every_shape() {
     });
     every!(unsent => UnsentReason: Rejected, Cancelled, NotPayable);
     every!(orders.iter().map(|order| order.placed_by) => Placer: Person, Auto);
+    assert!(orders.iter().any(|order| order.placed_by_name.is_some() && order.approved_by.is_some()));
     every!(orders.iter().map(|order| order.spend) => Spend: Counted, GivenBack);
     let attempts = orders.iter().flat_map(|order| &order.attempts);
     every!(attempts.map(|attempt| attempt.kind) => AttemptKind: Transfer, SelfSend);

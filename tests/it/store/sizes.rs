@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rampwatch::domain::actor::{Actor, MAX_ACTOR_BYTES};
 use rampwatch::domain::chain::{B256, BlockRef};
 use rampwatch::domain::event::{Alarm, Event, EventKind};
 use rampwatch::domain::hold::Hold;
@@ -102,6 +103,10 @@ fn largest_state() -> OrderState {
     states().into_iter().max_by_key(stored_bytes).unwrap()
 }
 
+fn longest_name() -> Actor {
+    Actor::new("n".repeat(MAX_ACTOR_BYTES)).unwrap()
+}
+
 fn largest_order() -> Order {
     Order {
         id: OrderId { payment: PaymentId::new(id()).unwrap(), turn: u32::MAX },
@@ -111,6 +116,8 @@ fn largest_order() -> Order {
         chain_id: u64::MAX,
         amount: rampwatch::domain::amount::Amount::from_base_units(u128::MAX),
         placed_by: Placer::Person,
+        placed_by_name: Some(longest_name()),
+        approved_by: Some(longest_name()),
         placed_at: Timestamp::FAR_FUTURE,
         state: largest_state(),
         spend: Spend::GivenBack,
@@ -127,7 +134,14 @@ fn largest_events() -> Vec<Event> {
     let (tx_hash, said) = (B256::repeat_byte(0xff), short(&endless()));
     let kinds = vec![
         EventKind::OrderPlaced { order: Box::new(Order { version: u64::MAX, ..order.clone() }) },
-        EventKind::OrderMoved { order: id(), from: state(), to: state(), spend: Spend::GivenBack, why: said.clone() },
+        EventKind::OrderMoved {
+            order: id(),
+            from: state(),
+            to: state(),
+            spend: Spend::GivenBack,
+            why: said.clone(),
+            by: Some(longest_name()),
+        },
         EventKind::AttemptSigned { order: id(), attempt: Box::new(attempt(0)) },
         EventKind::AttemptSent { order: id(), tx_hash, said },
         EventKind::Alarm { alarm: Alarm::FundingStuck { order: id(), hold: longest_hold() } },

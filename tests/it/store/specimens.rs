@@ -163,7 +163,7 @@ pub(super) fn kinds() -> Vec<EventKind> {
         EventKind::DepositJudged { verdict: Verdict::Unjudged },
         EventKind::DepositStands { standing, block: block(1), canonical: Some(hash(2)) },
         EventKind::DepositStands { standing: Standing::Final { at: at(6) }, block: block(1), canonical: None },
-        EventKind::PersonDecided { action: text("ignore"), reason: text("a test") },
+        EventKind::PersonDecided { action: text("ignore"), reason: text("a test"), by: None },
         EventKind::FinalityMoved { from: block(9), to: block(7) },
         alarm(Alarm::GoneAfterFinal),
         alarm(Alarm::MissedByFirstReading),
@@ -175,6 +175,7 @@ pub(super) fn kinds() -> Vec<EventKind> {
         EventKind::AddressClosed { address: address(1), through: 200 },
     ];
     all.extend(funding::kinds());
+    all.extend(funding::named_kinds());
     all.extend(desk::kinds());
     all
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rampwatch::adapters::system::SystemChance;
+use rampwatch::domain::actor::{Actor, Role};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::deposit::Deposit;
 use rampwatch::domain::order::Order;
@@ -18,7 +19,7 @@ use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::views::TokenName;
 use rampwatch::engine::{EngineSettings, FundingRules};
-use rampwatch::http::{self, Operator, Token};
+use rampwatch::http::{self, Operator, Token, Tokens};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::funding::FundingPace;
@@ -170,14 +171,25 @@ impl Desk {
 
     /// Serves this handle.
     pub(crate) async fn serve(store: MemoryStore, handle: Handle) -> Self {
+        Self::serve_to(store, handle, &[]).await
+    }
+
+    /// Serves this handle to the machine's own token and to those of these people, with their roles.
+    pub(crate) async fn serve_to(store: MemoryStore, handle: Handle, people: &[(&str, &[Role])]) -> Self {
         let folder = temp_dir();
-        let token = Token::load_or_create(&folder.path().join("operator-token")).unwrap();
+        let mut tokens = Tokens::new(Token::load_or_create(&folder.path().join("operator-token")).unwrap());
+        for (name, roles) in people {
+            let file = folder.path().join(name);
+            let token = Token::load_or_create(&file).unwrap();
+            tokens = tokens.with(Actor::new(*name).unwrap(), roles.to_vec(), token, &file).unwrap();
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let listen = listener.local_addr().unwrap();
         let stop = CancellationToken::new();
         let operator = Operator {
             handle: handle.clone(),
-            token: Arc::new(token),
+            tokens: Arc::new(tokens),
+            hosts: Arc::new([]),
             metrics: Arc::new(|| "rampwatch_test 1\n".to_owned()),
             lag: Span::from_secs(60),
             timeout: Span::from_secs(10),
@@ -193,6 +205,11 @@ impl Desk {
 
     pub(crate) fn token(&self) -> String {
         std::fs::read_to_string(self.token_file()).unwrap().trim().to_owned()
+    }
+
+    /// The token of one of the people.
+    pub(crate) fn token_of(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap().trim().to_owned()
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

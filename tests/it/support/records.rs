@@ -123,6 +123,8 @@ pub(crate) fn order(n: u64) -> Order {
         to: payment.terms.deposit_address,
         amount: payment.terms.amount,
         placed_by: Placer::Person,
+        placed_by_name: None,
+        approved_by: None,
         placed_at: at(n),
         state: OrderState::Ready,
         spend: Spend::Counted,
@@ -162,6 +164,6 @@ pub(crate) fn wallet(next_nonce: u64) -> Wallet {
 
 /// An event in which a person decided `action`, about a payment, a deposit, both or neither.
 pub(crate) fn event(payment: Option<PaymentId>, deposit: Option<DepositKey>, action: &str) -> Event {
-    let kind = EventKind::PersonDecided { action: action.to_owned(), reason: "a test".to_owned() };
+    let kind = EventKind::PersonDecided { action: action.to_owned(), reason: "a test".to_owned(), by: None };
     Event { at: at(0), payment, deposit, kind }
 }

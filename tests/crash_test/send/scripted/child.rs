@@ -179,6 +179,7 @@ async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore
         connect_timeout: Span::from_secs(2),
         timeout: settings().pace.api_timeout,
         decimals: 6,
+        webhook_secret: None,
     };
     let api = PaymentHttp::new(api, clock.clone()).unwrap();
     let sender = Arc::new(Mortal { inner: Arc::clone(&chain), points: Arc::clone(points) });
@@ -186,6 +187,7 @@ async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore
         store: store.clone(),
         chain: sender.clone(),
         api: Arc::new(Mortal { inner: api, points: Arc::clone(points) }),
+        desk_api: None,
         clock,
         chance: Arc::new(SystemChance),
         funding: Some(FundingPorts { sender, signer: Arc::new(Mortal { inner: signer, points: Arc::clone(points) }) }),

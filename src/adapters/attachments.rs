@@ -1,0 +1,126 @@
+//! Attachments as files: `<store>/attachments/<sha-256 in hex>`, closed to others, on the disk when that is said.
+//!
+//! A file is written under another name and then renamed, so that what bears a digest's name is whole. Deliberately absent:
+//! removing files, and any index: the name says what is in it, and that is checked each time it is read.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use sha2::{Digest as _, Sha256};
+
+use crate::domain::chain::B256;
+use crate::ports::attachments::{AttachmentError, Attachments};
+
+/// The most bytes that are read of a file: more than any that was ever taken.
+const MAX_BYTES: u64 = 32 << 20;
+
+/// The settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AttachmentSettings {
+    /// The folder; made with the first file.
+    pub folder: PathBuf,
+}
+
+/// Files in a folder.
+#[derive(Clone, Debug)]
+pub struct AttachmentFiles {
+    settings: AttachmentSettings,
+}
+
+/// Tells the files apart that are being written at once.
+static WRITTEN: AtomicU64 = AtomicU64::new(0);
+
+impl AttachmentFiles {
+    /// Opens nothing yet.
+    #[must_use]
+    pub const fn new(settings: AttachmentSettings) -> Self {
+        Self { settings }
+    }
+}
+
+fn digest_of(bytes: &[u8]) -> B256 {
+    let digest: [u8; 32] = Sha256::digest(bytes).into();
+    B256::new(digest)
+}
+
+/// The name of the file with this digest.
+fn name_of(digest: B256) -> String {
+    let text = digest.to_string();
+    text.strip_prefix("0x").unwrap_or(&text).to_owned()
+}
+
+fn failed(verb: &'static str) -> impl Fn(io::Error) -> AttachmentError {
+    move |error| AttachmentError::Failed { verb, detail: error.to_string() }
+}
+
+fn put(folder: &Path, bytes: &[u8]) -> Result<B256, AttachmentError> {
+    let digest = digest_of(bytes);
+    match get(folder, digest) {
+        Ok(_) => return Ok(digest),
+        // What is missing is written; what was changed is mended.
+        Err(AttachmentError::Missing(_) | AttachmentError::Changed(_)) => {}
+        Err(error) => return Err(error),
+    }
+    write(folder, &name_of(digest), bytes).map_err(failed("kept"))?;
+    Ok(digest)
+}
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
+        Ok(()) => sync_parent(folder)?,
+        Err(error) => return Err(error),
+    }
+    let turn = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let half = folder.join(format!(".{name}.{}.{turn}", std::process::id()));
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all());
+    let renamed = written.and_then(|()| std::fs::rename(&half, folder.join(name)));
+    if let Err(error) = renamed {
+        // What is half there is of no use; that it could not be kept is what has to be told.
+        drop(std::fs::remove_file(&half));
+        return Err(error);
+    }
+    File::open(folder)?.sync_all()
+}
+
+fn sync_parent(folder: &Path) -> io::Result<()> {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(parent)?.sync_all()
+}
+
+fn get(folder: &Path, digest: B256) -> Result<Vec<u8>, AttachmentError> {
+    let path = folder.join(name_of(digest));
+    let file = match File::open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(AttachmentError::Missing(digest)),
+        Err(error) => return Err(failed("read")(error)),
+    };
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed("read"))?;
+    if digest_of(&bytes) == digest { Ok(bytes) } else { Err(AttachmentError::Changed(digest)) }
+}
+
+#[async_trait]
+impl Attachments for AttachmentFiles {
+    async fn put(&self, bytes: Vec<u8>) -> Result<B256, AttachmentError> {
+        let folder = self.settings.folder.clone();
+        joined("kept", tokio::task::spawn_blocking(move || put(&folder, &bytes)).await)
+    }
+
+    async fn get(&self, digest: B256) -> Result<Vec<u8>, AttachmentError> {
+        let folder = self.settings.folder.clone();
+        joined("read", tokio::task::spawn_blocking(move || get(&folder, digest)).await)
+    }
+}
+
+/// What a task came to that may have been dropped with the runtime.
+fn joined<T>(
+    verb: &'static str,
+    done: Result<Result<T, AttachmentError>, tokio::task::JoinError>,
+) -> Result<T, AttachmentError> {
+    done.unwrap_or_else(|error| Err(AttachmentError::Failed { verb, detail: error.to_string() }))
+}

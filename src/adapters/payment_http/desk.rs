@@ -1,0 +1,114 @@
+//! The rest of the API's calls: rates, quotes, new off-ramps, lists, webhooks.
+
+use async_trait::async_trait;
+use reqwest::RequestBuilder;
+use serde::Serialize;
+
+use crate::domain::payment::{BankAccountId, RecipientId, UserId, WebhookId};
+use crate::domain::quote::{Exchange, Quote, Rate};
+use crate::domain::webhook::Webhook;
+use crate::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
+use crate::ports::payment_api::{ApiError, ApiPayment};
+
+use super::answer::{self, About};
+use super::{MAX_BODY_BYTES, MAX_LIST_BYTES, MAX_PAYMENT_BYTES, MAX_REQUEST_BYTES};
+use super::{PaymentHttp, bodies, counted, failure, quotes, webhooks};
+
+impl PaymentHttp {
+    /// The request with this body.
+    fn with_body(
+        &self,
+        request: RequestBuilder,
+        body: Result<impl Serialize, String>,
+    ) -> Result<RequestBuilder, ApiError> {
+        let body = body.map_err(|why| failure::not_sent(self.failures.clean(&why)))?;
+        let body = serde_json::to_vec(&body)
+            .map_err(|error| failure::not_sent(format!("the request's body could not be written: {error}")))?;
+        if body.len() > MAX_REQUEST_BYTES {
+            let why = format!("the request would have {} bytes, and at most {MAX_REQUEST_BYTES} are sent", body.len());
+            return Err(failure::not_sent(why));
+        }
+        Ok(request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body))
+    }
+
+    async fn ask_rate(&self, user: &UserId, exchange: &Exchange) -> Result<Rate, ApiError> {
+        let request = self.asking.post(self.url(&["payments", user.as_str(), "rate"])?);
+        let request = self.with_body(request, bodies::Terms::new(exchange, None, self.decimals))?;
+        self.call(request, MAX_BODY_BYTES, |body| quotes::rate(body, self.decimals)).await
+    }
+
+    async fn ask_quote(&self, user: &UserId, exchange: &Exchange, to: &BankAccountId) -> Result<Quote, ApiError> {
+        let request = self.asking.post(self.url(&["payments", user.as_str(), "quote"])?);
+        let request = self.with_body(request, bodies::Terms::new(exchange, Some(to), self.decimals))?;
+        self.call(request, MAX_BODY_BYTES, |body| quotes::quote(body, user, self.decimals)).await
+    }
+
+    async fn open(&self, recipient: &RecipientId, new: &NewOffRamp) -> Result<ApiPayment, ApiError> {
+        let request = self.acting.post(self.url(&["payments", "recipient", recipient.as_str(), "off-ramp"])?);
+        let request = self.with_body(request, bodies::Create::new(new))?;
+        let about = About::Opened(recipient, &new.idempotency_key);
+        self.call(request, MAX_PAYMENT_BYTES, |body| answer::payment(body, about, self.decimals)).await
+    }
+
+    async fn list(&self, path: &[&str], about: About<'_>) -> Result<Listing, ApiError> {
+        let request = self.asking.get(self.url(path)?);
+        let listing = self.call(request, MAX_LIST_BYTES, |body| answer::listing(body, about, self.decimals)).await?;
+        let unreadable = listing.unreadable.iter().map(|why| self.failures.clean(why)).collect();
+        Ok(Listing { unreadable, ..listing })
+    }
+
+    async fn hook(
+        &self,
+        request: RequestBuilder,
+        change: Option<&WebhookChange>,
+        id: Option<&WebhookId>,
+    ) -> Result<Webhook, ApiError> {
+        let request = match change {
+            Some(change) => self.with_body(request, bodies::Hook::new(change, self.webhook_secret.as_ref()))?,
+            None => request,
+        };
+        self.call(request, MAX_BODY_BYTES, |body| webhooks::webhook(body, id)).await
+    }
+}
+
+#[async_trait]
+impl DeskApi for PaymentHttp {
+    async fn rate(&self, user: &UserId, exchange: &Exchange) -> Result<Rate, ApiError> {
+        counted("rate", self.ask_rate(user, exchange).await)
+    }
+
+    async fn quote(&self, user: &UserId, exchange: &Exchange, to: &BankAccountId) -> Result<Quote, ApiError> {
+        counted("quote", self.ask_quote(user, exchange, to).await)
+    }
+
+    async fn create(&self, recipient: &RecipientId, new: &NewOffRamp) -> Result<ApiPayment, ApiError> {
+        counted("create", self.open(recipient, new).await)
+    }
+
+    async fn payments_of_user(&self, user: &UserId) -> Result<Listing, ApiError> {
+        counted("payments_of_user", self.list(&["payments", "user", user.as_str()], About::Anyone).await)
+    }
+
+    async fn payments_of_recipient(&self, recipient: &RecipientId) -> Result<Listing, ApiError> {
+        let path = ["payments", "recipient", recipient.as_str()];
+        counted("payments_of_recipient", self.list(&path, About::Recipient(recipient)).await)
+    }
+
+    async fn create_webhook(&self, new: &WebhookChange) -> Result<Webhook, ApiError> {
+        if new.url.is_none() {
+            return Err(failure::not_sent("a webhook needs a URL".to_owned()));
+        }
+        let request = self.acting.post(self.url(&["webhooks"])?);
+        counted("create_webhook", self.hook(request, Some(new), None).await)
+    }
+
+    async fn webhook(&self, id: &WebhookId) -> Result<Webhook, ApiError> {
+        let request = self.asking.get(self.url(&["webhooks", id.as_str()])?);
+        counted("webhook", self.hook(request, None, Some(id)).await)
+    }
+
+    async fn update_webhook(&self, id: &WebhookId, change: &WebhookChange) -> Result<Webhook, ApiError> {
+        let request = self.acting.put(self.url(&["webhooks", id.as_str()])?);
+        counted("update_webhook", self.hook(request, Some(change), Some(id)).await)
+    }
+}

@@ -1,0 +1,111 @@
+//! The order that funds a payment which was opened: placed once, in the commit that says so in the payout.
+
+use super::Opener;
+use crate::domain::order::{OrderId, Placer};
+use crate::domain::payout::Payout;
+use crate::engine::explain::Names;
+use crate::engine::explain_orders::refusal_text;
+use crate::engine::order_book::OrderError;
+use crate::engine::payout_book::{Kept, PayoutError, unmoved};
+use crate::engine::telling::log_events;
+use crate::policy::payout::PayoutFact;
+use crate::policy::spend::SpendRefusal;
+use crate::ports::store::StoreError;
+
+/// How often a placing is considered anew when others place meanwhile.
+const MAX_TRIES: u32 = 200;
+
+/// What became of a wish to fund.
+enum Outcome {
+    /// The order stands, with the payout's word of it in the same commit.
+    Placed,
+    /// An order funds it already.
+    Already(OrderId),
+    /// None was placed.
+    Refused { why: String, again: bool },
+}
+
+impl Opener {
+    /// Places the order, unless the payment has one.
+    pub(super) async fn fund(&self, kept: &Kept) -> Result<(), PayoutError> {
+        let payout = &kept.payout;
+        let fact = match self.place(payout).await? {
+            Outcome::Placed => return Ok(()),
+            Outcome::Already(order) => PayoutFact::OrderPlaced(order),
+            Outcome::Refused { why, again } => {
+                tracing::warn!(reference = %payout.reference, why, again, "the wallet does not fund it");
+                PayoutFact::OrderRefused { why, again }
+            }
+        };
+        self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await?;
+        Ok(())
+    }
+
+    async fn place(&self, payout: &Payout) -> Result<Outcome, PayoutError> {
+        let (Some(orders), Some(id)) = (self.orders(payout), &payout.payment) else {
+            let why = "there is no wallet: give the section [wallet] in the configuration".to_owned();
+            return Ok(Outcome::Refused { why, again: true });
+        };
+        let (book, still) = (self.book(), unmoved(payout));
+        for _ in 0..MAX_TRIES {
+            let Some(kept) = book.read(&payout.reference).await?.filter(|kept| still(kept)) else {
+                return Ok(Outcome::Placed);
+            };
+            let payment = self.ports.store.payment(id).await?;
+            // What is funded is what was asked for, wherever it is to be sent.
+            let shown = payment.map(|payment| (payment.terms.deposit_address, payout.wish.exchange.source_amount));
+            let (order, mut commit) = match orders.propose(id, Placer::Person, shown).await {
+                Ok(proposed) => proposed,
+                Err(OrderError::Store(error)) => return Err(error.into()),
+                Err(OrderError::Spend(SpendRefusal::Open { id, .. } | SpendRefusal::Funded { id })) => {
+                    return Ok(Outcome::Already(id));
+                }
+                Err(OrderError::Spend(refusal)) => {
+                    let why = refusal_text(&refusal, &self.names());
+                    return Ok(Outcome::Refused { why, again: may_pass(&refusal) });
+                }
+                Err(error) => return Ok(Outcome::Refused { why: error.to_string(), again: true }),
+            };
+            let (next, said) = book.decide(&kept, &PayoutFact::OrderPlaced(order.id.clone()))?;
+            commit.desk.push(next.record());
+            commit.events.push(said);
+            let events = commit.events.clone();
+            match self.ports.store.commit(commit).await {
+                Ok(_) => {
+                    log_events(&events);
+                    return Ok(Outcome::Placed);
+                }
+                Err(StoreError::Conflict(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Conflict("the wallet's record".to_owned()).into())
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names { paying: self.settings.token, decimals: self.settings.decimals, tokens: &[] }
+    }
+}
+
+/// Whether a refusal can pass by itself: limits come free with time, and what is switched off can be switched on.
+const fn may_pass(refusal: &SpendRefusal) -> bool {
+    match refusal {
+        SpendRefusal::Off
+        | SpendRefusal::AutoOff
+        | SpendRefusal::PerPayment { .. }
+        | SpendRefusal::PerDay { .. }
+        | SpendRefusal::PerRecipient { .. }
+        | SpendRefusal::Recipient { .. }
+        | SpendRefusal::BankAccount { .. } => true,
+        SpendRefusal::Open { .. }
+        | SpendRefusal::Funded { .. }
+        | SpendRefusal::NotAgainByItself { .. }
+        | SpendRefusal::NotWaiting { .. }
+        | SpendRefusal::NotAsShown { .. }
+        | SpendRefusal::OtherChain { .. }
+        | SpendRefusal::OtherSender { .. }
+        | SpendRefusal::ForbiddenAddress { .. }
+        | SpendRefusal::NotForAuto { .. }
+        | SpendRefusal::TimeShort { .. } => false,
+    }
+}

@@ -1,0 +1,167 @@
+//! What bears a payout's key: looked for in the recipient's list, taken with its terms, stored with the payout.
+
+use std::collections::BTreeMap;
+
+use super::Opener;
+use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, Refusal, Terms};
+use crate::domain::payout::{Payout, PayoutState};
+use crate::engine::gate::Asked;
+use crate::engine::ledger::LedgerError;
+use crate::engine::payout_book::{Kept, PayoutError, key_of, unmoved};
+use crate::engine::telling::log_events;
+use crate::policy::payout::{PayoutFact, Said, UnexpectedPayout};
+use crate::ports::payment_api::{ApiError, ApiPayment};
+use crate::ports::store::StoreError;
+
+impl Opener {
+    /// Looks through the recipient's list for the key.
+    pub(super) async fn look(&self, kept: &Kept) -> Result<(), PayoutError> {
+        let payout = &kept.payout;
+        let answer = self.api.payments_of_recipient(&payout.wish.recipient).await;
+        self.gate.learn(Asked::Get, &answer).await?;
+        let fact = match answer {
+            Ok(listing) => {
+                let ours = |said: &ApiPayment| said.idempotency_key.as_deref() == Some(payout.key.as_str());
+                let found = listing.payments.into_iter().filter(ours).map(|said| (said.id.clone(), said));
+                let mut found: BTreeMap<PaymentId, ApiPayment> = found.collect();
+                match (found.len(), found.pop_first()) {
+                    (1, Some((_, said))) => return self.take(payout, said).await,
+                    (_, None) => PayoutFact::NotListed,
+                    (_, Some((first, _))) => {
+                        PayoutFact::SeveralListed([first].into_iter().chain(found.into_keys()).collect())
+                    }
+                }
+            }
+            Err(ApiError::NotFound { detail }) => PayoutFact::ListRefused(Refusal { status: 404, message: detail }),
+            Err(ApiError::Refused { status, detail }) => PayoutFact::ListRefused(Refusal { status, message: detail }),
+            Err(error) => ask_failed(&error),
+        };
+        self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await?;
+        Ok(())
+    }
+
+    /// Takes the payment that bears the key. What the answer leaves out is asked for.
+    pub(super) async fn take(&self, payout: &Payout, mut said: ApiPayment) -> Result<(), PayoutError> {
+        if said.deposit_address.is_none() || said.deposit_amount.is_none() {
+            let answer = self.ports.api.payment(&said.id).await;
+            self.gate.learn(Asked::Get, &answer).await?;
+            match answer {
+                Ok(more) => said = filled(said, more),
+                // It is known by its key all the same; there is nothing more to learn of it.
+                Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {}
+                Err(error) => {
+                    self.book().tell(&payout.reference, &ask_failed(&error), None, unmoved(payout)).await?;
+                    return Ok(());
+                }
+            }
+        }
+        let known = self.ports.store.payment(&said.id).await?;
+        let known = known.map(|payment| (payment.terms.deposit_address, payment.terms.amount));
+        let fact = PayoutFact::Opened(Box::new(Said {
+            payment: said.id.clone(),
+            kind: said.kind.clone(),
+            key: said.idempotency_key.clone(),
+            recipient: said.recipient_id.clone(),
+            bank_account: said.bank_account.clone(),
+            address: said.deposit_address,
+            amount: said.deposit_amount,
+            chain: said.deposit_chain.clone(),
+            currency: said.source_currency.clone(),
+            sender: said.sender,
+            known,
+        }));
+        match self.compose(payout, &said) {
+            Some(payment) => self.keep(payout, &fact, &payment).await,
+            None => self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await.map(|_| ()),
+        }
+    }
+
+    /// The payment as it is stored, where the API has told what it takes.
+    fn compose(&self, payout: &Payout, said: &ApiPayment) -> Option<Payment> {
+        let now = self.ports.clock.now();
+        Some(Payment {
+            id: said.id.clone(),
+            version: 0,
+            recipient_id: payout.wish.recipient.clone(),
+            terms: Terms {
+                chain_id: self.settings.chain_id,
+                token: self.settings.token,
+                deposit_address: said.deposit_address?,
+                address_from: Provenance::Created,
+                amount: said.deposit_amount?,
+                amount_from: Provenance::Created,
+                sender: Some(payout.wish.from_address),
+                // Nothing was created before it was asked for.
+                created_at: said.created_at.unwrap_or(payout.placed_at),
+                expires_at: said.expires_at,
+                bank_account: said.bank_account.clone(),
+            },
+            state: PaymentState::Waiting,
+            api: Some(ApiView { status: said.status.clone(), tx_hash: said.tx_hash.clone(), as_of: now }),
+            // The reconciler looks at once: a payment that was opened by a call of long ago may have moved on.
+            next_at: Some(now),
+            quiet_checks: 0,
+            added_at: now,
+        })
+    }
+
+    /// Stores the payout together with its payment, from which commit on deposits are looked for. Where the terms are not
+    /// what was asked for, the policy says so, and no payment is stored.
+    async fn keep(&self, before: &Payout, fact: &PayoutFact, payment: &Payment) -> Result<(), PayoutError> {
+        let (book, still, key) = (self.book(), unmoved(before), key_of(&before.reference));
+        let changed = self
+            .ledger
+            .change_with(payment.terms.deposit_address, Some(&key), |page, _| {
+                let Some(kept) = page.desk.clone().and_then(Kept::of).filter(|kept| still(kept)) else { return Ok(()) };
+                let (next, said) = book.decide(&kept, fact)?;
+                if matches!(next.payout.state, PayoutState::Created { .. }) {
+                    match page.book.payments().iter().any(|known| known.id == payment.id) {
+                        // Somebody was quicker to take it up; we know that it is ours.
+                        true => page.book.claim(&payment.id),
+                        false => page.add_payment(payment.clone(), &self.settings.sweep),
+                    }
+                }
+                page.desk = Some(next.record());
+                page.said.push(said);
+                Ok::<(), UnexpectedPayout>(())
+            })
+            .await;
+        match changed {
+            Ok(changes) => {
+                log_events(&changes.events);
+                Ok(())
+            }
+            Err(LedgerError::Store(error)) => Err(error.into()),
+            Err(LedgerError::Refused(error)) => Err(error.into()),
+            Err(error @ (LedgerError::Unexpected(_) | LedgerError::NoPayment(_))) => {
+                Err(StoreError::Conflict(error.to_string()).into())
+            }
+        }
+    }
+}
+
+fn ask_failed(error: &ApiError) -> PayoutFact {
+    let retry_after = match error {
+        ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. } => *retry_after,
+        ApiError::KeyRefused { .. } | ApiError::NotFound { .. } | ApiError::Refused { .. } => None,
+    };
+    PayoutFact::AskFailed { retry_after, detail: error.to_string() }
+}
+
+/// What was said first, and what the payment itself says where that left something out.
+fn filled(first: ApiPayment, more: ApiPayment) -> ApiPayment {
+    ApiPayment {
+        recipient_id: first.recipient_id.or(more.recipient_id),
+        deposit_address: first.deposit_address.or(more.deposit_address),
+        deposit_amount: first.deposit_amount.or(more.deposit_amount),
+        deposit_chain: first.deposit_chain.or(more.deposit_chain),
+        source_currency: first.source_currency.or(more.source_currency),
+        bank_account: first.bank_account.or(more.bank_account),
+        sender: first.sender.or(more.sender),
+        created_at: first.created_at.or(more.created_at),
+        expires_at: first.expires_at.or(more.expires_at),
+        kind: first.kind.or(more.kind),
+        idempotency_key: first.idempotency_key.or(more.idempotency_key),
+        ..first
+    }
+}

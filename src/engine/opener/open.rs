@@ -1,0 +1,130 @@
+//! The quote, and the call that opens the off-ramp.
+
+use super::Opener;
+use crate::domain::payment::{PayoutReference, Refusal};
+use crate::domain::payout::{Payout, PayoutState, TakenQuote};
+use crate::engine::gate::Asked;
+use crate::engine::payout_book::{Kept, PayoutError, unmoved};
+use crate::policy::payout::{PayoutFact, usable_until};
+use crate::policy::settlement::CallFailure;
+use crate::ports::attachments::AttachmentError;
+use crate::ports::desk_api::{AttachedFile, NewOffRamp};
+use crate::ports::payment_api::{ApiError, ApiPayment};
+
+/// How a call failed, as the policy takes it.
+fn failure(error: ApiError) -> CallFailure {
+    match error {
+        ApiError::NotNow { retry_after, .. } => CallFailure::NotNow { retry_after },
+        ApiError::Unclear { retry_after, .. } => CallFailure::Unclear { retry_after },
+        // A key that is refused means that nothing was done; the gate keeps the next try back.
+        ApiError::KeyRefused { .. } => CallFailure::NotNow { retry_after: None },
+        ApiError::NotFound { detail } => CallFailure::Refused(Refusal { status: 404, message: detail }),
+        ApiError::Refused { status, detail } => CallFailure::Refused(Refusal { status, message: detail }),
+    }
+}
+
+impl Opener {
+    /// Takes a quote. It binds nobody, so it may be taken as often as need be.
+    pub(super) async fn quote(&self, kept: &Kept) -> Result<(), PayoutError> {
+        let payout = &kept.payout;
+        let wish = &payout.wish;
+        let asked_at = self.ports.clock.now();
+        let answer = self.api.quote(&wish.user, &wish.exchange, &wish.bank_account).await;
+        // A quote shows that the key is good for questions, not that it may open anything.
+        let asked = if answer.is_ok() { Asked::Get } else { Asked::Open };
+        self.gate.learn(asked, &answer).await?;
+        let fact = match answer {
+            Ok(quote) => PayoutFact::Quoted(TakenQuote { quote, asked_at }),
+            Err(error) => {
+                tracing::warn!(reference = %payout.reference, %error, "no quote");
+                let detail = error.to_string();
+                PayoutFact::QuoteFailed { failure: failure(error), detail }
+            }
+        };
+        self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await?;
+        Ok(())
+    }
+
+    /// Opens the off-ramp: "creating" is committed, then the call is made.
+    pub(super) async fn open(&self, kept: &Kept) -> Result<(), PayoutError> {
+        let payout = &kept.payout;
+        let files = match self.files(payout).await {
+            Ok(files) => files,
+            Err(error) => {
+                let again = matches!(error, AttachmentError::Failed { .. });
+                let fact = PayoutFact::FileLost { detail: error.to_string(), again };
+                self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await?;
+                return Ok(());
+            }
+        };
+        let told = self.book().tell(&payout.reference, &PayoutFact::CallStarted, None, unmoved(payout)).await?;
+        let Some(Kept { payout, .. }) = told else { return Ok(()) };
+        let (PayoutState::Creating { started_at }, Some(taken)) = (&payout.state, &payout.quote) else { return Ok(()) };
+        // A process that was frozen since then must not act upon what has grown old. The state says "creating"; it is looked
+        // into like any other call whose fate is not known.
+        let now = self.ports.clock.now();
+        let margin = self.settings.payouts.params.quote_margin;
+        if now.since(*started_at) > self.settings.pace.api_timeout || now >= usable_until(taken, margin) {
+            tracing::warn!(reference = %payout.reference, "too long since the call was decided; it is not made");
+            return Ok(());
+        }
+        let new = new_off_ramp(&payout, taken, files);
+        let answer = self.api.create(&payout.wish.recipient, &new).await;
+        self.gate.learn(Asked::Open, &answer).await?;
+        metrics::counter!("rampwatch_creations_total", "result" => result_name(&answer)).increment(1);
+        match answer {
+            Ok(said) => self.take(&payout, said).await,
+            Err(error) => self.call_failed(&payout.reference, &payout, error).await,
+        }
+    }
+
+    async fn call_failed(
+        &self,
+        reference: &PayoutReference,
+        payout: &Payout,
+        error: ApiError,
+    ) -> Result<(), PayoutError> {
+        tracing::warn!(%reference, %error, "the off-ramp was not opened, for all that is known");
+        let detail = error.to_string();
+        let fact = PayoutFact::CallFailed { failure: failure(error), detail };
+        self.book().tell(reference, &fact, None, unmoved(payout)).await?;
+        Ok(())
+    }
+
+    async fn files(&self, payout: &Payout) -> Result<Vec<AttachedFile>, AttachmentError> {
+        let mut files = Vec::new();
+        for file in &payout.wish.files {
+            let bytes = self.payouts.attachments.get(file.digest).await?;
+            files.push(AttachedFile { media_type: file.media_type.clone(), bytes });
+        }
+        Ok(files)
+    }
+}
+
+fn new_off_ramp(payout: &Payout, taken: &TakenQuote, files: Vec<AttachedFile>) -> NewOffRamp {
+    let wish = &payout.wish;
+    NewOffRamp {
+        idempotency_key: payout.key.as_str().to_owned(),
+        quote_id: taken.quote.id.clone(),
+        bank_account: wish.bank_account.clone(),
+        from_address: wish.from_address,
+        payment_reason: wish.reason.as_str().to_owned(),
+        document_reference: wish.document_reference.clone(),
+        reference_id: wish.reference_id.clone(),
+        files,
+    }
+}
+
+/// Every word that [`result_name`] gives.
+pub(super) const RESULTS: [&str; 5] = ["opened", "not_now", "unclear", "key_refused", "refused"];
+
+/// How a call that opens an off-ramp ended, in one word for the metric.
+const fn result_name(answer: &Result<ApiPayment, ApiError>) -> &'static str {
+    match answer {
+        Ok(_) => "opened",
+        Err(ApiError::NotNow { .. }) => "not_now",
+        Err(ApiError::Unclear { .. }) => "unclear",
+        Err(ApiError::KeyRefused { .. }) => "key_refused",
+        Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => "refused",
+    }
+}
