@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +15,7 @@ use super::progress::show_progress;
 use super::start_logging;
 use crate::config::Settings;
 use crate::domain::time::Span;
+use crate::engine::handle::Handle;
 use crate::http::{self, Operator, Tokens};
 use crate::{telemetry, wire};
 
@@ -29,9 +31,26 @@ const BEYOND_API: Span = Span::from_secs(15);
 
 pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     start_logging(&settings.log.filter, settings.log.format)?;
-    let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let stop = CancellationToken::new();
     listen_for_signals(stop.clone())?;
+    let mut bar = None;
+    let show = |handle| bar = Some(tokio::spawn(show_progress(handle, stop.clone())));
+    let outcome = serve(settings, stop.clone(), show).await;
+    stop.cancel();
+    if let Some(Err(error)) = OptionFuture::from(bar).await {
+        tracing::warn!(%error, "the progress bar ended badly");
+    }
+    tracing::info!("rampwatch is down");
+    outcome
+}
+
+/// Runs the engine and serves the operator API until `stop`. `up` is given the handle as soon as both are there.
+pub(super) async fn serve(
+    settings: &Settings,
+    stop: CancellationToken,
+    up: impl FnOnce(Handle),
+) -> Result<(), Failure> {
+    let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     // An address that is written down is looked at before anything is opened; the key's own as soon as it is known.
     Failure::unless_wallet_fits(settings, settings.wallet.as_ref().and_then(|wallet| wallet.address))?;
     let built = until(&stop, wire::build(settings)).await;
@@ -52,7 +71,7 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
     tracing::info!(%address, chain = settings.chain.id, store = %settings.store.path.display(), "rampwatch is up");
     let api_stop = CancellationToken::new();
     let served = tokio::spawn(http::serve(listener, operator, api_stop.clone()));
-    let bar = tokio::spawn(show_progress(handle, stop.clone()));
+    up(handle);
     let mut engine = std::pin::pin!(app.run(stop.clone()));
     let overdue = async {
         stop.cancelled().await;
@@ -73,10 +92,6 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
         Ok(Err(error)) => tracing::warn!(%error, "the operator API ended badly"),
         Err(_) => tracing::info!("requests to the operator API were cut off"),
     }
-    if let Err(error) = bar.await {
-        tracing::warn!(%error, "the progress bar ended badly");
-    }
-    tracing::info!("rampwatch is down");
     outcome
 }
 

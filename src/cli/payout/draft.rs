@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use crate::domain::amount::Amount;
 use crate::domain::decimal::Decimal;
-use crate::domain::payment::{BankAccountId, RecipientId, UserId};
+use crate::domain::payment::{BankAccountId, PayoutReference, RecipientId, UserId};
+use crate::domain::payout::PAYMENT_REASONS;
+use crate::engine::payout_views::{FileRef, Fund, PayoutRequest};
 use crate::engine::requests::parse_address;
 
 /// A field of a payout: a column of a batch file, and with hyphens the name of a flag.
@@ -121,7 +123,7 @@ pub(super) struct Fault {
 /// A payout as text. A field that is left out or empty is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Draft {
-    texts: BTreeMap<Field, String>,
+    pub(super) texts: BTreeMap<Field, String>,
     /// The files that go along.
     pub(super) files: Vec<PathBuf>,
 }
@@ -165,6 +167,65 @@ impl Draft {
     /// The required fields that are missing.
     pub(super) fn missing(&self) -> Vec<Field> {
         REQUIRED.into_iter().filter(|field| !self.texts.contains_key(field)).collect()
+    }
+
+    /// The same as a request, with files that were put already. What is missing is empty; the engine refuses that.
+    pub(super) fn request(&self, files: Vec<FileRef>) -> PayoutRequest {
+        let text = |field| self.own(field).unwrap_or_default();
+        PayoutRequest {
+            reference: self.own(Field::Reference),
+            user: text(Field::User),
+            recipient: text(Field::Recipient),
+            bank_account: text(Field::BankAccount),
+            amount: text(Field::Amount),
+            source_currency: self.own(Field::SourceCurrency),
+            source_rail: self.own(Field::SourceRail),
+            destination_currency: text(Field::DestinationCurrency),
+            destination_rail: text(Field::DestinationRail),
+            destination_country: text(Field::DestinationCountry),
+            developer_fee: self.own(Field::DeveloperFee),
+            from_address: self.own(Field::FromAddress),
+            reason: text(Field::Reason),
+            document_reference: self.own(Field::DocumentReference),
+            reference_id: self.own(Field::ReferenceId),
+            files,
+            min_destination_amount: self.own(Field::MinDestinationAmount),
+            fund: if self.is_by_wallet() { Fund::Wallet } else { Fund::ByHand },
+        }
+    }
+
+    /// What a request says, but for its files.
+    pub(super) fn of(request: &PayoutRequest) -> Self {
+        let mut draft = Self::default();
+        let own = |text: &String| Some(text.clone());
+        let texts = [
+            (Field::Reference, request.reference.clone()),
+            (Field::User, own(&request.user)),
+            (Field::Recipient, own(&request.recipient)),
+            (Field::BankAccount, own(&request.bank_account)),
+            (Field::Amount, own(&request.amount)),
+            (Field::SourceCurrency, request.source_currency.clone()),
+            (Field::SourceRail, request.source_rail.clone()),
+            (Field::DestinationCurrency, own(&request.destination_currency)),
+            (Field::DestinationRail, own(&request.destination_rail)),
+            (Field::DestinationCountry, own(&request.destination_country)),
+            (Field::DeveloperFee, request.developer_fee.clone()),
+            (Field::FromAddress, request.from_address.clone()),
+            (Field::Reason, own(&request.reason)),
+            (Field::DocumentReference, request.document_reference.clone()),
+            (Field::ReferenceId, request.reference_id.clone()),
+            (Field::MinDestinationAmount, request.min_destination_amount.clone()),
+            (Field::Fund, (request.fund == Fund::Wallet).then(|| "wallet".to_owned())),
+        ];
+        for (field, text) in texts {
+            draft.set(field, text.as_deref().unwrap_or_default());
+        }
+        draft
+    }
+
+    /// Whether the hot wallet is to pay.
+    pub(super) fn is_by_wallet(&self) -> bool {
+        self.get(Field::Fund) == Some("wallet")
     }
 
     /// The amount, when there is one that can be read.
@@ -226,8 +287,7 @@ fn problem(field: Field, text: &str, decimals: u8) -> Option<String> {
 const ID: &str = "it is no id: an id has 1 to 128 letters, digits, '-', '_' or '.'";
 
 fn reference_problem(text: &str) -> Option<String> {
-    // The rule for references is that for ids.
-    RecipientId::new(text)
+    PayoutReference::new(text)
         .err()
         .map(|_| "it is no reference: a reference has 1 to 128 letters, digits, '-', '_' or '.'".to_owned())
 }
@@ -240,50 +300,16 @@ fn amount_problem(text: &str, decimals: u8) -> Option<String> {
 }
 
 fn reason_problem(text: &str) -> Option<String> {
-    if REASONS.contains(&text) {
+    if PAYMENT_REASONS.contains(&text) {
         return None;
     }
     // What differs only by case or by spaces is named; it is not taken, because nothing here is guessed.
     let meant = text.to_ascii_uppercase().replace([' ', '-'], "_");
-    Some(match REASONS.iter().find(|reason| **reason == meant) {
+    Some(match PAYMENT_REASONS.iter().find(|reason| **reason == meant) {
         Some(meant) => format!("write {meant}"),
-        None => "it is none of the payment API's reasons; `rampwatch payout --help` lists them".to_owned(),
+        None => "it is none of the payment API's words; `rampwatch payout --help` lists them".to_owned(),
     })
 }
-
-/// The payment API's reasons for a payment.
-pub(super) const REASONS: [&str; 30] = [
-    "TRANSFER_TO_SELF",
-    "CAPITAL_CONTRIBUTIONS",
-    "CHARITABLE_CONTRIBUTIONS",
-    "CONSULTING_FEES",
-    "CORPORATE_TAX_PAYMENTS",
-    "DOWN_PAYMENTS_FOR_REAL_ESTATE",
-    "EDUCATION_FEES",
-    "EMPLOYEE_SALARIES_OR_WAGES",
-    "EXPENSES_REIMBURSEMENT",
-    "GIFTS",
-    "GOVERNMENT_GRANTS",
-    "INCOME_TAX_PAYMENTS",
-    "INHERITANCE_PAYMENTS",
-    "INSURANCE_CLAIM_PAYOUTS",
-    "INSURANCE_PREMIUM_PAYMENTS",
-    "INVESTMENTS",
-    "LOAN_ADVANCES",
-    "MORTGAGE_PAYMENTS",
-    "OTHER",
-    "PAYMENT_FOR_GOODS_AND_SERVICES",
-    "PERSONAL_TRANSFERS",
-    "REAL_ESTATE_PURCHASES",
-    "REMITTANCES",
-    "RENT",
-    "REPAYMENT_OF_LOANS",
-    "ROYALTIES",
-    "TRUST_FUND_DISTRIBUTIONS",
-    "UTILITY_BILLS",
-    "WELFARE_OR_BENEFITS",
-    "WINNINGS_AND_PRIZES",
-];
 
 /// Whether this is a UUID as text, of whatever version.
 fn is_uuid(text: &str) -> bool {

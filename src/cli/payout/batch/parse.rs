@@ -35,7 +35,7 @@ pub(super) struct Row {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum RowFault {
     /// With one of its cells.
-    #[error("column {}: {}{}", .0.field.name(), quoted(&.0.value), .0.problem)]
+    #[error("column {}: {}{}", .0.field.name(), quoted(.0), .0.problem)]
     Cell(Fault),
     /// With the row as a whole.
     #[error("{0}")]
@@ -99,9 +99,10 @@ pub(super) enum ParseError {
     },
 }
 
-/// How a value is shown before what is wrong with it.
-fn quoted(value: &str) -> String {
-    if value.is_empty() {
+/// The value, to be put before what is wrong with it; nothing where that tells it already.
+fn quoted(fault: &Fault) -> String {
+    let value = &fault.value;
+    if value.is_empty() || fault.problem.contains(&format!("{:?}", value.chars().take(80).collect::<String>())) {
         return String::new();
     }
     let shown: String =
@@ -374,13 +375,13 @@ mod tests {
                 line("a", "1,000"),
                 "it has 10 cells, and the header has 9: a cell with a comma in it needs double quotes",
             ),
-            (line("a", "\"1,000\""), "column amount: \"1,000\": "),
+            (line("a", "\"1,000\""), "column amount: the amount \"1,000\" is not a plain decimal"),
             (line("a", ""), "column amount: it is empty"),
             (line("", "1"), "column reference: it is empty; each row needs"),
             (line("a b", "1"), "column reference: \"a b\": it is no reference"),
             (line("a", "1").replace("MX,", "Mexico,"), "column destination_country: \"Mexico\": it is no country"),
             (line("a", "1").replace("RENT", "rent"), "column reason: \"rent\": write RENT"),
-            (line("a", "=1+1"), "column amount: \"=1+1\": "),
+            (line("a", "=1+1"), "column amount: the amount \"=1+1\" is not"),
             (format!("a,\"{}", line("b", "1")), "is a quote not closed?"),
         ];
         for (bad, words) in cases {
@@ -390,6 +391,8 @@ mod tests {
         }
         let many = "x".repeat(200);
         let (_, said) = fault(&format!("{HEADER}\n{}\n", line("a", &many)));
+        assert!(said.len() < 250, "{said}");
+        let (_, said) = fault(&format!("{HEADER}\n{}\n", line(&many, "1")));
         assert!(said.len() < 250 && said.contains('…'), "{said}");
     }
 
