@@ -243,6 +243,9 @@ impl Draft {
     }
 }
 
+/// The most bytes of any field but the document's reference.
+const MAX_BYTES: usize = 128;
+
 /// What is wrong with the text of a field, if anything is.
 fn problem(field: Field, text: &str, decimals: u8) -> Option<String> {
     if text.contains(['\n', '\r']) {
@@ -250,6 +253,9 @@ fn problem(field: Field, text: &str, decimals: u8) -> Option<String> {
     }
     if text.contains(char::is_control) {
         return Some("there is a control character in it".to_owned());
+    }
+    if field != Field::DocumentReference && text.len() > MAX_BYTES {
+        return Some(format!("it has more than {MAX_BYTES} characters"));
     }
     match field {
         Field::Reference => reference_problem(text),

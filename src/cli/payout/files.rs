@@ -9,13 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// The most bytes that one file may have.
-pub(super) const MAX_FILE_BYTES: u64 = 5 << 20;
+use crate::config::PayoutSettings;
 
-/// The most files that go with one payout.
-pub(super) const MAX_FILES: usize = 10;
-
-/// The types that are taken: the name's endings, the media type, and how such a file begins.
+/// The types that are known: the name's endings, the media type, and how such a file begins.
 const TYPES: [(&[&str], &str, &[u8]); 3] = [
     (&["pdf"], "application/pdf", b"%PDF-"),
     (&["png"], "image/png", b"\x89PNG\r\n\x1a\n"),
@@ -53,11 +49,21 @@ pub(super) enum FileError {
     /// Nothing is in it.
     #[error("{0} is empty")]
     Empty(PathBuf),
-    /// It is larger than [`MAX_FILE_BYTES`].
-    #[error("{path} is larger than {} MiB; give a smaller scan", MAX_FILE_BYTES >> 20)]
+    /// The configuration does not let its type go along.
+    #[error("{path} is {media_type}, which does not go along (payouts.file_types)")]
+    TypeNotTaken {
+        /// The file.
+        path: PathBuf,
+        /// What its name says.
+        media_type: &'static str,
+    },
+    /// It is larger than the configuration allows.
+    #[error("{path} has more than {most} bytes (payouts.max_file_bytes); give a smaller one")]
     TooLarge {
         /// The file.
         path: PathBuf,
+        /// The most that one may have.
+        most: u64,
     },
     /// It does not begin as its type does.
     #[error("{path} is not what its name says: it does not begin as {media_type} does")]
@@ -67,37 +73,45 @@ pub(super) enum FileError {
         /// What its name says.
         media_type: &'static str,
     },
-    /// There are more than [`MAX_FILES`].
-    #[error("{0} files are too many; at most {MAX_FILES} go with one payout")]
-    TooMany(usize),
+    /// There are more than the configuration allows.
+    #[error("{files} files are too many; at most {most} go with one payout (payouts.max_files)")]
+    TooMany {
+        /// How many there are.
+        files: usize,
+        /// The most that go along.
+        most: usize,
+    },
 }
 
 /// Reads the files of a payout.
 ///
 /// # Errors
 /// The first that does not go along, and why.
-pub(super) fn read_all(paths: &[PathBuf]) -> Result<Vec<LocalFile>, FileError> {
-    if paths.len() > MAX_FILES {
-        return Err(FileError::TooMany(paths.len()));
+pub(super) fn read_all(paths: &[PathBuf], limits: &PayoutSettings) -> Result<Vec<LocalFile>, FileError> {
+    if paths.len() > limits.max_files {
+        return Err(FileError::TooMany { files: paths.len(), most: limits.max_files });
     }
-    paths.iter().map(|path| read(path)).collect()
+    paths.iter().map(|path| read(path, limits)).collect()
 }
 
-fn read(path: &Path) -> Result<LocalFile, FileError> {
+fn read(path: &Path, limits: &PayoutSettings) -> Result<LocalFile, FileError> {
     let unreadable = |source| FileError::Unreadable { path: path.to_owned(), source };
     let (media_type, beginning) = type_of(path).ok_or_else(|| FileError::UnknownType(path.to_owned()))?;
+    if !limits.file_types.iter().any(|taken| taken == media_type) {
+        return Err(FileError::TypeNotTaken { path: path.to_owned(), media_type });
+    }
     // A pipe is looked at before it is opened: opening one would wait for its writer.
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(FileError::NoFile(path.to_owned()));
     }
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(unreadable)?;
-    file.take(MAX_FILE_BYTES.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.is_empty() {
         return Err(FileError::Empty(path.to_owned()));
     }
-    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > MAX_FILE_BYTES {
-        return Err(FileError::TooLarge { path: path.to_owned() });
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits.max_file_bytes {
+        return Err(FileError::TooLarge { path: path.to_owned(), most: limits.max_file_bytes });
     }
     if !bytes.starts_with(beginning) {
         return Err(FileError::OtherType { path: path.to_owned(), media_type });
@@ -119,6 +133,14 @@ mod tests {
 
     #[test]
     fn files_are_what_their_names_say_or_stay_behind() {
+        let limits = PayoutSettings {
+            quote_margin: crate::domain::time::Span::ZERO,
+            max_concurrent: 1,
+            file_types: TYPES.map(|(_, media_type, _)| media_type.to_owned()).to_vec(),
+            max_file_bytes: 1_000,
+            max_files: 3,
+        };
+        let read_all = |paths: &[PathBuf]| read_all(paths, &limits);
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
@@ -136,16 +158,15 @@ mod tests {
         );
         assert_eq!(read[0].bytes, b"%PDF-1.7 and so on");
 
-        let largest = usize::try_from(MAX_FILE_BYTES).unwrap();
         let mut large = b"%PDF-".to_vec();
-        large.resize(largest, b' ');
+        large.resize(1_000, b' ');
         assert!(read_all(&[put("large.pdf", &large)]).is_ok());
         large.push(b' ');
         let refused = [
             (put("renamed.pdf", b"PK\x03\x04"), "does not begin as application/pdf does"),
             (put("half.png", b"\x89PN"), "does not begin as image/png does"),
             (put("empty.pdf", b""), "is empty"),
-            (put("larger.pdf", &large), "is larger than 5 MiB"),
+            (put("larger.pdf", &large), "has more than 1000 bytes (payouts.max_file_bytes)"),
             (put("words.docx", b"PK\x03\x04"), "must end in .pdf, .png, .jpg or .jpeg"),
             (put("nothing", b"%PDF-1.7"), "of no known type"),
             (folder.path().join("missing.pdf"), "cannot be read"),
@@ -157,7 +178,10 @@ mod tests {
         let sub = folder.path().join("folder.pdf");
         std::fs::create_dir(&sub).unwrap();
         assert!(matches!(read_all(&[sub]), Err(FileError::NoFile(_))));
-        let many = vec![invoice; MAX_FILES + 1];
-        assert!(read_all(&many).unwrap_err().to_string().contains("at most 10"));
+        let many = vec![invoice.clone(); 4];
+        assert!(read_all(&many).unwrap_err().to_string().contains("at most 3"));
+        let pictures = PayoutSettings { file_types: vec!["image/png".to_owned()], ..limits.clone() };
+        let said = super::read_all(&[invoice], &pictures).unwrap_err().to_string();
+        assert!(said.contains("is application/pdf, which does not go along"), "{said}");
     }
 }

@@ -98,7 +98,7 @@ impl One {
                 flags.join(" ")
             ));
         }
-        let files = files::read_all(&self.draft.files);
+        let files = files::read_all(&self.draft.files, &settings.payouts);
         wrong.extend(files.as_ref().err().map(|error| format!("--attach: {error}")));
         let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if !is_known_one && !self.yes && !can_ask {

@@ -16,7 +16,7 @@ use super::super::teller::Teller;
 use super::super::{files, one, show};
 use super::Item;
 use super::result::{ResultFile, ResultRow};
-use crate::config::Settings;
+use crate::config::{PayoutSettings, Settings};
 use crate::engine::payout_views::PayoutView;
 
 /// How many rows are placed or asked after at once.
@@ -67,6 +67,7 @@ pub(super) struct Drive {
     result: ResultFile,
     written_at: Option<Instant>,
     decimals: u8,
+    files: PayoutSettings,
 }
 
 impl Drive {
@@ -78,6 +79,7 @@ impl Drive {
             result,
             written_at: None,
             decimals: settings.chain.token.decimals,
+            files: settings.payouts.clone(),
         };
         for item in items {
             let amount = item.draft.amount(drive.decimals).map(|amount| amount.to_decimal(drive.decimals));
@@ -123,8 +125,9 @@ impl Drive {
     async fn place(&mut self, desk: &Desk, teller: &mut Teller) -> Result<(), Failure> {
         let wanted: Vec<(usize, Draft)> =
             self.among(Standing::ToPlace).filter_map(|at| Some((at, self.drafts.get(at)?.clone()))).collect();
+        let limits = &self.files.clone();
         let mut placed = futures_util::stream::iter(wanted)
-            .map(|(at, draft)| async move { (at, place_one(desk, &draft).await) })
+            .map(|(at, draft)| async move { (at, place_one(desk, &draft, limits).await) })
             .buffer_unordered(AT_ONCE);
         while let Some((at, answer)) = placed.next().await {
             match answer {
@@ -244,8 +247,8 @@ impl Drive {
 }
 
 /// Places one row. Asked twice it is placed once.
-async fn place_one(desk: &Desk, draft: &Draft) -> Result<PayoutView, Failure> {
-    let files = files::read_all(&draft.files).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+async fn place_one(desk: &Desk, draft: &Draft, limits: &PayoutSettings) -> Result<PayoutView, Failure> {
+    let files = files::read_all(&draft.files, limits).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let request = draft.request(one::put(desk, files).await?);
     desk.ask(async |operator| operator.place_payout(&request).await).await
 }

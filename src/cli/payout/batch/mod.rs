@@ -15,7 +15,7 @@ use super::desk::Desk;
 use super::draft::{Draft, Field};
 use super::files;
 use super::signals::Signals;
-use crate::config::Settings;
+use crate::config::{PayoutSettings, Settings};
 
 mod drive;
 mod known;
@@ -64,9 +64,9 @@ struct Item {
 }
 
 impl Item {
-    fn of(row: Row) -> Self {
+    fn of(row: Row, limits: &PayoutSettings) -> Self {
         let mut faults: Vec<String> = row.faults.iter().map(ToString::to_string).collect();
-        if let Err(error) = files::read_all(&row.draft.files) {
+        if let Err(error) = files::read_all(&row.draft.files, limits) {
             faults.push(format!("column {}: {error}", Field::Files.name()));
         }
         Self { line: row.line, draft: row.draft, faults, known: Known::No }
@@ -98,7 +98,7 @@ impl Batch {
         let folder = self.file.parent().unwrap_or(Path::new(""));
         let wrong = |error: ParseError| usage(format!("{}: {error}", self.file.display()));
         let rows = parse::parse(&bytes, &self.defaults, folder, decimals).map_err(wrong)?;
-        let mut items: Vec<Item> = rows.into_iter().map(Item::of).collect();
+        let mut items: Vec<Item> = rows.into_iter().map(|row| Item::of(row, &settings.payouts)).collect();
         self.refuse_bad(&items)?;
         let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if !self.check && !self.yes && !can_ask {
