@@ -21,7 +21,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, on};
 use axum::{Json, Router};
@@ -88,6 +88,7 @@ impl Api {
         let method = match route.method {
             Method::Get => MethodFilter::GET,
             Method::Post => MethodFilter::POST,
+            Method::Put => MethodFilter::PUT,
         };
         let route = Arc::new(route);
         let answer = move |State(serving): State<Arc<Serving>>, request: Request| {
@@ -95,7 +96,8 @@ impl Api {
             async move { handler(Asked::read(serving, request, &route).await?).await }
         };
         let router = std::mem::take(&mut self.router);
-        self.router = router.route(path, on(method, answer));
+        // The limit that is nearest to the handler counts.
+        self.router = router.route(path, on(method, answer).layer(DefaultBodyLimit::max(B::MOST)));
     }
 
     /// The routes and the document.

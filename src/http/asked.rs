@@ -54,6 +54,12 @@ pub(super) trait TakesBody: Sized + Send + 'static {
     /// Whether there is a body to read.
     const TAKES: bool;
 
+    /// The most bytes that it may have.
+    const MOST: usize = MAX_BODY_BYTES;
+
+    /// What it comes as.
+    const MEDIA_TYPES: &'static [&'static str] = &["application/json"];
+
     /// What it looks like, for the document.
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema>;
 
@@ -124,20 +130,20 @@ impl<Q: TakesQuery, B: TakesBody> Asked<Q, B> {
         let Query(query) = Query::<Q>::try_from_uri(request.uri())
             .map_err(|error| Problem::new(Code::Malformed, error.body_text()))?;
         let headers = request.headers().clone();
-        let bytes = if B::TAKES { body(request).await? } else { Bytes::new() };
+        let bytes = if B::TAKES { body(request, B::MOST).await? } else { Bytes::new() };
         let body = B::read(&headers, &bytes)?;
         Ok(Self { serving, handle, path, query, body })
     }
 }
 
-async fn body(request: Request) -> Result<Bytes, Problem> {
+async fn body(request: Request, most: usize) -> Result<Bytes, Problem> {
     let read = tokio::time::timeout(BODY_WITHIN, request.extract::<Bytes, _>()).await.map_err(|_| {
         let seconds = BODY_WITHIN.as_secs();
         Problem::new(Code::SlowBody, format!("the body did not come within {seconds} s"))
     })?;
     read.map_err(|error| {
         if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-            return Problem::new(Code::TooLarge, format!("the body may have at most {MAX_BODY_BYTES} bytes"));
+            return Problem::new(Code::TooLarge, format!("the body may have at most {most} bytes"));
         }
         Problem::new(Code::Malformed, error.body_text())
     })

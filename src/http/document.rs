@@ -21,7 +21,7 @@ const ABOUT: &str = "Payments, deposits, orders, reviews and events of rampwatch
 Everything under /v1 needs a bearer token; each token bears some of the roles read, operate and approve, and \
 `x-roles` says which one an operation needs. Whoever placed an order cannot approve it. Lists give a part and where the \
 next begins: a part may be short, even empty, and still have a `next`, which is given as `after`. Errors are \
-application/problem+json (RFC 9457) with a `code`. Bodies may have 64 KiB.";
+application/problem+json (RFC 9457) with a `code`. Bodies may have 64 KiB, files 20 MB.";
 
 /// The document in the making.
 pub(super) struct Document {
@@ -82,13 +82,15 @@ impl Document {
             put("parameters", Value::Array(parameters));
         }
         if let Some(schema) = B::schema(&mut self.taken) {
-            let content = json!({ "application/json": { "schema": schema } });
+            let content: Map<String, Value> =
+                B::MEDIA_TYPES.iter().map(|kind| ((*kind).to_owned(), json!({ "schema": schema }))).collect();
             put("requestBody", json!({ "required": true, "content": content }));
         }
         put("responses", self.responses(route, B::TAKES, media_type, answer));
         let method = match route.method {
             Method::Get => "get",
             Method::Post => "post",
+            Method::Put => "put",
         };
         self.paths.entry(route.path).or_default().insert(method.to_owned(), Value::Object(operation));
     }

@@ -27,6 +27,7 @@ mod document;
 mod guard;
 mod listener;
 mod order_routes;
+mod payout_routes;
 mod problem;
 mod route;
 mod routes;
@@ -80,6 +81,8 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     routes::routes(&mut api);
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
+    payout_routes::rate_routes(&mut api);
+    payout_routes::routes(&mut api);
     api.finish()
 }
 

@@ -11,6 +11,7 @@ use crate::domain::actor::Role;
 pub(super) enum Method {
     Get,
     Post,
+    Put,
 }
 
 /// Who may ask.
@@ -68,6 +69,11 @@ pub(super) const fn get(path: &'static str, access: Access, name: &'static str, 
 /// `POST`: changes something.
 pub(super) const fn post(path: &'static str, access: Access, name: &'static str, summary: &'static str) -> Route {
     route(Method::Post, path, access, name, summary)
+}
+
+/// `PUT`: keeps what is given; doing it again changes nothing.
+pub(super) const fn put(path: &'static str, access: Access, name: &'static str, summary: &'static str) -> Route {
+    route(Method::Put, path, access, name, summary)
 }
 
 impl Route {

@@ -35,6 +35,7 @@ use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, US
 use super::proxy::Proxy;
 pub(crate) use super::request::request_for;
 use crate::funding::bench::{funding_ports, furnish_wallet};
+use crate::support::payouts::payout_rules;
 use crate::support::{eventually, temp_dir};
 
 /// How long a condition may take, on a machine that is busy with other tests.
@@ -107,6 +108,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         },
         api_concurrency: 8,
         funding: None,
+        payouts: payout_rules(USDC),
     }
 }
 
@@ -207,6 +209,7 @@ impl World {
             clock,
             chance: Arc::new(SystemChance),
             funding,
+            payouts: None,
         };
         let settings = Arc::new(self.setup.engine.clone());
         let health = Arc::new(Health::default());

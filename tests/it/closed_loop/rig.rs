@@ -32,6 +32,7 @@ use super::laws;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{LogSpec, Node, ScriptedChain, tx_hash};
+use crate::support::payouts::payout_rules;
 use crate::support::records::address;
 
 /// The token that pays, in these tests.
@@ -67,6 +68,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
         funding: None,
+        payouts: payout_rules(USDC),
     }
 }
 
@@ -209,7 +211,16 @@ impl Rig {
         let chain = Arc::new(EvmChain::new(evm).unwrap());
         let (clock, chance) = (Arc::new(SystemClock), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, desk_api: None, clock, chance, funding: None },
+            Ports {
+                store: Arc::new(store.clone()),
+                chain,
+                api: used,
+                desk_api: None,
+                clock,
+                chance,
+                funding: None,
+                payouts: None,
+            },
             settings,
             store,
             api,
@@ -226,7 +237,16 @@ impl Rig {
     ) -> Self {
         let (used, chance) = (Arc::new(api.clone()), Arc::new(SystemChance));
         Self::run(
-            Ports { store: Arc::new(store.clone()), chain, api: used, desk_api: None, clock, chance, funding: None },
+            Ports {
+                store: Arc::new(store.clone()),
+                chain,
+                api: used,
+                desk_api: None,
+                clock,
+                chance,
+                funding: None,
+                payouts: None,
+            },
             settings,
             store,
             api,

@@ -91,6 +91,7 @@ async fn an_engine_that_reads_no_chain_and_has_no_key_is_not_ready() {
         clock: Arc::new(StillClock),
         chance: Arc::new(SystemChance),
         funding: None,
+        payouts: None,
     };
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings(), health.clone());

@@ -21,6 +21,7 @@ use super::fuse::Life;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings};
 use super::world::World;
+use crate::support::payouts::payout_rules;
 
 /// A process that is about to run.
 pub(super) struct Process {
@@ -46,6 +47,7 @@ impl Process {
             clock: Arc::new(CrashClock::new(world_of(), life_of())),
             chance: Arc::new(SimChance::new(chance)),
             funding: None,
+            payouts: None,
         };
         let settings = Arc::new(engine_settings(&world.settings));
         let health = Arc::new(Health::default());
@@ -87,5 +89,6 @@ fn engine_settings(world: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(world.api_timeout),
         api_concurrency: 4,
         funding: None,
+        payouts: payout_rules(world.token),
     }
 }

@@ -37,6 +37,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use super::memory_store::MemoryStore;
+use super::payouts::payout_rules;
 use super::records::{CHAIN_ID, USDC, address, at, wallet};
 use super::temp_dir;
 
@@ -79,6 +80,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
         funding: None,
+        payouts: payout_rules(USDC),
     })
 }
 

@@ -191,6 +191,7 @@ async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore
         clock,
         chance: Arc::new(SystemChance),
         funding: Some(FundingPorts { sender, signer: Arc::new(Mortal { inner: signer, points: Arc::clone(points) }) }),
+        payouts: None,
     };
     (ports, store)
 }

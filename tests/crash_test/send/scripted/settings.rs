@@ -3,12 +3,13 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
-use rampwatch::engine::{EngineSettings, FundingRules};
+use rampwatch::engine::{EngineSettings, FundingRules, PayoutRules};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
+use rampwatch::policy::payout::{FileLimits, PayoutParams};
 use rampwatch::policy::preflight::PreflightParams;
 use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
@@ -51,6 +52,17 @@ pub(crate) fn settings() -> EngineSettings {
         },
         api_concurrency: 8,
         funding: Some(rules()),
+        payouts: payouts(),
+    }
+}
+
+/// No payouts are placed here.
+fn payouts() -> PayoutRules {
+    let (currency, chain_name) = ("USDC".to_owned(), "polygon".to_owned());
+    PayoutRules {
+        params: PayoutParams { quote_margin: Span::from_secs(60), currency, chain_name, token: USDC },
+        files: FileLimits { types: vec![], max_bytes: 0, max_files: 0 },
+        max_concurrent: 1,
     }
 }
 
