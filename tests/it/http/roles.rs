@@ -23,6 +23,7 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("get", "/healthz", None),
     ("get", "/metrics", None),
     ("get", "/readyz", None),
+    ("put", "/v1/attachments", Some(Role::Operate)),
     ("get", "/v1/deposits", Some(Role::Read)),
     ("get", "/v1/openapi.json", Some(Role::Read)),
     ("get", "/v1/orders", Some(Role::Read)),
@@ -35,6 +36,13 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("post", "/v1/payments", Some(Role::Operate)),
     ("get", "/v1/payments/{id}", Some(Role::Read)),
     ("get", "/v1/payments/{id}/fund", Some(Role::Read)),
+    ("get", "/v1/payouts", Some(Role::Read)),
+    ("post", "/v1/payouts", Some(Role::Operate)),
+    ("get", "/v1/payouts/{reference}", Some(Role::Read)),
+    ("post", "/v1/payouts/{reference}/cancel", Some(Role::Operate)),
+    ("post", "/v1/payouts/{reference}/retry", Some(Role::Operate)),
+    ("post", "/v1/quote", Some(Role::Read)),
+    ("post", "/v1/rate", Some(Role::Read)),
     ("post", "/v1/resolve", Some(Role::Operate)),
     ("get", "/v1/reviews", Some(Role::Read)),
     ("get", "/v1/wallet", Some(Role::Read)),
@@ -95,7 +103,7 @@ fn the_document_names_every_operation_with_its_role() {
 async fn no_role_does_more_than_it_may() {
     let desk = desk(Approvers::Named).await;
     for (method, path, role) in TABLE {
-        let path = path.replace("{id}", "pay-1:1").replace("{subject}", "pay-1");
+        let path = path.replace("{id}", "pay-1:1").replace("{subject}", "pay-1").replace("{reference}", "ref-1");
         for (who, roles) in PEOPLE {
             let (status, problem) = ask(&desk, who, method, &path, &json!({})).await;
             let may = role.is_none_or(|role| roles.contains(&role));

@@ -9,7 +9,7 @@ use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{PAYMENT_UPDATED, Webhook};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
-use super::{commit, for_every_store};
+use super::{commit, for_every_store, payouts};
 use crate::support::records::at;
 
 for_every_store!(
@@ -39,8 +39,10 @@ pub(super) fn records() -> Vec<DeskRecord> {
         DeskBody::Webhook(webhook) => {
             DeskBody::Webhook(Webhook { events: vec![], is_active: None, created_at: None, ..webhook })
         }
+        other @ DeskBody::Payout(_) => other,
     };
-    vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))]
+    let webhooks = [DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))];
+    webhooks.into_iter().chain(payouts::records()).collect()
 }
 
 /// Events about the desk.

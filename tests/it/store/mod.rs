@@ -24,6 +24,7 @@ mod model;
 mod opening;
 #[cfg(test)]
 mod orders;
+mod payouts;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]

@@ -11,9 +11,10 @@ use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
+use rampwatch::domain::payout::{Funding, PayoutReview, PayoutState};
 use rampwatch::domain::wallet::HaltReason;
 
-use super::{desk, funding, specimens};
+use super::{desk, funding, payouts, specimens};
 
 /// Fails unless the values have every variant of the enum among them.
 macro_rules! every {
@@ -122,7 +123,15 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook);
+    every!(bodies => DeskBody: Webhook, Payout);
+    every!(payouts::states() => PayoutState: Placed, Quoted, Creating, Unclear, Created, Review, Cancelled);
+    every!(payouts::reviews() => PayoutReview:
+        QuoteRefused, PaysTooLittle, QuoteDiffers, NoUsableQuote, Refused, FileLost, TermsDiffer, NoDepositAddress, Several);
+    let fundings = payouts::states().into_iter().filter_map(|state| match state {
+        PayoutState::Created { funding } => Some(funding),
+        _ => None,
+    });
+    every!(fundings => Funding: Hand, Due, Order, Nobody);
 }
 
 #[test]
