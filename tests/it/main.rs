@@ -23,6 +23,7 @@ mod http;
 mod layers;
 mod node_self;
 mod payment_http;
+mod payout_commands;
 mod policy;
 mod sandbox;
 mod signer;

@@ -59,7 +59,7 @@ fn of_payment(view: &PayoutView, payment: &PaymentView) -> Stage {
     match state.name.as_str() {
         "waiting" => waiting(view),
         "due" | "calling" | "unclear" => told("completing", &state.text, None),
-        "following" => told("at-the-bank", &format!("the payment API says {status}; {}", state.text), None),
+        "following" => told("at-the-bank", &format!("The payment API says {status}."), None),
         "review" => Stage {
             hint: Some(format!("rampwatch why {}", payment.id)),
             ..told("review", &state.text, Some(End::Person))

@@ -1,7 +1,7 @@
 //! The live line on stderr: a spinner on a terminal, a line for each change elsewhere.
 
 use std::io::IsTerminal as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -11,10 +11,14 @@ use crate::telemetry;
 /// How often the spinner turns.
 const TICK: Duration = Duration::from_millis(120);
 
+/// How often there is a line, where not every change is worth one.
+const LINE_EVERY: Duration = Duration::from_secs(3);
+
 /// Tells how something stands, as long as it changes.
 pub(super) struct Teller {
     bar: Option<ProgressBar>,
     last: String,
+    told_at: Option<Instant>,
 }
 
 impl Teller {
@@ -24,7 +28,7 @@ impl Teller {
         if let Some(bar) = bar.clone() {
             telemetry::write_lines_within(Some(Box::new(move |write| bar.suspend(write))));
         }
-        Self { bar, last: String::new() }
+        Self { bar, last: String::new(), told_at: None }
     }
 
     /// Says how it stands now. What was said last is not said again.
@@ -38,6 +42,15 @@ impl Teller {
             None => output::remark(&format!("{}  {text}", now())),
         }
         self.last = text;
+        self.told_at = Some(Instant::now());
+    }
+
+    /// The same for what changes many times in a second: where each change is a line, most of them are left out.
+    pub(super) fn tell_now_and_then(&mut self, text: &str) {
+        let is_soon = self.told_at.is_some_and(|at| at.elapsed() < LINE_EVERY);
+        if self.bar.is_some() || !is_soon {
+            self.tell(text);
+        }
     }
 
     /// Writes lines that stay, without tearing the live one.

@@ -115,6 +115,7 @@ impl Drive {
             self.look(desk, &mut teller).await?;
             self.write()?;
             if !self.standings.contains(&Standing::Open) {
+                teller.tell(&self.summary());
                 return Ok(());
             }
             let rest = began.elapsed().saturating_mul(2).clamp(EVERY, LONGEST);
@@ -137,7 +138,7 @@ impl Drive {
                 }
                 Err(failure) => return Err(failure),
             }
-            teller.tell(&self.summary());
+            teller.tell_now_and_then(&self.summary());
             self.write_now_and_then()?;
         }
         Ok(())
@@ -159,7 +160,7 @@ impl Drive {
             self.saw(at, &answer?);
             self.write_now_and_then()?;
         }
-        teller.tell(&self.summary());
+        teller.tell_now_and_then(&self.summary());
         Ok(())
     }
 
