@@ -21,7 +21,7 @@ use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, PayoutPorts, PayoutRules, Ports};
+use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports};
 use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
@@ -38,8 +38,10 @@ use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod doctor;
 mod store;
 
+pub use self::doctor::{Examined, Finding, Grade, examine};
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -269,6 +271,10 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
 }
 
 fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PaymentHttp>> {
+    Ok(Arc::new(payment_api_http(settings, clock)?))
+}
+
+fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<PaymentHttp> {
     let api = &settings.api;
     let adapter = PaymentHttp::new(
         PaymentHttpSettings {
@@ -281,7 +287,7 @@ fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc
         },
         clock,
     );
-    Ok(Arc::new(adapter.context("api: the client could not be made")?))
+    adapter.context("api: the client could not be made")
 }
 
 fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
@@ -415,6 +421,12 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(settings.api.timeout),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
+        intake: IntakeRules {
+            users: settings.intake.users.clone(),
+            recipients: settings.intake.recipients.clone(),
+            interval: settings.intake.interval,
+            currency: chain.token.symbol.clone(),
+        },
         payouts: payout_rules(settings),
     }
 }

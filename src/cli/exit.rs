@@ -130,6 +130,11 @@ impl Failure {
         checked.map_err(|error| Self::new(Exit::Configuration, error.to_string()))
     }
 
+    /// What there is to say.
+    pub(super) fn message(&self) -> &str {
+        &self.message
+    }
+
     /// Says why on stderr, and gives the exit code.
     pub(super) fn tell(&self) -> ExitCode {
         if !self.message.is_empty() {

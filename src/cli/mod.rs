@@ -22,8 +22,11 @@ mod client;
 mod config_check;
 mod demo;
 mod deposits;
+mod doctor;
 mod exit;
+mod export;
 mod fund;
+mod ledger_desk;
 mod list;
 mod operator;
 mod order_desk;
@@ -33,7 +36,10 @@ mod output;
 mod payout;
 mod payout_desk;
 mod payouts;
+mod private_file;
 mod progress;
+mod receipt;
+mod receipt_text;
 mod resolve;
 mod reviews;
 mod run;
@@ -95,7 +101,10 @@ enum Command {
     Reject(approve::Reject),
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
+    Export(export::Export),
+    Receipt(receipt::Receipt),
     Config(config_check::Config),
+    Doctor(doctor::Doctor),
     Store(store::Store),
     /// Print the OpenAPI document of the operator API
     Openapi,
@@ -156,10 +165,18 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reject(command) => command.run(&quiet(file)?).await,
         Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
+        Command::Export(command) => command.run(&quiet(file)?).await,
+        Command::Receipt(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.
             start_logging("error", settings.log.format)?;
+            command.run(&settings).await
+        }
+        Command::Doctor(command) => {
+            let settings = settings(file)?;
+            // What goes wrong is the command's own answer; the log would only say it a second time.
+            start_logging("off", settings.log.format)?;
             command.run(&settings).await
         }
         Command::Store(command) => command.run(&quiet(file)?).await,

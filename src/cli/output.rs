@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
+use crate::engine::lead_views::LeadView;
 use crate::engine::queries::MAX_PAGE;
 use crate::engine::views::{DepositView, Page, PaymentView, ReviewView};
 
@@ -133,6 +134,22 @@ pub(super) fn whence(view: &DepositView) -> Option<String> {
         (None, []) => None,
         (None, ids) => Some(format!("may be {}", named(ids))),
     }
+}
+
+/// A lead, in full.
+pub(super) fn lead(view: &LeadView) -> String {
+    fields(&[
+        ("lead", Some(view.payment.to_string())),
+        ("state", Some(view.state.name().to_owned())),
+        ("reason", Some(view.why.name().to_owned())),
+        ("API says", Some(plain(&view.status))),
+        ("recipient", view.recipient_id.as_ref().map(ToString::to_string)),
+        ("amount", view.amount.as_ref().map(ToString::to_string)),
+        ("address", view.deposit_address.clone()),
+        ("created", view.created_at.clone()),
+        ("expires", view.expires_at.clone()),
+        ("found", Some(view.found_at.clone())),
+    ])
 }
 
 /// A review: what happened, and the ways out.

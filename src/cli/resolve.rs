@@ -49,6 +49,13 @@ enum Decision {
         #[command(flatten)]
         common: Common,
     },
+    /// Do not add a payment that intake has found at the API; `rampwatch add` still can
+    Dismiss {
+        /// The payment
+        payment: String,
+        #[command(flatten)]
+        common: Common,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +83,9 @@ impl Resolve {
             Decision::Cancel { payment, common } => {
                 (ResolveRequest::Cancel { payment, reason: common.reason }, common.json)
             }
+            Decision::Dismiss { payment, common } => {
+                (ResolveRequest::Dismiss { payment, reason: common.reason }, common.json)
+            }
         };
         let view = Operator::open(settings).await?.resolve(&request).await?;
         if json {
@@ -86,6 +96,7 @@ impl Resolve {
             text.push('\n');
         }
         text.extend(view.deposit.iter().map(output::deposit));
+        text.extend(view.lead.iter().map(output::lead));
         output::print(&text)
     }
 }

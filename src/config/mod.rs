@@ -16,6 +16,7 @@
 mod error;
 mod funding;
 mod http;
+mod intake;
 mod key;
 mod parse;
 mod payouts;
@@ -37,6 +38,7 @@ use crate::domain::time::Span;
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
 pub use http::{HttpSettings, TokenSettings};
+pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
 pub use payouts::PayoutSettings;
 pub use span::{SpanError, parse_span, write_span};
@@ -80,6 +82,8 @@ pub struct Settings {
     pub wallet: Option<WalletSettings>,
     /// What the wallet may send; off unless configured.
     pub funding: FundingSettings,
+    /// Whose off-ramps are taken up by themselves; nobody's unless configured.
+    pub intake: IntakeSettings,
     /// Where the payment API tells of changes.
     pub webhook: WebhookSettings,
     /// How off-ramps are opened.

@@ -11,6 +11,7 @@ use crate::domain::time::Span;
 
 use super::funding;
 use super::http;
+use super::intake;
 use super::key::held;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
 use super::payouts;
@@ -58,9 +59,10 @@ pub(super) fn read(
     let (has_wallet, id) = (root.has("wallet"), chain.as_ref().map(|chain| chain.id));
     let wallet = funding::wallet(root.optional_section("wallet"), base, others, id);
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
+    let intake = intake::intake(root.section("intake"));
     let webhook = webhook::webhook(root.section("webhook"), base, others);
     let payouts = payouts::payouts(root.section("payouts"));
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, webhook, payouts");
+    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts");
     Some(Settings {
         file: file.to_path_buf(),
         chain: chain?,
@@ -73,6 +75,7 @@ pub(super) fn read(
         log: log?,
         wallet,
         funding: funding?,
+        intake: intake?,
         webhook: webhook?,
         payouts: payouts?,
     })

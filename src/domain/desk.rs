@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::lead::Lead;
 use super::payment::PaymentId;
 use super::payout::Payout;
 use super::time::Timestamp;
@@ -29,6 +30,8 @@ pub enum DeskBody {
     Webhook(Webhook),
     /// An off-ramp that is to be opened.
     Payout(Box<Payout>),
+    /// An off-ramp that was found at the payment API and waits for a person.
+    Lead(Lead),
 }
 
 /// The kinds of the desk's records.
@@ -39,6 +42,8 @@ pub enum DeskKind {
     Webhook,
     /// [`DeskBody::Payout`].
     Payout,
+    /// [`DeskBody::Lead`].
+    Lead,
 }
 
 impl DeskKind {
@@ -48,6 +53,7 @@ impl DeskKind {
         match self {
             Self::Webhook => "webhook",
             Self::Payout => "payout",
+            Self::Lead => "lead",
         }
     }
 }
@@ -80,6 +86,7 @@ impl DeskBody {
         match self {
             Self::Webhook(_) => DeskKind::Webhook,
             Self::Payout(_) => DeskKind::Payout,
+            Self::Lead(_) => DeskKind::Lead,
         }
     }
 
@@ -89,6 +96,7 @@ impl DeskBody {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.as_str(),
             Self::Payout(payout) => payout.reference.as_str(),
+            Self::Lead(lead) => lead.payment.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -98,7 +106,7 @@ impl DeskBody {
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) => None,
+            Self::Webhook(_) | Self::Lead(_) => None,
             Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }

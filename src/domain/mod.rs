@@ -5,12 +5,14 @@
 pub mod actor;
 pub mod amount;
 pub mod chain;
+pub mod checkup;
 pub mod coverage;
 pub mod decimal;
 pub mod deposit;
 pub mod desk;
 pub mod event;
 pub mod hold;
+pub mod lead;
 pub mod order;
 pub mod payment;
 pub mod payout;

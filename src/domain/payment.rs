@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
 use super::chain::Address;
+use super::decimal::Decimal;
 use super::deposit::DepositKey;
 use super::time::Timestamp;
 
@@ -333,6 +334,9 @@ pub struct ApiView {
     pub tx_hash: Option<String>,
     /// When it said so (our clock).
     pub as_of: Timestamp,
+    /// What the payment costs, as the API says; in no currency that it names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fee: Option<Decimal>,
 }
 
 /// The API's own status of a payment.

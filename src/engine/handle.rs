@@ -7,6 +7,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::health::Health;
+use super::hearing::view_of;
 use super::ledger::{Ledger, LedgerError, Page};
 use super::payout_book::{Kept, PayoutBook, key_of};
 use super::telling::log_events;
@@ -16,7 +17,7 @@ use crate::domain::actor::Actor;
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::chain::Address;
 use crate::domain::deposit::DepositKey;
-use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
+use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::approval::Approvers;
 use crate::policy::payout::PayoutFact;
@@ -180,7 +181,19 @@ impl Handle {
     /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
     pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
         let said = self.ask_api(&request).await?;
-        let payment = self.compose(&request, said)?;
+        self.add_said(&request, said).await
+    }
+
+    /// The same, with what the API has just said of the payment.
+    ///
+    /// # Errors
+    /// As [`Handle::add`].
+    pub(super) async fn add_said(
+        &self,
+        request: &AddPayment,
+        said: Option<ApiPayment>,
+    ) -> Result<Payment, HandleError> {
+        let payment = self.compose(request, said)?;
         // A payout may wait for just this: what the API does not tell of its payment.
         let payouts = self.payout_book();
         let waiting = payouts.of_payment(&payment.id).await?.map(|kept| key_of(&kept.payout.reference));
@@ -259,7 +272,7 @@ impl Handle {
                 bank_account: said.as_ref().and_then(|said| said.bank_account.clone()),
             },
             state: PaymentState::Waiting,
-            api: said.map(|said| ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now }),
+            api: said.map(|said| view_of(said, now)),
             // The reconciler looks at once: the payment may have moved on before it was added.
             next_at: Some(now),
             quiet_checks: 0,

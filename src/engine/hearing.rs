@@ -61,7 +61,7 @@ pub(crate) fn fact_of(
 
 /// What the API said, as it is kept.
 pub(crate) fn view_of(said: ApiPayment, now: Timestamp) -> ApiView {
-    ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now }
+    ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now, fee: said.fee }
 }
 
 /// The first of the payment's terms that the API tells otherwise.

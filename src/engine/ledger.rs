@@ -6,6 +6,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::EngineSettings;
+use super::follow_ups;
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::domain::desk::{DeskKey, DeskRecord};
@@ -144,12 +145,12 @@ impl Ledger {
         let of_wallet = self.is_wallet(address).await.map_err(LedgerError::Store)?;
         let is_wallet = payments.is_empty() && of_wallet;
         let book = Book::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
-        let desk = match desk {
+        let desk_was = match desk {
             Some(key) => self.store.desk(key).await.map_err(LedgerError::Store)?,
             None => None,
         };
         let coverage_was = coverage.clone();
-        let mut page = Page { book, coverage, touch_payments: false, desk: desk.clone(), said: Vec::new() };
+        let mut page = Page { book, coverage, touch_payments: false, desk: desk_was.clone(), said: Vec::new() };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
         let Page { book, coverage: mut new_coverage, touch_payments, desk: new_desk, said } = page;
@@ -160,6 +161,8 @@ impl Ledger {
             new.watch_until = until.map(|until| if of_wallet { Timestamp::FAR_FUTURE } else { until });
         }
         let mut changes = book.changes();
+        let desk = follow_ups::of(&*self.store, &changes, context.now).await.map_err(LedgerError::Store)?;
+        changes.events.extend(desk.events);
         if touch_payments {
             changes.payments.clone_from(&payments);
         }
@@ -169,7 +172,7 @@ impl Ledger {
             payments: changes.payments.clone(),
             deposits: changes.deposits.clone(),
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
-            desk: new_desk.filter(|new| desk.as_ref() != Some(new)).into_iter().collect(),
+            desk: desk.records.into_iter().chain(new_desk.filter(|new| desk_was.as_ref() != Some(new))).collect(),
             events: changes.events.clone(),
             ..Commit::default()
         };

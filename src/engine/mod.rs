@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chain::Address;
+use crate::domain::payment::{RecipientId, UserId};
 use crate::domain::time::Span;
 use crate::policy::finality::FinalityRule;
 use crate::policy::funding::FundingPace;
@@ -33,12 +34,18 @@ mod completer;
 mod explain;
 mod explain_orders;
 mod explain_payouts;
+pub mod export;
+mod export_rows;
+mod follow_ups;
 mod funder;
 mod funding_queries;
 mod gate;
 pub mod handle;
 pub mod health;
 mod hearing;
+mod intake;
+mod lead_desk;
+pub mod lead_views;
 mod ledger;
 mod names;
 mod opener;
@@ -47,11 +54,14 @@ pub mod order_views;
 pub mod orders;
 mod payout_book;
 mod payout_requests;
+mod payout_reviews;
 pub mod payout_views;
 pub mod payouts;
 pub mod queries;
 pub mod quote_views;
 mod quotes;
+mod receipt;
+pub mod receipt_views;
 mod reconciler;
 pub mod requests;
 pub mod return_views;
@@ -73,6 +83,7 @@ pub struct Ports {
     pub chain: Arc<dyn Chain>,
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
+    /// Calls the rest of the payment API, where there is a way to it.
     /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
     /// completing is tested.
     pub desk_api: Option<Arc<dyn DeskApi>>,
@@ -155,6 +166,21 @@ pub struct EngineSettings {
     pub funding: Option<FundingRules>,
     /// What payouts go by.
     pub payouts: PayoutRules,
+    /// Whose off-ramps are taken up by themselves.
+    pub intake: IntakeRules,
+}
+
+/// Whose off-ramps intake follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct IntakeRules {
+    /// These users'.
+    pub users: Vec<UserId>,
+    /// These recipients'.
+    pub recipients: Vec<RecipientId>,
+    /// From one look at the lists to the next.
+    pub interval: Span,
+    /// What the API calls the token that pays.
+    pub currency: String,
 }
 
 impl EngineSettings {
@@ -218,6 +244,8 @@ pub async fn run(
         let opener = opener::Opener { ports, api, payouts, settings, ledger, gate, health };
         loops.spawn(opener.run(halt.clone()));
     }
+    let intake = intake::Intake::new(ports.clone(), settings.clone(), ledger.clone(), gate.clone(), health.clone());
+    loops.spawn(intake.run(halt.clone()));
     let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };
     loops.spawn(reconciler.run(halt.clone()));
     let mut outcome = Ok(());

@@ -6,6 +6,8 @@
 use super::explain::Names;
 use super::handle::{AddPayment, Handle, HandleError};
 use super::health::Readiness;
+use super::lead_desk;
+use super::payout_reviews;
 use super::requests::{AddRequest, Decision, ResolveRequest, parse_address, parse_payment};
 use super::reviews;
 use super::views::{
@@ -13,7 +15,7 @@ use super::views::{
 };
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
-use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::payment::{Payment, PaymentId, PaymentState, PayoutReference};
 use crate::domain::time::Span;
 use crate::ports::store::Subject;
 
@@ -226,15 +228,22 @@ impl Handle {
         }
     }
 
-    /// Everything that a person must decide: first payments, then deposits.
+    /// Everything that a person must decide: first payments, then deposits, then leads, then payouts.
     ///
     /// # Errors
     /// When `after` is no place in the list, or the store fails.
     pub async fn reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
         let limit = limit.clamp(1, MAX_PAGE);
+        if let Some(place) = after.filter(|place| place.starts_with(payout_reviews::PLACE)) {
+            return self.payout_reviews(place, limit).await;
+        }
+        if let Some(place) = after.filter(|place| place.starts_with(lead_desk::PLACE)) {
+            return self.reviews_from_leads(place, Vec::new(), limit).await;
+        }
         // A place among the deposits has a colon in it, which no payment's id has; a colon alone is their beginning.
         if let Some(place) = after.filter(|place| place.contains(':')) {
-            return self.deposit_reviews(Some(place).filter(|place| *place != ":"), limit).await;
+            let from = Some(place).filter(|place| *place != ":");
+            return self.reviews_from_deposits(from, Vec::new(), limit).await;
         }
         let page = self.list_payments(Some("review"), after, limit).await?;
         let mut items = Vec::new();
@@ -246,7 +255,37 @@ impl Handle {
         if page.next.is_some() || items.len() >= limit {
             return Ok(Page { items, next: page.next.or_else(|| Some(":".to_owned())) });
         }
-        let rest = self.deposit_reviews(None, limit.saturating_sub(items.len())).await?;
+        self.reviews_from_deposits(None, items, limit).await
+    }
+
+    /// The reviews of deposits after a place, behind those that are there already, and then those of leads and payouts.
+    async fn reviews_from_deposits(
+        &self,
+        after: Option<&str>,
+        mut items: Vec<ReviewView>,
+        limit: usize,
+    ) -> Result<Page<ReviewView>, HandleError> {
+        let page = self.deposit_reviews(after, limit.saturating_sub(items.len())).await?;
+        items.extend(page.items);
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(lead_desk::PLACE.to_owned())) });
+        }
+        self.reviews_from_leads(lead_desk::PLACE, items, limit).await
+    }
+
+    /// The reviews of leads after a place, behind those that are there already, and then those of payouts.
+    async fn reviews_from_leads(
+        &self,
+        place: &str,
+        mut items: Vec<ReviewView>,
+        limit: usize,
+    ) -> Result<Page<ReviewView>, HandleError> {
+        let page = self.lead_reviews(place, limit.saturating_sub(items.len())).await?;
+        items.extend(page.items);
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(payout_reviews::PLACE.to_owned())) });
+        }
+        let rest = self.payout_reviews(payout_reviews::PLACE, limit.saturating_sub(items.len())).await?;
         items.extend(rest.items);
         Ok(Page { items, next: rest.next })
     }
@@ -266,10 +305,18 @@ impl Handle {
 
     /// Why a payment or a deposit stands where it stands, without what the wallet has to do with it.
     pub(super) async fn why_record(&self, subject: &str) -> Result<WhyView, HandleError> {
-        if let Ok(id) = PaymentId::new(subject)
-            && let Some(payment) = self.store.payment(&id).await?
+        if let Ok(id) = PaymentId::new(subject) {
+            if let Some(payment) = self.store.payment(&id).await? {
+                return self.why_payment(&payment).await;
+            }
+            if let Some(why) = self.why_lead(&id).await? {
+                return Ok(why);
+            }
+        }
+        if let Ok(reference) = PayoutReference::new(subject)
+            && let Some(why) = self.why_payout(&reference).await?
         {
-            return self.why_payment(&payment).await;
+            return Ok(why);
         }
         if !is_deposit(subject) {
             return Err(HandleError::NotFound(format!("a payment {subject:?}")));
@@ -341,7 +388,7 @@ impl Handle {
         })
     }
 
-    async fn events_of(&self, subject: &Subject) -> Result<(Vec<EventView>, bool), HandleError> {
+    pub(super) async fn events_of(&self, subject: &Subject) -> Result<(Vec<EventView>, bool), HandleError> {
         let recorded = self.store.events_of(subject, 0, MAX_EVENTS.saturating_add(1)).await?;
         let more = recorded.len() > MAX_EVENTS;
         let names = self.names();
@@ -418,6 +465,7 @@ impl Handle {
             ResolveRequest::Ignore { deposit, .. } => Decision::Ignore { deposit: self.find_deposit(deposit).await? },
             ResolveRequest::Retry { payment, .. } => Decision::Retry { payment: parse_payment(payment)? },
             ResolveRequest::Cancel { payment, .. } => Decision::Cancel { payment: parse_payment(payment)? },
+            ResolveRequest::Dismiss { payment, reason } => return self.dismiss_lead(payment, reason).await,
         };
         self.resolve(&decision, request.reason()).await?;
         let (payment, deposit) = match &decision {
@@ -425,7 +473,7 @@ impl Handle {
             Decision::Ignore { deposit } => (None, Some(deposit)),
             Decision::Retry { payment } | Decision::Cancel { payment } => (Some(payment), None),
         };
-        let mut view = ResolvedView { decision: decision.name().to_owned(), payment: None, deposit: None };
+        let mut view = ResolvedView { decision: decision.name().to_owned(), payment: None, deposit: None, lead: None };
         if let Some(id) = payment {
             view.payment = self.store.payment(id).await?.map(|payment| PaymentView::of(&payment, &self.names()));
         }

@@ -86,6 +86,15 @@ pub enum ResolveRequest {
         #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
+    /// Do not add a payment that intake has found.
+    Dismiss {
+        /// The payment.
+        #[schemars(with = "shapes::Id")]
+        payment: String,
+        /// Why; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
+        reason: String,
+    },
 }
 
 impl ResolveRequest {
@@ -96,7 +105,8 @@ impl ResolveRequest {
             Self::Assign { reason, .. }
             | Self::Ignore { reason, .. }
             | Self::Retry { reason, .. }
-            | Self::Cancel { reason, .. } => reason,
+            | Self::Cancel { reason, .. }
+            | Self::Dismiss { reason, .. } => reason,
         }
     }
 }
@@ -151,6 +161,19 @@ fn parse_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleErro
     millis.map(Timestamp::from_millis).ok_or_else(|| {
         invalid(field, format!("{text:?} is no moment: write it with an offset, such as 2026-11-22T10:00:00Z"))
     })
+}
+
+/// A day as people write it, which begins at midnight UTC, or a moment.
+pub(super) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleError> {
+    match text.parse::<jiff::civil::Date>() {
+        // A moment is read as a date too, its time cut off: only what has no time is a day.
+        Ok(_) if text.len() == "2026-11-22".len() => parse_moment(field, &format!("{text}T00:00:00Z")),
+        _ => parse_moment(field, text).map_err(|_| {
+            let right =
+                "a day such as 2026-11-22, which begins at midnight UTC, or a moment such as 2026-11-22T10:00:00Z";
+            invalid(field, format!("{text:?} is neither {right}"))
+        }),
+    }
 }
 
 #[cfg(test)]

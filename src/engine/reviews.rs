@@ -12,7 +12,7 @@ use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
 const MAX_WAYS: usize = 8;
 
 /// An id as a command's argument. One that begins with a dash would be taken for a flag.
-fn argument(id: &str) -> String {
+pub(super) fn argument(id: &str) -> String {
     if id.starts_with('-') { format!("-- {id}") } else { id.to_owned() }
 }
 

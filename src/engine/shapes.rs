@@ -145,6 +145,26 @@ shape! {
     AttemptKind = { "type": "string", "enum": ["transfer", "self_send"] }
 }
 shape! {
+    /// Why an off-ramp is not taken up without a person.
+    LeadReason = {
+        "type": "object",
+        "description": "Why an off-ramp is not taken up without a person, with the particulars of this reason.",
+        "properties": {
+            "reason": { "type": "string", "enum": ["incomplete", "other_currency", "disagrees", "unusable"] }
+        },
+        "required": ["reason"]
+    }
+}
+shape! {
+    /// What became of a lead.
+    LeadState = {
+        "type": "object",
+        "description": "What became of a lead, with the person's reason where one has dismissed it.",
+        "properties": { "is": { "type": "string", "enum": ["open", "added", "gone", "dismissed"] } },
+        "required": ["is"]
+    }
+}
+shape! {
     /// What a person must decide about a payment.
     PaymentReview = {
         "type": "object",

@@ -7,7 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::handle::{Handle, HandleError};
 use crate::domain::deposit::{DepositKey, Verdict};
+use crate::domain::desk::DeskBody;
 use crate::domain::event::EventKind;
+use crate::domain::lead::LeadState;
+use crate::domain::payment::{PaymentId, PayoutReference};
+use crate::domain::payout::PayoutState;
 use tokio::sync::watch;
 
 use super::queries::STATES;
@@ -22,6 +26,17 @@ pub struct Tally {
     seen: u64,
     payments: BTreeMap<&'static str, u64>,
     deposits_in_review: BTreeSet<DepositKey>,
+    open_leads: BTreeSet<PaymentId>,
+    payouts_in_review: BTreeSet<PayoutReference>,
+}
+
+/// Keeps a subject in the set while it waits for a person.
+fn note<T: Ord + Clone>(waiting: &mut BTreeSet<T>, subject: &T, waits: bool) {
+    if waits {
+        waiting.insert(subject.clone());
+    } else {
+        waiting.remove(subject);
+    }
 }
 
 impl Tally {
@@ -30,11 +45,13 @@ impl Tally {
         STATES.into_iter().map(|name| (name, self.payments.get(name).copied().unwrap_or(0)))
     }
 
-    /// Payments and deposits that wait for a person.
+    /// Payments, deposits, leads and payouts that wait for a person.
     #[must_use]
     pub fn reviews(&self) -> u64 {
-        let deposits = u64::try_from(self.deposits_in_review.len()).unwrap_or(u64::MAX);
-        self.payments.get("review").copied().unwrap_or(0).saturating_add(deposits)
+        let others = self.deposits_in_review.len().saturating_add(self.open_leads.len());
+        let others = others.saturating_add(self.payouts_in_review.len());
+        let others = u64::try_from(others).unwrap_or(u64::MAX);
+        self.payments.get("review").copied().unwrap_or(0).saturating_add(others)
     }
 
     fn add(&mut self, event: &crate::domain::event::Event) {
@@ -67,8 +84,19 @@ impl Tally {
             | EventKind::AttemptSigned { .. }
             | EventKind::AttemptSent { .. }
             | EventKind::AttemptMined { .. }
-            | EventKind::WalletChanged { .. }
-            | EventKind::DeskChanged { .. } => {}
+            | EventKind::WalletChanged { .. } => {}
+            EventKind::DeskChanged { body, .. } => self.add_desk(body),
+        }
+    }
+
+    fn add_desk(&mut self, body: &DeskBody) {
+        match body {
+            DeskBody::Lead(lead) => note(&mut self.open_leads, &lead.payment, lead.state == LeadState::Open),
+            DeskBody::Payout(payout) => {
+                let waits = matches!(payout.state, PayoutState::Review { .. });
+                note(&mut self.payouts_in_review, &payout.reference, waits);
+            }
+            _ => {}
         }
     }
 

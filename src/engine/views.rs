@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::explain::{self, Names};
+use super::lead_views::LeadView;
 use super::order_views::OrderView;
 use super::return_views::{BackView, WhenceView};
 use super::shapes;
@@ -178,7 +179,7 @@ pub struct DepositView {
 /// Something that a person must decide, and what would settle it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReviewView {
-    /// `payment` or `deposit`.
+    /// `payment`, `deposit` or `lead`.
     pub subject: String,
     /// The payment's id or the deposit's key.
     pub id: String,
@@ -221,7 +222,7 @@ pub struct EventView {
 /// Why a payment or a deposit stands where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WhyView {
-    /// `payment` or `deposit`.
+    /// `payment`, `deposit` or `lead`.
     pub subject: String,
     /// The rule that decided, in words.
     pub rule: String,
@@ -252,6 +253,9 @@ pub struct ResolvedView {
     pub payment: Option<PaymentView>,
     /// The deposit as it stands now, if it was about one.
     pub deposit: Option<DepositView>,
+    /// The lead as it stands now, if it was about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lead: Option<LeadView>,
 }
 
 /// A part of a longer list.

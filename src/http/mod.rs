@@ -25,6 +25,7 @@ mod asked;
 mod counts;
 mod document;
 mod guard;
+mod ledger_routes;
 mod listener;
 mod order_routes;
 mod payout_routes;
@@ -81,6 +82,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     routes::routes(&mut api);
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
+    ledger_routes::routes(&mut api);
     payout_routes::rate_routes(&mut api);
     payout_routes::routes(&mut api);
     api.finish()

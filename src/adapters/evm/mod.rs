@@ -8,6 +8,7 @@
 //! the types and the websocket.
 
 mod account;
+mod checkup;
 mod classify;
 mod decode;
 mod endpoint;

@@ -12,6 +12,7 @@
 
 mod answer;
 mod bodies;
+mod checkup;
 mod desk;
 mod failure;
 mod fields;

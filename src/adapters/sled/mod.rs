@@ -28,6 +28,7 @@ use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 
 mod backup;
 mod check;
+mod checkup;
 mod keys;
 mod migrate;
 mod open;
@@ -39,6 +40,7 @@ mod writer;
 
 pub use self::backup::{BACKUP_FORMAT, BackupError, BackupHeader, FrameError, back_up, restore, verify};
 pub use self::check::{MAX_FINDINGS, StoreCheck, StoreFinding, check};
+pub use self::checkup::checkup;
 pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 
 use self::reader::{Reader, above, page, through};

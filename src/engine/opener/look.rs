@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::Opener;
-use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, Refusal, Terms};
+use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Refusal, Terms};
 use crate::domain::payout::{Payout, PayoutState};
 use crate::engine::gate::Asked;
+use crate::engine::hearing::view_of;
 use crate::engine::ledger::LedgerError;
 use crate::engine::payout_book::{Kept, PayoutError, key_of, unmoved};
 use crate::engine::telling::log_events;
@@ -97,7 +98,7 @@ impl Opener {
                 bank_account: said.bank_account.clone(),
             },
             state: PaymentState::Waiting,
-            api: Some(ApiView { status: said.status.clone(), tx_hash: said.tx_hash.clone(), as_of: now }),
+            api: Some(view_of(said.clone(), now)),
             // The reconciler looks at once: a payment that was opened by a call of long ago may have moved on.
             next_at: Some(now),
             quiet_checks: 0,

@@ -23,7 +23,7 @@ use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -108,6 +108,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         },
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
         payouts: payout_rules(USDC),
     }
 }

@@ -10,13 +10,14 @@ use tokio::process::Command;
 use crate::support::temp_dir;
 
 mod daemon;
+mod doctor;
 mod help;
 mod offline;
 mod orders;
 mod running;
 mod snapshots;
 mod store;
-mod terminal;
+pub(crate) mod terminal;
 mod wallet;
 mod wrong;
 

@@ -22,9 +22,9 @@ pub(super) const LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct World {
     pub(super) chain: ScriptedChain,
     pub(super) node: Node,
-    api: StandIn,
+    pub(super) api: StandIn,
     pub(super) place: Place,
-    listen: SocketAddr,
+    pub(super) listen: SocketAddr,
 }
 
 /// A port that is free now.
@@ -55,7 +55,7 @@ impl World {
     }
 
     /// Starts the daemon, and waits until it answers.
-    async fn start(&self) -> Child {
+    pub(super) async fn start(&self) -> Child {
         let mut child = self.place.command(&["run"]).spawn().unwrap();
         let url = format!("http://{}/readyz", self.listen);
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -86,7 +86,7 @@ async fn signal(child: &Child, name: &str) {
 }
 
 /// Stops the daemon, and returns what it said.
-async fn stop(child: Child, name: &str) -> Ran {
+pub(super) async fn stop(child: Child, name: &str) -> Ran {
     let begun = Instant::now();
     signal(&child, name).await;
     let output = tokio::time::timeout(LIMIT, child.wait_with_output()).await.unwrap().unwrap();
@@ -128,6 +128,8 @@ async fn a_deposit_is_completed_and_the_daemon_stops_when_told() {
     assert!(ran.err.contains("rampwatch is up") && ran.err.contains("rampwatch is down"), "{}", ran.err);
     let after = place.run(&["show", id, "--json"]).await.json();
     assert_eq!(after["state"]["outcome"], "completed", "the store is free again, and has kept it");
+    let checked = place.run(&["store", "check"]).await.data();
+    assert!(checked.contains("1 payments, 1 deposits") && checked.contains("ok: every record reads"), "{checked}");
 }
 
 async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {

@@ -108,3 +108,73 @@ async fn every_deposit_is_explained() {
     }
     hold("why_deposits", &all);
 }
+
+#[tokio::test]
+async fn the_ledger_is_exported_and_every_payment_has_a_receipt() {
+    let place = full().await;
+    let always = ["export", "--to", "2100-01-01"];
+    hold("export", &shown(&place, &always).await);
+    hold("export_json", &shown(&place, &[&always[..], &["--format", "json"]].concat()).await);
+    let mut all = String::new();
+    for payment in specimens::payments() {
+        all.push_str(&shown(&place, &["receipt", payment.id.as_str()]).await);
+        all.push('\n');
+    }
+    hold("receipt", &all);
+}
+
+#[tokio::test]
+async fn a_receipt_has_three_forms() {
+    let place = Place::offline();
+    let store = SledStore::open(&place.path("rampwatch-data"), &Settings::default()).unwrap();
+    let told = crate::ledger::story::told().await.contents();
+    let commit = rampwatch::ports::store::Commit {
+        payments: told
+            .payments
+            .into_values()
+            .map(|payment| rampwatch::domain::payment::Payment { version: 0, ..payment })
+            .collect(),
+        deposits: told
+            .deposits
+            .into_values()
+            .map(|deposit| rampwatch::domain::deposit::Deposit { version: 0, ..deposit })
+            .collect(),
+        orders: told
+            .orders
+            .into_values()
+            .map(|order| rampwatch::domain::order::Order { version: 0, ..order })
+            .collect(),
+        events: told.events.into_iter().map(|recorded| recorded.event).collect(),
+        ..rampwatch::ports::store::Commit::default()
+    };
+    store.commit(commit).await.unwrap();
+    drop(store);
+    for (name, form) in [("receipt_text", "text"), ("receipt_json", "json"), ("receipt_markdown", "markdown")] {
+        hold(name, &shown(&place, &["receipt", "pay-000001", "--format", form]).await);
+    }
+    place.run(&["receipt", "nobody"]).await.fails(4, &["nobody"]);
+}
+
+#[tokio::test]
+async fn an_export_is_written_whole_and_for_its_owner_only() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let place = full().await;
+    place.write("books.csv", "what was there before");
+    let ran = place.run(&["export", "--to", "2100-01-01", "--out", "books.csv"]).await;
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""), "{}", ran.err);
+    assert!(ran.err.contains("books.csv"), "{}", ran.err);
+    let written = std::fs::read_to_string(place.path("books.csv")).unwrap();
+    assert_eq!(written, place.run(&["export", "--to", "2100-01-01"]).await.data());
+    let mode = std::fs::metadata(place.path("books.csv")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600);
+    place.run(&["export", "--from", "nonsense", "--out", "books.csv"]).await.fails(2, &["from", "nonsense"]);
+    place.run(&["export", "--out", "no/such/folder.csv"]).await.fails(1, &["folder.csv"]);
+    assert_eq!(
+        std::fs::read_to_string(place.path("books.csv")).unwrap(),
+        written,
+        "it is replaced whole or not at all"
+    );
+    let partial = std::fs::read_dir(place.path("")).unwrap();
+    let names: Vec<String> = partial.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| !name.contains("partial")), "{names:?}");
+}

@@ -45,6 +45,11 @@ impl PlainApi {
         self.0.lock().unwrap().never_answers = true;
     }
 
+    /// All payments that it holds.
+    pub(crate) fn all(&self) -> Vec<ApiPayment> {
+        self.0.lock().unwrap().payments.values().cloned().collect()
+    }
+
     /// How often it was asked for a payment.
     pub(crate) fn asked(&self) -> u64 {
         self.0.lock().unwrap().asked

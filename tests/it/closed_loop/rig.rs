@@ -17,7 +17,7 @@ use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -68,6 +68,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
         payouts: payout_rules(USDC),
     }
 }
@@ -215,7 +216,7 @@ impl Rig {
                 store: Arc::new(store.clone()),
                 chain,
                 api: used,
-                desk_api: None,
+                desk_api: Some(Arc::new(api.clone())),
                 clock,
                 chance,
                 funding: None,
@@ -241,7 +242,7 @@ impl Rig {
                 store: Arc::new(store.clone()),
                 chain,
                 api: used,
-                desk_api: None,
+                desk_api: Some(Arc::new(api.clone())),
                 clock,
                 chance,
                 funding: None,

@@ -98,11 +98,17 @@ impl Bench {
         path.display().to_string()
     }
 
-    /// The command, not started.
+    /// A command of rampwatch, not started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
-        command.env_clear().envs(self.overrides.iter().cloned()).current_dir(self.folder.path());
+        let mut command = self.command_of(PROGRAM, &[]);
         command.arg("--config").arg(self.sandbox.config_path()).args(arguments);
+        command
+    }
+
+    /// Any command, not started, in the test's folder and with nothing of the test's own environment.
+    pub(crate) fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(self.overrides.iter().cloned()).current_dir(self.folder.path()).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         command
     }
@@ -156,6 +162,12 @@ fn sorted(amounts: &[Amount]) -> Vec<Amount> {
     let mut amounts = amounts.to_vec();
     amounts.sort_unstable();
     amounts
+}
+
+/// Presses Ctrl-C, as it were.
+pub(crate) fn interrupt(child: &Child) {
+    let pid = i32::try_from(child.id().unwrap()).unwrap();
+    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::INT).unwrap();
 }
 
 /// Waits for a command's end.

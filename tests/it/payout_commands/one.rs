@@ -1,10 +1,15 @@
 //! One payout, from the wish to the bank.
 
+use std::process::Stdio;
+
 use rampwatch::domain::amount::Amount;
 use rampwatch::sandbox::stand_in::Call;
 use rampwatch::sandbox::{PAYER, PayOptions, pay};
 
+use tokio::io::AsyncWriteExt as _;
+
 use super::bench::{Bench, CONTENT};
+use crate::cli::terminal::has_script;
 use crate::support::eventually;
 
 /// The arguments of a payout of 25 USDC under a reference.
@@ -109,8 +114,7 @@ async fn interrupted_it_says_what_goes_on_and_how_to_take_it_up() {
     let waiting = bench.spawn(&payout("INV-7", &["--yes", "--from-address", &from]));
     eventually(super::bench::LIMIT, "the off-ramp is open", async || !bench.sandbox.stand_in().off_ramps().is_empty())
         .await;
-    let pid = i32::try_from(waiting.id().unwrap()).unwrap();
-    rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::INT).unwrap();
+    super::bench::interrupt(&waiting);
     let ended = super::bench::finish(waiting).await;
     ended.ends(
         130,
@@ -147,4 +151,42 @@ async fn what_is_wrong_is_told_at_once_and_nothing_is_placed() {
     bench.run(&["create", "--reference", "INV-7"]).await.ends(2, &["say what is to be opened"]);
     let calls = bench.sandbox.stand_in().journal();
     assert!(calls.iter().all(|entry| entry.call != Call::Create && entry.call != Call::Quote), "{calls:?}");
+}
+
+/// Answers the question on a terminal of its own. Returns the exit code, and everything that was shown.
+async fn on_a_terminal(bench: &Bench, reference: &str, answer: &str) -> (i32, String) {
+    let words = payout(reference, &["--fund"]).iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(" ");
+    let shell =
+        format!("stty cols 120 rows 60; exec \"$RAMPWATCH\" --config {:?} {words}", bench.sandbox.config_path());
+    let mut command = bench.command_of("script", &["-qec", &shell, "/dev/null"]);
+    command.envs([("RAMPWATCH", env!("CARGO_BIN_EXE_rampwatch")), ("TERM", "xterm"), ("SHELL", "/bin/sh")]);
+    command.env("PATH", std::env::var_os("PATH").unwrap()).stdin(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // What `script` reads stays open: it would take its end for the terminal's.
+    let mut keyboard = child.stdin.take().unwrap();
+    keyboard.write_all(answer.as_bytes()).await.unwrap();
+    let ended = super::bench::finish(child).await;
+    drop(keyboard);
+    (ended.code.unwrap(), ended.out)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_a_terminal_only_a_clear_yes_places_and_a_live_line_follows() {
+    if !has_script().await {
+        eprintln!("not shown here: there is no `script` of util-linux to make a terminal");
+        return;
+    }
+    let mut bench = Bench::start(200).await;
+    bench.daemon_up().await;
+    let (code, screen) = on_a_terminal(&bench, "INV-7", "maybe\n").await;
+    assert!(
+        code == 1 && screen.contains("Place this payout? [y/N]") && screen.contains("nothing was placed"),
+        "{screen}"
+    );
+    assert!(screen.contains("25.00 USDC") && screen.contains("arrives"), "{screen}");
+    assert_eq!(bench.run(&["payouts", "--json"]).await.ends(0, &[]).json()["items"], serde_json::json!([]));
+    let (code, screen) = on_a_terminal(&bench, "INV-7", "y\n").await;
+    assert!(code == 0 && screen.contains("INV-7  ") && screen.contains("at-the-bank"), "{screen}");
+    bench.assert_each_once(&[TWENTY_FIVE]).await;
+    bench.daemon.stop(super::bench::LIMIT).await.unwrap();
 }

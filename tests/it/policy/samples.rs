@@ -166,7 +166,7 @@ pub(super) fn assigned(name: &str) -> Verdict {
 
 /// What the API said, at [`NOW`].
 pub(super) fn view(status: ApiStatus, tx_hash: Option<&str>) -> ApiView {
-    ApiView { status, tx_hash: tx_hash.map(str::to_owned), as_of: at(NOW) }
+    ApiView { status, tx_hash: tx_hash.map(str::to_owned), as_of: at(NOW), fee: None }
 }
 
 pub(super) fn refusal() -> Refusal {

@@ -433,7 +433,7 @@ fn a_call_that_was_due_under_a_shorter_time_out_is_not_asked_after_without_a_pau
     let started_at = at(NOW - 30);
     let calling = State::Calling { deposit: ours(), attempt: 1, started_at };
     let payment = Payment { next_at: Some(at(NOW)), ..in_state("p", calling) };
-    let view = ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of: at(NOW) };
+    let view = ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of: at(NOW), fee: None };
     let step = step(&payment, &Fact::Reported(view), &context()).unwrap();
     assert_eq!((step.state, step.next_at), (payment.state, Some(started_at.plus(PACE.unclear_wait()))));
 }

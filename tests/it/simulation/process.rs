@@ -6,7 +6,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -89,6 +89,7 @@ fn engine_settings(world: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(world.api_timeout),
         api_concurrency: 4,
         funding: None,
+        intake: IntakeRules::default(),
         payouts: payout_rules(world.token),
     }
 }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use rampwatch::domain::amount::Amount;
 use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::event::{Event, EventKind};
-use rampwatch::domain::payment::WebhookId;
+use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
+use rampwatch::domain::payment::{ApiStatus, RecipientId, WebhookId};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{PAYMENT_UPDATED, Webhook};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
 use super::{commit, for_every_store, payouts};
-use crate::support::records::at;
+use crate::support::records::{address, at, payment_id};
 
 for_every_store!(
     keeps_records_of_the_desk_by_kind_and_id,
@@ -39,15 +41,60 @@ pub(super) fn records() -> Vec<DeskRecord> {
         DeskBody::Webhook(webhook) => {
             DeskBody::Webhook(Webhook { events: vec![], is_active: None, created_at: None, ..webhook })
         }
-        other @ DeskBody::Payout(_) => other,
+        other => other,
     };
-    let webhooks = [DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))];
-    webhooks.into_iter().chain(payouts::records()).collect()
+    let mut all = vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))];
+    all.extend(leads().into_iter().map(|lead| DeskRecord::new(DeskBody::Lead(lead), Some(at(9)))));
+    all.extend(payouts::records());
+    all
+}
+
+/// A lead for every reason and in every state.
+pub(super) fn leads() -> Vec<Lead> {
+    let text = str::to_owned;
+    let missing = vec![Missing::Recipient, Missing::DepositAddress, Missing::Amount, Missing::CreatedAt];
+    let open = |n: u64, why: LeadReason| Lead {
+        payment: payment_id(n),
+        recipient_id: None,
+        deposit_address: None,
+        amount: None,
+        why,
+        status: ApiStatus::AwaitingFunds,
+        created_at: None,
+        expires_at: None,
+        found_at: at(3),
+        failures: 0,
+        state: LeadState::Open,
+    };
+    let whole = |lead: Lead, state: LeadState| Lead {
+        recipient_id: Some(RecipientId::new("rec-1").unwrap()),
+        deposit_address: Some(address(1)),
+        amount: Some(Amount::from_base_units(1_000_500_000)),
+        created_at: Some(at(1)),
+        expires_at: Some(at(2)),
+        failures: 2,
+        state,
+        ..lead
+    };
+    let (field, listed, told) = (text("depositAmount"), text("1"), text("2"));
+    vec![
+        open(101, LeadReason::Incomplete { missing }),
+        whole(open(102, LeadReason::OtherCurrency { currency: text("USDT") }), LeadState::Added),
+        whole(open(103, LeadReason::Disagrees { field, listed, told }), LeadState::Gone),
+        whole(
+            open(104, LeadReason::Unusable { problem: text("amount: it is zero") }),
+            LeadState::Dismissed { reason: text("not ours") },
+        ),
+    ]
 }
 
 /// Events about the desk.
 pub(super) fn kinds() -> Vec<EventKind> {
-    vec![EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() }]
+    let lead = leads().remove(0);
+    vec![
+        EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() },
+        EventKind::DeskChanged { body: Box::new(DeskBody::Lead(lead)), why: "was found".to_owned() },
+    ]
 }
 
 fn desk(records: Vec<DeskRecord>) -> Commit {

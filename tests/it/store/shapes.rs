@@ -7,6 +7,7 @@ use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standin
 use rampwatch::domain::desk::DeskBody;
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
 use rampwatch::domain::hold::Hold;
+use rampwatch::domain::lead::{LeadReason, LeadState, Missing};
 use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
@@ -46,6 +47,7 @@ fn payments_have_every_shape() {
     let sources = payments.iter().flat_map(|payment| [payment.terms.address_from, payment.terms.amount_from]);
     every!(sources => Provenance: Created, Api, Typed);
     assert!(payments.iter().any(|payment| payment.terms.bank_account.is_some()));
+    assert!(payments.iter().filter_map(|payment| payment.api.as_ref()).any(|api| api.fee.is_some()));
 }
 
 #[test]
@@ -123,7 +125,7 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook, Payout);
+    every!(bodies => DeskBody: Webhook, Lead, Payout);
     every!(payouts::states() => PayoutState: Placed, Quoted, Creating, Unclear, Created, Review, Cancelled);
     every!(payouts::reviews() => PayoutReview:
         QuoteRefused, PaysTooLittle, QuoteDiffers, NoUsableQuote, Refused, FileLost, TermsDiffer, NoDepositAddress, Several);
@@ -132,6 +134,14 @@ fn records_of_the_desk_have_every_shape() {
         _ => None,
     });
     every!(fundings => Funding: Hand, Due, Order, Nobody);
+    let leads = desk::leads();
+    every!(leads.iter().map(|lead| lead.why.clone()) => LeadReason: Incomplete, OtherCurrency, Disagrees, Unusable);
+    every!(leads.iter().map(|lead| lead.state.clone()) => LeadState: Open, Added, Gone, Dismissed);
+    let missing = leads.iter().flat_map(|lead| match &lead.why {
+        LeadReason::Incomplete { missing } => missing.clone(),
+        _ => Vec::new(),
+    });
+    every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
 }
 
 #[test]

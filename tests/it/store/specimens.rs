@@ -6,6 +6,7 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::coverage::{Coverage, FinalityMark, Swept};
+use rampwatch::domain::decimal::Decimal;
 use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, Event, EventKind, Reading};
 use rampwatch::domain::payment::{
@@ -75,8 +76,8 @@ pub(crate) fn payments() -> Vec<Payment> {
     all[2].next_at = Some(at(9));
     all[3].quiet_checks = 3;
     let status = ApiStatus::Other(text("A_NEW_ONE"));
-    all[5].api = Some(ApiView { status, tx_hash: Some(text("0xabc")), as_of: at(8) });
-    all[6].api = Some(ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of: at(8) });
+    all[5].api = Some(ApiView { status, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None });
+    all[6].api = Some(ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of: at(8), fee: None });
     let known = Terms {
         address_from: Provenance::Created,
         amount_from: Provenance::Typed,
@@ -87,6 +88,8 @@ pub(crate) fn payments() -> Vec<Payment> {
     };
     all[0].terms = known;
     all[20].terms.bank_account = Some(BankAccountId::new("acc-1").unwrap());
+    let fee = Some(Decimal::from_person("1.25").unwrap());
+    all[20].api = Some(ApiView { status: ApiStatus::Sent, tx_hash: None, as_of: at(8), fee });
     all
 }
 
@@ -150,7 +153,7 @@ pub(super) fn finality() -> FinalityMark {
 
 pub(super) fn kinds() -> Vec<EventKind> {
     let alarm = |alarm| EventKind::Alarm { alarm };
-    let view = ApiView { status: ApiStatus::Pending, tx_hash: Some(text("0xabc")), as_of: at(8) };
+    let view = ApiView { status: ApiStatus::Pending, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None };
     let (from, to) = (Box::new(PaymentState::Waiting), Box::new(PaymentState::Seen { deposit: deposit_key(1) }));
     let seen = |reading| EventKind::DepositSeen { deposit: Box::new(records::deposit(1)), reading };
     let standing = Standing::Gone { after_final: false };

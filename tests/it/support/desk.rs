@@ -18,7 +18,7 @@ use rampwatch::domain::wei::Wei;
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::views::TokenName;
-use rampwatch::engine::{EngineSettings, FundingRules};
+use rampwatch::engine::{EngineSettings, FundingRules, IntakeRules};
 use rampwatch::http::{self, Operator, Token, Tokens};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
@@ -80,6 +80,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         pace: Pace::for_timeout(Span::from_secs(2)),
         api_concurrency: 8,
         funding: None,
+        intake: IntakeRules::default(),
         payouts: payout_rules(USDC),
     })
 }

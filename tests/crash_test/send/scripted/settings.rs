@@ -3,7 +3,7 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
-use rampwatch::engine::{EngineSettings, FundingRules, PayoutRules};
+use rampwatch::engine::{EngineSettings, FundingRules, IntakeRules, PayoutRules};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::funding::FundingPace;
@@ -52,6 +52,7 @@ pub(crate) fn settings() -> EngineSettings {
         },
         api_concurrency: 8,
         funding: Some(rules()),
+        intake: IntakeRules::default(),
         payouts: payouts(),
     }
 }

@@ -42,6 +42,10 @@ pub(super) fn run(state: &mut State, behaviour: &Behaviour, method: &str, params
         "eth_getBlockByHash" => sight.show(sight.by_hash(&params[0])?, &params[1]),
         "eth_getLogs" => sight.logs(&params[0]),
         "eth_call" => sight.call(&params[0]),
+        "eth_getCode" => {
+            let known = state.tokens.contains_key(&parse::<Address>(&params[0])?);
+            Ok(json!(if known { "0x6080" } else { "0x" }))
+        }
         "eth_estimateGas" => sight.call(&params[0]).map(|_| json!(quantity(45_047))),
         "eth_maxPriorityFeePerGas" => Ok(json!(quantity(25_000_000_000))),
         "eth_getBalance" => Ok(accounts::balance(state, parse(&params[0])?)),

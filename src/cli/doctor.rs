@@ -1,0 +1,92 @@
+//! `rampwatch doctor`.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use super::output;
+use crate::config::Settings;
+use crate::wire::{self, Finding, Grade};
+
+/// Look at everything around rampwatch, and say what is well, what is not, and what to do: endpoints, tokens, API key,
+/// clocks, store, wallet, private files, and a daemon that runs
+///
+/// Everything is asked at the same time and within a minute, and nothing is changed. It ends with 1 if anything has failed;
+/// warnings alone end with 0.
+#[derive(Debug, Args)]
+pub(super) struct Doctor {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    /// Whether nothing has failed.
+    healthy: bool,
+    warnings: usize,
+    failures: usize,
+    findings: Vec<Line<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    check: &'static str,
+    about: &'a str,
+    /// `ok`, `warning` or `failure`.
+    grade: &'static str,
+    found: &'a str,
+    remedy: &'a str,
+}
+
+impl Doctor {
+    pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
+        let mut examined = wire::examine(settings).await;
+        if let Err(why) = Failure::unless_wallet_fits(settings, examined.wallet) {
+            examined.findings.push(Finding {
+                check: "wallet",
+                about: String::new(),
+                grade: Grade::Failure,
+                found: why.message().to_owned(),
+                remedy: "change [wallet], or chain.id".to_owned(),
+            });
+        }
+        let findings = examined.findings;
+        let count = |grade: Grade| findings.iter().filter(|finding| finding.grade == grade).count();
+        let (warnings, failures) = (count(Grade::Warning), count(Grade::Failure));
+        if self.json {
+            let lines = findings.iter().map(|finding| Line {
+                check: finding.check,
+                about: &finding.about,
+                grade: word(finding.grade),
+                found: &finding.found,
+                remedy: &finding.remedy,
+            });
+            output::print_json(&Report { healthy: failures == 0, warnings, failures, findings: lines.collect() })?;
+        } else {
+            let lines: String = findings.iter().map(text).collect();
+            output::print(&format!("{lines}{} ok, {warnings} warnings, {failures} failures\n", count(Grade::Ok)))?;
+        }
+        if failures > 0 {
+            return Err(Failure::new(Exit::Failed, format!("{failures} of the checks failed")));
+        }
+        Ok(())
+    }
+}
+
+const fn word(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Ok => "ok",
+        Grade::Warning => "warning",
+        Grade::Failure => "failure",
+    }
+}
+
+/// One line for what was found, and one for what to do.
+fn text(finding: &Finding) -> String {
+    let Finding { check, about, grade, found, remedy } = finding;
+    let about = if about.is_empty() { String::new() } else { format!(" {}", output::plain(about)) };
+    let line = format!("{:<8} {check}{about}: {}\n", word(*grade), output::plain(found));
+    if remedy.is_empty() { line } else { format!("{line}{:<8} -> {}\n", "", output::plain(remedy)) }
+}

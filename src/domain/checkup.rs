@@ -1,0 +1,148 @@
+//! What was found when everything around rampwatch was asked how it is. Facts only; what they mean is decided elsewhere.
+//!
+//! Where something could not be asked, the reason stands in place of the answer, in words and without secrets.
+
+use super::amount::Amount;
+use super::chain::{Address, B256, BlockNumber, Header};
+use super::time::{Span, Timestamp};
+use super::wallet::NonceCount;
+use super::wei::Wei;
+
+/// An answer, or why there is none.
+pub type Told<T> = Result<T, String>;
+
+/// What one RPC endpoint said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointCheckup {
+    /// Its name.
+    pub name: String,
+    /// How each of its URLs did (`http`, `ws`).
+    pub sides: Vec<(&'static str, Told<()>)>,
+    /// The chain that it says it is on, when that is the wrong one.
+    pub wrong_chain: Option<u64>,
+    /// Its newest block.
+    pub head: Told<Header>,
+    /// What it has under the `finalized` tag; `None` when it has nothing there.
+    pub finalized: Told<Option<Header>>,
+    /// Of how many blocks it gives the logs at once.
+    pub logs: Told<LogRange>,
+    /// Whether a subscription brought a new head; `None` when it has no websocket.
+    pub push: Option<Told<()>>,
+}
+
+/// How many blocks an endpoint takes in one `eth_getLogs`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRange {
+    /// How many were asked for first.
+    pub asked: u64,
+    /// The most that worked, of those tried; 0 when none did.
+    pub taken: u64,
+    /// What it said of the largest that did not work.
+    pub said: Option<String>,
+}
+
+/// What the endpoints have at one height.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HashesAt {
+    /// The height.
+    pub number: BlockNumber,
+    /// Each endpoint's name, with its block's hash; `None` when it has no such block.
+    pub hashes: Vec<(String, Told<Option<B256>>)>,
+}
+
+/// What a token's contract said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenCheckup {
+    /// Whether there is code at the address.
+    pub has_code: bool,
+    /// Its decimals; `None` when it has no such function.
+    pub decimals: Option<String>,
+    /// Its symbol; `None` when it has no such function.
+    pub symbol: Option<String>,
+    /// Whether it is paused. `false` for a token that has no such thing.
+    pub paused: bool,
+}
+
+/// What the payment API answered to a question for a payment that cannot be there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiCheckup {
+    /// What it says of the key.
+    pub key: KeyWord,
+    /// Its clock, to the second, if it tells.
+    pub date: Option<Timestamp>,
+    /// When it was asked (our clock).
+    pub asked_at: Timestamp,
+    /// How long its answer took.
+    pub took: Span,
+}
+
+/// What the payment API says of the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyWord {
+    /// It took it: it says that it does not know the payment.
+    Taken,
+    /// It refused it.
+    Refused {
+        /// With this HTTP status.
+        status: u16,
+    },
+    /// It cannot be told.
+    Unclear {
+        /// What came instead.
+        detail: String,
+    },
+}
+
+/// What was found of the store's place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreCheckup {
+    /// Whether a store can be kept there.
+    pub place: Told<()>,
+    /// Whether there is one.
+    pub exists: bool,
+    /// Whether a process has it open.
+    pub in_use: bool,
+    /// Its schema version, which is not asked for while the store is in use.
+    pub schema: Option<Told<u64>>,
+    /// The folder's mode; `None` when there is none yet.
+    pub mode: Option<u32>,
+    /// How many bytes are free on its disk for this user.
+    pub free_bytes: Told<u64>,
+}
+
+/// What was found of the hot wallet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WalletCheckup {
+    /// Its address, from its key.
+    pub address: Address,
+    /// What it has of the token that pays, and of the native coin.
+    pub balances: Told<(Amount, Wei)>,
+    /// What each endpoint says of its nonces.
+    pub nonces: Vec<(String, Told<NonceCount>)>,
+}
+
+/// What the daemon said of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DaemonCheckup {
+    /// Nothing listens.
+    Down,
+    /// It says that it does its work.
+    Ready {
+        /// What it says of its parts.
+        parts: Vec<(String, String)>,
+        /// The newest block that it knows.
+        head: Option<BlockNumber>,
+    },
+    /// It says that it does not.
+    NotReady {
+        /// What it says of its parts.
+        parts: Vec<(String, String)>,
+        /// The newest block that it knows.
+        head: Option<BlockNumber>,
+    },
+    /// Something listens that does not answer as rampwatch does.
+    Strange {
+        /// What came.
+        detail: String,
+    },
+}

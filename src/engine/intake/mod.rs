@@ -1,0 +1,208 @@
+//! Intake: follows users and recipients at the payment API, and takes up the off-ramps that wait for funds there.
+//!
+//! A round reads the lists, asks for each payment that is new, and adds it on the same way as a person does; what it
+//! cannot add becomes a lead, which a person settles. Everything is worked out anew in each round, so a crash loses
+//! nothing: what is remembered between rounds only saves questions. Deliberately absent: calls to `/complete`, and trust in a
+//! list, which never moves a payment by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::gate::{ApiGate, Asked, Pass};
+use super::handle::Handle;
+use super::health::Health;
+use super::hearing::note_failure;
+use super::ledger::Ledger;
+use super::{EngineError, EngineSettings, Ports};
+use crate::domain::desk::DeskKind;
+use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::time::{Span, Timestamp};
+use crate::policy::intake::Home;
+use crate::ports::payment_api::{ApiError, ApiPayment};
+use crate::ports::store::StoreError;
+
+mod leads;
+mod lists;
+mod memory;
+mod take_up;
+
+use lists::Source;
+use memory::Memory;
+
+/// The longest sleep, whatever is due.
+const LONGEST_SLEEP: Span = Span::from_secs(60);
+
+/// How many payments are asked after at once. The completer and the reconciler have their own places.
+const AT_ONCE: usize = 4;
+
+/// The pause after each such handful: at most twenty questions a second, however long a list is.
+const BREATH: Span = Span::from_millis(200);
+
+/// How much later than the others intake probes a key that was refused.
+const AFTER_OTHERS: Span = Span::from_secs(5);
+
+/// The HTTP status of what the key is good for, but not for this.
+const FORBIDDEN: u16 = 403;
+
+/// How many leads are looked at in one round.
+const LEADS_AT_ONCE: usize = 256;
+
+/// A payment of a list.
+#[derive(Clone, Debug)]
+struct Listed {
+    said: ApiPayment,
+    /// The recipient whose list it was, if it was a recipient's.
+    whose: Option<RecipientId>,
+}
+
+/// How far a round may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Onward {
+    /// It goes on.
+    Yes,
+    /// The API cannot be used, or the engine stops: the rest waits for the next round.
+    No,
+}
+
+pub(crate) struct Intake {
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    home: Home,
+    handle: Handle,
+    ledger: Ledger,
+    gate: Arc<ApiGate>,
+    health: Arc<Health>,
+    sources: Vec<Source>,
+    memory: Memory,
+    /// How often the API could not be used in a row, and until when it is left alone.
+    failures: u32,
+    resume_at: Timestamp,
+}
+
+impl Intake {
+    pub(crate) fn new(
+        ports: Ports,
+        settings: Arc<EngineSettings>,
+        ledger: Ledger,
+        gate: Arc<ApiGate>,
+        health: Arc<Health>,
+    ) -> Self {
+        Self {
+            home: Home { chain: settings.chain_name.clone(), currency: settings.intake.currency.clone() },
+            handle: Handle::new(&ports, settings.clone(), health.clone()),
+            sources: Source::all(&settings.intake),
+            ports,
+            settings,
+            ledger,
+            gate,
+            health,
+            memory: Memory::default(),
+            failures: 0,
+            resume_at: Timestamp::EPOCH,
+        }
+    }
+
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
+        let mut changes = self.ports.store.changes();
+        if self.sources.is_empty() {
+            tracing::debug!("no user and no recipient is followed");
+        } else {
+            take_up::show_results();
+        }
+        loop {
+            changes.mark_unchanged();
+            let seen = changes.borrow().desk;
+            let wait = match self.round(&stop).await {
+                Ok(wait) => wait,
+                Err(error) => return note_failure(&self.health, Err(error)),
+            };
+            // With nothing to follow and no lead, only a new lead could give it something to do.
+            let desk_changes = async {
+                while changes.borrow_and_update().desk == seen {
+                    if changes.changed().await.is_err() {
+                        return std::future::pending().await;
+                    }
+                }
+            };
+            let slept = async {
+                match wait {
+                    Some(wait) => self.ports.clock.sleep(wait).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                () = slept => {}
+                () = desk_changes, if wait.is_none() => {}
+            }
+        }
+    }
+
+    /// One look at everything that is due. Returns how long nothing will be; `None`: until a lead is made.
+    async fn round(&mut self, stop: &CancellationToken) -> Result<Option<Span>, StoreError> {
+        let now = self.ports.clock.now();
+        if now >= self.resume_at {
+            let mut listed: BTreeMap<PaymentId, Listed> = BTreeMap::new();
+            let mut onward = self.read_lists(&mut listed, stop).await?;
+            if onward == Onward::Yes {
+                onward = self.take_up_listed(&listed, stop).await?;
+            }
+            if onward == Onward::Yes {
+                self.ask_after_leads(&listed, stop).await?;
+            }
+            self.memory.forget(self.ports.clock.now());
+        }
+        self.wait().await
+    }
+
+    async fn wait(&self) -> Result<Option<Span>, StoreError> {
+        let now = self.ports.clock.now();
+        let lead = self.ports.store.desk_next_due(DeskKind::Lead).await?;
+        let list = self.sources.iter().map(|source| source.next_at).min();
+        let Some(next) = lead.into_iter().chain(list).min() else { return Ok(None) };
+        let shut = self.gate.shut_until(Asked::Get).map_or(Timestamp::EPOCH, |until| until.plus(AFTER_OTHERS));
+        let next = next.max(self.resume_at).max(shut);
+        Ok(Some(next.since(now).max(BREATH).min(LONGEST_SLEEP)))
+    }
+
+    /// Whether one more question may be put now. A probe is one question, and the round ends with it. The others have the
+    /// first chance to probe: what they ask for is known to be there.
+    fn pass(&self, stop: &CancellationToken) -> Pass {
+        let others_first = |until: Timestamp| self.ports.clock.now() < until.plus(AFTER_OTHERS);
+        if stop.is_cancelled() || self.gate.shut_until(Asked::Get).is_some_and(others_first) {
+            return Pass::None;
+        }
+        self.gate.pass(Asked::Get)
+    }
+
+    /// What an answer says of the key. A 403 is about what was asked for: a wrong id in the configuration must not shut
+    /// the gate for completions.
+    async fn learn<T: Sync>(&self, answer: &Result<T, ApiError>) -> Result<(), StoreError> {
+        match answer {
+            Err(ApiError::KeyRefused { status: FORBIDDEN, .. }) => Ok(()),
+            _ => self.gate.learn(Asked::Get, answer).await,
+        }
+    }
+
+    /// The API could not be used: everything waits, longer each time.
+    fn back_off(&mut self, error: &ApiError) {
+        self.failures = self.failures.saturating_add(1);
+        let told = match error {
+            ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. } => *retry_after,
+            ApiError::KeyRefused { .. } | ApiError::NotFound { .. } | ApiError::Refused { .. } => None,
+        };
+        let context = self.ledger.context();
+        self.resume_at = context.now.plus(context.pace.backoff(self.failures, told, context.jitter));
+    }
+}
+
+/// Whether the error says something of the API as a whole, and not of what was asked for.
+const fn is_general(error: &ApiError) -> bool {
+    match error {
+        ApiError::KeyRefused { status: FORBIDDEN, .. } | ApiError::NotFound { .. } | ApiError::Refused { .. } => false,
+        ApiError::NotNow { .. } | ApiError::Unclear { .. } | ApiError::KeyRefused { .. } => true,
+    }
+}

@@ -1,0 +1,224 @@
+//! Asks after the payments that are new, and takes up those that say everything.
+
+use std::collections::BTreeMap;
+
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
+use crate::domain::lead::LeadReason;
+use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::text::short;
+use crate::domain::time::Timestamp;
+use crate::engine::follow_ups::lead_of;
+use crate::engine::gate::Pass;
+use crate::engine::handle::{AddPayment, HandleError};
+use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort};
+use crate::policy::settlement::Unexpected;
+use crate::ports::payment_api::{ApiError, ApiPayment};
+use crate::ports::store::StoreError;
+
+/// What becomes of payments that are found, for the metric.
+const RESULTS: [&str; 4] = ["taken_up", "lead", "left", "unreadable"];
+
+/// Shows every result at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
+pub(super) fn show_results() {
+    for result in RESULTS {
+        metrics::counter!("rampwatch_intake_payments_total", "result" => result).increment(0);
+    }
+}
+
+pub(super) fn count(result: &'static str) {
+    metrics::counter!("rampwatch_intake_payments_total", "result" => result).increment(1);
+}
+
+/// What the API said, as far as it matters to the policy.
+pub(super) fn told(said: &ApiPayment) -> Told {
+    Told {
+        kind: said.kind.clone(),
+        status: said.status.clone(),
+        tx_hash: said.tx_hash.clone(),
+        idempotency_key: said.idempotency_key.clone(),
+        recipient_id: said.recipient_id.clone(),
+        deposit_address: said.deposit_address,
+        amount: said.deposit_amount,
+        chain: said.deposit_chain.clone(),
+        currency: said.source_currency.clone(),
+        created_at: said.created_at,
+        expires_at: said.expires_at,
+    }
+}
+
+/// What the payment itself says, and where it is silent what the list says.
+fn both(listed: &ApiPayment, said: ApiPayment) -> ApiPayment {
+    ApiPayment {
+        recipient_id: said.recipient_id.or_else(|| listed.recipient_id.clone()),
+        deposit_address: said.deposit_address.or(listed.deposit_address),
+        deposit_amount: said.deposit_amount.or(listed.deposit_amount),
+        deposit_chain: said.deposit_chain.or_else(|| listed.deposit_chain.clone()),
+        source_currency: said.source_currency.or_else(|| listed.source_currency.clone()),
+        bank_account: said.bank_account.or_else(|| listed.bank_account.clone()),
+        sender: said.sender.or(listed.sender),
+        created_at: said.created_at.or(listed.created_at),
+        expires_at: said.expires_at.or(listed.expires_at),
+        ..said
+    }
+}
+
+impl Intake {
+    /// Goes through what the lists show, and asks after what is new.
+    pub(super) async fn take_up_listed(
+        &mut self,
+        listed: &BTreeMap<PaymentId, Listed>,
+        stop: &CancellationToken,
+    ) -> Result<Onward, StoreError> {
+        let mut new: Vec<&Listed> = Vec::new();
+        for (id, entry) in listed {
+            let payment = self.ports.store.payment(id).await?;
+            let lead = if payment.is_some() { None } else { lead_of(&*self.ports.store, id).await? };
+            let known = match (&payment, &lead) {
+                (Some(payment), _) => Known::Payment(payment),
+                (None, Some((_, lead))) => Known::Lead(lead),
+                (None, None) => Known::Nothing,
+            };
+            match sort(&told(&entry.said), known, &self.home) {
+                Sorted::Ask if !self.memory.is_left(id, self.ports.clock.now()) => new.push(entry),
+                Sorted::Ask | Sorted::Leave(_) => {}
+                Sorted::Wake => self.wake(entry).await?,
+            }
+        }
+        if new.is_empty() {
+            return Ok(Onward::Yes);
+        }
+        // Read after the lists: a key is stored before it is sent, so whatever a list shows of ours is among them.
+        let own = self.own().await?;
+        for handful in new.chunks(AT_ONCE) {
+            let pass = self.pass(stop);
+            let handful = match pass {
+                Pass::All => handful,
+                Pass::Probe => handful.get(..1).unwrap_or_default(),
+                Pass::None => return Ok(Onward::No),
+            };
+            let ids: Vec<PaymentId> = handful.iter().map(|entry| entry.said.id.clone()).collect();
+            let answers = join_all(ids.iter().map(|id| self.ports.api.payment(id))).await;
+            for (entry, answer) in handful.iter().zip(answers) {
+                self.learn(&answer).await?;
+                if self.look_into(entry, answer, &own).await? == Onward::No {
+                    return Ok(Onward::No);
+                }
+            }
+            if pass == Pass::Probe {
+                return Ok(Onward::No);
+            }
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(Onward::No),
+                () = self.ports.clock.sleep(BREATH) => {}
+            }
+        }
+        Ok(Onward::Yes)
+    }
+
+    /// The off-ramps that are being opened here.
+    pub(super) async fn own(&self) -> Result<Own, StoreError> {
+        Ok(Own::default())
+    }
+
+    /// Has the reconciler look at a payment that seems to have moved on: a list is only a hint.
+    async fn wake(&mut self, entry: &Listed) -> Result<(), StoreError> {
+        let ApiPayment { id, status, tx_hash, .. } = &entry.said;
+        if !self.memory.is_news(id, status, tx_hash.as_ref()) {
+            return Ok(());
+        }
+        let result = self
+            .ledger
+            .change_payment(id, |page, payment, context| {
+                if payment.next_at.is_some_and(|at| at > context.now) {
+                    page.book.postpone(&payment.id, context.now);
+                }
+                Ok::<(), Unexpected>(())
+            })
+            .await;
+        crate::engine::hearing::settle_result(id, result)
+    }
+
+    /// What the API's own word on a payment comes to.
+    pub(super) async fn look_into(
+        &mut self,
+        entry: &Listed,
+        answer: Result<ApiPayment, ApiError>,
+        own: &Own,
+    ) -> Result<Onward, StoreError> {
+        let id = &entry.said.id;
+        let said = match answer {
+            Ok(said) => said,
+            Err(error) if is_general(&error) => {
+                self.back_off(&error);
+                return Ok(Onward::No);
+            }
+            Err(error) => {
+                tracing::warn!(payment_id = %id, %error, "the API lists a payment and does not show it");
+                self.leave_for_a_while(id);
+                return Ok(Onward::Yes);
+            }
+        };
+        self.failures = 0;
+        match judge(&told(&entry.said), &told(&said), entry.whose.as_ref(), own, &self.home) {
+            Judged::TakeUp(recipient) => self.take_up(entry, both(&entry.said, said), recipient).await?,
+            Judged::Ask(why) => self.note_lead(entry, &said, why).await?,
+            Judged::Leave(left) => self.leave(entry, &said, left).await?,
+        }
+        Ok(Onward::Yes)
+    }
+
+    async fn take_up(&mut self, entry: &Listed, said: ApiPayment, recipient: RecipientId) -> Result<(), StoreError> {
+        let request = AddPayment {
+            id: said.id.clone(),
+            recipient_id: recipient,
+            deposit_address: None,
+            amount: None,
+            sender: None,
+            created_at: None,
+            expires_at: None,
+        };
+        match self.handle.add_said(&request, Some(said.clone())).await {
+            Ok(payment) => {
+                count("taken_up");
+                let (to, base_units) = (payment.terms.deposit_address, payment.terms.amount.base_units());
+                tracing::info!(payment_id = %payment.id, %to, base_units, "taken up from the API's list");
+                Ok(())
+            }
+            Err(HandleError::Store(StoreError::Conflict(what))) => {
+                tracing::debug!(what, payment_id = %request.id, "somebody was quicker; looked at again");
+                Ok(())
+            }
+            Err(HandleError::Store(error)) => Err(error),
+            Err(error @ HandleError::Invalid { .. }) => {
+                self.note_lead(entry, &said, LeadReason::Unusable { problem: short(&error.to_string()) }).await
+            }
+            // It was added meanwhile, by a person, with other terms: theirs hold.
+            Err(error) => {
+                tracing::warn!(payment_id = %request.id, %error, "not taken up");
+                self.leave_for_a_while(&request.id);
+                Ok(())
+            }
+        }
+    }
+
+    async fn leave(&mut self, entry: &Listed, said: &ApiPayment, left: Left) -> Result<(), StoreError> {
+        // What is being opened here is known as soon as the answer is in: it is looked at again in the next round.
+        if left == Left::Opening {
+            return Ok(());
+        }
+        count("left");
+        tracing::debug!(payment_id = %entry.said.id, why = ?left, "left alone");
+        self.leave_for_a_while(&entry.said.id);
+        self.close_lead(&entry.said.id, said.status.clone(), left).await
+    }
+
+    /// Leaves a payment alone for as long as one that waits is.
+    pub(super) fn leave_for_a_while(&mut self, id: &PaymentId) {
+        let until: Timestamp = self.ports.clock.now().plus(self.settings.pace.ask_every);
+        self.memory.leave(id, until);
+    }
+}

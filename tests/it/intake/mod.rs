@@ -1,0 +1,7 @@
+//! Intake: an engine over a payment API in the process that lists what others have opened.
+
+mod bench;
+mod deaths;
+mod leads;
+mod lists;
+mod shop;
