@@ -81,11 +81,6 @@ impl Failure {
         self.exit
     }
 
-    /// Why.
-    pub(super) fn message(&self) -> &str {
-        &self.message
-    }
-
     /// From what the engine's handle said.
     pub(super) fn of_handle(error: &HandleError) -> Self {
         let exit = match error {

@@ -21,7 +21,10 @@ use crate::engine::handle::Handle;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often it is looked for meanwhile.
-const EVERY: Duration = Duration::from_millis(500);
+const EVERY: Duration = Duration::from_millis(200);
+
+/// How long the wallet of a daemon that was just started is waited for.
+const WALLET_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long the engine that runs here may take to end.
 const GRACE: Duration = Duration::from_secs(10);
@@ -46,6 +49,26 @@ impl Desk {
     /// # Errors
     /// Something listens and does not answer as the daemon, or the engine does not start.
     pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
+        let desk = Self::reach(settings).await?;
+        if settings.wallet.is_some() {
+            desk.await_wallet().await;
+        }
+        Ok(desk)
+    }
+
+    /// Waits until the wallet's record is there. A daemon that was just started for the first time makes it in a moment;
+    /// when it does not come, whoever needs it says so.
+    async fn await_wallet(&self) {
+        let opened = async {
+            while self.operator.wallet().await.is_err_and(|failure| failure.exit() == Exit::Refused) {
+                tokio::time::sleep(EVERY).await;
+            }
+        };
+        // Late is no failure here.
+        let _ = tokio::time::timeout(WALLET_WITHIN, opened).await;
+    }
+
+    async fn reach(settings: &Settings) -> Result<Self, Failure> {
         if let Some(operator) = Operator::daemon(settings).await? {
             return Ok(Self { operator, engine: None, is_away: Cell::new(false) });
         }

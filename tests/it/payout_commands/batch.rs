@@ -152,3 +152,24 @@ async fn interrupted_the_result_stands_and_the_file_takes_it_up() {
     assert!(ended.out.contains("on their way  2"), "{}", ended.out);
     bench.daemon.stop(LIMIT).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_example_is_one_and_the_columns_are_documented() {
+    let bench = Bench::start(1_000).await;
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/");
+    let checked = bench.run(&["payout", "--file", &format!("{root}batch-example.csv"), "--check", "--json"]).await;
+    assert_eq!(checked.ends(0, &[]).json()["all"]["rows"], 3);
+    // The refusal of a column lists them all.
+    let wrong = bench.write("wrong.csv", "iban\n1\n");
+    let refused = bench.run(&["payout", "--file", &wrong, "--check"]).await;
+    let (_, columns) = refused.ends(2, &[]).err.split_once("the columns are ").unwrap();
+    let page = std::fs::read_to_string(format!("{root}batch-csv.md")).unwrap();
+    let columns: Vec<&str> = columns.trim().split(", ").collect();
+    assert_eq!(columns.len(), 18, "{columns:?}");
+    for column in columns {
+        assert!(page.contains(&format!("| `{column}` |")), "{column} is not documented");
+    }
+    let help = bench.run(&["payout", "--help"]).await.out;
+    let flat = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("docs/batch-csv.md") && flat.contains("min_destination_amount, fund"), "{help}");
+}
