@@ -5,6 +5,7 @@
 
 use std::io::{self, IsTerminal as _};
 use std::sync::{PoisonError, RwLock};
+use std::time::SystemTime;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use thiserror::Error;
@@ -97,7 +98,12 @@ pub fn init(filter: &str, format: Format) -> Result<(), TelemetryError> {
         Format::Json => stderr.with_ansi(false).json().flatten_event(true).with_filter(filter).boxed(),
     };
     let started = tracing_subscriber::registry().with(layer).try_init();
-    started.map_err(|error| TelemetryError::Twice(error.to_string()))
+    started.map_err(|error| TelemetryError::Twice(error.to_string()))?;
+    if format == Format::Json {
+        // Whoever reads JSON reads nothing else, also when there is a defect.
+        std::panic::set_hook(Box::new(|defect| tracing::error!(defect = %defect, "a thread panicked")));
+    }
+    Ok(())
 }
 
 /// The recorder's reading side.
@@ -121,6 +127,9 @@ pub fn install_metrics() -> Result<Metrics, TelemetryError> {
     let handle =
         PrometheusBuilder::new().install_recorder().map_err(|error| TelemetryError::Twice(error.to_string()))?;
     describe();
+    metrics::gauge!("rampwatch_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    metrics::gauge!("rampwatch_start_time_seconds").set(now.as_secs_f64().floor());
     Ok(Metrics(handle))
 }
 
@@ -178,6 +187,16 @@ pub const METRICS: &[Metric] = &[
     gauge("rampwatch_orders_open", &[], "Orders of the hot wallet that have not ended."),
     counter("rampwatch_orders_total", &["state"], "Moves of orders, by the state that they came to."),
     gauge("rampwatch_subscription_live", &[], "1 while the subscription works, 0 while the chain is polled."),
+    gauge("rampwatch_ready", &["part"], "1 while the part does its work, as /readyz says; 0 while it does not."),
+    gauge("rampwatch_orders_held", &["hold"], "Open orders that something keeps from going on, by what it is."),
+    gauge(
+        "rampwatch_wallet_low",
+        &["coin"],
+        "1 while the wallet has too little of it for what it may be asked to pay.",
+    ),
+    gauge("rampwatch_wallet_stopped", &["why"], "1 while the wallet sends nothing for this reason."),
+    gauge("rampwatch_build_info", &["version"], "Always 1, with the version of the program."),
+    gauge("rampwatch_start_time_seconds", &[], "When the daemon was started, in seconds since the Unix epoch."),
 ];
 
 /// Gives the recorder the help text of every metric.

@@ -21,7 +21,9 @@ use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{self, EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports};
+use crate::engine::{
+    self, EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse,
+};
 use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
@@ -64,7 +66,19 @@ impl App {
     /// # Errors
     /// When the store fails, or the chain is not the configured one.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        Ok(engine::run(self.ports, self.settings, self.health, stop).await?)
+        let token = self.settings.token;
+        let funding = self.ports.funding.clone().zip(self.settings.funding.clone());
+        let clock = self.ports.clock.clone();
+        let purse = async move {
+            match funding {
+                Some((ports, rules)) if rules.limits.enabled => purse::watch(ports, rules, token, clock).await,
+                _ => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            ended = engine::run(self.ports, self.settings, self.health, stop) => Ok(ended?),
+            never = purse => match never {},
+        }
     }
 }
 

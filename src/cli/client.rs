@@ -3,17 +3,21 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use reqwest::{Client, Method, RequestBuilder, Url, redirect, retry};
+use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::exit::{Exit, Failure};
+use super::feed::Feed;
 use crate::config::Settings;
 use crate::http::{Problem, Token};
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// How long a stream may be silent: the daemon says every 15 s that it is alive.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// How a command on the same machine reaches what listens there: over loopback, where it listens everywhere.
 pub(super) fn from_here(listen: SocketAddr) -> SocketAddr {
@@ -28,6 +32,8 @@ pub(super) fn from_here(listen: SocketAddr) -> SocketAddr {
 /// A daemon that answers.
 pub(super) struct Daemon {
     client: Client,
+    /// For answers that go on and on.
+    streams: Client,
     base: Url,
     token: Token,
     /// Where it is, and what to look at when it does not take the token.
@@ -47,23 +53,17 @@ impl Daemon {
             .map_err(|error| Failure::new(Exit::Failed, format!("http.listen makes no URL: {error}")))?;
         // The daemon ends a request itself; this is for a daemon that hangs.
         let limit = settings.api.timeout.as_duration().saturating_add(Duration::from_secs(30));
-        let client = Client::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .timeout(limit)
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .no_proxy()
-            .build()
-            .map_err(|error| Failure::new(Exit::Failed, format!("the HTTP client cannot start: {error}")))?;
-        Ok(Self { client, base, token, place })
+        let build = |builder: ClientBuilder| {
+            let plain = builder.connect_timeout(Duration::from_secs(5)).redirect(redirect::Policy::none());
+            let built = plain.retry(retry::never()).no_proxy().build();
+            built.map_err(|error| Failure::new(Exit::Failed, format!("the HTTP client cannot start: {error}")))
+        };
+        let client = build(Client::builder().timeout(limit))?;
+        let streams = build(Client::builder().read_timeout(SILENCE))?;
+        Ok(Self { client, streams, base, token, place })
     }
 
-    fn request(
-        &self,
-        method: Method,
-        path: &[&str],
-        query: &[(&str, Option<&str>)],
-    ) -> Result<RequestBuilder, Failure> {
+    fn url(&self, path: &[&str], query: &[(&str, Option<&str>)]) -> Result<Url, Failure> {
         let mut url = self.base.clone();
         match url.path_segments_mut() {
             Ok(mut segments) => segments.pop_if_empty().push("v1").extend(path),
@@ -74,7 +74,30 @@ impl Daemon {
                 url.query_pairs_mut().append_pair(name, value);
             }
         }
-        Ok(self.client.request(method, url).header("authorization", self.token.bearer().expose_secret()))
+        Ok(url)
+    }
+
+    fn request(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, Option<&str>)],
+    ) -> Result<RequestBuilder, Failure> {
+        let request = self.client.request(method, self.url(path, query)?);
+        Ok(request.header("authorization", self.token.bearer().expose_secret()))
+    }
+
+    /// Opens a stream of events.
+    pub(super) async fn stream(&self, path: &[&str], query: &[(&str, Option<&str>)]) -> Result<Feed, Failure> {
+        let request = self.streams.get(self.url(path, query)?);
+        let request = request.header("authorization", self.token.bearer().expose_secret());
+        let response = request.send().await.map_err(|error| self.broke(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Feed::new(response));
+        }
+        let body = self.body(response).await?;
+        Err(self.refusal(status, &body))
     }
 
     pub(super) async fn get<T: DeserializeOwned>(
@@ -104,33 +127,45 @@ impl Daemon {
     }
 
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
-        let unavailable =
-            |what: String| Failure::new(Exit::Unavailable, format!("the daemon at {} {what}", self.place));
-        let broke = |error: reqwest::Error| {
-            let why = if error.is_timeout() { "did not answer in time" } else { "broke the connection off" };
-            unavailable(format!("{why}; look at its log, and ask how it stands before trying again"))
-        };
-        let mut response = request.send().await.map_err(broke)?;
+        let response = request.send().await.map_err(|error| self.broke(&error))?;
         let status = response.status();
+        let body = self.body(response).await?;
+        if status.is_success() {
+            return serde_json::from_slice(&body).map_err(|error| {
+                self.unavailable(&format!("gave an answer that this rampwatch does not understand: {error}"))
+            });
+        }
+        Err(self.refusal(status, &body))
+    }
+
+    async fn body(&self, mut response: Response) -> Result<Vec<u8>, Failure> {
         let mut body: Vec<u8> = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(broke)? {
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.broke(&error))? {
             if body.len().saturating_add(chunk.len()) > MAX_ANSWER_BYTES {
-                return Err(unavailable("sends more than can be read".to_owned()));
+                return Err(self.unavailable("sends more than can be read"));
             }
             body.extend_from_slice(&chunk);
         }
-        if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|error| {
-                unavailable(format!("gave an answer that this rampwatch does not understand: {error}"))
-            });
-        }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if status == reqwest::StatusCode::UNAUTHORIZED => Err(unavailable(format!(
+        Ok(body)
+    }
+
+    fn refusal(&self, status: StatusCode, body: &[u8]) -> Failure {
+        match serde_json::from_slice::<Problem>(body) {
+            Ok(problem) if status == StatusCode::UNAUTHORIZED => self.unavailable(&format!(
                 "does not take the token ({}): is it the daemon of this configuration?",
                 problem.detail
-            ))),
-            Ok(problem) => Err(Failure::of_problem(problem.code, &problem.detail)),
-            Err(_) => Err(unavailable(format!("answers HTTP {}, and not as rampwatch does", status.as_u16()))),
+            )),
+            Ok(problem) => Failure::of_problem(problem.code, &problem.detail),
+            Err(_) => self.unavailable(&format!("answers HTTP {}, and not as rampwatch does", status.as_u16())),
         }
+    }
+
+    fn broke(&self, error: &reqwest::Error) -> Failure {
+        let why = if error.is_timeout() { "did not answer in time" } else { "broke the connection off" };
+        self.unavailable(&format!("{why}; look at its log, and ask how it stands before trying again"))
+    }
+
+    fn unavailable(&self, what: &str) -> Failure {
+        Failure::new(Exit::Unavailable, format!("the daemon at {} {what}", self.place))
     }
 }

@@ -72,7 +72,7 @@ impl Failure {
     }
 
     /// Everything was said already; only the exit code is left to give.
-    pub(super) const fn told(exit: Exit) -> Self {
+    pub(super) const fn silent(exit: Exit) -> Self {
         Self { exit, message: String::new() }
     }
 
@@ -123,6 +123,11 @@ impl Failure {
         let Some(wallet) = wallet else { return Ok(()) };
         let checked = sandbox::check_key(settings.chain.id, wallet);
         checked.map_err(|error| Self::new(Exit::Configuration, error.to_string()))
+    }
+
+    /// The same, where the message was told already.
+    pub(super) fn told(self) -> Self {
+        Self { message: String::new(), ..self }
     }
 
     /// What there is to say.

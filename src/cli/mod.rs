@@ -19,12 +19,15 @@ mod add;
 mod approve;
 mod cancel;
 mod client;
+mod completions;
 mod config_check;
 mod demo;
 mod deposits;
 mod doctor;
+mod events;
 mod exit;
 mod export;
+mod feed;
 mod fund;
 mod ledger_desk;
 mod list;
@@ -38,6 +41,8 @@ mod payout_desk;
 mod payouts;
 mod private_file;
 mod progress;
+mod quote;
+mod quote_desk;
 mod receipt;
 mod receipt_text;
 mod resolve;
@@ -47,6 +52,7 @@ mod sandbox;
 mod show;
 mod store;
 mod wallet;
+mod webhook;
 mod why;
 
 pub use exit::{Exit, Failure};
@@ -91,6 +97,7 @@ enum Command {
     Deposits(deposits::Deposits),
     Reviews(reviews::Reviews),
     Why(why::Why),
+    Events(events::Events),
     Resolve(resolve::Resolve),
     Fund(fund::Fund),
     Payout(payout::Payout),
@@ -103,9 +110,13 @@ enum Command {
     Wallet(wallet::Wallet),
     Export(export::Export),
     Receipt(receipt::Receipt),
+    Rate(quote::Rate),
+    Quote(quote::Quote),
+    Webhook(webhook::Webhook),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
+    Completions(completions::Completions),
     /// Print the OpenAPI document of the operator API
     Openapi,
     Sandbox(sandbox::Sandbox),
@@ -155,6 +166,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Deposits(command) => command.run(&quiet(file)?).await,
         Command::Reviews(command) => command.run(&quiet(file)?).await,
         Command::Why(command) => command.run(&quiet(file)?).await,
+        Command::Events(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Fund(command) => command.run(&quiet(file)?).await,
         Command::Payout(command) => command.run(&quiet(file)?).await,
@@ -167,6 +179,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Wallet(command) => command.run(file).await,
         Command::Export(command) => command.run(&quiet(file)?).await,
         Command::Receipt(command) => command.run(&quiet(file)?).await,
+        Command::Rate(command) => command.run(&quiet(file)?).await,
+        Command::Quote(command) => command.run(&quiet(file)?).await,
+        Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.
@@ -179,6 +194,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
             start_logging("off", settings.log.format)?;
             command.run(&settings).await
         }
+        Command::Completions(command) => command.run(),
         Command::Store(command) => command.run(&quiet(file)?).await,
         Command::Openapi => output::print_json(&crate::http::openapi()),
         Command::Sandbox(command) => {

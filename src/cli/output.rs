@@ -63,6 +63,13 @@ pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
     print(&format!("{text}\n"))
 }
 
+/// Writes one JSON value on one line.
+pub(super) fn print_json_line<T: Serialize>(value: &T) -> Result<(), Failure> {
+    let text = serde_json::to_string(value)
+        .map_err(|error| Failure::new(Exit::Failed, format!("the answer cannot be written as JSON: {error}")))?;
+    print(&format!("{text}\n"))
+}
+
 /// A table. On a terminal it is fitted to the width; in a pipe each row is one line.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();

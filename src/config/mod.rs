@@ -41,6 +41,7 @@ pub use http::{HttpSettings, TokenSettings};
 pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
 pub use payouts::PayoutSettings;
+pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
 pub use webhook::WebhookSettings;
 

@@ -18,7 +18,7 @@ pub(super) fn read(path: &Path, whence: &str) -> Result<SecretString, String> {
         return Err(format!("{whence} is not a file"));
     }
     let file = File::open(path).map_err(fail)?;
-    owner_only(&file, whence)?;
+    owner_only(&file, path, whence)?;
     // Room for a line end, and for one more byte that tells that it is too long. Made at once: a text that grows
     // leaves pieces of itself in memory.
     let most = MAX_SECRET_BYTES.saturating_add(3);
@@ -28,18 +28,29 @@ pub(super) fn read(path: &Path, whence: &str) -> Result<SecretString, String> {
 }
 
 #[cfg(unix)]
-fn owner_only(file: &File, whence: &str) -> Result<(), String> {
+fn owner_only(file: &File, path: &Path, whence: &str) -> Result<(), String> {
     use std::os::unix::fs::PermissionsExt as _;
 
     let metadata = file.metadata().map_err(|error| format!("{whence} cannot be read: {error}"))?;
     let mode = metadata.permissions().mode() & 0o777;
-    if mode & 0o077 == 0 {
+    if is_private(path, mode) {
         return Ok(());
     }
     Err(format!("{whence} can be reached by others (mode {mode:04o}): make it private with chmod 600"))
 }
 
+/// Whether a file with this mode can be reached by its owner alone. In the folder of systemd's credentials, which no other
+/// user can enter, the service is let in by an access list, and the list shows as the group's right to read.
+#[must_use]
+pub fn is_private(path: &Path, mode: u32) -> bool {
+    let of_systemd = || {
+        let credentials = std::env::var_os("CREDENTIALS_DIRECTORY").filter(|folder| !folder.is_empty());
+        credentials.is_some_and(|folder| path.parent() == Some(Path::new(&folder)))
+    };
+    mode & 0o077 == 0 || (mode & 0o077 == 0o040 && of_systemd())
+}
+
 #[cfg(not(unix))]
-fn owner_only(_: &File, _: &str) -> Result<(), String> {
+fn owner_only(_: &File, _: &Path, _: &str) -> Result<(), String> {
     Ok(())
 }

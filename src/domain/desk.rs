@@ -9,7 +9,7 @@ use super::lead::Lead;
 use super::payment::PaymentId;
 use super::payout::Payout;
 use super::time::Timestamp;
-use super::webhook::Webhook;
+use super::webhook::{Webhook, WebhookAttempt};
 
 /// One record of the desk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +32,8 @@ pub enum DeskBody {
     Payout(Box<Payout>),
     /// An off-ramp that was found at the payment API and waits for a person.
     Lead(Lead),
+    /// That a webhook is, or was, to be registered.
+    WebhookAttempt(WebhookAttempt),
 }
 
 /// The kinds of the desk's records.
@@ -44,6 +46,8 @@ pub enum DeskKind {
     Payout,
     /// [`DeskBody::Lead`].
     Lead,
+    /// [`DeskBody::WebhookAttempt`].
+    WebhookAttempt,
 }
 
 impl DeskKind {
@@ -54,6 +58,7 @@ impl DeskKind {
             Self::Webhook => "webhook",
             Self::Payout => "payout",
             Self::Lead => "lead",
+            Self::WebhookAttempt => "webhook-attempt",
         }
     }
 }
@@ -87,6 +92,7 @@ impl DeskBody {
             Self::Webhook(_) => DeskKind::Webhook,
             Self::Payout(_) => DeskKind::Payout,
             Self::Lead(_) => DeskKind::Lead,
+            Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
         }
     }
 
@@ -97,6 +103,7 @@ impl DeskBody {
             Self::Webhook(webhook) => webhook.id.as_str(),
             Self::Payout(payout) => payout.reference.as_str(),
             Self::Lead(lead) => lead.payment.as_str(),
+            Self::WebhookAttempt(attempt) => attempt.url.as_str(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -106,7 +113,7 @@ impl DeskBody {
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Lead(_) => None,
+            Self::Webhook(_) | Self::Lead(_) | Self::WebhookAttempt(_) => None,
             Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }

@@ -142,6 +142,36 @@ pub enum Hold {
 }
 
 impl Hold {
+    /// Every [`Hold::name`]. A test keeps it whole.
+    pub const NAMES: [&'static str; 26] = [
+        "api-unavailable",
+        "api-status",
+        "api-has-hash",
+        "terms-differ",
+        "payment-state",
+        "payment-ended",
+        "time-short",
+        "other-sender",
+        "money-there",
+        "own-transfer-seen",
+        "not-read-yet",
+        "token-paused",
+        "wallet-blacklisted",
+        "recipient-blacklisted",
+        "recipient-forbidden",
+        "token-short",
+        "native-short",
+        "call-fails",
+        "gas-too-high",
+        "fee-ceiling",
+        "too-many-attempts",
+        "chain-unavailable",
+        "node-refuses",
+        "wallet-paused",
+        "wallet-halted",
+        "signer",
+    ];
+
     /// One word for tables, metrics and filters.
     #[must_use]
     pub const fn name(&self) -> &'static str {

@@ -87,6 +87,42 @@ pub struct Webhook {
     pub updated_at: Option<Timestamp>,
 }
 
+/// That a webhook is to be registered at a URL: written down before the API is called. The API has no call that lists
+/// webhooks, and no idempotency where they are registered, so an answer that is lost leaves nothing to ask after. There is
+/// one for each URL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookAttempt {
+    /// Where deliveries are to go.
+    pub url: String,
+    /// When the last attempt began.
+    pub at: Timestamp,
+    /// What became of it.
+    pub state: AttemptState,
+}
+
+/// What became of an attempt to register a webhook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum AttemptState {
+    /// The API is being called, or was when the process died.
+    Calling,
+    /// It was registered.
+    Registered {
+        /// As this webhook.
+        webhook: WebhookId,
+    },
+    /// It certainly was not registered.
+    Refused {
+        /// What the API said, or why it could not be asked.
+        why: String,
+    },
+    /// The API's answer did not say whether it was registered.
+    Unclear {
+        /// What happened.
+        why: String,
+    },
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,6 +31,7 @@ use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
 mod completer;
+pub mod events;
 mod explain;
 mod explain_orders;
 mod explain_payouts;
@@ -57,6 +58,7 @@ mod payout_requests;
 mod payout_reviews;
 pub mod payout_views;
 pub mod payouts;
+pub mod purse;
 pub mod queries;
 pub mod quote_views;
 mod quotes;
@@ -71,6 +73,8 @@ pub mod tally;
 mod telling;
 pub mod views;
 mod watcher;
+pub mod webhook_views;
+pub mod webhooks;
 
 pub use ledger::LedgerError;
 

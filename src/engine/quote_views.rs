@@ -18,23 +18,31 @@ use crate::domain::time::Timestamp;
 #[serde(deny_unknown_fields)]
 pub struct RateRequest {
     /// The API's id of the user.
+    #[schemars(with = "shapes::Id")]
     pub user: String,
     /// How much is sent, in whole units of the token, such as `1000.50`.
+    #[schemars(with = "shapes::DecimalAmount")]
     pub amount: String,
     /// What is sent, such as `USDC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Word>")]
     pub source_currency: Option<String>,
     /// How it is sent, such as `POLYGON`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Word>")]
     pub source_rail: Option<String>,
     /// What is paid out, such as `MXN`.
+    #[schemars(with = "shapes::Word")]
     pub destination_currency: String,
     /// How it is paid out, such as `SPEI`.
+    #[schemars(with = "shapes::Word")]
     pub destination_rail: String,
     /// To which country, in the two letters of ISO 3166-1, such as `MX`.
+    #[schemars(with = "shapes::Country")]
     pub destination_country: String,
     /// What the developer takes: `developerVariableFee` as the API understands it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub developer_fee: Option<String>,
 }
 
@@ -43,25 +51,34 @@ pub struct RateRequest {
 #[serde(deny_unknown_fields)]
 pub struct QuoteRequest {
     /// The API's id of the user.
+    #[schemars(with = "shapes::Id")]
     pub user: String,
     /// The API's id of the bank account that is paid.
+    #[schemars(with = "shapes::Id")]
     pub bank_account: String,
     /// How much is sent, in whole units of the token, such as `1000.50`.
+    #[schemars(with = "shapes::DecimalAmount")]
     pub amount: String,
     /// What is sent, such as `USDC`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Word>")]
     pub source_currency: Option<String>,
     /// How it is sent, such as `POLYGON`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Word>")]
     pub source_rail: Option<String>,
     /// What is paid out, such as `MXN`.
+    #[schemars(with = "shapes::Word")]
     pub destination_currency: String,
     /// How it is paid out, such as `SPEI`.
+    #[schemars(with = "shapes::Word")]
     pub destination_rail: String,
     /// To which country, in the two letters of ISO 3166-1, such as `MX`.
+    #[schemars(with = "shapes::Country")]
     pub destination_country: String,
     /// What the developer takes: `developerVariableFee` as the API understands it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub developer_fee: Option<String>,
 }
 
@@ -86,10 +103,10 @@ impl QuoteRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FeeView {
     /// What is taken in any case.
-    #[schemars(with = "Option<shapes::Decimal>")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub fixed: Option<Decimal>,
     /// What is taken for each unit, or in percent: the API does not say which.
-    #[schemars(with = "Option<shapes::Decimal>")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub variable: Option<Decimal>,
 }
 
@@ -103,7 +120,7 @@ pub struct RateView {
     /// How it is sent.
     pub source_rail: String,
     /// How much is paid out, in whole units of the destination currency.
-    #[schemars(with = "Option<shapes::Decimal>")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub destination_amount: Option<Decimal>,
     /// In which currency.
     pub destination_currency: String,
@@ -112,10 +129,10 @@ pub struct RateView {
     /// To which country.
     pub destination_country: String,
     /// How much is paid out for a unit.
-    #[schemars(with = "Option<shapes::Decimal>")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub exchange_rate: Option<Decimal>,
     /// What all of it costs.
-    #[schemars(with = "Option<shapes::Decimal>")]
+    #[schemars(with = "Option<shapes::Figure>")]
     pub total_fee: Option<Decimal>,
     /// What the API takes.
     pub sentra_fee: Option<FeeView>,

@@ -16,6 +16,13 @@ pub use crate::policy::resolve::Decision;
 /// A payment to be added. What is left out is taken from the payment API.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("examples" = [{
+    "id": "7f0c2f5e-6d0e-4f2f-9a51-0d6f6f8f1c11",
+    "recipient_id": "0d9e2d6a-37f3-4a0b-8f0e-5a1f0c9b7e42",
+    "deposit_address": "0x52908400098527886E0F7030069857D2E4169EE7",
+    "amount": "1000.50",
+    "created_at": "2026-09-21T14:13:20Z",
+}]))]
 pub struct AddRequest {
     /// The API's id of the payment.
     #[schemars(with = "shapes::Id")]
@@ -52,19 +59,21 @@ pub enum ResolveRequest {
     /// The deposit pays the payment.
     Assign {
         /// The deposit: its key, or a transaction hash (with `:log-index`) that has only one.
+        #[schemars(with = "shapes::DepositName")]
         deposit: String,
         /// The payment.
         #[schemars(with = "shapes::Id")]
         payment: String,
-        /// Why; kept with the decision.
+        /// Why, in at most 500 bytes; kept with the decision.
         #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
     /// The deposit pays nothing.
     Ignore {
         /// The deposit, as above.
+        #[schemars(with = "shapes::DepositName")]
         deposit: String,
-        /// Why; kept with the decision.
+        /// Why, in at most 500 bytes; kept with the decision.
         #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
@@ -73,7 +82,7 @@ pub enum ResolveRequest {
         /// The payment.
         #[schemars(with = "shapes::Id")]
         payment: String,
-        /// Why; kept with the decision.
+        /// Why, in at most 500 bytes; kept with the decision.
         #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
@@ -82,7 +91,7 @@ pub enum ResolveRequest {
         /// The payment.
         #[schemars(with = "shapes::Id")]
         payment: String,
-        /// Why; kept with the decision.
+        /// Why, in at most 500 bytes; kept with the decision.
         #[schemars(length(min = 1, max = 500))]
         reason: String,
     },

@@ -83,12 +83,24 @@ shape! {
     }
 }
 shape! {
-    /// An exact decimal, such as a rate or an amount of fiat money.
-    Decimal = {
+    /// An exact figure of the payment API: an amount of fiat money, a rate, a fee.
+    Figure = {
         "type": "string",
-        "description": "A decimal figure as the payment API wrote it, digit by digit; not negative.",
+        "description": "An exact decimal, such as 17.2041, as text: JSON readers round numbers.",
         "pattern": r"^[0-9]{1,30}(\.[0-9]{1,30})?$"
     }
+}
+shape! {
+    /// A currency or a rail, as the payment API calls it.
+    Word = {
+        "type": "string",
+        "description": "As the payment API calls it, such as MXN or SPEI.",
+        "pattern": "^[A-Za-z0-9_.-]{1,32}$"
+    }
+}
+shape! {
+    /// A country.
+    Country = { "type": "string", "description": "The two letters of ISO 3166-1.", "pattern": "^[A-Z]{2}$" }
 }
 shape! {
     /// A moment, as people write it.
@@ -110,6 +122,32 @@ shape! {
             "log_index": { "type": "integer", "minimum": 0 }
         },
         "required": ["chain_id", "block_hash", "tx_hash", "log_index"]
+    }
+}
+shape! {
+    /// A deposit's key as text.
+    DepositId = {
+        "type": "string",
+        "description": "A deposit's key: chain, block hash, transaction hash and log index, with colons between.",
+        "pattern": "^[0-9]{1,18}:0x[0-9a-f]{64}:0x[0-9a-f]{64}:[0-9]{1,18}$"
+    }
+}
+shape! {
+    /// What people may call a deposit by.
+    DepositName = {
+        "type": "string",
+        "description": "A deposit: its key, or the hash of a transaction that has only one, or with `:log-index` where \
+                        it has several.",
+        "pattern": "^([0-9]{1,18}:0x[0-9a-f]{64}:)?0x[0-9a-f]{64}(:[0-9]{1,18})?$"
+    }
+}
+shape! {
+    /// A place in the list of reviews.
+    ReviewPlace = {
+        "type": "string",
+        "description": "A place in the list, as a part before gave it.",
+        "pattern": r"^(\.*[A-Za-z0-9_-][A-Za-z0-9_.-]{0,120}|:|[0-9]{1,18}:0x[0-9a-f]{64}:0x[0-9a-f]{64}:[0-9]{1,18})$",
+        "maxLength": 180
     }
 }
 shape! {

@@ -9,6 +9,8 @@ use super::names::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name
 use super::views::{standing_name, verdict_name};
 use crate::domain::deposit::Verdict;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
+use crate::domain::hold::Hold;
+use crate::domain::order::{Order, OrderState};
 
 /// Says what was committed.
 pub(crate) fn log_events(events: &[Event]) {
@@ -98,6 +100,29 @@ pub(super) fn count_alarm(alarm: &Alarm) {
 pub(super) fn show_alarms() {
     for name in ALARM_NAMES {
         metrics::counter!("rampwatch_alarms_total", "alarm" => name).increment(0);
+    }
+}
+
+/// Shows how many orders are open, and what keeps how many of them: every hold, also those that keep none.
+pub(super) fn count_open(open: &[Order]) {
+    let gauge = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    metrics::gauge!("rampwatch_orders_open").set(gauge(open.len()));
+    let holds: Vec<&str> = open.iter().filter_map(|order| hold_of(&order.state)).map(Hold::name).collect();
+    for name in Hold::NAMES {
+        let count = holds.iter().filter(|held| **held == name).count();
+        metrics::gauge!("rampwatch_orders_held", "hold" => name).set(gauge(count));
+    }
+}
+
+/// What keeps an order from going on, if anything does.
+const fn hold_of(state: &OrderState) -> Option<&Hold> {
+    match state {
+        OrderState::Held { why } => Some(why),
+        OrderState::Sending { trouble, .. } | OrderState::Cancelling { trouble, .. } => trouble.as_ref(),
+        OrderState::AwaitingApproval { .. }
+        | OrderState::Ready
+        | OrderState::Mined { .. }
+        | OrderState::Ended { .. } => None,
     }
 }
 

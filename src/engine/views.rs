@@ -9,15 +9,18 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::events;
 use super::explain::{self, Names};
 use super::lead_views::LeadView;
 use super::order_views::OrderView;
 use super::return_views::{BackView, WhenceView};
 use super::shapes;
+use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::Recorded;
+use crate::domain::order::OrderId;
 use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, RecipientId};
 use crate::domain::time::Timestamp;
 
@@ -217,6 +220,14 @@ pub struct EventView {
     /// The deposit it is about, if any.
     #[schemars(with = "Option<shapes::DepositKey>")]
     pub deposit: Option<DepositKey>,
+    /// The order it is about, if any.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::OrderId>")]
+    pub order: Option<OrderId>,
+    /// The person whose word it is, where it is one's and names were kept by then.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Actor>")]
+    pub by: Option<Actor>,
 }
 
 /// Why a payment or a deposit stands where it stands.
@@ -391,6 +402,8 @@ impl EventView {
             text,
             payment: event.payment.clone(),
             deposit: event.deposit,
+            order: events::order_of(&event.kind).cloned(),
+            by: events::said_by(&event.kind).cloned(),
         }
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Asked<Q = NoQuery, B = NoBody> {
     pub(super) path: String,
     /// The query.
     pub(super) query: Q,
+    /// The headers.
+    pub(super) headers: HeaderMap,
     /// The body.
     pub(super) body: B,
 }
@@ -132,7 +134,7 @@ impl<Q: TakesQuery, B: TakesBody> Asked<Q, B> {
         let headers = request.headers().clone();
         let bytes = if B::TAKES { body(request, B::MOST).await? } else { Bytes::new() };
         let body = B::read(&headers, &bytes)?;
-        Ok(Self { serving, handle, path, query, body })
+        Ok(Self { serving, handle, path, query, headers, body })
     }
 }
 

@@ -55,8 +55,11 @@ impl Document {
 
     /// A route that answers in another media type.
     pub(super) fn add_other<Q: TakesQuery, B: TakesBody>(&mut self, route: &Route, media_type: &'static str) {
-        let text = schemars::json_schema!({ "type": "string" });
-        self.add::<Q, B>(route, media_type, text);
+        let schema = match route.answer {
+            Some(schema) => schema(&mut self.told),
+            None => self.told.subschema_for::<String>(),
+        };
+        self.add::<Q, B>(route, media_type, schema);
     }
 
     fn add<Q: TakesQuery, B: TakesBody>(&mut self, route: &Route, media_type: &str, answer: Schema) {
@@ -78,6 +81,10 @@ impl Document {
         }
         let mut parameters = self.path_parameter(route);
         parameters.extend(self.query_parameters::<Q>());
+        parameters.extend(route.header.map(|(name, about)| {
+            let schema = json!({ "type": "integer", "minimum": 0, "maximum": u64::MAX });
+            json!({ "name": name, "in": "header", "description": about, "schema": schema })
+        }));
         if !parameters.is_empty() {
             put("parameters", Value::Array(parameters));
         }

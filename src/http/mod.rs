@@ -15,6 +15,7 @@ use std::time::Duration;
 use axum::Router;
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Span;
@@ -23,7 +24,9 @@ use crate::engine::handle::Handle;
 mod api;
 mod asked;
 mod counts;
+mod desk_routes;
 mod document;
+mod events;
 mod guard;
 mod ledger_routes;
 mod listener;
@@ -44,6 +47,9 @@ pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// The most connections that are open at once; who comes later waits.
 pub const MAX_CONNECTIONS: usize = 64;
+
+/// The most streams of events that are open at once, so that they leave connections to everybody else.
+pub const MAX_STREAMS: usize = 16;
 
 /// How long a connection may say nothing before it is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -71,8 +77,12 @@ pub struct Operator {
 /// What handlers share.
 struct Serving {
     operator: Operator,
+    /// Told to stop.
+    stop: CancellationToken,
     /// The OpenAPI document.
     document: Value,
+    /// Places for streams of events.
+    streams: Arc<Semaphore>,
 }
 
 /// All routes, and the document that describes them.
@@ -83,7 +93,8 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
     ledger_routes::routes(&mut api);
-    payout_routes::rate_routes(&mut api);
+    events::routes(&mut api);
+    desk_routes::routes(&mut api);
     payout_routes::routes(&mut api);
     api.finish()
 }
@@ -94,9 +105,10 @@ pub fn openapi() -> Value {
     table().1
 }
 
-fn router(operator: Operator) -> Router {
+fn router(operator: Operator, stop: CancellationToken) -> Router {
     let (router, document) = table();
-    let serving = Arc::new(Serving { operator, document });
+    let streams = Arc::new(Semaphore::new(MAX_STREAMS));
+    let serving = Arc::new(Serving { operator, stop, document, streams });
     router
         .fallback(routes::no_such_route)
         .method_not_allowed_fallback(routes::no_such_method)
@@ -113,7 +125,8 @@ fn router(operator: Operator) -> Router {
 pub async fn serve(listener: TcpListener, operator: Operator, stop: CancellationToken) -> io::Result<()> {
     let counting = tokio::spawn(counts::keep_counting(operator.handle.clone(), stop.clone()));
     let listener = listener::Bounded::new(listener, MAX_CONNECTIONS, IDLE);
-    let served = axum::serve(listener, router(operator)).with_graceful_shutdown(stop.cancelled_owned()).await;
+    let served =
+        axum::serve(listener, router(operator, stop.clone())).with_graceful_shutdown(stop.cancelled_owned()).await;
     counting.abort();
     served
 }

@@ -41,6 +41,7 @@ struct OrdersQuery {
 #[serde(deny_unknown_fields)]
 struct ReturnsQuery {
     /// Those after this deposit, by its key.
+    #[schemars(with = "Option<shapes::DepositId>")]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 1_000))]

@@ -48,6 +48,10 @@ pub(super) struct Route {
     /// How the rules may refuse it; what every route of its kind may answer is added to these.
     pub(super) codes: Vec<Code>,
     pub(super) also: Option<Also>,
+    /// What the answer looks like where it is not JSON of the handler's own type; a text unless said otherwise.
+    pub(super) answer: Option<fn(&mut SchemaGenerator) -> Schema>,
+    /// A header that it takes, and what that is.
+    pub(super) header: Option<(&'static str, &'static str)>,
 }
 
 /// What stands between the braces of a path.
@@ -58,7 +62,19 @@ pub(super) struct Param {
 }
 
 const fn route(method: Method, path: &'static str, access: Access, name: &'static str, summary: &'static str) -> Route {
-    Route { method, path, access, name, summary, about: None, param: None, codes: Vec::new(), also: None }
+    Route {
+        method,
+        path,
+        access,
+        name,
+        summary,
+        about: None,
+        param: None,
+        codes: Vec::new(),
+        also: None,
+        answer: None,
+        header: None,
+    }
 }
 
 /// `GET`: looks and changes nothing.
@@ -85,6 +101,16 @@ impl Route {
     /// What the parameter in the path is, and what it looks like.
     pub(super) fn param<T: JsonSchema>(self, about: &'static str) -> Self {
         Self { param: Some(Param { about, schema: SchemaGenerator::subschema_for::<T> }), ..self }
+    }
+
+    /// What the answer of a route looks like that is added with `Api::add_other`.
+    pub(super) fn answers<T: JsonSchema>(self) -> Self {
+        Self { answer: Some(SchemaGenerator::subschema_for::<T>), ..self }
+    }
+
+    /// A header that it takes: a whole number.
+    pub(super) fn header(self, name: &'static str, about: &'static str) -> Self {
+        Self { header: Some((name, about)), ..self }
     }
 
     /// How the handle's rules may refuse it.

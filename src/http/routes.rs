@@ -57,6 +57,7 @@ struct DepositsQuery {
     #[schemars(extend("enum" = VERDICTS))]
     verdict: Option<String>,
     /// Those after this deposit, by its key.
+    #[schemars(with = "Option<shapes::DepositId>")]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 1_000))]
@@ -68,6 +69,7 @@ struct DepositsQuery {
 #[serde(deny_unknown_fields)]
 struct ReviewsQuery {
     /// Where the part before said that the next begins.
+    #[schemars(with = "Option<shapes::ReviewPlace>")]
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 1_000))]
@@ -129,6 +131,7 @@ pub(super) fn open_routes(api: &mut Api) {
     api.add_other(get("/healthz", Open, "healthz", "Whether the process is alive"), "text/plain", healthz);
     api.add_other(
         get("/readyz", Open, "readyz", "Whether the engine does its work")
+            .answers::<Readiness>()
             .also::<Readiness>(StatusCode::SERVICE_UNAVAILABLE, "Something is wrong, and the answer says what."),
         "application/json",
         readyz,
@@ -156,8 +159,19 @@ async fn readyz(asked: Asked) -> Told<Response> {
 }
 
 async fn metrics(asked: Asked) -> Told<Response> {
-    let text = (asked.serving.operator.metrics)();
+    let operator = &asked.serving.operator;
+    show_readiness(&asked.handle.readiness(operator.lag));
+    let text = (operator.metrics)();
     Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}
+
+/// What `/readyz` says, for alerts: whoever only reads metrics hears it too.
+fn show_readiness(readiness: &Readiness) {
+    let parts = [("chain", &readiness.chain), ("api", &readiness.api), ("store", &readiness.store)];
+    for (part, word) in parts {
+        let works = word == "ok" || word == "idle";
+        ::metrics::gauge!("rampwatch_ready", "part" => part).set(u32::from(works));
+    }
 }
 
 async fn payments(asked: Asked<PaymentsQuery>) -> Told<Page<PaymentView>> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, future};
 
-use super::{chain, payment_api_http, signer};
+use super::{chain, funding_rules, payment_api_http, signer};
 use crate::adapters::evm::EvmChain;
 use crate::adapters::sled;
 use crate::adapters::system::SystemClock;
@@ -19,6 +19,7 @@ use crate::domain::chain::Address;
 use crate::domain::checkup::{DaemonCheckup, EndpointCheckup, Told, WalletCheckup};
 use crate::engine::health::Readiness;
 use crate::policy::doctor::{self, EndpointRules, WalletRules};
+use crate::policy::purse::PurseRules;
 use crate::ports::clock::Clock as _;
 use crate::ports::sender::Sender as _;
 
@@ -148,11 +149,8 @@ async fn wallet(settings: &Settings) -> Part {
         enabled: funding.enabled,
         symbol: settings.chain.token.symbol.clone(),
         decimals: settings.chain.token.decimals,
-        max_per_payment: funding.max_per_payment,
         max_per_day: funding.max_per_day,
-        reserve_token: funding.reserve_token,
-        reserve_native: funding.reserve_native,
-        gas_of_one: funding.max_fee.times(funding.gas_limit_max),
+        purse: PurseRules::from(&funding_rules(settings)),
     };
     let found = match signer(settings).await {
         Ok(None) => None,
@@ -194,7 +192,11 @@ fn private_files(settings: &Settings) -> Vec<Finding> {
 
 fn mode_of(path: &Path) -> Told<Option<u32>> {
     match path.metadata() {
-        Ok(found) => Ok(Some(found.permissions().mode() & 0o777)),
+        Ok(found) => {
+            let mode = found.permissions().mode() & 0o777;
+            // What systemd hands over is private, whatever the group's part of the mode says.
+            Ok(Some(if config::is_private(path, mode) { mode & 0o700 } else { mode }))
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.to_string()),
     }

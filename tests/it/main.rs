@@ -24,6 +24,7 @@ mod intake;
 mod layers;
 mod ledger;
 mod node_self;
+mod ops;
 mod payment_http;
 mod payout_commands;
 mod policy;

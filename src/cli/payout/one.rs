@@ -282,5 +282,5 @@ fn interrupted(reference: &PayoutReference, come: Come, goes_on: bool) -> Failur
         }
     };
     output::remark(&said);
-    Failure::told(Exit::Interrupted)
+    Failure::silent(Exit::Interrupted)
 }

@@ -18,6 +18,7 @@ use super::gate::ApiGate;
 use super::health::Health;
 use super::ledger::Ledger;
 use super::order_book::{OrderBook, OrderError};
+use super::telling::count_open;
 use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports};
 use crate::domain::chain::B256;
 use crate::domain::event::EventKind;
@@ -222,6 +223,8 @@ impl Funder {
     fn tell_health(&self, wallet: &Wallet, open: &[Order]) {
         let halted = wallet.halted.as_ref().map(|halt| halt.why.to_string()).or_else(|| self.behind.clone());
         let paused = wallet.paused.as_ref().map(|pause| pause.reason.clone());
+        metrics::gauge!("rampwatch_wallet_stopped", "why" => "halted").set(u32::from(halted.is_some()));
+        metrics::gauge!("rampwatch_wallet_stopped", "why" => "paused").set(u32::from(paused.is_some()));
         self.health.update(|health| {
             // Until the nodes' counts fit for the first time, it says why they do not.
             if self.checked_start || halted.is_some() {
@@ -229,7 +232,7 @@ impl Funder {
             }
             health.wallet_paused = paused;
         });
-        metrics::gauge!("rampwatch_orders_open").set(u32::try_from(open.len()).unwrap_or(u32::MAX));
+        count_open(open);
     }
 
     /// What keeps the whole wallet from sending, if anything does.

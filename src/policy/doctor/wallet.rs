@@ -4,6 +4,7 @@ use super::{Finding, Says};
 use crate::domain::amount::Amount;
 use crate::domain::checkup::{Told, WalletCheckup};
 use crate::domain::wei::Wei;
+use crate::policy::purse::{PurseRules, low};
 
 /// What the configuration expects of the wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,16 +15,10 @@ pub struct WalletRules {
     pub symbol: String,
     /// The token's decimals.
     pub decimals: u8,
-    /// The most for one payment.
-    pub max_per_payment: Amount,
     /// The most in any 24 hours.
     pub max_per_day: Amount,
-    /// What stays in the wallet of the token.
-    pub reserve_token: Amount,
-    /// What stays in the wallet of the native coin.
-    pub reserve_native: Wei,
-    /// The most that the gas of one transfer can cost.
-    pub gas_of_one: Wei,
+    /// What it should be able to pay.
+    pub purse: PurseRules,
 }
 
 /// What was found of the wallet; `None` when none is configured.
@@ -42,35 +37,37 @@ pub fn wallet(found: Option<&Told<WalletCheckup>>, rules: &WalletRules) -> Vec<F
     match &checked.balances {
         Err(why) => findings.push(says.fail(format!("its balances are not known: {why}"), "see the endpoints above")),
         Ok((token, native)) => {
-            findings.push(of_token(&says, *token, rules));
-            findings.push(of_native(&says, *native, rules));
+            let low = low(*token, *native, &rules.purse);
+            findings.push(of_token(&says, *token, rules, low.token));
+            findings.push(of_native(&says, *native, rules, low.native));
         }
     }
     findings.extend(nonces(&says, checked));
     findings
 }
 
-fn of_token(says: &Says, has: Amount, rules: &WalletRules) -> Finding {
+fn of_token(says: &Says, has: Amount, rules: &WalletRules, low: bool) -> Finding {
     let text = |amount: Amount| format!("{} {}", amount.to_decimal(rules.decimals), rules.symbol);
-    let spendable = has.checked_sub(rules.reserve_token).unwrap_or(Amount::ZERO);
+    let spendable = has.checked_sub(rules.purse.reserve_token).unwrap_or(Amount::ZERO);
     let found = format!(
         "it has {}, of which {} stay; limits are {} for one payment and {} a day",
         text(has),
-        text(rules.reserve_token),
-        text(rules.max_per_payment),
+        text(rules.purse.reserve_token),
+        text(rules.purse.max_per_payment),
         text(rules.max_per_day)
     );
-    if !rules.enabled || spendable >= rules.max_per_payment {
+    if !rules.enabled || !low {
         return says.ok(found);
     }
     let remedy = format!("send {} to it: orders that it cannot pay are held until it can", rules.symbol);
     if spendable.is_zero() { says.fail(found, remedy) } else { says.warn(found, remedy) }
 }
 
-fn of_native(says: &Says, has: Wei, rules: &WalletRules) -> Finding {
-    let needs = rules.reserve_native.plus(rules.gas_of_one);
-    let found = format!("it has {} POL for gas, of which {} stay", has.to_native(), rules.reserve_native.to_native());
-    if !rules.enabled || has >= needs.plus(rules.gas_of_one.times(9)) {
+fn of_native(says: &Says, has: Wei, rules: &WalletRules, low: bool) -> Finding {
+    let purse = &rules.purse;
+    let needs = purse.reserve_native.plus(purse.gas_of_one);
+    let found = format!("it has {} POL for gas, of which {} stay", has.to_native(), purse.reserve_native.to_native());
+    if !rules.enabled || !low {
         return says.ok(found);
     }
     let remedy = "send POL to it: orders are held without it";

@@ -8,8 +8,9 @@ use alloy::primitives::keccak256;
 use serde::{Deserialize, Serialize};
 
 use super::change::{Change, Told};
+use super::create::FileSeen;
 use crate::domain::amount::Amount;
-use crate::domain::chain::Address;
+use crate::domain::chain::{Address, B256};
 use crate::domain::payment::{BankAccountId, PaymentId, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 
@@ -62,6 +63,20 @@ pub struct NewOffRamp {
     pub expires_at: Option<Timestamp>,
     /// The caller's own key: the same key gives the same payment.
     pub idempotency_key: Option<String>,
+    /// What is taken for it, in base units.
+    pub fee: Amount,
+    /// The quote that it is opened on.
+    pub quote_id: Option<String>,
+    /// Why the money is paid.
+    pub payment_reason: Option<String>,
+    /// What the payer calls it.
+    pub document_reference: Option<String>,
+    /// An id of the payer's own.
+    pub reference_id: Option<String>,
+    /// The files that came with it.
+    pub files: Vec<FileSeen>,
+    /// What tells the request that opened it from others.
+    pub body_digest: Option<B256>,
 }
 
 /// An off-ramp as it stands.
@@ -95,6 +110,20 @@ pub struct OffRamp {
     pub completed_at: Option<Timestamp>,
     /// When it last changed.
     pub updated_at: Timestamp,
+    /// What is taken for it, in base units.
+    pub fee: Amount,
+    /// The quote that it was opened on.
+    pub quote_id: Option<String>,
+    /// Why the money is paid.
+    pub payment_reason: Option<String>,
+    /// What the payer calls it.
+    pub document_reference: Option<String>,
+    /// An id of the payer's own.
+    pub reference_id: Option<String>,
+    /// The files that came with it.
+    pub files: Vec<FileSeen>,
+    /// What tells the request that opened it from others.
+    pub body_digest: Option<B256>,
     /// What is told of it instead of the truth.
     #[serde(default)]
     pub told: Told,
@@ -181,6 +210,13 @@ impl Book {
             sent_at: None,
             completed_at: None,
             updated_at: created_at,
+            fee: new.fee,
+            quote_id: new.quote_id,
+            payment_reason: new.payment_reason,
+            document_reference: new.document_reference,
+            reference_id: new.reference_id,
+            files: new.files,
+            body_digest: new.body_digest,
             told: Told::default(),
             tally: Tally::default(),
             id: id.clone(),
@@ -190,9 +226,9 @@ impl Book {
         Ok(off_ramp)
     }
 
-    /// How many were opened so far.
-    pub(super) const fn opened(&self) -> u64 {
-        self.opened
+    /// The one that was opened with this key.
+    pub(super) fn by_key(&self, key: &str) -> Option<OffRamp> {
+        self.by_key.get(key).and_then(|id| self.off_ramps.get(id)).cloned()
     }
 
     /// All of them, in the order of their ids, with what time has done to them.

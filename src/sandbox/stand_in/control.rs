@@ -13,14 +13,17 @@ use serde_json::{Value, json};
 
 use super::book::{NewOffRamp, OffRamp, Progress, Refusal, SharedHash};
 use super::change::Change;
+use super::create::KeyReuse;
+use super::deliveries::Delivery;
 use super::fault::FaultRule;
 use super::journal::Entry;
 use super::server::{Shared, now};
 use super::shapes::{Shape, refusal};
+use super::webhooks::Registered;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::payment::{BankAccountId, PaymentId, RecipientId};
-use crate::domain::time::Timestamp;
+use crate::domain::payment::{BankAccountId, PaymentId, RecipientId, UserId};
+use crate::domain::time::{Span, Timestamp};
 
 /// The most journal entries in one answer.
 const MAX_PAGE: usize = 10_000;
@@ -32,6 +35,9 @@ pub(super) fn router() -> Router<Arc<Shared>> {
         .route("/control/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/control/journal", get(journal))
         .route("/control/behaviour", post(behave))
+        .route("/control/recipients", post(give))
+        .route("/control/webhooks", get(webhooks))
+        .route("/control/deliveries", get(deliveries))
 }
 
 type Refused = (StatusCode, Json<Value>);
@@ -79,7 +85,7 @@ async fn open(State(shared): State<Arc<Shared>>, Json(body): Json<Opening>) -> R
         sender: body.sender,
         created_at: body.created_at,
         expires_at: body.expires_at,
-        idempotency_key: None,
+        ..NewOffRamp::default()
     };
     let opened = shared.world().book.open(new, now()).map_err(|reason| refuse(&reason))?;
     shared.changed();
@@ -135,6 +141,10 @@ struct Behaving {
     shape: Option<Shape>,
     progress: Option<Progress>,
     shared_hash: Option<SharedHash>,
+    /// In milliseconds.
+    quote_life: Option<Span>,
+    key_reuse: Option<KeyReuse>,
+    deliver: Option<bool>,
 }
 
 async fn behave(State(shared): State<Arc<Shared>>, Json(body): Json<Behaving>) -> StatusCode {
@@ -142,5 +152,29 @@ async fn behave(State(shared): State<Arc<Shared>>, Json(body): Json<Behaving>) -
     behaviour.shape = body.shape.unwrap_or(behaviour.shape);
     behaviour.progress = body.progress.unwrap_or(behaviour.progress);
     behaviour.shared_hash = body.shared_hash.unwrap_or(behaviour.shared_hash);
+    behaviour.quote_life = body.quote_life.unwrap_or(behaviour.quote_life);
+    behaviour.key_reuse = body.key_reuse.unwrap_or(behaviour.key_reuse);
+    behaviour.deliver = body.deliver.unwrap_or(behaviour.deliver);
     StatusCode::NO_CONTENT
+}
+
+/// Whose recipient somebody is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Giving {
+    recipient_id: RecipientId,
+    user_id: UserId,
+}
+
+async fn give(State(shared): State<Arc<Shared>>, Json(body): Json<Giving>) -> StatusCode {
+    let given = shared.world().people.give(body.recipient_id, body.user_id);
+    if given { StatusCode::NO_CONTENT } else { StatusCode::INSUFFICIENT_STORAGE }
+}
+
+async fn webhooks(State(shared): State<Arc<Shared>>) -> Json<Vec<Registered>> {
+    Json(shared.world().webhooks.all())
+}
+
+async fn deliveries(State(shared): State<Arc<Shared>>) -> Json<Vec<Delivery>> {
+    Json(shared.world().deliveries.clone())
 }

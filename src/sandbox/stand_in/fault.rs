@@ -16,8 +16,16 @@ pub enum Call {
     List,
     /// `POST …/off-ramp`.
     Create,
-    /// `POST …/quote` and `POST …/rate`.
+    /// `POST …/quote`.
     Quote,
+    /// `POST …/rate`.
+    Rate,
+    /// `POST /webhooks`.
+    CreateWebhook,
+    /// `GET /webhooks/{id}`.
+    GetWebhook,
+    /// `PUT /webhooks/{id}`.
+    UpdateWebhook,
 }
 
 /// What goes wrong. Where there is `acts`: whether the call does its work all the same.

@@ -27,7 +27,7 @@ pub struct Entry {
     pub transaction_hash: Option<String>,
     /// The fault that struck it.
     pub fault: Option<String>,
-    /// Whether it changed anything: a payment completed or created.
+    /// Whether it changed anything: a payment completed or created, a quote given, a webhook registered or changed.
     pub acted: bool,
     /// The status answered; `None` when no answer was sent (yet).
     pub status: Option<u16>,

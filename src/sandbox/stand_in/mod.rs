@@ -4,19 +4,26 @@
 //! completes a payment once and answers 409 after that. It keeps a journal of everything it received, which tests
 //! read. It listens on the loopback interface only and asks for its `X-API-KEY`.
 //!
-//! Deliberately absent: webhooks, files, fees, and keeping anything on disk.
+//! It gives quotes at invented rates, with fees, and tells webhooks of changes when asked to.
+//!
+//! Deliberately absent: keeping anything on disk, and the files' contents.
 
 mod book;
 mod change;
 mod control;
+mod create;
+mod deliveries;
 mod fault;
 mod journal;
 mod listener;
+mod people;
 mod quotes;
+mod rates;
 mod routes;
 mod server;
 mod shapes;
 mod verifier;
+mod webhooks;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -25,20 +32,22 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use self::book::{Book, Refusal};
-use self::fault::FaultPlan;
-use self::journal::Journal;
+use self::book::Refusal;
 use self::listener::{Cutter, CuttingListener};
 use self::server::{Shared, World};
 use super::error::{Result, SandboxError};
-use crate::domain::payment::PaymentId;
+use crate::domain::payment::{PaymentId, RecipientId, UserId};
+use crate::domain::time::Span;
 
 pub use book::{NewOffRamp, OffRamp, Progress, SharedHash, Tally};
 pub use change::{Change, Told};
+pub use create::{FileSeen, KeyReuse};
+pub use deliveries::{Delivery, SIGNATURE_HEADER, signature};
 pub use fault::{Call, Fault, FaultRule, RetryAfter, When};
 pub use journal::Entry;
 pub use shapes::Shape;
 pub use verifier::Verifier;
+pub use webhooks::Registered;
 
 /// How the stand-in behaves where the API's descriptions differ or say nothing. It can be changed while it runs.
 #[derive(Clone, Debug)]
@@ -51,11 +60,26 @@ pub struct Behaviour {
     pub shared_hash: SharedHash,
     /// Checks each hash on the chain before it completes a payment; believes everything when `None`.
     pub verifier: Option<Verifier>,
+    /// How long a quote lives.
+    pub quote_life: Span,
+    /// What happens when an idempotency key comes again with another request.
+    pub key_reuse: KeyReuse,
+    /// Whether webhooks are told of changes.
+    pub deliver: bool,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { shape: Shape::Guide, progress: Progress::PerGets(1), shared_hash: SharedHash::Accepted, verifier: None }
+        Self {
+            shape: Shape::Guide,
+            progress: Progress::PerGets(1),
+            shared_hash: SharedHash::Accepted,
+            verifier: None,
+            // The lower of the documented 10 to 15 minutes.
+            quote_life: Span::from_secs(600),
+            key_reuse: KeyReuse::SamePayment,
+            deliver: false,
+        }
     }
 }
 
@@ -95,13 +119,7 @@ impl StandIn {
         let taken = |error: std::io::Error| SandboxError::StandIn(format!("port {}: {error}", options.port));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).await.map_err(taken)?;
         let address = listener.local_addr().map_err(taken)?;
-        let world = World {
-            behaviour: options.behaviour,
-            book: Book::default(),
-            quotes: quotes::Quotes::default(),
-            plan: FaultPlan::new(options.seed),
-            journal: Journal::default(),
-        };
+        let world = World::new(options.behaviour, options.seed);
         let shared = Arc::new(Shared::new(world, options.api_key));
         let app = routes::router(Arc::clone(&shared)).into_make_service_with_connect_info::<Cutter>();
         let stopped = shared.stopped.clone();
@@ -111,6 +129,8 @@ impl StandIn {
                 tracing::error!(%error, "the stand-in ended");
             }
         });
+        // It ends with the token that ends the rest.
+        tokio::spawn(deliveries::keep_telling(Arc::clone(&shared)));
         Ok(Self { shared, address, task })
     }
 
@@ -176,6 +196,34 @@ impl StandIn {
         let changed = self.shared.world().book.change(id.as_str(), change, server::now());
         self.shared.changed();
         changed.ok_or_else(|| SandboxError::StandIn(format!("there is no payment {id}")))
+    }
+
+    /// Gives a recipient to a user. Recipients that nobody was named for are `user-1`'s.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn give(&self, recipient: RecipientId, user: UserId) -> Result<()> {
+        if self.shared.world().people.give(recipient, user) {
+            return Ok(());
+        }
+        Err(SandboxError::StandIn("there are too many recipients already".to_owned()))
+    }
+
+    /// Lets every quote that was given run out now.
+    pub fn expire_quotes(&self) {
+        self.shared.world().quotes.expire(server::now());
+    }
+
+    /// The webhooks that were registered, secrets and all.
+    #[must_use]
+    pub fn webhooks(&self) -> Vec<Registered> {
+        self.shared.world().webhooks.all()
+    }
+
+    /// What webhooks were told so far; at most the first 10 000.
+    #[must_use]
+    pub fn deliveries(&self) -> Vec<Delivery> {
+        self.shared.world().deliveries.clone()
     }
 
     /// Adds a fault.

@@ -10,16 +10,15 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, Uri};
 use axum::routing::{get, post};
 use serde::Deserialize;
 
-use super::book::{NewOffRamp, Refusal};
+use super::book::Refusal;
 use super::fault::Call;
 use super::listener::Cutter;
 use super::server::{self, Answer, Received, Reply, Shared, Work, now};
-use super::{Behaviour, shapes};
-use crate::domain::chain::{Address, B256};
-use crate::domain::payment::{BankAccountId, RecipientId};
+use super::{Behaviour, create, quotes, shapes, webhooks};
+use crate::domain::chain::B256;
 
 /// The largest body taken: off-ramps may bear files.
-const MAX_BODY: usize = 1024 * 1024;
+const MAX_BODY: usize = 40 * 1024 * 1024;
 
 /// The API under its base path.
 pub(super) fn router(shared: Arc<Shared>) -> Router {
@@ -27,10 +26,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/payments/{id}", get(get_payment))
         .route("/payments/user/{id}", get(list_user))
         .route("/payments/recipient/{id}", get(list_recipient))
-        .route("/payments/recipient/{id}/off-ramp", post(create))
+        .route("/payments/recipient/{id}/off-ramp", post(open))
         .route("/payments/recipient/{id}/off-ramp/{payment}/complete", post(complete))
         .route("/payments/{id}/quote", post(quote))
-        .route("/payments/{id}/rate", post(rate));
+        .route("/payments/{id}/rate", post(rate))
+        .route("/webhooks", post(create_webhook))
+        .route("/webhooks/{id}", get(get_webhook).put(update_webhook));
     Router::new()
         .nest("/api/v1", api)
         .merge(super::control::router())
@@ -44,15 +45,15 @@ async fn get_payment(caller: Caller, Path(id): Path<String>) -> Response<Body> {
     handle(caller, Call::Get, Some(id.clone()), Work::Get { id }).await
 }
 
-async fn list_user(caller: Caller, Path(_user): Path<String>) -> Response<Body> {
-    handle(caller, Call::List, None, Work::ListUser).await
+async fn list_user(caller: Caller, Path(user): Path<String>) -> Response<Body> {
+    handle(caller, Call::List, None, Work::ListUser { user }).await
 }
 
 async fn list_recipient(caller: Caller, Path(recipient): Path<String>) -> Response<Body> {
     handle(caller, Call::List, None, Work::ListRecipient { recipient }).await
 }
 
-async fn create(caller: Caller, Path(recipient): Path<String>, body: Bytes) -> Response<Body> {
+async fn open(caller: Caller, Path(recipient): Path<String>, body: Bytes) -> Response<Body> {
     handle(caller, Call::Create, None, Work::Create { recipient, body: body.to_vec() }).await
 }
 
@@ -61,12 +62,24 @@ async fn complete(caller: Caller, Path((recipient, id)): Path<(String, String)>,
     handle(caller, Call::Complete, Some(id), work).await
 }
 
-async fn quote(caller: Caller, Path(_user): Path<String>, body: Bytes) -> Response<Body> {
-    handle(caller, Call::Quote, None, Work::Quote { body: body.to_vec(), binding: true }).await
+async fn quote(caller: Caller, Path(user): Path<String>, body: Bytes) -> Response<Body> {
+    handle(caller, Call::Quote, None, Work::Quote { user, body: body.to_vec(), binding: true }).await
 }
 
-async fn rate(caller: Caller, Path(_user): Path<String>, body: Bytes) -> Response<Body> {
-    handle(caller, Call::Quote, None, Work::Quote { body: body.to_vec(), binding: false }).await
+async fn rate(caller: Caller, Path(user): Path<String>, body: Bytes) -> Response<Body> {
+    handle(caller, Call::Rate, None, Work::Quote { user, body: body.to_vec(), binding: false }).await
+}
+
+async fn create_webhook(caller: Caller, body: Bytes) -> Response<Body> {
+    handle(caller, Call::CreateWebhook, None, Work::CreateWebhook { body: body.to_vec() }).await
+}
+
+async fn get_webhook(caller: Caller, Path(id): Path<String>) -> Response<Body> {
+    handle(caller, Call::GetWebhook, None, Work::GetWebhook { id }).await
+}
+
+async fn update_webhook(caller: Caller, Path(id): Path<String>, body: Bytes) -> Response<Body> {
+    handle(caller, Call::UpdateWebhook, None, Work::UpdateWebhook { id, body: body.to_vec() }).await
 }
 
 /// Serves the call in a task of its own, because a caller that hangs up would take this one along.
@@ -96,16 +109,19 @@ pub(super) async fn work(shared: &Shared, work: &Work) -> Answer {
             }
         }
         Work::Complete { recipient, id, body } => complete_payment(shared, recipient, id, body).await,
-        Work::ListUser => server::listed(shared, |_| true),
+        Work::ListUser { user } => server::listed(shared, Some(user), |_| true),
         Work::ListRecipient { recipient } => {
-            server::listed(shared, |off_ramp| off_ramp.recipient_id.as_str() == recipient)
+            server::listed(shared, None, |off_ramp| off_ramp.recipient_id.as_str() == recipient)
         }
-        Work::Create { recipient, body } => create_payment(shared, recipient, body),
-        Work::Quote { body, binding } => super::quotes::quote(shared, body, *binding),
+        Work::Create { recipient, body } => create::create(shared, recipient, body),
+        Work::Quote { user, body, binding } => quotes::quote(shared, user, body, *binding),
+        Work::CreateWebhook { body } => webhooks::create(shared, body),
+        Work::GetWebhook { id } => webhooks::show(shared, id),
+        Work::UpdateWebhook { id, body } => webhooks::update(shared, id, body),
     }
 }
 
-fn refused(refusal: &Refusal) -> Answer {
+pub(super) fn refused(refusal: &Refusal) -> Answer {
     let (status, message, field) = shapes::refusal(refusal);
     Answer::error(status, &message, field)
 }
@@ -144,63 +160,6 @@ async fn complete_payment(shared: &Shared, recipient: &str, id: &str, body: &[u8
     let rules = (behaviour.progress, behaviour.shared_hash);
     match shared.world().book.complete(id, &hash, rules, now()) {
         Ok(off_ramp) => Answer::with(StatusCode::OK, true, shapes::completed(&off_ramp, behaviour.shape)),
-        Err(refusal) => refused(&refusal),
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CreateBody {
-    idempotency_key: String,
-    quote_id: String,
-    bank_account_id: String,
-    from_address: String,
-    payment_reason: String,
-}
-
-fn create_payment(shared: &Shared, recipient: &str, body: &[u8]) -> Answer {
-    let bad = |message: &str, field: &str| Answer::error(StatusCode::BAD_REQUEST, message, Some(field));
-    let body: CreateBody = match serde_json::from_slice(body) {
-        Ok(body) => body,
-        Err(error) => return bad(&error.to_string(), "body"),
-    };
-    let filled = [
-        ("idempotencyKey", &body.idempotency_key),
-        ("bankAccountId", &body.bank_account_id),
-        ("paymentReason", &body.payment_reason),
-    ];
-    if let Some((field, _)) = filled.into_iter().find(|(_, value)| value.is_empty() || value.len() > 255) {
-        return bad(&format!("{field} must have 1 to 255 characters"), field);
-    }
-    let Ok(sender) = Address::from_str(&body.from_address) else {
-        return bad("fromAddress must be an address", "fromAddress");
-    };
-    let Ok(recipient_id) = RecipientId::new(recipient) else {
-        return refused(&Refusal::Unknown);
-    };
-    let Ok(bank_account) = BankAccountId::new(body.bank_account_id) else {
-        return bad("bankAccountId is no id", "bankAccountId");
-    };
-    let mut world = shared.world();
-    let Some(amount) = world.quotes.amount(&body.quote_id) else {
-        return Answer::error(StatusCode::NOT_FOUND, "Quote not found", None);
-    };
-    let new = NewOffRamp {
-        recipient_id: Some(recipient_id),
-        bank_account: Some(bank_account),
-        amount,
-        sender: Some(sender),
-        idempotency_key: Some(body.idempotency_key),
-        ..NewOffRamp::default()
-    };
-    let shape = world.behaviour.shape;
-    let opened_before = world.book.opened();
-    match world.book.open(new, now()) {
-        Ok(off_ramp) => {
-            let acted = world.book.opened() > opened_before;
-            // The create answer of both descriptions: the guide adds where the money goes.
-            Answer::with(StatusCode::CREATED, acted, shapes::payment(&off_ramp, shape))
-        }
         Err(refusal) => refused(&refusal),
     }
 }

@@ -12,9 +12,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::Behaviour;
 use super::book::{Book, OffRamp};
+use super::deliveries::Delivery;
 use super::fault::{Call, Fault, FaultPlan, RetryAfter};
 use super::journal::{Entry, Journal};
+use super::people::People;
+use super::quotes::Quotes;
 use super::shapes;
+use super::webhooks::Webhooks;
 use crate::domain::time::Timestamp;
 
 /// Everything the stand-in knows.
@@ -22,9 +26,35 @@ use crate::domain::time::Timestamp;
 pub(super) struct World {
     pub(super) behaviour: Behaviour,
     pub(super) book: Book,
-    pub(super) quotes: super::quotes::Quotes,
+    pub(super) people: People,
+    pub(super) quotes: Quotes,
+    pub(super) webhooks: Webhooks,
+    pub(super) deliveries: Vec<Delivery>,
     pub(super) plan: FaultPlan,
     pub(super) journal: Journal,
+}
+
+impl World {
+    /// A world in which nothing has happened yet.
+    pub(super) fn new(behaviour: Behaviour, seed: u64) -> Self {
+        Self {
+            behaviour,
+            book: Book::default(),
+            people: People::default(),
+            quotes: Quotes::default(),
+            webhooks: Webhooks::default(),
+            deliveries: Vec::new(),
+            plan: FaultPlan::new(seed),
+            journal: Journal::default(),
+        }
+    }
+
+    /// Keeps a delivery to be looked at, while there are not too many.
+    pub(super) fn keep_delivery(&mut self, delivery: Delivery, most: usize) {
+        if self.deliveries.len() < most {
+            self.deliveries.push(delivery);
+        }
+    }
 }
 
 /// What the routes share.
@@ -71,10 +101,13 @@ pub(super) struct Received {
 pub(super) enum Work {
     Get { id: String },
     Complete { recipient: String, id: String, body: Vec<u8> },
-    ListUser,
+    ListUser { user: String },
     ListRecipient { recipient: String },
     Create { recipient: String, body: Vec<u8> },
-    Quote { body: Vec<u8>, binding: bool },
+    Quote { user: String, body: Vec<u8>, binding: bool },
+    CreateWebhook { body: Vec<u8> },
+    GetWebhook { id: String },
+    UpdateWebhook { id: String, body: Vec<u8> },
 }
 
 /// A status, a JSON body, and whether anything was changed.
@@ -279,12 +312,17 @@ pub(super) fn now() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// The off-ramps that pass `wanted`, as a JSON list.
-pub(super) fn listed(shared: &Shared, wanted: impl Fn(&OffRamp) -> bool) -> Answer {
+/// The off-ramps that pass `wanted`, as a JSON list; with a user, those of the user's recipients.
+pub(super) fn listed(shared: &Shared, user: Option<&str>, wanted: impl Fn(&OffRamp) -> bool) -> Answer {
     let mut world = shared.world();
+    if user.is_some_and(|user| !world.people.knows(user)) {
+        return Answer::error(StatusCode::NOT_FOUND, "User not found", None);
+    }
     let Behaviour { progress, shape, .. } = world.behaviour.clone();
     let all = world.book.all(progress, now());
+    let theirs = |off_ramp: &OffRamp| user.is_none_or(|user| world.people.owner(&off_ramp.recipient_id) == user);
+    let wanted = |off_ramp: &&OffRamp| theirs(off_ramp) && wanted(off_ramp);
     let bodies: serde_json::Result<Vec<Box<RawValue>>> =
-        all.iter().filter(|off_ramp| wanted(off_ramp)).map(|off_ramp| shapes::payment(off_ramp, shape)).collect();
+        all.iter().filter(wanted).map(|off_ramp| shapes::payment(off_ramp, shape)).collect();
     Answer::with(StatusCode::OK, false, bodies.and_then(|bodies| to_raw_value(&bodies)))
 }

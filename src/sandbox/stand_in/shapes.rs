@@ -29,9 +29,9 @@ pub(super) fn moment(time: Timestamp) -> Value {
     moment.map_or(Value::Null, |moment| Value::String(format!("{moment:.3}")))
 }
 
-/// An amount as a JSON number with its digits as they are, in whole units of a token with 6 decimals.
-fn number(amount: Amount) -> Option<Box<RawValue>> {
-    let text = amount.to_decimal(6);
+/// An amount as a JSON number with its digits as they are, in whole units of something with so many decimals.
+pub(super) fn number_of(amount: Amount, decimals: u8) -> Option<Box<RawValue>> {
+    let text = amount.to_decimal(decimals);
     let trimmed = text.trim_end_matches('0').trim_end_matches('.');
     RawValue::from_string(trimmed.to_owned()).ok()
 }
@@ -49,8 +49,12 @@ struct Body<'a> {
     bank_account_id: &'a str,
     wallet_id: Option<&'a str>,
     transaction_hash: Option<&'a str>,
-    fee: u32,
+    fee: Option<Box<RawValue>>,
     reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_reference: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    files: Vec<&'a str>,
     created_at: Value,
     sent_at: Option<Value>,
     completed_at: Option<Value>,
@@ -81,7 +85,7 @@ pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>,
     let guide = (shape == Shape::Guide).then(|| GuideFields {
         recipient_id: off_ramp.recipient_id.as_str(),
         deposit_address: told.deposit_address.unwrap_or(off_ramp.deposit_address).to_checksum(None),
-        deposit_amount: number(told.amount.unwrap_or(off_ramp.amount)),
+        deposit_amount: number_of(told.amount.unwrap_or(off_ramp.amount), 6),
         deposit_chain: told.deposit_chain.as_deref().unwrap_or("POLYGON"),
         source_currency: told.source_currency.as_deref().unwrap_or("USDC"),
         from_address: off_ramp.sender.map(|sender| sender.to_checksum(None)),
@@ -91,12 +95,15 @@ pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>,
         idempotency_key: &off_ramp.idempotency_key,
         kind: "OFF_RAMP",
         status: &off_ramp.status,
-        quote_id: format!("quote-of-{}", off_ramp.id),
+        quote_id: off_ramp.quote_id.clone().unwrap_or_else(|| format!("quote-of-{}", off_ramp.id)),
         bank_account_id: off_ramp.bank_account.as_str(),
         wallet_id: None,
         transaction_hash: off_ramp.transaction_hash.as_deref(),
-        fee: 0,
+        fee: number_of(off_ramp.fee, 6),
         reason: None,
+        document_reference: off_ramp.document_reference.as_deref(),
+        // By their digests: what the real API shows of them is not documented.
+        files: off_ramp.files.iter().map(|file| file.sha256.as_str()).collect(),
         created_at: moment(off_ramp.created_at),
         sent_at: off_ramp.sent_at.map(moment),
         completed_at: off_ramp.completed_at.map(moment),

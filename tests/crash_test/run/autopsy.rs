@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use rampwatch::adapters::sled::{Settings, SledStore};
+use rampwatch::adapters::sled::{Settings, SledStore, check};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
 use rampwatch::ports::store::{Store, StoreError};
@@ -41,6 +41,22 @@ fn failed(error: &StoreError) -> SandboxError {
     SandboxError::Outcome(format!("the store that was left behind: {error}"))
 }
 
+/// Looks through the whole store in this folder: no kill may leave anything in it that should not be there.
+pub(crate) async fn sound(path: &Path) -> Outcome<()> {
+    let folder = path.to_owned();
+    let checked = tokio::task::spawn_blocking(move || check(&folder)).await.unwrap();
+    let checked = checked.map_err(|error| SandboxError::Outcome(format!("the store that was left behind: {error}")))?;
+    match checked.findings.first() {
+        None => Ok(()),
+        Some(first) => Err(SandboxError::Outcome(format!(
+            "the store that was left behind has {} findings: {}: {}",
+            checked.findings.len(),
+            first.key,
+            first.what
+        ))),
+    }
+}
+
 /// Reads the store in this folder. One that was never made is empty.
 pub(crate) async fn open(path: &Path) -> Outcome<Left> {
     let mut left = Left::default();
@@ -73,6 +89,7 @@ pub(crate) async fn open(path: &Path) -> Outcome<Left> {
     }
     // Closing waits for the disk.
     tokio::task::spawn_blocking(move || drop(store)).await.unwrap();
+    sound(path).await?;
     Ok(left)
 }
 

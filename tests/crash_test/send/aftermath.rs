@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
+use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError, check};
 use rampwatch::domain::chain::B256;
 use rampwatch::ports::store::Store;
 use rampwatch::sandbox::{Node, SandboxError, WALLET};
@@ -39,6 +39,15 @@ pub(crate) async fn open(folder: &Path) -> Result<SledStore, SandboxError> {
 /// Closes it, which waits for the disk.
 pub(crate) async fn close(store: SledStore) {
     tokio::task::spawn_blocking(move || drop(store)).await.expect("closing does not panic");
+}
+
+/// Looks through the whole store in a folder: no kill may leave anything in it that should not be there.
+pub(crate) async fn sound(folder: &Path) -> Result<(), SandboxError> {
+    let place = folder.to_owned();
+    let checked = tokio::task::spawn_blocking(move || check(&place)).await.expect("looking does not panic");
+    let checked = checked.map_err(failed)?;
+    let first = checked.findings.first();
+    first.map_or(Ok(()), |first| Err(failed(format!("{} findings: {first:?}", checked.findings.len()))))
 }
 
 /// Every transaction of the wallet that the node has in its newest blocks or in its pool.

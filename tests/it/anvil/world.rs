@@ -461,7 +461,13 @@ impl World {
                     let fresh = asked.insert(payment.clone(), false);
                     assert_eq!(fresh, Some(true), "{payment} was asked after just before it was completed");
                 }
-                Call::List | Call::Create | Call::Quote => {}
+                Call::List
+                | Call::Create
+                | Call::Quote
+                | Call::Rate
+                | Call::CreateWebhook
+                | Call::GetWebhook
+                | Call::UpdateWebhook => {}
             }
         }
     }

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 use crate::support::temp_dir;
 
+mod completions;
 mod daemon;
 mod doctor;
 mod help;
@@ -16,6 +17,7 @@ mod offline;
 mod orders;
 mod running;
 mod snapshots;
+mod stopping;
 mod store;
 pub(crate) mod terminal;
 mod wallet;

@@ -68,7 +68,7 @@ impl World {
         child
     }
 
-    fn open(&self, n: u64, base_units: u128) -> PaymentId {
+    pub(super) fn open(&self, n: u64, base_units: u128) -> PaymentId {
         let opened = self.api.open(NewOffRamp {
             deposit_address: Some(address(n)),
             amount: Amount::from_base_units(base_units),

@@ -7,6 +7,7 @@ use crate::support::records::{address, at, deposit};
 
 mod decisions;
 mod door;
+mod events;
 mod health;
 mod lists;
 mod openapi;

@@ -11,6 +11,7 @@ use rampwatch::engine::order_views::OrderView;
 use rampwatch::policy::approval::Approvers;
 use rampwatch::ports::store::{Commit, Store as _};
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use super::orders::{fundable, wish};
@@ -26,6 +27,8 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("put", "/v1/attachments", Some(Role::Operate)),
     ("get", "/v1/deposits", Some(Role::Read)),
     ("get", "/v1/export", Some(Role::Read)),
+    ("get", "/v1/events", Some(Role::Read)),
+    ("get", "/v1/events/stream", Some(Role::Read)),
     ("get", "/v1/openapi.json", Some(Role::Read)),
     ("get", "/v1/orders", Some(Role::Read)),
     ("post", "/v1/orders", Some(Role::Operate)),
@@ -43,7 +46,7 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("get", "/v1/payouts/{reference}", Some(Role::Read)),
     ("post", "/v1/payouts/{reference}/cancel", Some(Role::Operate)),
     ("post", "/v1/payouts/{reference}/retry", Some(Role::Operate)),
-    ("post", "/v1/quote", Some(Role::Read)),
+    ("post", "/v1/quote", Some(Role::Operate)),
     ("post", "/v1/rate", Some(Role::Read)),
     ("post", "/v1/resolve", Some(Role::Operate)),
     ("get", "/v1/reviews", Some(Role::Read)),
@@ -52,6 +55,9 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("post", "/v1/wallet/pause", Some(Role::Operate)),
     ("post", "/v1/wallet/resume", Some(Role::Operate)),
     ("get", "/v1/wallet/returns", Some(Role::Read)),
+    ("get", "/v1/webhooks", Some(Role::Read)),
+    ("post", "/v1/webhooks", Some(Role::Operate)),
+    ("post", "/v1/webhooks/{id}", Some(Role::Operate)),
     ("get", "/v1/why/{subject}", Some(Role::Read)),
 ];
 
@@ -80,6 +86,10 @@ async fn ask(desk: &Desk, who: &str, method: &str, path: &str, body: &Value) -> 
     }
     let response = request.send().await.unwrap();
     let status = response.status().as_u16();
+    // A stream has no end to wait for.
+    if response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "text/event-stream") {
+        return (status, Value::Null);
+    }
     (status, serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default())
 }
 

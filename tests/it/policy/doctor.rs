@@ -10,6 +10,8 @@ use rampwatch::domain::wallet::NonceCount;
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::doctor::{self, EndpointRules, Finding, Grade, WalletRules};
 
+use rampwatch::policy::purse::{Low, PurseRules, low};
+
 use super::samples::{NOW, USDC, at};
 
 use Grade::{Failure, Ok as Fine, Warning};
@@ -230,11 +232,13 @@ fn funding() -> WalletRules {
         enabled: true,
         symbol: "USDC".to_owned(),
         decimals: 6,
-        max_per_payment: Amount::from_base_units(100_000_000),
         max_per_day: Amount::from_base_units(500_000_000),
-        reserve_token: Amount::from_base_units(10_000_000),
-        reserve_native: Wei::new(500),
-        gas_of_one: Wei::new(75),
+        purse: PurseRules {
+            max_per_payment: Amount::from_base_units(100_000_000),
+            reserve_token: Amount::from_base_units(10_000_000),
+            reserve_native: Wei::new(500),
+            gas_of_one: Wei::new(75),
+        },
     }
 }
 
@@ -304,4 +308,14 @@ fn the_daemon_is_held_against_the_nodes() {
 fn what_takes_too_long_is_a_failure() {
     expect(&[doctor::not_looked_at("chain", "it took longer than 60 s")], Failure, "longer than 60 s");
     expect(&[doctor::contradiction("api", "a development key")], Failure, "a development key");
+}
+
+#[test]
+fn the_wallet_is_low_below_what_it_may_be_asked_for() {
+    let rules = funding().purse;
+    let low = |token, native| low(Amount::from_base_units(token), Wei::new(native), &rules);
+    assert_eq!(low(110_000_000, 1_250), Low { token: false, native: false });
+    assert_eq!(low(109_999_999, 1_250), Low { token: true, native: false });
+    assert_eq!(low(110_000_000, 1_249), Low { token: false, native: true });
+    assert_eq!(low(9, 0), Low { token: true, native: true });
 }

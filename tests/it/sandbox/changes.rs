@@ -33,7 +33,8 @@ async fn the_bank_account_is_shown_in_both_shapes_and_comes_from_the_creation() 
     }
     let caller = Caller::new(Behaviour::default()).await;
     let source = json!({ "currency": "USDC", "amount": 2, "rail": "POLYGON" });
-    let quote = json!({ "source": source, "destination": { "currency": "EUR", "rail": "SEPA" } });
+    let destination = json!({ "currency": "EUR", "rail": "SEPA", "countryCode": "DE", "paymentAccountId": "bank-9" });
+    let quote = json!({ "source": source, "destination": destination });
     let quote: Value = caller.post("/payments/user-1/quote", quote).await.unwrap().json().await.unwrap();
     let order = json!({
         "idempotencyKey": "key-1",

@@ -157,9 +157,9 @@ async fn faults_strike_the_call_the_payment_and_the_number_of_times_asked_for() 
     }
     assert_eq!(statuses, [200, 500, 200, 500, 200]);
     caller.api.fail_next(Call::List, 5, Fault::server_error()).unwrap();
-    assert_eq!(caller.get("/payments/user/u").await.0, 500);
+    assert_eq!(caller.get("/payments/user/user-1").await.0, 500);
     caller.api.clear_faults();
-    assert_eq!(caller.get("/payments/user/u").await.0, 200);
+    assert_eq!(caller.get("/payments/user/user-1").await.0, 200);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod audit;
 mod chain;
 mod changes;
 mod demo;
+mod desk;
 mod faults;
 mod keys;
 mod pool;

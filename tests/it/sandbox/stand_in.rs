@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::payment::{PaymentId, RecipientId};
+use rampwatch::domain::payment::RecipientId;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::sandbox::stand_in::{
     Behaviour, Call, NewOffRamp, OffRamp, Progress, Shape, SharedHash, StandIn, StandInOptions, Verifier,
@@ -21,7 +21,7 @@ pub(super) fn hash(digit: char) -> String {
 /// A caller of the stand-in.
 pub(super) struct Caller {
     pub(super) api: StandIn,
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
 }
 
 impl Caller {
@@ -68,7 +68,7 @@ impl Caller {
     }
 }
 
-async fn parts(response: reqwest::Response) -> (u16, Value) {
+pub(super) async fn parts(response: reqwest::Response) -> (u16, Value) {
     (response.status().as_u16(), response.json().await.unwrap())
 }
 
@@ -175,47 +175,6 @@ async fn a_shared_hash_is_accepted_or_refused_as_told() {
         assert_eq!(caller.complete(&first, &hash('a')).await.0, 200);
         assert_eq!(caller.complete(&second, &hash('a')).await.0, expected);
     }
-}
-
-#[tokio::test]
-async fn lists_are_by_recipient_and_by_user() {
-    let caller = Caller::new(Behaviour::default()).await;
-    caller.open(1);
-    let recipient_id = RecipientId::new("recipient-2").ok();
-    caller.api.open(NewOffRamp { recipient_id, amount: usdc(2), ..NewOffRamp::default() }).unwrap();
-    let (status, all) = caller.get("/payments/user/somebody").await;
-    assert_eq!((status, all.as_array().unwrap().len()), (200, 2));
-    let (_, some) = caller.get("/payments/recipient/recipient-2").await;
-    assert_eq!((some.as_array().unwrap().len(), &some[0]["depositAmount"]), (1, &json!(2)));
-}
-
-#[tokio::test]
-async fn creating_twice_with_one_key_gives_one_payment_for_the_quoted_amount() {
-    let caller = Caller::new(Behaviour::default()).await;
-    let quote = json!({
-        "source": { "currency": "USDC", "amount": 12.5, "rail": "POLYGON" },
-        "destination": { "currency": "EUR", "rail": "SEPA", "countryCode": "DE" },
-    });
-    let (status, quote) = parts(caller.post("/payments/user-1/quote", quote).await.unwrap()).await;
-    assert_eq!(status, 201);
-    let order = json!({
-        "idempotencyKey": "key-1",
-        "quoteId": quote["id"],
-        "bankAccountId": "bank-1",
-        "fromAddress": PAYER,
-        "paymentReason": "OTHER",
-    });
-    let path = "/payments/recipient/recipient-9/off-ramp";
-    let (status, first) = parts(caller.post(path, order.clone()).await.unwrap()).await;
-    assert_eq!((status, &first["depositAmount"]), (201, &json!(12.5)));
-    let (_, second) = parts(caller.post(path, order.clone()).await.unwrap()).await;
-    assert_eq!(first["id"], second["id"]);
-    let stored = caller.api.off_ramp(&PaymentId::new(first["id"].as_str().unwrap()).unwrap()).unwrap();
-    assert_eq!((stored.sender, stored.amount), (Some(PAYER), Amount::from_base_units(12_500_000)));
-    let mut unknown = order;
-    unknown["quoteId"] = json!("no-quote");
-    unknown["idempotencyKey"] = json!("key-2");
-    assert_eq!(caller.post(path, unknown).await.unwrap().status(), 404);
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
 use rampwatch::domain::payment::{ApiStatus, RecipientId, WebhookId};
 use rampwatch::domain::time::Timestamp;
-use rampwatch::domain::webhook::{PAYMENT_UPDATED, Webhook};
+use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
 use super::{commit, for_every_store, payouts};
@@ -35,6 +35,17 @@ pub(super) fn webhook(id: &str) -> DeskBody {
     })
 }
 
+/// How every attempt to register a webhook can stand.
+pub(super) fn attempt_states() -> Vec<AttemptState> {
+    let why = "HTTP 503".to_owned();
+    vec![
+        AttemptState::Calling,
+        AttemptState::Registered { webhook: WebhookId::new("wh-1").unwrap() },
+        AttemptState::Refused { why: why.clone() },
+        AttemptState::Unclear { why },
+    ]
+}
+
 /// A record of every shape.
 pub(super) fn records() -> Vec<DeskRecord> {
     let bare = |id: &str| match webhook(id) {
@@ -45,6 +56,10 @@ pub(super) fn records() -> Vec<DeskRecord> {
     };
     let mut all = vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))];
     all.extend(leads().into_iter().map(|lead| DeskRecord::new(DeskBody::Lead(lead), Some(at(9)))));
+    all.extend(attempt_states().into_iter().enumerate().map(|(n, state)| {
+        let url = format!("https://treasury.example/hook-{n}");
+        DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
+    }));
     all.extend(payouts::records());
     all
 }

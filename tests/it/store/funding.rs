@@ -118,7 +118,7 @@ fn attempts() -> Vec<Attempt> {
 }
 
 /// An order in every state, some with everything that may be absent.
-pub(super) fn orders() -> Vec<Order> {
+pub(crate) fn orders() -> Vec<Order> {
     let mut all = numbered(states(), |number, state| Order { state, ..records::order(number) });
     for order in all.iter_mut().filter(|order| order.state.nonce().is_some()) {
         order.attempts = attempts();
@@ -173,7 +173,7 @@ pub(super) fn halts() -> Vec<HaltReason> {
 }
 
 /// The wallet's record, with everything that may be absent.
-pub(super) fn wallet() -> Wallet {
+pub(crate) fn wallet() -> Wallet {
     let paused = Some(Pause { at: at(1), reason: text("a test") });
     Wallet { paused, halted: Some(Halt { at: at(2), why: HaltReason::NonceTaken { nonce: 5 } }), ..records::wallet(7) }
 }

@@ -13,7 +13,7 @@ mod crash;
 #[cfg(test)]
 mod desk;
 #[cfg(test)]
-mod funding;
+pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]

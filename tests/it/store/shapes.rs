@@ -14,6 +14,7 @@ use rampwatch::domain::order::{
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
 use rampwatch::domain::payout::{Funding, PayoutReview, PayoutState};
 use rampwatch::domain::wallet::HaltReason;
+use rampwatch::domain::webhook::AttemptState;
 
 use super::{desk, funding, payouts, specimens};
 
@@ -93,6 +94,8 @@ fn orders_have_every_shape() {
         ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen, PaymentEnded,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
+    let names: Vec<&str> = funding::holds().iter().map(Hold::name).collect();
+    assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(Hold::NAMES), "the metrics show every hold");
     let cancels = states().filter_map(|state| match state {
         OrderState::Cancelling { why, .. } => Some(why),
         _ => None,
@@ -125,7 +128,7 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook, Lead, Payout);
+    every!(bodies => DeskBody: Webhook, WebhookAttempt, Lead, Payout);
     every!(payouts::states() => PayoutState: Placed, Quoted, Creating, Unclear, Created, Review, Cancelled);
     every!(payouts::reviews() => PayoutReview:
         QuoteRefused, PaysTooLittle, QuoteDiffers, NoUsableQuote, Refused, FileLost, TermsDiffer, NoDepositAddress, Several);
@@ -142,6 +145,7 @@ fn records_of_the_desk_have_every_shape() {
         _ => Vec::new(),
     });
     every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
+    every!(desk::attempt_states() => AttemptState: Calling, Registered, Refused, Unclear);
 }
 
 #[test]

@@ -135,7 +135,7 @@ pub(crate) fn deposits() -> Vec<Deposit> {
 }
 
 /// Coverage at every stage.
-pub(super) fn coverage() -> Vec<Coverage> {
+pub(crate) fn coverage() -> Vec<Coverage> {
     let swept = Swept { start: 100, covered_to: 200, confirmed_to: 150, second_reading: None };
     let twice = Swept { second_reading: Some((200, at(7))), ..swept };
     vec![
@@ -151,7 +151,7 @@ pub(super) fn finality() -> FinalityMark {
     FinalityMark { highest: block(9), ..records::finality(7) }
 }
 
-pub(super) fn kinds() -> Vec<EventKind> {
+pub(crate) fn kinds() -> Vec<EventKind> {
     let alarm = |alarm| EventKind::Alarm { alarm };
     let view = ApiView { status: ApiStatus::Pending, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None };
     let (from, to) = (Box::new(PaymentState::Waiting), Box::new(PaymentState::Seen { deposit: deposit_key(1) }));
@@ -184,7 +184,7 @@ pub(super) fn kinds() -> Vec<EventKind> {
 }
 
 /// An event of every kind, about a payment, a deposit, both or neither.
-pub(super) fn events() -> Vec<Event> {
+pub(crate) fn events() -> Vec<Event> {
     numbered(kinds(), |number, kind| {
         let payment: Option<PaymentId> = (number % 2 == 0).then(|| payment_id(1));
         let deposit = (number % 3 == 0).then(|| deposit_key(1));

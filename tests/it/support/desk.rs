@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rampwatch::adapters::system::SystemChance;
@@ -34,6 +34,7 @@ use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::memory_store::MemoryStore;
@@ -154,6 +155,7 @@ pub(crate) struct Desk {
     pub(crate) client: Client,
     folder: TempDir,
     stop: CancellationToken,
+    served: Mutex<Option<JoinHandle<std::io::Result<()>>>>,
 }
 
 impl Desk {
@@ -197,9 +199,9 @@ impl Desk {
             lag: Span::from_secs(60),
             timeout: Span::from_secs(10),
         };
-        tokio::spawn(http::serve(listener, operator, stop.clone()));
+        let served = Mutex::new(Some(tokio::spawn(http::serve(listener, operator, stop.clone()))));
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { store, handle, listen, client, folder, stop }
+        Self { store, handle, listen, client, folder, stop, served }
     }
 
     pub(crate) fn token_file(&self) -> PathBuf {
@@ -208,6 +210,17 @@ impl Desk {
 
     pub(crate) fn token(&self) -> String {
         std::fs::read_to_string(self.token_file()).unwrap().trim().to_owned()
+    }
+
+    /// Tells the API to stop.
+    pub(crate) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    /// Waits until it has.
+    pub(crate) async fn ended(&self) {
+        let served = self.served.lock().unwrap().take().expect("it is waited for once");
+        served.await.unwrap().unwrap();
     }
 
     /// The token of one of the people.

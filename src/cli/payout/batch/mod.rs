@@ -259,7 +259,7 @@ impl Batch {
                         "interrupted: what was placed is kept, and stands still until {again} or `rampwatch run` takes it up"
                     )
                 });
-                Err(Failure::told(Exit::Interrupted))
+                Err(Failure::silent(Exit::Interrupted))
             }
         }
     }
@@ -267,5 +267,5 @@ impl Batch {
 
 fn nothing() -> Failure {
     output::remark("interrupted: nothing was placed");
-    Failure::told(Exit::Interrupted)
+    Failure::silent(Exit::Interrupted)
 }

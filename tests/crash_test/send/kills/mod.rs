@@ -26,7 +26,7 @@ use rampwatch::sandbox::{
 use tokio::time::Instant;
 
 use self::load::Load;
-use super::aftermath::{close, failed, open, unknown};
+use super::aftermath::{close, failed, open, sound, unknown};
 use super::report::Report;
 use crate::run::chance::{self, Chance};
 use crate::run::network::Network;
@@ -144,7 +144,7 @@ async fn kill_once(
     report.details.extend(unknown);
     memory.compare(&store, report).await?;
     close(store).await;
-    Ok(())
+    sound(path).await
 }
 
 impl Memory {

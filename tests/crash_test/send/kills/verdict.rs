@@ -13,7 +13,7 @@ use rampwatch::ports::store::Store;
 use rampwatch::sandbox::{BlockTag, Operator, Sandbox, SandboxError, Sent, USDC, WALLET};
 use tokio::time::Instant;
 
-use super::super::aftermath::{close, failed, open};
+use super::super::aftermath::{close, failed, open, sound};
 use super::super::report::Report;
 use super::load::Book;
 
@@ -70,7 +70,7 @@ pub(crate) async fn judge(
         report.failed(format!("{counted} base units count as spent, and {gone} have left the wallet"));
     }
     close(store).await;
-    Ok(())
+    sound(path).await
 }
 
 async fn judge_payments(

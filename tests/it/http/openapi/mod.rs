@@ -6,6 +6,8 @@ use serde_json::Value;
 
 use crate::support::desk::Desk;
 
+mod driven;
+
 /// What is in the repository.
 fn committed() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");

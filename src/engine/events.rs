@@ -1,0 +1,169 @@
+//! The ledger's events, for people and programs: in parts, and as they happen.
+//!
+//! Events are numbered from 1 without a gap, so that a number says where a reader is. Deliberately absent: what is kept of
+//! each for the engine; the records themselves are shown by the other views.
+
+use std::collections::VecDeque;
+
+use tokio::sync::watch;
+
+use super::handle::{Handle, HandleError};
+use super::queries::MAX_PAGE;
+use super::views::{EventView, Page};
+use crate::domain::actor::Actor;
+use crate::domain::event::{Alarm, EventKind, WalletChange};
+use crate::domain::order::OrderId;
+use crate::ports::store::{Changes, StoreError};
+
+/// How many events a reader holds at most: one that is slow costs no more than this.
+const HELD: usize = 32;
+
+/// Where a list of events begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// After the event with this number; 0: with the first.
+    After(u64),
+    /// So that the newest so many are in it.
+    Newest(u64),
+}
+
+/// Events one after the other, waiting for those that are yet to happen.
+pub struct EventFeed {
+    handle: Handle,
+    changes: watch::Receiver<Changes>,
+    after: u64,
+    held: VecDeque<EventView>,
+}
+
+impl Handle {
+    /// Events by number.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn events(&self, since: Since, limit: usize) -> Result<Page<EventView>, HandleError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let after = self.place(since).await?;
+        let recorded = self.store.events(after, limit.saturating_add(1)).await?;
+        let names = self.names();
+        let items: Vec<EventView> = recorded.iter().take(limit).map(|event| EventView::of(event, &names)).collect();
+        let next = items.last().filter(|_| recorded.len() > limit).map(|last| last.seq.to_string());
+        Ok(Page { items, next })
+    }
+
+    /// Events as they happen, from a place on.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn follow_events(&self, since: Since) -> Result<EventFeed, HandleError> {
+        let after = self.place(since).await?;
+        Ok(EventFeed { handle: self.clone(), changes: self.store.changes(), after, held: VecDeque::new() })
+    }
+
+    /// The number after which a list begins.
+    async fn place(&self, since: Since) -> Result<u64, HandleError> {
+        match since {
+            Since::After(after) => Ok(after),
+            Since::Newest(count) => Ok(self.newest_event().await?.saturating_sub(count)),
+        }
+    }
+
+    /// The number of the newest event; 0 when there is none. There is no index of it: it is closed in upon, in as many
+    /// reads as the number has binary digits, twice.
+    async fn newest_event(&self) -> Result<u64, StoreError> {
+        let (mut there, mut step) = (0_u64, 1_u64);
+        while self.has_event_after(there.saturating_add(step).saturating_sub(1)).await? {
+            there = there.saturating_add(step);
+            step = step.saturating_mul(2);
+        }
+        // Event `there` is there, and `there + step` is not.
+        while step > 1 {
+            step = step.div_euclid(2);
+            if self.has_event_after(there.saturating_add(step).saturating_sub(1)).await? {
+                there = there.saturating_add(step);
+            }
+        }
+        Ok(there)
+    }
+
+    async fn has_event_after(&self, after: u64) -> Result<bool, StoreError> {
+        Ok(!self.store.events(after, 1).await?.is_empty())
+    }
+}
+
+impl EventFeed {
+    /// The next event, as soon as there is one. Nothing is lost when the caller stops waiting.
+    ///
+    /// # Errors
+    /// When the store fails or is closed.
+    pub async fn next(&mut self) -> Result<EventView, HandleError> {
+        loop {
+            if let Some(event) = self.held.pop_front() {
+                self.after = event.seq;
+                return Ok(event);
+            }
+            // Marked before it is read: what is committed meanwhile is a change that is still to be seen.
+            self.changes.mark_unchanged();
+            let recorded = self.handle.store.events(self.after, HELD).await?;
+            if recorded.is_empty() {
+                let closed = |_| StoreError::Failed("it was closed".to_owned());
+                self.changes.changed().await.map_err(closed)?;
+                continue;
+            }
+            let names = self.handle.names();
+            self.held = recorded.iter().map(|event| EventView::of(event, &names)).collect();
+        }
+    }
+}
+
+/// The person whose word an event is.
+pub(super) fn said_by(kind: &EventKind) -> Option<&Actor> {
+    match kind {
+        EventKind::PersonDecided { by, .. } | EventKind::OrderMoved { by, .. } => by.as_ref(),
+        EventKind::OrderPlaced { order } => order.placed_by_name.as_ref(),
+        EventKind::WalletChanged { change, .. } => match change {
+            WalletChange::Paused { by, .. } | WalletChange::Resumed { by, .. } | WalletChange::Adopted { by, .. } => {
+                by.as_ref()
+            }
+            WalletChange::Opened { .. } | WalletChange::Halted { .. } => None,
+        },
+        EventKind::PaymentAdded { .. }
+        | EventKind::PaymentMoved { .. }
+        | EventKind::ApiReported { .. }
+        | EventKind::DepositSeen { .. }
+        | EventKind::DepositJudged { .. }
+        | EventKind::DepositStands { .. }
+        | EventKind::FinalityMoved { .. }
+        | EventKind::Alarm { .. }
+        | EventKind::AddressPlaced { .. }
+        | EventKind::AddressClosed { .. }
+        | EventKind::AttemptSigned { .. }
+        | EventKind::AttemptSent { .. }
+        | EventKind::AttemptMined { .. }
+        | EventKind::DeskChanged { .. } => None,
+    }
+}
+
+/// The order that an event is about.
+pub(super) fn order_of(kind: &EventKind) -> Option<&OrderId> {
+    match kind {
+        EventKind::OrderPlaced { order } => Some(&order.id),
+        EventKind::OrderMoved { order, .. }
+        | EventKind::AttemptSigned { order, .. }
+        | EventKind::AttemptSent { order, .. }
+        | EventKind::AttemptMined { order, .. }
+        | EventKind::Alarm { alarm: Alarm::FundingStuck { order, .. } | Alarm::MovedNothing { order } } => Some(order),
+        EventKind::PaymentAdded { .. }
+        | EventKind::PaymentMoved { .. }
+        | EventKind::ApiReported { .. }
+        | EventKind::DepositSeen { .. }
+        | EventKind::DepositJudged { .. }
+        | EventKind::DepositStands { .. }
+        | EventKind::PersonDecided { .. }
+        | EventKind::FinalityMoved { .. }
+        | EventKind::Alarm { .. }
+        | EventKind::AddressPlaced { .. }
+        | EventKind::AddressClosed { .. }
+        | EventKind::WalletChanged { .. }
+        | EventKind::DeskChanged { .. } => None,
+    }
+}
