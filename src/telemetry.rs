@@ -186,6 +186,7 @@ pub const METRICS: &[Metric] = &[
     counter("rampwatch_intake_payments_total", &["result"], "Payments that intake found, by what became of them."),
     gauge("rampwatch_orders_open", &[], "Orders of the hot wallet that have not ended."),
     counter("rampwatch_orders_total", &["state"], "Moves of orders, by the state that they came to."),
+    counter("rampwatch_notices_total", &["endpoint", "result"], "What people were to be told, by how that ended."),
     gauge("rampwatch_subscription_live", &[], "1 while the subscription works, 0 while the chain is polled."),
     gauge("rampwatch_ready", &["part"], "1 while the part does its work, as /readyz says; 0 while it does not."),
     gauge("rampwatch_orders_held", &["hold"], "Open orders that something keeps from going on, by what it is."),

@@ -31,6 +31,7 @@ mod feed;
 mod fund;
 mod ledger_desk;
 mod list;
+mod notices;
 mod operator;
 mod order_desk;
 mod order_output;
@@ -45,6 +46,7 @@ mod quote;
 mod quote_desk;
 mod receipt;
 mod receipt_text;
+mod reconcile;
 mod resolve;
 mod reviews;
 mod run;
@@ -113,6 +115,9 @@ enum Command {
     Rate(quote::Rate),
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
+    Reconcile(reconcile::Reconcile),
+    Notices(notices::Notices),
+    Notify(notices::Notify),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -182,6 +187,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rate(command) => command.run(&quiet(file)?).await,
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
+        Command::Reconcile(command) => command.run(&quiet(file)?).await,
+        Command::Notices(command) => command.run(&quiet(file)?).await,
+        Command::Notify(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

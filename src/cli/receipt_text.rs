@@ -1,6 +1,7 @@
 //! A receipt for people: the same sections and lines as plain text and as Markdown.
 
 use super::output::plain;
+use crate::domain::actor::Actor;
 use crate::domain::order::{AttemptKind, Placer};
 use crate::domain::payment::Provenance;
 use crate::engine::receipt_views::{CompletionCall, Note, ReceiptOrder, ReceiptTransaction, ReceiptView};
@@ -100,10 +101,10 @@ fn sections(view: &ReceiptView) -> Vec<Section> {
             said.tx_hash.as_ref().map_or_else(|| "no transaction".to_owned(), |hash| format!("transaction {hash}"));
         format!("{}: {}, {hash}", said.at, said.status)
     });
-    let decisions = view.decisions.iter().map(|said| {
-        let by = said.by.as_ref().map_or_else(String::new, |by| format!(" {by}:"));
-        format!("{}:{by} {}, because {:?}", said.at, said.action, said.reason)
-    });
+    let decisions = view
+        .decisions
+        .iter()
+        .map(|said| format!("{}: {}{}, because {:?}", said.at, said.action, by(said.by.as_ref()), said.reason));
     let others = view.other_deposits.iter().map(|row| {
         format!(
             "{}: {} by transaction {}, log {}: {}",
@@ -151,6 +152,14 @@ fn payment(view: &ReceiptView) -> Section {
         .field("state", format!("{}: {}", payment.state.name, payment.state.text))
 }
 
+fn by(name: Option<&Actor>) -> String {
+    name.map_or_else(String::new, |name| format!(", by {name}"))
+}
+
+fn named(name: Option<&Actor>) -> String {
+    name.map_or_else(String::new, |name| format!(" ({name})"))
+}
+
 fn order(evidence: &ReceiptOrder) -> Section {
     let order = &evidence.order;
     let placer = match order.placed_by {
@@ -158,7 +167,8 @@ fn order(evidence: &ReceiptOrder) -> Section {
         Placer::Auto => "the automatic mode",
     };
     Section::new(format!("Order {}", order.id))
-        .field("placed", format!("by {placer} at {}", order.placed_at))
+        .field("placed", format!("by {placer}{} at {}", named(order.placed_by_name.as_ref()), order.placed_at))
+        .maybe("approved by", order.approved_by.as_ref().map(ToString::to_string).as_ref())
         .field("amount", order.amount.to_string())
         .field("from", order.wallet.to_string())
         .field("to", order.to.to_string())

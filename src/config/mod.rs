@@ -18,6 +18,7 @@ mod funding;
 mod http;
 mod intake;
 mod key;
+mod notify;
 mod parse;
 mod payouts;
 mod private;
@@ -40,6 +41,7 @@ pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings}
 pub use http::{HttpSettings, TokenSettings};
 pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
+pub use notify::{NotifyEndpoint, NotifyForm, NotifySettings};
 pub use payouts::PayoutSettings;
 pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
@@ -89,6 +91,8 @@ pub struct Settings {
     pub webhook: WebhookSettings,
     /// How off-ramps are opened.
     pub payouts: PayoutSettings,
+    /// Who is told what, if anybody is.
+    pub notify: Option<NotifySettings>,
 }
 
 /// `[chain]`.

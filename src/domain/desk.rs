@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::lead::Lead;
+use super::notice::{Condition, Notice, NoticeCursor};
 use super::payment::PaymentId;
 use super::payout::Payout;
 use super::time::Timestamp;
@@ -34,6 +35,12 @@ pub enum DeskBody {
     Lead(Lead),
     /// That a webhook is, or was, to be registered.
     WebhookAttempt(WebhookAttempt),
+    /// What people are told, and how far that is.
+    Notice(Box<Notice>),
+    /// How far the events were read for the endpoint of the notices.
+    NoticeCursor(NoticeCursor),
+    /// A condition that is told once for each time that it begins.
+    Condition(Condition),
 }
 
 /// The kinds of the desk's records.
@@ -48,6 +55,12 @@ pub enum DeskKind {
     Lead,
     /// [`DeskBody::WebhookAttempt`].
     WebhookAttempt,
+    /// [`DeskBody::Notice`].
+    Notice,
+    /// [`DeskBody::NoticeCursor`].
+    NoticeCursor,
+    /// [`DeskBody::Condition`].
+    Condition,
 }
 
 impl DeskKind {
@@ -59,6 +72,9 @@ impl DeskKind {
             Self::Payout => "payout",
             Self::Lead => "lead",
             Self::WebhookAttempt => "webhook-attempt",
+            Self::Notice => "notice",
+            Self::NoticeCursor => "notice-cursor",
+            Self::Condition => "condition",
         }
     }
 }
@@ -93,6 +109,9 @@ impl DeskBody {
             Self::Payout(_) => DeskKind::Payout,
             Self::Lead(_) => DeskKind::Lead,
             Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
+            Self::Notice(_) => DeskKind::Notice,
+            Self::NoticeCursor(_) => DeskKind::NoticeCursor,
+            Self::Condition(_) => DeskKind::Condition,
         }
     }
 
@@ -104,6 +123,9 @@ impl DeskBody {
             Self::Payout(payout) => payout.reference.as_str(),
             Self::Lead(lead) => lead.payment.as_str(),
             Self::WebhookAttempt(attempt) => attempt.url.as_str(),
+            Self::Notice(notice) => notice.id.as_str(),
+            Self::NoticeCursor(cursor) => cursor.endpoint.as_str(),
+            Self::Condition(condition) => condition.what.name(),
         };
         DeskKey { kind: self.kind(), id: id.to_owned() }
     }
@@ -113,7 +135,12 @@ impl DeskBody {
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Lead(_) | Self::WebhookAttempt(_) => None,
+            Self::Webhook(_)
+            | Self::Lead(_)
+            | Self::WebhookAttempt(_)
+            | Self::Notice(_)
+            | Self::NoticeCursor(_)
+            | Self::Condition(_) => None,
             Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }

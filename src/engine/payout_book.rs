@@ -32,7 +32,12 @@ impl Kept {
             DeskBody::Payout(payout) => {
                 Some(Self { payout: *payout, version: record.version, next_at: record.next_at })
             }
-            DeskBody::Webhook(_) | DeskBody::WebhookAttempt(_) | DeskBody::Lead(_) => None,
+            DeskBody::Webhook(_)
+            | DeskBody::WebhookAttempt(_)
+            | DeskBody::Lead(_)
+            | DeskBody::Notice(_)
+            | DeskBody::NoticeCursor(_)
+            | DeskBody::Condition(_) => None,
         }
     }
 

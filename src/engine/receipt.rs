@@ -131,8 +131,7 @@ fn status(at: String, kind: &EventKind) -> Option<StatusView> {
 
 fn decided(at: String, kind: &EventKind) -> Option<Decided> {
     let EventKind::PersonDecided { action, reason, by } = kind else { return None };
-    let by = by.as_ref().map(ToString::to_string);
-    Some(Decided { at, by, action: action.clone(), reason: reason.clone() })
+    Some(Decided { at, action: action.clone(), reason: reason.clone(), by: by.clone() })
 }
 
 /// The rule by which the deposit pays, and the last time that this was decided.

@@ -11,6 +11,7 @@ use super::order_views::OrderView;
 use super::return_views::BackView;
 use super::shapes;
 use super::views::{DepositView, PaymentView, ReviewView};
+use crate::domain::actor::Actor;
 use crate::domain::chain::{B256, BlockRef};
 use crate::domain::order::AttemptKind;
 
@@ -160,12 +161,13 @@ pub struct StatusView {
 pub struct Decided {
     /// When.
     pub at: String,
-    /// Who: the name of a token; `None` where no name was kept.
-    pub by: Option<String>,
     /// What, such as `assign` or `approve order pay:1`.
     pub action: String,
     /// The reason that was given.
     pub reason: String,
+    /// Who; `None` in records from before names were kept.
+    #[schemars(with = "Option<shapes::Actor>")]
+    pub by: Option<Actor>,
 }
 
 /// Something that happened, in a sentence.

@@ -30,6 +30,7 @@ mod events;
 mod guard;
 mod ledger_routes;
 mod listener;
+mod notice_routes;
 mod order_routes;
 mod payout_routes;
 mod problem;
@@ -94,6 +95,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     order_routes::wallet_routes(&mut api);
     ledger_routes::routes(&mut api);
     events::routes(&mut api);
+    notice_routes::routes(&mut api);
     desk_routes::routes(&mut api);
     payout_routes::routes(&mut api);
     api.finish()

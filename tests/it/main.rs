@@ -33,3 +33,4 @@ mod signer;
 mod simulation;
 mod store;
 mod support;
+mod telling;

@@ -14,6 +14,7 @@ mod intake;
 mod judging;
 mod matching;
 mod nonces;
+mod notices;
 mod orders;
 mod payout;
 mod preflight;

@@ -11,7 +11,7 @@ use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
-use super::{commit, for_every_store, payouts};
+use super::{commit, for_every_store, notices, payouts};
 use crate::support::records::{address, at, payment_id};
 
 for_every_store!(
@@ -61,6 +61,7 @@ pub(super) fn records() -> Vec<DeskRecord> {
         DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
     }));
     all.extend(payouts::records());
+    all.extend(notices::records());
     all
 }
 
@@ -106,10 +107,12 @@ pub(super) fn leads() -> Vec<Lead> {
 /// Events about the desk.
 pub(super) fn kinds() -> Vec<EventKind> {
     let lead = leads().remove(0);
-    vec![
+    let mut all = vec![
         EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() },
         EventKind::DeskChanged { body: Box::new(DeskBody::Lead(lead)), why: "was found".to_owned() },
-    ]
+    ];
+    all.extend(notices::kinds());
+    all
 }
 
 fn desk(records: Vec<DeskRecord>) -> Commit {
