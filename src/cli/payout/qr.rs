@@ -76,7 +76,8 @@ mod tests {
             let drawn = rows[y / 2][x];
             drawn == '█' || drawn == if y.is_multiple_of(2) { '▀' } else { '▄' }
         };
-        let mut image = rqrr::PreparedImage::prepare_from_greyscale(width * SCALE, rows.len() * 2 * SCALE, |x, y| {
+        let (wide, high) = (width.saturating_mul(SCALE), rows.len().saturating_mul(2).saturating_mul(SCALE));
+        let mut image = rqrr::PreparedImage::prepare_from_greyscale(wide, high, |x, y| {
             if is_dark(x / SCALE, y / SCALE) { 0 } else { 255 }
         });
         let grids = image.detect_grids();
