@@ -91,8 +91,7 @@ struct Cli {
 // Without comments on the variants, clap shows those of the commands themselves.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watch, match and complete, until SIGTERM or SIGINT
-    Run,
+    Run(run::Run),
     Add(add::Add),
     List(list::List),
     Show(show::Show),
@@ -164,7 +163,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let file = cli.config;
     match cli.command {
-        Command::Run => run::run(&settings(file)?).await,
+        Command::Run(command) => command.run(settings(file)?).await,
         Command::Add(command) => command.run(&quiet(file)?).await,
         Command::List(command) => command.run(&quiet(file)?).await,
         Command::Show(command) => command.run(&quiet(file)?).await,

@@ -65,6 +65,8 @@ pub const SANDBOX_CHAIN_ID: u64 = 1_337_137;
 pub struct Settings {
     /// The file that was read.
     pub file: PathBuf,
+    /// Whether it runs in shadow mode: nothing is completed, signed, sent or opened; it is said what would be done.
+    pub shadow: bool,
     /// The chain and its tokens.
     pub chain: ChainSettings,
     /// How nodes are reached.

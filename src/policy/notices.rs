@@ -136,7 +136,8 @@ const fn of_desk(body: &DeskBody) -> Option<News> {
         | DeskBody::WebhookAttempt(_)
         | DeskBody::Notice(_)
         | DeskBody::NoticeCursor(_)
-        | DeskBody::Condition(_) => None,
+        | DeskBody::Condition(_)
+        | DeskBody::Shadow(_) => None,
     }
 }
 

@@ -40,7 +40,7 @@ impl Words {
     }
 
     fn names(&self) -> Names<'_> {
-        Names { paying: self.settings.token, decimals: self.settings.decimals, tokens: &self.tokens }
+        Names::new(&self.settings, &self.tokens)
     }
 
     /// The message of an event that is news.
