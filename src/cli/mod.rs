@@ -37,6 +37,9 @@ mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod payout;
+mod payout_desk;
+mod payouts;
 mod private_file;
 mod progress;
 mod quote;
@@ -65,9 +68,12 @@ Exit codes:
   1  failed for a reason that has no number of its own
   2  the command line, or a value given on it, is wrong
   3  the configuration is wrong, or a node contradicts it
-  4  the payment, deposit or order is not known
+  4  the payment, deposit, order or payout is not known
   5  refused by the rules; nothing was changed
   6  daemon, store, node or payment API cannot be used
+  7  it goes on only when a person has decided something (`rampwatch reviews`, `rampwatch payouts`)
+  8  a payout has ended without being paid out
+  130  interrupted; what is under way goes on without the command
 
 The configuration is ./config.toml, unless RAMPWATCH_CONFIG or --config names another file.";
 
@@ -95,6 +101,9 @@ enum Command {
     Events(events::Events),
     Resolve(resolve::Resolve),
     Fund(fund::Fund),
+    Payout(payout::Payout),
+    Create(payout::Create),
+    Payouts(payouts::Payouts),
     Orders(orders::Orders),
     Approve(approve::Approve),
     Reject(approve::Reject),
@@ -164,6 +173,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Events(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Fund(command) => command.run(&quiet(file)?).await,
+        Command::Payout(command) => command.run(&quiet(file)?).await,
+        Command::Create(command) => command.run(&quiet(file)?).await,
+        Command::Payouts(command) => command.run(&quiet(file)?).await,
         Command::Orders(command) => command.run(&quiet(file)?).await,
         Command::Approve(command) => command.run(&quiet(file)?).await,
         Command::Reject(command) => command.run(&quiet(file)?).await,

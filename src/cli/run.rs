@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -60,9 +61,26 @@ async fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 async fn watch(settings: &Settings) -> Result<(), Failure> {
-    let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let stop = CancellationToken::new();
     listen_for_signals(stop.clone())?;
+    let mut bar = None;
+    let show = |handle| bar = Some(tokio::spawn(show_progress(handle, stop.clone())));
+    let outcome = serve(settings, stop.clone(), show).await;
+    stop.cancel();
+    if let Some(Err(error)) = OptionFuture::from(bar).await {
+        tracing::warn!(%error, "the progress bar ended badly");
+    }
+    tracing::info!("rampwatch is down");
+    outcome
+}
+
+/// Runs the engine and serves the operator API until `stop`. `up` is given the handle as soon as both are there.
+pub(super) async fn serve(
+    settings: &Settings,
+    stop: CancellationToken,
+    up: impl FnOnce(Handle),
+) -> Result<(), Failure> {
+    let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     // An address that is written down is looked at before anything is opened; the key's own as soon as it is known.
     Failure::unless_wallet_fits(settings, settings.wallet.as_ref().and_then(|wallet| wallet.address))?;
     let built = until(&stop, wire::build(settings)).await;
@@ -90,7 +108,7 @@ async fn watch(settings: &Settings) -> Result<(), Failure> {
             return Err(failure);
         }
     };
-    let bar = tokio::spawn(show_progress(handle, stop.clone()));
+    up(handle);
     let mut engine = std::pin::pin!(app.run(stop.clone()));
     let overdue = async {
         stop.cancelled().await;
@@ -115,10 +133,6 @@ async fn watch(settings: &Settings) -> Result<(), Failure> {
         // A delivery that is cut off is repeated by its sender, and the API is asked by the clock anyway.
         heard.abort();
     }
-    if let Err(error) = bar.await {
-        tracing::warn!(%error, "the progress bar ended badly");
-    }
-    tracing::info!("rampwatch is down");
     outcome
 }
 

@@ -27,6 +27,7 @@ mod ledger;
 mod node_self;
 mod ops;
 mod payment_http;
+mod payout_commands;
 mod policy;
 mod sandbox;
 mod signer;

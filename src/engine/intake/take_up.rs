@@ -14,7 +14,6 @@ use crate::domain::time::Timestamp;
 use crate::engine::follow_ups::lead_of;
 use crate::engine::gate::Pass;
 use crate::engine::handle::{AddPayment, HandleError};
-use crate::engine::payout_book::Kept;
 use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort};
 use crate::policy::settlement::Unexpected;
 use crate::ports::payment_api::{ApiError, ApiPayment};
@@ -80,10 +79,6 @@ impl Intake {
         let mut new: Vec<&Listed> = Vec::new();
         for (id, entry) in listed {
             let payment = self.ports.store.payment(id).await?;
-            // What came of a payout is the payout's business, also while that is with a person.
-            if payment.is_none() && self.ports.store.desk_by_alias(DeskKind::Payout, id.as_str()).await?.is_some() {
-                continue;
-            }
             let lead = if payment.is_some() { None } else { lead_of(&*self.ports.store, id).await? };
             let known = match (&payment, &lead) {
                 (Some(payment), _) => Known::Payment(payment),

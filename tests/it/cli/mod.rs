@@ -23,7 +23,7 @@ mod running;
 mod snapshots;
 mod stopping;
 mod store;
-mod terminal;
+pub(crate) mod terminal;
 mod wallet;
 mod wrong;
 
