@@ -13,6 +13,7 @@ use crate::adapters::attachments::{AttachmentFiles, AttachmentSettings};
 use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
 use crate::adapters::notify_http::NotifyHttpError;
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
+use crate::adapters::shadow::{ShadowApi, ShadowSender, ShadowSigner};
 use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
 use crate::adapters::sled::{self, SledStore, StoreOpenError};
 use crate::adapters::system::{SystemChance, SystemClock, SystemEntropy};
@@ -32,6 +33,7 @@ use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
 use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
+use crate::policy::shadow::Mode;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
@@ -103,10 +105,10 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let wallet = signer.as_ref().map(|signer| signer.address());
     chain.check().await?;
     let chain = Arc::new(chain);
-    let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
-    let desk_api = Some(api.clone() as Arc<dyn DeskApi>);
+    let funding = signer.map(|signer| funding_ports(settings, chain.clone(), signer));
     let payouts = Some(payout_ports(settings));
-    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding, payouts };
+    let (chance, desk_api) = (Arc::new(SystemChance), Some(api.desk));
+    let ports = Ports { store, chain, api: api.payments, desk_api, clock, chance, funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
@@ -176,8 +178,7 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     });
     // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
     let api = payment_api(settings, clock.clone()).ok();
-    let desk_api = api.clone().map(|api| api as Arc<dyn DeskApi>);
-    let api = api.map(|api| api as Arc<dyn PaymentApi>);
+    let (api, desk_api) = api.map(|api| (api.payments, api.desk)).unzip();
     let engine_settings = Arc::new(engine_settings(settings));
     let handle =
         Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
@@ -297,8 +298,29 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
     SledStore::open(path, &sled::Settings::default()).map_err(anyhow::Error::from)
 }
 
-fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PaymentHttp>> {
-    Ok(Arc::new(payment_api_http(settings, clock)?))
+/// The two sides of the payment API.
+struct Apis {
+    payments: Arc<dyn PaymentApi>,
+    desk: Arc<dyn DeskApi>,
+}
+
+/// The payment API; in shadow mode behind the wall.
+fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Apis> {
+    let http = Arc::new(payment_api_http(settings, clock)?);
+    if !settings.shadow {
+        return Ok(Apis { payments: http.clone(), desk: http });
+    }
+    let walled = Arc::new(ShadowApi::new(http.clone(), http));
+    Ok(Apis { payments: walled.clone(), desk: walled })
+}
+
+/// The ways out of funding; in shadow mode behind the wall.
+fn funding_ports(settings: &Settings, chain: Arc<EvmChain>, signer: Arc<dyn Signer>) -> FundingPorts {
+    if settings.shadow {
+        FundingPorts { sender: Arc::new(ShadowSender::new(chain)), signer: Arc::new(ShadowSigner::new(signer)) }
+    } else {
+        FundingPorts { sender: chain, signer }
+    }
 }
 
 fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<PaymentHttp> {
@@ -454,6 +476,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             interval: settings.intake.interval,
             currency: chain.token.symbol.clone(),
         },
+        mode: if settings.shadow { Mode::Shadow } else { Mode::Real },
         payouts: payout_rules(settings),
     }
 }

@@ -85,8 +85,7 @@ struct Cli {
 // Without comments on the variants, clap shows those of the commands themselves.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watch, match and complete, until SIGTERM or SIGINT
-    Run,
+    Run(run::Run),
     Add(add::Add),
     List(list::List),
     Show(show::Show),
@@ -101,14 +100,14 @@ enum Command {
     Reject(approve::Reject),
     Cancel(cancel::Cancel),
     Wallet(wallet::Wallet),
-    Notices(notices::Notices),
-    Notify(notices::Notify),
     Export(export::Export),
     Receipt(receipt::Receipt),
     Rate(quote::Rate),
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
     Reconcile(reconcile::Reconcile),
+    Notices(notices::Notices),
+    Notify(notices::Notify),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -155,7 +154,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let file = cli.config;
     match cli.command {
-        Command::Run => run::run(&settings(file)?).await,
+        Command::Run(command) => command.run(settings(file)?).await,
         Command::Add(command) => command.run(&quiet(file)?).await,
         Command::List(command) => command.run(&quiet(file)?).await,
         Command::Show(command) => command.run(&quiet(file)?).await,
@@ -170,14 +169,14 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Reject(command) => command.run(&quiet(file)?).await,
         Command::Cancel(command) => command.run(&quiet(file)?).await,
         Command::Wallet(command) => command.run(file).await,
-        Command::Notices(command) => command.run(&quiet(file)?).await,
-        Command::Notify(command) => command.run(&quiet(file)?).await,
         Command::Export(command) => command.run(&quiet(file)?).await,
         Command::Receipt(command) => command.run(&quiet(file)?).await,
         Command::Rate(command) => command.run(&quiet(file)?).await,
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Reconcile(command) => command.run(&quiet(file)?).await,
+        Command::Notices(command) => command.run(&quiet(file)?).await,
+        Command::Notify(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
@@ -30,7 +31,22 @@ const API_GRACE: Duration = Duration::from_millis(800);
 /// How much longer than a call to the payment API a request to the operator API may take.
 const BEYOND_API: Span = Span::from_secs(15);
 
-pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
+/// Watch, match and complete, until SIGTERM or SIGINT
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Complete, sign, send and open nothing, and say what would be done; `shadow = true` in the configuration does the same
+    #[arg(long)]
+    shadow: bool,
+}
+
+impl Run {
+    pub(super) async fn run(self, settings: Settings) -> Result<(), Failure> {
+        let shadow = settings.shadow || self.shadow;
+        run(&Settings { shadow, ..settings }).await
+    }
+}
+
+async fn run(settings: &Settings) -> Result<(), Failure> {
     start_logging(&settings.log.filter, settings.log.format)?;
     let ended = watch(settings).await;
     match (ended, settings.log.format) {

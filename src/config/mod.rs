@@ -65,6 +65,8 @@ pub const SANDBOX_CHAIN_ID: u64 = 1_337_137;
 pub struct Settings {
     /// The file that was read.
     pub file: PathBuf,
+    /// Whether it runs in shadow mode: nothing is completed, signed, sent or opened; it is said what would be done.
+    pub shadow: bool,
     /// The chain and its tokens.
     pub chain: ChainSettings,
     /// How nodes are reached.
@@ -85,14 +87,14 @@ pub struct Settings {
     pub wallet: Option<WalletSettings>,
     /// What the wallet may send; off unless configured.
     pub funding: FundingSettings,
-    /// Who is told what, if anybody is.
-    pub notify: Option<NotifySettings>,
     /// Whose off-ramps are taken up by themselves; nobody's unless configured.
     pub intake: IntakeSettings,
     /// Where the payment API tells of changes.
     pub webhook: WebhookSettings,
     /// How off-ramps are opened.
     pub payouts: PayoutSettings,
+    /// Who is told what, if anybody is.
+    pub notify: Option<NotifySettings>,
 }
 
 /// `[chain]`.

@@ -48,6 +48,7 @@ pub(super) fn read(
 ) -> Option<Settings> {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut root = Section::root(tree, notes);
+    let shadow = root.flag("shadow", false);
     let chain = chain(root.section("chain"), notes);
     let rpc = rpc(root.section("rpc"));
     let api = api(root.section("api"), base, others);
@@ -60,18 +61,19 @@ pub(super) fn read(
     let (has_wallet, id) = (root.has("wallet"), chain.as_ref().map(|chain| chain.id));
     let wallet = funding::wallet(root.optional_section("wallet"), base, others, id);
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
-    let notify_given = root.has("notify");
-    let notify = notify::notify(root.optional_section("notify"), base, others, decimals, has_wallet);
     let intake = intake::intake(root.section("intake"));
     let webhook = webhook::webhook(root.section("webhook"), base, others);
     let payouts = payouts::payouts(root.section("payouts"));
+    let notify_given = root.has("notify");
+    let notify = notify::notify(root.optional_section("notify"), base, others, decimals, has_wallet);
     root.finish(
-        "chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts, notify",
+        "shadow, chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts, notify",
     );
     // A section that is there and wrong is told by the notes; without one of them it counts.
     (notify.is_some() || !notify_given).then_some(())?;
     Some(Settings {
         file: file.to_path_buf(),
+        shadow: shadow?,
         chain: chain?,
         rpc: rpc?,
         api: api?,
@@ -82,10 +84,10 @@ pub(super) fn read(
         log: log?,
         wallet,
         funding: funding?,
-        notify,
         intake: intake?,
         webhook: webhook?,
         payouts: payouts?,
+        notify,
     })
 }
 

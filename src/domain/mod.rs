@@ -18,6 +18,7 @@ pub mod order;
 pub mod payment;
 pub mod payout;
 pub mod quote;
+pub mod shadow;
 pub mod text;
 pub mod time;
 pub mod wallet;

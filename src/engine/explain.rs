@@ -3,12 +3,14 @@
 //! What others wrote (the API's messages, hashes as they came) is quoted with its control characters escaped, so that it can
 //! neither forge a line nor steer a terminal.
 
+use super::EngineSettings;
 use super::explain_orders;
 use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::payment::{Outcome, PaymentReview, PaymentState};
 
@@ -21,6 +23,15 @@ pub(super) struct Names<'a> {
     pub(super) decimals: u8,
     /// All tokens that have a name.
     pub(super) tokens: &'a [TokenName],
+    /// Whether it runs in shadow mode.
+    pub(super) shadow: bool,
+}
+
+impl<'a> Names<'a> {
+    /// What these settings call things.
+    pub(super) fn new(settings: &EngineSettings, tokens: &'a [TokenName]) -> Self {
+        Self { paying: settings.token, decimals: settings.decimals, tokens, shadow: !settings.mode.acts() }
+    }
 }
 
 impl Names<'_> {
@@ -47,6 +58,11 @@ pub(super) fn state(state: &PaymentState, names: &Names<'_>) -> String {
         PaymentState::Seen { deposit } => {
             format!("Transaction {} pays it, in a block that is not final yet.", deposit.tx_hash)
         }
+        PaymentState::Due { deposit, .. } if names.shadow => format!(
+            "Transaction {} pays it and is final; in shadow mode it is not completed, and the API is asked whether somebody \
+             else has.",
+            deposit.tx_hash
+        ),
         PaymentState::Due { deposit, attempt: 0 } => {
             format!("Transaction {} pays it and is final; the completion is called next.", deposit.tx_hash)
         }
@@ -310,6 +326,9 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::AttemptSent { .. }
         | EventKind::AttemptMined { .. }
         | EventKind::WalletChanged { .. } => explain_orders::event(kind, names),
+        EventKind::DeskChanged { body, why } if matches!(**body, DeskBody::Shadow(_)) => {
+            ("shadow", format!("Shadow mode: {why}."))
+        }
         EventKind::DeskChanged { body, why } => ("desk_changed", format!("The {} {why}.", body.key())),
     }
 }

@@ -19,6 +19,7 @@ use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
 use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
+use crate::policy::shadow::Mode;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::attachments::{Attachments, Entropy};
@@ -179,6 +180,8 @@ pub struct EngineSettings {
     pub payouts: PayoutRules,
     /// Whose off-ramps are taken up by themselves.
     pub intake: IntakeRules,
+    /// Whether it acts, or only says what it would do.
+    pub mode: Mode,
 }
 
 /// Whose off-ramps intake follows.
@@ -226,6 +229,8 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
     telling::show_alarms();
+    telling::show_shadow(settings.mode);
+    health.update(|health| health.shadow = !settings.mode.acts());
     completer::show_results();
     opener::show_results();
     let gate = Arc::new(gate::ApiGate::new(ports.store.clone(), ports.clock.clone(), health.clone(), settings.pace));

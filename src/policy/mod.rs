@@ -24,6 +24,7 @@ pub mod reconcile;
 pub mod resolve;
 pub mod returns;
 pub mod settlement;
+pub mod shadow;
 pub mod spend;
 pub mod sweep;
 pub mod webhooks;

@@ -81,6 +81,7 @@ const ROOMS: &[Room] = &[
     room("adapters::sled", ADAPTER, BELOW),
     room("adapters::notify_http", ADAPTER, BELOW),
     room("adapters::payment_http", ADAPTER, BELOW),
+    room("adapters::shadow", ADAPTER, BELOW),
     room("adapters::system", ADAPTER, BELOW),
     room("http", &["domain", "engine", "config"], Crates::Except(&["anyhow", "clap", "alloy", "sled"])),
     // `http` too: `run` serves the operator API, and every other command is its client and shares its types.

@@ -43,7 +43,7 @@ impl Words {
     }
 
     fn names(&self) -> Names<'_> {
-        Names { paying: self.settings.token, decimals: self.settings.decimals, tokens: &self.tokens }
+        Names::new(&self.settings, &self.tokens)
     }
 
     /// The message of an event that is news.
@@ -101,6 +101,7 @@ impl Words {
             DeskBody::Lead(lead) => (lead_desk::review(lead, &self.names()), Some(lead.payment.clone())),
             DeskBody::Payout(payout) => (payout_reviews::of_payout(payout, &self.names()), payout.payment.clone()),
             DeskBody::Webhook(_)
+            | DeskBody::Shadow(_)
             | DeskBody::WebhookAttempt(_)
             | DeskBody::Notice(_)
             | DeskBody::NoticeCursor(_)

@@ -17,6 +17,7 @@ mod reorgs;
 mod returns;
 mod reverts;
 mod secrets;
+mod shadow;
 mod short;
 mod stores;
 mod tools;

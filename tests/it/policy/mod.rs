@@ -23,6 +23,7 @@ mod resolve;
 mod returns;
 mod samples;
 mod settlement;
+mod shadow;
 mod spend;
 mod sweep;
 mod walks;
