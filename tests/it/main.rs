@@ -26,6 +26,7 @@ mod ledger;
 mod node_self;
 mod ops;
 mod payment_http;
+mod payouts;
 mod policy;
 mod sandbox;
 mod signer;
