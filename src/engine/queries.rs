@@ -99,7 +99,7 @@ fn concerns(deposit: &Deposit, payment: &Payment) -> bool {
 
 impl Handle {
     pub(super) fn names(&self) -> Names<'_> {
-        Names { paying: self.settings.token, decimals: self.settings.decimals, tokens: &self.tokens }
+        Names::new(&self.settings, &self.tokens)
     }
 
     /// The same handle, with names for tokens in what it shows.

@@ -6,23 +6,21 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
-use crate::domain::desk::DeskKind;
+use crate::domain::desk::{DeskBody, DeskKind};
 use crate::domain::lead::LeadReason;
 use crate::domain::payment::{PaymentId, RecipientId};
-use crate::domain::payout::PayoutState;
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
 use crate::engine::follow_ups::lead_of;
 use crate::engine::gate::Pass;
 use crate::engine::handle::{AddPayment, HandleError};
-use crate::engine::payout_book::Kept;
 use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort};
 use crate::policy::settlement::Unexpected;
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::StoreError;
 
-/// The most payouts under way that are looked at. Those beyond are told apart by their payments, once they are there.
-const MOST_OPENING: usize = 100_000;
+/// How many payouts are read at once.
+const PAGE: usize = 500;
 
 /// What becomes of payments that are found, for the metric.
 const RESULTS: [&str; 4] = ["taken_up", "lead", "left", "unreadable"];
@@ -81,10 +79,6 @@ impl Intake {
         let mut new: Vec<&Listed> = Vec::new();
         for (id, entry) in listed {
             let payment = self.ports.store.payment(id).await?;
-            // What came of a payout is the payout's business, also while that is with a person.
-            if payment.is_none() && self.ports.store.desk_by_alias(DeskKind::Payout, id.as_str()).await?.is_some() {
-                continue;
-            }
             let lead = if payment.is_some() { None } else { lead_of(&*self.ports.store, id).await? };
             let known = match (&payment, &lead) {
                 (Some(payment), _) => Known::Payment(payment),
@@ -129,17 +123,25 @@ impl Intake {
         Ok(Onward::Yes)
     }
 
-    /// The off-ramps that are being opened here.
+    /// The off-ramps that are, or were, opened here: those are the opener's business, and its reviews'.
     pub(super) async fn own(&self) -> Result<Own, StoreError> {
         let mut own = Own::default();
-        let open = self.ports.store.desk_due(DeskKind::Payout, Timestamp::FAR_FUTURE, MOST_OPENING).await?;
-        for Kept { payout, .. } in open.into_iter().filter_map(Kept::of) {
-            own.keys.insert(payout.key.to_string());
-            if matches!(payout.state, PayoutState::Creating { .. } | PayoutState::Unclear { .. }) {
-                own.opening_for.insert(payout.wish.recipient);
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.ports.store.desk_page(DeskKind::Payout, after.as_deref(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            for record in page {
+                let DeskBody::Payout(payout) = record.body else { continue };
+                own.keys.insert(payout.key.to_string());
+                if payout.payment.is_none() && payout.may_be_open {
+                    own.opening_for.insert(payout.wish.recipient.clone());
+                }
+                after = Some(payout.reference.to_string());
+            }
+            if is_last {
+                return Ok(own);
             }
         }
-        Ok(own)
     }
 
     /// Has the reconciler look at a payment that seems to have moved on: a list is only a hint.

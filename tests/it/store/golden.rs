@@ -54,6 +54,6 @@ async fn the_stored_form_has_not_changed() {
     for given in with_version(&desk, |record| record.version = 1) {
         assert_eq!(store.desk(&given.body.key()).await.unwrap(), Some(given));
     }
-    let read = store.events(0, 99).await.unwrap();
+    let read = store.events(0, 999).await.unwrap();
     assert_eq!(read.into_iter().map(|recorded| recorded.event).collect::<Vec<_>>(), events);
 }

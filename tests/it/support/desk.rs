@@ -26,6 +26,7 @@ use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::clock::Clock;
@@ -82,6 +83,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
+        mode: Mode::Real,
         payouts: payout_rules(USDC),
     })
 }
@@ -197,7 +199,7 @@ impl Desk {
             hosts: Arc::new([]),
             metrics: Arc::new(|| "rampwatch_test 1\n".to_owned()),
             lag: Span::from_secs(60),
-            timeout: Span::from_secs(10),
+            timeout: Span::from_secs(20),
         };
         let served = Mutex::new(Some(tokio::spawn(http::serve(listener, operator, stop.clone()))));
         let client = Client::builder().no_proxy().build().unwrap();
