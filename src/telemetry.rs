@@ -175,6 +175,7 @@ pub const METRICS: &[Metric] = &[
     gauge("rampwatch_payments", &["state"], "Payments, by how far rampwatch is with them."),
     counter("rampwatch_deposits_total", &["verdict"], "Deposits judged, by verdict."),
     counter("rampwatch_completions_total", &["result"], "Calls to /complete, by how they ended."),
+    counter("rampwatch_creations_total", &["result"], "Calls that open an off-ramp, by how they ended."),
     counter("rampwatch_api_requests_total", &["call", "result"], "Requests to the payment API, by how they ended."),
     counter("rampwatch_alarms_total", &["alarm"], "Things that should not happen and did."),
     gauge("rampwatch_reviews", &[], "Payments, deposits and leads that wait for a person."),

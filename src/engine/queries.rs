@@ -271,23 +271,6 @@ impl Handle {
         self.reviews_from_leads(lead_desk::PLACE, items, limit).await
     }
 
-    /// The reviews of leads after a place, behind those that are there already, and then those of payouts.
-    async fn reviews_from_leads(
-        &self,
-        place: &str,
-        mut items: Vec<ReviewView>,
-        limit: usize,
-    ) -> Result<Page<ReviewView>, HandleError> {
-        let page = self.lead_reviews(place, limit.saturating_sub(items.len())).await?;
-        items.extend(page.items);
-        if page.next.is_some() || items.len() >= limit {
-            return Ok(Page { items, next: page.next.or_else(|| Some(payout_reviews::PLACE.to_owned())) });
-        }
-        let rest = self.payout_reviews(payout_reviews::PLACE, limit.saturating_sub(items.len())).await?;
-        items.extend(rest.items);
-        Ok(Page { items, next: rest.next })
-    }
-
     async fn deposit_reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
         let after = after.map(parse_key).transpose()?;
         let in_review = |deposit: &Deposit| matches!(deposit.verdict, Verdict::Review { .. });

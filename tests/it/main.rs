@@ -28,6 +28,7 @@ mod node_self;
 mod ops;
 mod payment_http;
 mod payout_commands;
+mod payouts;
 mod policy;
 mod sandbox;
 mod signer;
