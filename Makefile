@@ -1,11 +1,12 @@
-# Everything a person needs to build, try and check rampwatch. Needs Rust, Node with npm, and make.
+# Everything a person needs to build, try and check rampwatch. Needs Rust, Node with npm, make, and for the tests Python.
 
 CARGO ?= cargo
 NPM ?= npm
 KILLS ?= 100
+ROUNDS ?= 10
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -16,6 +17,7 @@ demo: tools build ## the whole story on a chain node of its own, in under a minu
 # The doc tests come first, so that the last line is the summary of the many.
 test: tools ## all tests
 	.ci/bring-strace
+	.ci/bring-schemathesis
 	$(CARGO) test --locked --doc
 	$(CARGO) test --locked --lib --bins --test it
 
@@ -39,6 +41,12 @@ crash-test: tools build ## kill -9 under load: make crash-test KILLS=100
 # Under ten minutes on four cores.
 send-crash-test: tools build ## dies at each step of a send, then kill -9 under load: make send-crash-test KILLS=100
 	$(CARGO) test --locked --test crash_test -- send --program target/release/rampwatch --kills $(KILLS)
+
+# Each round draws its own moments, and says how to draw them again; about half a minute a round.
+payout-crash-test: tools ## payouts by command, all killed at random moments: make payout-crash-test ROUNDS=10
+	for round in $$(seq $(ROUNDS)); do \
+	  $(CARGO) test --locked --test it payout_commands::deaths -- --nocapture || exit 1; \
+	done
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs

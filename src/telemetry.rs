@@ -186,6 +186,13 @@ pub const METRICS: &[Metric] = &[
     counter("rampwatch_intake_payments_total", &["result"], "Payments that intake found, by what became of them."),
     gauge("rampwatch_orders_open", &[], "Orders of the hot wallet that have not ended."),
     counter("rampwatch_orders_total", &["state"], "Moves of orders, by the state that they came to."),
+    counter(
+        "rampwatch_deliveries_total",
+        &["result"],
+        "Deliveries of the payment API's webhook, by what they came to.",
+    ),
+    counter("rampwatch_hints_total", &["result"], "Payments that deliveries named, by whether the API was asked then."),
+    counter("rampwatch_notices_total", &["endpoint", "result"], "What people were to be told, by how that ended."),
     gauge("rampwatch_shadow", &[], "1 in shadow mode, in which nothing is completed, sent or opened; else 0."),
     counter("rampwatch_shadow_acts_total", &["act"], "What would have been done, had it not been for shadow mode."),
     counter("rampwatch_shadow_outcomes_total", &["outcome"], "What was done instead, by how it compares."),

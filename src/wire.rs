@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::attachments::{AttachmentFiles, AttachmentSettings};
 use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
+use crate::adapters::notify_http::NotifyHttpError;
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use crate::adapters::shadow::{ShadowApi, ShadowSender, ShadowSigner};
 use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
@@ -22,9 +23,8 @@ use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{
-    self, EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse,
-};
+use crate::engine::teller::{self, Telling};
+use crate::engine::{EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse};
 use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
@@ -42,10 +42,14 @@ use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
+mod audit;
 mod doctor;
+mod notify;
 mod store;
 
+pub use self::audit::auditor;
 pub use self::doctor::{Examined, Finding, Grade, examine};
+pub use self::notify::notify_test;
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -60,6 +64,7 @@ pub struct App {
     ports: Ports,
     settings: Arc<EngineSettings>,
     health: Arc<Health>,
+    telling: Option<Telling>,
 }
 
 impl App {
@@ -78,7 +83,7 @@ impl App {
             }
         };
         tokio::select! {
-            ended = engine::run(self.ports, self.settings, self.health, stop) => Ok(ended?),
+            ended = teller::run_and_tell(self.ports, self.settings, self.health, self.telling, stop) => Ok(ended?),
             never = purse => match never {},
         }
     }
@@ -92,6 +97,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let api = payment_api(settings, clock.clone())?;
     settings.refuse_mixed_rehearsal()?;
+    let telling = notify::telling(settings)?;
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
@@ -106,7 +112,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
-    Ok(App { handle, wallet, ports, settings: engine_settings, health })
+    Ok(App { handle, wallet, ports, settings: engine_settings, health, telling })
 }
 
 /// What [`check`] found.
@@ -140,6 +146,12 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     payment_api(settings, clock)?;
     let mut found = vec![format!("the API key is there; it goes to {}", settings.api.base_url)];
     settings.refuse_mixed_rehearsal()?;
+    for endpoint in notify::notifiers(settings)? {
+        found.push(format!(
+            "people are told at {:?}; `rampwatch notify test` shows whether that works",
+            endpoint.name()
+        ));
+    }
     let wallet = signer(settings).await?.map(|signer| signer.address());
     if let Some(wallet) = wallet {
         found.push(format!("the wallet's key is that of {wallet}"));
@@ -187,6 +199,7 @@ pub fn is_configuration(error: &anyhow::Error) -> bool {
         let store = cause.downcast_ref::<StoreOpenError>();
         let key = cause.downcast_ref::<KeystoreError>();
         cause.is::<ConfigError>()
+            || cause.is::<NotifyHttpError>()
             || key.is_some_and(|error| !matches!(error, KeystoreError::Refused { .. } | KeystoreError::System(_)))
             || chain.is_some_and(|error| !matches!(error, EvmError::Unreachable(_)))
             || store.is_some_and(|error| {

@@ -2,6 +2,7 @@
 
 pub mod attachments;
 pub mod evm;
+pub mod notify_http;
 pub mod payment_http;
 pub mod shadow;
 pub mod signer;

@@ -15,7 +15,7 @@ use crate::domain::quote::{Exchange, Quote, Rate};
 use crate::domain::wallet::{Market, NonceCount, TransferView};
 use crate::domain::webhook::Webhook;
 use crate::domain::wei::Wei;
-use crate::ports::chain::{ChainError, EndpointId};
+use crate::ports::chain::{ChainError, EndpointId, TransferPage};
 use crate::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use crate::ports::sender::{EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec};
@@ -127,6 +127,25 @@ impl Sender for ShadowSender {
         at: Option<BlockNumber>,
     ) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>> {
         self.0.nonces(wallet, at).await
+    }
+
+    async fn sent(
+        &self,
+        wallet: Address,
+        tokens: &[Address],
+        from: BlockNumber,
+        to: BlockNumber,
+    ) -> Result<TransferPage, ChainError> {
+        self.0.sent(wallet, tokens, from, to).await
+    }
+
+    async fn balance_at(
+        &self,
+        wallet: Address,
+        token: Address,
+        block: BlockNumber,
+    ) -> Result<Option<Amount>, ChainError> {
+        self.0.balance_at(wallet, token, block).await
     }
 
     async fn send(&self, tx: &SignedTx) -> Vec<EndpointAnswer<SendAnswer>> {

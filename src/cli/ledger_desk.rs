@@ -2,6 +2,7 @@
 
 use super::exit::Failure;
 use super::operator::{Operator, told};
+use crate::engine::books::BookEntry;
 use crate::engine::export::{ExportRow, Interval};
 use crate::engine::receipt_views::ReceiptView;
 use crate::engine::views::Page;
@@ -31,6 +32,21 @@ impl Operator {
         match self {
             Self::Store(handle) => told(handle.receipt(payment).await),
             Self::Daemon(daemon) => daemon.get(&["payments", payment, "receipt"], &[]).await,
+        }
+    }
+
+    pub(super) async fn books(
+        &self,
+        part: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<BookEntry>, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.books(part, after, limit).await),
+            Self::Daemon(daemon) => {
+                let limit = limit.to_string();
+                daemon.get(&["books"], &[("part", Some(part)), ("after", after), ("limit", Some(&limit))]).await
+            }
         }
     }
 }

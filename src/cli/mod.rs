@@ -31,17 +31,22 @@ mod feed;
 mod fund;
 mod ledger_desk;
 mod list;
+mod notices;
 mod operator;
 mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod payout;
+mod payout_desk;
+mod payouts;
 mod private_file;
 mod progress;
 mod quote;
 mod quote_desk;
 mod receipt;
 mod receipt_text;
+mod reconcile;
 mod resolve;
 mod reviews;
 mod run;
@@ -63,9 +68,12 @@ Exit codes:
   1  failed for a reason that has no number of its own
   2  the command line, or a value given on it, is wrong
   3  the configuration is wrong, or a node contradicts it
-  4  the payment, deposit or order is not known
+  4  the payment, deposit, order or payout is not known
   5  refused by the rules; nothing was changed
   6  daemon, store, node or payment API cannot be used
+  7  it goes on only when a person has decided something (`rampwatch reviews`, `rampwatch payouts`)
+  8  a payout has ended without being paid out
+  130  interrupted; what is under way goes on without the command
 
 The configuration is ./config.toml, unless RAMPWATCH_CONFIG or --config names another file.";
 
@@ -93,6 +101,9 @@ enum Command {
     Events(events::Events),
     Resolve(resolve::Resolve),
     Fund(fund::Fund),
+    Payout(payout::Payout),
+    Create(payout::Create),
+    Payouts(payouts::Payouts),
     Orders(orders::Orders),
     Approve(approve::Approve),
     Reject(approve::Reject),
@@ -103,6 +114,9 @@ enum Command {
     Rate(quote::Rate),
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
+    Reconcile(reconcile::Reconcile),
+    Notices(notices::Notices),
+    Notify(notices::Notify),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -159,6 +173,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Events(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Fund(command) => command.run(&quiet(file)?).await,
+        Command::Payout(command) => command.run(&quiet(file)?).await,
+        Command::Create(command) => command.run(&quiet(file)?).await,
+        Command::Payouts(command) => command.run(&quiet(file)?).await,
         Command::Orders(command) => command.run(&quiet(file)?).await,
         Command::Approve(command) => command.run(&quiet(file)?).await,
         Command::Reject(command) => command.run(&quiet(file)?).await,
@@ -169,6 +186,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Rate(command) => command.run(&quiet(file)?).await,
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
+        Command::Reconcile(command) => command.run(&quiet(file)?).await,
+        Command::Notices(command) => command.run(&quiet(file)?).await,
+        Command::Notify(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

@@ -1,9 +1,12 @@
 //! A receipt for people: the same sections and lines as plain text and as Markdown.
 
 use super::output::plain;
+use crate::domain::actor::Actor;
 use crate::domain::order::{AttemptKind, Placer};
 use crate::domain::payment::Provenance;
-use crate::engine::receipt_views::{CompletionCall, Note, ReceiptOrder, ReceiptTransaction, ReceiptView};
+use crate::engine::receipt_views::{
+    CompletionCall, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction, ReceiptView,
+};
 use crate::engine::views::DepositView;
 
 /// A part of the receipt.
@@ -92,6 +95,7 @@ const fn origin(from: Provenance) -> &'static str {
 
 fn sections(view: &ReceiptView) -> Vec<Section> {
     let mut all = vec![payment(view)];
+    all.extend(view.payout.iter().map(payout));
     all.extend(view.orders.iter().map(order));
     all.extend(view.deposit.iter().map(|row| deposit(view, row)));
     all.extend(view.completions.iter().map(completion));
@@ -100,10 +104,10 @@ fn sections(view: &ReceiptView) -> Vec<Section> {
             said.tx_hash.as_ref().map_or_else(|| "no transaction".to_owned(), |hash| format!("transaction {hash}"));
         format!("{}: {}, {hash}", said.at, said.status)
     });
-    let decisions = view.decisions.iter().map(|said| {
-        let by = said.by.as_ref().map_or_else(String::new, |by| format!(" {by}:"));
-        format!("{}:{by} {}, because {:?}", said.at, said.action, said.reason)
-    });
+    let decisions = view
+        .decisions
+        .iter()
+        .map(|said| format!("{}: {}{}, because {:?}", said.at, said.action, by(said.by.as_ref()), said.reason));
     let others = view.other_deposits.iter().map(|row| {
         format!(
             "{}: {} by transaction {}, log {}: {}",
@@ -151,6 +155,38 @@ fn payment(view: &ReceiptView) -> Section {
         .field("state", format!("{}: {}", payment.state.name, payment.state.text))
 }
 
+/// How rampwatch opened the payment at the API.
+fn payout(payout: &ReceiptPayout) -> Section {
+    let mut section = Section::new(format!("Payout {}", payout.reference))
+        .field("asked for", format!("by {} at {}", payout.placed_by, payout.placed_at))
+        .field("idempotency key", payout.idempotency_key.clone())
+        .field("sent", payout.source.clone())
+        .field("paid out", payout.destination.clone())
+        .field("bank account", payout.bank_account.clone())
+        .field("reason", payout.reason.clone())
+        .maybe("document", payout.document_reference.as_ref())
+        .maybe("reference id", payout.reference_id.as_ref());
+    if let Some(quote) = &payout.quote {
+        let until = quote.expires_at.as_ref().map_or_else(String::new, |at| format!(", good until {at}"));
+        section = section
+            .field("quote", format!("{}, asked at {}{until}", quote.id, quote.asked_at))
+            .maybe("exchange rate", quote.exchange_rate.as_ref())
+            .maybe("quoted fee", quote.total_fee.as_ref());
+    }
+    section
+        .field("create calls", payout.calls.to_string())
+        .items(payout.files.iter().map(|file| format!("file {file}")))
+        .items(notes(&payout.history))
+}
+
+fn by(name: Option<&Actor>) -> String {
+    name.map_or_else(String::new, |name| format!(", by {name}"))
+}
+
+fn named(name: Option<&Actor>) -> String {
+    name.map_or_else(String::new, |name| format!(" ({name})"))
+}
+
 fn order(evidence: &ReceiptOrder) -> Section {
     let order = &evidence.order;
     let placer = match order.placed_by {
@@ -158,7 +194,8 @@ fn order(evidence: &ReceiptOrder) -> Section {
         Placer::Auto => "the automatic mode",
     };
     Section::new(format!("Order {}", order.id))
-        .field("placed", format!("by {placer} at {}", order.placed_at))
+        .field("placed", format!("by {placer}{} at {}", named(order.placed_by_name.as_ref()), order.placed_at))
+        .maybe("approved by", order.approved_by.as_ref().map(ToString::to_string).as_ref())
         .field("amount", order.amount.to_string())
         .field("from", order.wallet.to_string())
         .field("to", order.to.to_string())

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::lead::Lead;
+use super::notice::{Condition, Notice, NoticeCursor};
 use super::payment::PaymentId;
 use super::payout::Payout;
 use super::shadow::Shadow;
@@ -37,6 +38,12 @@ pub enum DeskBody {
     Shadow(Shadow),
     /// That a webhook is, or was, to be registered.
     WebhookAttempt(WebhookAttempt),
+    /// What people are told, and how far that is.
+    Notice(Box<Notice>),
+    /// How far the events were read for the endpoint of the notices.
+    NoticeCursor(NoticeCursor),
+    /// A condition that is told once for each time that it begins.
+    Condition(Condition),
 }
 
 /// The kinds of the desk's records.
@@ -53,6 +60,12 @@ pub enum DeskKind {
     Shadow,
     /// [`DeskBody::WebhookAttempt`].
     WebhookAttempt,
+    /// [`DeskBody::Notice`].
+    Notice,
+    /// [`DeskBody::NoticeCursor`].
+    NoticeCursor,
+    /// [`DeskBody::Condition`].
+    Condition,
 }
 
 impl DeskKind {
@@ -65,6 +78,9 @@ impl DeskKind {
             Self::Lead => "lead",
             Self::Shadow => "shadow",
             Self::WebhookAttempt => "webhook-attempt",
+            Self::Notice => "notice",
+            Self::NoticeCursor => "notice-cursor",
+            Self::Condition => "condition",
         }
     }
 }
@@ -100,6 +116,9 @@ impl DeskBody {
             Self::Lead(_) => DeskKind::Lead,
             Self::Shadow(_) => DeskKind::Shadow,
             Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
+            Self::Notice(_) => DeskKind::Notice,
+            Self::NoticeCursor(_) => DeskKind::NoticeCursor,
+            Self::Condition(_) => DeskKind::Condition,
         }
     }
 
@@ -108,10 +127,13 @@ impl DeskBody {
     pub fn key(&self) -> DeskKey {
         let id = match self {
             Self::Webhook(webhook) => webhook.id.to_string(),
-            Self::Lead(lead) => lead.payment.to_string(),
-            Self::Shadow(shadow) => shadow.id(),
             Self::WebhookAttempt(attempt) => attempt.url.clone(),
+            Self::Lead(lead) => lead.payment.to_string(),
             Self::Payout(payout) => payout.reference.to_string(),
+            Self::Notice(notice) => notice.id.clone(),
+            Self::NoticeCursor(cursor) => cursor.endpoint.clone(),
+            Self::Condition(condition) => condition.what.name().to_owned(),
+            Self::Shadow(shadow) => shadow.id(),
         };
         DeskKey { kind: self.kind(), id }
     }
@@ -121,7 +143,13 @@ impl DeskBody {
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Lead(_) | Self::Shadow(_) | Self::WebhookAttempt(_) => None,
+            Self::Webhook(_)
+            | Self::Lead(_)
+            | Self::WebhookAttempt(_)
+            | Self::Notice(_)
+            | Self::NoticeCursor(_)
+            | Self::Condition(_)
+            | Self::Shadow(_) => None,
             Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }

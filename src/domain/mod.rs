@@ -13,6 +13,7 @@ pub mod desk;
 pub mod event;
 pub mod hold;
 pub mod lead;
+pub mod notice;
 pub mod order;
 pub mod payment;
 pub mod payout;

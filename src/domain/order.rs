@@ -461,7 +461,7 @@ pub struct Fees {
 }
 
 /// Signed bytes. In JSON they are hexadecimal digits after `0x`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawTransaction(pub alloy::primitives::Bytes);
 

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::explain::{self, Names};
 use super::names::{alarm_name, nothing_name, review_name, rule_name};
 use super::views::{moment, standing_name, verdict_name};
+use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef};
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Verdict};
@@ -77,12 +78,14 @@ pub struct ExportRow {
     pub fee_native: Option<String>,
     /// What the payment costs, as the API says.
     pub api_fee: Option<String>,
+    /// The name of the person who decided, where names were kept by then.
+    pub by: Option<String>,
     /// The event in a sentence.
     pub note: String,
 }
 
 /// The columns, in the order of a CSV export. A test holds them against [`ExportRow`] and `docs/export.md`.
-pub const COLUMNS: [&str; 29] = [
+pub const COLUMNS: [&str; 30] = [
     "seq",
     "time",
     "kind",
@@ -111,6 +114,7 @@ pub const COLUMNS: [&str; 29] = [
     "fee_wei",
     "fee_native",
     "api_fee",
+    "by",
     "note",
 ];
 
@@ -151,6 +155,7 @@ pub(super) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
         payment: event.payment.as_ref().map(ToString::to_string),
         recipient: about.payment.as_ref().map(|payment| payment.recipient_id.to_string()),
         deposit: event.deposit.as_ref().map(ToString::to_string),
+        by: decided_by(&event.kind).map(ToString::to_string),
         note,
         ..ExportRow::default()
     };
@@ -210,6 +215,21 @@ pub(super) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
         | EventKind::DeskChanged { .. } => false,
     };
     is_row.then_some(row).into_iter().chain(extra).collect()
+}
+
+/// Who decided what the event tells, where a person did and the name was kept.
+const fn decided_by(kind: &EventKind) -> Option<&Actor> {
+    match kind {
+        EventKind::PersonDecided { by, .. } | EventKind::OrderMoved { by, .. } => by.as_ref(),
+        EventKind::OrderPlaced { order } => order.placed_by_name.as_ref(),
+        EventKind::WalletChanged { change, .. } => match change {
+            WalletChange::Paused { by, .. } | WalletChange::Resumed { by, .. } | WalletChange::Adopted { by, .. } => {
+                by.as_ref()
+            }
+            WalletChange::Opened { .. } | WalletChange::Halted { .. } => None,
+        },
+        _ => None,
+    }
 }
 
 const fn change_name(change: &WalletChange) -> &'static str {

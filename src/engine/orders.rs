@@ -75,7 +75,7 @@ fn refused(error: OrderError) -> HandleError {
     }
 }
 
-fn parse_order(text: &str) -> Result<OrderId, HandleError> {
+pub(super) fn parse_order(text: &str) -> Result<OrderId, HandleError> {
     text.parse().map_err(|error: crate::domain::order::OrderIdError| HandleError::Invalid {
         field: "order",
         problem: error.to_string(),

@@ -1,4 +1,4 @@
-//! The routes of rates, quotes and payouts, and of the files that go with them.
+//! The routes of payouts, and of the files that go with them.
 //!
 //! Deliberately absent: anything that opens an off-ramp. These change what the store says, and the one opener acts on that.
 
@@ -16,7 +16,7 @@ use super::route::{get, post, put};
 use super::routes::limit;
 use crate::domain::actor::Role::{Operate, Read};
 use crate::engine::orders::ReasonRequest;
-use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView, QuoteRequest, QuoteView, RateRequest, RateView};
+use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView};
 use crate::engine::payouts::PAYOUT_STATES;
 use crate::engine::shapes;
 use crate::engine::views::Page;
@@ -65,25 +65,6 @@ impl TakesBody for Content {
         }
         Ok(Self { media_type: kind, bytes: bytes.to_vec() })
     }
-}
-
-/// The routes of rates and quotes.
-pub(super) fn rate_routes(api: &mut Api) {
-    use Code::{Api as Call, Invalid, Refused};
-
-    let refusals = [Invalid, Refused, Call];
-    api.add(post("/v1/rate", Needs(Read), "rate", "What the payment API would give now").refuses(&refusals), rate);
-    api.add(
-        post(
-            "/v1/quote",
-            Needs(Read),
-            "quote",
-            "What the payment API gives to a bank account until the quote runs out",
-        )
-        .about("It binds nobody. A payout takes its own quotes.")
-        .refuses(&refusals),
-        quote,
-    );
 }
 
 /// The routes of payouts.
@@ -139,14 +120,6 @@ pub(super) fn routes(api: &mut Api) {
             .refuses(&[Invalid, Refused]),
         attachment,
     );
-}
-
-async fn rate(asked: Asked<NoQuery, RateRequest>) -> Told<RateView> {
-    Ok(asked.handle.rate(&asked.body).await?)
-}
-
-async fn quote(asked: Asked<NoQuery, QuoteRequest>) -> Told<QuoteView> {
-    Ok(asked.handle.quote(&asked.body).await?)
 }
 
 async fn payouts(asked: Asked<PayoutsQuery>) -> Told<Page<PayoutView>> {

@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 use thiserror::Error;
 
-use super::chain::{ChainError, EndpointId};
+use super::chain::{ChainError, EndpointId, TransferPage};
 use super::signer::DigestSignature;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
@@ -137,6 +137,24 @@ pub trait Sender: Send + Sync {
         wallet: Address,
         at: Option<BlockNumber>,
     ) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>>;
+
+    /// The transfers of these tokens that left the wallet in these blocks, the last included: all of them, or an error.
+    async fn sent(
+        &self,
+        wallet: Address,
+        tokens: &[Address],
+        from: BlockNumber,
+        to: BlockNumber,
+    ) -> Result<TransferPage, ChainError>;
+
+    /// The wallet's balance of the token after this block, in base units; `None` when the node that answered does not
+    /// have that block's state any more.
+    async fn balance_at(
+        &self,
+        wallet: Address,
+        token: Address,
+        block: BlockNumber,
+    ) -> Result<Option<Amount>, ChainError>;
 
     /// Gives the signed bytes to every endpoint at once, and returns what each said.
     async fn send(&self, tx: &SignedTx) -> Vec<EndpointAnswer<SendAnswer>>;

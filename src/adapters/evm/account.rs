@@ -103,6 +103,29 @@ pub(super) async fn balances(pool: &Pool, wallet: Address, token: Address) -> Re
     spread::first(pool, ask, |_| None).await
 }
 
+/// The balance of the token after a block; `None` when no endpoint that answers has that block's state any more.
+pub(super) async fn balance_at(
+    pool: &Pool,
+    wallet: Address,
+    token: Address,
+    block: BlockNumber,
+) -> Result<Option<Amount>, ChainError> {
+    let ask = |endpoint: Arc<Endpoint>| {
+        async move {
+            let ask = rpc::view_at(token, &abi::Usdc::balanceOfCall(wallet), block).that_may_fail();
+            let mut answers = endpoint.ask(&[ask]).await?.into_iter();
+            match next(&mut answers) {
+                Ok(answer) => read_token_balance(&answer).map(Some),
+                // Most nodes keep the state of some hundred blocks only.
+                Err(failure) if failure.is_an_answer() => Ok(None),
+                Err(failure) => Err(failure),
+            }
+        }
+        .boxed()
+    };
+    spread::first(pool, ask, |_| None).await
+}
+
 /// What every endpoint says of the wallet's nonces.
 pub(super) async fn nonces(
     pool: &Pool,

@@ -18,7 +18,7 @@ use crate::ports::chain::WatchSet;
 
 use super::EvmChain;
 use super::classify::Class;
-use super::decode::abi;
+use super::decode::{Side, abi};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::reads::next;
@@ -134,7 +134,7 @@ async fn logs(endpoint: &Endpoint, token: Address, head: BlockNumber, range: u64
         // A block below the newest, which every node behind a balancer should have.
         let to = head.saturating_sub(2);
         let from = to.saturating_add(1).saturating_sub(blocks);
-        match one(endpoint, rpc::transfer_logs(from, to, &[token], &[NOBODY])).await {
+        match one(endpoint, rpc::transfer_logs(from, to, &[token], &[NOBODY], Side::To)).await {
             Ok(_) => return Ok(LogRange { asked: range, taken: blocks, said }),
             Err(failure) if failure.was_answered() || failure.class == Class::RetryOrSplit => {
                 said = said.or(Some(failure.text));

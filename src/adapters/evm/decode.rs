@@ -19,7 +19,26 @@ pub(super) mod abi {
 /// The first topic of a `Transfer(address,address,uint256)`.
 pub(super) const TRANSFER: B256 = abi::Usdc::Transfer::SIGNATURE_HASH;
 
-/// What was asked for; recipients sorted.
+/// Which end of a transfer is asked after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// Who gets it.
+    To,
+    /// Whose balance goes down.
+    From,
+}
+
+impl Side {
+    /// The place of its topic in a log.
+    const fn topic(self) -> usize {
+        match self {
+            Self::From => 1,
+            Self::To => 2,
+        }
+    }
+}
+
+/// What was asked for; accounts sorted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
     /// The first block.
@@ -28,8 +47,10 @@ pub(super) struct Wanted<'a> {
     pub(super) to: u64,
     /// The token contracts.
     pub(super) tokens: &'a [Address],
-    /// The recipients, sorted.
-    pub(super) recipients: &'a [Address],
+    /// Whose transfers, sorted.
+    pub(super) accounts: &'a [Address],
+    /// On which side of the transfer they are.
+    pub(super) side: Side,
 }
 
 /// What a log is.
@@ -53,7 +74,7 @@ pub(super) fn decode(log: &Log, wanted: &Wanted<'_>) -> Result<Decoded, Failure>
     if log.removed || topics.first() != Some(&TRANSFER) || !wanted.tokens.contains(&log.address()) {
         return Ok(Decoded::Foreign);
     }
-    if topics.get(2).is_some_and(|topic| !is_wanted(topic, wanted)) {
+    if topics.get(wanted.side.topic()).is_some_and(|topic| !is_wanted(topic, wanted)) {
         return Ok(Decoded::Foreign);
     }
     let (Some(number), Some(hash), Some(tx_hash), Some(log_index)) =
@@ -103,10 +124,10 @@ pub(super) fn parts(log: &Log) -> Result<(Address, Address, Amount), String> {
     Ok((from, to, Amount::from_base_units(amount)))
 }
 
-/// Whether the last 20 bytes are a wanted recipient. What stands before them is judged later, so that a dirty topic is
+/// Whether the last 20 bytes are a wanted account. What stands before them is judged later, so that a dirty topic is
 /// reported and not just skipped.
 fn is_wanted(topic: &B256, wanted: &Wanted<'_>) -> bool {
-    wanted.recipients.binary_search(&Address::from_word(*topic)).is_ok()
+    wanted.accounts.binary_search(&Address::from_word(*topic)).is_ok()
 }
 
 /// A topic as an address, if its upper 12 bytes are zero.
@@ -136,7 +157,7 @@ mod tests {
     fn decoded(field: &str, value: Value) -> Result<Decoded, Failure> {
         let mut log = log();
         log[field] = value;
-        let wanted = Wanted { from: 100, to: 100, tokens: &[TOKEN], recipients: &[WATCHED] };
+        let wanted = Wanted { from: 100, to: 100, tokens: &[TOKEN], accounts: &[WATCHED], side: Side::To };
         decode(&serde_json::from_value(log).unwrap(), &wanted)
     }
 

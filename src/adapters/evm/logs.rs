@@ -16,7 +16,7 @@ use crate::domain::chain::{BlockNumber, Header, Transfer};
 use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
 
 use super::classify::{Class, suggested_blocks, suggested_recipients};
-use super::decode::{Decoded, Wanted, decode};
+use super::decode::{Decoded, Side, Wanted, decode};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::pool::{Attempt, Pool};
@@ -47,27 +47,29 @@ enum Step {
 /// Sorted and without doubles, as the decoder and the pieces need them.
 struct Question {
     tokens: Arc<Vec<Address>>,
-    recipients: Vec<Address>,
+    accounts: Vec<Address>,
+    side: Side,
     avoid: Option<EndpointId>,
 }
 
-/// Answers the query.
+/// Answers the query. With [`Side::From`] its recipients are the senders that are asked after.
 pub(super) async fn transfers(
     pool: &Pool,
     max_in_flight: usize,
     query: &TransferQuery,
+    side: Side,
 ) -> Result<TransferPage, ChainError> {
     if query.from > query.to {
         return Err(ChainError::Behind(format!("asked for blocks {} to {}, which are none", query.from, query.to)));
     }
-    let mut recipients = query.recipients.to_vec();
-    recipients.sort_unstable();
-    recipients.dedup();
-    if recipients.is_empty() || query.tokens.is_empty() {
+    let mut accounts = query.recipients.to_vec();
+    accounts.sort_unstable();
+    accounts.dedup();
+    if accounts.is_empty() || query.tokens.is_empty() {
         return nothing(pool, query).await;
     }
-    let whole = Piece { from: query.from, to: query.to, first: 0, count: recipients.len() };
-    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), recipients, avoid: query.avoid });
+    let whole = Piece { from: query.from, to: query.to, first: 0, count: accounts.len() };
+    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, avoid: query.avoid });
     let answers = ask_all(pool, max_in_flight, &question, whole).await?;
     merge(query.to, answers)
 }
@@ -152,12 +154,12 @@ async fn ask(job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> Step
 }
 
 async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
-    let recipients = piece.recipients(&question.recipients);
-    let asks = [rpc::header_of(piece.to), rpc::transfer_logs(piece.from, piece.to, &question.tokens, recipients)];
+    let (accounts, side) = (piece.recipients(&question.accounts), question.side);
+    let asks = [rpc::header_of(piece.to), rpc::transfer_logs(piece.from, piece.to, &question.tokens, accounts, side)];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let anchor = read_anchor(piece.to, &mut answers)?;
     let logs: Vec<Log> = rpc::read(&next(&mut answers)?, "a list of logs")?;
-    let wanted = Wanted { from: piece.from, to: piece.to, tokens: &question.tokens, recipients };
+    let wanted = Wanted { from: piece.from, to: piece.to, tokens: &question.tokens, accounts, side };
     let (mut transfers, mut malformed) = (Vec::new(), Vec::new());
     let mut foreign: usize = 0;
     let mut hashes = BTreeMap::from([(anchor.block.number, anchor.block.hash)]);

@@ -192,7 +192,7 @@ impl Chain for EvmChain {
     }
 
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
-        logs::transfers(&self.pool, self.settings.max_in_flight, query).await
+        logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To).await
     }
 
     fn watch(&self, set: WatchSet) {

@@ -12,7 +12,7 @@ use crate::domain::chain::{BlockRef, Header};
 use crate::domain::time::Timestamp;
 use crate::domain::wei::Wei;
 
-use super::decode::{TRANSFER, abi};
+use super::decode::{Side, TRANSFER, abi};
 use super::failure::Failure;
 
 /// One question.
@@ -53,9 +53,12 @@ pub(super) fn header_under(tag: &str) -> Ask {
     Ask::new("eth_getBlockByNumber", json!([tag, false]))
 }
 
-/// The transfers of these tokens to these recipients. Neither may be empty: nodes take that for "any".
-pub(super) fn transfer_logs(from: u64, to: u64, tokens: &[Address], recipients: &[Address]) -> Ask {
-    let mut filter = filter(tokens, recipients);
+/// The transfers of these tokens to or from these accounts. Neither may be empty: nodes take that for "any".
+pub(super) fn transfer_logs(from: u64, to: u64, tokens: &[Address], accounts: &[Address], side: Side) -> Ask {
+    let mut filter = match side {
+        Side::To => filter(tokens, accounts),
+        Side::From => json!({ "address": tokens, "topics": [TRANSFER, words(accounts)] }),
+    };
     if let Value::Object(fields) = &mut filter {
         fields.insert("fromBlock".to_owned(), json!(format!("{from:#x}")));
         fields.insert("toBlock".to_owned(), json!(format!("{to:#x}")));
@@ -65,8 +68,11 @@ pub(super) fn transfer_logs(from: u64, to: u64, tokens: &[Address], recipients: 
 
 /// The filter of transfers of these tokens to these recipients, for logs and subscriptions.
 pub(super) fn filter(tokens: &[Address], recipients: &[Address]) -> Value {
-    let recipients: Vec<B256> = recipients.iter().map(|recipient| recipient.into_word()).collect();
-    json!({ "address": tokens, "topics": [TRANSFER, null, recipients] })
+    json!({ "address": tokens, "topics": [TRANSFER, null, words(recipients)] })
+}
+
+fn words(accounts: &[Address]) -> Vec<B256> {
+    accounts.iter().map(|account| account.into_word()).collect()
 }
 
 /// What a token's `decimals()` says now.
@@ -76,8 +82,17 @@ pub(super) fn decimals_of(token: Address) -> Ask {
 
 /// What a contract's view says now.
 pub(super) fn view_of(contract: Address, call: &impl SolCall) -> Ask {
+    view_under(contract, call, "latest")
+}
+
+/// What a contract's view said after a block.
+pub(super) fn view_at(contract: Address, call: &impl SolCall, number: u64) -> Ask {
+    view_under(contract, call, &format!("{number:#x}"))
+}
+
+fn view_under(contract: Address, call: &impl SolCall, tag: &str) -> Ask {
     let data = Bytes::from(call.abi_encode());
-    Ask::new("eth_call", json!([{ "to": contract, "data": data }, "latest"]))
+    Ask::new("eth_call", json!([{ "to": contract, "data": data }, tag]))
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,8 @@
 //! Signed bytes go to every endpoint at once: one that hangs, or that takes them and does not pass them on, does not keep
 //! them from the others. All are waited for, within their timeouts. Deliberately absent: alloy's signers, fillers and nonce managers.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use serde_json::json;
@@ -11,13 +13,14 @@ use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::wallet::{Market, NonceCount, TransferView};
 use crate::domain::wei::Wei;
-use crate::ports::chain::ChainError;
+use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
 use crate::ports::sender::{EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec};
 use crate::ports::signer::DigestSignature;
 
+use super::decode::Side;
 use super::endpoint::Endpoint;
 use super::rpc::Ask;
-use super::{EvmChain, account, receipts, send_answer, tx};
+use super::{EvmChain, account, logs, receipts, send_answer, tx};
 
 #[async_trait]
 impl Sender for EvmChain {
@@ -47,6 +50,27 @@ impl Sender for EvmChain {
         at: Option<BlockNumber>,
     ) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>> {
         account::nonces(&self.pool, wallet, at).await
+    }
+
+    async fn sent(
+        &self,
+        wallet: Address,
+        tokens: &[Address],
+        from: BlockNumber,
+        to: BlockNumber,
+    ) -> Result<TransferPage, ChainError> {
+        let (tokens, recipients) = (Arc::new(tokens.to_vec()), Arc::new(vec![wallet]));
+        let query = TransferQuery { tokens, recipients, from, to, avoid: None };
+        logs::transfers(&self.pool, self.settings.max_in_flight, &query, Side::From).await
+    }
+
+    async fn balance_at(
+        &self,
+        wallet: Address,
+        token: Address,
+        block: BlockNumber,
+    ) -> Result<Option<Amount>, ChainError> {
+        account::balance_at(&self.pool, wallet, token, block).await
     }
 
     async fn send(&self, tx: &SignedTx) -> Vec<EndpointAnswer<SendAnswer>> {

@@ -15,6 +15,7 @@ mod logs;
 mod recorded;
 mod reorgs;
 mod rig;
+pub(crate) mod rig;
 mod shadow;
 mod stages;
 mod stories;

@@ -1,6 +1,7 @@
 //! One payment from its adding to its end, as the loops would have written it: funded by the wallet after an approval and
 //! a raise of the fees, seen, matched, final, completed by a call whose answer was lost, and followed to its end.
 
+use rampwatch::domain::actor::Actor;
 use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::decimal::Decimal;
 use rampwatch::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
@@ -34,9 +35,19 @@ fn attempts() -> [Attempt; 2] {
     [first, second]
 }
 
+fn name(text: &str) -> Actor {
+    Actor::new(text).unwrap()
+}
+
 fn placed() -> Order {
     let why = ApprovalReason::AboveAmount { limit: rampwatch::domain::amount::Amount::from_base_units(500_000_000) };
-    Order { placed_at: at(1_000), state: OrderState::AwaitingApproval { why }, next_at: None, ..order(1) }
+    Order {
+        placed_by_name: Some(name("ann")),
+        placed_at: at(1_000),
+        state: OrderState::AwaitingApproval { why },
+        next_at: None,
+        ..order(1)
+    }
 }
 
 fn order_events(payment: &Payment) -> Vec<Event> {
@@ -47,7 +58,7 @@ fn order_events(payment: &Payment) -> Vec<Event> {
         to: Box::new(to.clone()),
         spend: Spend::Counted,
         why: why.to_owned(),
-        by: None,
+        by: (why == "a person approved it").then(|| name("bea")),
     };
     let sending = OrderState::Sending { nonce: 7, trouble: None };
     let mined = mined();
@@ -61,7 +72,7 @@ fn order_events(payment: &Payment) -> Vec<Event> {
     let approved = EventKind::PersonDecided {
         action: format!("approve order {id}"),
         reason: "=seen the \"invoice\"".to_owned(),
-        by: Some(rampwatch::domain::actor::Actor::new("alice").unwrap()),
+        by: Some(name("bea")),
     };
     let receipt = EventKind::AttemptMined {
         order: id.clone(),
@@ -99,7 +110,7 @@ fn ended() -> OrderState {
 
 /// The order as it stands in the end.
 pub(super) fn paid_order() -> Order {
-    Order { state: ended(), attempts: attempts().to_vec(), ..placed() }
+    Order { approved_by: Some(name("bea")), state: ended(), attempts: attempts().to_vec(), ..placed() }
 }
 
 /// The deposit as it stands in the end.

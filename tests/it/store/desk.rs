@@ -12,7 +12,7 @@ use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
-use super::{commit, for_every_store, payouts};
+use super::{commit, for_every_store, notices, payouts};
 use crate::support::records::{address, at, hash, order_id, payment_id};
 
 for_every_store!(
@@ -48,7 +48,7 @@ pub(super) fn attempt_states() -> Vec<AttemptState> {
 }
 
 /// A record of every shape.
-pub(super) fn records() -> Vec<DeskRecord> {
+pub(crate) fn records() -> Vec<DeskRecord> {
     let bare = |id: &str| match webhook(id) {
         DeskBody::Webhook(webhook) => {
             DeskBody::Webhook(Webhook { events: vec![], is_active: None, created_at: None, ..webhook })
@@ -63,6 +63,7 @@ pub(super) fn records() -> Vec<DeskRecord> {
         DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
     }));
     all.extend(payouts::records());
+    all.extend(notices::records());
     all
 }
 
@@ -126,11 +127,13 @@ pub(super) fn leads() -> Vec<Lead> {
 /// Events about the desk.
 pub(super) fn kinds() -> Vec<EventKind> {
     let (lead, shadow) = (leads().remove(0), shadows().remove(0));
-    vec![
+    let mut all = vec![
         EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() },
         EventKind::DeskChanged { body: Box::new(DeskBody::Lead(lead)), why: "was found".to_owned() },
         EventKind::DeskChanged { body: Box::new(DeskBody::Shadow(shadow)), why: "payment p would be".to_owned() },
-    ]
+    ];
+    all.extend(notices::kinds());
+    all
 }
 
 fn desk(records: Vec<DeskRecord>) -> Commit {

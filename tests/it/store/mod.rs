@@ -11,7 +11,8 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
-mod desk;
+pub(crate) mod desk;
+#[cfg(test)]
 pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
@@ -19,6 +20,7 @@ mod golden;
 mod migration;
 #[cfg(test)]
 mod model;
+mod notices;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]

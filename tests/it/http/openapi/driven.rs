@@ -100,8 +100,15 @@ impl Stage {
         seen
     }
 
-    /// Drives it with this token (none: without), whose roles are these.
-    async fn drive(&self, token: Option<&str>, roles: &str, more: &[&str]) -> String {
+    /// Drives it with this token (none: without), whose roles are these, and nothing is found.
+    async fn drive(&self, token: Option<&str>, roles: &str, more: &[&str]) {
+        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
+        let (good, said) = self.drive_by(&document, token, roles, more).await;
+        assert!(good, "as {roles}:\n{said}");
+    }
+
+    /// Drives it from this document; whether nothing was found, and everything that was said.
+    async fn drive_by(&self, document: &Path, token: Option<&str>, roles: &str, more: &[&str]) -> (bool, String) {
         let mut command = Command::new(program());
         command.current_dir(self.folder.path()).env_clear().kill_on_drop(true).stdin(Stdio::null());
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.folder.path());
@@ -110,12 +117,10 @@ impl Stage {
         if let Some(token) = token {
             command.arg("--header").arg(format!("Authorization: Bearer {token}"));
         }
-        let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi.json");
         command.arg("--url").arg(self.desk.url("")).arg(document);
         let output = timeout(LIMIT, command.output()).await.expect("it ends in time").unwrap();
         let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "as {roles}: {}\n{said}", output.status);
-        said
+        (output.status.success(), said)
     }
 }
 
@@ -192,4 +197,28 @@ async fn there_is_nothing_without_a_token() {
         }
     }
     assert_eq!(stage.desk.store.contents(), before, "and nothing was changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_is_found() {
+    let stage = Stage::set().await;
+    let mut document = rampwatch::http::openapi();
+    let file = stage.folder.path().join("openapi.json");
+    let all = stage.desk.token_of("all");
+    let brief = |path| vec!["--checks", "all", "--phases", "fuzzing", "--include-path", path];
+    // A role that the document does not say.
+    document["paths"]["/v1/wallet"]["get"]["x-roles"] = serde_json::json!(["approve"]);
+    // An answer that it does not say, and one that looks otherwise.
+    document["paths"]["/v1/orders"]["get"]["responses"].as_object_mut().unwrap().remove("400");
+    document["components"]["schemas"]["StateView"]["properties"]["text"] = serde_json::json!({ "type": "integer" });
+    std::fs::write(&file, document.to_string()).unwrap();
+    let cases = [
+        ("/v1/wallet", "read", "needs ['approve']"),
+        ("/v1/orders", "read,operate,approve", "Undocumented status code"),
+        ("/v1/payments", "read,operate,approve", "Response violates schema"),
+    ];
+    for (path, roles, words) in cases {
+        let (good, said) = stage.drive_by(&file, Some(&all), roles, &brief(path)).await;
+        assert!(!good && said.contains(words), "{path}: no {words:?} in\n{said}");
+    }
 }
