@@ -131,7 +131,7 @@ fn inlet(section: &mut Section<'_>, has_secret: bool) -> Option<InletSettings> {
     let listen = section.removable("listen", Show::Value, |text| {
         text.parse::<SocketAddr>().map_err(|_| "it must be an address and a port, such as 127.0.0.1:8788".to_owned())
     });
-    let header = section.or("header", "x-sentra-signature".to_owned(), header_name);
+    let header = section.or("header", "x-webhook-signature".to_owned(), header_name);
     let algorithm = section.or("algorithm", Algorithm::HmacSha256, |text| match text {
         "hmac-sha256" => Ok(Algorithm::HmacSha256),
         "hmac-sha512" => Ok(Algorithm::HmacSha512),
