@@ -52,13 +52,16 @@ impl Listener for Bounded {
     }
 }
 
+/// When a connection is too old, and who is told.
+type End = (Pin<Box<Sleep>>, fn());
+
 /// A connection that holds one of the places, and ends when nothing was read or written for too long.
 pub(super) struct Connection {
     stream: TcpStream,
     idle: Duration,
     silence: Pin<Box<Sleep>>,
     /// When it is too old, and who is told; `None` once that was told, or when it may get as old as it likes.
-    end: Option<(Pin<Box<Sleep>>, fn())>,
+    end: Option<End>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
