@@ -3,9 +3,10 @@
 CARGO ?= cargo
 NPM ?= npm
 KILLS ?= 100
+ROUNDS ?= 10
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -40,6 +41,12 @@ crash-test: tools build ## kill -9 under load: make crash-test KILLS=100
 # Under ten minutes on four cores.
 send-crash-test: tools build ## dies at each step of a send, then kill -9 under load: make send-crash-test KILLS=100
 	$(CARGO) test --locked --test crash_test -- send --program target/release/rampwatch --kills $(KILLS)
+
+# Each round draws its own moments, and says how to draw them again; about half a minute a round.
+payout-crash-test: tools ## payouts by command, all killed at random moments: make payout-crash-test ROUNDS=10
+	for round in $$(seq $(ROUNDS)); do \
+	  $(CARGO) test --locked --test it payout_commands::deaths -- --nocapture || exit 1; \
+	done
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs

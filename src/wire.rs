@@ -11,7 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::attachments::{AttachmentFiles, AttachmentSettings};
 use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
+use crate::adapters::notify_http::NotifyHttpError;
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
+use crate::adapters::shadow::{ShadowApi, ShadowSender, ShadowSigner};
 use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
 use crate::adapters::sled::{self, SledStore, StoreOpenError};
 use crate::adapters::system::{SystemChance, SystemClock, SystemEntropy};
@@ -21,9 +23,8 @@ use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::{
-    self, EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse,
-};
+use crate::engine::teller::{self, Telling};
+use crate::engine::{EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse};
 use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
@@ -32,6 +33,7 @@ use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
 use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
+use crate::policy::shadow::Mode;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
@@ -42,10 +44,12 @@ use crate::ports::signer::Signer;
 
 mod audit;
 mod doctor;
+mod notify;
 mod store;
 
 pub use self::audit::auditor;
 pub use self::doctor::{Examined, Finding, Grade, examine};
+pub use self::notify::notify_test;
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -60,6 +64,7 @@ pub struct App {
     ports: Ports,
     settings: Arc<EngineSettings>,
     health: Arc<Health>,
+    telling: Option<Telling>,
 }
 
 impl App {
@@ -78,7 +83,7 @@ impl App {
             }
         };
         tokio::select! {
-            ended = engine::run(self.ports, self.settings, self.health, stop) => Ok(ended?),
+            ended = teller::run_and_tell(self.ports, self.settings, self.health, self.telling, stop) => Ok(ended?),
             never = purse => match never {},
         }
     }
@@ -92,6 +97,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let api = payment_api(settings, clock.clone())?;
     settings.refuse_mixed_rehearsal()?;
+    let telling = notify::telling(settings)?;
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
@@ -99,14 +105,14 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let wallet = signer.as_ref().map(|signer| signer.address());
     chain.check().await?;
     let chain = Arc::new(chain);
-    let funding = signer.map(|signer| FundingPorts { sender: chain.clone(), signer });
-    let desk_api = Some(api.clone() as Arc<dyn DeskApi>);
+    let funding = signer.map(|signer| funding_ports(settings, chain.clone(), signer));
     let payouts = Some(payout_ports(settings));
-    let ports = Ports { store, chain, api, desk_api, clock, chance: Arc::new(SystemChance), funding, payouts };
+    let (chance, desk_api) = (Arc::new(SystemChance), Some(api.desk));
+    let ports = Ports { store, chain, api: api.payments, desk_api, clock, chance, funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
-    Ok(App { handle, wallet, ports, settings: engine_settings, health })
+    Ok(App { handle, wallet, ports, settings: engine_settings, health, telling })
 }
 
 /// What [`check`] found.
@@ -140,6 +146,12 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     payment_api(settings, clock)?;
     let mut found = vec![format!("the API key is there; it goes to {}", settings.api.base_url)];
     settings.refuse_mixed_rehearsal()?;
+    for endpoint in notify::notifiers(settings)? {
+        found.push(format!(
+            "people are told at {:?}; `rampwatch notify test` shows whether that works",
+            endpoint.name()
+        ));
+    }
     let wallet = signer(settings).await?.map(|signer| signer.address());
     if let Some(wallet) = wallet {
         found.push(format!("the wallet's key is that of {wallet}"));
@@ -166,8 +178,7 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     });
     // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
     let api = payment_api(settings, clock.clone()).ok();
-    let desk_api = api.clone().map(|api| api as Arc<dyn DeskApi>);
-    let api = api.map(|api| api as Arc<dyn PaymentApi>);
+    let (api, desk_api) = api.map(|api| (api.payments, api.desk)).unzip();
     let engine_settings = Arc::new(engine_settings(settings));
     let handle =
         Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
@@ -188,6 +199,7 @@ pub fn is_configuration(error: &anyhow::Error) -> bool {
         let store = cause.downcast_ref::<StoreOpenError>();
         let key = cause.downcast_ref::<KeystoreError>();
         cause.is::<ConfigError>()
+            || cause.is::<NotifyHttpError>()
             || key.is_some_and(|error| !matches!(error, KeystoreError::Refused { .. } | KeystoreError::System(_)))
             || chain.is_some_and(|error| !matches!(error, EvmError::Unreachable(_)))
             || store.is_some_and(|error| {
@@ -286,8 +298,29 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
     SledStore::open(path, &sled::Settings::default()).map_err(anyhow::Error::from)
 }
 
-fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Arc<PaymentHttp>> {
-    Ok(Arc::new(payment_api_http(settings, clock)?))
+/// The two sides of the payment API.
+struct Apis {
+    payments: Arc<dyn PaymentApi>,
+    desk: Arc<dyn DeskApi>,
+}
+
+/// The payment API; in shadow mode behind the wall.
+fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Apis> {
+    let http = Arc::new(payment_api_http(settings, clock)?);
+    if !settings.shadow {
+        return Ok(Apis { payments: http.clone(), desk: http });
+    }
+    let walled = Arc::new(ShadowApi::new(http.clone(), http));
+    Ok(Apis { payments: walled.clone(), desk: walled })
+}
+
+/// The ways out of funding; in shadow mode behind the wall.
+fn funding_ports(settings: &Settings, chain: Arc<EvmChain>, signer: Arc<dyn Signer>) -> FundingPorts {
+    if settings.shadow {
+        FundingPorts { sender: Arc::new(ShadowSender::new(chain)), signer: Arc::new(ShadowSigner::new(signer)) }
+    } else {
+        FundingPorts { sender: chain, signer }
+    }
 }
 
 fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<PaymentHttp> {
@@ -443,6 +476,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             interval: settings.intake.interval,
             currency: chain.token.symbol.clone(),
         },
+        mode: if settings.shadow { Mode::Shadow } else { Mode::Real },
         payouts: payout_rules(settings),
     }
 }

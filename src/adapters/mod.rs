@@ -2,7 +2,9 @@
 
 pub mod attachments;
 pub mod evm;
+pub mod notify_http;
 pub mod payment_http;
+pub mod shadow;
 pub mod signer;
 pub mod sled;
 pub mod system;

@@ -116,6 +116,16 @@ impl Daemon {
         self.answer(self.request(Method::POST, path, &[])?.json(body)).await
     }
 
+    /// Sends bytes as they are.
+    pub(super) async fn put<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: Vec<u8>,
+        media_type: &str,
+    ) -> Result<T, Failure> {
+        self.answer(self.request(Method::PUT, path, &[])?.header("content-type", media_type).body(body)).await
+    }
+
     async fn answer<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
         let response = request.send().await.map_err(|error| self.broke(&error))?;
         let status = response.status();

@@ -26,6 +26,12 @@ pub enum Exit {
     Refused,
     /// 6: daemon, store, node or payment API cannot be used.
     Unavailable,
+    /// 7: it goes on only when a person has decided something.
+    Person,
+    /// 8: a payout has ended without being paid out.
+    NotPaid,
+    /// 130: interrupted. What is under way goes on without the command.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -38,6 +44,9 @@ impl From<Exit> for ExitCode {
             Exit::NotFound => 4,
             Exit::Refused => 5,
             Exit::Unavailable => 6,
+            Exit::Person => 7,
+            Exit::NotPaid => 8,
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -60,6 +69,16 @@ impl Failure {
     /// Whoever read the output has gone away; there is nothing more to do.
     pub(super) const fn reader_gone() -> Self {
         Self { exit: Exit::Done, message: String::new() }
+    }
+
+    /// Everything was said already; only the exit code is left to give.
+    pub(super) const fn silent(exit: Exit) -> Self {
+        Self { exit, message: String::new() }
+    }
+
+    /// The exit code that it gives.
+    pub(super) const fn exit(&self) -> Exit {
+        self.exit
     }
 
     /// From what the engine's handle said.

@@ -42,7 +42,7 @@ impl Fund {
         if !(self.yes && self.json) {
             output::remark(order_output::preview(&preview).trim_end());
         }
-        if !self.yes && !agreed("Order this? [y/N] ").await? {
+        if !self.yes && !agreed("Order this? [y/N] ", "nothing was ordered").await? {
             return Err(Failure::new(Exit::Failed, "nothing was ordered"));
         }
         // What was shown is said again: if the payment is another one by now, nothing is ordered.
@@ -75,9 +75,10 @@ fn remark_next(order: &OrderView, is_offline: bool) {
     }
 }
 
-/// Asks on the terminal. Only a clear yes is one; the end of what is typed is a no.
-async fn agreed(question: &'static str) -> Result<bool, Failure> {
-    let unreadable = || Failure::new(Exit::Failed, "the terminal could not be read: nothing was ordered");
+/// Asks on the terminal. Only a clear yes is one; the end of what is typed is a no. `so` says what a terminal that
+/// cannot be read means.
+pub(super) async fn agreed(question: &'static str, so: &str) -> Result<bool, Failure> {
+    let unreadable = || Failure::new(Exit::Failed, format!("the terminal could not be read: {so}"));
     let ask = move || {
         let mut stderr = std::io::stderr();
         stderr.write_all(question.as_bytes())?;

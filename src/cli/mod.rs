@@ -31,11 +31,15 @@ mod feed;
 mod fund;
 mod ledger_desk;
 mod list;
+mod notices;
 mod operator;
 mod order_desk;
 mod order_output;
 mod orders;
 mod output;
+mod payout;
+mod payout_desk;
+mod payouts;
 mod private_file;
 mod progress;
 mod quote;
@@ -64,9 +68,12 @@ Exit codes:
   1  failed for a reason that has no number of its own
   2  the command line, or a value given on it, is wrong
   3  the configuration is wrong, or a node contradicts it
-  4  the payment, deposit or order is not known
+  4  the payment, deposit, order or payout is not known
   5  refused by the rules; nothing was changed
   6  daemon, store, node or payment API cannot be used
+  7  it goes on only when a person has decided something (`rampwatch reviews`, `rampwatch payouts`)
+  8  a payout has ended without being paid out
+  130  interrupted; what is under way goes on without the command
 
 The configuration is ./config.toml, unless RAMPWATCH_CONFIG or --config names another file.";
 
@@ -84,8 +91,7 @@ struct Cli {
 // Without comments on the variants, clap shows those of the commands themselves.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watch, match and complete, until SIGTERM or SIGINT
-    Run,
+    Run(run::Run),
     Add(add::Add),
     List(list::List),
     Show(show::Show),
@@ -95,6 +101,9 @@ enum Command {
     Events(events::Events),
     Resolve(resolve::Resolve),
     Fund(fund::Fund),
+    Payout(payout::Payout),
+    Create(payout::Create),
+    Payouts(payouts::Payouts),
     Orders(orders::Orders),
     Approve(approve::Approve),
     Reject(approve::Reject),
@@ -106,6 +115,8 @@ enum Command {
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
     Reconcile(reconcile::Reconcile),
+    Notices(notices::Notices),
+    Notify(notices::Notify),
     Config(config_check::Config),
     Doctor(doctor::Doctor),
     Store(store::Store),
@@ -152,7 +163,7 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 async fn dispatch(cli: Cli) -> Result<(), Failure> {
     let file = cli.config;
     match cli.command {
-        Command::Run => run::run(&settings(file)?).await,
+        Command::Run(command) => command.run(settings(file)?).await,
         Command::Add(command) => command.run(&quiet(file)?).await,
         Command::List(command) => command.run(&quiet(file)?).await,
         Command::Show(command) => command.run(&quiet(file)?).await,
@@ -162,6 +173,9 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Events(command) => command.run(&quiet(file)?).await,
         Command::Resolve(command) => command.run(&quiet(file)?).await,
         Command::Fund(command) => command.run(&quiet(file)?).await,
+        Command::Payout(command) => command.run(&quiet(file)?).await,
+        Command::Create(command) => command.run(&quiet(file)?).await,
+        Command::Payouts(command) => command.run(&quiet(file)?).await,
         Command::Orders(command) => command.run(&quiet(file)?).await,
         Command::Approve(command) => command.run(&quiet(file)?).await,
         Command::Reject(command) => command.run(&quiet(file)?).await,
@@ -173,6 +187,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Reconcile(command) => command.run(&quiet(file)?).await,
+        Command::Notices(command) => command.run(&quiet(file)?).await,
+        Command::Notify(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {
             let settings = settings(file)?;
             // What goes wrong is the command's own answer; warnings would only say it a second time.

@@ -59,11 +59,27 @@ impl Operator {
     }
 
     async fn find(settings: &Settings, if_missing: IfMissing) -> Result<Self, Failure> {
+        if let Some(daemon) = Self::daemon(settings).await? {
+            return Ok(daemon);
+        }
+        let listen = settings.http.listen;
+        let handle = wire::offline(settings, if_missing).map_err(|error| {
+            let said = format!("no daemon answers at {listen} (http.listen), and {error:#}");
+            Failure::new(Exit::Unavailable, said)
+        })?;
+        Ok(Self::Store(Box::new(handle.with_tokens(token_names(settings)))))
+    }
+
+    /// Finds the daemon; `None` when none runs.
+    ///
+    /// # Errors
+    /// Something listens and does not answer as the daemon.
+    pub(super) async fn daemon(settings: &Settings) -> Result<Option<Self>, Failure> {
         let listen = settings.http.listen;
         // With port 0 the daemon takes any free port, and nobody can know which.
         if listen.port() != 0 {
             match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(from_here(listen))).await {
-                Ok(Ok(_)) => return Ok(Self::Daemon(Box::new(Daemon::new(settings)?))),
+                Ok(Ok(_)) => return Ok(Some(Self::Daemon(Box::new(Daemon::new(settings)?)))),
                 Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {}
                 Ok(Err(error)) => {
                     return Err(Failure::new(Exit::Unavailable, format!("{listen} (http.listen): {error}")));
@@ -74,11 +90,7 @@ impl Operator {
                 }
             }
         }
-        let handle = wire::offline(settings, if_missing).map_err(|error| {
-            let said = format!("no daemon answers at {listen} (http.listen), and {error:#}");
-            Failure::new(Exit::Unavailable, said)
-        })?;
-        Ok(Self::Store(Box::new(handle.with_tokens(token_names(settings)))))
+        Ok(None)
     }
 
     pub(super) async fn payments(

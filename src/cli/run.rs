@@ -4,8 +4,11 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::Args;
+use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
@@ -14,6 +17,7 @@ use super::progress::show_progress;
 use super::start_logging;
 use crate::config::{LogFormat, Settings};
 use crate::domain::time::Span;
+use crate::engine::handle::Handle;
 use crate::http::{self, Operator, Tokens};
 use crate::{telemetry, wire};
 
@@ -28,7 +32,22 @@ const API_GRACE: Duration = Duration::from_millis(800);
 /// How much longer than a call to the payment API a request to the operator API may take.
 const BEYOND_API: Span = Span::from_secs(15);
 
-pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
+/// Watch, match and complete, until SIGTERM or SIGINT
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// Complete, sign, send and open nothing, and say what would be done; `shadow = true` in the configuration does the same
+    #[arg(long)]
+    shadow: bool,
+}
+
+impl Run {
+    pub(super) async fn run(self, settings: Settings) -> Result<(), Failure> {
+        let shadow = settings.shadow || self.shadow;
+        run(&Settings { shadow, ..settings }).await
+    }
+}
+
+async fn run(settings: &Settings) -> Result<(), Failure> {
     start_logging(&settings.log.filter, settings.log.format)?;
     let ended = watch(settings).await;
     match (ended, settings.log.format) {
@@ -42,9 +61,26 @@ pub(super) async fn run(settings: &Settings) -> Result<(), Failure> {
 }
 
 async fn watch(settings: &Settings) -> Result<(), Failure> {
-    let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     let stop = CancellationToken::new();
     listen_for_signals(stop.clone())?;
+    let mut bar = None;
+    let show = |handle| bar = Some(tokio::spawn(show_progress(handle, stop.clone())));
+    let outcome = serve(settings, stop.clone(), show).await;
+    stop.cancel();
+    if let Some(Err(error)) = OptionFuture::from(bar).await {
+        tracing::warn!(%error, "the progress bar ended badly");
+    }
+    tracing::info!("rampwatch is down");
+    outcome
+}
+
+/// Runs the engine and serves the operator API until `stop`. `up` is given the handle as soon as both are there.
+pub(super) async fn serve(
+    settings: &Settings,
+    stop: CancellationToken,
+    up: impl FnOnce(Handle),
+) -> Result<(), Failure> {
+    let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     // An address that is written down is looked at before anything is opened; the key's own as soon as it is known.
     Failure::unless_wallet_fits(settings, settings.wallet.as_ref().and_then(|wallet| wallet.address))?;
     let built = until(&stop, wire::build(settings)).await;
@@ -65,7 +101,14 @@ async fn watch(settings: &Settings) -> Result<(), Failure> {
     tracing::info!(%address, chain = settings.chain.id, store = %settings.store.path.display(), "rampwatch is up");
     let api_stop = CancellationToken::new();
     let served = tokio::spawn(http::serve(listener, operator, api_stop.clone()));
-    let bar = tokio::spawn(show_progress(handle, stop.clone()));
+    let heard = match inlet(settings, handle.clone(), api_stop.clone()).await {
+        Ok(heard) => heard,
+        Err(failure) => {
+            api_stop.cancel();
+            return Err(failure);
+        }
+    };
+    up(handle);
     let mut engine = std::pin::pin!(app.run(stop.clone()));
     let overdue = async {
         stop.cancelled().await;
@@ -86,10 +129,10 @@ async fn watch(settings: &Settings) -> Result<(), Failure> {
         Ok(Err(error)) => tracing::warn!(%error, "the operator API ended badly"),
         Err(_) => tracing::info!("requests to the operator API were cut off"),
     }
-    if let Err(error) = bar.await {
-        tracing::warn!(%error, "the progress bar ended badly");
+    if let Some(heard) = heard {
+        // A delivery that is cut off is repeated by its sender, and the API is asked by the clock anyway.
+        heard.abort();
     }
-    tracing::info!("rampwatch is down");
     outcome
 }
 
@@ -120,6 +163,30 @@ async fn bind(settings: &Settings) -> Result<TcpListener, Failure> {
         let said = format!("the operator API cannot listen at {listen} (http.listen): {error}");
         Failure::new(Exit::Unavailable, said)
     })
+}
+
+/// Starts the webhook inlet, if it is configured.
+async fn inlet(
+    settings: &Settings,
+    handle: Handle,
+    stop: CancellationToken,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(inlet) = settings.webhook.inlet.clone() else { return Ok(None) };
+    let secret = settings.webhook.secret().map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+    let missing =
+        || Failure::new(Exit::Configuration, "webhook.listen needs webhook.secret_env or webhook.secret_file");
+    let secret = secret.ok_or_else(missing)?;
+    let listener = TcpListener::bind(inlet.listen).await.map_err(|error| {
+        let said = format!("the webhook inlet cannot listen at {} (webhook.listen): {error}", inlet.listen);
+        Failure::new(Exit::Unavailable, said)
+    })?;
+    let address = listener.local_addr().unwrap_or(inlet.listen);
+    tracing::info!(%address, path = http::inlet::PATH, "the webhook inlet listens");
+    Ok(Some(tokio::spawn(async move {
+        if let Err(error) = http::inlet::serve(listener, &inlet, &secret, handle, stop).await {
+            tracing::error!(%error, "the webhook inlet ended; the API is asked by the clock as ever");
+        }
+    })))
 }
 
 /// The first SIGTERM or SIGINT stops gracefully, the second at once.

@@ -18,6 +18,7 @@ mod funding;
 mod http;
 mod intake;
 mod key;
+mod notify;
 mod parse;
 mod payouts;
 mod private;
@@ -40,10 +41,11 @@ pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings}
 pub use http::{HttpSettings, TokenSettings};
 pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
+pub use notify::{NotifyEndpoint, NotifyForm, NotifySettings};
 pub use payouts::PayoutSettings;
 pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
-pub use webhook::WebhookSettings;
+pub use webhook::{Algorithm, Encoding, InletSettings, WebhookSettings};
 
 /// The documented example, as it stands at the top of the source.
 pub const EXAMPLE: &str = include_str!("../../config.toml");
@@ -63,6 +65,8 @@ pub const SANDBOX_CHAIN_ID: u64 = 1_337_137;
 pub struct Settings {
     /// The file that was read.
     pub file: PathBuf,
+    /// Whether it runs in shadow mode: nothing is completed, signed, sent or opened; it is said what would be done.
+    pub shadow: bool,
     /// The chain and its tokens.
     pub chain: ChainSettings,
     /// How nodes are reached.
@@ -89,6 +93,8 @@ pub struct Settings {
     pub webhook: WebhookSettings,
     /// How off-ramps are opened.
     pub payouts: PayoutSettings,
+    /// Who is told what, if anybody is.
+    pub notify: Option<NotifySettings>,
 }
 
 /// `[chain]`.

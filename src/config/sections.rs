@@ -13,6 +13,7 @@ use super::funding;
 use super::http;
 use super::intake;
 use super::key::held;
+use super::notify;
 use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
 use super::payouts;
 use super::reader::{Notes, Section, Show};
@@ -47,6 +48,7 @@ pub(super) fn read(
 ) -> Option<Settings> {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut root = Section::root(tree, notes);
+    let shadow = root.flag("shadow", false);
     let chain = chain(root.section("chain"), notes);
     let rpc = rpc(root.section("rpc"));
     let api = api(root.section("api"), base, others);
@@ -62,9 +64,16 @@ pub(super) fn read(
     let intake = intake::intake(root.section("intake"));
     let webhook = webhook::webhook(root.section("webhook"), base, others);
     let payouts = payouts::payouts(root.section("payouts"));
-    root.finish("chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts");
+    let notify_given = root.has("notify");
+    let notify = notify::notify(root.optional_section("notify"), base, others, decimals, has_wallet);
+    root.finish(
+        "shadow, chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts, notify",
+    );
+    // A section that is there and wrong is told by the notes; without one of them it counts.
+    (notify.is_some() || !notify_given).then_some(())?;
     Some(Settings {
         file: file.to_path_buf(),
+        shadow: shadow?,
         chain: chain?,
         rpc: rpc?,
         api: api?,
@@ -78,6 +87,7 @@ pub(super) fn read(
         intake: intake?,
         webhook: webhook?,
         payouts: payouts?,
+        notify,
     })
 }
 

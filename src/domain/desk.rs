@@ -6,8 +6,10 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::lead::Lead;
+use super::notice::{Condition, Notice, NoticeCursor};
 use super::payment::PaymentId;
 use super::payout::Payout;
+use super::shadow::Shadow;
 use super::time::Timestamp;
 use super::webhook::{Webhook, WebhookAttempt};
 
@@ -32,8 +34,16 @@ pub enum DeskBody {
     Payout(Box<Payout>),
     /// An off-ramp that was found at the payment API and waits for a person.
     Lead(Lead),
+    /// Something that would have been done, had it not been for shadow mode.
+    Shadow(Shadow),
     /// That a webhook is, or was, to be registered.
     WebhookAttempt(WebhookAttempt),
+    /// What people are told, and how far that is.
+    Notice(Box<Notice>),
+    /// How far the events were read for the endpoint of the notices.
+    NoticeCursor(NoticeCursor),
+    /// A condition that is told once for each time that it begins.
+    Condition(Condition),
 }
 
 /// The kinds of the desk's records.
@@ -46,8 +56,16 @@ pub enum DeskKind {
     Payout,
     /// [`DeskBody::Lead`].
     Lead,
+    /// [`DeskBody::Shadow`].
+    Shadow,
     /// [`DeskBody::WebhookAttempt`].
     WebhookAttempt,
+    /// [`DeskBody::Notice`].
+    Notice,
+    /// [`DeskBody::NoticeCursor`].
+    NoticeCursor,
+    /// [`DeskBody::Condition`].
+    Condition,
 }
 
 impl DeskKind {
@@ -58,7 +76,11 @@ impl DeskKind {
             Self::Webhook => "webhook",
             Self::Payout => "payout",
             Self::Lead => "lead",
+            Self::Shadow => "shadow",
             Self::WebhookAttempt => "webhook-attempt",
+            Self::Notice => "notice",
+            Self::NoticeCursor => "notice-cursor",
+            Self::Condition => "condition",
         }
     }
 }
@@ -92,7 +114,11 @@ impl DeskBody {
             Self::Webhook(_) => DeskKind::Webhook,
             Self::Payout(_) => DeskKind::Payout,
             Self::Lead(_) => DeskKind::Lead,
+            Self::Shadow(_) => DeskKind::Shadow,
             Self::WebhookAttempt(_) => DeskKind::WebhookAttempt,
+            Self::Notice(_) => DeskKind::Notice,
+            Self::NoticeCursor(_) => DeskKind::NoticeCursor,
+            Self::Condition(_) => DeskKind::Condition,
         }
     }
 
@@ -100,12 +126,16 @@ impl DeskBody {
     #[must_use]
     pub fn key(&self) -> DeskKey {
         let id = match self {
-            Self::Webhook(webhook) => webhook.id.as_str(),
-            Self::Payout(payout) => payout.reference.as_str(),
-            Self::Lead(lead) => lead.payment.as_str(),
-            Self::WebhookAttempt(attempt) => attempt.url.as_str(),
+            Self::Webhook(webhook) => webhook.id.to_string(),
+            Self::WebhookAttempt(attempt) => attempt.url.clone(),
+            Self::Lead(lead) => lead.payment.to_string(),
+            Self::Payout(payout) => payout.reference.to_string(),
+            Self::Notice(notice) => notice.id.clone(),
+            Self::NoticeCursor(cursor) => cursor.endpoint.clone(),
+            Self::Condition(condition) => condition.what.name().to_owned(),
+            Self::Shadow(shadow) => shadow.id(),
         };
-        DeskKey { kind: self.kind(), id: id.to_owned() }
+        DeskKey { kind: self.kind(), id }
     }
 
     /// The other name under which the store finds it from now on for ever, such as the payment that came of it. At most one
@@ -113,7 +143,13 @@ impl DeskBody {
     #[must_use]
     pub fn alias(&self) -> Option<&str> {
         match self {
-            Self::Webhook(_) | Self::Lead(_) | Self::WebhookAttempt(_) => None,
+            Self::Webhook(_)
+            | Self::Lead(_)
+            | Self::WebhookAttempt(_)
+            | Self::Notice(_)
+            | Self::NoticeCursor(_)
+            | Self::Condition(_)
+            | Self::Shadow(_) => None,
             Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }
     }

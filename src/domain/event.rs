@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::amount::Amount;
 use super::chain::{Address, B256, BlockNumber, BlockRef};
 use super::deposit::{Deposit, DepositKey, Standing, Verdict};
 use super::desk::DeskBody;
@@ -285,5 +286,26 @@ pub enum Alarm {
     WalletHalted {
         /// Why.
         why: HaltReason,
+    },
+    /// The wallet has less of the token than the configured mark.
+    LowToken {
+        /// What it has, in base units.
+        have: Amount,
+        /// The mark, in base units.
+        mark: Amount,
+    },
+    /// The wallet has less of the native coin than the configured mark.
+    LowNative {
+        /// What it has.
+        have: Wei,
+        /// The mark.
+        mark: Wei,
+    },
+    /// Nothing could be read from the chain for longer than configured.
+    ChainUnread {
+        /// Since when (our clock).
+        since: Timestamp,
+        /// What happened last.
+        detail: String,
     },
 }

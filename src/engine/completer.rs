@@ -22,10 +22,12 @@ use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, Standing};
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Refusal};
+use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::finality::{self, final_number};
 use crate::policy::last_look::{Objection, may_call};
 use crate::policy::settlement::{CallFailure, Fact, Unexpected};
+use crate::policy::shadow;
 use crate::ports::chain::{ChainError, FinalityReport};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::{Lane, StoreError};
@@ -163,6 +165,9 @@ impl Completer {
         if !says_open {
             return record(&self.ledger, payment, answer, &self.settings.chain_name, asked_at).await;
         }
+        if !self.settings.mode.acts() {
+            return self.would_complete(payment, &fact).await;
+        }
         if !self.start_call(payment, &fact).await? {
             return Ok(());
         }
@@ -288,6 +293,26 @@ impl Completer {
             Err(LedgerError::Store(error)) => Err(error),
             Err(LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_)) => Ok(false),
         }
+    }
+
+    /// In shadow mode: says once that the call would be made now. The payment stays due, and the API is asked again.
+    async fn would_complete(&self, payment: &Payment, said: &Fact) -> Result<(), StoreError> {
+        let result = self.ledger.change_payment(&payment.id, |page, current, context| {
+            let key = current.state.deposit().copied();
+            let deposit = page.book.deposits().iter().find(|deposit| Some(deposit.key) == key);
+            let unchanged = current.state == payment.state;
+            let Some(deposit) = deposit.filter(|deposit| unchanged && may_call(current, deposit).is_ok()) else {
+                return Ok::<(), Unexpected>(());
+            };
+            let tx_hash = deposit.key.tx_hash;
+            if let Fact::Reported(view) = said {
+                page.book.hear(&current.id, said, view, context)?;
+            }
+            page.book.look_again(&current.id, shadow::look_at(current.quiet_checks, context.now, context.pace));
+            page.would = Some((current.id.clone(), ShadowAct::Complete { tx_hash }));
+            Ok(())
+        });
+        settle_result(&payment.id, result.await)
     }
 
     /// The POST, and what its answer makes of the payment.

@@ -3,12 +3,14 @@
 //! What others wrote (the API's messages, hashes as they came) is quoted with its control characters escaped, so that it can
 //! neither forge a line nor steer a terminal.
 
+use super::EngineSettings;
 use super::explain_orders;
 use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::payment::{Outcome, PaymentReview, PaymentState};
 
@@ -21,6 +23,15 @@ pub(super) struct Names<'a> {
     pub(super) decimals: u8,
     /// All tokens that have a name.
     pub(super) tokens: &'a [TokenName],
+    /// Whether it runs in shadow mode.
+    pub(super) shadow: bool,
+}
+
+impl<'a> Names<'a> {
+    /// What these settings call things.
+    pub(super) fn new(settings: &EngineSettings, tokens: &'a [TokenName]) -> Self {
+        Self { paying: settings.token, decimals: settings.decimals, tokens, shadow: !settings.mode.acts() }
+    }
 }
 
 impl Names<'_> {
@@ -47,6 +58,11 @@ pub(super) fn state(state: &PaymentState, names: &Names<'_>) -> String {
         PaymentState::Seen { deposit } => {
             format!("Transaction {} pays it, in a block that is not final yet.", deposit.tx_hash)
         }
+        PaymentState::Due { deposit, .. } if names.shadow => format!(
+            "Transaction {} pays it and is final; in shadow mode it is not completed, and the API is asked whether somebody \
+             else has.",
+            deposit.tx_hash
+        ),
         PaymentState::Due { deposit, attempt: 0 } => {
             format!("Transaction {} pays it and is final; the completion is called next.", deposit.tx_hash)
         }
@@ -296,7 +312,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         EventKind::FinalityMoved { from, to } => {
             ("finality_moved", format!("The final block moved from {} to {}.", from.number, to.number))
         }
-        EventKind::Alarm { alarm } => ("alarm", alarm_text(alarm)),
+        EventKind::Alarm { alarm } => ("alarm", format!("ALARM: {}", alarm_text(alarm, names))),
         EventKind::AddressPlaced { address, start } => {
             ("address_placed", format!("{address} is swept from block {start} on."))
         }
@@ -310,6 +326,9 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::AttemptSent { .. }
         | EventKind::AttemptMined { .. }
         | EventKind::WalletChanged { .. } => explain_orders::event(kind, names),
+        EventKind::DeskChanged { body, why } if matches!(**body, DeskBody::Shadow(_)) => {
+            ("shadow", format!("Shadow mode: {why}."))
+        }
         EventKind::DeskChanged { body, why } => ("desk_changed", format!("The {} {why}.", body.key())),
     }
 }
@@ -329,23 +348,35 @@ fn judged(verdict: &Verdict, names: &Names<'_>) -> String {
     }
 }
 
-fn alarm_text(alarm: &Alarm) -> String {
+/// An alarm as a sentence.
+pub(super) fn alarm_text(alarm: &Alarm, names: &Names<'_>) -> String {
     match alarm {
-        Alarm::GoneAfterFinal => "ALARM: a deposit that was final is not on the chain any more.".to_owned(),
+        Alarm::GoneAfterFinal => "a deposit that was final is not on the chain any more.".to_owned(),
         Alarm::MissedByFirstReading => {
-            "ALARM: the second reading found a deposit that the first had missed; the provider's answers have holes."
+            "the second reading found a deposit that the first had missed; the provider's answers have holes."
                 .to_owned()
         }
         Alarm::LogWithheld => {
-            "ALARM: a provider does not return a log although the block that holds it still stands.".to_owned()
+            "a provider does not return a log although the block that holds it still stands.".to_owned()
         }
-        Alarm::MalformedLog { detail } => format!("ALARM: a provider returned a log that is no transfer: {detail:?}."),
-        Alarm::FinalityStalled { at } => format!("ALARM: the final block has stayed at {at} for too long."),
-        Alarm::KeyRefused { status } => format!("ALARM: the payment API refused the key with HTTP {status}."),
-        Alarm::FundingStuck { order, hold } => format!("ALARM: order {order} cannot go on by itself: {hold}."),
+        Alarm::MalformedLog { detail } => format!("a provider returned a log that is no transfer: {detail:?}."),
+        Alarm::FinalityStalled { at } => format!("the final block has stayed at {at} for too long."),
+        Alarm::KeyRefused { status } => format!("the payment API refused the key with HTTP {status}."),
+        Alarm::FundingStuck { order, hold } => format!("order {order} cannot go on by itself: {hold}."),
         Alarm::MovedNothing { order } => {
-            format!("ALARM: the transfer of order {order} succeeded by its receipt, and moved nothing.")
+            format!("the transfer of order {order} succeeded by its receipt, and moved nothing.")
         }
-        Alarm::WalletHalted { why } => format!("ALARM: the hot wallet is halted: {why}."),
+        Alarm::WalletHalted { why } => format!("the hot wallet is halted: {why}."),
+        Alarm::LowToken { have, mark } => {
+            format!("the hot wallet has {}, less than {} (notify.low_token).", names.paid(*have), names.paid(*mark))
+        }
+        Alarm::LowNative { have, mark } => format!(
+            "the hot wallet has {} of the native coin for gas, less than {} (notify.low_native).",
+            have.to_native(),
+            mark.to_native()
+        ),
+        Alarm::ChainUnread { since, detail } => {
+            format!("the chain could not be read since {}: {detail:?}.", moment(*since))
+        }
     }
 }

@@ -1,13 +1,17 @@
 //! What a change of payments means for the desk's records, and is stored in the same commit: a payment that is added, by
-//! whomever, closes its lead.
+//! whomever, closes its lead; and what shadow mode has to say of a completion is said with the change that it is about.
 
 use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::lead::{Lead, LeadState};
-use crate::domain::payment::{Payment, PaymentId};
+use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::shadow::{Shadow, ShadowAct, completion_id};
 use crate::domain::time::Timestamp;
 use crate::policy::address::BookChanges;
-use crate::ports::store::{Store, StoreError};
+use crate::policy::shadow::{self, Mode};
+use crate::ports::store::{Commit, Store, StoreError};
+
+use super::telling::log_events;
 
 /// What has to be stored with the change.
 #[derive(Debug, Default)]
@@ -16,11 +20,33 @@ pub(crate) struct FollowUps {
     pub(crate) events: Vec<Event>,
 }
 
-/// What follows from these changes.
-pub(crate) async fn of(store: &dyn Store, changes: &BookChanges, now: Timestamp) -> Result<FollowUps, StoreError> {
+/// What follows from these changes. `before`: the payments as they were; `would`: the payment that would be completed at this
+/// moment, and with what, if shadow mode keeps it from being completed.
+pub(crate) async fn of(
+    store: &dyn Store,
+    mode: Mode,
+    before: &[Payment],
+    changes: &BookChanges,
+    would: Option<&(PaymentId, ShadowAct)>,
+    now: Timestamp,
+) -> Result<FollowUps, StoreError> {
     let mut follow_ups = FollowUps::default();
-    for payment in changes.payments.iter().filter(|payment| payment.version == 0) {
-        follow_ups.close_lead(store, payment, now).await?;
+    for payment in &changes.payments {
+        if payment.version == 0 {
+            follow_ups.close_lead(store, payment, now).await?;
+        }
+        let act = would.filter(|(id, _)| *id == payment.id).map(|(_, act)| act);
+        let may_be_told = matches!(
+            payment.state,
+            PaymentState::Calling { .. }
+                | PaymentState::Following { .. }
+                | PaymentState::Ended { .. }
+                | PaymentState::Review { .. }
+        );
+        if act.is_some() || may_be_told {
+            let was = before.iter().find(|was| was.id == payment.id);
+            follow_ups.follow_shadow(store, mode, was, payment, act, now).await?;
+        }
     }
     Ok(follow_ups)
 }
@@ -35,6 +61,75 @@ impl FollowUps {
         self.events.push(changed(payment.id.clone(), &body, "is settled: the payment was added", now));
         self.records.push(DeskRecord { next_at: None, body, ..record });
         Ok(())
+    }
+}
+
+impl FollowUps {
+    /// What shadow mode has to say of a payment: that it would be completed now, or what somebody did instead.
+    async fn follow_shadow(
+        &mut self,
+        store: &dyn Store,
+        mode: Mode,
+        was: Option<&Payment>,
+        payment: &Payment,
+        act: Option<&ShadowAct>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let key = DeskKey { kind: DeskKind::Shadow, id: completion_id(&payment.id) };
+        let found = store.desk(&key).await?;
+        let known = found.as_ref().and_then(shadow_in);
+        let next = match act {
+            Some(act) => shadow::noted(known, Some(&payment.id), act, now),
+            None => shadow::follow(mode, was, payment, known, now),
+        };
+        if let Some(next) = next {
+            self.keep_shadow(found.as_ref(), next, now);
+        }
+        Ok(())
+    }
+
+    /// Keeps what shadow mode has to say.
+    fn keep_shadow(&mut self, found: Option<&DeskRecord>, next: Shadow, now: Timestamp) {
+        let why = shadow::words(&next);
+        let payment = next.payment.clone();
+        let body = DeskBody::Shadow(next);
+        let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why };
+        self.events.push(Event { at: now, payment, deposit: None, kind });
+        let version = found.map_or(0, |record| record.version);
+        self.records.push(DeskRecord { version, next_at: None, body });
+    }
+}
+
+/// What shadow mode keeps in a record.
+const fn shadow_in(record: &DeskRecord) -> Option<&Shadow> {
+    match &record.body {
+        DeskBody::Shadow(shadow) => Some(shadow),
+        _ => None,
+    }
+}
+
+/// Notes that something would be done now, unless that is known already.
+pub(crate) async fn note_would(
+    store: &dyn Store,
+    payment: Option<&PaymentId>,
+    act: &ShadowAct,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let id = Shadow { payment: payment.cloned(), act: act.clone(), noted_at: now, outcome: None }.id();
+    let found = store.desk(&DeskKey { kind: DeskKind::Shadow, id }).await?;
+    let known = found.as_ref().and_then(shadow_in);
+    let Some(next) = shadow::noted(known, payment, act, now) else { return Ok(()) };
+    let mut follow_ups = FollowUps::default();
+    follow_ups.keep_shadow(found.as_ref(), next, now);
+    let FollowUps { records, events } = follow_ups;
+    match store.commit(Commit { desk: records, events: events.clone(), ..Commit::default() }).await {
+        Ok(_) => {
+            log_events(&events);
+            Ok(())
+        }
+        // Somebody else has noted it.
+        Err(StoreError::Conflict(_)) => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

@@ -40,7 +40,7 @@ pub struct Handle {
     pub(super) settings: Arc<EngineSettings>,
     /// What tokens are called in what is shown; set by `with_tokens`.
     pub(super) tokens: Arc<[TokenName]>,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     health: Arc<Health>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
@@ -181,10 +181,11 @@ impl Handle {
     /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
     pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
         let said = self.ask_api(&request).await?;
-        self.add_said(&request, said).await
+        self.add_linked(&request, said, true).await
     }
 
-    /// The same, with what the API has just said of the payment.
+    /// The same, with what the API has just said of the payment. A payout that waits for a person's word on its payment goes
+    /// on waiting: this is nobody's.
     ///
     /// # Errors
     /// As [`Handle::add`].
@@ -193,10 +194,20 @@ impl Handle {
         request: &AddPayment,
         said: Option<ApiPayment>,
     ) -> Result<Payment, HandleError> {
+        self.add_linked(request, said, false).await
+    }
+
+    async fn add_linked(
+        &self,
+        request: &AddPayment,
+        said: Option<ApiPayment>,
+        by_person: bool,
+    ) -> Result<Payment, HandleError> {
         let payment = self.compose(request, said)?;
         // A payout may wait for just this: what the API does not tell of its payment.
         let payouts = self.payout_book();
-        let waiting = payouts.of_payment(&payment.id).await?.map(|kept| key_of(&kept.payout.reference));
+        let waiting = payouts.of_payment(&payment.id).await?.filter(|_| by_person);
+        let waiting = waiting.map(|kept| key_of(&kept.payout.reference));
         let known = self.store.payment(&payment.id).await?;
         if let Some(known) = &known {
             same_or_refused(known.clone(), &payment)?;

@@ -45,6 +45,9 @@ pub struct Snapshot {
     /// Why a person has paused the hot wallet, if one has.
     #[serde(default)]
     pub wallet_paused: Option<String>,
+    /// Whether it runs in shadow mode: nothing is completed, signed, sent or opened.
+    #[serde(default)]
+    pub shadow: bool,
 }
 
 /// One part's answer to "is it ready?".
@@ -61,6 +64,9 @@ pub struct Readiness {
     /// The hot wallet: `ok`, or what keeps it from sending. Watching and completing go on without it.
     #[serde(default)]
     pub wallet: String,
+    /// Whether it runs in shadow mode: nothing is completed, signed, sent or opened. It can be ready all the same.
+    #[serde(default)]
+    pub shadow: bool,
 }
 
 /// Shared by the loops, which write it, and by whoever tells of it.
@@ -124,6 +130,6 @@ impl Snapshot {
             (None, Some(reason)) => format!("paused: {reason}"),
             (None, None) => "ok".to_owned(),
         };
-        Readiness { ready: chain_ready && api == "ok" && store == "ok", chain, api, store, wallet }
+        Readiness { ready: chain_ready && api == "ok" && store == "ok", chain, api, store, wallet, shadow: self.shadow }
     }
 }

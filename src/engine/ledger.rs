@@ -12,6 +12,7 @@ use crate::domain::coverage::Coverage;
 use crate::domain::desk::{DeskKey, DeskRecord};
 use crate::domain::event::Event;
 use crate::domain::payment::{Payment, PaymentId};
+use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Timestamp;
 use crate::policy::address::{Book, BookChanges};
 use crate::policy::matching::Own;
@@ -32,6 +33,8 @@ pub(crate) struct Page {
     /// Set to store every payment of the address again, so that a decision made meanwhile on the old set of
     /// payments runs into a conflict.
     pub(crate) touch_payments: bool,
+    /// Set to say what would be done with a payment, if it were not for shadow mode.
+    pub(crate) would: Option<(PaymentId, ShadowAct)>,
     /// The record of the desk that is changed together with the address, where one was asked for and is there.
     pub(crate) desk: Option<DeskRecord>,
     /// What is to be said of that record.
@@ -144,16 +147,18 @@ impl Ledger {
         let orders = self.store.orders_to(address).await.map_err(LedgerError::Store)?;
         let of_wallet = self.is_wallet(address).await.map_err(LedgerError::Store)?;
         let is_wallet = payments.is_empty() && of_wallet;
+        let before = payments.clone();
         let book = Book::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
         let desk_was = match desk {
             Some(key) => self.store.desk(key).await.map_err(LedgerError::Store)?,
             None => None,
         };
         let coverage_was = coverage.clone();
-        let mut page = Page { book, coverage, touch_payments: false, desk: desk_was.clone(), said: Vec::new() };
+        let mut page =
+            Page { book, coverage, touch_payments: false, would: None, desk: desk_was.clone(), said: Vec::new() };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
-        let Page { book, coverage: mut new_coverage, touch_payments, desk: new_desk, said } = page;
+        let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said } = page;
         let payments = book.payments().to_vec();
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
             let until = sweep::watch_until(&payments, self.settings.sweep.keep);
@@ -161,11 +166,13 @@ impl Ledger {
             new.watch_until = until.map(|until| if of_wallet { Timestamp::FAR_FUTURE } else { until });
         }
         let mut changes = book.changes();
-        let desk = follow_ups::of(&*self.store, &changes, context.now).await.map_err(LedgerError::Store)?;
-        changes.events.extend(desk.events);
         if touch_payments {
             changes.payments.clone_from(&payments);
         }
+        let mode = self.settings.mode;
+        let desk = follow_ups::of(&*self.store, mode, &before, &changes, would.as_ref(), context.now).await;
+        let desk = desk.map_err(LedgerError::Store)?;
+        changes.events.extend(desk.events);
         changes.events.extend(said);
         let coverage_changed = new_coverage != coverage_was;
         let commit = Commit {

@@ -19,6 +19,7 @@ use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
 use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
+use crate::policy::shadow::Mode;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::attachments::{Attachments, Entropy};
@@ -50,6 +51,7 @@ mod lead_desk;
 pub mod lead_views;
 mod ledger;
 mod names;
+pub mod notice_views;
 mod opener;
 mod order_book;
 pub mod order_views;
@@ -64,6 +66,7 @@ pub mod queries;
 pub mod quote_views;
 mod quotes;
 mod receipt;
+mod receipt_payout;
 pub mod receipt_views;
 pub mod reconcile;
 mod reconcile_report;
@@ -74,8 +77,10 @@ pub mod return_views;
 mod reviews;
 pub mod shapes;
 pub mod tally;
+pub mod teller;
 mod telling;
 pub mod views;
+pub mod wake;
 mod watcher;
 pub mod webhook_views;
 pub mod webhooks;
@@ -176,6 +181,8 @@ pub struct EngineSettings {
     pub payouts: PayoutRules,
     /// Whose off-ramps are taken up by themselves.
     pub intake: IntakeRules,
+    /// Whether it acts, or only says what it would do.
+    pub mode: Mode,
 }
 
 /// Whose off-ramps intake follows.
@@ -223,6 +230,8 @@ pub async fn run(
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
     telling::show_alarms();
+    telling::show_shadow(settings.mode);
+    health.update(|health| health.shadow = !settings.mode.acts());
     completer::show_results();
     opener::show_results();
     let gate = Arc::new(gate::ApiGate::new(ports.store.clone(), ports.clock.clone(), health.clone(), settings.pace));

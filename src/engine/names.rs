@@ -57,7 +57,7 @@ pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
 }
 
 /// Every name that [`alarm_name`] gives. A test goes through all alarms.
-pub(super) const ALARM_NAMES: [&str; 9] = [
+pub(super) const ALARM_NAMES: [&str; 12] = [
     "gone_after_final",
     "missed_by_first_reading",
     "log_withheld",
@@ -67,6 +67,9 @@ pub(super) const ALARM_NAMES: [&str; 9] = [
     "funding_stuck",
     "moved_nothing",
     "wallet_halted",
+    "low_token",
+    "low_native",
+    "chain_unread",
 ];
 
 /// The name of an alarm, as in JSON.
@@ -81,6 +84,9 @@ pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
         Alarm::FundingStuck { .. } => "funding_stuck",
         Alarm::MovedNothing { .. } => "moved_nothing",
         Alarm::WalletHalted { .. } => "wallet_halted",
+        Alarm::LowToken { .. } => "low_token",
+        Alarm::LowNative { .. } => "low_native",
+        Alarm::ChainUnread { .. } => "chain_unread",
     }
 }
 
@@ -90,7 +96,9 @@ mod tests {
     use crate::domain::amount::Amount;
     use crate::domain::hold::Hold;
     use crate::domain::order::OrderId;
+    use crate::domain::time::Timestamp;
     use crate::domain::wallet::HaltReason;
+    use crate::domain::wei::Wei;
 
     fn order() -> OrderId {
         "pay:1".parse().unwrap()
@@ -107,7 +115,10 @@ mod tests {
             Alarm::KeyRefused { .. } => Some(Alarm::FundingStuck { order: order(), hold: Hold::TooManyAttempts }),
             Alarm::FundingStuck { .. } => Some(Alarm::MovedNothing { order: order() }),
             Alarm::MovedNothing { .. } => Some(Alarm::WalletHalted { why: HaltReason::NonceTaken { nonce: 1 } }),
-            Alarm::WalletHalted { .. } => None,
+            Alarm::WalletHalted { .. } => Some(Alarm::LowToken { have: Amount::ZERO, mark: Amount::ZERO }),
+            Alarm::LowToken { .. } => Some(Alarm::LowNative { have: Wei::new(1), mark: Wei::new(2) }),
+            Alarm::LowNative { .. } => Some(Alarm::ChainUnread { since: Timestamp::EPOCH, detail: String::new() }),
+            Alarm::ChainUnread { .. } => None,
         }
     }
 

@@ -165,6 +165,9 @@ impl Handle {
         Ok(match (halted.or_else(|| self.health().snapshot().wallet_halted), paused) {
             (Some(why), _) => stop("wallet-halted", format!("the wallet is halted: {why}"), true),
             (None, Some(pause)) => stop("wallet-paused", format!("the wallet is paused: {}", pause.reason), true),
+            (None, None) if !self.settings.mode.acts() => {
+                stop("shadow-mode", "in shadow mode nothing is signed or sent".to_owned(), true)
+            }
             (None, None) if is_off => {
                 stop("funding-off", "funding is switched off (funding.enabled)".to_owned(), false)
             }

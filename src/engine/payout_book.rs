@@ -28,12 +28,8 @@ pub(crate) struct Kept {
 impl Kept {
     /// The payout in this record; `None` when it is another kind of record.
     pub(crate) fn of(record: DeskRecord) -> Option<Self> {
-        match record.body {
-            DeskBody::Payout(payout) => {
-                Some(Self { payout: *payout, version: record.version, next_at: record.next_at })
-            }
-            DeskBody::Webhook(_) | DeskBody::WebhookAttempt(_) | DeskBody::Lead(_) => None,
-        }
+        let DeskBody::Payout(payout) = record.body else { return None };
+        Some(Self { payout: *payout, version: record.version, next_at: record.next_at })
     }
 
     /// The record as it is stored.

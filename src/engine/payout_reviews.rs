@@ -124,7 +124,7 @@ fn ways(payout: &Payout, why: &PayoutReview) -> Vec<WayOut> {
 }
 
 /// The review of a payout, if it is in one.
-fn of_payout(payout: &Payout, names: &Names<'_>) -> Option<ReviewView> {
+pub(super) fn of_payout(payout: &Payout, names: &Names<'_>) -> Option<ReviewView> {
     let PayoutState::Review { why } = &payout.state else { return None };
     Some(ReviewView {
         subject: "payout".to_owned(),

@@ -31,7 +31,7 @@ pub(super) struct Findings<'a> {
 /// The report.
 pub(super) fn report(auditor: &Auditor, found: &Findings<'_>, not_compared: Vec<String>) -> ReconcileView {
     let Findings { books, chain, api, interval, now, differences } = *found;
-    let names = Names { paying: auditor.settings.token, decimals: auditor.settings.decimals, tokens: &auditor.tokens };
+    let names = Names::new(&auditor.settings, &auditor.tokens);
     let first = chain.read.values().map(|blocks| blocks.from).min();
     let last = chain.read.values().map(|blocks| blocks.to).max();
     let blocks = first.zip(last).map(|(from, to)| BlocksView::from(Blocks { from, to }));

@@ -8,9 +8,12 @@ use tracing::field::display;
 use super::names::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name};
 use super::views::{standing_name, verdict_name};
 use crate::domain::deposit::Verdict;
+use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
+use crate::domain::shadow::Shadow;
+use crate::policy::shadow::Mode;
 
 /// Says what was committed.
 pub(crate) fn log_events(events: &[Event]) {
@@ -52,7 +55,7 @@ pub(crate) fn log_events(events: &[Event]) {
             | EventKind::FinalityMoved { .. }
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. } => {}
-            EventKind::DeskChanged { body, why } => tracing::info!(desk = %body.key(), why, "desk changed"),
+            EventKind::DeskChanged { body, why } => log_desk(body, why),
             EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }
             | EventKind::AttemptSigned { .. }
@@ -60,6 +63,22 @@ pub(crate) fn log_events(events: &[Event]) {
             | EventKind::AttemptMined { .. }
             | EventKind::WalletChanged { .. } => log_funding(event),
         }
+    }
+}
+
+/// Says what happened to a record of the desk.
+fn log_desk(body: &DeskBody, why: &str) {
+    if let DeskBody::Shadow(Shadow { payment, act, outcome, .. }) = body {
+        match outcome {
+            None => metrics::counter!("rampwatch_shadow_acts_total", "act" => act.name()).increment(1),
+            Some(outcome) => {
+                metrics::counter!("rampwatch_shadow_outcomes_total", "outcome" => outcome.name()).increment(1);
+            }
+        }
+        let payment_id = payment.as_ref().map(display);
+        tracing::info!(payment_id, act = act.name(), why, "shadow mode");
+    } else {
+        tracing::info!(desk = %body.key(), why, "desk changed");
     }
 }
 
@@ -100,6 +119,21 @@ pub(super) fn count_alarm(alarm: &Alarm) {
 pub(super) fn show_alarms() {
     for name in ALARM_NAMES {
         metrics::counter!("rampwatch_alarms_total", "alarm" => name).increment(0);
+    }
+}
+
+/// Shows at the start whether shadow mode is on, and what it counts at 0.
+pub(super) fn show_shadow(mode: Mode) {
+    metrics::gauge!("rampwatch_shadow").set(u32::from(!mode.acts()));
+    if mode.acts() {
+        return;
+    }
+    tracing::warn!("shadow mode: nothing is completed, signed, sent or opened; it is only said what would be done");
+    for act in ["complete", "send", "create"] {
+        metrics::counter!("rampwatch_shadow_acts_total", "act" => act).increment(0);
+    }
+    for outcome in ["agreed", "differed", "unnamed", "not_done", "taken_over"] {
+        metrics::counter!("rampwatch_shadow_outcomes_total", "outcome" => outcome).increment(0);
     }
 }
 

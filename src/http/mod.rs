@@ -28,8 +28,10 @@ mod desk_routes;
 mod document;
 mod events;
 mod guard;
+pub mod inlet;
 mod ledger_routes;
 mod listener;
+mod notice_routes;
 mod order_routes;
 mod payout_routes;
 mod problem;
@@ -93,6 +95,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     order_routes::routes(&mut api);
     order_routes::wallet_routes(&mut api);
     ledger_routes::routes(&mut api);
+    notice_routes::routes(&mut api);
     events::routes(&mut api);
     desk_routes::routes(&mut api);
     payout_routes::routes(&mut api);

@@ -185,6 +185,14 @@ impl Book {
         }
     }
 
+    /// Puts off the next look at a payment, counting the look that was taken.
+    pub fn look_again(&mut self, id: &PaymentId, until: Timestamp) {
+        if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
+            payment.next_at = Some(until);
+            payment.quiet_checks = payment.quiet_checks.saturating_add(1);
+        }
+    }
+
     /// Judges every deposit and moves every payment accordingly, until nothing follows any more: a payment that became
     /// due may settle which of the others another deposit pays.
     ///

@@ -69,6 +69,8 @@ pub enum OrderFact {
     },
     /// Something stands in the way.
     Held(Hold),
+    /// Every check has passed, and it is not signed all the same: shadow mode keeps it ready.
+    Cleared,
     /// A transaction was signed, and is stored with this very change.
     Signed(Attempt),
     /// A transaction was given to the nodes, and at least one may have it.
@@ -134,6 +136,7 @@ pub fn apply(
         OrderFact::Rejected { reason, .. } => rejected(order, reason, now),
         OrderFact::CancelAsked { reason, .. } => cancelled(order, reason, now),
         OrderFact::Held(hold) => held(order, &hold.clone().shortened(), now, pace, &mut extra),
+        OrderFact::Cleared => cleared(order, now, pace),
         OrderFact::Signed(attempt) => {
             if !next.add_attempt(attempt.clone()) {
                 return Err(unexpected());
@@ -191,6 +194,7 @@ const fn fact_name(fact: &OrderFact) -> &'static str {
         OrderFact::Rejected { .. } => "a rejection",
         OrderFact::CancelAsked { .. } => "a cancellation",
         OrderFact::Held(_) => "a hold",
+        OrderFact::Cleared => "checks that have passed",
         OrderFact::Signed(_) => "a signature",
         OrderFact::Sent { .. } => "a broadcast",
         OrderFact::Mined { .. } => "a receipt",
@@ -205,6 +209,7 @@ const fn said_by(fact: &OrderFact) -> Option<&Actor> {
     match fact {
         OrderFact::Approved { by, .. } | OrderFact::Rejected { by, .. } | OrderFact::CancelAsked { by, .. } => Some(by),
         OrderFact::Held(_)
+        | OrderFact::Cleared
         | OrderFact::Signed(_)
         | OrderFact::Sent { .. }
         | OrderFact::Mined { .. }
@@ -317,6 +322,20 @@ fn held(order: &Order, hold: &Hold, now: Timestamp, pace: &FundingPace, extra: &
         extra.push(EventKind::Alarm { alarm });
     }
     Some(step)
+}
+
+fn cleared(order: &Order, now: Timestamp, pace: &FundingPace) -> Option<Step> {
+    match &order.state {
+        State::Ready | State::Held { .. } => {
+            let words = "every check has passed, and shadow mode keeps it from being signed";
+            Some(step(order, State::Ready, Some(now.plus(pace.hold_check)), words))
+        }
+        State::AwaitingApproval { .. }
+        | State::Sending { .. }
+        | State::Cancelling { .. }
+        | State::Mined { .. }
+        | State::Ended { .. } => None,
+    }
 }
 
 fn signed(order: &Order, attempt: &Attempt, now: Timestamp) -> Option<Step> {

@@ -7,6 +7,7 @@ pub mod attachments;
 pub mod chain;
 pub mod clock;
 pub mod desk_api;
+pub mod notifier;
 pub mod payment_api;
 pub mod sender;
 pub mod signer;

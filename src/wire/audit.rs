@@ -8,8 +8,6 @@ use crate::config::Settings;
 use crate::engine::reconcile::Auditor;
 use crate::engine::views::TokenName;
 use crate::ports::clock::Clock;
-use crate::ports::desk_api::DeskApi;
-use crate::ports::payment_api::PaymentApi;
 
 /// Puts together what a reconciliation reads with, and checks the nodes. Without an API key, or with `with_api` false, the
 /// payment API is left out.
@@ -25,8 +23,8 @@ pub async fn auditor(settings: &Settings, tokens: Vec<TokenName>, with_api: bool
     Ok(Auditor {
         chain: chain.clone(),
         sender: chain,
-        api: api.clone().map(|api| api as Arc<dyn PaymentApi>),
-        desk_api: api.map(|api| api as Arc<dyn DeskApi>),
+        api: api.as_ref().map(|api| api.payments.clone()),
+        desk_api: api.map(|api| api.desk),
         clock,
         settings: Arc::new(engine_settings(settings)),
         tokens,

@@ -231,7 +231,7 @@ async fn daemon(settings: &Settings) -> DaemonCheckup {
         None => String::new(),
     };
     let head = metrics.lines().find_map(|line| line.strip_prefix("rampwatch_head_block ")?.trim().parse().ok());
-    let Readiness { ready, chain, api, store, wallet } = readiness;
+    let Readiness { ready, chain, api, store, wallet, shadow: _ } = readiness;
     let parts = [("chain", chain), ("api", api), ("store", store), ("wallet", wallet)];
     let parts = parts.into_iter().map(|(part, word)| (part.to_owned(), word)).collect();
     if ready { DaemonCheckup::Ready { parts, head } } else { DaemonCheckup::NotReady { parts, head } }

@@ -79,7 +79,9 @@ const ROOMS: &[Room] = &[
     room("adapters::evm", ADAPTER, BELOW),
     room("adapters::signer", ADAPTER, BELOW),
     room("adapters::sled", ADAPTER, BELOW),
+    room("adapters::notify_http", ADAPTER, BELOW),
     room("adapters::payment_http", ADAPTER, BELOW),
+    room("adapters::shadow", ADAPTER, BELOW),
     room("adapters::system", ADAPTER, BELOW),
     room("http", &["domain", "engine", "config"], Crates::Except(&["anyhow", "clap", "alloy", "sled"])),
     // `http` too: `run` serves the operator API, and every other command is its client and shares its types.
@@ -99,7 +101,7 @@ const BELOW_WIRE: Crates = Crates::Except(&["clap"]);
 
 /// The engine's loops never call each other, and nobody else calls them: they meet at the store. Only its handle and
 /// its views are for others; `wire` starts it.
-const ENGINE_INSIDES: &[&str] = &["intake", "watcher", "completer", "reconciler", "funder"];
+const ENGINE_INSIDES: &[&str] = &["intake", "watcher", "completer", "reconciler", "funder", "teller"];
 
 /// Clocks, chance and the environment: the engine and what is below it have ports for them, or are told.
 const OUTSIDE: &[&str] = &[

@@ -212,8 +212,11 @@ impl Funder {
             self.place_auto(seen).await?;
             open = self.ports.store.open_orders().await?;
             self.take_up(&open).await?;
-            open = self.ports.store.open_orders().await?;
-            self.send_due(&open).await?;
+            // What was signed before shadow mode is only looked after.
+            if self.settings.mode.acts() {
+                open = self.ports.store.open_orders().await?;
+                self.send_due(&open).await?;
+            }
         }
         self.tell_health(&wallet, &open);
         let open = self.ports.store.open_orders().await?;
@@ -240,7 +243,8 @@ impl Funder {
         match (&wallet.halted, &wallet.paused) {
             (Some(_), _) => Some(Hold::WalletHalted),
             (None, Some(_)) => Some(Hold::WalletPaused),
-            (None, None) => (!self.checked_start).then(no_word_of_nonces),
+            // Shadow mode gives out no nonce, so it need not fit.
+            (None, None) => (!self.checked_start && self.settings.mode.acts()).then(no_word_of_nonces),
         }
     }
 
@@ -277,6 +281,7 @@ impl Funder {
             let next_at = due_at(order).filter(|_| !matches!(order.state, OrderState::Mined { .. }))?;
             match order.state.nonce() {
                 None => takes_up.then(|| next_at.max(self.take_up_at)),
+                Some(_) if !self.settings.mode.acts() => None,
                 Some(_) => Some(too_low.get(&order.id).map_or(next_at, |(_, again_at)| next_at.max(*again_at))),
             }
         };

@@ -27,7 +27,7 @@ impl Funder {
         if matches!(&wallet.halted, Some(Halt { why: HaltReason::OtherWallet { .. }, .. })) {
             self.book.clear_other_wallet().await?;
         }
-        if !self.checked_start {
+        if !self.checked_start && self.settings.mode.acts() {
             self.check_start().await?;
         }
         self.ports.store.wallet().await.map_err(Trouble::from)

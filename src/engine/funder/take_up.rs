@@ -5,6 +5,9 @@ use futures_util::StreamExt;
 use super::{CHECKS_AT_ONCE, Funder, Trouble, due_at, no_word_of_nonces};
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
+use crate::domain::shadow::ShadowAct;
+use crate::engine::follow_ups;
+use crate::policy::funding::OrderFact;
 
 impl Funder {
     /// Checks orders that are ready, and signs those that pass. They are sent with all others that are due, after the
@@ -23,7 +26,8 @@ impl Funder {
         if due.is_empty() || free == 0 || !self.book.rules.limits.enabled || self.take_up_at > now {
             return Ok(());
         }
-        if !self.nonces_fit().await? {
+        // Shadow mode takes no nonce. Whoever sends by hand meanwhile is found out once it is over, and then the wallet halts.
+        if self.settings.mode.acts() && !self.nonces_fit().await? {
             self.take_up_at = now.plus(self.pace().hold_check);
             let wallet = self.ports.store.wallet().await?;
             let why = wallet.and_then(|wallet| self.stopped(&wallet)).unwrap_or_else(no_word_of_nonces);
@@ -45,6 +49,12 @@ impl Funder {
             }
         }
         drop(under_way);
+        if !self.settings.mode.acts() {
+            for (order, _) in passed {
+                self.would_send(&order).await?;
+            }
+            return Ok(());
+        }
         for (order, offer) in passed.into_iter().take(free) {
             // What was signed just before takes from the same balances.
             match self.still_suffices(&order, &offer).await? {
@@ -53,6 +63,14 @@ impl Funder {
             }
         }
         Ok(())
+    }
+
+    /// In shadow mode: says once that the order would be signed and sent now. It stays ready, and is checked again.
+    async fn would_send(&self, order: &Order) -> Result<(), Trouble> {
+        let act = ShadowAct::Send { order: order.id.clone(), to: order.to, amount: order.amount };
+        let (store, now) = (&*self.ports.store, self.ports.clock.now());
+        follow_ups::note_would(store, Some(&order.id.payment), &act, now).await?;
+        self.tell_unchanged(order, OrderFact::Cleared).await
     }
 
     /// Ends orders that wait for an approval of a payment that is over: their spend is not held for nothing.

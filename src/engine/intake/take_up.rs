@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
+use crate::domain::desk::{DeskBody, DeskKind};
 use crate::domain::lead::LeadReason;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::text::short;
@@ -17,6 +18,9 @@ use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort}
 use crate::policy::settlement::Unexpected;
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::StoreError;
+
+/// How many payouts are read at once.
+const PAGE: usize = 500;
 
 /// What becomes of payments that are found, for the metric.
 const RESULTS: [&str; 4] = ["taken_up", "lead", "left", "unreadable"];
@@ -119,9 +123,25 @@ impl Intake {
         Ok(Onward::Yes)
     }
 
-    /// The off-ramps that are being opened here.
+    /// The off-ramps that are, or were, opened here: those are the opener's business, and its reviews'.
     pub(super) async fn own(&self) -> Result<Own, StoreError> {
-        Ok(Own::default())
+        let mut own = Own::default();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self.ports.store.desk_page(DeskKind::Payout, after.as_deref(), PAGE).await?;
+            let is_last = page.len() < PAGE;
+            for record in page {
+                let DeskBody::Payout(payout) = record.body else { continue };
+                own.keys.insert(payout.key.to_string());
+                if payout.payment.is_none() && payout.may_be_open {
+                    own.opening_for.insert(payout.wish.recipient.clone());
+                }
+                after = Some(payout.reference.to_string());
+            }
+            if is_last {
+                return Ok(own);
+            }
+        }
     }
 
     /// Has the reconciler look at a payment that seems to have moved on: a list is only a hint.

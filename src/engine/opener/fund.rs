@@ -3,6 +3,7 @@
 use super::Opener;
 use crate::domain::order::{OrderId, Placer};
 use crate::domain::payout::Payout;
+use crate::engine::EngineSettings;
 use crate::engine::explain::Names;
 use crate::engine::explain_orders::refusal_text;
 use crate::engine::order_book::OrderError;
@@ -83,7 +84,8 @@ impl Opener {
     }
 
     fn names(&self) -> Names<'_> {
-        Names { paying: self.settings.token, decimals: self.settings.decimals, tokens: &[] }
+        let EngineSettings { token, decimals, mode, .. } = *self.settings;
+        Names { paying: token, decimals, tokens: &[], shadow: !mode.acts() }
     }
 }
 

@@ -1,8 +1,12 @@
 //! The quote, and the call that opens the off-ramp.
 
 use super::Opener;
+use crate::domain::desk::{DeskBody, DeskRecord};
 use crate::domain::payment::{PayoutReference, Refusal};
 use crate::domain::payout::{Payout, PayoutState, TakenQuote};
+use crate::domain::shadow::ShadowAct;
+use crate::domain::time::Span;
+use crate::engine::follow_ups::note_would;
 use crate::engine::gate::Asked;
 use crate::engine::payout_book::{Kept, PayoutError, unmoved};
 use crate::policy::payout::{PayoutFact, usable_until};
@@ -10,6 +14,10 @@ use crate::policy::settlement::CallFailure;
 use crate::ports::attachments::AttachmentError;
 use crate::ports::desk_api::{AttachedFile, NewOffRamp};
 use crate::ports::payment_api::{ApiError, ApiPayment};
+use crate::ports::store::Commit;
+
+/// How long a payout that shadow mode keeps from being opened is left alone.
+const LOOK_AGAIN: Span = Span::from_secs(60);
 
 /// How a call failed, as the policy takes it.
 fn failure(error: ApiError) -> CallFailure {
@@ -48,6 +56,9 @@ impl Opener {
     /// Opens the off-ramp: "creating" is committed, then the call is made.
     pub(super) async fn open(&self, kept: &Kept) -> Result<(), PayoutError> {
         let payout = &kept.payout;
+        if !self.settings.mode.acts() {
+            return self.would_open(kept).await;
+        }
         let files = match self.files(payout).await {
             Ok(files) => files,
             Err(error) => {
@@ -76,6 +87,18 @@ impl Opener {
             Ok(said) => self.take(&payout, said).await,
             Err(error) => self.call_failed(&payout.reference, &payout, error).await,
         }
+    }
+
+    /// In shadow mode: says once that it would be opened now. It keeps its quote, and takes another once shadow mode is over.
+    async fn would_open(&self, kept: &Kept) -> Result<(), PayoutError> {
+        let now = self.ports.clock.now();
+        let act = ShadowAct::Create { reference: kept.payout.reference.clone() };
+        note_would(&*self.ports.store, None, &act, now).await?;
+        let body = DeskBody::Payout(Box::new(kept.payout.clone()));
+        let next_at = Some(now.plus(LOOK_AGAIN));
+        let desk = vec![DeskRecord { version: kept.version, next_at, body }];
+        self.ports.store.commit(Commit { desk, ..Commit::default() }).await?;
+        Ok(())
     }
 
     async fn call_failed(

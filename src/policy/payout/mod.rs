@@ -240,6 +240,8 @@ impl Turn<'_> {
                 let mut step = self
                     .ask_person(PayoutReview::Several { payments }, "is with a person: several payments bear its key");
                 step.payout.may_be_open = true;
+                // Nobody looks at it by himself, and its key stays among those that are ours while it is open.
+                step.next_at = Some(Timestamp::FAR_FUTURE);
                 Some(step)
             }
             (PayoutFact::NotListed, None) => {

@@ -109,6 +109,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
+        mode: Default::default(),
         payouts: payout_rules(USDC),
     }
 }
@@ -133,7 +134,7 @@ pub(crate) struct World {
     proxies: Vec<Proxy>,
     pub(crate) api: StandIn,
     folder: TempDir,
-    setup: Setup,
+    pub(crate) setup: Setup,
     engine: Option<Engine>,
     /// What [`World::catch_up`] paid.
     controls: Vec<(OffRamp, B256)>,
@@ -233,7 +234,7 @@ impl World {
         }
     }
 
-    fn evm_settings(&self) -> EvmSettings {
+    pub(crate) fn evm_settings(&self) -> EvmSettings {
         let node = self.node();
         let itself = EndpointSettings {
             name: "anvil".to_owned(),
@@ -416,8 +417,7 @@ impl World {
 
     /// Fails unless the API received exactly these completions, each once, and acted upon each.
     pub(crate) fn assert_completions(&self, expected: &[(&OffRamp, B256)]) {
-        let controls = self.controls.iter().map(|(off_ramp, tx_hash)| (off_ramp, *tx_hash));
-        let all = expected.iter().copied().chain(controls);
+        let all = expected.iter().copied().chain(self.controls.iter().map(|(off_ramp, tx_hash)| (off_ramp, *tx_hash)));
         let mut wanted: Vec<(String, String, bool)> =
             all.map(|(off_ramp, tx_hash)| (off_ramp.id.to_string(), format!("{tx_hash:#x}"), true)).collect();
         wanted.sort();

@@ -19,6 +19,12 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["resolve", "retry"], &["<PAYMENT>", "--reason"]),
     (&["resolve", "cancel"], &["<PAYMENT>", "--reason", "stays watched", "`rampwatch cancel`"]),
     (&["fund"], &["<PAYMENT>", "--yes", "--json", "Nothing is sent before you agree"]),
+    (&["payout"], &["--reference", "--fund", "--yes", "--file", "--skip-bad", "--result", "docs/batch-csv.md", "130"]),
+    (&["payout", "show"], &["<REFERENCE>", "--qr", "--json"]),
+    (&["payout", "cancel"], &["<REFERENCE>", "--reason", "runs out by itself"]),
+    (&["payout", "retry"], &["<REFERENCE>", "--reason", "mended"]),
+    (&["create"], &["--reference", "--qr", "opens nothing new"]),
+    (&["payouts"], &["--state", "--after", "--limit", "--json", "review"]),
     (&["orders"], &["--state", "--payment", "--after", "--limit", "--json", "awaiting-approval"]),
     (&["approve"], &["<ORDER>", "--reason", "--json"]),
     (&["reject"], &["<ORDER>", "--reason", "nothing is sent"]),
@@ -95,6 +101,9 @@ async fn the_help_lists_every_command_and_exit_code() {
         (4, "not known"),
         (5, "refused"),
         (6, "cannot be used"),
+        (7, "a person"),
+        (8, "without being paid out"),
+        (130, "interrupted"),
     ] {
         let line = codes.lines().find(|line| line.trim_start().starts_with(&format!("{code}  ")));
         assert!(line.is_some_and(|line| line.contains(words)), "{code} {words}");
@@ -129,6 +138,10 @@ async fn a_wrong_command_line_is_2_and_reads_no_configuration() {
         &["sandbox", "pay", "a/b"],
         &["fund"],
         &["fund", "pay-1", "--no"],
+        &["payout", "--file", "batch.csv", "--reference", "INV-7"],
+        &["payout", "--reason", "BECAUSE"],
+        &["payout", "show"],
+        &["payouts", "--state", "lost"],
         &["orders", "--state", "lost"],
         &["approve", "pay-1:1"],
         &["cancel", "--reason", "r"],

@@ -17,11 +17,13 @@ mod help;
 mod offline;
 mod orders;
 mod people;
+mod quotes;
+mod reconcile;
 mod running;
 mod snapshots;
 mod stopping;
 mod store;
-mod terminal;
+pub(crate) mod terminal;
 mod wallet;
 mod wrong;
 

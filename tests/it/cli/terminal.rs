@@ -14,7 +14,7 @@ use crate::support::records::address;
 const SHELL: &str = "stty cols 100 rows 30; echo $$ > pid; exec \"$RAMPWATCH\" run";
 
 /// Whether the `script` of util-linux is here, whose flags are meant.
-pub(super) async fn has_script() -> bool {
+pub(crate) async fn has_script() -> bool {
     let output = Command::new("script").arg("--version").stdin(Stdio::null()).output().await;
     output.is_ok_and(|output| String::from_utf8_lossy(&output.stdout).contains("util-linux"))
 }

@@ -35,6 +35,14 @@ impl PlainApi {
         self.0.lock().unwrap().payments.get_mut(id).unwrap().status = status;
     }
 
+    /// Somebody completes a payment by hand.
+    pub(crate) fn completed_by_hand(&self, id: &PaymentId, tx_hash: Option<B256>, status: ApiStatus) {
+        let mut held = self.0.lock().unwrap();
+        let payment = held.payments.get_mut(id).unwrap();
+        payment.tx_hash = tx_hash.map(|hash| hash.to_string());
+        payment.status = status;
+    }
+
     /// From now on nothing is answered but "not now", or everything again.
     pub(crate) fn hold(&self, held: bool) {
         self.0.lock().unwrap().held = held;

@@ -21,6 +21,7 @@ use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::chain::Chain;
 use rampwatch::ports::clock::Clock;
@@ -69,6 +70,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
+        mode: Mode::Real,
         payouts: payout_rules(USDC),
     }
 }

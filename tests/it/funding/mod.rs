@@ -3,6 +3,7 @@
 
 mod auto;
 pub(crate) mod bench;
+mod books;
 mod crowd;
 mod deaths;
 mod fees;
@@ -17,6 +18,7 @@ mod reorgs;
 mod returns;
 mod reverts;
 mod secrets;
+mod shadow;
 mod short;
 mod stores;
 mod tools;

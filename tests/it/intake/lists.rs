@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rampwatch::domain::payment::{ApiStatus, BankAccountId, PaymentState, Provenance};
 use rampwatch::domain::time::Span;
+use rampwatch::engine::EngineSettings;
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 
 use super::bench::{Bench, LIMIT, following};
@@ -11,6 +12,12 @@ use super::shop::{Shop, bare, off_ramp};
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::records::{address, at, payment_id};
+
+/// What waits is asked after again only after ten minutes.
+fn unhurried(mut settings: EngineSettings) -> EngineSettings {
+    settings.pace.ask_every = Span::from_secs(600);
+    settings
+}
 
 fn no() -> String {
     "no".to_owned()
@@ -47,7 +54,7 @@ async fn what_is_not_ours_is_left_alone_and_not_asked_after_again_and_again() {
     shop.open(ApiPayment { kind: Some("ON_RAMP".to_owned()), ..off_ramp(5) });
     shop.held().listed_as.insert(payment_id(5), ApiPayment { kind: None, ..off_ramp(5) });
     shop.open(off_ramp(6));
-    let bench = Bench::start(&shop);
+    let bench = Bench::over(Arc::new(MemoryStore::new()), &shop, unhurried(following(&["u-1"], &[])));
     bench.until_taken_up(6).await;
     bench.rounds(3).await;
     for n in 1..=5 {
@@ -122,12 +129,7 @@ async fn trouble_passes_and_nothing_is_lost() {
 async fn a_known_payment_is_not_touched_and_its_news_wakes_the_reconciler() {
     let shop = Shop::default();
     shop.open(off_ramp(1));
-    // The reconciler would ask again after ten minutes.
-    let slow = |mut settings: rampwatch::engine::EngineSettings| {
-        settings.pace.ask_every = Span::from_secs(600);
-        settings
-    };
-    let bench = Bench::over(Arc::new(MemoryStore::new()), &shop, slow(following(&["u-1"], &[])));
+    let bench = Bench::over(Arc::new(MemoryStore::new()), &shop, unhurried(following(&["u-1"], &[])));
     let taken = bench.until_taken_up(1).await;
     bench.rounds(3).await;
     let before = bench.payment(1).await.unwrap();

@@ -100,6 +100,7 @@ const fn fact_number(fact: &OrderFact) -> usize {
         OrderFact::Unmined => 7,
         OrderFact::Final => 8,
         OrderFact::Displaced => 9,
+        OrderFact::Cleared => 10,
     }
 }
 
@@ -124,6 +125,7 @@ fn people_and_holds() -> Vec<Row> {
             OrderFact::CancelAsked { reason: reason(), by: alice() },
             "ended unsent back never *3 | cancelling +0 *2 | x *7",
         ),
+        (OrderFact::Cleared, "x | same +30 | ready +30 | x *9"),
         (
             OrderFact::Held(Hold::TokenPaused),
             "x | held(token-paused) +30 | same +30 | sending(token-paused) +30 *2 | cancelling(token-paused) +30 | x *6",

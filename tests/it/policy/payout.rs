@@ -9,7 +9,7 @@ use rampwatch::domain::payout::{
     FundBy, Funding, IdempotencyKey, PaymentReason, Payout, PayoutReview, PayoutState as State, PayoutWish, TakenQuote,
 };
 use rampwatch::domain::quote::{Exchange, Quote, Rate};
-use rampwatch::domain::time::Span;
+use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::pace::Jitter;
 use rampwatch::policy::payout::{
     FileLimits, FileRefusal, MAX_SPOILT_QUOTES, PayoutContext, PayoutFact as Fact, PayoutParams, PayoutStep, Said,
@@ -152,7 +152,11 @@ fn name(state: &State) -> String {
 /// A step in short: the state, when it is looked at again, and `open` where a call may have taken effect.
 fn short(before: &Payout, step: &PayoutStep) -> String {
     let state = if step.payout.state == before.state { "same".to_owned() } else { name(&step.payout.state) };
-    let next = step.next_at.map_or("never".to_owned(), |next| format!("+{}", next.since(at(NOW)).as_secs()));
+    let next = match step.next_at {
+        None => "never".to_owned(),
+        Some(next) if next == Timestamp::FAR_FUTURE => "kept".to_owned(),
+        Some(next) => format!("+{}", next.since(at(NOW)).as_secs()),
+    };
     format!("{state} {next}{}", if step.payout.may_be_open { " open" } else { "" })
 }
 
@@ -225,7 +229,7 @@ fn the_payment_that_bears_the_key_is_taken() {
     check(&opened(Said { amount: None, ..said() }), &four("no_deposit_address never open"));
     let other = Said { amount: Some(Amount::from_base_units(ASKED - 1)), ..said() };
     check(&opened(other), &four("terms_differ never open"));
-    check(&Fact::SeveralListed(vec![id("a"), id("b")]), &four("several never open"));
+    check(&Fact::SeveralListed(vec![id("a"), id("b")]), &four("several kept open"));
     for payout in &states()[2..6] {
         let step = told(payout, &opened(said())).unwrap();
         assert_eq!((step.payout.payment, step.payout.trouble), (Some(id("pay-1")), None));

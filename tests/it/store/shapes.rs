@@ -8,11 +8,13 @@ use rampwatch::domain::desk::DeskBody;
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::lead::{LeadReason, LeadState, Missing};
+use rampwatch::domain::notice::{ConditionName, NoticeKind, NoticeState};
 use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
 use rampwatch::domain::payout::{Funding, PayoutReview, PayoutState};
+use rampwatch::domain::shadow::{ShadowAct, ShadowOutcome};
 use rampwatch::domain::wallet::HaltReason;
 use rampwatch::domain::webhook::AttemptState;
 
@@ -128,7 +130,11 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook, WebhookAttempt, Lead, Payout);
+    every!(bodies => DeskBody: Webhook, WebhookAttempt, Lead, Payout, Notice, NoticeCursor, Condition, Shadow);
+    let shadows = desk::shadows();
+    every!(shadows.iter().map(|shadow| shadow.act.clone()) => ShadowAct: Complete, Send, Create);
+    every!(shadows.iter().filter_map(|shadow| shadow.outcome.clone()) => ShadowOutcome:
+        Agreed, Differed, Unnamed, NotDone, TakenOver);
     every!(payouts::states() => PayoutState: Placed, Quoted, Creating, Unclear, Created, Review, Cancelled);
     every!(payouts::reviews() => PayoutReview:
         QuoteRefused, PaysTooLittle, QuoteDiffers, NoUsableQuote, Refused, FileLost, TermsDiffer, NoDepositAddress, Several);
@@ -146,6 +152,21 @@ fn records_of_the_desk_have_every_shape() {
     });
     every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
     every!(desk::attempt_states() => AttemptState: Calling, Registered, Refused, Unclear);
+    let bodies = || desk::records().into_iter().map(|record| record.body);
+    let notices = || {
+        bodies().filter_map(|body| match body {
+            DeskBody::Notice(notice) => Some(*notice),
+            _ => None,
+        })
+    };
+    every!(notices().map(|notice| notice.state) => NoticeState: Withheld, Pending, Delivered, GivenUp, Dropped);
+    every!(notices().map(|notice| notice.message.kind) => NoticeKind:
+        Review, Approval, Hold, Stall, Balance, Failure, Completed);
+    let conditions = bodies().filter_map(|body| match body {
+        DeskBody::Condition(condition) => Some(condition.what),
+        _ => None,
+    });
+    every!(conditions => ConditionName: LowToken, LowNative, ChainUnread);
 }
 
 #[test]
@@ -162,7 +183,7 @@ fn events_have_every_shape() {
     });
     every!(alarms => Alarm:
         GoneAfterFinal, MissedByFirstReading, LogWithheld, MalformedLog, FinalityStalled, KeyRefused, FundingStuck,
-        MovedNothing, WalletHalted);
+        MovedNothing, WalletHalted, LowToken, LowNative, ChainUnread);
     let readings = kinds().filter_map(|kind| match kind {
         EventKind::DepositSeen { reading, .. } => Some(reading),
         _ => None,

@@ -26,6 +26,7 @@ use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::clock::Clock;
@@ -82,6 +83,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
+        mode: Mode::Real,
         payouts: payout_rules(USDC),
     })
 }

@@ -11,6 +11,7 @@ use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::payout::{FileLimits, PayoutParams};
 use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::sandbox::{CHAIN_ID, USDC, USDC_E};
@@ -53,6 +54,7 @@ pub(crate) fn settings() -> EngineSettings {
         api_concurrency: 8,
         funding: Some(rules()),
         intake: IntakeRules::default(),
+        mode: Mode::Real,
         payouts: payouts(),
     }
 }

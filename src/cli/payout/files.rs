@@ -1,0 +1,187 @@
+//! Files that go with a payout: read from the disk, and held against what they say they are.
+//!
+//! The type follows from the name's ending, and the first bytes must fit it: a bank that is sent a renamed file refuses
+//! the payout days later. Deliberately absent: looking into a file any further.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+use crate::config::PayoutSettings;
+
+/// The types that are known: the name's endings, the media type, and how such a file begins.
+const TYPES: [(&[&str], &str, &[u8]); 3] = [
+    (&["pdf"], "application/pdf", b"%PDF-"),
+    (&["png"], "image/png", b"\x89PNG\r\n\x1a\n"),
+    (&["jpg", "jpeg"], "image/jpeg", b"\xff\xd8\xff"),
+];
+
+/// A file that was read and is what it says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct LocalFile {
+    /// Its name, without folders.
+    pub(super) name: String,
+    /// Its media type.
+    pub(super) media_type: &'static str,
+    /// What is in it.
+    pub(super) bytes: Vec<u8>,
+}
+
+/// Why a file does not go along.
+#[derive(Debug, Error)]
+pub(super) enum FileError {
+    /// It cannot be read.
+    #[error("{path} cannot be read: {source}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is a folder, a pipe or a device.
+    #[error("{0} is no file")]
+    NoFile(PathBuf),
+    /// Its name does not end as those of known types do.
+    #[error("{0} is of no known type: its name must end in .pdf, .png, .jpg or .jpeg")]
+    UnknownType(PathBuf),
+    /// Nothing is in it.
+    #[error("{0} is empty")]
+    Empty(PathBuf),
+    /// The configuration does not let its type go along.
+    #[error("{path} is {media_type}, which does not go along (payouts.file_types)")]
+    TypeNotTaken {
+        /// The file.
+        path: PathBuf,
+        /// What its name says.
+        media_type: &'static str,
+    },
+    /// It is larger than the configuration allows.
+    #[error("{path} has more than {most} bytes (payouts.max_file_bytes); give a smaller one")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// The most that one may have.
+        most: u64,
+    },
+    /// It does not begin as its type does.
+    #[error("{path} is not what its name says: it does not begin as {media_type} does")]
+    OtherType {
+        /// The file.
+        path: PathBuf,
+        /// What its name says.
+        media_type: &'static str,
+    },
+    /// There are more than the configuration allows.
+    #[error("{files} files are too many; at most {most} go with one payout (payouts.max_files)")]
+    TooMany {
+        /// How many there are.
+        files: usize,
+        /// The most that go along.
+        most: usize,
+    },
+}
+
+/// Reads the files of a payout.
+///
+/// # Errors
+/// The first that does not go along, and why.
+pub(super) fn read_all(paths: &[PathBuf], limits: &PayoutSettings) -> Result<Vec<LocalFile>, FileError> {
+    if paths.len() > limits.max_files {
+        return Err(FileError::TooMany { files: paths.len(), most: limits.max_files });
+    }
+    paths.iter().map(|path| read(path, limits)).collect()
+}
+
+fn read(path: &Path, limits: &PayoutSettings) -> Result<LocalFile, FileError> {
+    let unreadable = |source| FileError::Unreadable { path: path.to_owned(), source };
+    let (media_type, beginning) = type_of(path).ok_or_else(|| FileError::UnknownType(path.to_owned()))?;
+    if !limits.file_types.iter().any(|taken| taken == media_type) {
+        return Err(FileError::TypeNotTaken { path: path.to_owned(), media_type });
+    }
+    // A pipe is looked at before it is opened: opening one would wait for its writer.
+    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(FileError::NoFile(path.to_owned()));
+    }
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.is_empty() {
+        return Err(FileError::Empty(path.to_owned()));
+    }
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > limits.max_file_bytes {
+        return Err(FileError::TooLarge { path: path.to_owned(), most: limits.max_file_bytes });
+    }
+    if !bytes.starts_with(beginning) {
+        return Err(FileError::OtherType { path: path.to_owned(), media_type });
+    }
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok(LocalFile { name, media_type, bytes })
+}
+
+/// The media type that a name's ending stands for, and how such a file begins.
+fn type_of(path: &Path) -> Option<(&'static str, &'static [u8])> {
+    let ending = path.extension()?.to_str()?.to_ascii_lowercase();
+    let known = TYPES.iter().find(|(endings, _, _)| endings.contains(&ending.as_str()));
+    known.map(|(_, media_type, beginning)| (*media_type, *beginning))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_what_their_names_say_or_stay_behind() {
+        let limits = PayoutSettings {
+            quote_margin: crate::domain::time::Span::ZERO,
+            max_concurrent: 1,
+            file_types: TYPES.map(|(_, media_type, _)| media_type.to_owned()).to_vec(),
+            max_file_bytes: 1_000,
+            max_files: 3,
+        };
+        let read_all = |paths: &[PathBuf]| read_all(paths, &limits);
+        let folder = tempfile::tempdir().unwrap();
+        let put = |name: &str, bytes: &[u8]| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let invoice = put("Invoice 7.PDF", b"%PDF-1.7 and so on");
+        let scan = put("scan.jpeg", b"\xff\xd8\xff\xe0 and so on");
+        let shot = put("shot.png", b"\x89PNG\r\n\x1a\n and so on");
+        let read = read_all(&[invoice.clone(), scan, shot]).unwrap();
+        let told: Vec<_> = read.iter().map(|file| (file.name.as_str(), file.media_type)).collect();
+        assert_eq!(
+            told,
+            [("Invoice 7.PDF", "application/pdf"), ("scan.jpeg", "image/jpeg"), ("shot.png", "image/png")]
+        );
+        assert_eq!(read[0].bytes, b"%PDF-1.7 and so on");
+
+        let mut large = b"%PDF-".to_vec();
+        large.resize(1_000, b' ');
+        assert!(read_all(&[put("large.pdf", &large)]).is_ok());
+        large.push(b' ');
+        let refused = [
+            (put("renamed.pdf", b"PK\x03\x04"), "does not begin as application/pdf does"),
+            (put("half.png", b"\x89PN"), "does not begin as image/png does"),
+            (put("empty.pdf", b""), "is empty"),
+            (put("larger.pdf", &large), "has more than 1000 bytes (payouts.max_file_bytes)"),
+            (put("words.docx", b"PK\x03\x04"), "must end in .pdf, .png, .jpg or .jpeg"),
+            (put("nothing", b"%PDF-1.7"), "of no known type"),
+            (folder.path().join("missing.pdf"), "cannot be read"),
+        ];
+        for (path, words) in refused {
+            let said = read_all(std::slice::from_ref(&path)).unwrap_err().to_string();
+            assert!(said.contains(words) && said.contains(&path.display().to_string()), "{said}");
+        }
+        let sub = folder.path().join("folder.pdf");
+        std::fs::create_dir(&sub).unwrap();
+        assert!(matches!(read_all(&[sub]), Err(FileError::NoFile(_))));
+        let many = vec![invoice.clone(); 4];
+        assert!(read_all(&many).unwrap_err().to_string().contains("at most 3"));
+        let pictures = PayoutSettings { file_types: vec!["image/png".to_owned()], ..limits.clone() };
+        let said = super::read_all(&[invoice], &pictures).unwrap_err().to_string();
+        assert!(said.contains("is application/pdf, which does not go along"), "{said}");
+    }
+}

@@ -1,0 +1,82 @@
+//! What may be asked of the daemon, or of the engine that this command runs itself, about payouts.
+
+use super::exit::Failure;
+use super::operator::{Operator, told};
+use crate::engine::orders::ReasonRequest;
+use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView};
+use crate::engine::quote_views::{QuoteRequest, QuoteView, RateRequest, RateView};
+use crate::engine::views::Page;
+
+impl Operator {
+    pub(super) async fn payout_rate(&self, request: &RateRequest) -> Result<RateView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.rate(request).await),
+            Self::Daemon(daemon) => daemon.post(&["rate"], request).await,
+        }
+    }
+
+    pub(super) async fn payout_quote(&self, request: &QuoteRequest) -> Result<QuoteView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.quote(request).await),
+            Self::Daemon(daemon) => daemon.post(&["quote"], request).await,
+        }
+    }
+
+    /// Places a payout. The same content under the same reference gives the one that is there.
+    pub(super) async fn place_payout(&self, request: &PayoutRequest) -> Result<PayoutView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.place_payout(request).await),
+            Self::Daemon(daemon) => daemon.post(&["payouts"], request).await,
+        }
+    }
+
+    pub(super) async fn payout(&self, reference: &str) -> Result<PayoutView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.show_payout(reference).await),
+            Self::Daemon(daemon) => daemon.get(&["payouts", reference], &[]).await,
+        }
+    }
+
+    pub(super) async fn payouts(
+        &self,
+        state: Option<&str>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page<PayoutView>, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.list_payouts(state, after, limit).await),
+            Self::Daemon(daemon) => {
+                let limit = limit.to_string();
+                daemon.get(&["payouts"], &[("state", state), ("after", after), ("limit", Some(&limit))]).await
+            }
+        }
+    }
+
+    pub(super) async fn cancel_payout(&self, reference: &str, reason: &str) -> Result<PayoutView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.cancel_payout(reference, reason).await),
+            Self::Daemon(daemon) => {
+                let request = ReasonRequest { reason: reason.to_owned() };
+                daemon.post(&["payouts", reference, "cancel"], &request).await
+            }
+        }
+    }
+
+    pub(super) async fn retry_payout(&self, reference: &str, reason: &str) -> Result<PayoutView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.retry_payout(reference, reason).await),
+            Self::Daemon(daemon) => {
+                let request = ReasonRequest { reason: reason.to_owned() };
+                daemon.post(&["payouts", reference, "retry"], &request).await
+            }
+        }
+    }
+
+    /// Keeps a file; the same bytes are kept once.
+    pub(super) async fn put_attachment(&self, bytes: Vec<u8>, media_type: &str) -> Result<FileRef, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.put_attachment(bytes, media_type).await),
+            Self::Daemon(daemon) => daemon.put(&["attachments"], bytes, media_type).await,
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What can be done, each with its command.
+
+use crate::domain::chain::Address;
+use crate::domain::event::Alarm;
+use crate::domain::hold::Hold;
+use crate::domain::order::{OrderId, OrderOutcome, OrderState};
+
+/// The command that tells everything about a payment or a deposit.
+pub(super) fn why(id: &str) -> String {
+    let argument = if id.starts_with('-') { format!("-- {id}") } else { id.to_owned() };
+    format!("Everything about it: rampwatch why {argument}")
+}
+
+fn order_argument(id: &OrderId) -> String {
+    let id = id.to_string();
+    if id.starts_with('-') { format!("-- {id}") } else { id }
+}
+
+fn cancel(id: &OrderId) -> String {
+    format!("If it is not to be paid from the wallet any more: rampwatch cancel --reason '…' {}", order_argument(id))
+}
+
+/// What can be done about an order in this state.
+pub(super) fn of_order(id: &OrderId, state: &OrderState) -> Vec<String> {
+    let order = order_argument(id);
+    match state {
+        OrderState::AwaitingApproval { .. } => vec![
+            format!("If it is to be paid: rampwatch approve --reason '…' {order}"),
+            format!("If it is not: rampwatch reject --reason '…' {order}"),
+        ],
+        OrderState::Held { why } => of_hold(id, why),
+        OrderState::Sending { trouble: Some(hold), .. } | OrderState::Cancelling { trouble: Some(hold), .. } => {
+            of_hold(id, hold)
+        }
+        OrderState::Ended { outcome: OrderOutcome::Displaced { .. }, .. } => vec![
+            "Find out who else uses the wallet's key; the wallet stays halted until then: rampwatch wallet status"
+                .to_owned(),
+            why(id.payment.as_str()),
+        ],
+        OrderState::Ended { .. }
+        | OrderState::Ready
+        | OrderState::Sending { trouble: None, .. }
+        | OrderState::Cancelling { trouble: None, .. }
+        | OrderState::Mined { .. } => vec![why(id.payment.as_str())],
+    }
+}
+
+/// What can be done about a hold.
+pub(super) fn of_hold(id: &OrderId, hold: &Hold) -> Vec<String> {
+    let first = match hold {
+        Hold::ApiUnavailable { .. } => "See whether the payment API works; the order goes on once it answers.",
+        Hold::ChainUnavailable { .. } => "See whether the nodes work: rampwatch config check",
+        Hold::TokenShort { .. } => "Send more of the token to the wallet: rampwatch wallet balance",
+        Hold::NativeShort { .. } => "Send more of the native coin, for gas, to the wallet: rampwatch wallet balance",
+        Hold::FeeCeiling { .. } => "It goes on once blocks are cheaper; or raise funding.max_fee_gwei and restart.",
+        Hold::GasTooHigh { .. } => "If the figure is right, raise funding.gas_limit_max and restart.",
+        Hold::TimeShort { .. } => "Open a new payment at the API; this one is about to run out.",
+        Hold::OtherSender { .. } => "Have the named sender pay it, or open the payment anew for the wallet's address.",
+        Hold::MoneyThere { .. } => "See whether it pays the payment already: rampwatch reviews",
+        Hold::TermsDiffer { .. } => "Ask the provider which terms hold.",
+        Hold::WalletBlacklisted => "Ask the token's issuer; nothing can be sent from this wallet meanwhile.",
+        Hold::RecipientBlacklisted => "Ask the provider for another deposit address: open the payment anew.",
+        Hold::RecipientForbidden { .. } => "Ask the provider for the right deposit address.",
+        Hold::TokenPaused => "The token's issuer has paused it; the order goes on once that is over.",
+        Hold::CallFails { .. } | Hold::NodeRefuses { .. } => {
+            "Look at what the node says, and at the wallet's balances."
+        }
+        Hold::TooManyAttempts => "The transfer is offered as often as is tried; look at it in an explorer.",
+        Hold::Signer { .. } => "Look at the keystore and its password: rampwatch config check",
+        Hold::WalletPaused => "Go on with sending: rampwatch wallet resume --reason '…'",
+        Hold::WalletHalted => "See why: rampwatch wallet status",
+        Hold::ApiStatus { .. } | Hold::ApiHasHash { .. } | Hold::PaymentState { .. } | Hold::PaymentEnded => {
+            "See how the payment stands."
+        }
+        Hold::NotReadYet | Hold::OwnTransferSeen { .. } => "Nothing is to be done; if it lasts, see /readyz.",
+    };
+    vec![first.to_owned(), cancel(id), why(id.payment.as_str())]
+}
+
+/// What can be done about an alarm.
+pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
+    let to_wallet = || wallet.map_or_else(|| "the wallet".to_owned(), |address| format!("the wallet {address}"));
+    let said = match alarm {
+        Alarm::GoneAfterFinal => {
+            "Compare the transaction on nodes of other providers; what it concerns is with a person: rampwatch reviews"
+                .to_owned()
+        }
+        Alarm::MissedByFirstReading | Alarm::LogWithheld | Alarm::MalformedLog { .. } => {
+            "Nothing is lost. If it comes again, give another provider's endpoint in rpc.endpoints.".to_owned()
+        }
+        Alarm::FinalityStalled { .. } => {
+            "Completions go on by themselves once blocks are final again; see whether the chain or only the node \
+             stands: rampwatch config check"
+                .to_owned()
+        }
+        Alarm::KeyRefused { .. } => {
+            "Put a valid key where api.key_env or api.key_file says, and restart; watching goes on meanwhile."
+                .to_owned()
+        }
+        Alarm::FundingStuck { order, hold } => return of_hold(order, hold),
+        Alarm::MovedNothing { order } => {
+            return vec![
+                "Look at the transaction in an explorer before anything is paid again.".to_owned(),
+                why(order.payment.as_str()),
+            ];
+        }
+        Alarm::WalletHalted { .. } => "See why: rampwatch wallet status".to_owned(),
+        Alarm::LowToken { .. } => format!("Send more of the token to {}: rampwatch wallet balance", to_wallet()),
+        Alarm::LowNative { .. } => {
+            format!("Send more of the native coin to {}: rampwatch wallet balance", to_wallet())
+        }
+        Alarm::ChainUnread { .. } => {
+            "See which endpoints answer: rampwatch config check. What is sent meanwhile is seen afterwards.".to_owned()
+        }
+    };
+    vec![said]
+}

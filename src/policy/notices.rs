@@ -1,0 +1,289 @@
+//! What people are told: which event is news, of which kind, how often a delivery is tried, and when a hold has lasted.
+//!
+//! Every match is closed, so that a new event, alarm or hold does not compile until somebody has decided whether people
+//! want to know. Deliberately absent: the sentences, which are the same as in `why` and in reviews (the engine's), and what
+//! would settle it, for the same reason.
+
+use crate::domain::deposit::Verdict;
+use crate::domain::desk::DeskBody;
+use crate::domain::event::{Alarm, EventKind, WalletChange};
+use crate::domain::hold::Hold;
+use crate::domain::lead::LeadState;
+use crate::domain::notice::NoticeKind;
+use crate::domain::order::{CancelReason, OrderId, OrderOutcome, OrderState, UnsentReason};
+use crate::domain::payment::{Outcome, PaymentState};
+use crate::domain::payout::PayoutState;
+use crate::domain::time::{Span, Timestamp};
+
+use super::pace::Jitter;
+
+/// News that people are told, by what it is and in a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// Its kind.
+    pub kind: NoticeKind,
+    /// What happened, in a line without names.
+    pub title: &'static str,
+    /// Whether it is told only once it has lasted.
+    pub must_last: bool,
+}
+
+const fn news(kind: NoticeKind, title: &'static str) -> Option<News> {
+    Some(News { kind, title, must_last: false })
+}
+
+/// What an event is to people; `None` when it is no news for them.
+#[must_use]
+pub fn of_event(kind: &EventKind) -> Option<News> {
+    match kind {
+        EventKind::PaymentAdded { payment } => of_payment(&payment.state),
+        EventKind::PaymentMoved { to, .. } => of_payment(to),
+        EventKind::DepositJudged { verdict } => of_verdict(verdict),
+        EventKind::Alarm { alarm } => of_alarm(alarm),
+        EventKind::OrderPlaced { order } => of_order(None, &order.state),
+        EventKind::OrderMoved { from, to, .. } => of_order(Some(from), to),
+        EventKind::WalletChanged { change, .. } => of_wallet(change),
+        EventKind::DeskChanged { body, .. } => of_desk(body),
+        EventKind::ApiReported { .. }
+        | EventKind::DepositSeen { .. }
+        | EventKind::DepositStands { .. }
+        | EventKind::PersonDecided { .. }
+        | EventKind::FinalityMoved { .. }
+        | EventKind::AddressPlaced { .. }
+        | EventKind::AddressClosed { .. }
+        | EventKind::AttemptSigned { .. }
+        | EventKind::AttemptSent { .. }
+        | EventKind::AttemptMined { .. } => None,
+    }
+}
+
+const fn of_payment(state: &PaymentState) -> Option<News> {
+    match state {
+        PaymentState::Review { .. } => news(NoticeKind::Review, "A payment needs a decision"),
+        PaymentState::Ended { outcome: Outcome::Completed, .. } => {
+            news(NoticeKind::Completed, "A payment is completed")
+        }
+        PaymentState::Ended { outcome: Outcome::Failed, .. } => news(NoticeKind::Failure, "A payment has failed"),
+        PaymentState::Ended { outcome: Outcome::Expired, .. } => news(NoticeKind::Failure, "A payment ran out"),
+        PaymentState::Ended { outcome: Outcome::Refunded, .. } => news(NoticeKind::Failure, "A payment was paid back"),
+        // A person's own doing is no news.
+        PaymentState::Ended { outcome: Outcome::Cancelled, .. }
+        | PaymentState::Waiting
+        | PaymentState::Seen { .. }
+        | PaymentState::Due { .. }
+        | PaymentState::Calling { .. }
+        | PaymentState::Unclear { .. }
+        | PaymentState::Following { .. } => None,
+    }
+}
+
+const fn of_verdict(verdict: &Verdict) -> Option<News> {
+    match verdict {
+        Verdict::Review { .. } => news(NoticeKind::Review, "A deposit needs a decision"),
+        Verdict::Unjudged | Verdict::Pays { .. } | Verdict::Nothing { .. } | Verdict::Ignored { .. } => None,
+    }
+}
+
+/// What an alarm is to people.
+#[must_use]
+pub const fn of_alarm(alarm: &Alarm) -> Option<News> {
+    match alarm {
+        Alarm::GoneAfterFinal => news(NoticeKind::Failure, "A final deposit has gone from the chain"),
+        Alarm::MissedByFirstReading => news(NoticeKind::Failure, "A node's answers have holes"),
+        Alarm::LogWithheld => news(NoticeKind::Failure, "A node withholds a deposit"),
+        Alarm::MalformedLog { .. } => news(NoticeKind::Failure, "A node returned a log that is no transfer"),
+        Alarm::FinalityStalled { .. } => news(NoticeKind::Stall, "Finality stalls: completions wait"),
+        Alarm::KeyRefused { .. } => news(NoticeKind::Stall, "The payment API refuses the key"),
+        Alarm::FundingStuck { .. } => news(NoticeKind::Stall, "A transfer is stuck"),
+        Alarm::MovedNothing { .. } => news(NoticeKind::Failure, "A transfer succeeded and moved nothing"),
+        // The wallet's change, in the same commit, tells it.
+        Alarm::WalletHalted { .. } => None,
+        Alarm::LowToken { .. } => news(NoticeKind::Balance, "The wallet is low on the token"),
+        Alarm::LowNative { .. } => news(NoticeKind::Balance, "The wallet is low on gas money"),
+        Alarm::ChainUnread { .. } => news(NoticeKind::Stall, "The chain cannot be read"),
+    }
+}
+
+const fn of_wallet(change: &WalletChange) -> Option<News> {
+    match change {
+        WalletChange::Halted { .. } => news(NoticeKind::Stall, "The hot wallet is halted"),
+        // A person's own doing is no news.
+        WalletChange::Opened { .. }
+        | WalletChange::Paused { .. }
+        | WalletChange::Resumed { .. }
+        | WalletChange::Adopted { .. } => None,
+    }
+}
+
+fn of_desk(body: &DeskBody) -> Option<News> {
+    match body {
+        DeskBody::Lead(lead) if lead.state == LeadState::Open && lead.failures == 0 => {
+            news(NoticeKind::Review, "An off-ramp was found that needs a decision")
+        }
+        DeskBody::Payout(payout) if matches!(payout.state, PayoutState::Review { .. }) => {
+            news(NoticeKind::Review, "A payout needs a decision")
+        }
+        // A notice is never told of by a notice.
+        DeskBody::Lead(_)
+        | DeskBody::Payout(_)
+        | DeskBody::WebhookAttempt(_)
+        | DeskBody::Webhook(_)
+        | DeskBody::Notice(_)
+        | DeskBody::NoticeCursor(_)
+        | DeskBody::Condition(_)
+        | DeskBody::Shadow(_) => None,
+    }
+}
+
+fn of_order(from: Option<&OrderState>, to: &OrderState) -> Option<News> {
+    match to {
+        OrderState::AwaitingApproval { .. } => news(NoticeKind::Approval, "An order needs approval"),
+        OrderState::Held { .. } | OrderState::Sending { .. } | OrderState::Cancelling { .. } => {
+            let hold = told_hold(to)?;
+            // Other figures of the same trouble are no news.
+            let is_new = from.and_then(told_hold).is_none_or(|before| !before.is_like(hold));
+            let title = "An order is held up";
+            is_new.then_some(News { kind: NoticeKind::Hold, title, must_last: true })
+        }
+        OrderState::Ended { outcome, .. } => of_outcome(outcome),
+        OrderState::Ready | OrderState::Mined { .. } => None,
+    }
+}
+
+const fn of_outcome(outcome: &OrderOutcome) -> Option<News> {
+    match outcome {
+        OrderOutcome::Reverted { .. } => news(NoticeKind::Failure, "A transfer failed on the chain"),
+        OrderOutcome::Displaced { .. } => news(NoticeKind::Failure, "An order was displaced by another transaction"),
+        OrderOutcome::SelfSent { why: CancelReason::Hold { .. }, .. } => {
+            news(NoticeKind::Failure, "A transfer was withdrawn: no money moved")
+        }
+        OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } } => {
+            news(NoticeKind::Failure, "An order ended unsent: the payment cannot be funded")
+        }
+        // Its payment tells of money that arrived; an alarm of the same commit tells of a transfer that moved nothing; and a
+        // person's own doing is no news.
+        OrderOutcome::Paid { .. }
+        | OrderOutcome::MovedNothing { .. }
+        | OrderOutcome::SelfSent { why: CancelReason::Person { .. }, .. }
+        | OrderOutcome::Unsent { why: UnsentReason::Rejected { .. } | UnsentReason::Cancelled { .. } } => None,
+    }
+}
+
+/// What holds an order up, where people are told of it once it has lasted.
+#[must_use]
+pub fn told_hold(state: &OrderState) -> Option<&Hold> {
+    match state {
+        OrderState::Held { why } => Some(why).filter(|hold| is_told(hold, false)),
+        OrderState::Sending { trouble, .. } | OrderState::Cancelling { trouble, .. } => {
+            trouble.as_ref().filter(|hold| is_told(hold, true))
+        }
+        OrderState::AwaitingApproval { .. }
+        | OrderState::Ready
+        | OrderState::Mined { .. }
+        | OrderState::Ended { .. } => None,
+    }
+}
+
+/// Whether people are told of a hold that lasts. `signed`: a transfer is signed.
+const fn is_told(hold: &Hold, signed: bool) -> bool {
+    match hold {
+        // An alarm tells at once that a signed transfer is stuck on these.
+        Hold::FeeCeiling { .. } | Hold::TooManyAttempts | Hold::NodeRefuses { .. } => !signed,
+        // A person has paused it; the halt itself was told; our own transfer is on its way.
+        Hold::WalletPaused | Hold::WalletHalted | Hold::OwnTransferSeen { .. } => false,
+        Hold::ApiUnavailable { .. }
+        | Hold::ApiStatus { .. }
+        | Hold::ApiHasHash { .. }
+        | Hold::TermsDiffer { .. }
+        | Hold::PaymentState { .. }
+        | Hold::PaymentEnded
+        | Hold::TimeShort { .. }
+        | Hold::OtherSender { .. }
+        | Hold::MoneyThere { .. }
+        | Hold::NotReadYet
+        | Hold::TokenPaused
+        | Hold::WalletBlacklisted
+        | Hold::RecipientBlacklisted
+        | Hold::RecipientForbidden { .. }
+        | Hold::TokenShort { .. }
+        | Hold::NativeShort { .. }
+        | Hold::CallFails { .. }
+        | Hold::GasTooHigh { .. }
+        | Hold::ChainUnavailable { .. }
+        | Hold::Signer { .. } => true,
+    }
+}
+
+/// A move of an order: the event's number and moment, and what held the order up from then on, if it is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderMove {
+    /// The event's number.
+    pub seq: u64,
+    /// When (our clock).
+    pub at: Timestamp,
+    /// What held it up from then on.
+    pub hold: Option<Hold>,
+}
+
+/// The order's moves among its payment's events.
+pub fn moves_of<'a>(
+    order: &'a OrderId,
+    events: impl Iterator<Item = (u64, Timestamp, &'a EventKind)> + 'a,
+) -> impl Iterator<Item = OrderMove> + 'a {
+    events.filter_map(move |(seq, at, kind)| match kind {
+        EventKind::OrderMoved { order: moved, to, .. } if moved == order => {
+            Some(OrderMove { seq, at, hold: told_hold(to).cloned() })
+        }
+        _ => None,
+    })
+}
+
+/// What holds the order up now, if the move with the number `told` is what people are to be told of: the order has been held
+/// up ever since. A change of the hold is told by itself only if it came after the first telling, and then lasted.
+#[must_use]
+pub fn lasting_hold(moves: &[OrderMove], told: u64, hold_after: Span) -> Option<&Hold> {
+    let at = moves.iter().position(|it| it.seq == told)?;
+    let (before, since) = moves.split_at_checked(at)?;
+    let (own, later) = since.split_first()?;
+    if since.iter().any(|it| it.hold.is_none()) {
+        return None;
+    }
+    let entered = before.iter().rev().take_while(|it| it.hold.is_some()).last();
+    match entered {
+        None => since.last().and_then(|it| it.hold.as_ref()),
+        Some(first) => {
+            let was_told = own.at.since(first.at) >= hold_after;
+            let unchanged = later.iter().all(|it| matches!((&it.hold, &own.hold), (Some(a), Some(b)) if a.is_like(b)));
+            own.hold.as_ref().filter(|_| was_told && unchanged)
+        }
+    }
+}
+
+/// The most deliveries of one notice. With [`retry_wait`] they span about three days.
+pub const MAX_ATTEMPTS: u32 = 13;
+/// The first wait after a delivery that did not succeed; four times as long after each further one.
+const RETRY_FIRST: Span = Span::from_secs(5);
+/// The longest.
+const RETRY_MOST: Span = Span::from_secs(12 * 3_600);
+/// The longest that an endpoint's `Retry-After` is obeyed.
+const RETRY_AFTER_MOST: Span = Span::from_secs(3_600);
+/// What is older than this is not told any more: it would be a surprise, and no news.
+pub const MAX_AGE: Span = Span::from_secs(3 * 86_400);
+
+/// The wait after so many deliveries that did not succeed; jitter adds up to a quarter.
+#[must_use]
+pub fn retry_wait(attempts: u32, retry_after: Option<Span>, jitter: Jitter) -> Span {
+    let factor = 4_u64.checked_pow(attempts.saturating_sub(1)).unwrap_or(u64::MAX);
+    let base = RETRY_FIRST.times(factor).min(RETRY_MOST);
+    let base = retry_after.map_or(base, |told| told.min(RETRY_AFTER_MOST).max(base));
+    let quarter = base.as_millis().saturating_mul(jitter.0.min(999)).checked_div(4_000).unwrap_or(0);
+    base.plus(Span::from_millis(quarter))
+}
+
+/// How long an endpoint is left alone after so many failures one after the other, so that a backlog does not storm it.
+#[must_use]
+pub fn endpoint_wait(failures: u32, retry_after: Option<Span>) -> Span {
+    let factor = 1_u64.checked_shl(failures.saturating_sub(1).min(32)).unwrap_or(u64::MAX);
+    let base = Span::from_secs(1).times(factor).min(Span::from_secs(60));
+    retry_after.map_or(base, |told| told.min(RETRY_AFTER_MOST).max(base))
+}

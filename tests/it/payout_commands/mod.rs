@@ -1,0 +1,6 @@
+//! `rampwatch payout`, `create` and `payouts`: the real binary, on a chain and a payment API of its own.
+
+mod batch;
+mod bench;
+mod deaths;
+mod one;
