@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use super::api::{Api, Told};
 use super::asked::Asked;
+use super::problem::Code;
 use super::route::Access::Needs;
 use super::route::get;
 use super::routes::limit;
@@ -29,7 +30,7 @@ struct NoticesQuery {
 /// The routes.
 pub(super) fn routes(api: &mut Api) {
     let route = get("/v1/notices", Needs(Read), "listNotices", "What people were told, and what is still to be told");
-    api.add(route, notices);
+    api.add(route.refuses(&[Code::Invalid]), notices);
 }
 
 async fn notices(asked: Asked<NoticesQuery>) -> Told<Page<NoticeView>> {
