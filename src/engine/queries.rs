@@ -55,11 +55,9 @@ fn invalid(field: &'static str, problem: impl Into<String>) -> HandleError {
 }
 
 fn one_of_names(field: &'static str, given: Option<&str>, names: &[&str]) -> Result<(), HandleError> {
-    match given {
-        Some(given) if !names.contains(&given) => {
-            Err(invalid(field, format!("{given:?} is none; it must be one of {}", names.join(", "))))
-        }
-        Some(_) | None => Ok(()),
+    match given.filter(|given| !names.contains(given)) {
+        Some(given) => Err(invalid(field, format!("{given:?} is none; it must be one of {}", names.join(", ")))),
+        None => Ok(()),
     }
 }
 
@@ -239,7 +237,7 @@ impl Handle {
         {
             return Ok(why);
         }
-        if !is_deposit(subject) {
+        if subject.parse::<DepositKey>().is_err() && parse_transaction(subject).is_none() {
             return Err(HandleError::NotFound(format!("a payment {subject:?}")));
         }
         let key = self.find_deposit(subject).await?;
@@ -378,8 +376,4 @@ fn parse_transaction(text: &str) -> Option<(B256, Option<u64>)> {
     };
     hash.strip_prefix("0x").filter(|digits| digits.len() == 64)?;
     Some((hash.parse().ok()?, index))
-}
-
-fn is_deposit(text: &str) -> bool {
-    text.parse::<DepositKey>().is_ok() || parse_transaction(text).is_some()
 }

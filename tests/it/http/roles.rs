@@ -32,6 +32,7 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("get", "/v1/events", Some(Role::Read)),
     ("get", "/v1/events/stream", Some(Role::Read)),
     ("get", "/v1/export", Some(Role::Read)),
+    ("get", "/v1/notices", Some(Role::Read)),
     ("get", "/v1/openapi.json", Some(Role::Read)),
     ("get", "/v1/orders", Some(Role::Read)),
     ("post", "/v1/orders", Some(Role::Operate)),
