@@ -96,6 +96,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     order_routes::wallet_routes(&mut api);
     ledger_routes::routes(&mut api);
     events::routes(&mut api);
+    notice_routes::routes(&mut api);
     desk_routes::routes(&mut api);
     payout_routes::routes(&mut api);
     api.finish()

@@ -27,8 +27,6 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("put", "/v1/attachments", Some(Role::Operate)),
     ("get", "/v1/books", Some(Role::Read)),
     ("get", "/v1/deposits", Some(Role::Read)),
-    ("get", "/v1/export", Some(Role::Read)),
-    ("get", "/v1/notices", Some(Role::Read)),
     ("get", "/v1/events", Some(Role::Read)),
     ("get", "/v1/events/stream", Some(Role::Read)),
     ("get", "/v1/export", Some(Role::Read)),
