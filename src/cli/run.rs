@@ -69,7 +69,6 @@ async fn watch(settings: &Settings) -> Result<(), Failure> {
     if let Some(Err(error)) = OptionFuture::from(bar).await {
         tracing::warn!(%error, "the progress bar ended badly");
     }
-    tracing::info!("rampwatch is down");
     outcome
 }
 
@@ -121,6 +120,7 @@ pub(super) async fn serve(
         Ok(Err(error)) => tracing::warn!(%error, "the operator API ended badly"),
         Err(_) => tracing::info!("requests to the operator API were cut off"),
     }
+    tracing::info!("rampwatch is down");
     outcome
 }
 
