@@ -1,4 +1,4 @@
-# Everything a person needs to build, try and check rampwatch. Needs Rust, Node with npm, and make.
+# Everything a person needs to build, try and check rampwatch. Needs Rust, Node with npm, make, and for the tests Python.
 
 CARGO ?= cargo
 NPM ?= npm
@@ -17,6 +17,7 @@ demo: tools build ## the whole story on a chain node of its own, in under a minu
 # The doc tests come first, so that the last line is the summary of the many.
 test: tools ## all tests
 	.ci/bring-strace
+	.ci/bring-schemathesis
 	$(CARGO) test --locked --doc
 	$(CARGO) test --locked --lib --bins --test it
 

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::attachments::{AttachmentFiles, AttachmentSettings};
 use crate::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmError, EvmSettings, KnownToken, SideReport};
-use crate::adapters::notify_http::{self, NotifyHttp, NotifyHttpError, NotifyHttpSettings};
+use crate::adapters::notify_http::NotifyHttpError;
 use crate::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use crate::adapters::shadow::{ShadowApi, ShadowSender, ShadowSigner};
 use crate::adapters::signer::{self, KeyOrigin, LocalSigner, SignerSettings};
@@ -23,8 +23,7 @@ use crate::domain::chain::Address;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::teller::{self, NoticeRules, Telling};
-use crate::engine::views::TokenName;
+use crate::engine::teller::{self, Telling};
 use crate::engine::{EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse};
 use crate::policy::approval::Approvers;
 use crate::policy::fees::FeeParams;
@@ -39,17 +38,18 @@ use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
 use crate::ports::desk_api::DeskApi;
-use crate::ports::notifier::Notifier;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 
 mod audit;
 mod doctor;
+mod notify;
 mod store;
 
 pub use self::audit::auditor;
 pub use self::doctor::{Examined, Finding, Grade, examine};
+pub use self::notify::notify_test;
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
@@ -97,7 +97,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let api = payment_api(settings, clock.clone())?;
     settings.refuse_mixed_rehearsal()?;
-    let telling = telling(settings)?;
+    let telling = notify::telling(settings)?;
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
@@ -146,7 +146,7 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     payment_api(settings, clock)?;
     let mut found = vec![format!("the API key is there; it goes to {}", settings.api.base_url)];
     settings.refuse_mixed_rehearsal()?;
-    for endpoint in notifiers(settings)? {
+    for endpoint in notify::notifiers(settings)? {
         found.push(format!(
             "people are told at {:?}; `rampwatch notify test` shows whether that works",
             endpoint.name()
@@ -291,64 +291,6 @@ pub async fn import_keystore(
     password: SecretString,
 ) -> Result<Address, KeystoreError> {
     signer::import(file, key, whence, password).await
-}
-
-/// The endpoints that people are told at, and when; `None` when nobody is told.
-fn telling(settings: &Settings) -> anyhow::Result<Option<Telling>> {
-    let Some(notify) = &settings.notify else { return Ok(None) };
-    let rules = NoticeRules {
-        hold_after: notify.hold_after,
-        chain_after: notify.chain_after,
-        low_token: notify.low_token,
-        low_native: notify.low_native,
-        balance_every: notify.balance_every,
-    };
-    let name = |token: &config::Token| TokenName {
-        address: token.address,
-        symbol: token.symbol.clone(),
-        decimals: token.decimals,
-    };
-    let tokens = settings.chain.tokens().map(name).collect();
-    Ok(Some(Telling { endpoints: notifiers(settings)?, rules, tokens }))
-}
-
-fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notifier>>> {
-    let Some(notify) = &settings.notify else { return Ok(Vec::new()) };
-    let mut endpoints: Vec<Arc<dyn Notifier>> = Vec::new();
-    for endpoint in &notify.endpoints {
-        // A secret is there exactly where the form is signed; the configuration has seen to that.
-        let form = match endpoint.secret()? {
-            Some(secret) => notify_http::Form::Standard { secret },
-            None => notify_http::Form::Slack,
-        };
-        endpoints.push(Arc::new(NotifyHttp::new(NotifyHttpSettings {
-            name: endpoint.name.clone(),
-            url: endpoint.url()?,
-            form,
-            kinds: endpoint.kinds.clone(),
-            connect_timeout: settings.api.connect_timeout.min(notify.timeout),
-            timeout: notify.timeout,
-        })?));
-    }
-    Ok(endpoints)
-}
-
-/// Sends a test message to the endpoint of this name, or to all. Returns, for each, its name and what went wrong.
-///
-/// # Errors
-/// An endpoint's URL or secret cannot be had or used.
-pub async fn notify_test(settings: &Settings, only: Option<&str>) -> anyhow::Result<Vec<(String, Result<(), String>)>> {
-    let now = SystemClock.now();
-    let message = teller::test_message(now);
-    let mut told = Vec::new();
-    for endpoint in notifiers(settings)? {
-        let name = endpoint.name().to_owned();
-        if only.is_none_or(|only| only == name) {
-            let id = format!("rw-test-{}-{name}", now.as_millis());
-            told.push((name, endpoint.deliver(&id, &message, now).await.map_err(|error| error.to_string())));
-        }
-    }
-    Ok(told)
 }
 
 fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {

@@ -4,7 +4,9 @@ use super::output::plain;
 use crate::domain::actor::Actor;
 use crate::domain::order::{AttemptKind, Placer};
 use crate::domain::payment::Provenance;
-use crate::engine::receipt_views::{CompletionCall, Note, ReceiptOrder, ReceiptTransaction, ReceiptView};
+use crate::engine::receipt_views::{
+    CompletionCall, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction, ReceiptView,
+};
 use crate::engine::views::DepositView;
 
 /// A part of the receipt.
@@ -93,6 +95,7 @@ const fn origin(from: Provenance) -> &'static str {
 
 fn sections(view: &ReceiptView) -> Vec<Section> {
     let mut all = vec![payment(view)];
+    all.extend(view.payout.iter().map(payout));
     all.extend(view.orders.iter().map(order));
     all.extend(view.deposit.iter().map(|row| deposit(view, row)));
     all.extend(view.completions.iter().map(completion));
@@ -150,6 +153,30 @@ fn payment(view: &ReceiptView) -> Section {
         .maybe("expires", payment.expires_at.as_ref())
         .field("added here", payment.added_at.clone())
         .field("state", format!("{}: {}", payment.state.name, payment.state.text))
+}
+
+/// How rampwatch opened the payment at the API.
+fn payout(payout: &ReceiptPayout) -> Section {
+    let mut section = Section::new(format!("Payout {}", payout.reference))
+        .field("asked for", format!("by {} at {}", payout.placed_by, payout.placed_at))
+        .field("idempotency key", payout.idempotency_key.clone())
+        .field("sent", payout.source.clone())
+        .field("paid out", payout.destination.clone())
+        .field("bank account", payout.bank_account.clone())
+        .field("reason", payout.reason.clone())
+        .maybe("document", payout.document_reference.as_ref())
+        .maybe("reference id", payout.reference_id.as_ref());
+    if let Some(quote) = &payout.quote {
+        let until = quote.expires_at.as_ref().map_or_else(String::new, |at| format!(", good until {at}"));
+        section = section
+            .field("quote", format!("{}, asked at {}{until}", quote.id, quote.asked_at))
+            .maybe("exchange rate", quote.exchange_rate.as_ref())
+            .maybe("quoted fee", quote.total_fee.as_ref());
+    }
+    section
+        .field("create calls", payout.calls.to_string())
+        .items(payout.files.iter().map(|file| format!("file {file}")))
+        .items(notes(&payout.history))
 }
 
 fn by(name: Option<&Actor>) -> String {

@@ -8,6 +8,7 @@ use clap::Args;
 use futures_util::future::OptionFuture;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::exit::{Exit, Failure};
@@ -99,6 +100,13 @@ pub(super) async fn serve(
     tracing::info!(%address, chain = settings.chain.id, store = %settings.store.path.display(), "rampwatch is up");
     let api_stop = CancellationToken::new();
     let served = tokio::spawn(http::serve(listener, operator, api_stop.clone()));
+    let heard = match inlet(settings, handle.clone(), api_stop.clone()).await {
+        Ok(heard) => heard,
+        Err(failure) => {
+            api_stop.cancel();
+            return Err(failure);
+        }
+    };
     up(handle);
     let mut engine = std::pin::pin!(app.run(stop.clone()));
     let overdue = async {
@@ -119,6 +127,10 @@ pub(super) async fn serve(
         Ok(Ok(Err(error))) => tracing::warn!(%error, "the operator API ended badly"),
         Ok(Err(error)) => tracing::warn!(%error, "the operator API ended badly"),
         Err(_) => tracing::info!("requests to the operator API were cut off"),
+    }
+    if let Some(heard) = heard {
+        // A delivery that is cut off is repeated by its sender, and the API is asked by the clock anyway.
+        heard.abort();
     }
     tracing::info!("rampwatch is down");
     outcome
@@ -151,6 +163,30 @@ async fn bind(settings: &Settings) -> Result<TcpListener, Failure> {
         let said = format!("the operator API cannot listen at {listen} (http.listen): {error}");
         Failure::new(Exit::Unavailable, said)
     })
+}
+
+/// Starts the webhook inlet, if it is configured.
+async fn inlet(
+    settings: &Settings,
+    handle: Handle,
+    stop: CancellationToken,
+) -> Result<Option<JoinHandle<()>>, Failure> {
+    let Some(inlet) = settings.webhook.inlet.clone() else { return Ok(None) };
+    let secret = settings.webhook.secret().map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+    let missing =
+        || Failure::new(Exit::Configuration, "webhook.listen needs webhook.secret_env or webhook.secret_file");
+    let secret = secret.ok_or_else(missing)?;
+    let listener = TcpListener::bind(inlet.listen).await.map_err(|error| {
+        let said = format!("the webhook inlet cannot listen at {} (webhook.listen): {error}", inlet.listen);
+        Failure::new(Exit::Unavailable, said)
+    })?;
+    let address = listener.local_addr().unwrap_or(inlet.listen);
+    tracing::info!(%address, path = http::inlet::PATH, "the webhook inlet listens");
+    Ok(Some(tokio::spawn(async move {
+        if let Err(error) = http::inlet::serve(listener, &inlet, &secret, handle, stop).await {
+            tracing::error!(%error, "the webhook inlet ended; the API is asked by the clock as ever");
+        }
+    })))
 }
 
 /// The first SIGTERM or SIGINT stops gracefully, the second at once.

@@ -45,7 +45,7 @@ pub use notify::{NotifyEndpoint, NotifyForm, NotifySettings};
 pub use payouts::PayoutSettings;
 pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
-pub use webhook::WebhookSettings;
+pub use webhook::{Algorithm, Encoding, InletSettings, WebhookSettings};
 
 /// The documented example, as it stands at the top of the source.
 pub const EXAMPLE: &str = include_str!("../../config.toml");

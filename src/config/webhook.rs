@@ -3,10 +3,12 @@
 //!
 //! Deliberately absent: the secret itself, which [`WebhookSettings::secret`] reads when somebody needs it.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use crate::domain::time::Span;
 use crate::domain::webhook::checked_url;
 
 use super::ConfigError;
@@ -21,6 +23,50 @@ pub struct WebhookSettings {
     pub public_url: Option<String>,
     /// Where the secret comes from. [`WebhookSettings::secret`] reads it.
     pub secret_source: Option<KeySource>,
+    /// The inlet that hears deliveries, if there is one.
+    pub inlet: Option<InletSettings>,
+}
+
+/// The inlet: where deliveries are heard, and how they are signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InletSettings {
+    /// Where it listens; it serves nothing but deliveries, so this may be reached from outside. Port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// The header with the signature, in lower case.
+    pub header: String,
+    /// How deliveries are signed.
+    pub algorithm: Algorithm,
+    /// How the signature is written.
+    pub encoding: Encoding,
+    /// What may stand before the signature in its header; empty: nothing.
+    pub prefix: String,
+    /// The header with the moment of the delivery in Unix seconds, in lower case. If there is one, what is signed is the
+    /// moment as it is written, a full stop, and the body; otherwise the body.
+    pub timestamp_header: Option<String>,
+    /// How far that moment may be from ours.
+    pub tolerance: Span,
+    /// The most bytes of a delivery.
+    pub max_body: usize,
+    /// The most deliveries that are taken in a second.
+    pub rate: u32,
+}
+
+/// How deliveries are signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// HMAC with SHA-256.
+    HmacSha256,
+    /// HMAC with SHA-512.
+    HmacSha512,
+}
+
+/// How a signature is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// Hexadecimal digits, in either case.
+    Hex,
+    /// Base64 with padding.
+    Base64,
 }
 
 impl WebhookSettings {
@@ -65,12 +111,81 @@ pub(super) fn webhook(mut section: Section<'_>, base: &Path, others: &[(String, 
     if both {
         section.complain("secret_file", "webhook.secret_env is given too: give one of the two at most");
     }
-    section.finish("public_url, secret_env, secret_file");
-    if wrong || both {
+    let has_secret = secret_env.is_some() || secret_file.is_some();
+    let given = section.has("listen");
+    let inlet = inlet(&mut section, has_secret || wrong);
+    section.finish(
+        "public_url, secret_env, secret_file, listen, header, algorithm, encoding, prefix, timestamp_header, tolerance, \
+         max_body, rate",
+    );
+    if wrong || both || (given && inlet.is_none()) {
         return None;
     }
     let variable = secret_env.map(|name| KeySource::Variable { value: held(&name, others), name });
-    Some(WebhookSettings { public_url, secret_source: variable.or(secret_file.map(KeySource::File)) })
+    Some(WebhookSettings { public_url, secret_source: variable.or(secret_file.map(KeySource::File)), inlet })
+}
+
+/// The inlet, if `listen` is given; its other keys are looked at all the same.
+fn inlet(section: &mut Section<'_>, has_secret: bool) -> Option<InletSettings> {
+    let given = section.has("listen");
+    let listen = section.removable("listen", Show::Value, |text| {
+        text.parse::<SocketAddr>().map_err(|_| "it must be an address and a port, such as 127.0.0.1:8788".to_owned())
+    });
+    let header = section.or("header", "x-webhook-signature".to_owned(), header_name);
+    let algorithm = section.or("algorithm", Algorithm::HmacSha256, |text| match text {
+        "hmac-sha256" => Ok(Algorithm::HmacSha256),
+        "hmac-sha512" => Ok(Algorithm::HmacSha512),
+        _ => Err("it must be \"hmac-sha256\" or \"hmac-sha512\"".to_owned()),
+    });
+    let encoding = section.or("encoding", Encoding::Hex, |text| match text {
+        "hex" => Ok(Encoding::Hex),
+        "base64" => Ok(Encoding::Base64),
+        _ => Err("it must be \"hex\" or \"base64\"".to_owned()),
+    });
+    let prefix = section.or("prefix", "sha256=".to_owned(), |text| {
+        if text.len() <= 32 && text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Ok(text.to_owned());
+        }
+        Err("it must be at most 32 letters, digits or signs, or empty".to_owned())
+    });
+    let timestamp_header = section.removable("timestamp_header", Show::Value, header_name);
+    let tolerance = section.span("tolerance", Span::from_secs(300), Span::from_secs(1)..=Span::from_secs(86_400));
+    let max_body = section.number("max_body", Some(65_536), 64..=1_048_576);
+    let rate = section.number("rate", Some(20), 1..=1_000);
+    if let (Some(signature), Some(moment)) = (&header, &timestamp_header)
+        && signature == moment
+    {
+        section.complain("timestamp_header", "it must not be the header with the signature (webhook.header)");
+        return None;
+    }
+    if given && !has_secret {
+        let text = "deliveries cannot be told from forgeries without a secret: give webhook.secret_env or \
+                    webhook.secret_file";
+        section.complain("listen", text);
+        return None;
+    }
+    let timestamp_wrong = section.wrong("timestamp_header");
+    let inlet = InletSettings {
+        listen: listen?,
+        header: header?,
+        algorithm: algorithm?,
+        encoding: encoding?,
+        prefix: prefix?,
+        timestamp_header,
+        tolerance: tolerance?,
+        max_body: usize::try_from(max_body?).ok()?,
+        rate: u32::try_from(rate?).ok()?,
+    };
+    (!timestamp_wrong).then_some(inlet)
+}
+
+/// The name of a header.
+fn header_name(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {
+        return Err("it must be the name of a header: letters, digits, '-' and '_'".to_owned());
+    }
+    Ok(text.to_ascii_lowercase())
 }
 
 /// The name of the variable that holds the secret. A secret in its place is recognised, and not shown.

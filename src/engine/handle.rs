@@ -40,7 +40,7 @@ pub struct Handle {
     pub(super) settings: Arc<EngineSettings>,
     /// What tokens are called in what is shown; set by `with_tokens`.
     pub(super) tokens: Arc<[TokenName]>,
-    ledger: Ledger,
+    pub(super) ledger: Ledger,
     health: Arc<Health>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,

@@ -104,7 +104,7 @@ fn add_command(lead: &Lead) -> String {
 }
 
 /// The review of a lead, if it is open.
-fn review(lead: &Lead, names: &Names<'_>) -> Option<ReviewView> {
+pub(super) fn review(lead: &Lead, names: &Names<'_>) -> Option<ReviewView> {
     if lead.state != LeadState::Open {
         return None;
     }

@@ -4,15 +4,13 @@
 //! indexes for ids and addresses only: filters by state or verdict look at one record after the other.
 
 use super::explain::Names;
-use super::handle::{AddPayment, Handle, HandleError};
+use super::handle::{Handle, HandleError};
 use super::health::Readiness;
 use super::lead_desk;
 use super::payout_reviews;
-use super::requests::{AddRequest, Decision, ResolveRequest, parse_address, parse_payment};
+use super::requests::{parse_address, parse_payment};
 use super::reviews;
-use super::views::{
-    DepositView, EventView, Page, PaymentView, ResolvedView, ReviewView, TokenName, WhyView, verdict_name,
-};
+use super::views::{DepositView, EventView, Page, PaymentView, ReviewView, TokenName, WhyView, verdict_name};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
 use crate::domain::payment::{Payment, PaymentId, PaymentState, PayoutReference};
@@ -273,23 +271,6 @@ impl Handle {
         self.reviews_from_leads(lead_desk::PLACE, items, limit).await
     }
 
-    /// The reviews of leads after a place, behind those that are there already, and then those of payouts.
-    async fn reviews_from_leads(
-        &self,
-        place: &str,
-        mut items: Vec<ReviewView>,
-        limit: usize,
-    ) -> Result<Page<ReviewView>, HandleError> {
-        let page = self.lead_reviews(place, limit.saturating_sub(items.len())).await?;
-        items.extend(page.items);
-        if page.next.is_some() || items.len() >= limit {
-            return Ok(Page { items, next: page.next.or_else(|| Some(payout_reviews::PLACE.to_owned())) });
-        }
-        let rest = self.payout_reviews(payout_reviews::PLACE, limit.saturating_sub(items.len())).await?;
-        items.extend(rest.items);
-        Ok(Page { items, next: rest.next })
-    }
-
     async fn deposit_reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
         let after = after.map(parse_key).transpose()?;
         let in_review = |deposit: &Deposit| matches!(deposit.verdict, Verdict::Review { .. });
@@ -442,45 +423,6 @@ impl Handle {
                 return Err(invalid("deposit", problem));
             }
         }
-    }
-
-    /// Adds a payment from what an operator sent.
-    ///
-    /// # Errors
-    /// As [`Handle::add`], and when a text is not what its field needs.
-    pub async fn add_request(&self, request: &AddRequest) -> Result<PaymentView, HandleError> {
-        let payment = self.add(AddPayment::try_from(request)?).await?;
-        Ok(PaymentView::of(&payment, &self.names()))
-    }
-
-    /// Carries out a decision that an operator sent.
-    ///
-    /// # Errors
-    /// As [`Handle::resolve`], and when a text is not what its field needs.
-    pub async fn resolve_request(&self, request: &ResolveRequest) -> Result<ResolvedView, HandleError> {
-        let decision = match request {
-            ResolveRequest::Assign { deposit, payment, .. } => {
-                Decision::Assign { deposit: self.find_deposit(deposit).await?, payment: parse_payment(payment)? }
-            }
-            ResolveRequest::Ignore { deposit, .. } => Decision::Ignore { deposit: self.find_deposit(deposit).await? },
-            ResolveRequest::Retry { payment, .. } => Decision::Retry { payment: parse_payment(payment)? },
-            ResolveRequest::Cancel { payment, .. } => Decision::Cancel { payment: parse_payment(payment)? },
-            ResolveRequest::Dismiss { payment, reason } => return self.dismiss_lead(payment, reason).await,
-        };
-        self.resolve(&decision, request.reason()).await?;
-        let (payment, deposit) = match &decision {
-            Decision::Assign { deposit, payment } => (Some(payment), Some(deposit)),
-            Decision::Ignore { deposit } => (None, Some(deposit)),
-            Decision::Retry { payment } | Decision::Cancel { payment } => (Some(payment), None),
-        };
-        let mut view = ResolvedView { decision: decision.name().to_owned(), payment: None, deposit: None, lead: None };
-        if let Some(id) = payment {
-            view.payment = self.store.payment(id).await?.map(|payment| PaymentView::of(&payment, &self.names()));
-        }
-        if let Some(key) = deposit {
-            view.deposit = self.store.deposit(key).await?.map(|deposit| DepositView::of(&deposit, &self.names()));
-        }
-        Ok(view)
     }
 }
 

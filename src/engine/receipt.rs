@@ -9,8 +9,8 @@ use super::handle::{Handle, HandleError};
 use super::names::rule_name;
 use super::order_views::OrderView;
 use super::receipt_views::{
-    CompletionCall, Decided, Finality, Matched, MinedView, Note, ReceiptOrder, ReceiptTransaction, ReceiptView,
-    StatusView,
+    CompletionCall, Decided, Finality, Matched, MinedView, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction,
+    ReceiptView, StatusView,
 };
 use super::views::{DepositView, WhyView, moment};
 use crate::domain::chain::{B256, BlockRef};
@@ -59,7 +59,8 @@ impl Handle {
             is_cut |= self.collect(&Subject::Deposit(deposit.key), &mut events).await?;
         }
         let evidence = Evidence { payment: &payment, orders: &orders, paying, events, is_cut };
-        Ok(self.put_together(&evidence, why))
+        let payout = self.payout_of(&payment.id).await?;
+        Ok(self.put_together(&evidence, why, payout))
     }
 
     /// Adds the subject's events; true when there are more than are looked at.
@@ -77,7 +78,7 @@ impl Handle {
         }
     }
 
-    fn put_together(&self, evidence: &Evidence<'_>, why: WhyView) -> ReceiptView {
+    fn put_together(&self, evidence: &Evidence<'_>, why: WhyView, payout: Option<ReceiptPayout>) -> ReceiptView {
         let names = self.names();
         let payment = evidence.payment;
         let paying_key = evidence.paying.map(|deposit| deposit.key.to_string());
@@ -87,6 +88,7 @@ impl Handle {
             payment: super::views::PaymentView::of(payment, &names),
             bank_account: payment.terms.bank_account.as_ref().map(ToString::to_string),
             api_fee: api.and_then(|view| view.fee.as_ref()).map(ToString::to_string),
+            payout,
             orders: evidence.orders.iter().map(|order| order_evidence(evidence, order, &names)).collect(),
             deposit: evidence.paying.map(|deposit| DepositView::of(deposit, &names)),
             matched: evidence.paying.and_then(|deposit| matched(evidence, deposit, &names)),
@@ -273,11 +275,10 @@ fn transaction(attempt: &Attempt) -> ReceiptTransaction {
 /// The parts that are not there, in the order of the receipt.
 fn missing(evidence: &Evidence<'_>, view: &ReceiptView) -> Vec<String> {
     let payment = evidence.payment;
-    let created = [payment.terms.address_from, payment.terms.amount_from].contains(&Provenance::Created);
     let typed = [payment.terms.address_from, payment.terms.amount_from].contains(&Provenance::Typed);
     let parts = [
         (
-            !created,
+            view.payout.is_none(),
             "Creation: rampwatch did not create this payment at the API, so there is no idempotency key or quote.",
         ),
         (typed, "Terms: a person typed the address or the amount; the API has not confirmed them."),

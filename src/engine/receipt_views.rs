@@ -14,6 +14,7 @@ use super::views::{DepositView, PaymentView, ReviewView};
 use crate::domain::actor::Actor;
 use crate::domain::chain::{B256, BlockRef};
 use crate::domain::order::AttemptKind;
+use crate::domain::payment::{PayoutReference, QuoteId};
 
 /// The chain of evidence of one payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -24,6 +25,8 @@ pub struct ReceiptView {
     pub bank_account: Option<String>,
     /// What the payment costs, as the API says.
     pub api_fee: Option<String>,
+    /// How rampwatch opened it at the API, if it did.
+    pub payout: Option<ReceiptPayout>,
     /// The orders that funded it, or tried to, by turn.
     pub orders: Vec<ReceiptOrder>,
     /// The deposit that pays it.
@@ -177,4 +180,55 @@ pub struct Note {
     pub at: String,
     /// What.
     pub text: String,
+}
+
+/// How a payment was opened at the API.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptPayout {
+    /// The payer's own name for it.
+    #[schemars(with = "shapes::Id")]
+    pub reference: PayoutReference,
+    /// The key that it was opened with, in every call.
+    pub idempotency_key: String,
+    /// Who asked for it.
+    #[schemars(with = "shapes::Actor")]
+    pub placed_by: Actor,
+    /// When.
+    pub placed_at: String,
+    /// What was to be sent and how, such as `1000.50 USDC by POLYGON`.
+    pub source: String,
+    /// What was to be paid out and how, such as `17250.75 MXN by SPEI to MX`; without the amount where no quote told it.
+    pub destination: String,
+    /// The bank account that was asked for.
+    pub bank_account: String,
+    /// Why the money is paid, in the API's word.
+    pub reason: String,
+    /// What the payer calls it towards the recipient.
+    pub document_reference: Option<String>,
+    /// The payer's own id for it.
+    pub reference_id: Option<String>,
+    /// The quote that was taken last.
+    pub quote: Option<ReceiptQuote>,
+    /// The files that went with it, each with its digest.
+    pub files: Vec<String>,
+    /// How many calls to open it were made.
+    pub calls: u32,
+    /// What happened to it, the oldest first.
+    pub history: Vec<Note>,
+}
+
+/// A quote that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ReceiptQuote {
+    /// The API's id.
+    #[schemars(with = "shapes::Id")]
+    pub id: QuoteId,
+    /// When it was asked for.
+    pub asked_at: String,
+    /// When it ran out.
+    pub expires_at: Option<String>,
+    /// How much is paid out for a unit.
+    pub exchange_rate: Option<String>,
+    /// What all of it was to cost.
+    pub total_fee: Option<String>,
 }

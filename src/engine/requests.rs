@@ -5,8 +5,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::handle::{AddPayment, HandleError};
+use super::handle::{AddPayment, Handle, HandleError};
 use super::shapes;
+use super::views::{DepositView, PaymentView, ResolvedView};
 use crate::domain::chain::Address;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::Timestamp;
@@ -182,6 +183,47 @@ pub(super) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Tim
                 "a day such as 2026-11-22, which begins at midnight UTC, or a moment such as 2026-11-22T10:00:00Z";
             invalid(field, format!("{text:?} is neither {right}"))
         }),
+    }
+}
+
+impl Handle {
+    /// Adds a payment from what an operator sent.
+    ///
+    /// # Errors
+    /// As [`Handle::add`], and when a text is not what its field needs.
+    pub async fn add_request(&self, request: &AddRequest) -> Result<PaymentView, HandleError> {
+        let payment = self.add(AddPayment::try_from(request)?).await?;
+        Ok(PaymentView::of(&payment, &self.names()))
+    }
+
+    /// Carries out a decision that an operator sent.
+    ///
+    /// # Errors
+    /// As [`Handle::resolve`], and when a text is not what its field needs.
+    pub async fn resolve_request(&self, request: &ResolveRequest) -> Result<ResolvedView, HandleError> {
+        let decision = match request {
+            ResolveRequest::Assign { deposit, payment, .. } => {
+                Decision::Assign { deposit: self.find_deposit(deposit).await?, payment: parse_payment(payment)? }
+            }
+            ResolveRequest::Ignore { deposit, .. } => Decision::Ignore { deposit: self.find_deposit(deposit).await? },
+            ResolveRequest::Retry { payment, .. } => Decision::Retry { payment: parse_payment(payment)? },
+            ResolveRequest::Cancel { payment, .. } => Decision::Cancel { payment: parse_payment(payment)? },
+            ResolveRequest::Dismiss { payment, reason } => return self.dismiss_lead(payment, reason).await,
+        };
+        self.resolve(&decision, request.reason()).await?;
+        let (payment, deposit) = match &decision {
+            Decision::Assign { deposit, payment } => (Some(payment), Some(deposit)),
+            Decision::Ignore { deposit } => (None, Some(deposit)),
+            Decision::Retry { payment } | Decision::Cancel { payment } => (Some(payment), None),
+        };
+        let mut view = ResolvedView { decision: decision.name().to_owned(), payment: None, deposit: None, lead: None };
+        if let Some(id) = payment {
+            view.payment = self.store.payment(id).await?.map(|payment| PaymentView::of(&payment, &self.names()));
+        }
+        if let Some(key) = deposit {
+            view.deposit = self.store.deposit(key).await?.map(|deposit| DepositView::of(&deposit, &self.names()));
+        }
+        Ok(view)
     }
 }
 

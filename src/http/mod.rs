@@ -28,6 +28,7 @@ mod desk_routes;
 mod document;
 mod events;
 mod guard;
+pub mod inlet;
 mod ledger_routes;
 mod listener;
 mod notice_routes;

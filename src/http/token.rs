@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -89,6 +89,20 @@ impl Token {
     /// # Errors
     /// There is none, others can reach it, it cannot be read, or it holds no token.
     pub fn load(path: &Path) -> Result<Self, TokenError> {
+        Self::read(path, None)
+    }
+
+    /// As [`Self::load_or_create`], and the file must belong to the user who runs this: whoever owns a file can give it
+    /// back to others at any time.
+    ///
+    /// # Errors
+    /// As there, and when the file belongs to another user.
+    pub fn load_or_create_own(path: &Path) -> Result<Self, TokenError> {
+        Self::load_or_create(path)?;
+        Self::read(path, Some(rustix::process::geteuid().as_raw()))
+    }
+
+    fn read(path: &Path, owner: Option<u32>) -> Result<Self, TokenError> {
         let refused = |source: io::Error| match source.kind() {
             ErrorKind::NotFound => TokenError::Missing(path.to_owned()),
             _ => TokenError::Refused { path: path.to_owned(), verb: "read", source },
@@ -99,7 +113,11 @@ impl Token {
             return Err(unusable("is not a file"));
         }
         let file = File::open(path).map_err(refused)?;
-        let mode = file.metadata().map_err(refused)?.permissions().mode() & 0o777;
+        let metadata = file.metadata().map_err(refused)?;
+        if owner.is_some_and(|owner| metadata.uid() != owner) {
+            return Err(TokenError::Foreign { path: path.to_owned(), owner: metadata.uid() });
+        }
+        let mode = metadata.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
             return Err(TokenError::Open { path: path.to_owned(), mode });
         }

@@ -115,25 +115,19 @@ const fn of_wallet(change: &WalletChange) -> Option<News> {
     }
 }
 
-const fn of_desk(body: &DeskBody) -> Option<News> {
+fn of_desk(body: &DeskBody) -> Option<News> {
     match body {
-        DeskBody::Lead(lead) => match lead.state {
-            // A lead that is asked after in vain is the same lead still.
-            LeadState::Open if lead.failures == 0 => news(NoticeKind::Review, "An off-ramp at the API needs a person"),
-            LeadState::Open | LeadState::Added | LeadState::Gone | LeadState::Dismissed { .. } => None,
-        },
-        DeskBody::Payout(payout) => match payout.state {
-            PayoutState::Review { .. } => news(NoticeKind::Review, "A payout needs a decision"),
-            PayoutState::Placed
-            | PayoutState::Quoted
-            | PayoutState::Creating { .. }
-            | PayoutState::Unclear { .. }
-            | PayoutState::Created { .. }
-            | PayoutState::Cancelled { .. } => None,
-        },
-        // The command that registers says how it went. A notice is never told of by a notice.
-        DeskBody::Webhook(_)
+        DeskBody::Lead(lead) if lead.state == LeadState::Open && lead.failures == 0 => {
+            news(NoticeKind::Review, "An off-ramp was found that needs a decision")
+        }
+        DeskBody::Payout(payout) if matches!(payout.state, PayoutState::Review { .. }) => {
+            news(NoticeKind::Review, "A payout needs a decision")
+        }
+        // A notice is never told of by a notice.
+        DeskBody::Lead(_)
+        | DeskBody::Payout(_)
         | DeskBody::WebhookAttempt(_)
+        | DeskBody::Webhook(_)
         | DeskBody::Notice(_)
         | DeskBody::NoticeCursor(_)
         | DeskBody::Condition(_)

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret as _;
 
 mod funding;
 mod http;
+mod webhook;
 
 /// The least that a file must have.
 const LEAST: &str = r#"

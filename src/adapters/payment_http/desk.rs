@@ -19,33 +19,36 @@ impl PaymentHttp {
     fn with_body(
         &self,
         request: RequestBuilder,
-        body: Result<impl Serialize, String>,
+        body: Result<impl Serialize, ApiError>,
     ) -> Result<RequestBuilder, ApiError> {
-        let body = body.map_err(|why| failure::not_sent(self.failures.clean(&why)))?;
+        let body = body?;
         let body = serde_json::to_vec(&body)
             .map_err(|error| failure::not_sent(format!("the request's body could not be written: {error}")))?;
         if body.len() > MAX_REQUEST_BYTES {
-            let why = format!("the request would have {} bytes, and at most {MAX_REQUEST_BYTES} are sent", body.len());
-            return Err(failure::not_sent(why));
+            let why = format!("it would have {} bytes, and at most {MAX_REQUEST_BYTES} are sent", body.len());
+            return Err(failure::unsendable(413, &why));
         }
         Ok(request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body))
     }
 
     async fn ask_rate(&self, user: &UserId, exchange: &Exchange) -> Result<Rate, ApiError> {
         let request = self.asking.post(self.url(&["payments", user.as_str(), "rate"])?);
-        let request = self.with_body(request, bodies::Terms::new(exchange, None, self.decimals))?;
+        let request =
+            self.with_body(request, bodies::Terms::new(exchange, None, self.decimals).map_err(failure::not_sent))?;
         self.call(request, MAX_BODY_BYTES, |body| quotes::rate(body, self.decimals)).await
     }
 
     async fn ask_quote(&self, user: &UserId, exchange: &Exchange, to: &BankAccountId) -> Result<Quote, ApiError> {
         let request = self.asking.post(self.url(&["payments", user.as_str(), "quote"])?);
-        let request = self.with_body(request, bodies::Terms::new(exchange, Some(to), self.decimals))?;
+        let request =
+            self.with_body(request, bodies::Terms::new(exchange, Some(to), self.decimals).map_err(failure::not_sent))?;
         self.call(request, MAX_BODY_BYTES, |body| quotes::quote(body, user, self.decimals)).await
     }
 
     async fn open(&self, recipient: &RecipientId, new: &NewOffRamp) -> Result<ApiPayment, ApiError> {
         let request = self.acting.post(self.url(&["payments", "recipient", recipient.as_str(), "off-ramp"])?);
-        let request = self.with_body(request, bodies::Create::new(new))?;
+        let request =
+            self.with_body(request, bodies::Create::new(new).map_err(|why| failure::unsendable(415, &why)))?;
         let about = About::Opened(recipient, &new.idempotency_key);
         self.call(request, MAX_PAYMENT_BYTES, |body| answer::payment(body, about, self.decimals)).await
     }
@@ -64,7 +67,10 @@ impl PaymentHttp {
         id: Option<&WebhookId>,
     ) -> Result<Webhook, ApiError> {
         let request = match change {
-            Some(change) => self.with_body(request, bodies::Hook::new(change, self.webhook_secret.as_ref()))?,
+            Some(change) => self.with_body(
+                request,
+                bodies::Hook::new(change, self.webhook_secret.as_ref()).map_err(failure::not_sent),
+            )?,
             None => request,
         };
         self.call(request, MAX_BODY_BYTES, |body| webhooks::webhook(body, id)).await

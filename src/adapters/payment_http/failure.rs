@@ -12,7 +12,7 @@
 //! | 404 without a JSON object: a proxy's, not the API's | `Unclear` |
 //! | 401, 403 | `KeyRefused` |
 //! | 404 | `NotFound` |
-//! | 3xx, any other 4xx | `Refused` |
+//! | 3xx, any other 4xx; a request that is too large to be sent | `Refused` |
 
 use std::error::Error;
 use std::sync::Arc;
@@ -43,6 +43,11 @@ pub(super) struct Failures {
 /// A call that was never sent.
 pub(super) const fn not_sent(detail: String) -> ApiError {
     ApiError::NotNow { detail, retry_after: None }
+}
+
+/// A call that was not sent, and would be refused if it were, with this status: another try changes nothing.
+pub(super) fn unsendable(status: u16, why: &str) -> ApiError {
+    ApiError::Refused { status, detail: format!("not sent: {why}") }
 }
 
 /// The reasons below an error of the HTTP library. Its own text is left out: it names the whole URL.

@@ -41,13 +41,13 @@ use failure::Failures;
 pub const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// The most bytes of one payment that are read. It has about one thousand, and perhaps the files that it was opened with.
-pub const MAX_PAYMENT_BYTES: usize = 16 * 1024 * 1024;
+pub const MAX_PAYMENT_BYTES: usize = MAX_REQUEST_BYTES + MAX_BODY_BYTES;
 
 /// The most bytes of a list of payments that are read: the API documents no pages.
 pub const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
 
 /// The most bytes of a request's body. A file takes a third more in it than on the disk.
-pub const MAX_REQUEST_BYTES: usize = MAX_PAYMENT_BYTES;
+pub const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 
 /// How long a GET's connection is kept for the next one.
 const KEEP_IDLE: Span = Span::from_secs(20);

@@ -42,7 +42,7 @@ impl Opener {
         let asked = if answer.is_ok() { Asked::Get } else { Asked::Open };
         self.gate.learn(asked, &answer).await?;
         let fact = match answer {
-            Ok(quote) => PayoutFact::Quoted(TakenQuote { quote, asked_at }),
+            Ok(quote) => PayoutFact::Quoted(Box::new(TakenQuote { quote, asked_at })),
             Err(error) => {
                 tracing::warn!(reference = %payout.reference, %error, "no quote");
                 let detail = error.to_string();

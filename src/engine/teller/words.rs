@@ -5,9 +5,12 @@ use std::sync::Arc;
 use super::super::EngineSettings;
 use super::super::explain::{self, Names};
 use super::super::explain_orders::{hold_text, state_text};
+use super::super::lead_desk;
+use super::super::payout_reviews;
 use super::super::reviews;
 use super::super::views::{ReviewView, TokenName};
 use super::remedies;
+use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::hold::Hold;
 use crate::domain::notice::{Message, NoticeKind};
@@ -58,8 +61,8 @@ impl Words {
             EventKind::WalletChanged { .. } => {
                 Said { remedies: vec!["See how it stands: rampwatch wallet status".to_owned()], ..self.of_any(event) }
             }
-            EventKind::DeskChanged { .. }
-            | EventKind::ApiReported { .. }
+            EventKind::DeskChanged { body, .. } => self.of_desk(event, body),
+            EventKind::ApiReported { .. }
             | EventKind::DepositSeen { .. }
             | EventKind::DepositStands { .. }
             | EventKind::PersonDecided { .. }
@@ -91,6 +94,23 @@ impl Words {
     fn of_any(&self, event: &Event) -> Said {
         let text = vec![explain::event(&event.kind, &self.names()).1];
         Said { text, payment: event.payment.clone(), ..Said::default() }
+    }
+
+    fn of_desk(&self, event: &Event, body: &DeskBody) -> Said {
+        let (review, payment) = match body {
+            DeskBody::Lead(lead) => (lead_desk::review(lead, &self.names()), Some(lead.payment.clone())),
+            DeskBody::Payout(payout) => (payout_reviews::of_payout(payout, &self.names()), payout.payment.clone()),
+            DeskBody::Webhook(_)
+            | DeskBody::Shadow(_)
+            | DeskBody::WebhookAttempt(_)
+            | DeskBody::Notice(_)
+            | DeskBody::NoticeCursor(_)
+            | DeskBody::Condition(_)
+            | DeskBody::Shadow(_) => (None, None),
+        };
+        let Some(review) = review else { return self.of_any(event) };
+        let text = vec![format!("The {} {}: {}", review.subject, review.id, review.what)];
+        Said { text, remedies: ways_out(review), payment, order: None }
     }
 
     async fn of_payment(&self, id: &PaymentId, state: &PaymentState) -> Result<Said, StoreError> {

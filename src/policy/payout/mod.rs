@@ -61,7 +61,7 @@ pub struct PayoutParams {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PayoutFact {
     /// The API gave a quote.
-    Quoted(TakenQuote),
+    Quoted(Box<TakenQuote>),
     /// It gave none.
     QuoteFailed {
         /// How it failed.

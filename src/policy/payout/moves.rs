@@ -119,7 +119,7 @@ impl Turn<'_> {
     pub(super) fn start_call(&self) -> PayoutStep {
         let now = self.context.now;
         let margin = self.context.params.quote_margin;
-        if !self.payout.quote.as_ref().is_some_and(|taken| now < usable_until(taken, margin)) {
+        if self.payout.quote.as_ref().is_none_or(|taken| now >= usable_until(taken, margin)) {
             return self.now(State::Placed, "needs another quote: the one at hand is about to run out");
         }
         let settles = now.plus(self.context.pace.unclear_wait());

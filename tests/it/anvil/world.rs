@@ -234,7 +234,7 @@ impl World {
         }
     }
 
-    fn evm_settings(&self) -> EvmSettings {
+    pub(crate) fn evm_settings(&self) -> EvmSettings {
         let node = self.node();
         let itself = EndpointSettings {
             name: "anvil".to_owned(),

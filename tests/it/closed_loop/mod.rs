@@ -14,7 +14,7 @@ mod listing;
 mod logs;
 mod recorded;
 mod reorgs;
-mod rig;
+pub(crate) mod rig;
 mod shadow;
 mod stages;
 mod stories;

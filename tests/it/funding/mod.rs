@@ -3,6 +3,7 @@
 
 mod auto;
 pub(crate) mod bench;
+mod books;
 mod crowd;
 mod deaths;
 mod fees;

@@ -1,6 +1,6 @@
 //! Who gets in, and what is turned away: tokens, hosts, bodies, routes.
 
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
+use reqwest::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HOST, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -230,4 +230,35 @@ async fn more_connections_than_there_are_places_wait_and_are_served() {
     assert!(early.is_err(), "all places are taken");
     drop(idle);
     assert_eq!(asked.await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn other_methods_are_told_which_there_are() {
+    let desk = Desk::open().await;
+    for (path, allowed) in [("/v1/payments", "GET,HEAD,POST"), ("/v1/resolve", "POST"), ("/healthz", "GET,HEAD")] {
+        for method in ["DELETE", "PUT", "PATCH", "OPTIONS", "TRACE", "BREW"] {
+            let request = desk.client.request(method.parse().unwrap(), desk.url(path)).bearer_auth(desk.token());
+            let response = request.send().await.unwrap();
+            let headers = response.headers();
+            assert_eq!(
+                (response.status().as_u16(), headers[ALLOW].to_str().unwrap()),
+                (405, allowed),
+                "{method} {path}"
+            );
+            assert_eq!(headers[CONTENT_TYPE], "application/problem+json");
+        }
+    }
+}
+
+/// The clock runs ahead whenever nothing else is to do.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let desk = Desk::open().await;
+    let request = format!(
+        "POST /v1/resolve HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: \
+         application/json\r\nContent-Length: 100\r\nConnection: close\r\n\r\n{{",
+        desk.token()
+    );
+    let answer = raw(&desk, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 408") && answer.contains("\"code\":\"slow_body\""), "{answer}");
 }

@@ -3,7 +3,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rampwatch::http::{Token, TokenError};
+use rampwatch::config::{HttpSettings, TokenSettings};
+use rampwatch::domain::actor::{Actor, Role};
+use rampwatch::http::{Token, TokenError, Tokens};
 
 use crate::support::temp_dir;
 
@@ -87,4 +89,71 @@ fn it_is_the_token_or_it_is_not() {
         assert!(!token.is(wrong), "{wrong:?}");
     }
     assert!(!format!("{token:?}").contains("0123"), "Debug shows nothing");
+}
+
+fn settings(folder: &Path, names: &[&str]) -> HttpSettings {
+    let token = |name: &&str| TokenSettings {
+        name: Actor::new(*name).unwrap(),
+        file: folder.join(name),
+        roles: vec![Role::Read],
+    };
+    HttpSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        token_file: folder.join("operator-token"),
+        tokens: names.iter().map(token).collect(),
+        allow_remote: false,
+        hosts: vec![],
+    }
+}
+
+fn given(file: &Path) -> String {
+    std::fs::read_to_string(file).unwrap().trim().to_owned()
+}
+
+#[test]
+fn tokens_tell_who_asks() {
+    let folder = temp_dir();
+    let settings = settings(folder.path(), &["alice", "bob"]);
+    let tokens = Tokens::load(&settings).unwrap();
+    let mode = std::fs::metadata(folder.path().join("alice")).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "files that were missing are made");
+    for (name, roles) in [("alice", vec![Role::Read]), ("bob", vec![Role::Read])] {
+        let bearer = tokens.bearer(&given(&folder.path().join(name))).unwrap();
+        assert_eq!((bearer.name.as_str(), &bearer.roles), (name, &roles));
+    }
+    let local = tokens.bearer(&given(&settings.token_file)).unwrap();
+    assert!(local.name.is_local() && local.roles == Role::ALL);
+    assert_eq!(tokens.bearer("wrong"), None);
+    assert!(!format!("{tokens:?}").contains(&given(&settings.token_file)), "Debug shows nothing");
+}
+
+#[test]
+fn two_that_are_the_same_are_refused() {
+    let folder = temp_dir();
+    let settings = settings(folder.path(), &["alice", "bob"]);
+    write(&settings.tokens[0].file, &"a".repeat(64), 0o600);
+    write(&settings.tokens[1].file, &format!("{}\n", "a".repeat(64)), 0o600);
+    let error = Tokens::load(&settings).unwrap_err();
+    assert!(matches!(&error, TokenError::Twice { other, .. } if other.as_str() == "alice"), "{error}");
+    assert!(!error.to_string().contains("aaaa"), "{error}");
+    write(&settings.tokens[1].file, &given(&settings.token_file), 0o600);
+    let error = Tokens::load(&settings).unwrap_err();
+    assert!(matches!(&error, TokenError::Twice { other, .. } if other.is_local()), "{error}");
+    write(&settings.tokens[1].file, &"b".repeat(64), 0o644);
+    assert!(matches!(Tokens::load(&settings), Err(TokenError::Open { .. })));
+}
+
+#[test]
+fn a_file_of_another_user_is_refused() {
+    let folder = temp_dir();
+    let settings = settings(folder.path(), &["alice"]);
+    Tokens::load(&settings).unwrap();
+    // Only root can give a file away; nobody else can be tricked this way either.
+    match std::os::unix::fs::chown(&settings.tokens[0].file, Some(4_711), None) {
+        Ok(()) => {
+            let error = Tokens::load(&settings).unwrap_err();
+            assert!(matches!(error, TokenError::Foreign { owner: 4_711, .. }), "{error}");
+        }
+        Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied),
+    }
 }

@@ -33,7 +33,7 @@ use crate::support::records::payment_id;
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// A chain that cannot be read.
-struct NoChain;
+pub(crate) struct NoChain;
 
 fn unread<T>() -> Result<T, ChainError> {
     Err(ChainError::Unavailable("nobody home".to_owned()))

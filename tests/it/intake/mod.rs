@@ -1,6 +1,6 @@
 //! Intake: an engine over a payment API in the process that lists what others have opened.
 
-mod bench;
+pub(crate) mod bench;
 mod deaths;
 mod leads;
 mod lists;

@@ -1,11 +1,15 @@
 //! The receipt of a payment: complete where everything is there, and naming what is not.
 
+use rampwatch::domain::desk::{DeskBody, DeskRecord};
+use rampwatch::domain::event::{Event, EventKind};
+use rampwatch::domain::payout::{Funding, Payout, PayoutState};
 use rampwatch::engine::receipt_views::ReceiptView;
 use rampwatch::ports::store::{Commit, Store as _};
 
 use super::story;
 use crate::support::desk::{Desk, handle_on};
-use crate::support::records::{deposit, payment};
+use crate::support::payouts::{payout, taken_quote};
+use crate::support::records::{at, deposit, payment};
 
 #[tokio::test]
 async fn the_whole_chain_of_evidence() {
@@ -41,4 +45,23 @@ async fn what_is_missing_is_named() {
     let view = desk.handle.receipt("pay-000002").await.unwrap();
     let parts: Vec<&str> = view.missing.iter().map(|text| text.split(':').next().unwrap()).collect();
     assert!(parts.contains(&"Match") && parts.contains(&"Finality") && !parts.contains(&"Deposit"), "{parts:?}");
+}
+
+#[tokio::test]
+async fn a_payout_is_part_of_the_evidence() {
+    let store = story::told().await;
+    let body = DeskBody::Payout(Box::new(Payout {
+        payment: Some(payment(1).id),
+        quote: Some(taken_quote(at(0))),
+        state: PayoutState::Created { funding: Funding::Hand },
+        attempts: 2,
+        ..payout("november-17")
+    }));
+    let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why: "was placed".to_owned() };
+    let event = Event { at: at(0), payment: None, deposit: None, kind };
+    let commit = Commit { desk: vec![DeskRecord::new(body, None)], events: vec![event], ..Commit::default() };
+    store.commit(commit).await.unwrap();
+    let view = handle_on(&store).receipt("pay-000001").await.unwrap();
+    assert_eq!(view.missing, [""; 0], "nothing is missing");
+    insta::assert_snapshot!("payout", serde_json::to_string_pretty(&view.payout.unwrap()).unwrap());
 }

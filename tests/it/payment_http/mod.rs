@@ -3,7 +3,10 @@
 #![cfg(test)]
 
 mod answers;
+mod calls;
+mod every_call;
 mod failures;
+mod figures;
 mod server;
 
 use std::sync::Arc;
@@ -19,6 +22,9 @@ use secrecy::SecretString;
 /// A key that is easy to find wherever it should not be.
 const KEY: &str = "sk_live_RECOGNISABLE";
 
+/// The same for the webhooks' secret.
+const SECRET: &str = "hook_secret_RECOGNISABLE";
+
 /// A whole answer of the reference's shape.
 const REFERENCE: &str = r#"{
     "id": "pay-1", "idempotencyKey": "k", "type": "OFF_RAMP", "status": "AWAITING_FUNDS", "quoteId": "q",
@@ -27,13 +33,22 @@ const REFERENCE: &str = r#"{
 }"#;
 
 fn client_at(url: &str, timeout_ms: u64) -> PaymentHttp {
+    client_with(url, timeout_ms, Some(SecretString::from(SECRET)))
+}
+
+/// A client that knows no secret for webhooks.
+fn client_without_secret(url: &str) -> PaymentHttp {
+    client_with(url, 60_000, None)
+}
+
+fn client_with(url: &str, timeout_ms: u64, webhook_secret: Option<SecretString>) -> PaymentHttp {
     let settings = PaymentHttpSettings {
         base_url: url.to_owned(),
         key: SecretString::from(KEY),
         connect_timeout: Span::from_millis(timeout_ms / 2),
         timeout: Span::from_millis(timeout_ms),
         decimals: 6,
-        webhook_secret: None,
+        webhook_secret,
     };
     PaymentHttp::new(settings, Arc::new(SystemClock)).unwrap()
 }

@@ -19,6 +19,7 @@ mod orders;
 mod payout;
 mod preflight;
 mod preflight_chain;
+mod reconcile;
 mod resolve;
 mod returns;
 mod samples;

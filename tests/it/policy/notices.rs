@@ -78,13 +78,13 @@ fn every_alarm_is_told_but_the_one_that_the_wallets_change_tells() {
     }
     let change = WalletChange::Halted { why: HaltReason::NonceTaken { nonce: 1 } };
     assert_eq!(told(&EventKind::WalletChanged { address: address(1), change }), Some((Stall, false)));
-    let change = WalletChange::Paused { reason: "lunch".to_owned() };
+    let change = WalletChange::Paused { reason: "lunch".to_owned(), by: None };
     assert_eq!(told(&EventKind::WalletChanged { address: address(1), change }), None, "a person's own doing");
 }
 
 fn moved(from: OrderState, to: OrderState) -> EventKind {
     let (from, to, why) = (Box::new(from), Box::new(to), String::new());
-    EventKind::OrderMoved { order: order_id(1, 1), from, to, spend: Spend::Counted, why }
+    EventKind::OrderMoved { order: order_id(1, 1), from, to, spend: Spend::Counted, why, by: None }
 }
 
 fn sending(trouble: Option<Hold>) -> OrderState {
@@ -176,6 +176,7 @@ fn only_the_orders_own_moves_count() {
             from: Box::new(OrderState::Ready),
             to: Box::new(held(Hold::TokenPaused)),
             spend: Spend::Counted,
+            by: None,
             why: String::new(),
         },
         moved(held(Hold::TokenPaused), held(Hold::WalletPaused)),

@@ -195,7 +195,7 @@ fn failed(failure: CallFailure) -> Fact {
 
 #[test]
 fn quotes_are_taken_only_where_one_is_wanted() {
-    check(&Fact::Quoted(quote(NOW, NOW + 600)), &[(0, "quoted +0")]);
+    check(&Fact::Quoted(Box::new(quote(NOW, NOW + 600))), &[(0, "quoted +0")]);
     let none = |failure| Fact::QuoteFailed { failure, detail: "what happened".to_owned() };
     check(&none(CallFailure::NotNow { retry_after: None }), &[(0, "same +4")]);
     check(&none(CallFailure::Unclear { retry_after: Some(Span::from_secs(9)) }), &[(0, "same +9")]);
@@ -334,7 +334,7 @@ fn people_cancel_what_is_not_open_or_stays_unpaid() {
 #[test]
 fn the_key_and_the_wish_never_change() {
     let facts = [
-        Fact::Quoted(quote(NOW, NOW + 600)),
+        Fact::Quoted(Box::new(quote(NOW, NOW + 600))),
         Fact::QuoteFailed { failure: CallFailure::NotNow { retry_after: None }, detail: String::new() },
         Fact::CallStarted,
         opened(said()),
@@ -390,7 +390,7 @@ fn a_quote_is_used_only_while_it_has_time_left() {
 fn quotes_that_come_too_late_are_asked_for_a_few_times() {
     let mut payout = payout(State::Placed);
     for spoilt in 1..=MAX_SPOILT_QUOTES {
-        let step = told(&payout, &Fact::Quoted(quote(NOW, NOW + 60))).unwrap();
+        let step = told(&payout, &Fact::Quoted(Box::new(quote(NOW, NOW + 60)))).unwrap();
         let expected = if spoilt < MAX_SPOILT_QUOTES { "placed" } else { "no_usable_quote" };
         assert_eq!(name(&step.payout.state), expected);
         payout = Payout { state: State::Placed, ..step.payout };
@@ -406,23 +406,23 @@ fn a_quote_for_less_or_for_something_else_opens_nothing() {
     };
     let taken = || quote(NOW, NOW + 600);
     for (given, expected) in [("1700", "quoted"), ("1699.99", "quoted"), ("1700.01", "pays_too_little")] {
-        let step = told(&least(given), &Fact::Quoted(taken())).unwrap();
+        let step = told(&least(given), &Fact::Quoted(Box::new(taken()))).unwrap();
         assert_eq!(name(&step.payout.state), expected, "{given}");
         assert_eq!(step.payout.quote, Some(taken()), "what was offered is kept");
     }
     let mut silent = taken();
     silent.quote.rate.destination_amount = None;
-    let step = told(&least("1"), &Fact::Quoted(silent.clone())).unwrap();
+    let step = told(&least("1"), &Fact::Quoted(Box::new(silent.clone()))).unwrap();
     let least_ = Decimal::from_person("1").unwrap();
     let why = PayoutReview::PaysTooLittle { pays: None, least: least_ };
     assert_eq!(step.payout.state, State::Review { why });
-    assert_eq!(name(&told(&payout(State::Placed), &Fact::Quoted(silent)).unwrap().payout.state), "quoted");
+    assert_eq!(name(&told(&payout(State::Placed), &Fact::Quoted(Box::new(silent))).unwrap().payout.state), "quoted");
     let mut other = taken();
     other.quote.rate.source_amount = Some(Amount::from_base_units(ASKED + 1));
     let mut currency = taken();
     currency.quote.rate.destination_currency = Some("BRL".to_owned());
     for taken in [other, currency] {
-        let step = told(&payout(State::Placed), &Fact::Quoted(taken)).unwrap();
+        let step = told(&payout(State::Placed), &Fact::Quoted(Box::new(taken))).unwrap();
         assert_eq!(name(&step.payout.state), "quote_differs");
     }
 }

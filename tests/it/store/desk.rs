@@ -48,7 +48,7 @@ pub(super) fn attempt_states() -> Vec<AttemptState> {
 }
 
 /// A record of every shape.
-pub(super) fn records() -> Vec<DeskRecord> {
+pub(crate) fn records() -> Vec<DeskRecord> {
     let bare = |id: &str| match webhook(id) {
         DeskBody::Webhook(webhook) => {
             DeskBody::Webhook(Webhook { events: vec![], is_active: None, created_at: None, ..webhook })

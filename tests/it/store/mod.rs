@@ -11,7 +11,7 @@ mod contract;
 #[cfg(test)]
 mod crash;
 #[cfg(test)]
-mod desk;
+pub(crate) mod desk;
 #[cfg(test)]
 pub(crate) mod funding;
 #[cfg(test)]

@@ -199,7 +199,7 @@ impl Desk {
             hosts: Arc::new([]),
             metrics: Arc::new(|| "rampwatch_test 1\n".to_owned()),
             lag: Span::from_secs(60),
-            timeout: Span::from_secs(10),
+            timeout: Span::from_secs(20),
         };
         let served = Mutex::new(Some(tokio::spawn(http::serve(listener, operator, stop.clone()))));
         let client = Client::builder().no_proxy().build().unwrap();

@@ -20,6 +20,8 @@ use rampwatch::ports::store::{Changes, Commit, Lane, MAX_RECORD_BYTES, Store, St
 use serde::Serialize;
 use tokio::sync::watch;
 
+use super::points::Points;
+
 /// Everything that is kept, in the open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
@@ -58,12 +60,13 @@ pub(crate) struct MemoryStore {
     disk: Arc<Mutex<Disk>>,
     opening: u64,
     changes: watch::Sender<Changes>,
+    points: Option<Arc<Points>>,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub(crate) fn new() -> Self {
-        Self { disk: Arc::default(), opening: 0, changes: watch::Sender::default() }
+        Self { disk: Arc::default(), opening: 0, changes: watch::Sender::default(), points: None }
     }
 
     /// Opens the same contents again, as after a crash. What still holds an older handle can commit no more: a task
@@ -71,7 +74,12 @@ impl MemoryStore {
     pub(crate) fn reopen(&self) -> Self {
         let mut disk = self.disk();
         disk.opened = disk.opened.saturating_add(1);
-        Self { disk: Arc::clone(&self.disk), opening: disk.opened, changes: watch::Sender::default() }
+        Self { disk: Arc::clone(&self.disk), opening: disk.opened, changes: watch::Sender::default(), points: None }
+    }
+
+    /// The same store for a life that may end before or after any commit.
+    pub(crate) fn with_points(self, points: Arc<Points>) -> Self {
+        Self { points: Some(points), ..self }
     }
 
     /// A copy of everything, for checks.
@@ -277,7 +285,11 @@ fn page<K: Ord, V: Clone>(all: &BTreeMap<K, V>, after: Option<&K>, limit: usize)
 #[async_trait]
 impl Store for MemoryStore {
     async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
-        self.apply(commit)
+        let Some(points) = &self.points else { return self.apply(commit) };
+        points.pass().await;
+        let last = self.apply(commit);
+        points.pass().await;
+        last
     }
 
     async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {

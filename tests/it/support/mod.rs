@@ -13,6 +13,7 @@ pub(crate) mod line;
 pub(crate) mod memory_store;
 pub(crate) mod node;
 pub(crate) mod payouts;
+pub(crate) mod points;
 pub(crate) mod records;
 pub(crate) mod rpc_proxy;
 

@@ -9,7 +9,7 @@ use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::{Market, NonceCount, TransferView};
 use rampwatch::domain::wei::Wei;
 use rampwatch::engine::FundingPorts;
-use rampwatch::ports::chain::ChainError;
+use rampwatch::ports::chain::{ChainError, TransferPage};
 use rampwatch::ports::sender::{
     EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec,
 };
@@ -82,6 +82,18 @@ impl Sender for Purse {
     }
     async fn receipts(&self, _: &[B256]) -> Result<Receipts, ChainError> {
         unreachable!("nobody sends here")
+    }
+    async fn sent(
+        &self,
+        _: Address,
+        _: &[Address],
+        _: BlockNumber,
+        _: BlockNumber,
+    ) -> Result<TransferPage, ChainError> {
+        unreachable!("nobody audits here")
+    }
+    async fn balance_at(&self, _: Address, _: Address, _: BlockNumber) -> Result<Option<Amount>, ChainError> {
+        unreachable!("nobody audits here")
     }
     async fn receipts_everywhere(&self, _: &[B256]) -> Vec<EndpointAnswer<Result<Receipts, ChainError>>> {
         unreachable!("nobody sends here")

@@ -18,6 +18,7 @@ async fn moves(rig: &Rig, n: u64, to: OrderState) {
         from: Box::new(stored.state.clone()),
         to: Box::new(to.clone()),
         spend: Spend::Counted,
+        by: None,
         why: "a test".to_owned(),
     };
     let at = rig.clock.now();

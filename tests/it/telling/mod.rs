@@ -6,4 +6,4 @@ mod holds;
 mod http;
 mod outbox;
 mod program;
-mod rig;
+pub(crate) mod rig;

@@ -252,7 +252,7 @@ impl Notifier for Line {
 }
 
 /// Neither chain nor API: nothing answers.
-struct Dead;
+pub(crate) struct Dead;
 
 fn dead<T>() -> Result<T, ChainError> {
     Err(ChainError::Unavailable("nobody home".to_owned()))
@@ -337,6 +337,8 @@ impl Rig {
             store: Arc::new(store),
             chain: Arc::new(Dead),
             api: Arc::new(Dead),
+            desk_api: None,
+            payouts: None,
             clock: Arc::new(self.clock.clone()),
             chance: Arc::new(SystemChance),
             funding: self.funding.clone(),

@@ -96,6 +96,25 @@ impl<T: Sender> Sender for Mortal<Arc<T>> {
         self.at("sender.nonces", self.inner.nonces(wallet, at)).await
     }
 
+    async fn sent(
+        &self,
+        wallet: Address,
+        tokens: &[Address],
+        from: BlockNumber,
+        to: BlockNumber,
+    ) -> Result<TransferPage, ChainError> {
+        self.at("sender.sent", self.inner.sent(wallet, tokens, from, to)).await
+    }
+
+    async fn balance_at(
+        &self,
+        wallet: Address,
+        token: Address,
+        block: BlockNumber,
+    ) -> Result<Option<Amount>, ChainError> {
+        self.at("sender.balance_at", self.inner.balance_at(wallet, token, block)).await
+    }
+
     async fn send(&self, tx: &SignedTx) -> Vec<EndpointAnswer<SendAnswer>> {
         self.at("sender.send", self.inner.send(tx)).await
     }

@@ -30,6 +30,8 @@ pub(crate) struct Token {
     pub(crate) symbol: String,
     /// What `balanceOf(address)` says; 0 for all others.
     pub(crate) balances: HashMap<Address, U256>,
+    /// What it said after a block. Other blocks are pruned: only the newest state is kept of them.
+    pub(crate) past: HashMap<(u64, Address), U256>,
     /// Pausing, blacklisting and transferring; `None` when it has no such functions.
     pub(crate) rules: Option<Rules>,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Token {
 impl Token {
     /// A token without balances.
     pub(crate) fn new(symbol: &str, decimals: u8) -> Self {
-        Self { decimals, symbol: symbol.to_owned(), balances: HashMap::new(), rules: None }
+        Self { decimals, symbol: symbol.to_owned(), balances: HashMap::new(), past: HashMap::new(), rules: None }
     }
 }
 

@@ -41,12 +41,12 @@ pub(super) fn run(state: &mut State, behaviour: &Behaviour, method: &str, params
         }
         "eth_getBlockByHash" => sight.show(sight.by_hash(&params[0])?, &params[1]),
         "eth_getLogs" => sight.logs(&params[0]),
-        "eth_call" => sight.call(&params[0]),
+        "eth_call" => sight.call(&params[0], &params[1]),
         "eth_getCode" => {
             let known = state.tokens.contains_key(&parse::<Address>(&params[0])?);
             Ok(json!(if known { "0x6080" } else { "0x" }))
         }
-        "eth_estimateGas" => sight.call(&params[0]).map(|_| json!(quantity(45_047))),
+        "eth_estimateGas" => sight.call(&params[0], &Value::Null).map(|_| json!(quantity(45_047))),
         "eth_maxPriorityFeePerGas" => Ok(json!(quantity(25_000_000_000))),
         "eth_getBalance" => Ok(accounts::balance(state, parse(&params[0])?)),
         "eth_getTransactionCount" => Ok(accounts::count(state, parse(&params[0])?, &params[1])),
@@ -152,7 +152,7 @@ impl Sight<'_> {
         Ok(self.state.blocks.iter().filter(in_range).cloned().collect())
     }
 
-    fn call(&self, call: &Value) -> Answer {
+    fn call(&self, call: &Value, tag: &Value) -> Answer {
         let to = parse::<Address>(&call["to"])?;
         let data = if call["input"].is_null() { &call["data"] } else { &call["input"] };
         let data = parse::<Bytes>(data)?;
@@ -163,7 +163,13 @@ impl Sight<'_> {
             "95d89b41" => token.symbol.abi_encode(),
             "70a08231" => {
                 let owner = data.get(16..36).map(Address::from_slice);
-                let balance = owner.and_then(|owner| token.balances.get(&owner));
+                let balance = match parse_number(tag) {
+                    Ok(number) => match owner.and_then(|owner| token.past.get(&(number, owner))) {
+                        None => return refuse(-32000, "missing trie node: state is not available"),
+                        known => known,
+                    },
+                    Err(_) => owner.and_then(|owner| token.balances.get(&owner)),
+                };
                 balance.copied().unwrap_or_default().abi_encode()
             }
             other => {

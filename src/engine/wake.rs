@@ -1,0 +1,55 @@
+//! Hints from outside that a payment has moved on: the next question to the API is pulled forward, and nothing else.
+//!
+//! A hint is only ever a reason to ask. What it says moves nothing (decision 11), so this takes a payment's id and no more.
+
+use super::handle::{Handle, HandleError};
+use super::ledger::LedgerError;
+use crate::domain::payment::{PaymentId, PaymentState};
+use crate::policy::settlement::Unexpected;
+use crate::ports::store::Lane;
+
+/// What became of a hint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Woken {
+    /// The API is asked now.
+    Asked,
+    /// The payment has ended, or is being completed at its own pace: an unclear call must not be asked after too early.
+    NotNow,
+    /// The payment is not known here.
+    Unknown,
+}
+
+impl Handle {
+    /// Has the API asked after a payment now, if that is its next step anyway.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn wake(&self, id: &PaymentId) -> Result<Woken, HandleError> {
+        let Some(payment) = self.store.payment(id).await? else { return Ok(Woken::Unknown) };
+        if !may_ask(&payment.state) {
+            return Ok(Woken::NotNow);
+        }
+        let change = self.ledger.change_payment(id, |page, payment, context| {
+            if may_ask(&payment.state) {
+                // A new version, so that an answer that is on its way, and may be older, does not swallow the hint.
+                page.touch_payments = true;
+                if payment.next_at.is_none_or(|at| at > context.now) {
+                    page.book.postpone(&payment.id, context.now);
+                }
+            }
+            Ok::<(), Unexpected>(())
+        });
+        match change.await {
+            Ok(_) => Ok(Woken::Asked),
+            Err(LedgerError::Store(error)) => Err(HandleError::Store(error)),
+            Err(LedgerError::NoPayment(_)) => Ok(Woken::Unknown),
+            Err(LedgerError::Refused(error) | LedgerError::Unexpected(error)) => {
+                Err(HandleError::Refused(error.to_string()))
+            }
+        }
+    }
+}
+
+fn may_ask(state: &PaymentState) -> bool {
+    Lane::of(state) == Lane::Follow && !state.is_ended()
+}
