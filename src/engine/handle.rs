@@ -168,6 +168,14 @@ impl Handle {
         Self { desk_api, ..self }
     }
 
+    /// Refuses what a person asks for and shadow mode keeps from happening, before anything is stored of it.
+    pub(super) fn refuse_in_shadow(&self, what: &str) -> Result<(), HandleError> {
+        if self.settings.mode.acts() {
+            return Ok(());
+        }
+        Err(HandleError::Refused(format!("in shadow mode {what}: restart rampwatch without it")))
+    }
+
     /// How the engine is.
     #[must_use]
     pub fn health(&self) -> &Health {

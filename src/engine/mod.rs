@@ -74,6 +74,7 @@ pub mod reconcile_views;
 mod reconciler;
 pub mod requests;
 pub mod return_views;
+mod review_pages;
 mod reviews;
 pub mod shapes;
 pub mod tally;

@@ -136,23 +136,6 @@ pub(super) fn of_payout(payout: &Payout, names: &Names<'_>) -> Option<ReviewView
 }
 
 impl Handle {
-    /// The reviews of leads after a place, behind those that are there already, and then those of payouts.
-    pub(super) async fn reviews_from_leads(
-        &self,
-        place: &str,
-        mut items: Vec<ReviewView>,
-        limit: usize,
-    ) -> Result<Page<ReviewView>, HandleError> {
-        let page = self.lead_reviews(place, limit.saturating_sub(items.len())).await?;
-        items.extend(page.items);
-        if page.next.is_some() || items.len() >= limit {
-            return Ok(Page { items, next: page.next.or_else(|| Some(PLACE.to_owned())) });
-        }
-        let rest = self.payout_reviews(PLACE, limit.saturating_sub(items.len())).await?;
-        items.extend(rest.items);
-        Ok(Page { items, next: rest.next })
-    }
-
     /// The payouts that are with a person, from a place on that begins with [`PLACE`].
     pub(super) async fn payout_reviews(&self, place: &str, limit: usize) -> Result<Page<ReviewView>, HandleError> {
         let after = place.strip_prefix(PLACE).filter(|after| !after.is_empty());

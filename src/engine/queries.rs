@@ -6,11 +6,9 @@
 use super::explain::Names;
 use super::handle::{Handle, HandleError};
 use super::health::Readiness;
-use super::lead_desk;
-use super::payout_reviews;
 use super::requests::{parse_address, parse_payment};
 use super::reviews;
-use super::views::{DepositView, EventView, Page, PaymentView, ReviewView, TokenName, WhyView, verdict_name};
+use super::views::{DepositView, EventView, Page, PaymentView, TokenName, WhyView, verdict_name};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
 use crate::domain::payment::{Payment, PaymentId, PaymentState, PayoutReference};
@@ -57,11 +55,9 @@ fn invalid(field: &'static str, problem: impl Into<String>) -> HandleError {
 }
 
 fn one_of_names(field: &'static str, given: Option<&str>, names: &[&str]) -> Result<(), HandleError> {
-    match given {
-        Some(given) if !names.contains(&given) => {
-            Err(invalid(field, format!("{given:?} is none; it must be one of {}", names.join(", "))))
-        }
-        Some(_) | None => Ok(()),
+    match given.filter(|given| !names.contains(given)) {
+        Some(given) => Err(invalid(field, format!("{given:?} is none; it must be one of {}", names.join(", ")))),
+        None => Ok(()),
     }
 }
 
@@ -197,7 +193,7 @@ impl Handle {
         }
     }
 
-    async fn scan_deposits(
+    pub(super) async fn scan_deposits(
         &self,
         wanted: impl Fn(&Deposit) -> bool + Send,
         mut after: Option<DepositKey>,
@@ -226,64 +222,6 @@ impl Handle {
         }
     }
 
-    /// Everything that a person must decide: first payments, then deposits, then leads, then payouts.
-    ///
-    /// # Errors
-    /// When `after` is no place in the list, or the store fails.
-    pub async fn reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
-        let limit = limit.clamp(1, MAX_PAGE);
-        if let Some(place) = after.filter(|place| place.starts_with(payout_reviews::PLACE)) {
-            return self.payout_reviews(place, limit).await;
-        }
-        if let Some(place) = after.filter(|place| place.starts_with(lead_desk::PLACE)) {
-            return self.reviews_from_leads(place, Vec::new(), limit).await;
-        }
-        // A place among the deposits has a colon in it, which no payment's id has; a colon alone is their beginning.
-        if let Some(place) = after.filter(|place| place.contains(':')) {
-            let from = Some(place).filter(|place| *place != ":");
-            return self.reviews_from_deposits(from, Vec::new(), limit).await;
-        }
-        let page = self.list_payments(Some("review"), after, limit).await?;
-        let mut items = Vec::new();
-        for view in page.items {
-            let Some(payment) = self.store.payment(&view.id).await? else { continue };
-            let deposits = self.store.deposits_at(payment.terms.deposit_address).await?;
-            items.extend(reviews::of_payment(&payment, &deposits, &self.names()));
-        }
-        if page.next.is_some() || items.len() >= limit {
-            return Ok(Page { items, next: page.next.or_else(|| Some(":".to_owned())) });
-        }
-        self.reviews_from_deposits(None, items, limit).await
-    }
-
-    /// The reviews of deposits after a place, behind those that are there already, and then those of leads and payouts.
-    async fn reviews_from_deposits(
-        &self,
-        after: Option<&str>,
-        mut items: Vec<ReviewView>,
-        limit: usize,
-    ) -> Result<Page<ReviewView>, HandleError> {
-        let page = self.deposit_reviews(after, limit.saturating_sub(items.len())).await?;
-        items.extend(page.items);
-        if page.next.is_some() || items.len() >= limit {
-            return Ok(Page { items, next: page.next.or_else(|| Some(lead_desk::PLACE.to_owned())) });
-        }
-        self.reviews_from_leads(lead_desk::PLACE, items, limit).await
-    }
-
-    async fn deposit_reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
-        let after = after.map(parse_key).transpose()?;
-        let in_review = |deposit: &Deposit| matches!(deposit.verdict, Verdict::Review { .. });
-        let page = self.scan_deposits(in_review, after, limit).await?;
-        let mut items = Vec::new();
-        for view in page.items {
-            let Some(deposit) = self.store.deposit(&parse_key(&view.key)?).await? else { continue };
-            let payments = self.store.payments_at(deposit.to).await?;
-            items.extend(reviews::of_deposit(&deposit, &payments, &self.names()));
-        }
-        Ok(Page { items, next: page.next })
-    }
-
     /// Why a payment or a deposit stands where it stands, without what the wallet has to do with it.
     pub(super) async fn why_record(&self, subject: &str) -> Result<WhyView, HandleError> {
         if let Ok(id) = PaymentId::new(subject) {
@@ -299,7 +237,7 @@ impl Handle {
         {
             return Ok(why);
         }
-        if !is_deposit(subject) {
+        if subject.parse::<DepositKey>().is_err() && parse_transaction(subject).is_none() {
             return Err(HandleError::NotFound(format!("a payment {subject:?}")));
         }
         let key = self.find_deposit(subject).await?;
@@ -438,8 +376,4 @@ fn parse_transaction(text: &str) -> Option<(B256, Option<u64>)> {
     };
     hash.strip_prefix("0x").filter(|digits| digits.len() == 64)?;
     Some((hash.parse().ok()?, index))
-}
-
-fn is_deposit(text: &str) -> bool {
-    text.parse::<DepositKey>().is_ok() || parse_transaction(text).is_some()
 }

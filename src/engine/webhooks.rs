@@ -35,6 +35,7 @@ impl Handle {
         checked_url(&request.url).map_err(|why| invalid("url", why.to_string()))?;
         let events = request.events.clone().unwrap_or_else(|| vec![PAYMENT_UPDATED.to_owned()]);
         check_events(&events)?;
+        self.refuse_in_shadow("no webhook is registered")?;
         let desk = self.desk()?;
         let attempt = WebhookAttempt { url: request.url.clone(), at: self.clock.now(), state: AttemptState::Calling };
         let version = self.begin(&attempt, request.again).await?;
@@ -125,6 +126,7 @@ impl Handle {
             let problem = "nothing is to change: give a URL, events, whether it is active, or the secret";
             return Err(invalid("webhook", problem.to_owned()));
         }
+        self.refuse_in_shadow("no webhook is changed")?;
         let told = self.desk()?.update_webhook(&id, &change).await.map_err(|error| match error {
             ApiError::NotFound { .. } => HandleError::NotFound(format!("webhook {id} (says the payment API)")),
             ApiError::Unclear { detail, retry_after } => {

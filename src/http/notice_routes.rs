@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use super::api::{Api, Told};
 use super::asked::Asked;
-use super::problem::Code::Invalid;
+use super::problem::Code;
 use super::route::Access::Needs;
 use super::route::get;
 use super::routes::limit;
@@ -17,25 +17,23 @@ use crate::engine::views::Page;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct NoticesQuery {
-    /// Only those that are still to be delivered.
+    /// Only what is still to be told.
     #[serde(default)]
     pending: bool,
-    /// Those after this notice, by its id.
+    /// Those after this one.
     after: Option<String>,
     /// At most so many.
     #[schemars(range(min = 1, max = 1_000))]
     limit: Option<usize>,
 }
 
-/// The route.
+/// The routes.
 pub(super) fn routes(api: &mut Api) {
-    api.add(
-        get("/v1/notices", Needs(Read), "listNotices", "What people are told, and how far that is").refuses(&[Invalid]),
-        notices,
-    );
+    let route = get("/v1/notices", Needs(Read), "listNotices", "What people were told, and what is still to be told");
+    api.add(route.refuses(&[Code::Invalid]), notices);
 }
 
 async fn notices(asked: Asked<NoticesQuery>) -> Told<Page<NoticeView>> {
-    let NoticesQuery { pending, after, limit } = asked.query;
-    Ok(asked.handle.list_notices(pending, after.as_deref(), self::limit(limit)?).await?)
+    let NoticesQuery { pending, after, limit: most } = asked.query;
+    Ok(asked.handle.list_notices(pending, after.as_deref(), limit(most)?).await?)
 }

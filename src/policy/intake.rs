@@ -257,7 +257,7 @@ fn disagreement(listed: &Told, told: &Told, whose: Option<&RecipientId>) -> Opti
     let lower = |text: &Option<String>| text.as_ref().map(|text| text.trim().to_lowercase());
     let of = |recipient: Option<&RecipientId>| recipient.map(ToString::to_string);
     let address = |told: &Told| told.deposit_address.map(|address| address.to_string());
-    let amount = |told: &Told| told.amount.map(|amount| amount.to_string());
+    let amount = |told: &Told| told.amount.map(|amount| amount.base_units().to_string());
     differ("depositAddress", address(listed), address(told))
         .or_else(|| differ("depositAmount", amount(listed), amount(told)))
         .or_else(|| differ("depositChain", lower(&listed.chain), lower(&told.chain)))

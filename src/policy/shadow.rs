@@ -146,7 +146,7 @@ pub fn words(shadow: &Shadow) -> String {
             format!("shadow mode is over, and rampwatch completes payment {id} itself, with transaction {tx_hash}")
         }
         (ShadowAct::Send { order, to, amount }, None) => {
-            format!("order {order} would be signed and sent: {amount} base units to {to}")
+            format!("order {order} would be signed and sent: {amount} to {to}")
         }
         (ShadowAct::Send { order, .. }, Some(ShadowOutcome::TakenOver)) => {
             format!("shadow mode is over, and rampwatch sends order {order} itself")

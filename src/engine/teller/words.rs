@@ -101,7 +101,6 @@ impl Words {
             DeskBody::Lead(lead) => (lead_desk::review(lead, &self.names()), Some(lead.payment.clone())),
             DeskBody::Payout(payout) => (payout_reviews::of_payout(payout, &self.names()), payout.payment.clone()),
             DeskBody::Webhook(_)
-            | DeskBody::Shadow(_)
             | DeskBody::WebhookAttempt(_)
             | DeskBody::Notice(_)
             | DeskBody::NoticeCursor(_)

@@ -42,6 +42,8 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["export"], &["--from", "--to", "--format", "--out", "mode 0600", "docs/export.md"]),
     (&["receipt"], &["<PAYMENT>", "--format", "markdown", "missing"]),
     (&["reconcile"], &["--from", "--to", "--chain-only", "--json", "changes nothing", "Exits with 1"]),
+    (&["notices"], &["--pending", "--after", "--limit", "--json"]),
+    (&["notify", "test"], &["--endpoint"]),
     (&["config", "check"], &["API key", "nodes"]),
     (&["doctor"], &["endpoints", "API key", "wallet", "within a minute", "warnings alone end with 0", "--json"]),
     (&["store"], &["backup", "restore", "check", "daemon must be stopped"]),

@@ -60,11 +60,12 @@ async fn a_lost_answer_is_found_by_its_key_or_called_again_with_it() {
             life.handle.retry_payout("rent-1", "mended").await.unwrap();
             life.until_state("rent-1", "created").await;
         }
-        let held = bench.shop.held();
-        assert_eq!(held.payments.len(), 1, "{mishaps:?}");
-        assert!(held.creates.iter().all(|key| *key == placed.idempotency_key), "{mishaps:?}: {:?}", held.creates);
-        assert!(held.creates.len() >= calls, "{mishaps:?}: {} calls", held.creates.len());
-        drop(held);
+        {
+            let held = bench.shop.held();
+            assert_eq!(held.payments.len(), 1, "{mishaps:?}");
+            assert!(held.creates.iter().all(|key| *key == placed.idempotency_key), "{mishaps:?}: {:?}", held.creates);
+            assert!(held.creates.len() >= calls, "{mishaps:?}: {} calls", held.creates.len());
+        }
         life.stop().await;
     }
 }
@@ -122,7 +123,7 @@ async fn a_quote_that_is_refused_is_replaced_a_few_times() {
     let life = bench.start(0);
     life.place(&request("rent-1", Fund::ByHand)).await;
     life.until_state("rent-1", "created").await;
-    bench.shop.mishaps(&vec![Mishap::Refused(400, "Quote has expired"); 5]);
+    bench.shop.mishaps(&[Mishap::Refused(400, "Quote has expired"); 5]);
     life.place(&request("rent-2", Fund::ByHand)).await;
     assert_eq!(life.until_state("rent-2", "review").await.review.as_deref(), Some("no_usable_quote"));
     life.stop().await;
@@ -223,9 +224,10 @@ async fn two_hundred_payouts_are_each_opened_once() {
     for reference in &references {
         life.until_state(reference, "created").await;
     }
-    let held = bench.shop.held();
-    assert_eq!((held.payments.len(), bench.store.contents().payments.len()), (200, 200));
-    assert_eq!(held.most_at_once, 8);
-    drop(held);
+    {
+        let held = bench.shop.held();
+        assert_eq!((held.payments.len(), bench.store.contents().payments.len()), (200, 200));
+        assert_eq!(held.most_at_once, 8);
+    }
     life.stop().await;
 }

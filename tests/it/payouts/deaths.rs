@@ -27,11 +27,12 @@ async fn story(nth: u32, mishaps: &[Mishap], told: Told) -> bool {
     let view = life.until("rent-1", "funded", |view| view.order.is_some()).await;
     let what = format!("dead at {nth} of {mishaps:?}");
     assert_eq!((view.state.as_str(), &view.idempotency_key), ("created", &placed.idempotency_key), "{what}");
-    let held = bench.shop.held();
-    assert_eq!(held.payments.len(), 1, "{what}");
-    assert_eq!(held.creates.iter().collect::<BTreeSet<_>>().len(), 1, "{what}: one key");
-    assert!(held.used_late.is_empty(), "{what}");
-    drop(held);
+    {
+        let held = bench.shop.held();
+        assert_eq!(held.payments.len(), 1, "{what}");
+        assert_eq!(held.creates.iter().collect::<BTreeSet<_>>().len(), 1, "{what}: one key");
+        assert!(held.used_late.is_empty(), "{what}");
+    }
     let contents = bench.store.contents();
     assert_eq!((contents.payments.len(), contents.orders.len(), contents.coverage.len()), (1, 1, 1), "{what}");
     let placings = contents.events.iter().filter(|it| matches!(it.event.kind, EventKind::OrderPlaced { .. }));

@@ -1,0 +1,86 @@
+//! The list of everything that a person must decide, part by part: payments, deposits, leads, payouts.
+//!
+//! Deliberately absent: what a review says and what would settle it (`reviews`, `lead_desk`, `payout_reviews`).
+
+use super::handle::{Handle, HandleError};
+use super::queries::{MAX_PAGE, parse_key};
+use super::views::{Page, ReviewView};
+use super::{lead_desk, payout_reviews, reviews};
+use crate::domain::deposit::{Deposit, Verdict};
+
+impl Handle {
+    /// Everything that a person must decide: first payments, then deposits, then leads, then payouts.
+    ///
+    /// # Errors
+    /// When `after` is no place in the list, or the store fails.
+    pub async fn reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        if let Some(place) = after.filter(|place| place.starts_with(payout_reviews::PLACE)) {
+            return self.payout_reviews(place, limit).await;
+        }
+        if let Some(place) = after.filter(|place| place.starts_with(lead_desk::PLACE)) {
+            return self.reviews_from_leads(place, Vec::new(), limit).await;
+        }
+        // A place among the deposits has a colon in it, which no payment's id has; a colon alone is their beginning.
+        if let Some(place) = after.filter(|place| place.contains(':')) {
+            let from = Some(place).filter(|place| *place != ":");
+            return self.reviews_from_deposits(from, Vec::new(), limit).await;
+        }
+        let page = self.list_payments(Some("review"), after, limit).await?;
+        let mut items = Vec::new();
+        for view in page.items {
+            let Some(payment) = self.store.payment(&view.id).await? else { continue };
+            let deposits = self.store.deposits_at(payment.terms.deposit_address).await?;
+            items.extend(reviews::of_payment(&payment, &deposits, &self.names()));
+        }
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(":".to_owned())) });
+        }
+        self.reviews_from_deposits(None, items, limit).await
+    }
+
+    /// The reviews of deposits after a place, behind those that are there already, and then those of leads and payouts.
+    async fn reviews_from_deposits(
+        &self,
+        after: Option<&str>,
+        mut items: Vec<ReviewView>,
+        limit: usize,
+    ) -> Result<Page<ReviewView>, HandleError> {
+        let page = self.deposit_reviews(after, limit.saturating_sub(items.len())).await?;
+        items.extend(page.items);
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(lead_desk::PLACE.to_owned())) });
+        }
+        self.reviews_from_leads(lead_desk::PLACE, items, limit).await
+    }
+
+    /// The reviews of leads after a place, behind those that are there already, and then those of payouts.
+    async fn reviews_from_leads(
+        &self,
+        place: &str,
+        mut items: Vec<ReviewView>,
+        limit: usize,
+    ) -> Result<Page<ReviewView>, HandleError> {
+        let page = self.lead_reviews(place, limit.saturating_sub(items.len())).await?;
+        items.extend(page.items);
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(payout_reviews::PLACE.to_owned())) });
+        }
+        let rest = self.payout_reviews(payout_reviews::PLACE, limit.saturating_sub(items.len())).await?;
+        items.extend(rest.items);
+        Ok(Page { items, next: rest.next })
+    }
+
+    async fn deposit_reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
+        let after = after.map(parse_key).transpose()?;
+        let in_review = |deposit: &Deposit| matches!(deposit.verdict, Verdict::Review { .. });
+        let page = self.scan_deposits(in_review, after, limit).await?;
+        let mut items = Vec::new();
+        for view in page.items {
+            let Some(deposit) = self.store.deposit(&parse_key(&view.key)?).await? else { continue };
+            let payments = self.store.payments_at(deposit.to).await?;
+            items.extend(reviews::of_deposit(&deposit, &payments, &self.names()));
+        }
+        Ok(Page { items, next: page.next })
+    }
+}
