@@ -4,24 +4,9 @@ use super::exit::Failure;
 use super::operator::{Operator, told};
 use crate::engine::orders::ReasonRequest;
 use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView};
-use crate::engine::quote_views::{QuoteRequest, QuoteView, RateRequest, RateView};
 use crate::engine::views::Page;
 
 impl Operator {
-    pub(super) async fn payout_rate(&self, request: &RateRequest) -> Result<RateView, Failure> {
-        match self {
-            Self::Store(handle) => told(handle.rate(request).await),
-            Self::Daemon(daemon) => daemon.post(&["rate"], request).await,
-        }
-    }
-
-    pub(super) async fn payout_quote(&self, request: &QuoteRequest) -> Result<QuoteView, Failure> {
-        match self {
-            Self::Store(handle) => told(handle.quote(request).await),
-            Self::Daemon(daemon) => daemon.post(&["quote"], request).await,
-        }
-    }
-
     /// Places a payout. The same content under the same reference gives the one that is there.
     pub(super) async fn place_payout(&self, request: &PayoutRequest) -> Result<PayoutView, Failure> {
         match self {

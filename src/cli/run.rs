@@ -70,7 +70,6 @@ async fn watch(settings: &Settings) -> Result<(), Failure> {
     if let Some(Err(error)) = OptionFuture::from(bar).await {
         tracing::warn!(%error, "the progress bar ended badly");
     }
-    tracing::info!("rampwatch is down");
     outcome
 }
 
@@ -133,6 +132,7 @@ pub(super) async fn serve(
         // A delivery that is cut off is repeated by its sender, and the API is asked by the clock anyway.
         heard.abort();
     }
+    tracing::info!("rampwatch is down");
     outcome
 }
 

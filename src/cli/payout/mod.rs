@@ -81,13 +81,13 @@ struct Start {
     #[command(flatten)]
     content: Content,
     /// Do not ask; needed where there is no terminal
-    #[arg(long)]
+    #[arg(long, help_heading = THIS)]
     yes: bool,
     /// Print the record as JSON when it has come to its end; of a batch, the totals
-    #[arg(long)]
+    #[arg(long, help_heading = THIS)]
     json: bool,
     /// Draw the QR code of how to pay where there is no terminal, too
-    #[arg(long, conflicts_with = "file")]
+    #[arg(long, help_heading = THIS, conflicts_with = "file")]
     qr: bool,
     /// Place and follow every row of this file (CSV; docs/batch-csv.md); flags give what the rows leave out
     ///
@@ -118,20 +118,23 @@ pub(super) struct Create {
     #[command(flatten)]
     content: Content,
     /// Do not ask; needed where there is no terminal
-    #[arg(long)]
+    #[arg(long, help_heading = THIS)]
     yes: bool,
     /// Print the record as JSON
-    #[arg(long)]
+    #[arg(long, help_heading = THIS)]
     json: bool,
     /// Draw the QR code of how to pay where there is no terminal, too
-    #[arg(long)]
+    #[arg(long, help_heading = THIS)]
     qr: bool,
 }
+
+/// Over the flags that are about the command and not about the payout.
+const THIS: &str = "This command";
 
 const EXITS: &str = "\
 Exit codes:
   0    done: paid out; with `create`, open
-  2    something that was given is wrong, or a row of a batch is; nothing was placed, or with --skip-bad not those rows
+  2    something that was given is wrong, or a row is: nothing was placed, or not that row
   4    the reference is not known, and nothing else was given
   5    refused: the reference is known with other content, or the rules forbid it
   6    daemon, store, node or payment API cannot be used; run it again

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::super::exit::{Exit, Failure};
 use super::super::fund::agreed;
+use super::super::operator::Operator;
 use super::super::output;
 use super::desk::Desk;
 use super::draft::{Draft, Field};
@@ -165,8 +166,8 @@ impl One {
     async fn agree(&self, desk: &Desk, request: &PayoutRequest) -> Result<(), Failure> {
         let operator = desk.operator();
         let asked = quote_request(request);
-        let rate = operator.payout_rate(&asked.rate()).await?;
-        let quote = operator.payout_quote(&asked).await?;
+        let rate = operator.rate(&asked.rate()).await?;
+        let quote = operator.quote(&asked).await?;
         output::remark(show::preview(request, &rate, &quote).trim_end());
         if request.fund == Fund::Wallet {
             output::remark(show::limits(&operator.wallet().await?).trim_end());
@@ -236,7 +237,8 @@ impl One {
 pub(super) async fn put(desk: &Desk, files: Vec<LocalFile>) -> Result<Vec<FileRef>, Failure> {
     let mut put = Vec::new();
     for file in files {
-        let kept = desk.operator().put_attachment(file.bytes, file.media_type).await?;
+        let put_it = async |operator: &Operator| operator.put_attachment(file.bytes.clone(), file.media_type).await;
+        let kept = desk.ask(put_it).await?;
         put.push(FileRef { name: file.name, ..kept });
     }
     Ok(put)
