@@ -145,6 +145,12 @@ async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
                 "malformed_log",
                 "finality_stalled",
                 "key_refused",
+                "funding_stuck",
+                "moved_nothing",
+                "wallet_halted",
+                "low_token",
+                "low_native",
+                "chain_unread",
             ],
         ),
         ("rampwatch_completions_total{result=", &["taken", "not_now", "unclear", "key_refused", "refused"]),
@@ -160,7 +166,7 @@ async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
         }
     }
     // Each alarm that is shown is one of those above.
-    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 9, "{text}");
+    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 12, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
