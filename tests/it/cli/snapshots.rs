@@ -77,6 +77,12 @@ async fn lists() {
         ("orders_json", &["orders", "--limit", "2", "--json"]),
         ("wallet_status", &["wallet", "status"]),
         ("wallet_returns", &["wallet", "returns"]),
+        ("payouts", &["payouts"]),
+        ("payouts_json", &["payouts", "--limit", "2", "--json"]),
+        ("notices", &["notices"]),
+        ("notices_json", &["notices", "--limit", "2", "--json"]),
+        ("events", &["events", "--after", "0", "--limit", "1000"]),
+        ("events_json", &["events", "--after", "0", "--limit", "2", "--json"]),
     ] {
         hold(name, &shown(&place, arguments).await);
     }
@@ -96,6 +102,19 @@ async fn every_payment_is_shown_and_explained() {
     let first = specimens::payments()[0].id.to_string();
     hold("show_json", &shown(&place, &["show", &first, "--json"]).await);
     hold("why_json", &shown(&place, &["why", &first, "--json"]).await);
+}
+
+#[tokio::test]
+async fn every_payout_is_shown() {
+    let place = full().await;
+    let page = place.run(&["payouts", "--json"]).await.json();
+    let mut all = String::new();
+    for payout in page["items"].as_array().unwrap() {
+        all.push_str(&shown(&place, &["payout", "show", payout["reference"].as_str().unwrap()]).await);
+        all.push('\n');
+    }
+    assert!(all.lines().count() > 100, "{all}");
+    hold("payout_show", &all);
 }
 
 #[tokio::test]
