@@ -92,7 +92,8 @@ impl From<Actor> for String {
 pub enum Role {
     /// To look: lists, single records, events.
     Read,
-    /// To change: add, resolve, place and cancel orders, pause, resume and adopt the wallet.
+    /// To change: add, resolve, place and cancel orders and payouts, take quotes, register webhooks, pause, resume and adopt
+    /// the wallet.
     Operate,
     /// To approve and to reject orders.
     Approve,

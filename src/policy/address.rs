@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::matching::{MatchParams, Own, judge};
 use super::settlement::{Context, Fact, Step, Unexpected, step};
-use crate::domain::chain::B256;
+use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance};
@@ -88,10 +88,11 @@ impl Book {
         self.payments.push(payment);
     }
 
-    /// Notes that a payment which is known came of our own create call, with these terms.
-    pub fn claim(&mut self, id: &PaymentId) {
+    /// Notes that a payment which is known came of our own create call, with these terms and this sender.
+    pub fn claim(&mut self, id: &PaymentId, sender: Option<Address>) {
         if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
             (payment.terms.address_from, payment.terms.amount_from) = (Provenance::Created, Provenance::Created);
+            payment.terms.sender = sender.or(payment.terms.sender);
         }
     }
 

@@ -103,7 +103,7 @@ mod tests {
         let body: serde_json::Value = serde_json::from_slice(&standard(&message())).unwrap();
         let expected = serde_json::json!({
             "type": "rampwatch.review",
-            "timestamp": "2026-09-21T13:33:20.123Z",
+            "timestamp": "2026-09-21T14:13:20.123Z",
             "data": {
                 "title": "A <payment> needs a decision",
                 "text": "The API said \"a & b\" & <!channel>\nsecond",

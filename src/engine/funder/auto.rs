@@ -1,11 +1,13 @@
 //! The automatic mode: places orders for payments that wait and that the spend policy lets it fund.
 //!
-//! What it must not touch it leaves alone, and says so once. It goes over all payments that wait when a payment has
+//! What it must not touch it leaves alone, and says so once. A payout says by itself how it is paid, by hand or by the
+//! wallet, and the opener sees to that: what came of a payout is never funded here. It goes over all payments that wait when a payment has
 //! changed, and every so often, because limits per day come free with time alone.
 
 use std::mem::discriminant;
 
 use super::{Funder, Trouble};
+use crate::domain::desk::DeskKind;
 use crate::domain::order::Placer;
 use crate::domain::payment::PaymentId;
 use crate::domain::time::{Span, Timestamp};
@@ -52,6 +54,9 @@ impl Funder {
     }
 
     async fn place_one(&mut self, id: &PaymentId) -> Result<(), Trouble> {
+        if self.ports.store.desk_by_alias(DeskKind::Payout, id.as_str()).await?.is_some() {
+            return Ok(());
+        }
         match self.book.place(id, Placer::Auto, None).await {
             Ok(_) => {
                 self.auto_refused.remove(id);

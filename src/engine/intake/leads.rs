@@ -124,6 +124,11 @@ impl Intake {
         answer: Result<ApiPayment, ApiError>,
         listed: &BTreeMap<PaymentId, Listed>,
     ) -> Result<(), StoreError> {
+        // Somebody took it up between the list and the lead.
+        if self.ports.store.payment(&lead.payment).await?.is_some() {
+            let lead = Lead { state: LeadState::Added, failures: 0, ..lead };
+            return self.keep_lead(record, lead, Some("was added meanwhile".to_owned())).await;
+        }
         let said = match answer {
             Ok(said) => said,
             Err(ApiError::NotFound { .. }) => {

@@ -106,7 +106,8 @@ impl Intake {
         let (now, interval) = (self.ports.clock.now(), self.settings.intake.interval);
         let (next_at, refusals) = match &answer {
             Ok(_) => (now.plus(interval), 0),
-            Err(error) if is_general(error) => {
+            // An answer that is no use is this list's own trouble: the others may well be readable.
+            Err(error) if is_general(error) && !matches!(error, ApiError::Unclear { .. }) => {
                 self.back_off(error);
                 return Onward::No;
             }

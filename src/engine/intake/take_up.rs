@@ -9,6 +9,7 @@ use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
 use crate::domain::desk::{DeskBody, DeskKind};
 use crate::domain::lead::LeadReason;
 use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::payout::PayoutState;
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
 use crate::engine::follow_ups::lead_of;
@@ -79,6 +80,10 @@ impl Intake {
         let mut new: Vec<&Listed> = Vec::new();
         for (id, entry) in listed {
             let payment = self.ports.store.payment(id).await?;
+            // What came of a payout that a person must decide about is not stored, and is no foreign off-ramp all the same.
+            if payment.is_none() && self.is_of_payout(id).await? {
+                continue;
+            }
             let lead = if payment.is_some() { None } else { lead_of(&*self.ports.store, id).await? };
             let known = match (&payment, &lead) {
                 (Some(payment), _) => Known::Payment(payment),
@@ -123,6 +128,11 @@ impl Intake {
         Ok(Onward::Yes)
     }
 
+    /// Whether the payment came of a payout, whatever the list tells of its key.
+    async fn is_of_payout(&self, id: &PaymentId) -> Result<bool, StoreError> {
+        Ok(self.ports.store.desk_by_alias(DeskKind::Payout, id.as_str()).await?.is_some())
+    }
+
     /// The off-ramps that are, or were, opened here: those are the opener's business, and its reviews'.
     pub(super) async fn own(&self) -> Result<Own, StoreError> {
         let mut own = Own::default();
@@ -133,7 +143,8 @@ impl Intake {
             for record in page {
                 let DeskBody::Payout(payout) = record.body else { continue };
                 own.keys.insert(payout.key.to_string());
-                if payout.payment.is_none() && payout.may_be_open {
+                let is_called = matches!(payout.state, PayoutState::Creating { .. });
+                if payout.payment.is_none() && (payout.may_be_open || is_called) {
                     own.opening_for.insert(payout.wish.recipient.clone());
                 }
                 after = Some(payout.reference.to_string());

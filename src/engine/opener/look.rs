@@ -14,11 +14,21 @@ use crate::policy::payout::{PayoutFact, Said, UnexpectedPayout};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::StoreError;
 
+/// What the API answers when the key may not see this.
+const FORBIDDEN: u16 = 403;
+
 impl Opener {
     /// Looks through the recipient's list for the key.
     pub(super) async fn look(&self, kept: &Kept) -> Result<(), PayoutError> {
         let payout = &kept.payout;
         let answer = self.api.payments_of_recipient(&payout.wish.recipient).await;
+        // A list that is refused to us is the payout's trouble: it must not shut the gate for completions.
+        let answer = match answer {
+            Err(ApiError::KeyRefused { status: FORBIDDEN, detail }) => {
+                Err(ApiError::Refused { status: FORBIDDEN, detail })
+            }
+            other => other,
+        };
         self.gate.learn(Asked::Get, &answer).await?;
         let fact = match answer {
             Ok(listing) => {
@@ -118,7 +128,7 @@ impl Opener {
                 if matches!(next.payout.state, PayoutState::Created { .. }) {
                     match page.book.payments().iter().any(|known| known.id == payment.id) {
                         // Somebody was quicker to take it up; we know that it is ours.
-                        true => page.book.claim(&payment.id),
+                        true => page.book.claim(&payment.id, payment.terms.sender),
                         false => page.add_payment(payment.clone(), &self.settings.sweep),
                     }
                 }

@@ -1,8 +1,10 @@
 //! The automatic mode: whoever holds the API key must not be able to drain the wallet.
 
 use rampwatch::domain::amount::Amount;
+use rampwatch::domain::desk::{DeskBody, DeskRecord};
 use rampwatch::domain::order::{OrderOutcome, OrderState, Placer, Spend};
 use rampwatch::domain::payment::BankAccountId;
+use rampwatch::domain::payout::{Funding, Payout, PayoutState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::Wallet;
 use rampwatch::engine::FundingRules;
@@ -13,6 +15,7 @@ use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
 use super::bench::{fund, order, rules, setup, until_all_ended, wait_order, wallet_opened};
 use super::tools::{end, until_order, until_self_sent, withdrawn};
 use crate::anvil::world::{LIMIT, World, request_for, usdc};
+use crate::support::payouts::payout;
 
 fn automatic() -> FundingRules {
     let mut rules = rules();
@@ -156,4 +159,23 @@ async fn what_is_given_back_frees_the_limit_and_what_a_person_cancelled_is_left_
         [only] if matches!(only.state, OrderState::Ended { outcome: OrderOutcome::SelfSent { .. }, .. })
     ));
     end(world, &[&waits], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_of_a_payout_is_left_to_whoever_was_to_pay_it() {
+    let world = World::start(setup(automatic())).await;
+    wallet_opened(&world).await;
+    let by_hand = world.api.open(going_to("bank-ours", usdc(11))).unwrap();
+    let of_payout = Payout {
+        payment: Some(by_hand.id.clone()),
+        state: PayoutState::Created { funding: Funding::Hand },
+        ..payout("by-hand")
+    };
+    let record = DeskRecord::new(DeskBody::Payout(Box::new(of_payout)), None);
+    world.store().commit(Commit { desk: vec![record], ..Commit::default() }).await.unwrap();
+    world.add(&by_hand).await;
+    let other = world.open_as(going_to("bank-ours", usdc(12))).await;
+    placed(&world, &other).await;
+    until_all_ended(&world).await;
+    assert!(!has_order(&world, &by_hand).await, "a person pays it");
 }

@@ -3,8 +3,9 @@
 //! It is written anew beside itself, flushed to the disk and put in place in one step, so that whatever happens a whole
 //! file is there. It is for people: running a batch again goes by the store, never by this file.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -130,7 +131,12 @@ impl ResultFile {
             _ => Path::new("."),
         };
         let beside = folder.join(format!(".{name}.new"));
-        let mut file = File::create(&beside)?;
+        // It tells who is paid how much. What is left of a run that died is taken away, and never written through.
+        match std::fs::remove_file(&beside) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&beside, &self.path)?;
