@@ -48,7 +48,7 @@ mod notify;
 mod store;
 
 pub use self::audit::auditor;
-pub use self::doctor::{Examined, Finding, Grade, examine};
+pub use self::doctor::{Examined, Finding, Grade, examine, judge_webhook};
 pub use self::notify::notify_test;
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,

@@ -1,15 +1,20 @@
 //! `rampwatch doctor`.
 
+use std::time::Duration;
+
 use clap::Args;
 use serde::Serialize;
+use tokio::net::TcpStream;
 
 use super::exit::{Exit, Failure};
+use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
+use crate::domain::checkup::{RegisteredWebhook, Told, WebhookCheckup};
 use crate::wire::{self, Finding, Grade};
 
 /// Look at everything around rampwatch, and say what is well, what is not, and what to do: endpoints, tokens, API key,
-/// clocks, store, wallet, private files, and a daemon that runs
+/// clocks, store, wallet, private files, a daemon that runs, and the webhook
 ///
 /// Everything is asked at the same time and within a minute, and nothing is changed. It ends with 1 if anything has failed;
 /// warnings alone end with 0.
@@ -43,6 +48,7 @@ struct Line<'a> {
 impl Doctor {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let mut examined = wire::examine(settings).await;
+        examined.findings.extend(wire::judge_webhook(&webhook(settings).await));
         if let Err(why) = Failure::unless_wallet_fits(settings, examined.wallet) {
             examined.findings.push(Finding {
                 check: "wallet",
@@ -72,6 +78,43 @@ impl Doctor {
             return Err(Failure::new(Exit::Failed, format!("{failures} of the checks failed")));
         }
         Ok(())
+    }
+}
+
+/// How long the webhook's inlet on this machine may take to accept a connection.
+const INLET_WITHIN: Duration = Duration::from_secs(5);
+
+/// What is configured of the webhook, and what came of it. Where nothing is, nothing is asked.
+async fn webhook(settings: &Settings) -> WebhookCheckup {
+    let configured = &settings.webhook;
+    let public_url = configured.public_url.clone();
+    let secret = configured.secret().map(|secret| secret.is_some()).map_err(|error| error.to_string());
+    if public_url.is_none() && configured.inlet.is_none() {
+        return WebhookCheckup { public_url, secret, inlet: None, registered: Ok(Vec::new()) };
+    }
+    let operator = Operator::open(settings).await;
+    let runs = matches!(&operator, Ok(Operator::Daemon(_)));
+    let inlet = match &configured.inlet {
+        Some(inlet) if runs && inlet.listen.port() != 0 => Some(Some(listens(inlet.listen).await)),
+        Some(_) => Some(None),
+        None => None,
+    };
+    let registered = match operator {
+        Ok(operator) => operator.webhooks().await.map(|page| page.items.into_iter().map(seen).collect()),
+        Err(failure) => Err(failure),
+    };
+    WebhookCheckup { public_url, secret, inlet, registered: registered.map_err(|error| error.message().to_owned()) }
+}
+
+fn seen(view: crate::engine::webhook_views::WebhookView) -> RegisteredWebhook {
+    RegisteredWebhook { id: view.id.to_string(), url: view.url, active: view.active, stale: view.stale }
+}
+
+async fn listens(address: std::net::SocketAddr) -> Told<()> {
+    match tokio::time::timeout(INLET_WITHIN, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => Err(format!("{address}: {error}")),
+        Err(_) => Err(format!("{address}: no connection within {} s", INLET_WITHIN.as_secs())),
     }
 }
 

@@ -146,3 +146,29 @@ pub enum DaemonCheckup {
         detail: String,
     },
 }
+
+/// What is configured of the webhook, and what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebhookCheckup {
+    /// Where deliveries are to reach this program from outside, if that is configured.
+    pub public_url: Option<String>,
+    /// Whether there is a secret.
+    pub secret: Told<bool>,
+    /// Whether there is an inlet, and what listens at its address while the daemon runs; `None` while it does not.
+    pub inlet: Option<Option<Told<()>>>,
+    /// The webhooks that were registered here, as the payment API tells them now.
+    pub registered: Told<Vec<RegisteredWebhook>>,
+}
+
+/// A webhook that was registered here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RegisteredWebhook {
+    /// The API's id.
+    pub id: String,
+    /// Where deliveries go.
+    pub url: String,
+    /// Whether anything is delivered, if the API says.
+    pub active: Option<bool>,
+    /// Why the API could not say so just now, if it could not.
+    pub stale: Option<String>,
+}

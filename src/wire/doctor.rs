@@ -23,7 +23,7 @@ use crate::policy::purse::PurseRules;
 use crate::ports::clock::Clock as _;
 use crate::ports::sender::Sender as _;
 
-pub use crate::policy::doctor::{Finding, Grade};
+pub use crate::policy::doctor::{Finding, Grade, webhook as judge_webhook};
 
 /// How long each check may take. The slowest waits for a new head over every websocket, after asking for logs.
 const EACH_WITHIN: Duration = Duration::from_secs(60);

@@ -8,10 +8,12 @@ use crate::domain::time::Span;
 mod around;
 mod endpoints;
 mod wallet;
+mod webhook;
 
 pub use around::{api, clock_of_api, clock_of_chain, daemon, private_file, store, token};
 pub use endpoints::{EndpointRules, agreement, endpoints};
 pub use wallet::{WalletRules, wallet};
+pub use webhook::webhook;
 
 /// How bad something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

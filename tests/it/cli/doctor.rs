@@ -104,6 +104,7 @@ async fn a_sound_world_has_no_failures() {
         "api : it takes the key",
         "store : there is none yet, and one can be made",
         "wallet : none is configured",
+        "webhook : none is configured",
         "files http.token_file: ",
     ] {
         found.has("ok", words);

@@ -3,7 +3,8 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{B256, BlockRef, Header};
 use rampwatch::domain::checkup::{
-    ApiCheckup, DaemonCheckup, EndpointCheckup, HashesAt, KeyWord, LogRange, StoreCheckup, TokenCheckup, WalletCheckup,
+    ApiCheckup, DaemonCheckup, EndpointCheckup, HashesAt, KeyWord, LogRange, RegisteredWebhook, StoreCheckup,
+    TokenCheckup, WalletCheckup, WebhookCheckup,
 };
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::NonceCount;
@@ -318,4 +319,56 @@ fn the_wallet_is_low_below_what_it_may_be_asked_for() {
     assert_eq!(low(109_999_999, 1_250), Low { token: true, native: false });
     assert_eq!(low(110_000_000, 1_249), Low { token: false, native: true });
     assert_eq!(low(9, 0), Low { token: true, native: true });
+}
+
+#[test]
+fn the_webhook_is_looked_at_only_where_one_is_configured() {
+    let url = "https://treasury.example/hook".to_owned();
+    let webhook = |active, stale: Option<&str>| RegisteredWebhook {
+        id: "wh-1".to_owned(),
+        url: url.clone(),
+        active,
+        stale: stale.map(str::to_owned),
+    };
+    let well = WebhookCheckup {
+        public_url: Some(url.clone()),
+        secret: Ok(true),
+        inlet: Some(Some(Ok(()))),
+        registered: Ok(vec![webhook(Some(true), None)]),
+    };
+    let none = WebhookCheckup { public_url: None, inlet: None, secret: Ok(false), registered: Ok(vec![]) };
+    let other = RegisteredWebhook { url: "https://elsewhere.example".to_owned(), ..webhook(Some(true), None) };
+    let down = Some(Some(Err("refused".to_owned())));
+    let registered = |registered| WebhookCheckup { registered, ..well.clone() };
+    for (checkup, grade, words) in [
+        (none, Fine, "none is configured"),
+        (well.clone(), Fine, "registered and active"),
+        (registered(Ok(vec![webhook(None, None)])), Fine, "registered and active"),
+        (WebhookCheckup { inlet: Some(None), ..well.clone() }, Fine, "registered and active"),
+        (WebhookCheckup { public_url: None, ..well.clone() }, Fine, "the inlet is configured"),
+        (WebhookCheckup { inlet: None, ..well.clone() }, Warning, "nothing here hears them"),
+        (WebhookCheckup { inlet: down, ..well.clone() }, Failure, "does not listen: refused"),
+        (WebhookCheckup { secret: Ok(false), ..well.clone() }, Failure, "has no secret"),
+        (WebhookCheckup { secret: Err("mode 0644".to_owned()), ..well.clone() }, Failure, "mode 0644"),
+        (registered(Ok(vec![])), Warning, "no webhook was registered"),
+        (registered(Ok(vec![other])), Warning, "no webhook was registered"),
+        (
+            registered(Ok(vec![webhook(Some(false), None)])),
+            Warning,
+            "wh-1 to https://treasury.example/hook is switched off",
+        ),
+        (
+            registered(Ok(vec![webhook(Some(true), Some("HTTP 404"))])),
+            Warning,
+            "does not say how webhook wh-1 is: HTTP 404",
+        ),
+        (registered(Err("no daemon".to_owned())), Warning, "cannot be looked up: no daemon"),
+    ] {
+        let findings = doctor::webhook(&checkup);
+        let [Finding { check: "webhook", grade: found, found: text, remedy, .. }] = &findings[..] else {
+            panic!("{findings:?}");
+        };
+        assert!(*found == grade && text.contains(words), "{checkup:?}: {findings:?}");
+        assert_eq!(remedy.is_empty(), grade == Fine, "{findings:?}");
+    }
 }
