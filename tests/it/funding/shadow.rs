@@ -1,5 +1,7 @@
 //! Shadow mode with a wallet: orders are checked and stay ready, and nothing is signed before it is over.
 
+use std::time::Duration;
+
 use rampwatch::domain::desk::DeskKind;
 use rampwatch::domain::order::{OrderOutcome, OrderState};
 use rampwatch::policy::shadow::Mode;
@@ -18,8 +20,18 @@ async fn an_order_stays_ready_and_is_sent_once_shadow_mode_is_over() {
     fund(&world, &off_ramp).await.unwrap();
     let would = || async { !world.store().desk_page(DeskKind::Shadow, None, 9).await.unwrap().is_empty() };
     eventually(LIMIT, "it is said what would be sent", would).await;
-    let before = order(&world, &off_ramp).await;
-    assert_eq!((before.state, before.attempts.len()), (OrderState::Ready, 0));
+    // It may be held for a moment while the chain is read up to the head.
+    let ready = async {
+        loop {
+            let order = order(&world, &off_ramp).await;
+            if order.state == OrderState::Ready {
+                break order;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let before = tokio::time::timeout(LIMIT, ready).await.expect("it is ready");
+    assert_eq!(before.attempts.len(), 0);
     let looked = || async { order(&world, &off_ramp).await.next_at > before.next_at };
     eventually(LIMIT, "it is checked again", looked).await;
     assert_eq!(world.store().desk_page(DeskKind::Shadow, None, 9).await.unwrap().len(), 1, "said once");
