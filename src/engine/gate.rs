@@ -177,6 +177,16 @@ impl ApiGate {
         }
     }
 
+    /// As [`Gate::learn`], where a 403 is about what was asked for: a list that the key may not see says nothing of the key,
+    /// and must not shut the gate for completions.
+    pub(crate) async fn learn_of_one<T: Sync>(
+        &self,
+        asked: Asked,
+        result: &Result<T, ApiError>,
+    ) -> Result<(), StoreError> {
+        if result.as_ref().is_err_and(is_forbidden) { Ok(()) } else { self.learn(asked, result).await }
+    }
+
     async fn alarm(&self, status: u16, now: Timestamp) -> Result<(), StoreError> {
         let alarm = Alarm::KeyRefused { status };
         count_alarm(&alarm);
@@ -188,4 +198,12 @@ impl ApiGate {
         let event = Event { at: now, payment: None, deposit: None, kind: EventKind::Alarm { alarm } };
         self.store.commit(Commit { events: vec![event], ..Commit::default() }).await.map(|_| ())
     }
+}
+
+/// HTTP's word for something that the key, which is in order, may not see.
+pub(crate) const FORBIDDEN: u16 = 403;
+
+/// Whether the API has refused what was asked for rather than the key itself.
+pub(crate) const fn is_forbidden(error: &ApiError) -> bool {
+    matches!(error, ApiError::KeyRefused { status: FORBIDDEN, .. })
 }

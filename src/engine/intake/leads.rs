@@ -10,9 +10,9 @@ use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
 use crate::domain::lead::{Lead, LeadReason, LeadState};
 use crate::domain::payment::{ApiStatus, PaymentId};
 use crate::engine::follow_ups::{changed, lead_of};
-use crate::engine::gate::Pass;
+use crate::engine::gate::{Asked, Pass};
 use crate::engine::telling::log_events;
-use crate::policy::intake::{Judged, Left, ask_at, found, heard, judge, merged, over};
+use crate::policy::intake::{Judged, Left, Own, ask_at, found, heard, judge, merged, over};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::{Commit, StoreError};
 
@@ -96,15 +96,27 @@ impl Intake {
         stop: &CancellationToken,
     ) -> Result<Onward, StoreError> {
         let now = self.ports.clock.now();
-        for record in self.ports.store.desk_due(DeskKind::Lead, now, LEADS_AT_ONCE).await? {
+        let due = self.ports.store.desk_due(DeskKind::Lead, now, LEADS_AT_ONCE).await?;
+        if due.is_empty() {
+            return Ok(Onward::Yes);
+        }
+        // Once for all of them: their payments were there before this round, and so were the keys of ours.
+        let own = self.own().await?;
+        for record in due {
             let DeskBody::Lead(lead) = record.body.clone() else { continue };
+            // Somebody took it up between the list and the lead.
+            if self.ports.store.payment(&lead.payment).await?.is_some() {
+                let lead = Lead { state: LeadState::Added, failures: 0, ..lead };
+                self.keep_lead(record, lead, Some("was added meanwhile".to_owned())).await?;
+                continue;
+            }
             let pass = self.pass(stop);
             if pass == Pass::None {
                 return Ok(Onward::No);
             }
             let answer = self.ports.api.payment(&lead.payment).await;
-            self.learn(&answer).await?;
-            self.hear(record, lead, answer, listed).await?;
+            self.gate.learn_of_one(Asked::Get, &answer).await?;
+            self.hear(record, lead, answer, listed, &own).await?;
             if pass == Pass::Probe {
                 return Ok(Onward::No);
             }
@@ -123,12 +135,8 @@ impl Intake {
         lead: Lead,
         answer: Result<ApiPayment, ApiError>,
         listed: &BTreeMap<PaymentId, Listed>,
+        own: &Own,
     ) -> Result<(), StoreError> {
-        // Somebody took it up between the list and the lead.
-        if self.ports.store.payment(&lead.payment).await?.is_some() {
-            let lead = Lead { state: LeadState::Added, failures: 0, ..lead };
-            return self.keep_lead(record, lead, Some("was added meanwhile".to_owned())).await;
-        }
         let said = match answer {
             Ok(said) => said,
             Err(ApiError::NotFound { .. }) => {
@@ -140,18 +148,17 @@ impl Intake {
                 return self.keep_lead_until(record, lead, None, Some(&error)).await;
             }
         };
-        let own = self.own().await?;
         // Where no list shows it in this round, what was known of it stands in for the list.
         let known = listed_as(&lead);
         let entry = listed.get(&lead.payment).cloned().unwrap_or(known);
-        let judged = judge(&told(&entry.said), &told(&said), entry.whose.as_ref(), &own, &self.home);
+        let judged = judge(&told(&entry.said), &told(&said), entry.whose.as_ref(), own, &self.home);
         let only_listed = matches!(lead.why, LeadReason::Disagrees { .. }) && !listed.contains_key(&lead.payment);
         match judged {
             // A contradiction that only a list could take back stays, and so does what is being opened here for now.
             Judged::TakeUp(_) | Judged::Ask(_) if only_listed => self.keep_lead(record, fresh(lead), None).await,
             Judged::Leave(Left::Opening) => self.keep_lead(record, fresh(lead), None).await,
             Judged::TakeUp(_) | Judged::Ask(_) | Judged::Leave(_) => {
-                self.look_into(&entry, Ok(said), &own).await.map(|_| ())
+                self.look_into(&entry, Ok(said), own).await.map(|_| ())
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::domain::payment::{PaymentId, RecipientId, UserId};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::IntakeRules;
-use crate::engine::gate::Pass;
+use crate::engine::gate::{Asked, Pass};
 use crate::ports::desk_api::Listing;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::StoreError;
@@ -70,7 +70,7 @@ impl Intake {
                 return Ok(Onward::No);
             }
             let Some(answer) = self.list(&whose, stop).await else { return Ok(Onward::No) };
-            self.learn(&answer).await?;
+            self.gate.learn_of_one(Asked::Get, &answer).await?;
             let onward = self.take_in(at, &whose, answer, listed);
             if onward == Onward::No || pass == Pass::Probe {
                 return Ok(Onward::No);

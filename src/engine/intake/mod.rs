@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Asked, Pass};
+use super::gate::{ApiGate, Asked, Pass, is_forbidden};
 use super::handle::Handle;
 use super::health::Health;
 use super::hearing::note_failure;
@@ -42,9 +42,6 @@ const BREATH: Span = Span::from_millis(200);
 
 /// How much later than the others intake probes a key that was refused.
 const AFTER_OTHERS: Span = Span::from_secs(5);
-
-/// The HTTP status of what the key is good for, but not for this.
-const FORBIDDEN: u16 = 403;
 
 /// How many leads are looked at in one round.
 const LEADS_AT_ONCE: usize = 256;
@@ -178,15 +175,6 @@ impl Intake {
         self.gate.pass(Asked::Get)
     }
 
-    /// What an answer says of the key. A 403 is about what was asked for: a wrong id in the configuration must not shut
-    /// the gate for completions.
-    async fn learn<T: Sync>(&self, answer: &Result<T, ApiError>) -> Result<(), StoreError> {
-        match answer {
-            Err(ApiError::KeyRefused { status: FORBIDDEN, .. }) => Ok(()),
-            _ => self.gate.learn(Asked::Get, answer).await,
-        }
-    }
-
     /// The API could not be used: everything waits, longer each time.
     fn back_off(&mut self, error: &ApiError) {
         self.failures = self.failures.saturating_add(1);
@@ -202,7 +190,8 @@ impl Intake {
 /// Whether the error says something of the API as a whole, and not of what was asked for.
 const fn is_general(error: &ApiError) -> bool {
     match error {
-        ApiError::KeyRefused { status: FORBIDDEN, .. } | ApiError::NotFound { .. } | ApiError::Refused { .. } => false,
-        ApiError::NotNow { .. } | ApiError::Unclear { .. } | ApiError::KeyRefused { .. } => true,
+        ApiError::NotFound { .. } | ApiError::Refused { .. } => false,
+        ApiError::KeyRefused { .. } => !is_forbidden(error),
+        ApiError::NotNow { .. } | ApiError::Unclear { .. } => true,
     }
 }

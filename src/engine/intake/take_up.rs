@@ -13,7 +13,7 @@ use crate::domain::payout::PayoutState;
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
 use crate::engine::follow_ups::lead_of;
-use crate::engine::gate::Pass;
+use crate::engine::gate::{Asked, Pass};
 use crate::engine::handle::{AddPayment, HandleError};
 use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort};
 use crate::policy::settlement::Unexpected;
@@ -111,7 +111,7 @@ impl Intake {
             let ids: Vec<PaymentId> = handful.iter().map(|entry| entry.said.id.clone()).collect();
             let answers = join_all(ids.iter().map(|id| self.ports.api.payment(id))).await;
             for (entry, answer) in handful.iter().zip(answers) {
-                self.learn(&answer).await?;
+                self.gate.learn_of_one(Asked::Get, &answer).await?;
                 if self.look_into(entry, answer, &own).await? == Onward::No {
                     return Ok(Onward::No);
                 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Opener;
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Refusal, Terms};
 use crate::domain::payout::{Payout, PayoutState};
-use crate::engine::gate::Asked;
+use crate::engine::gate::{Asked, FORBIDDEN};
 use crate::engine::hearing::view_of;
 use crate::engine::ledger::LedgerError;
 use crate::engine::payout_book::{Kept, PayoutError, key_of, unmoved};
@@ -14,22 +14,12 @@ use crate::policy::payout::{PayoutFact, Said, UnexpectedPayout};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::StoreError;
 
-/// What the API answers when the key may not see this.
-const FORBIDDEN: u16 = 403;
-
 impl Opener {
     /// Looks through the recipient's list for the key.
     pub(super) async fn look(&self, kept: &Kept) -> Result<(), PayoutError> {
         let payout = &kept.payout;
         let answer = self.api.payments_of_recipient(&payout.wish.recipient).await;
-        // A list that is refused to us is the payout's trouble: it must not shut the gate for completions.
-        let answer = match answer {
-            Err(ApiError::KeyRefused { status: FORBIDDEN, detail }) => {
-                Err(ApiError::Refused { status: FORBIDDEN, detail })
-            }
-            other => other,
-        };
-        self.gate.learn(Asked::Get, &answer).await?;
+        self.gate.learn_of_one(Asked::Get, &answer).await?;
         let fact = match answer {
             Ok(listing) => {
                 let ours = |said: &ApiPayment| said.idempotency_key.as_deref() == Some(payout.key.as_str());
@@ -45,6 +35,9 @@ impl Opener {
             }
             Err(ApiError::NotFound { detail }) => PayoutFact::ListRefused(Refusal { status: 404, message: detail }),
             Err(ApiError::Refused { status, detail }) => PayoutFact::ListRefused(Refusal { status, message: detail }),
+            Err(ApiError::KeyRefused { status: status @ FORBIDDEN, detail }) => {
+                PayoutFact::ListRefused(Refusal { status, message: detail })
+            }
             Err(error) => ask_failed(&error),
         };
         self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await?;
