@@ -32,7 +32,7 @@ pub(super) fn at_the_end(world: &World) {
             paid_is_completed(world, &contents, payment);
         }
     }
-    for planned in world.plan.payments.iter().filter(|planned| planned.add_at.is_some()) {
+    for planned in world.plan.added() {
         if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was added and is not in the store", planned.id));
         }

@@ -14,6 +14,7 @@ use rampwatch::ports::clock::Clock;
 use super::chain::View;
 use super::fuse::{Life, Point, Side};
 use super::hints::HintQueue;
+use super::only::Chaos;
 use super::rng::Rng;
 use super::settings::CHAIN_ID;
 use super::weather::Fault;
@@ -51,7 +52,7 @@ impl FakeChain {
 
     /// The way there, the choice of an endpoint, what it sees.
     async fn reach(&self, at: Option<EndpointId>, avoid: Option<EndpointId>) -> Result<Sight, ChainError> {
-        let slow = self.rng.lock().expect("one thread").permille(20) && self.world.is_chaos();
+        let slow = self.rng.lock().expect("one thread").permille(20) && self.world.fails(Chaos::Chain);
         self.world.clock.sleep(if slow { self.draw_millis(500, 9_000) } else { self.draw_millis(3, 150) }).await;
         let elapsed = self.world.clock.elapsed();
         let mut rng = self.rng.lock().expect("one thread");
@@ -64,7 +65,7 @@ impl FakeChain {
         {
             up.retain(|endpoint| *endpoint != avoided);
         }
-        let fails = self.world.is_chaos() && rng.permille(self.world.settings.chain_faults);
+        let fails = rng.permille(self.world.settings.chain_faults) && self.world.fails(Chaos::Chain);
         if up.is_empty() || fails {
             self.world.count("chain: unavailable");
             return Err(ChainError::Unavailable("simulated".to_owned()));

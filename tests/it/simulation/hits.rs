@@ -4,7 +4,7 @@ use super::fuse::{POINTS, Side, crash_point};
 use super::plan::STORIES;
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 58] = [
+const HITS: [&str; 60] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -39,10 +39,12 @@ const HITS: [&str; 58] = [
     "deposit: seen by Sweep",
     "died: anywhere",
     "died: stopped politely",
+    "end: a reason is named",
     "end: ended",
     "end: plainly paid in a calm world",
     "end: review",
     "end: waiting",
+    "events: told again",
     "hints: down",
     "hints: gap",
     "hints: one late",

@@ -1,7 +1,7 @@
 //! What people mean to do: open payments, send money rightly and wrongly, tell the operator, complete by hand. Drawn
 //! before anything happens, so that the process's behaviour does not change it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
@@ -131,6 +131,15 @@ impl Plan {
             plan.act(at, Act::Review);
         }
         plan
+    }
+
+    /// The payments that are opened at the API, and of which the operator is told.
+    pub(super) fn added(&self) -> impl Iterator<Item = &Planned> {
+        let does = |wanted: fn(&Act) -> Option<usize>| self.acts.values().filter_map(wanted).collect::<BTreeSet<_>>();
+        let opened = does(|act| if let Act::Create(place) = act { Some(*place) } else { None });
+        let told = does(|act| if let Act::Add(place) = act { Some(*place) } else { None });
+        let places: Vec<usize> = opened.intersection(&told).copied().collect();
+        places.into_iter().map(|place| &self.payments[place])
     }
 
     /// Nobody does anything.

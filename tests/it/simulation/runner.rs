@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::log::Outcome;
 use super::long_due::LongDue;
+use super::only::Only;
 use super::run::run_world;
 use super::settings::Settings;
 
@@ -66,10 +67,11 @@ pub(crate) fn tell(seed: u64, outcome: &Outcome) {
     for line in &outcome.happenings {
         println!("{line}");
     }
-    println!("it is replayed by: {}", replay(seed));
+    println!("it is replayed by: {}", replay(seed, &Only::default()));
 }
 
-/// The command that runs a seed alone.
-pub(crate) fn replay(seed: u64) -> String {
-    format!("cargo test --release --test simulate -- --seed {seed}")
+/// The command that runs a seed alone, with these parts of its world.
+pub(crate) fn replay(seed: u64, only: &Only) -> String {
+    let only = if *only == Only::default() { String::new() } else { format!(" --only {only}") };
+    format!("cargo test --release --locked --test simulate -- --seed {seed}{only}")
 }

@@ -4,6 +4,7 @@ use rampwatch::domain::chain::Address;
 use rampwatch::domain::time::Span;
 
 use super::long_due::LongDue;
+use super::only::Only;
 use super::rng::Rng;
 
 /// The chain's id in every simulation.
@@ -79,6 +80,10 @@ pub(crate) struct Settings {
     pub(super) beyond_finality: bool,
     /// What befalls payments that are due for long, in the worlds that are about that only.
     pub(super) long_due: Option<LongDue>,
+    /// What of all that is in the world: everything, but for worlds that are made smaller.
+    pub(crate) only: Only,
+    /// Something that counts as a broken rule when it happens: so the runner's own tests have a world that fails.
+    pub(super) forbidden: Option<&'static str>,
 }
 
 impl Settings {
@@ -121,6 +126,8 @@ impl Settings {
             deaths: rng.below(30),
             beyond_finality: rng.permille(60),
             long_due: None,
+            only: Only::default(),
+            forbidden: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 use rampwatch::domain::time::Span;
 
+use super::only::{Only, Part};
 use super::rng::Rng;
 use super::settings::Settings;
 
@@ -81,6 +82,12 @@ impl Weather {
             11 => Fault::KeyRefused,
             _ => Fault::ApiAway,
         }
+    }
+
+    /// Those that are left in the world.
+    pub(super) fn only(self, only: &Only) -> Self {
+        let numbered = (0..).zip(self.0);
+        Self(numbered.filter(|(number, _)| only.has(Part::Fault(*number))).map(|(_, fault)| fault).collect())
     }
 
     /// The faults at a time since the beginning.
