@@ -5,6 +5,7 @@ use rampwatch::domain::time::Span;
 
 use super::long_due::LongDue;
 use super::rng::Rng;
+use super::wallet::rules::WalletSettings;
 
 /// The chain's id in every simulation.
 pub(super) const CHAIN_ID: u64 = 31_337;
@@ -79,6 +80,8 @@ pub(super) struct Settings {
     pub(super) beyond_finality: bool,
     /// What befalls payments that are due for long, in the worlds that are about that only.
     pub(super) long_due: Option<LongDue>,
+    /// The hot wallet, where there is one.
+    pub(super) wallet: Option<WalletSettings>,
 }
 
 impl Settings {
@@ -90,7 +93,7 @@ impl Settings {
         let slow_store = rng.permille(250);
         let long_withholding = rng.permille(200);
         let calm = rng.permille(100);
-        Self {
+        let drawn = Self {
             token: rng.address(),
             other_token: rng.address(),
             fake_token: rng.address(),
@@ -121,6 +124,9 @@ impl Settings {
             deaths: rng.below(30),
             beyond_finality: rng.permille(60),
             long_due: None,
-        }
+            wallet: None,
+        };
+        let wallet = WalletSettings::draw(seed, drawn.chaos, drawn.payments, calm);
+        Self { wallet, ..drawn }
     }
 }
