@@ -16,6 +16,7 @@ use super::checks;
 use super::fuse::{Life, Point};
 use super::only::Chaos;
 use super::rng::Rng;
+use super::wallet;
 use super::weather::Fault;
 use super::world::{World, short};
 
@@ -164,6 +165,7 @@ impl PaymentApi for FakeApi {
         self.world.count(&format!("api: GET, {mishap:?}"));
         let told = answer.as_ref().map_or_else(ToString::to_string, |payment| payment.status.to_string());
         self.world.note(&format!("GET {id}: {told}"));
+        wallet::heard::payment(&self.world, id, &answer, asked_at);
         if let Ok(payment) = &answer
             && payment.status == ApiStatus::AwaitingFunds
             && payment.tx_hash.is_none()

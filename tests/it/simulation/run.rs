@@ -18,6 +18,7 @@ use super::process::Process;
 use super::retold;
 use super::rng::Rng;
 use super::settings::Settings;
+use super::wallet;
 use super::world::World;
 
 /// How long a process may take to stop when it is asked to: calls under way may finish.
@@ -65,7 +66,7 @@ async fn keep(world: Arc<World>, errands: Errands) {
         let (ending, pause) = loop {
             drawn += 1;
             let mortal = drawn <= world.settings.deaths && world.is_chaos();
-            let (ending, pause) = (Ending::draw(&mut rng, mortal), draw_pause(&mut rng));
+            let (ending, pause) = (Ending::draw(&mut rng, mortal, world.settings.wallet.is_some()), draw_pause(&mut rng));
             // The deaths that are left out of the world are passed over.
             if !mortal || world.settings.only.has(Part::Death(drawn)) {
                 break (ending, pause);
@@ -88,6 +89,8 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     retold::as_stored(world);
     let process = Process::build(world, life);
     let (handle, stop) = (process.handle.clone(), process.stop.clone());
+    wallet::heard::life_begins(world);
+    let treasurer = tokio::spawn(wallet::operator::serve(Arc::clone(world), life.number, handle.clone()));
     let operator = tokio::spawn(operator::serve(Arc::clone(world), Arc::clone(life), handle, Arc::clone(errands)));
     let polite = async {
         life.asked_to_stop().await;
@@ -110,4 +113,5 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     }
     life.end();
     operator.abort();
+    treasurer.abort();
 }

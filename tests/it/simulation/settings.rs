@@ -6,6 +6,7 @@ use rampwatch::domain::time::Span;
 use super::long_due::LongDue;
 use super::only::Only;
 use super::rng::Rng;
+use super::wallet::rules::WalletSettings;
 
 /// The chain's id in every simulation.
 pub(super) const CHAIN_ID: u64 = 31_337;
@@ -80,6 +81,8 @@ pub(crate) struct Settings {
     pub(super) beyond_finality: bool,
     /// What befalls payments that are due for long, in the worlds that are about that only.
     pub(super) long_due: Option<LongDue>,
+    /// The hot wallet, where there is one.
+    pub(super) wallet: Option<WalletSettings>,
     /// What of all that is in the world: everything, but for worlds that are made smaller.
     pub(crate) only: Only,
     /// Something that counts as a broken rule when it happens: so the runner's own tests have a world that fails.
@@ -95,7 +98,7 @@ impl Settings {
         let slow_store = rng.permille(250);
         let long_withholding = rng.permille(200);
         let calm = rng.permille(100);
-        Self {
+        let drawn = Self {
             token: rng.address(),
             other_token: rng.address(),
             fake_token: rng.address(),
@@ -128,6 +131,9 @@ impl Settings {
             long_due: None,
             only: Only::default(),
             forbidden: None,
-        }
+            wallet: None,
+        };
+        let wallet = WalletSettings::draw(seed, drawn.chaos, drawn.payments, calm);
+        Self { wallet, ..drawn }
     }
 }

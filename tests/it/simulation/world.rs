@@ -21,6 +21,7 @@ use super::only::{Chaos, Part, slice_at};
 use super::plan::Plan;
 use super::rng::Rng;
 use super::settings::{BLOCK_MILLIS, Settings};
+use super::wallet::{self, WalletWorld};
 use super::weather::Weather;
 use crate::support::memory_store::MemoryStore;
 
@@ -48,6 +49,7 @@ pub(super) struct World {
     answers: Mutex<Answers>,
     chain: Mutex<TrueChain>,
     api: Mutex<ApiServer>,
+    wallet: Mutex<WalletWorld>,
     log: Mutex<Log>,
 }
 
@@ -67,6 +69,7 @@ impl World {
             answers: Mutex::default(),
             chain: Mutex::new(chain),
             api: Mutex::new(ApiServer::new(seed, &settings)),
+            wallet: Mutex::new(WalletWorld::new(seed, &settings)),
             log: Mutex::new(Log::new(loud)),
             plan,
             settings,
@@ -81,6 +84,11 @@ impl World {
     /// The API's server.
     pub(super) fn api(&self) -> MutexGuard<'_, ApiServer> {
         self.api.lock().expect("one thread")
+    }
+
+    /// What surrounds the hot wallet, and what the checks keep of it.
+    pub(super) fn wallet(&self) -> MutexGuard<'_, WalletWorld> {
+        self.wallet.lock().expect("one thread")
     }
 
     /// What the endpoints' answers left out.
@@ -181,13 +189,13 @@ impl World {
             self.clock.sleep(Span::from_millis(BLOCK_MILLIS)).await;
             if let Some((_, depth)) = beyond.take_if(|(at, _)| self.clock.elapsed() > Span::from_secs(*at)) {
                 self.reorg_beyond_finality(&mut rng, depth);
-            } else if rng.permille(self.settings.reorgs) && self.fails(Chaos::Reorgs) {
+            } else if (rng.permille(self.settings.reorgs) && self.fails(Chaos::Reorgs)) || wallet::stirs_up(self) {
                 self.reorg(&mut rng);
             }
             if rng.permille(self.settings.reorgs * 2) && self.fails(Chaos::Reorgs) {
                 self.undo_reorg();
             }
-            let block = self.chain().produce(self.chain_now());
+            let block = wallet::make_block(self);
             self.announce(&block);
             self.move_tag(&mut rng, &mut stalled_until);
         }
@@ -226,6 +234,7 @@ impl World {
             let room = chain.reorg_room();
             chain.undo_reorg(room, now)
         };
+        wallet::after_reorg(self);
         if !blocks.is_empty() {
             self.note(&format!("the last reorg is undone, {} blocks", blocks.len()));
             self.count("chain: reorg undone");
@@ -251,6 +260,7 @@ impl World {
         self.note(&format!("reorg of {depth} blocks, {fate:?}"));
         self.count(&format!("chain: reorg, {fate:?}"));
         let blocks = self.chain().reorg(depth, fate);
+        wallet::after_reorg(self);
         for block in &blocks {
             self.announce(block);
         }
