@@ -90,17 +90,31 @@ impl Log {
 
 /// What came of one seed.
 #[derive(Clone, Debug)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// How many things happened.
-    pub(super) steps: u64,
+    pub(crate) steps: u64,
     /// Of all happenings in their order.
-    pub(super) digest: u64,
+    pub(crate) digest: u64,
     /// What was hit, and how often.
-    pub(super) tally: BTreeMap<String, u64>,
+    pub(crate) tally: BTreeMap<String, u64>,
     /// The most of something in a minute.
-    pub(super) most: BTreeMap<String, u64>,
+    pub(crate) most: BTreeMap<String, u64>,
     /// What was violated.
-    pub(super) violations: Vec<String>,
+    pub(crate) violations: Vec<String>,
     /// The happenings up to the first violation, or the last ones.
-    pub(super) happenings: Vec<String>,
+    pub(crate) happenings: Vec<String>,
+}
+
+impl Outcome {
+    /// Something in it panicked.
+    pub(super) fn panicked(text: &str) -> Self {
+        Self {
+            steps: 0,
+            digest: 0,
+            tally: BTreeMap::new(),
+            most: BTreeMap::new(),
+            violations: vec![format!("panicked: {text}")],
+            happenings: Vec::new(),
+        }
+    }
 }

@@ -1,9 +1,8 @@
 //! The whole engine in one process on virtual time, against a chain, an API and a store that fail in every way they
 //! can, and with a process that dies before and after any call.
 //!
-//! One number determines everything. A seed that fails prints what happened; run it alone with
-//! `RAMPWATCH_SIM_SEED=n cargo test --test it simulation::seeds::no_seed -- --nocapture`, or more of them with
-//! `RAMPWATCH_SIM_SEEDS=count`.
+//! One number determines everything. `make simulate SEEDS=n` runs many seeds (`runner`, `totals`, `hits`), and a handful
+//! are run by `cargo test` (`seeds`). A seed that fails prints what happened, and how to run it alone.
 //!
 //! The world outlives the process: `chain` (the true chain), `api_server`, `people` and what they mean to do (`plan`),
 //! the faults of the day (`weather`); `long_due` is a world drawn for one danger. The process sees it through
@@ -26,6 +25,7 @@ mod fake_api;
 mod fake_chain;
 mod fuse;
 mod hints;
+mod hits;
 mod log;
 mod long_due;
 mod operator;
@@ -34,9 +34,13 @@ mod plan;
 mod process;
 mod rng;
 mod run;
+pub(crate) mod runner;
+#[allow(dead_code, unused_imports, reason = "without a harness, as in `make simulate`, its tests are left out")]
 mod seeds;
+#[allow(dead_code, unused_imports, reason = "without a harness, as in `make simulate`, its tests are left out")]
 mod selftest;
 mod settings;
+pub(crate) mod totals;
 mod verdicts;
 mod weather;
 mod world;

@@ -17,7 +17,7 @@ pub(super) const WHOLE: u128 = 1_000_000;
 
 /// The figures of one world.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The token that pays.
     pub(super) token: Address,
     /// A known token that does not pay.
