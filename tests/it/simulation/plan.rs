@@ -105,7 +105,7 @@ impl Plan {
     /// Draws what people of a seed's world will do.
     pub(super) fn draw(seed: u64, settings: &Settings) -> Self {
         let mut rng = Rng::stream(seed, "plan");
-        if settings.long_due.is_some() {
+        if settings.long_due.is_some() || settings.late_logs {
             return LongDue::plan(&mut rng, settings);
         }
         let mut plan = Self::empty();

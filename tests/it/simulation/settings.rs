@@ -79,6 +79,8 @@ pub(crate) struct Settings {
     pub(super) beyond_finality: bool,
     /// What befalls payments that are due for long, in the worlds that are about that only.
     pub(super) long_due: Option<LongDue>,
+    /// Whether the logs are always behind the head, in the world that is about that only.
+    pub(super) late_logs: bool,
 }
 
 impl Settings {
@@ -121,6 +123,20 @@ impl Settings {
             deaths: rng.below(30),
             beyond_finality: rng.permille(60),
             long_due: None,
+            late_logs: false,
+        }
+    }
+
+    /// What kind of world it is, in a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.long_due {
+            Some(LongDue::MarkMovesBack) => "mark moves back",
+            Some(LongDue::DepositsGo) => "deposits go",
+            None if self.late_logs => "late logs",
+            None if self.calm => "calm",
+            None if self.long_withholding => "long withholding",
+            None if self.beyond_finality => "beyond finality",
+            None => "drawn",
         }
     }
 }
