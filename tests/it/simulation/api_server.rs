@@ -13,6 +13,7 @@ use super::clock::BEGIN;
 use super::plan::Planned;
 use super::rng::Rng;
 use super::settings::Settings;
+use super::wallet::rules::bank_account;
 
 /// One off-ramp at the API.
 struct OffRamp {
@@ -104,6 +105,7 @@ impl ApiServer {
             deposit_amount: told.then_some(ramp.planned.amount),
             deposit_chain: told.then(|| "Simulated".to_owned()),
             sender: ramp.planned.sender,
+            bank_account: told.then(|| bank_account(&ramp.planned.recipient)),
             created_at: Some(ramp.created_at),
             expires_at: ramp.expires_at,
             ..ApiPayment::new(id.clone(), ramp.status(now))

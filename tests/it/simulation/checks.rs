@@ -17,7 +17,7 @@ use rampwatch::ports::store::{Commit, Store};
 
 use super::plan::Planned;
 use super::world::{World, short};
-use super::{counted, late_logs, verdicts, words};
+use super::{counted, late_logs, verdicts, wallet, words};
 use crate::support::memory_store::MemoryStore;
 
 /// The records that a commit replaces.
@@ -86,6 +86,7 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
             }
         }
     }
+    wallet::commits::on_commit(world, store, commit).await;
     if !commit.payments.is_empty() {
         no_deposit_serves_two(world, &store.payments(None, 10_000).await.expect("memory"));
     }

@@ -11,6 +11,7 @@ use rampwatch::ports::clock::Clock;
 
 use super::plan::Story;
 use super::settings::CHAIN_ID;
+use super::wallet;
 use super::world::World;
 use crate::support::memory_store::Contents;
 
@@ -32,6 +33,7 @@ pub(super) fn at_the_end(world: &World) {
             paid_is_completed(world, &contents, payment);
         }
     }
+    wallet::at_end::every_order_is_settled(world, &contents);
     for planned in world.plan.payments.iter().filter(|planned| planned.add_at.is_some()) {
         if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was added and is not in the store", planned.id));

@@ -15,6 +15,7 @@ use super::api_server::{Call, Refusal};
 use super::checks;
 use super::fuse::{Life, Point};
 use super::rng::Rng;
+use super::wallet;
 use super::weather::Fault;
 use super::world::{World, short};
 
@@ -163,6 +164,7 @@ impl PaymentApi for FakeApi {
         self.world.count(&format!("api: GET, {mishap:?}"));
         let told = answer.as_ref().map_or_else(ToString::to_string, |payment| payment.status.to_string());
         self.world.note(&format!("GET {id}: {told}"));
+        wallet::heard::payment(&self.world, id, &answer, asked_at);
         if let Ok(payment) = &answer
             && payment.status == ApiStatus::AwaitingFunds
             && payment.tx_hash.is_none()

@@ -35,6 +35,7 @@ pub(crate) fn settings(seed: u64) -> Settings {
         reorgs: 0,
         deaths: 0,
         beyond_finality: false,
+        wallet: None,
         ..drawn
     }
 }

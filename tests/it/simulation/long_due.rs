@@ -44,6 +44,7 @@ impl LongDue {
             reorgs: 0,
             deaths: drawn.deaths.min(3),
             beyond_finality: self == Self::DepositsGo,
+            wallet: None,
             ..drawn
         }
     }

@@ -109,8 +109,12 @@ impl Plan {
             return LongDue::plan(&mut rng, settings);
         }
         let mut plan = Self::empty();
+        let mut wallet_rng = Rng::stream(seed, "payments of the wallet");
         for number in 0..settings.payments {
-            let planned = plan.draw_payment(&mut rng, settings, number);
+            let mut planned = plan.draw_payment(&mut rng, settings, number);
+            if let Some(wallet) = &settings.wallet {
+                wallet.takes_on(&mut planned, &mut wallet_rng);
+            }
             let place = plan.payments.len();
             plan.act(planned.create_at, Act::Create(place));
             if let Some(at) = planned.add_at {

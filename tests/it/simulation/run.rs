@@ -15,6 +15,7 @@ use super::people;
 use super::process::Process;
 use super::rng::Rng;
 use super::settings::Settings;
+use super::wallet;
 use super::world::World;
 
 /// How long a process may take to stop when it is asked to: calls under way may finish.
@@ -56,7 +57,7 @@ async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
 async fn keep(world: Arc<World>, errands: Errands) {
     let mut rng = Rng::stream(world.seed, "keeper");
     for number in 1.. {
-        let ending = Ending::draw(&mut rng, number <= world.settings.deaths && world.is_chaos());
+        let ending = Ending::draw(&mut rng, number <= world.settings.deaths && world.is_chaos(), world.settings.wallet.is_some());
         let life = Arc::new(Life::new(Arc::clone(&world), number, ending));
         live(&world, &life, &errands).await;
         let pause = if rng.permille(700) { rng.range(50, 5_000) } else { rng.range(5_000, 200_000) };
@@ -69,6 +70,8 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     world.note(&format!("life {} begins", life.number));
     let process = Process::build(world, life);
     let (handle, stop) = (process.handle.clone(), process.stop.clone());
+    wallet::heard::life_begins(world);
+    let treasurer = tokio::spawn(wallet::operator::serve(Arc::clone(world), life.number, handle.clone()));
     let operator = tokio::spawn(operator::serve(Arc::clone(world), Arc::clone(life), handle, Arc::clone(errands)));
     let polite = async {
         life.asked_to_stop().await;
@@ -91,4 +94,5 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     }
     life.end();
     operator.abort();
+    treasurer.abort();
 }

@@ -5,6 +5,7 @@ use rampwatch::domain::time::Span;
 
 use super::long_due::LongDue;
 use super::rng::Rng;
+use super::wallet::rules::WalletSettings;
 
 /// The chain's id in every simulation.
 pub(super) const CHAIN_ID: u64 = 31_337;
@@ -81,6 +82,8 @@ pub(crate) struct Settings {
     pub(super) long_due: Option<LongDue>,
     /// Whether the logs are always behind the head, in the world that is about that only.
     pub(super) late_logs: bool,
+    /// The hot wallet, where there is one.
+    pub(super) wallet: Option<WalletSettings>,
 }
 
 impl Settings {
@@ -92,7 +95,7 @@ impl Settings {
         let slow_store = rng.permille(250);
         let long_withholding = rng.permille(200);
         let calm = rng.permille(100);
-        Self {
+        let drawn = Self {
             token: rng.address(),
             other_token: rng.address(),
             fake_token: rng.address(),
@@ -124,7 +127,10 @@ impl Settings {
             beyond_finality: rng.permille(60),
             long_due: None,
             late_logs: false,
-        }
+            wallet: None,
+        };
+        let wallet = WalletSettings::draw(seed, drawn.chaos, drawn.payments, calm);
+        Self { wallet, ..drawn }
     }
 
     /// What kind of world it is, in a word.
@@ -136,6 +142,7 @@ impl Settings {
             None if self.calm => "calm",
             None if self.long_withholding => "long withholding",
             None if self.beyond_finality => "beyond finality",
+            None if self.wallet.is_some() => "wallet",
             None => "drawn",
         }
     }

@@ -13,9 +13,17 @@ pub(super) fn is_right(world: &World, contents: &Contents, deposit: &Deposit) {
         Verdict::Pays { payment, rule } => pays_rightly(world, contents, deposit, payment, rule),
         Verdict::Nothing { why: NothingReason::ZeroValue } if deposit.amount.is_zero() => {}
         Verdict::Nothing { why: NothingReason::SelfTransfer } if deposit.from == deposit.to => {}
+        Verdict::Nothing { why: NothingReason::WalletCredit } if is_to_wallet(world, contents, deposit) => {}
         Verdict::Nothing { .. } => world.violate(&format!("{deposit:?} is taken for nothing")),
         Verdict::Unjudged | Verdict::Review { .. } | Verdict::Ignored { .. } => {}
     }
+}
+
+/// Whether it came to the wallet itself, for no payment.
+fn is_to_wallet(world: &World, contents: &Contents, deposit: &Deposit) -> bool {
+    let mut payments = contents.payments.values();
+    world.settings.wallet.as_ref().is_some_and(|wallet| wallet.address == deposit.to)
+        && !payments.any(|payment| payment.terms.deposit_address == deposit.to)
 }
 
 fn pays_rightly(world: &World, contents: &Contents, deposit: &Deposit, id: &PaymentId, rule: &MatchRule) {

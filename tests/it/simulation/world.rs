@@ -20,6 +20,7 @@ use super::log::Log;
 use super::plan::Plan;
 use super::rng::Rng;
 use super::settings::{BLOCK_MILLIS, Settings};
+use super::wallet::{self, WalletWorld};
 use super::weather::Weather;
 use crate::support::memory_store::MemoryStore;
 
@@ -47,6 +48,7 @@ pub(super) struct World {
     answers: Mutex<Answers>,
     chain: Mutex<TrueChain>,
     api: Mutex<ApiServer>,
+    wallet: Mutex<WalletWorld>,
     log: Mutex<Log>,
 }
 
@@ -66,6 +68,7 @@ impl World {
             answers: Mutex::default(),
             chain: Mutex::new(chain),
             api: Mutex::new(ApiServer::new(seed, &settings)),
+            wallet: Mutex::new(WalletWorld::new(seed, &settings)),
             log: Mutex::new(Log::new(loud)),
             plan,
             settings,
@@ -80,6 +83,11 @@ impl World {
     /// The API's server.
     pub(super) fn api(&self) -> MutexGuard<'_, ApiServer> {
         self.api.lock().expect("one thread")
+    }
+
+    /// What surrounds the hot wallet, and what the checks keep of it.
+    pub(super) fn wallet(&self) -> MutexGuard<'_, WalletWorld> {
+        self.wallet.lock().expect("one thread")
     }
 
     /// What the endpoints' answers left out.
@@ -177,7 +185,7 @@ impl World {
             if self.is_chaos() && rng.permille(self.settings.reorgs * 2) {
                 self.undo_reorg();
             }
-            let block = self.chain().produce(self.chain_now());
+            let block = wallet::make_block(self);
             self.announce(&block);
             self.move_tag(&mut rng, &mut stalled_until);
         }
@@ -216,6 +224,7 @@ impl World {
             let room = chain.reorg_room();
             chain.undo_reorg(room, now)
         };
+        wallet::after_reorg(self);
         if !blocks.is_empty() {
             self.note(&format!("the last reorg is undone, {} blocks", blocks.len()));
             self.count("chain: reorg undone");
@@ -241,6 +250,7 @@ impl World {
         self.note(&format!("reorg of {depth} blocks, {fate:?}"));
         self.count(&format!("chain: reorg, {fate:?}"));
         let blocks = self.chain().reorg(depth, fate);
+        wallet::after_reorg(self);
         for block in &blocks {
             self.announce(block);
         }
