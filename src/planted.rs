@@ -96,6 +96,37 @@ bugs! {
     StaleWriteWins = "what was decided on old records overwrites newer ones",
     /// Every change is explained by an event of its own commit (decision 2).
     ChangeUntold = "no event tells what the API said",
+    /// A webhook wakes a question only where that is the next step: an unclear call is looked into at its own pace.
+    HintHurriesUnclear = "a webhook has an unclear call asked after, and called again, at once",
+
+    /// All attempts of an order bear one nonce, until a receipt at it is final (decision 8).
+    NewNonceOnRetry = "an order whose block is gone takes another nonce",
+    /// The commit that stores the signed bytes takes the nonce (decision 8).
+    NonceNotTaken = "the signed bytes are stored, and the wallet's next nonce is not raised",
+    /// Only what is on the disk is broadcast (decision 8).
+    BroadcastBeforeCommit = "a transfer is broadcast before its bytes are stored",
+    /// A spend counts until it is certain that no money moved.
+    SpendGivenBackEarly = "an order that is cancelled gives its spend back while its transfer can still be mined",
+    /// Before every broadcast, and again after a crash, everything is checked anew (decision 8).
+    NoCheckBeforeBroadcast = "signed bytes are broadcast again without another check",
+    /// A payment has one order at a time.
+    OrderPlacedTwice = "a payment with an open order gets another",
+    /// What the rules want approved waits for somebody's approval.
+    ApprovalNotNeeded = "no order waits for an approval",
+    /// Nobody approves an order of their own.
+    OwnOrderApproved = "whoever placed an order may approve it",
+    /// What is placed keeps to the limits.
+    LimitsIgnored = "an order is placed whatever has been spent",
+    /// A self-send consumes the nonce of the order's own transfer (decision 8).
+    SelfSendAtAnotherNonce = "a self-send bears the nonce after the order's",
+    /// A reverted transfer ends its nonce only once its receipt is final (decision 8).
+    RevertBelievedAtOnce = "an order is tried again as soon as its transfer has failed in a block",
+    /// An order is paid once its transfer's block is final.
+    MinedIsPaid = "an order has paid as soon as its transfer is in a block",
+    /// No money is sent for a payment that somebody else has paid.
+    PaidByHandPaidAgain = "money that is there already does not hold a transfer back",
+    /// Signed bytes are not broadcast when too little of the payment's time is left.
+    TimeLeftIgnored = "a transfer is broadcast however little time is left",
 }
 
 /// Whether this bug is planted: never, in a program that is built to be used.

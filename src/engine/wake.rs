@@ -5,6 +5,7 @@
 use super::handle::{Handle, HandleError};
 use super::ledger::LedgerError;
 use crate::domain::payment::{PaymentId, PaymentState};
+use crate::planted::{Bug, planted};
 use crate::policy::settlement::Unexpected;
 use crate::ports::store::Lane;
 
@@ -51,5 +52,5 @@ impl Handle {
 }
 
 fn may_ask(state: &PaymentState) -> bool {
-    Lane::of(state) == Lane::Follow && !state.is_ended()
+    (Lane::of(state) == Lane::Follow || planted(Bug::HintHurriesUnclear)) && !state.is_ended()
 }

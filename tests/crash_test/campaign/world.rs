@@ -44,8 +44,7 @@ impl World {
     /// The chain, the API, the lines between, and the configuration. rampwatch does not run yet.
     pub(crate) async fn start(plan: &Plan, folder: &Path) -> Result<Self, SandboxError> {
         let guard = Guard::start()?;
-        let options =
-            AnvilOptions { mining: Mining::OnCommand, slots_in_an_epoch: SLOTS, ..AnvilOptions::default() };
+        let options = AnvilOptions { mining: Mining::OnCommand, slots_in_an_epoch: SLOTS, ..AnvilOptions::default() };
         let anvil = Anvil::start(&options).await?;
         guard.watch(anvil.pid());
         anvil.node().furnish().await?;
@@ -57,8 +56,7 @@ impl World {
         let node_line = Line::start(node_address, 4, plan.seed, &guard, sights.clone()).await?;
         let socket_line = Line::start(node_address, 4, plan.seed + 1, &guard, sights.clone()).await?;
         let api_line = Line::start(api_address, 60, plan.seed + 2, &guard, sights.clone()).await?;
-        let wallet =
-            WalletConfig { auto: true, approval_above: APPROVAL_ABOVE.to_string(), ..WalletConfig::default() };
+        let wallet = WalletConfig { auto: true, approval_above: APPROVAL_ABOVE.to_string(), ..WalletConfig::default() };
         let sandbox = Arc::new(Sandbox::of_parts_with(anvil, stand_in, folder, Some(wallet))?);
         let daemon = Daemon::new(DaemonOptions {
             program: plan.program.clone(),

@@ -57,7 +57,11 @@ async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
 async fn keep(world: Arc<World>, errands: Errands) {
     let mut rng = Rng::stream(world.seed, "keeper");
     for number in 1.. {
-        let ending = Ending::draw(&mut rng, number <= world.settings.deaths && world.is_chaos(), world.settings.wallet.is_some());
+        let ending = Ending::draw(
+            &mut rng,
+            number <= world.settings.deaths && world.is_chaos(),
+            world.settings.wallet.is_some(),
+        );
         let life = Arc::new(Life::new(Arc::clone(&world), number, ending));
         live(&world, &life, &errands).await;
         let pause = if rng.permille(700) { rng.range(50, 5_000) } else { rng.range(5_000, 200_000) };

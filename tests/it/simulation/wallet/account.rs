@@ -5,8 +5,8 @@
 
 use rampwatch::domain::chain::Address;
 
-use super::bytes::Signed;
 use super::super::chain::Move;
+use super::bytes::Signed;
 
 /// What a transfer uses of gas, and what a node estimates for it.
 pub(crate) const TRANSFER_GAS: u64 = 62_000;

@@ -31,13 +31,24 @@ pub(super) fn look(world: &World) {
             }
         }
         let limits = &settings.rules.limits;
-        broken.extend(of_order.iter().filter(|(_, count)| **count > 1).map(|(id, count)| format!("order {id} paid {count} times")));
-        broken.extend(of_payment.iter().filter(|(_, count)| **count > 1).map(|(id, count)| format!("{id} was paid {count} times")));
+        broken.extend(
+            of_order
+                .iter()
+                .filter(|(_, count)| **count > 1)
+                .map(|(id, count)| format!("order {id} paid {count} times")),
+        );
+        broken.extend(
+            of_payment
+                .iter()
+                .filter(|(_, count)| **count > 1)
+                .map(|(id, count)| format!("{id} was paid {count} times")),
+        );
         if left > limits.max_per_day.base_units() {
             broken.push(format!("{left} left the wallet in a day"));
         }
         let above = |sum: &u128| *sum > limits.max_per_recipient.base_units();
-        broken.extend(to_recipient.iter().filter(|(_, sum)| above(sum)).map(|(id, sum)| format!("{id} was paid {sum}")));
+        broken
+            .extend(to_recipient.iter().filter(|(_, sum)| above(sum)).map(|(id, sum)| format!("{id} was paid {sum}")));
     }
     for what in &broken {
         world.violate(what);

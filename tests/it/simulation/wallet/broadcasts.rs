@@ -31,7 +31,8 @@ pub(super) fn begins(world: &World, tx: &SignedTx) -> Option<Signed> {
         let wallet = world.wallet();
         let books = &wallet.books;
         let known = books.hashes.get(&tx.hash).and_then(|id| books.lines.get(id));
-        let kept = known.and_then(|line| line.kept.iter().find(|kept| kept.signed.hash == tx.hash && kept.raw == tx.raw));
+        let kept =
+            known.and_then(|line| line.kept.iter().find(|kept| kept.signed.hash == tx.hash && kept.raw == tx.raw));
         match known.zip(kept) {
             Some((line, kept)) => look(world, books, line, kept, now, &mut broken),
             None => broken.push("is broadcast before it was committed".to_owned()),

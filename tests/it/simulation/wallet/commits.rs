@@ -103,12 +103,8 @@ fn on_order(
     if old.is_none() {
         is_placed_rightly(world, settings, order, broken);
     }
-    let mut line = old.clone().unwrap_or_else(|| Line {
-        order: order.clone(),
-        changed_at: now,
-        counted: true,
-        kept: Vec::new(),
-    });
+    let mut line =
+        old.clone().unwrap_or_else(|| Line { order: order.clone(), changed_at: now, counted: true, kept: Vec::new() });
     if old.as_ref().is_none_or(|old| old.order.state.name() != order.state.name()) {
         line.changed_at = now;
     }

@@ -271,11 +271,7 @@ impl Sender for FakeSender {
         answer
     }
 
-    async fn nonces(
-        &self,
-        _: Address,
-        at: Option<BlockNumber>,
-    ) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>> {
+    async fn nonces(&self, _: Address, at: Option<BlockNumber>) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>> {
         self.life.before(Point::SenderNonces).await;
         let answers = self.ask_each(|sight| self.count_nonces(at, sight)).await;
         self.life.after(Point::SenderNonces).await;

@@ -73,7 +73,8 @@ impl Fortunes {
             fortunes.spells.push((from, to.min(chaos), fortune));
         }
         for _ in 0..rng.below(3) {
-            let turn = if rng.permille(500) { Turn::Theft } else { Turn::Gift(u128::from(rng.range(1, 4_000_000_000))) };
+            let turn =
+                if rng.permille(500) { Turn::Theft } else { Turn::Gift(u128::from(rng.range(1, 4_000_000_000))) };
             fortunes.turns.push((Span::from_millis(rng.below(chaos.as_millis())), turn));
         }
         if rng.permille(70) {

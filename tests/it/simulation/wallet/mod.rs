@@ -185,8 +185,7 @@ fn outsider(world: &World) {
     let to = wallet.rng.address();
     let transfer = TransferSpec { wallet: settings.address, token: world.settings.token, to, amount };
     let itself = wallet.rng.permille(300);
-    let action =
-        if itself { TxAction::SelfSend { wallet: settings.address } } else { TxAction::Transfer(transfer) };
+    let action = if itself { TxAction::SelfSend { wallet: settings.address } } else { TxAction::Transfer(transfer) };
     let fees = Fees { cap: Wei::new(900 * GWEI), tip: Wei::new(90 * GWEI) };
     let tx = TxSpec { chain_id: CHAIN_ID, nonce, fees, gas_limit: 100_000, action };
     let (hash, _) = bytes::write(&tx, bytes::seal(settings.address, bytes::digest(&tx), 0));

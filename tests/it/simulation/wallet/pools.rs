@@ -151,7 +151,6 @@ impl Pools {
         let taken = |nonce: u64| self.producers.values().any(|waiting| waiting.signed.tx.nonce == nonce);
         (from..).find(|nonce| !taken(*nonce)).unwrap_or(from)
     }
-
 }
 
 /// Whether a transaction offers a tenth more than the one in its place, tip and cap.

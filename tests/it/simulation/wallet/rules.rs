@@ -83,7 +83,8 @@ impl WalletSettings {
     pub(crate) fn takes_on(&self, planned: &mut Planned, rng: &mut Rng) {
         if rng.permille(self.left_to_it) && planned.story != Story::Early {
             planned.story = Story::Never;
-            planned.sender = planned.sender.filter(|_| rng.permille(150)).or_else(|| rng.permille(200).then_some(self.address));
+            planned.sender =
+                planned.sender.filter(|_| rng.permille(150)).or_else(|| rng.permille(200).then_some(self.address));
         }
     }
 }
