@@ -29,7 +29,6 @@ mod hints;
 mod hits;
 mod late_logs;
 pub(crate) mod log;
-mod log;
 mod long_due;
 mod operator;
 mod people;
