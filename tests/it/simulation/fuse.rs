@@ -100,8 +100,9 @@ impl Ending {
         let most = match point {
             Point::ApiComplete | Point::ChainWatch => 2,
             Point::SenderReceiptsEverywhere | Point::SenderBalances => 1,
-            Point::SenderSend | Point::SignerSign | Point::SenderMarket => 4,
-            Point::SenderNonces | Point::SenderView => 8,
+            Point::SenderSend | Point::SignerSign | Point::SenderMarket => 2,
+            Point::SenderNonces | Point::SenderView => 5,
+            Point::SenderReceipts => 12,
             Point::ApiPayment | Point::ChainHead | Point::ChainHeader | Point::ChainFinality => 6,
             Point::StoreCommit => 20,
             _ => 60,

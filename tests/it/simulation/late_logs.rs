@@ -7,13 +7,18 @@
 use rampwatch::domain::deposit::Deposit;
 use rampwatch::domain::time::Span;
 
+use super::plan::Plan;
 use super::rng::Rng;
 use super::settings::Settings;
 use super::weather::Fault;
 use super::world::World;
 
 /// How far the logs are behind the head, in seconds.
-const BEHIND: (u64, u64) = (3, 9);
+const BEHIND: (u64, u64) = (5, 9);
+/// How many payments there are.
+const PAYMENTS: u64 = 12;
+/// The seconds in which all their money comes: while one waits to become final, the coverage follows the head closely.
+const MONEY: (u64, u64) = (100, 160);
 /// How long after its block a deposit is seen at the latest: the slowest sweep, and a little.
 const SEEN_WITHIN: Span = Span::from_secs(60);
 
@@ -44,6 +49,15 @@ pub(crate) fn settings(seed: u64) -> Settings {
 pub(super) fn faults(rng: &mut Rng, settings: &Settings) -> Vec<(Span, Span, Fault)> {
     let behind = Span::from_secs(rng.range(BEHIND.0, BEHIND.1));
     vec![(Span::ZERO, settings.chaos, Fault::TwoFaced(0, behind))]
+}
+
+/// Payments that are watched from early on, each with an address of its own and paid exactly once.
+pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
+    let mut plan = Plan::empty();
+    for number in 0..PAYMENTS {
+        plan.pay_once(rng, settings, number, MONEY);
+    }
+    plan
 }
 
 /// A deposit has been stored for the first time.

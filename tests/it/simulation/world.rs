@@ -179,7 +179,7 @@ impl World {
             self.clock.sleep(Span::from_millis(BLOCK_MILLIS)).await;
             if let Some((_, depth)) = beyond.take_if(|(at, _)| self.clock.elapsed() > Span::from_secs(*at)) {
                 self.reorg_beyond_finality(&mut rng, depth);
-            } else if self.is_chaos() && rng.permille(self.settings.reorgs) {
+            } else if (self.is_chaos() && rng.permille(self.settings.reorgs)) || wallet::stirs_up(self) {
                 self.reorg(&mut rng);
             }
             if self.is_chaos() && rng.permille(self.settings.reorgs * 2) {

@@ -3,18 +3,37 @@
 
 use std::collections::BTreeMap;
 
+use rampwatch::domain::chain::{B256, BlockRef};
 use rampwatch::domain::order::OrderId;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 
-use super::super::world::World;
+use super::super::world::{World, short};
 
 /// Looks at the wallet's transactions that are on the chain now.
 pub(super) fn look(world: &World) {
     let Some(settings) = &world.settings.wallet else { return };
     let mut broken = Vec::new();
+    let mut news = Vec::new();
     {
-        let wallet = world.wallet();
+        let mut wallet = world.wallet();
         let chain = world.chain();
+        let now: BTreeMap<B256, BlockRef> = {
+            let all = wallet.books.lines.values().flat_map(|line| &line.kept);
+            let on_chain = all.filter_map(|kept| {
+                let (mined, block) = chain.mined_now(kept.signed.hash)?;
+                if wallet.books.mined.get(&kept.signed.hash) != Some(&block) {
+                    let kind = match (mined.succeeded, kept.signed.transfer()) {
+                        (true, Some(_)) => "a transfer",
+                        (false, Some(_)) => "a transfer that fails",
+                        (_, None) => "a self-send",
+                    };
+                    news.push((kind, short(&kept.signed.hash), block.number));
+                }
+                Some((kept.signed.hash, block))
+            });
+            on_chain.collect()
+        };
+        wallet.books.mined = now;
         let mut of_order: BTreeMap<&OrderId, u32> = BTreeMap::new();
         let mut of_payment: BTreeMap<&PaymentId, u32> = BTreeMap::new();
         let mut to_recipient: BTreeMap<&RecipientId, u128> = BTreeMap::new();
@@ -49,6 +68,10 @@ pub(super) fn look(world: &World) {
         let above = |sum: &u128| *sum > limits.max_per_recipient.base_units();
         broken
             .extend(to_recipient.iter().filter(|(_, sum)| above(sum)).map(|(id, sum)| format!("{id} was paid {sum}")));
+    }
+    for (kind, hash, number) in news {
+        world.count(&format!("wallet: {kind} is mined"));
+        world.note(&format!("block {number} has {hash}, {kind} of the wallet"));
     }
     for what in &broken {
         world.violate(what);

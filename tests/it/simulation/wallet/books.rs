@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::chain::{Address, B256, BlockNumber};
+use rampwatch::domain::chain::{Address, B256, BlockNumber, BlockRef};
 use rampwatch::domain::deposit::DepositKey;
 use rampwatch::domain::order::{Order, OrderId, RawTransaction};
 use rampwatch::domain::payment::PaymentId;
@@ -56,8 +56,10 @@ pub(super) struct Books {
     pub(super) asked: BTreeMap<PaymentId, Timestamp>,
     /// When this life last looked at the chain before a transfer, and the head that it saw.
     pub(super) viewed: BTreeMap<(Address, Amount), (Timestamp, BlockNumber)>,
-    /// When this life last asked for an address's transfers, and up to which block.
-    pub(super) read: BTreeMap<Address, (Timestamp, BlockNumber)>,
+    /// When this life asked for an address's transfers lately, and up to which block.
+    pub(super) read: BTreeMap<Address, Vec<(Timestamp, BlockNumber)>>,
+    /// The block in which a transaction was last seen on the chain.
+    pub(super) mined: BTreeMap<B256, BlockRef>,
     /// When a transaction was last broadcast.
     pub(super) sent: BTreeMap<B256, Timestamp>,
     /// When a deposit's record last changed.

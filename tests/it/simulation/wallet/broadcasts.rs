@@ -14,7 +14,7 @@ use super::bytes::{self, Signed};
 
 /// The time between what the checks before a broadcast find and the broadcast, at the slowest: each of several endpoints
 /// may take some seconds for each of their questions, for each of the orders that are checked together.
-const SLOWEST: Span = Span::from_secs(75);
+pub(super) const SLOWEST: Span = Span::from_secs(75);
 
 /// What the store said for this long is what every check has to go by.
 const KNOWN: Span = Span::from_secs(1);
@@ -71,8 +71,8 @@ fn look(world: &World, books: &Books, line: &Line, kept: &Kept, now: Timestamp, 
     if !fresh(viewed.map(|(at, _)| *at)) {
         broken.push("is broadcast without a look at the chain".to_owned());
     }
-    let read = books.read.get(&transfer.to).filter(|(_, to)| viewed.is_some_and(|(_, head)| to >= head));
-    if !fresh(read.map(|(at, _)| *at)) {
+    let mut read = books.read.get(&transfer.to).into_iter().flatten();
+    if !read.any(|(at, to)| fresh(Some(*at)) && viewed.is_some_and(|(_, head)| to >= head)) {
         broken.push("is broadcast, and its address was not read up to the head".to_owned());
     }
     broken.extend(too_late(world, &id.payment, now));

@@ -2,19 +2,17 @@
 
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::order::{Attempt, AttemptKind, Order, OrderOutcome, OrderState, Spend};
-use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
 use super::super::plan::Planned;
 use super::super::world::{World, short};
 use super::books::{Books, Kept, Line};
+use super::broadcasts::SLOWEST;
 use super::bytes;
 use super::rules::{WalletSettings, bank_account};
 use crate::support::memory_store::MemoryStore;
-
-/// Between the checks before signing and the commit of the signed bytes, at the slowest.
-const SLOWEST: Span = Span::from_secs(75);
 
 /// A commit has been made.
 pub(crate) async fn on_commit(world: &World, store: &MemoryStore, commit: &Commit) {
@@ -77,14 +75,17 @@ fn tell(world: &World, kind: &EventKind) {
             world.count(&format!("order: placed, {}", order.state.name()));
         }
         EventKind::WalletChanged { change, .. } => world.note(&format!("the wallet: {change:?}")),
-        EventKind::AttemptSigned { order, attempt } => world.note(&format!(
-            "{} is signed for {order}: {:?} at nonce {}, {} and {}",
-            short(&attempt.tx_hash),
-            attempt.kind,
-            attempt.nonce,
-            attempt.fees.cap,
-            attempt.fees.tip,
-        )),
+        EventKind::AttemptSigned { order, attempt } => {
+            world.count(&format!("order: signed, {:?}", attempt.kind));
+            world.note(&format!(
+                "{} is signed for {order}: {:?} at nonce {}, {} and {}",
+                short(&attempt.tx_hash),
+                attempt.kind,
+                attempt.nonce,
+                attempt.fees.cap,
+                attempt.fees.tip,
+            ));
+        }
         _ => {}
     }
 }

@@ -57,15 +57,15 @@ impl Fortunes {
     /// Draws what befalls a wallet in a world whose chaos is this long.
     pub(crate) fn draw(rng: &mut Rng, chaos: Span, payments: u64) -> Self {
         let mut fortunes = Self::default();
-        for _ in 0..rng.below(9) {
-            let fortune = match rng.below(14) {
-                0..4 => Fortune::Dear(u128::from(rng.range(2, 10))),
-                4 => Fortune::Picky(u128::from(rng.range(30, 90))),
-                5 | 6 => Fortune::Ignored,
-                7 => Fortune::Paused,
-                8 => Fortune::WalletBlacklisted,
-                9 | 10 => Fortune::Blacklisted(usize::try_from(rng.below(payments)).expect("few")),
-                11 => Fortune::SignerRefuses,
+        for _ in 0..rng.below(14) {
+            let fortune = match rng.below(16) {
+                0..6 => Fortune::Dear(u128::from(rng.range(2, 10))),
+                6 => Fortune::Picky(u128::from(rng.range(30, 90))),
+                7 | 8 => Fortune::Ignored,
+                9 => Fortune::Paused,
+                10 => Fortune::WalletBlacklisted,
+                11 | 12 => Fortune::Blacklisted(usize::try_from(rng.below(payments)).expect("few")),
+                13 => Fortune::SignerRefuses,
                 _ => Fortune::SignerAway,
             };
             let from = Span::from_millis(rng.below(chaos.as_millis()));

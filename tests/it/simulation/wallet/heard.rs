@@ -10,6 +10,7 @@ use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 use rampwatch::ports::sender::TransferSpec;
 
 use super::super::world::World;
+use super::broadcasts::SLOWEST;
 
 /// A new life knows nothing that an earlier one was told.
 pub(crate) fn life_begins(world: &World) {
@@ -42,10 +43,9 @@ pub(crate) fn transfers(world: &World, query: &TransferQuery, asked_at: Timestam
     }
     let mut wallet = world.wallet();
     for address in query.recipients.iter() {
-        let last = wallet.books.read.entry(*address).or_insert((asked_at, query.to));
-        if asked_at >= last.0 {
-            *last = (asked_at, query.to);
-        }
+        let read = wallet.books.read.entry(*address).or_default();
+        read.retain(|(at, _)| asked_at.since(*at) <= SLOWEST);
+        read.push((asked_at, query.to));
     }
 }
 

@@ -108,7 +108,8 @@ pub(super) fn make_block(world: &World) -> (Header, Vec<Transfer>) {
             }
         }
     }
-    let ignored = settings.fortunes.is(elapsed, Fortune::Ignored) || wallet.rng.permille(250);
+    let full = if chaos { settings.full } else { 250 };
+    let ignored = settings.fortunes.is(elapsed, Fortune::Ignored) || wallet.rng.permille(full);
     let block = {
         let mut chain = world.chain();
         chain.set_conditions(conditions);
@@ -120,6 +121,15 @@ pub(super) fn make_block(world: &World) -> (Header, Vec<Transfer>) {
     drop(wallet);
     after_reorg(world);
     block
+}
+
+/// Whether a reorg comes because the wallet has something to lose by it.
+pub(super) fn stirs_up(world: &World) -> bool {
+    let Some(settings) = world.settings.wallet.as_ref().filter(|_| world.is_chaos()) else { return false };
+    let head = world.chain().head_number();
+    let mut wallet = world.wallet();
+    let is_young = wallet.books.mined.values().any(|block| block.number + 4 > head);
+    is_young && wallet.rng.permille(settings.reorgs)
 }
 
 /// The chain has changed: what it let go is in the pools again, and everything on it is looked at.

@@ -41,6 +41,10 @@ pub(crate) struct WalletSettings {
     pub(crate) signer_faults: u64,
     /// Blocks with which some pool forgets, out of a thousand, while there is chaos.
     pub(crate) forgets: u64,
+    /// Blocks that take nothing of the wallet, out of a thousand, while there is chaos.
+    pub(crate) full: u64,
+    /// Blocks with a transaction of the wallet close below them that a reorg takes off, out of a thousand, likewise.
+    pub(crate) reorgs: u64,
     /// Payments that are left to the wallet, out of a thousand.
     pub(crate) left_to_it: u64,
     /// What befalls it.
@@ -73,7 +77,9 @@ impl WalletSettings {
             send_faults: rng.below(350),
             signer_faults: rng.below(120),
             forgets: rng.below(20),
-            left_to_it: rng.range(300, 900),
+            full: *rng.pick(&[300, 800, 930, 970]),
+            reorgs: *rng.pick(&[0, 20, 80, 200]),
+            left_to_it: rng.range(500, 950),
             fortunes: fortunes.mended(chaos, 100_000 * WHOLE, 50 * COIN),
             rules,
         })
@@ -95,13 +101,14 @@ fn draw_rules(rng: &mut Rng) -> FundingRules {
     let per_day = if rng.permille(300) { rng.range(max_per_payment, 4_000.max(max_per_payment)) } else { 30_000 };
     let per_recipient = if rng.permille(300) { rng.range(max_per_payment, 5_000) } else { 30_000 };
     let recipient = |number: u64| RecipientId::new(format!("rec-{number}")).expect("an id");
-    let some = |rng: &mut Rng| -> BTreeSet<RecipientId> { (0..rng.range(1, 3)).map(recipient).collect() };
-    let allowed_recipients = if rng.permille(200) { some(rng) } else { BTreeSet::new() };
-    let listed = if rng.permille(400) { some(rng) } else { BTreeSet::new() };
+    let some = |rng: &mut Rng| -> BTreeSet<RecipientId> { (0..rng.range(1, 4)).map(recipient).collect() };
+    let auto = rng.permille(500);
+    let allowed_recipients = if rng.permille(100) { some(rng) } else { BTreeSet::new() };
+    let listed = if rng.permille(if auto { 600 } else { 60 }) { some(rng) } else { BTreeSet::new() };
     let min_time_left = Span::from_secs(rng.range(90, 200));
     let limits = SpendLimits {
         enabled: true,
-        auto: rng.permille(500),
+        auto,
         max_per_payment: whole(max_per_payment),
         max_per_day: whole(per_day),
         max_per_recipient: whole(per_recipient),
