@@ -96,6 +96,8 @@ bugs! {
     StaleWriteWins = "what was decided on old records overwrites newer ones",
     /// Every change is explained by an event of its own commit (decision 2).
     ChangeUntold = "no event tells what the API said",
+    /// What a webhook says moves nothing (decision 11).
+    HintIsTheWord = "a webhook counts as the API's word that the payment has moved on",
     /// A webhook wakes a question only where that is the next step: an unclear call is looked into at its own pace.
     HintHurriesUnclear = "a webhook has an unclear call asked after, and called again, at once",
 

@@ -190,7 +190,7 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     let final_to = world.chain().final_to();
     let some = swept.covered_to >= swept.start;
     if (some && swept.covered_to > final_to) || swept.confirmed_to > swept.covered_to {
-        world.violate(&format!("coverage {new:?}, and blocks are final up to {final_to}"));
+        world.violate(&format!("covered, and blocks are final up to {final_to}: {new:?}"));
     }
     let fell = old.and_then(|old| old.swept).is_some_and(|old| {
         old.start == swept.start && (old.covered_to > swept.covered_to || old.confirmed_to > swept.confirmed_to)

@@ -4,7 +4,7 @@ use super::fuse::{POINTS, Side, crash_point};
 use super::plan::STORIES;
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 58] = [
+const HITS: [&str; 60] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -63,6 +63,8 @@ const HITS: [&str; 58] = [
     "payment: unclear",
     "payment: waiting",
     "store: conflict",
+    "webhook: Asked",
+    "webhook: NotNow",
 ];
 
 /// Everything that has to happen at least once.

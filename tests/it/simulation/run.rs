@@ -16,6 +16,7 @@ use super::process::Process;
 use super::rng::Rng;
 use super::settings::Settings;
 use super::wallet;
+use super::webhooks;
 use super::world::World;
 
 /// How long a process may take to stop when it is asked to: calls under way may finish.
@@ -76,6 +77,7 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     let (handle, stop) = (process.handle.clone(), process.stop.clone());
     wallet::heard::life_begins(world);
     let treasurer = tokio::spawn(wallet::operator::serve(Arc::clone(world), life.number, handle.clone()));
+    let webhooks = tokio::spawn(webhooks::come_in(Arc::clone(world), life.number, handle.clone()));
     let operator = tokio::spawn(operator::serve(Arc::clone(world), Arc::clone(life), handle, Arc::clone(errands)));
     let polite = async {
         life.asked_to_stop().await;
@@ -98,5 +100,6 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     }
     life.end();
     operator.abort();
+    webhooks.abort();
     treasurer.abort();
 }

@@ -133,6 +133,19 @@ impl Settings {
         Self { wallet, ..drawn }
     }
 
+    /// The world of a seed, but for what this one is about: a single node that withholds logs for so long that only the
+    /// last reading finds them.
+    pub(super) fn one_node_withholds(seed: u64) -> Self {
+        Self {
+            calm: false,
+            endpoints: 1,
+            long_withholding: true,
+            keep_watching: Span::from_secs(600),
+            beyond_finality: false,
+            ..Self::draw(seed)
+        }
+    }
+
     /// What kind of world it is, in a word.
     pub(crate) fn name(&self) -> &'static str {
         match self.long_due {
