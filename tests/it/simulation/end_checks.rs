@@ -84,7 +84,7 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
         }
     }
     if coverage.closed && !reaches_its_end(world, contents, coverage) {
-        world.violate(&format!("{coverage:?} was closed before its window was read"));
+        world.violate(&format!("closed before its window was read: {coverage:?}"));
     }
 }
 

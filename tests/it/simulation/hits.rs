@@ -65,6 +65,8 @@ const HITS: [&str; 60] = [
     "payment: unclear",
     "payment: waiting",
     "store: conflict",
+    "webhook: Asked",
+    "webhook: NotNow",
 ];
 
 /// Everything that has to happen at least once.

@@ -19,6 +19,7 @@ use super::retold;
 use super::rng::Rng;
 use super::settings::Settings;
 use super::wallet;
+use super::webhooks;
 use super::world::World;
 
 /// How long a process may take to stop when it is asked to: calls under way may finish.
@@ -91,6 +92,7 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     let (handle, stop) = (process.handle.clone(), process.stop.clone());
     wallet::heard::life_begins(world);
     let treasurer = tokio::spawn(wallet::operator::serve(Arc::clone(world), life.number, handle.clone()));
+    let webhooks = tokio::spawn(webhooks::come_in(Arc::clone(world), life.number, handle.clone()));
     let operator = tokio::spawn(operator::serve(Arc::clone(world), Arc::clone(life), handle, Arc::clone(errands)));
     let polite = async {
         life.asked_to_stop().await;
@@ -113,5 +115,6 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     }
     life.end();
     operator.abort();
+    webhooks.abort();
     treasurer.abort();
 }

@@ -5,17 +5,20 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::late_logs;
 use super::log::Outcome;
 use super::long_due::LongDue;
 use super::only::Only;
 use super::run::run_world;
 use super::settings::Settings;
 
-/// The world of a seed: most are drawn, and one in twenty-five is about one danger.
+/// The world of a seed: most are drawn, and four in fifty are about one danger each.
 pub(crate) fn world_of(seed: u64) -> Settings {
     match seed % 50 {
         7 => LongDue::MarkMovesBack.settings(seed),
+        19 => late_logs::settings(seed),
         32 => LongDue::DepositsGo.settings(seed),
+        44 => Settings::one_node_withholds(seed),
         _ => Settings::draw(seed),
     }
 }

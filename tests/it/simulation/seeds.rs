@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use rampwatch::domain::time::Span;
-
 use super::log::Outcome;
 use super::long_due::LongDue;
 use super::runner::{all_cores, run_guarded, run_seeds, tell, world_of};
@@ -40,15 +38,7 @@ fn no_seed_loses_money_or_completes_wrongly() {
 
 #[test]
 fn what_is_withheld_for_long_is_found_by_the_last_reading() {
-    let one_node_withholds = |seed| Settings {
-        calm: false,
-        endpoints: 1,
-        long_withholding: true,
-        keep_watching: Span::from_secs(600),
-        beyond_finality: false,
-        ..Settings::draw(seed)
-    };
-    none_is_violated(&run_all(1..41, one_node_withholds));
+    none_is_violated(&run_all(1..41, Settings::one_node_withholds));
 }
 
 #[test]

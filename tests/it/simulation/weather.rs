@@ -3,6 +3,7 @@
 
 use rampwatch::domain::time::Span;
 
+use super::late_logs;
 use super::only::{Only, Part};
 use super::rng::Rng;
 use super::settings::Settings;
@@ -43,6 +44,9 @@ impl Weather {
         let mut rng = Rng::stream(seed, "weather");
         if let Some(long_due) = settings.long_due {
             return Self(long_due.faults());
+        }
+        if settings.late_logs {
+            return Self(late_logs::faults(&mut rng, settings));
         }
         let mut faults = Vec::new();
         if settings.calm {
