@@ -117,6 +117,20 @@ impl ApiServer {
         self.ramps.get(id).map(|ramp| ramp.status(now))
     }
 
+    /// Whether a payment has, or ever had, this status.
+    pub(super) fn ever_was(&self, id: &PaymentId, status: &ApiStatus, now: Timestamp) -> bool {
+        self.ramps.get(id).is_some_and(|ramp| match status {
+            ApiStatus::AwaitingFunds => true,
+            ApiStatus::Expired => ramp.expired_from.is_some_and(|end| end <= now),
+            status => ramp.later.iter().any(|(at, later)| *at <= now && later == status),
+        })
+    }
+
+    /// Whether a payment has this hash, or had none once.
+    pub(super) fn ever_had(&self, id: &PaymentId, hash: Option<&str>) -> bool {
+        self.ramps.get(id).is_some_and(|ramp| hash.is_none() || ramp.hash.as_deref() == hash)
+    }
+
     /// A completion reaches the server: it is accepted, or refused and nothing changes.
     pub(super) fn complete(&mut self, id: &PaymentId, hash: &str, by_us: bool, now: Timestamp) -> Result<(), Refusal> {
         let taken = self.ramps.iter().any(|(other, ramp)| other != id && ramp.hash.as_deref() == Some(hash));

@@ -34,7 +34,7 @@ pub(super) fn at_the_end(world: &World) {
         }
     }
     wallet::at_end::every_order_is_settled(world, &contents);
-    for planned in world.plan.payments.iter().filter(|planned| planned.add_at.is_some()) {
+    for planned in world.plan.added() {
         if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was added and is not in the store", planned.id));
         }
@@ -84,7 +84,7 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
         }
     }
     if coverage.closed && !reaches_its_end(world, contents, coverage) {
-        world.violate(&format!("{coverage:?} was closed before its window was read"));
+        world.violate(&format!("closed before its window was read: {coverage:?}"));
     }
 }
 

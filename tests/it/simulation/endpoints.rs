@@ -8,6 +8,7 @@ use rampwatch::ports::chain::{ChainError, EndpointId};
 use rampwatch::ports::clock::Clock;
 
 use super::chain::View;
+use super::only::Chaos;
 use super::rng::Rng;
 use super::weather::Fault;
 use super::world::World;
@@ -42,7 +43,7 @@ impl Endpoints {
 
     /// True this many times out of a thousand, while there is chaos.
     pub(super) fn fails(&self, permille: u64) -> bool {
-        self.world.is_chaos() && self.rng.lock().expect("one thread").permille(permille)
+        self.rng.lock().expect("one thread").permille(permille) && self.world.fails(Chaos::Chain)
     }
 
     /// A number below a bound.
@@ -52,7 +53,7 @@ impl Endpoints {
 
     /// The way there.
     pub(super) async fn travel(&self) {
-        let slow = self.rng.lock().expect("one thread").permille(20) && self.world.is_chaos();
+        let slow = self.rng.lock().expect("one thread").permille(20) && self.world.fails(Chaos::Chain);
         self.world.clock.sleep(if slow { self.draw_millis(500, 9_000) } else { self.draw_millis(3, 150) }).await;
     }
 
@@ -70,7 +71,7 @@ impl Endpoints {
         {
             up.retain(|endpoint| *endpoint != avoided);
         }
-        let fails = self.world.is_chaos() && rng.permille(self.world.settings.chain_faults);
+        let fails = rng.permille(self.world.settings.chain_faults) && self.world.fails(Chaos::Chain);
         if up.is_empty() || fails {
             self.world.count("chain: unavailable");
             return Err(ChainError::Unavailable("simulated".to_owned()));

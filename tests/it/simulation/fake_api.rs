@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::api_server::{Call, Refusal};
 use super::checks;
 use super::fuse::{Life, Point};
+use super::only::Chaos;
 use super::rng::Rng;
 use super::wallet;
 use super::weather::Fault;
@@ -63,7 +64,7 @@ impl FakeApi {
         if self.world.weather.is(elapsed, Fault::ApiAway) {
             return *rng.pick(&[Mishap::NotNow, Mishap::UnclearBefore]);
         }
-        if !self.world.is_chaos() || !rng.permille(self.world.settings.api_faults) {
+        if !rng.permille(self.world.settings.api_faults) || !self.world.fails(Chaos::Api) {
             return Mishap::None;
         }
         let both = [Mishap::NotNow, Mishap::NotNow, Mishap::UnclearBefore, Mishap::UnclearBefore];

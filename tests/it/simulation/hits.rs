@@ -5,7 +5,7 @@ use super::plan::STORIES;
 use super::wallet;
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 58] = [
+const HITS: [&str; 60] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -40,10 +40,12 @@ const HITS: [&str; 58] = [
     "deposit: seen by Sweep",
     "died: anywhere",
     "died: stopped politely",
+    "end: a reason is named",
     "end: ended",
     "end: plainly paid in a calm world",
     "end: review",
     "end: waiting",
+    "events: told again",
     "hints: down",
     "hints: gap",
     "hints: one late",
@@ -64,6 +66,8 @@ const HITS: [&str; 58] = [
     "payment: unclear",
     "payment: waiting",
     "store: conflict",
+    "webhook: Asked",
+    "webhook: NotNow",
 ];
 
 /// Everything that has to happen at least once.

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use rampwatch::domain::time::Span;
+
 use super::rng::{fold, fold_on};
 
 /// How many happenings a report shows.
@@ -16,7 +18,7 @@ pub(super) struct Log {
     tally: BTreeMap<String, u64>,
     most: BTreeMap<String, u64>,
     violations: Vec<String>,
-    violated_at: Option<Vec<String>>,
+    violated_at: Option<(Span, Vec<String>)>,
     loud: bool,
 }
 
@@ -65,7 +67,7 @@ impl Log {
         self.note(at_millis, &format!("VIOLATED: {what}"));
         self.violations.push(format!("step {}: {what}", self.steps));
         if self.violated_at.is_none() {
-            self.violated_at = Some(self.recent.iter().cloned().collect());
+            self.violated_at = Some((Span::from_millis(at_millis), self.recent.iter().cloned().collect()));
         }
     }
 
@@ -76,14 +78,16 @@ impl Log {
 
     /// What came of it.
     pub(super) fn finish(&self) -> Outcome {
-        let last = || self.recent.iter().cloned().collect();
+        let last = || (Span::ZERO, self.recent.iter().cloned().collect());
+        let (violated_at, happenings) = self.violated_at.clone().unwrap_or_else(last);
         Outcome {
             steps: self.steps,
             digest: self.digest,
             tally: self.tally.clone(),
             most: self.most.clone(),
             violations: self.violations.clone(),
-            happenings: self.violated_at.clone().unwrap_or_else(last),
+            violated_at,
+            happenings,
         }
     }
 }
@@ -101,6 +105,8 @@ pub(crate) struct Outcome {
     pub(crate) most: BTreeMap<String, u64>,
     /// What was violated.
     pub(crate) violations: Vec<String>,
+    /// When the first rule was broken, from the beginning.
+    pub(crate) violated_at: Span,
     /// The happenings up to the first violation, or the last ones.
     pub(crate) happenings: Vec<String>,
 }
@@ -114,6 +120,7 @@ impl Outcome {
             tally: BTreeMap::new(),
             most: BTreeMap::new(),
             violations: vec![format!("panicked: {text}")],
+            violated_at: Span::from_millis(u64::MAX),
             happenings: Vec::new(),
         }
     }

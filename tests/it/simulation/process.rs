@@ -77,7 +77,8 @@ impl Process {
     }
 }
 
-fn engine_settings(world: &Settings) -> EngineSettings {
+/// What the engine goes by in this world.
+pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
     let depth = world.depth;
     EngineSettings {
         chain_id: CHAIN_ID,

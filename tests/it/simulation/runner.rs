@@ -5,16 +5,20 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::late_logs;
 use super::log::Outcome;
 use super::long_due::LongDue;
+use super::only::Only;
 use super::run::run_world;
 use super::settings::Settings;
 
-/// The world of a seed: most are drawn, and one in twenty-five is about one danger.
+/// The world of a seed: most are drawn, and four in fifty are about one danger each.
 pub(crate) fn world_of(seed: u64) -> Settings {
     match seed % 50 {
         7 => LongDue::MarkMovesBack.settings(seed),
+        19 => late_logs::settings(seed),
         32 => LongDue::DepositsGo.settings(seed),
+        44 => Settings::one_node_withholds(seed),
         _ => Settings::draw(seed),
     }
 }
@@ -66,10 +70,11 @@ pub(crate) fn tell(seed: u64, outcome: &Outcome) {
     for line in &outcome.happenings {
         println!("{line}");
     }
-    println!("it is replayed by: {}", replay(seed));
+    println!("it is replayed by: {}", replay(seed, &Only::default()));
 }
 
-/// The command that runs a seed alone.
-pub(crate) fn replay(seed: u64) -> String {
-    format!("cargo test --release --test simulate -- --seed {seed}")
+/// The command that runs a seed alone, with these parts of its world.
+pub(crate) fn replay(seed: u64, only: &Only) -> String {
+    let only = if *only == Only::default() { String::new() } else { format!(" --only {only}") };
+    format!("cargo test --release --locked --test simulate -- --seed {seed}{only}")
 }

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Mutex;
 
-use rampwatch::domain::time::Span;
-
 use super::log::Outcome;
 use super::long_due::LongDue;
-use super::runner::{all_cores, run_seeds, tell, world_of};
+use super::runner::{all_cores, run_guarded, run_seeds, tell, world_of};
 use super::settings::Settings;
+use super::shrink::{kind, shrink};
 use super::totals::Totals;
 
 /// How many seeds are run.
@@ -39,15 +38,7 @@ fn no_seed_loses_money_or_completes_wrongly() {
 
 #[test]
 fn what_is_withheld_for_long_is_found_by_the_last_reading() {
-    let one_node_withholds = |seed| Settings {
-        calm: false,
-        endpoints: 1,
-        long_withholding: true,
-        keep_watching: Span::from_secs(600),
-        beyond_finality: false,
-        ..Settings::draw(seed)
-    };
-    none_is_violated(&run_all(1..41, one_node_withholds));
+    none_is_violated(&run_all(1..41, Settings::one_node_withholds));
 }
 
 #[test]
@@ -65,6 +56,49 @@ fn what_was_due_for_long_is_not_called_once_its_deposit_is_gone() {
     let due = totals.hits("payment: due");
     assert!(due >= 60, "of 120 payments only {due} were ever due");
     assert_eq!(totals.hits("payment: calling"), 0);
+}
+
+/// Worlds in which something that happens anyway counts as a broken rule.
+fn fails_when(seed: u64, forbidden: &'static str) -> Settings {
+    let (chaos, quiet) = (Span::from_secs(600), Span::from_secs(30));
+    Settings { forbidden: Some(forbidden), chaos, quiet, ..Settings::draw(seed) }
+}
+
+#[test]
+fn a_world_that_fails_is_made_small_and_fails_again_alike() {
+    // How few parts can do it: a payment that is opened, added and paid; one that is opened and added, and a death.
+    for (forbidden, parts) in [("payment: calling", 3), ("died: ChainHint, After", 3)] {
+        let wanted = format!("this must not happen: {forbidden}");
+        let fails = |seed: &u64| {
+            let outcome = run_guarded(*seed, fails_when(*seed, forbidden), false);
+            outcome.violations.first().is_some_and(|violation| kind(violation) == wanted)
+        };
+        let seed = (1..100).find(fails).expect("one of these fails");
+        let settings = fails_when(seed, forbidden);
+        let small = shrink(seed, &settings, 1_000).expect("it fails");
+        let (left, all) = small.left;
+        assert!(left <= parts && left < all && small.tried < 1_000, "{left} of {all}: {}", small.only);
+        assert_eq!(kind(&small.outcome.violations[0]), wanted);
+        let only = small.only.to_string().parse().expect("as it is printed");
+        let again = run_guarded(seed, Settings { only, ..settings }, false);
+        assert_eq!((again.digest, again.violations), (small.outcome.digest, small.outcome.violations));
+    }
+}
+
+#[test]
+fn a_seed_that_breaks_no_rule_is_not_made_smaller() {
+    assert!(shrink(1, &Settings::draw(1), 10).is_none());
+}
+
+#[test]
+fn a_violation_is_known_again_by_what_does_not_change() {
+    for (violation, expected) in [
+        ("step 12: pay-03 is still Seen { deposit: 3 }, and", "is still Seen"),
+        ("deposit 0xa1 in block 812 was lost", "deposit in block was lost"),
+        ("step 7: panicked: no (None)", "panicked: no"),
+    ] {
+        assert_eq!(kind(violation), expected);
+    }
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::clock::SimClock;
 use super::counted::Answers;
 use super::hints::HintHub;
 use super::log::Log;
+use super::only::{Chaos, Part, slice_at};
 use super::plan::Plan;
 use super::rng::Rng;
 use super::settings::{BLOCK_MILLIS, Settings};
@@ -56,12 +57,12 @@ impl World {
     /// Draws the world of a seed. Must be called inside the simulation's runtime.
     pub(super) fn new(seed: u64, settings: Settings, loud: bool) -> Self {
         let clock = SimClock::start();
-        let plan = Plan::draw(seed, &settings);
+        let plan = settings.only.trim(Plan::draw(seed, &settings));
         let chain = TrueChain::new(seed, &settings, clock.now().minus(settings.chain_behind));
         Self {
             seed,
             clock,
-            weather: Weather::draw(seed, &settings),
+            weather: Weather::draw(seed, &settings).only(&settings.only),
             hints: HintHub::new(seed),
             store: MemoryStore::new(),
             people: Mutex::default(),
@@ -109,6 +110,9 @@ impl World {
     /// Counts something that is to be hit at least once over all seeds.
     pub(super) fn count(&self, what: &str) {
         self.log().count(what);
+        if self.settings.forbidden == Some(what) {
+            self.violate(&format!("this must not happen: {what}"));
+        }
     }
 
     /// Writes down that a rule was broken.
@@ -163,6 +167,12 @@ impl World {
         !self.settings.calm && self.clock.elapsed() < self.settings.chaos
     }
 
+    /// Whether things of this kind go wrong at this time.
+    pub(super) fn fails(&self, kind: Chaos) -> bool {
+        let slice = || slice_at(self.clock.elapsed(), self.settings.chaos);
+        self.is_chaos() && self.settings.only.has(Part::Chance(kind, slice()))
+    }
+
     /// The moment by the chain's own clock.
     pub(super) fn chain_now(&self) -> Timestamp {
         self.clock.now().minus(self.settings.chain_behind)
@@ -179,10 +189,10 @@ impl World {
             self.clock.sleep(Span::from_millis(BLOCK_MILLIS)).await;
             if let Some((_, depth)) = beyond.take_if(|(at, _)| self.clock.elapsed() > Span::from_secs(*at)) {
                 self.reorg_beyond_finality(&mut rng, depth);
-            } else if (self.is_chaos() && rng.permille(self.settings.reorgs)) || wallet::stirs_up(self) {
+            } else if (rng.permille(self.settings.reorgs) && self.fails(Chaos::Reorgs)) || wallet::stirs_up(self) {
                 self.reorg(&mut rng);
             }
-            if self.is_chaos() && rng.permille(self.settings.reorgs * 2) {
+            if rng.permille(self.settings.reorgs * 2) && self.fails(Chaos::Reorgs) {
                 self.undo_reorg();
             }
             let block = wallet::make_block(self);
@@ -193,7 +203,7 @@ impl World {
 
     fn move_tag(&self, rng: &mut Rng, stalled_until: &mut Timestamp) {
         let now = self.clock.now();
-        if self.is_chaos() && rng.permille(4) {
+        if rng.permille(4) && self.fails(Chaos::Tag) {
             *stalled_until = now.plus(Span::from_secs(rng.range(10, 200)));
             self.count("chain: finality stalls");
             self.note("the finalized tag stalls");

@@ -45,6 +45,7 @@ use self::fortune::{Fortune, GWEI, Turn};
 use self::pools::Pools;
 use super::chain::{Move, Tx};
 use super::fuse::Life;
+use super::only::Chaos;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings, WHOLE};
 use super::world::World;
@@ -127,7 +128,7 @@ pub(super) fn make_block(world: &World) -> (Header, Vec<Transfer>) {
 
 /// Whether a reorg comes because the wallet has something to lose by it.
 pub(super) fn stirs_up(world: &World) -> bool {
-    let Some(settings) = world.settings.wallet.as_ref().filter(|_| world.is_chaos()) else { return false };
+    let Some(settings) = world.settings.wallet.as_ref().filter(|_| world.fails(Chaos::Reorgs)) else { return false };
     let head = world.chain().head_number();
     let mut wallet = world.wallet();
     let is_young = wallet.books.mined.values().any(|block| block.number + 4 > head);
