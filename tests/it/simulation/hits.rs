@@ -5,7 +5,7 @@ use super::plan::STORIES;
 use super::wallet;
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 60] = [
+const HITS: [&str; 62] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
