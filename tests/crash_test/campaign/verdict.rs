@@ -47,11 +47,7 @@ pub(crate) async fn settle(world: &World, payments: &Payments, limit: Duration) 
 }
 
 /// An order that has not ended, or a final transfer that is not known as such.
-async fn what_waits(
-    world: &World,
-    operator: &Operator,
-    payments: &Payments,
-) -> Result<Option<String>, SandboxError> {
+async fn what_waits(world: &World, operator: &Operator, payments: &Payments) -> Result<Option<String>, SandboxError> {
     let mut waits = None;
     for order in operator.orders().await?.iter().filter(|order| order.outcome().is_none()) {
         waits = Some(format!("order {} to end: {}", order.id, order.text));
@@ -121,12 +117,8 @@ pub(crate) async fn judge(
     let mut wallet = send::report::Report::default();
     let path = &world.daemon.settings().store.path;
     judge_wallet(sandbox, path, &payments.wallets, had, &mut wallet).await?;
-    let counts = [
-        ("sent_twice", wallet.doubled),
-        ("stuck", wallet.stuck),
-        ("spend", wallet.spend_wrong),
-        ("gaps", wallet.gaps),
-    ];
+    let counts =
+        [("sent_twice", wallet.doubled), ("stuck", wallet.stuck), ("spend", wallet.spend_wrong), ("gaps", wallet.gaps)];
     for (kind, count) in counts {
         for _ in 0..count {
             report.violate(kind, "the wallet: see below");
@@ -144,10 +136,8 @@ pub(crate) async fn judge(
 
 /// No completion before its block was final. The node, the stand-in and this process have one clock.
 fn judge_times(world: &World, transfers: &[Transfer], payments: &Payments, report: &mut Report) {
-    let blocks: BTreeMap<(String, Address), u64> = transfers
-        .iter()
-        .map(|transfer| ((transfer.key.tx_hash.to_string(), transfer.to), transfer.block))
-        .collect();
+    let blocks: BTreeMap<(String, Address), u64> =
+        transfers.iter().map(|transfer| ((transfer.key.tx_hash.to_string(), transfer.to), transfer.block)).collect();
     for entry in world.sandbox.stand_in().journal().iter().filter(|entry| entry.call == Call::Complete && entry.acted) {
         let id = entry.payment.as_deref().and_then(|id| PaymentId::new(id).ok());
         let Some(off_ramp) = id.and_then(|id| payments.all.get(&id)) else { continue };

@@ -113,7 +113,10 @@ impl Shared {
     fn unpaid(&self) -> usize {
         let book = self.book.lock().expect("nobody panics with it");
         let off_ramps = self.sandbox.stand_in().off_ramps();
-        off_ramps.iter().filter(|off_ramp| off_ramp.status == "AWAITING_FUNDS" && book.contains_key(&off_ramp.id)).count()
+        off_ramps
+            .iter()
+            .filter(|off_ramp| off_ramp.status == "AWAITING_FUNDS" && book.contains_key(&off_ramp.id))
+            .count()
     }
 }
 
