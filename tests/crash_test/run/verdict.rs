@@ -107,7 +107,8 @@ pub(crate) async fn judge(sandbox: &Sandbox, book: &Book, left: &Left, report: &
     let transfers = final_transfers(sandbox).await?;
     let addresses: BTreeSet<Address> = book.values().map(|off_ramp| off_ramp.deposit_address).collect();
     for transfer in transfers.iter().filter(|transfer| addresses.contains(&transfer.to)) {
-        if !left.deposits.get(&transfer.key).is_some_and(rampwatch::domain::deposit::Deposit::stands) {
+        let kept = left.deposits.get(&transfer.key);
+        if !kept.is_some_and(|deposit| deposit.stands() && deposit.block_number == transfer.block) {
             report.lost += 1;
             report
                 .details
