@@ -3,11 +3,12 @@
 CARGO ?= cargo
 NPM ?= npm
 KILLS ?= 100
+FAULTS ?= 500
 ROUNDS ?= 10
 SEEDS ?= 100000
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test simulate token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign simulate token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -48,6 +49,10 @@ payout-crash-test: tools ## payouts by command, all killed at random moments: ma
 	for round in $$(seq $(ROUNDS)); do \
 	  $(CARGO) test --locked --test it payout_commands::deaths -- --nocapture || exit 1; \
 	done
+
+# About a second for each fault, and half a minute. FAULTS=30 is in CI.
+campaign: tools build ## the release binary killed, frozen and cut off in the middle of its work: make campaign FAULTS=500
+	$(CARGO) test --locked --test crash_test -- campaign --program target/release/rampwatch --faults $(FAULTS)
 
 # Built as the released program is. A few thousand seeds a minute on four cores.
 simulate: ## the engine in simulated worlds where everything fails: make simulate SEEDS=100000
