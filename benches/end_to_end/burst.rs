@@ -54,7 +54,7 @@ pub(crate) async fn measure(args: &Args, tools: &Tools, table: &mut Table) -> Re
         ..Configuration::new(source.port(), free_port()?)
     };
     let mut daemon = Daemon::start(&args.program, &ground, &configuration)?;
-    daemon.ready(LIMIT).await?;
+    daemon.swept(LIMIT).await?;
     daemon.counted("rampwatch_subscription_live", 1.0, LIMIT).await?;
     source.reset().await?;
     let cpu_before = daemon.pid().cpu()?;

@@ -14,6 +14,9 @@ use crate::process::{LOOK_AGAIN, Pid};
 /// How long it may take to end when it is asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
+/// What `/readyz` says of a chain that was swept.
+const SWEPT: &str = "\"chain\":\"ok\"";
+
 /// The folder of one measurement: configuration, log and store. Removed with this value, unless it is to be kept.
 pub(crate) struct Ground {
     folder: PathBuf,
@@ -89,20 +92,20 @@ impl Daemon {
         self.pid
     }
 
-    /// Whether this route answers with success.
-    pub(crate) async fn answers(&self, path: &str) -> bool {
-        let answer = self.client.get(format!("http://127.0.0.1:{}{path}", self.listen)).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+    /// When `/readyz` says that it is ready, as it does at once while nothing is watched.
+    pub(crate) async fn ready(&mut self, limit: Duration) -> Result<Instant> {
+        self.when(limit, "it is ready", async |this| this.text("/readyz").await.is_some()).await
     }
 
-    /// When `/readyz` says that it is ready: the chain is swept to its head.
-    pub(crate) async fn ready(&mut self, limit: Duration) -> Result<Instant> {
-        self.when(limit, "it is ready", async |this| this.answers("/readyz").await).await
+    /// When `/readyz` says that it is ready, and that the chain is swept to its head.
+    pub(crate) async fn swept(&mut self, limit: Duration) -> Result<Instant> {
+        let is_so = async |this: &Self| this.text("/readyz").await.is_some_and(|text| text.contains(SWEPT));
+        self.when(limit, "the chain is swept to its head", is_so).await
     }
 
     /// When `/healthz` answers.
     pub(crate) async fn alive(&mut self, limit: Duration) -> Result<Instant> {
-        self.when(limit, "it answers", async |this| this.answers("/healthz").await).await
+        self.when(limit, "it answers", async |this| this.text("/healthz").await.is_some()).await
     }
 
     /// When a metric, added up over its labels, is `least` or more.
@@ -128,10 +131,15 @@ impl Daemon {
         }
     }
 
+    /// What a route answers, if it says success.
+    async fn text(&self, path: &str) -> Option<String> {
+        let answer = self.client.get(format!("http://127.0.0.1:{}{path}", self.listen)).send().await.ok()?;
+        answer.error_for_status().ok()?.text().await.ok()
+    }
+
     /// A metric, added up over its labels.
     pub(crate) async fn metric(&self, metric: &str) -> Option<f64> {
-        let answer = self.client.get(format!("http://127.0.0.1:{}/metrics", self.listen)).send().await.ok()?;
-        let text = answer.text().await.ok()?;
+        let text = self.text("/metrics").await?;
         let of_metric = |line: &&str| line.strip_prefix(metric).is_some_and(|rest| rest.starts_with(['{', ' ']));
         let values: Vec<f64> =
             text.lines().filter(of_metric).filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();

@@ -113,7 +113,7 @@ async fn once(args: &Args, tools: &Tools, expected: &[Expected], run: usize) -> 
     seed::fill(&ground.store(), &awaited, &Story { created_at, swept_to: None }).await?;
     let configuration = Configuration { depth: 0, ..Configuration::new(source.port(), free_port()?) };
     let mut daemon = Daemon::start(&args.program, &ground, &configuration)?;
-    daemon.ready(LIMIT).await?;
+    daemon.swept(LIMIT).await?;
     daemon.counted("rampwatch_subscription_live", 1.0, LIMIT).await?;
     let measured = publish(args, &source, daemon.pid()).await?;
     daemon.stop().await?;

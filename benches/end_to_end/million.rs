@@ -1,6 +1,6 @@
 //! One million open payments, each with an address of its own, as after a restart: every address was swept to the head before.
 //!
-//! "Start" is from exec until `/readyz` says that it is ready: the chain is swept to its head for all addresses. The
+//! "Start" is from exec until `/readyz` says that the chain is swept to its head, for all addresses. The
 //! memory is the most that the process ever had, until its counts of payments are complete too. Then a few blocks
 //! with deposits for them are published, to see that it works, and how fast it still is.
 //!
@@ -53,7 +53,7 @@ pub(crate) async fn measure(args: &Args, tools: &Tools, table: &mut Table) -> Re
     let mut daemon = Daemon::start(&args.program, &ground, &configuration)?;
     let seconds = |at: std::time::Instant, daemon: &Daemon| at.duration_since(daemon.started).as_secs_f64();
     let alive = daemon.alive(LIMIT).await?;
-    let ready = daemon.ready(LIMIT).await?;
+    let ready = daemon.swept(LIMIT).await?;
     let (alive, ready) = (seconds(alive, &daemon), seconds(ready, &daemon));
     let counted = daemon.counted("rampwatch_payments", number(payments), LIMIT).await?;
     let live_at = daemon.counted("rampwatch_subscription_live", 1.0, LIMIT).await?;
