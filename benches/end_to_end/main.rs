@@ -23,6 +23,7 @@ mod daemon;
 mod figures;
 mod idle;
 mod live;
+mod micro;
 mod million;
 mod process;
 mod seed;
@@ -43,6 +44,8 @@ use crate::tools::Tools;
 /// What can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Part {
+    /// What the benchmarks of single steps found.
+    Micro,
     /// Catching up with 200,000 blocks.
     Backfill,
     /// From a block's publication to the call of `/complete`.
@@ -119,6 +122,7 @@ async fn measure(args: &Args) -> Result<()> {
     for part in all.iter().filter(|part| args.only.is_empty() || args.only.contains(part)) {
         eprintln!("== {part:?}");
         match part {
+            Part::Micro => micro::add(&mut table),
             Part::Backfill => backfill::measure(args, &tools, &mut table).await,
             Part::Live => live::measure(args, &tools, &mut table).await,
             Part::States => states::measure(args, &tools, &mut table).await,
