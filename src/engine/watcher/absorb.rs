@@ -14,6 +14,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::engine::ledger::{LedgerError, Page};
 use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
+use crate::planted::{Bug, planted};
 use crate::policy::address::BookChanges;
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, Job};
@@ -98,6 +99,10 @@ impl Watcher {
             }
         }
         self.note_withheld(&evidence);
+        if planted(Bug::CoverageBeforeDeposits) {
+            let asked = self.watched.iter().filter(|coverage| job.addresses.contains(&coverage.address));
+            self.raise_coverage(asked.filter_map(|coverage| self.raised(coverage, job, reading)).collect()).await?;
+        }
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
         let writing = evidence
@@ -212,7 +217,7 @@ impl Watcher {
             }
             let header = self.header_at(deposit.block_number, endpoint, headers).await?;
             match header {
-                Some(header) if header.block.hash == key.block_hash => {
+                Some(header) if header.block.hash == key.block_hash && !planted(Bug::WithheldMeansGone) => {
                     let told = self.told.withheld.contains(&key);
                     missing.insert(key, Missing::Withheld { told })
                 }
@@ -281,6 +286,10 @@ fn note_transfer(
     context: &Context<'_>,
 ) {
     let fresh = Deposit::from_transfer(chain_id, transfer, time, context.now);
+    let is_same = |known: &Deposit| known.key.tx_hash == transfer.tx_hash;
+    if planted(Bug::KeyedByTransaction) && page.book.deposits().iter().any(is_same) {
+        return;
+    }
     match page.book.deposit(&fresh.key).map(Deposit::stands) {
         Some(true) => {}
         Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
