@@ -8,6 +8,7 @@
 //! the types and the websocket.
 
 mod account;
+mod answer;
 mod checkup;
 mod classify;
 mod decode;
@@ -45,6 +46,7 @@ use tokio::task::AbortHandle;
 use crate::domain::chain::{BlockNumber, Header};
 use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
 
+pub use answer::read_transfers;
 pub use settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, KnownToken, SideReport};
 
 use hints::HintQueue;
