@@ -4,10 +4,11 @@ CARGO ?= cargo
 NPM ?= npm
 KILLS ?= 100
 ROUNDS ?= 10
+SECONDS ?= 60
 SEEDS ?= 100000
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test simulate token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test simulate fuzz token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -52,6 +53,10 @@ payout-crash-test: tools ## payouts by command, all killed at random moments: ma
 # Built as the released program is. A few thousand seeds a minute on four cores.
 simulate: ## the engine in simulated worlds where everything fails: make simulate SEEDS=100000
 	$(CARGO) test --release --locked --test simulate -- --seeds $(SEEDS)
+
+# Follows the branches that are taken; `make test` has the same targets with what chance makes of the examples.
+fuzz: ## everything that reads strangers' bytes: make fuzz SECONDS=60, for each target
+	.ci/fuzz $(SECONDS)
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs
