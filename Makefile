@@ -5,6 +5,7 @@ NPM ?= npm
 KILLS ?= 100
 FAULTS ?= 500
 ROUNDS ?= 10
+SECONDS ?= 60
 SEEDS ?= 100000
 ONLY ?=
 RUNS ?= 3
@@ -12,7 +13,7 @@ YARDSTICK := ../shared/bench
 BENCH_TOOLS := target/bench-tools
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign simulate bench bench-tools token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign simulate fuzz bench bench-tools token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -78,6 +79,10 @@ bench-tools:
 # Built as the released program is. A few thousand seeds a minute on four cores.
 simulate: ## the engine in simulated worlds where everything fails: make simulate SEEDS=100000
 	$(CARGO) test --release --locked --test simulate -- --seeds $(SEEDS)
+
+# Follows the branches that are taken; `make test` has the same targets with what chance makes of the examples.
+fuzz: ## everything that reads strangers' bytes: make fuzz SECONDS=60, for each target
+	.ci/fuzz $(SECONDS)
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs
