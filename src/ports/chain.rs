@@ -100,6 +100,19 @@ pub trait Chain: Send + Sync {
     /// the node has no such block.
     async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError>;
 
+    /// The headers of several blocks on `at`'s chain, in the order of the numbers, each as [`Chain::header`] gives it.
+    async fn headers(
+        &self,
+        numbers: &[BlockNumber],
+        at: Option<EndpointId>,
+    ) -> Result<Vec<Option<Header>>, ChainError> {
+        let mut headers = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            headers.push(self.header(*number, at).await?);
+        }
+        Ok(headers)
+    }
+
     /// All transfers that answer the query.
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError>;
 

@@ -1,6 +1,6 @@
 //! Asks for finality while something waits for it, and settles what became final.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, BlockRef, Header};
@@ -18,7 +18,7 @@ use crate::ports::store::{Commit, StoreError};
 const BATCH: usize = 2_000;
 
 /// How many batches are settled in one pass.
-const MOST_BATCHES: usize = 16;
+const MOST_BATCHES: usize = 4;
 
 /// After so many heads without a new final block, only every second head is worth the question.
 const PATIENT_HEADS: u32 = 8;
@@ -152,6 +152,19 @@ impl Watcher {
         Ok(header)
     }
 
+    /// Learns the headers at these heights on this endpoint's chain, as far as they are not known.
+    async fn learn_headers(
+        &self,
+        numbers: BTreeSet<BlockNumber>,
+        endpoint: EndpointId,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+    ) -> Result<(), Trouble> {
+        let unknown: Vec<BlockNumber> = numbers.into_iter().filter(|number| !headers.contains_key(number)).collect();
+        let found = self.ports.chain.headers(&unknown, Some(endpoint)).await?;
+        headers.extend(unknown.into_iter().zip(found));
+        Ok(())
+    }
+
     /// Every provisional deposit at or below the final block either stands for good or is gone.
     async fn settle_final(
         &mut self,
@@ -180,6 +193,7 @@ impl Watcher {
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
     ) -> Result<(), Trouble> {
         let mut standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>> = BTreeMap::new();
+        self.learn_headers(provisional.iter().map(|deposit| deposit.block_number).collect(), endpoint, headers).await?;
         let now = self.ports.clock.now();
         for deposit in provisional {
             let header = self.header_at(deposit.block_number, endpoint, headers).await?;

@@ -22,12 +22,14 @@ use crate::ports::chain::{ChainError, EndpointId, WatchSet};
 use crate::ports::store::StoreError;
 
 mod absorb;
+mod ahead;
 mod finality;
 mod hints;
 mod place;
 mod readings;
 mod rest;
 
+use self::ahead::Ahead;
 use self::readings::{Deeper, LastReading};
 use self::rest::Rest;
 
@@ -41,6 +43,8 @@ const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 /// The furthest below the head that a sweep ends because nodes are behind, in blocks.
 const MOST_STEP_BACK: u64 = 256;
+/// The shortest time between two questions for finality while addresses catch up.
+const FINAL_WHILE_BEHIND: Span = Span::from_secs(5);
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
 
@@ -133,6 +137,8 @@ pub(crate) struct Watcher {
     /// The readings that are in no hurry, after one of them failed or came to nothing.
     deeper: Rest,
     last_reading: Option<LastReading>,
+    /// What is being caught up with.
+    ahead: Ahead,
     /// The newest moment that our clock has shown.
     latest: Timestamp,
 }
@@ -177,6 +183,7 @@ impl Watcher {
             placing: Rest::default(),
             deeper: Rest::default(),
             last_reading: None,
+            ahead: Ahead::default(),
             latest: Timestamp::EPOCH,
         }
     }
@@ -226,14 +233,14 @@ impl Watcher {
         self.place_new().await?;
         let now = self.ports.clock.now();
         // Deposits that were found already do not wait for the sweep of newer blocks. The first sweep asks by itself.
-        if self.last_final.is_some() && self.ask_final_at.is_some_and(|at| now >= at) {
+        if self.last_final.is_some() && self.is_final_due(now) {
             self.ask_finality().await?;
         }
         if now >= self.sweep_at {
             self.sweep_to_head().await?;
             self.sweep_at = now.plus(self.pause());
         }
-        if self.ask_final_at.is_some_and(|at| now >= at) {
+        if self.is_final_due(now) {
             self.ask_finality().await?;
         }
         if !self.deeper.is_over(now) {
@@ -256,6 +263,13 @@ impl Watcher {
         let wait = self.deeper.failed(self.ports.clock.now(), &why);
         tracing::warn!(why, again_in_ms = wait.as_millis(), "catching up or reading again has to wait");
         Ok(false)
+    }
+
+    /// Whether finality is to be asked for now. While addresses catch up, deposits come in by the thousand: each question
+    /// then serves those of a while.
+    fn is_final_due(&self, now: Timestamp) -> bool {
+        let rests = self.ahead.is_under_way() && now < self.asked_final_at.plus(FINAL_WHILE_BEHIND);
+        self.ask_final_at.is_some_and(|at| now >= at) && !rests
     }
 
     /// A clock that was set back would put everything off by as much.

@@ -1,6 +1,7 @@
 //! The readings: to the head, catching up, a second time, and a last time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::absorb::REST;
 use super::{HEAD_SERVES_FOR, Trouble, Watcher};
@@ -98,16 +99,11 @@ impl Watcher {
 
     /// One piece of the readings that are in no hurry.
     pub(super) async fn read_deeper(&mut self) -> Result<Deeper, Trouble> {
+        if let Some(got) = self.catch_up().await? {
+            return Ok(got);
+        }
         let params = self.settings.sweep;
         let ready = self.ready();
-        if let Some(job) = sweep::catch_up_job(&ready, self.last_final, &params) {
-            let page = self.read(&job, false).await?;
-            self.absorb(&job, page, Reading::Sweep).await?;
-            let behind = sweep::behind_by(&self.watched, self.last_final);
-            self.health.update(|health| health.behind_by = behind);
-            let next = sweep::catch_up_job(&self.ready(), self.last_final, &params);
-            return Ok(if next.as_ref() == Some(&job) { Deeper::Stuck } else { Deeper::Further });
-        }
         let now = self.ports.clock.now();
         if let Some(job) = sweep::second_job(&ready, now, &params) {
             let page = self.read(&job, true).await?;
@@ -119,7 +115,7 @@ impl Watcher {
     }
 
     /// The coverage of the watched addresses that do not rest.
-    fn ready(&mut self) -> Vec<Coverage> {
+    pub(super) fn ready(&mut self) -> Vec<Coverage> {
         let now = self.ports.clock.now();
         self.resting.retain(|_, until| *until > now);
         self.watched.iter().filter(|coverage| !self.resting.contains_key(&coverage.address)).cloned().collect()
@@ -137,7 +133,9 @@ impl Watcher {
         let page = self.read(&piece, true).await?;
         let left = self.absorb(&piece, page, Reading::Second).await?;
         let Some(LastReading { mut job, .. }) = self.last_reading.take() else { return Ok(Deeper::Nothing) };
-        job.addresses.retain(|address| !left.contains(address));
+        if !left.is_empty() {
+            Arc::make_mut(&mut job.addresses).retain(|address| !left.contains(address));
+        }
         if job.addresses.is_empty() {
             return Ok(Deeper::Stuck);
         }
@@ -214,7 +212,7 @@ impl Watcher {
     async fn read(&mut self, job: &Job, elsewhere: bool) -> Result<TransferPage, Trouble> {
         let query = TransferQuery {
             tokens: self.tokens.clone(),
-            recipients: std::sync::Arc::new(job.addresses.clone()),
+            recipients: Arc::clone(&job.addresses),
             from: job.from,
             to: job.to,
             avoid: self.last_reader.filter(|_| elsewhere),
