@@ -3,6 +3,7 @@
 //! Deliberately absent: how a question is split for a provider; that is the chain adapter's business.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::chain::{Address, BlockNumber};
 use crate::domain::coverage::{Coverage, Swept};
@@ -28,6 +29,8 @@ pub struct SweepParams {
     pub keep: Span,
     /// How long before a payment's creation the sweep begins.
     pub start_margin: Span,
+    /// How many addresses' coverage is written after one reading; what is left is written after the next ones.
+    pub kept_at_once: usize,
 }
 
 /// A range to be read for some addresses.
@@ -37,8 +40,8 @@ pub struct Job {
     pub from: BlockNumber,
     /// The last block, included.
     pub to: BlockNumber,
-    /// The addresses, sorted.
-    pub addresses: Vec<Address>,
+    /// The addresses, sorted. There may be a million of them, so they are shared.
+    pub addresses: Arc<Vec<Address>>,
 }
 
 /// How many blocks the head may be above the coverage before finality is asked for only to advance it.
@@ -52,7 +55,7 @@ fn placed(watched: &[Coverage]) -> impl Iterator<Item = (&Coverage, Swept)> {
 }
 
 fn job(from: BlockNumber, to: BlockNumber, addresses: Vec<Address>) -> Option<Job> {
-    (from <= to && !addresses.is_empty()).then_some(Job { from, to, addresses })
+    (from <= to && !addresses.is_empty()).then(|| Job { from, to, addresses: Arc::new(addresses) })
 }
 
 const fn is_behind(swept: &Swept, last_final: Option<BlockNumber>, params: &SweepParams) -> bool {
