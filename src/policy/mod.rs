@@ -23,6 +23,7 @@ pub mod quotes;
 pub mod reconcile;
 pub mod resolve;
 pub mod returns;
+pub mod roll;
 pub mod settlement;
 pub mod shadow;
 pub mod spend;

@@ -29,6 +29,8 @@ pub struct SweepParams {
     pub keep: Span,
     /// How long before a payment's creation the sweep begins.
     pub start_margin: Span,
+    /// How many addresses' coverage is written after one reading; what is left is written after the next ones.
+    pub kept_at_once: usize,
 }
 
 /// A range to be read for some addresses.

@@ -145,8 +145,13 @@ pub trait Store: Send + Sync {
     /// The coverage of one address.
     async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError>;
 
-    /// The coverage of every address that is not closed, in the order of the addresses.
-    async fn watched(&self) -> Result<Vec<Coverage>, StoreError>;
+    /// The coverage of addresses that are not closed, in the order of the addresses.
+    async fn watched(&self, after: Option<Address>, limit: usize) -> Result<Vec<Coverage>, StoreError>;
+
+    /// Whose coverage was stored, and as which version, by commits after the one that [`Changes::coverage`] had
+    /// counted to `count`; an address may come several times. `None` when that is not remembered any more: then all
+    /// of it must be read again.
+    async fn coverage_since(&self, count: u64) -> Result<Option<Vec<(Address, u64)>>, StoreError>;
 
     /// What is believed of finality.
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError>;

@@ -29,6 +29,7 @@ use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
 mod backup;
 mod check;
 mod checkup;
+mod journal;
 mod keys;
 mod migrate;
 mod open;
@@ -195,8 +196,13 @@ impl Store for SledStore {
         self.ask(move |reader| reader.get(&keys::coverage(address))).await
     }
 
-    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
-        self.ask(|reader| reader.listed_under(keys::WATCHED)).await
+    async fn watched(&self, after: Option<Address>, limit: usize) -> Result<Vec<Coverage>, StoreError> {
+        let range = page(keys::WATCHED, after.map(keys::watched));
+        self.ask(move |reader| reader.listed(range, limit)).await
+    }
+
+    async fn coverage_since(&self, count: u64) -> Result<Option<Vec<(Address, u64)>>, StoreError> {
+        self.shared.check().map(|()| self.shared.coverage_since(count))
     }
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {

@@ -16,7 +16,7 @@ use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
 use crate::policy::address::BookChanges;
 use crate::policy::settlement::{Context, Unexpected};
-use crate::policy::sweep::{self, Job};
+use crate::policy::sweep::{self, Job, SweepParams};
 use crate::ports::chain::{EndpointId, TransferPage};
 use crate::ports::store::{Commit, StoreError};
 
@@ -48,6 +48,27 @@ enum Missing {
     },
 }
 
+/// A reading that is being taken in.
+#[derive(Clone, Copy)]
+struct Read<'a> {
+    job: &'a Job,
+    reading: Reading,
+    now: Timestamp,
+}
+
+/// The coverage after the reading; `None` when it stays.
+fn raised(
+    coverage: &Coverage,
+    read: Read<'_>,
+    last_final: Option<BlockNumber>,
+    params: &SweepParams,
+) -> Option<Coverage> {
+    match read.reading {
+        Reading::Sweep => sweep::after_sweep(coverage, read.job, last_final?, read.now, params),
+        Reading::Second => sweep::after_second(coverage, read.job, read.now, params),
+    }
+}
+
 /// Waits for all, several at a time; the first trouble ends it.
 pub(super) async fn all<T>(
     work: impl Iterator<Item = impl Future<Output = Result<T, Trouble>>>,
@@ -77,19 +98,14 @@ impl Watcher {
             by_address.entry(transfer.to).or_default().push((transfer, time));
         }
         let mut affected: BTreeSet<Address> = by_address.keys().copied().collect();
-        for address in job.addresses.iter() {
-            // Only a deposit within the range can miss from it.
-            if self.tips.get(address).is_some_and(|tip| *tip >= job.from) {
-                affected.insert(*address);
-            }
-        }
+        // Only a deposit within the range can miss from it.
+        affected.extend(self.tips.from(job.from).filter(|address| job.addresses.binary_search(address).is_ok()));
         let mut evidence = Vec::new();
         for address in &affected {
             let transfers = by_address.remove(address).unwrap_or_default();
             self.told.withheld.retain(|key| !transfers.iter().any(|(transfer, _)| is_of(transfer, key)));
             // What is above everything that the store has of the address cannot miss from the store's deposits.
-            let may_miss = self.tips.get(address).is_some_and(|tip| *tip >= job.from);
-            let missing = if may_miss {
+            let missing = if self.tips.reaches(address, job.from) {
                 self.missing(*address, job, &transfers, page.endpoint, &mut headers).await?
             } else {
                 BTreeMap::new()
@@ -99,32 +115,29 @@ impl Watcher {
         for (address, evidence) in &evidence {
             let newest = evidence.transfers.iter().map(|(transfer, _)| transfer.block.number).max();
             if let Some(newest) = newest {
-                let tip = self.tips.entry(*address).or_default();
-                *tip = (*tip).max(newest);
+                self.tips.note(*address, newest);
             }
         }
         self.note_withheld(&evidence);
+        // One moment for all, so that those who were read together go on standing together.
+        let read = Read { job, reading, now: self.ports.clock.now() };
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
-        let writing = evidence
-            .into_iter()
-            .map(|(address, evidence)| async move { this.write(address, &evidence, job, reading).await });
-        let left = all(writing).await?.into_iter().flatten().collect();
-        let rest = self.watched.iter().filter(|coverage| {
-            !affected.contains(&coverage.address) && job.addresses.binary_search(&coverage.address).is_ok()
-        });
-        let raised = rest.filter_map(|coverage| self.raised(coverage, job, reading)).collect();
-        self.raise_coverage(raised).await?;
+        let writing =
+            evidence.into_iter().map(|(address, evidence)| async move { this.write(address, &evidence, read).await });
+        let left: BTreeSet<Address> = all(writing).await?.into_iter().flatten().collect();
+        let (last_final, params) = (self.last_final, self.settings.sweep);
+        self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
         self.reload().await?;
+        self.keep_some().await?;
         Ok(left)
     }
 
     /// Deposits that are withheld for the first time are to be told of; their addresses stand back for a while.
     fn note_withheld(&mut self, evidence: &[(Address, Evidence)]) {
-        let until = self.ports.clock.now().plus(REST);
         for (address, evidence) in evidence {
             if evidence.missing.values().any(|missing| matches!(missing, Missing::Withheld { .. })) {
-                self.resting.insert(*address, until);
+                self.rest(*address);
             }
             let new =
                 evidence.missing.iter().filter(|(_, missing)| matches!(missing, Missing::Withheld { told: false }));
@@ -132,30 +145,17 @@ impl Watcher {
         }
     }
 
-    fn raised(&self, coverage: &Coverage, job: &Job, reading: Reading) -> Option<Coverage> {
-        let now = self.ports.clock.now();
-        match reading {
-            Reading::Sweep => sweep::after_sweep(coverage, job, self.last_final?, now, &self.settings.sweep),
-            Reading::Second => sweep::after_second(coverage, job, now, &self.settings.sweep),
-        }
-    }
-
     /// Writes what was read of one address, with its coverage, in one commit. Returns the address when the range does
     /// not count as read for it.
-    async fn write(
-        &self,
-        address: Address,
-        evidence: &Evidence,
-        job: &Job,
-        reading: Reading,
-    ) -> Result<Option<Address>, Trouble> {
+    async fn write(&self, address: Address, evidence: &Evidence, read: Read<'_>) -> Result<Option<Address>, Trouble> {
         let mut is_left = false;
         let chain_id = self.ports.chain.chain_id();
         let result = self
             .ledger
             .change(address, |page, context| {
+                page.coverage = page.coverage.take().map(|stored| self.roll.brought_up(&stored));
                 for (transfer, time) in &evidence.transfers {
-                    note_transfer(page, chain_id, transfer, *time, reading, context);
+                    note_transfer(page, chain_id, transfer, *time, read.reading, context);
                 }
                 let mut withheld = false;
                 for (key, missing) in &evidence.missing {
@@ -163,8 +163,9 @@ impl Watcher {
                 }
                 is_left = withheld;
                 // A provider that withholds a log may withhold others: the range does not count as read.
-                let raised = page.coverage.as_ref().filter(|coverage| !withheld && !coverage.closed);
-                if let Some(raised) = raised.and_then(|coverage| self.raised(coverage, job, reading)) {
+                let counts = page.coverage.as_ref().filter(|coverage| !withheld && !coverage.closed);
+                let params = &self.settings.sweep;
+                if let Some(raised) = counts.and_then(|coverage| raised(coverage, read, self.last_final, params)) {
                     page.coverage = Some(raised);
                 }
                 Ok::<(), Unexpected>(())

@@ -118,7 +118,7 @@ impl Watcher {
         if !self.ahead.is_under_way() {
             let ready = self.ready();
             let Some(way) = sweep::catch_up_job(&ready, self.last_final, &params) else { return Ok(None) };
-            self.ahead.rest = Some(way);
+            self.ahead.rest = Some(self.roll.for_members(way));
         }
         self.ask_ahead();
         let next = self.ahead.next().await;
@@ -134,13 +134,14 @@ impl Watcher {
             self.ahead = Ahead::default();
         }
         absorbed?;
-        let behind = sweep::behind_by(&self.watched, self.last_final);
+        let behind = sweep::behind_by(&self.roll.leads(), self.last_final);
         self.health.update(|health| health.behind_by = behind);
         if !self.ahead.is_under_way() {
             // What is above the way is swept at once: it was not swept while the addresses were behind.
             self.sweep_at = self.sweep_at.min(self.ports.clock.now());
         }
         let next = sweep::catch_up_job(&self.ready(), self.last_final, &params);
+        let next = next.map(|next| self.roll.for_members(next));
         if next.is_some_and(|next| next.from <= job.from && next.addresses == job.addresses) {
             self.ahead = Ahead::default();
             return Ok(Some(Deeper::Stuck));

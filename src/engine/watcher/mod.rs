@@ -14,11 +14,11 @@ use super::health::Health;
 use super::ledger::Ledger;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::{Address, BlockNumber, Header};
-use crate::domain::coverage::Coverage;
 use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
+use crate::policy::roll::Roll;
 use crate::policy::sweep;
-use crate::ports::chain::{ChainError, EndpointId, WatchSet};
+use crate::ports::chain::{ChainError, EndpointId};
 use crate::ports::store::StoreError;
 
 mod absorb;
@@ -28,10 +28,13 @@ mod hints;
 mod place;
 mod readings;
 mod rest;
+mod roll;
+mod tips;
 
 use self::ahead::Ahead;
 use self::readings::{Deeper, LastReading};
 use self::rest::Rest;
+use self::tips::Tips;
 
 /// The first wait after a reading failed; doubled up to [`LONGEST_TROUBLE_WAIT`].
 const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
@@ -96,8 +99,10 @@ pub(crate) struct Watcher {
     health: Arc<Health>,
     stop: CancellationToken,
     tokens: Arc<Vec<Address>>,
-    /// The coverage of every watched address, as last read from the store.
-    watched: Vec<Coverage>,
+    /// Every watched address, and how far it is swept.
+    roll: Roll,
+    /// The count of the store's changes of coverage up to which the roll has them; `None` before the first reading.
+    learnt: Option<u64>,
     head: Option<(Header, Timestamp)>,
     /// Whether a block was asked for that the node has not got: then the head is asked for, however new the pushed one.
     head_unserved: bool,
@@ -110,7 +115,7 @@ pub(crate) struct Watcher {
     waiting: Waiting,
     hints_live: bool,
     /// The block of the newest deposit of each address: only those can miss from a reading.
-    tips: BTreeMap<Address, BlockNumber>,
+    tips: Tips,
     /// An older and the newest head, with our clock when each came: what the block time is measured by.
     arrivals: Option<[(BlockNumber, Timestamp); 2]>,
     /// Times of blocks that were looked up to find start blocks.
@@ -152,6 +157,7 @@ impl Watcher {
         stop: CancellationToken,
     ) -> Self {
         let tokens = settings.tokens();
+        let roll = Roll::new(settings.sweep.keep);
         Self {
             ports,
             settings,
@@ -159,7 +165,8 @@ impl Watcher {
             health,
             stop,
             tokens: Arc::new(tokens),
-            watched: Vec::new(),
+            roll,
+            learnt: None,
             head: None,
             head_unserved: false,
             step_back: 0,
@@ -167,7 +174,7 @@ impl Watcher {
             finals: BTreeMap::new(),
             waiting: Waiting::default(),
             hints_live: false,
-            tips: BTreeMap::new(),
+            tips: Tips::default(),
             arrivals: None,
             times: BTreeMap::new(),
             told: Told::default(),
@@ -195,7 +202,7 @@ impl Watcher {
         self.reload().await?;
         loop {
             let now = *changes.borrow_and_update();
-            if now.coverage != seen.coverage {
+            if Some(now.coverage) != self.learnt {
                 self.reload().await?;
             }
             if now.payments != seen.payments || now.deposits != seen.deposits {
@@ -226,7 +233,7 @@ impl Watcher {
 
     /// Does what is due. True when there is more to do at once.
     async fn work(&mut self) -> Result<bool, Trouble> {
-        if self.watched.is_empty() {
+        if self.roll.is_empty() {
             return Ok(false);
         }
         self.mind_the_clock();
@@ -290,7 +297,7 @@ impl Watcher {
 
     /// How long until the next sweep. A hinted transfer that the node has not shown yet is looked for again soon.
     fn pause(&self) -> Span {
-        let usual = sweep::pause(&self.watched, self.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
+        let usual = sweep::pause(&self.roll.leads(), self.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
         if self.hinted.is_some() { usual.min(self.block_time()) } else { usual }
     }
 
@@ -298,11 +305,7 @@ impl Watcher {
         let now = self.ports.clock.now();
         let others = [self.ask_final_at, self.placing.until(), self.deeper.until()];
         let until = others.into_iter().flatten().fold(self.sweep_at, Timestamp::min);
-        if self.watched.is_empty() {
-            LONGEST_SLEEP
-        } else {
-            until.since(now).max(Span::from_millis(1)).min(LONGEST_SLEEP)
-        }
+        if self.roll.is_empty() { LONGEST_SLEEP } else { until.since(now).max(Span::from_millis(1)).min(LONGEST_SLEEP) }
     }
 
     fn worked(&mut self) {
@@ -340,40 +343,6 @@ impl Watcher {
         // What was due stays due, but not before the wait is over: hints alone do not hurry a node that fails.
         self.sweep_at = now.plus(wait);
         wait
-    }
-
-    /// Reads from the store which addresses are watched, and tells the chain's subscription.
-    async fn reload(&mut self) -> Result<(), StoreError> {
-        let before: Vec<Address> = self.watched.iter().map(|coverage| coverage.address).collect();
-        self.watched = self.ports.store.watched().await?;
-        let after: Vec<Address> = self.watched.iter().map(|coverage| coverage.address).collect();
-        self.health.update(|health| health.watched = after.len());
-        metrics::gauge!("rampwatch_watched_addresses").set(gauge(u64::try_from(after.len()).unwrap_or(u64::MAX)));
-        if before != after {
-            // A new address is swept at once: its money may be there already.
-            self.sweep_at = self.sweep_at.min(self.ports.clock.now());
-            let tokens = if after.is_empty() { Arc::default() } else { self.tokens.clone() };
-            self.ports.chain.watch(WatchSet { tokens, recipients: Arc::new(after) });
-        } else if self.watched.iter().any(|it| it.swept.is_none() && !self.unplaced.contains(&it.address)) {
-            self.sweep_at = self.sweep_at.min(self.ports.clock.now());
-        }
-        Ok(())
-    }
-
-    /// Learns from the store which addresses have deposits, and where the newest is.
-    async fn load_tips(&mut self) -> Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let page = self.ports.store.deposits(after.as_ref(), 1_000).await?;
-            for deposit in &page {
-                let tip = self.tips.entry(deposit.to).or_default();
-                *tip = (*tip).max(deposit.block_number);
-            }
-            after = match page.last() {
-                Some(last) if page.len() == 1_000 => Some(last.key),
-                Some(_) | None => return Ok(()),
-            };
-        }
     }
 }
 

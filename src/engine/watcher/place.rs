@@ -20,10 +20,8 @@ impl Watcher {
     pub(super) async fn place_new(&mut self) -> Result<(), Trouble> {
         let now = self.ports.clock.now();
         let tries_all = self.placing.is_over(now);
-        let is_fresh = |coverage: &&Coverage| coverage.swept.is_none();
-        let fresh = self.watched.iter().filter(is_fresh);
-        let mut fresh: Vec<Coverage> =
-            fresh.filter(|coverage| tries_all || !self.unplaced.contains(&coverage.address)).cloned().collect();
+        let mut fresh = self.roll.unplaced();
+        fresh.retain(|coverage| tries_all || !self.unplaced.contains(&coverage.address));
         if fresh.is_empty() {
             return Ok(());
         }

@@ -12,7 +12,7 @@ use crate::domain::event::{Event, EventKind, Reading};
 use crate::domain::time::Timestamp;
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
-use crate::ports::store::{Commit, StoreError};
+use crate::ports::store::Commit;
 
 /// How often a hinted transfer is looked for, a block's time apart, before it is left to the usual sweeps.
 const MOST_LOOKS: u32 = 6;
@@ -64,7 +64,7 @@ impl Watcher {
     pub(super) async fn sweep_to_head(&mut self) -> Result<(), Trouble> {
         let head = self.fresh_head().await?;
         let mut trouble = None;
-        if self.last_final.is_none() || sweep::wants_final(&self.watched, head.block.number) {
+        if self.last_final.is_none() || sweep::wants_final(&self.roll.leads(), head.block.number) {
             match self.ask_finality().await {
                 // What came in is seen even while nobody can tell what is final.
                 Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => trouble = Some(error),
@@ -72,14 +72,14 @@ impl Watcher {
             }
         }
         let to = head.block.number.saturating_sub(self.step_back);
-        let job = sweep::head_job(&self.watched, to, self.last_final, &self.settings.sweep);
-        if let Some(job) = job {
+        let job = sweep::head_job(&self.roll.leads(), to, self.last_final, &self.settings.sweep);
+        if let Some(job) = job.map(|job| self.roll.for_members(job)) {
             let page = self.read(&job, false).await?;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
         }
         self.step_back = self.step_back.checked_div(2).unwrap_or(0);
-        let behind = sweep::behind_by(&self.watched, self.last_final);
+        let behind = sweep::behind_by(&self.roll.leads(), self.last_final);
         let now = self.ports.clock.now();
         self.health.update(|health| {
             health.swept_at = Some(now);
@@ -106,19 +106,34 @@ impl Watcher {
         let ready = self.ready();
         let now = self.ports.clock.now();
         if let Some(job) = sweep::second_job(&ready, now, &params) {
+            let job = self.roll.for_members(job);
             let page = self.read(&job, true).await?;
             self.absorb(&job, page, Reading::Second).await?;
             let next = sweep::second_job(&self.ready(), now, &params);
-            return Ok(if next.as_ref() == Some(&job) { Deeper::Stuck } else { Deeper::Further });
+            return Ok(self.got_on(&job, next));
         }
         self.let_go().await
     }
 
-    /// The coverage of the watched addresses that do not rest.
+    /// Whether reading this has left something else to be read next.
+    fn got_on(&self, job: &Job, next: Option<Job>) -> Deeper {
+        let next = next.map(|next| self.roll.for_members(next));
+        if next.as_ref() == Some(job) { Deeper::Stuck } else { Deeper::Further }
+    }
+
+    /// The leads of the watched addresses that do not rest.
     pub(super) fn ready(&mut self) -> Vec<Coverage> {
         let now = self.ports.clock.now();
-        self.resting.retain(|_, until| *until > now);
-        self.watched.iter().filter(|coverage| !self.resting.contains_key(&coverage.address)).cloned().collect()
+        let rested: Vec<Address> =
+            self.resting.extract_if(.., |_, until| *until <= now).map(|(address, _)| address).collect();
+        rested.iter().for_each(|address| self.roll.rest(address, false));
+        self.roll.ready_leads()
+    }
+
+    /// Has an address stand back behind others for a while.
+    pub(super) fn rest(&mut self, address: Address) {
+        self.resting.insert(address, self.ports.clock.now().plus(REST));
+        self.roll.rest(&address, true);
     }
 
     /// Reads the whole window of addresses whose time is over a last time, a piece each time, and lets them go.
@@ -163,6 +178,7 @@ impl Watcher {
         };
         self.times.insert(covered, covered_time);
         let job = sweep::last_job(&ready, now, covered_time, &params);
+        let job = job.map(|job| self.roll.for_members(job));
         Ok(job.map(|job| LastReading { job, covered_time }))
     }
 
@@ -172,13 +188,9 @@ impl Watcher {
         let through: BlockNumber = job.to;
         let unsettled = self.unsettled(job).await?;
         // Their whole window is read again, and not at once.
-        self.resting.extend(unsettled.iter().map(|address| (*address, now.plus(REST))));
-        let over = self.watched.iter().filter(|coverage| {
-            job.addresses.binary_search(&coverage.address).is_ok()
-                && !unsettled.contains(&coverage.address)
-                && sweep::is_over(coverage, now, covered_time)
-        });
-        let over: Vec<Coverage> = over.cloned().collect();
+        unsettled.iter().for_each(|address| self.rest(*address));
+        let mut over = self.coverage_of(&job.addresses);
+        over.retain(|coverage| !unsettled.contains(&coverage.address) && sweep::is_over(coverage, now, covered_time));
         for batch in over.chunks(BATCH) {
             let mut commit = Commit::default();
             for coverage in batch {
@@ -189,8 +201,7 @@ impl Watcher {
             self.store_coverage(commit).await?;
         }
         self.reload().await?;
-        let is_watched = |address| self.watched.binary_search_by_key(&address, |coverage| coverage.address).is_ok();
-        let closed = over.iter().any(|coverage| !is_watched(coverage.address));
+        let closed = over.iter().any(|coverage| !self.roll.is_watched(&coverage.address));
         Ok(if closed { Deeper::Further } else { Deeper::Stuck })
     }
 
@@ -222,29 +233,5 @@ impl Watcher {
             self.last_reader = Some(page.endpoint);
         }
         Ok(page)
-    }
-
-    /// Stores what a reading adds to the coverage of addresses that it found nothing for.
-    pub(super) async fn raise_coverage(&self, raised: Vec<Coverage>) -> Result<(), Trouble> {
-        for batch in raised.chunks(BATCH) {
-            self.store_coverage(Commit { coverage: batch.to_vec(), ..Commit::default() }).await?;
-        }
-        Ok(())
-    }
-
-    /// A conflict means that a payment was added or ended meanwhile: the coverage stays as it is, and the blocks are
-    /// read again.
-    async fn store_coverage(&self, commit: Commit) -> Result<(), Trouble> {
-        if commit.is_empty() {
-            return Ok(());
-        }
-        match self.ports.store.commit(commit).await {
-            Ok(_) => Ok(()),
-            Err(StoreError::Conflict(what)) => {
-                tracing::debug!(what, "coverage changed meanwhile; read again later");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
     }
 }

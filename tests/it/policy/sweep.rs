@@ -2,6 +2,7 @@
 //! lost half way, and run again. Whatever happens, no block is counted that was not read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use rampwatch::domain::chain::{Address, BlockNumber};
@@ -23,6 +24,7 @@ const PARAMS: SweepParams = SweepParams {
     second_after: Span::from_secs(30),
     keep: Span::from_secs(160),
     start_margin: Span::from_secs(10),
+    kept_at_once: 1_000,
 };
 
 fn time_of(block: BlockNumber) -> Timestamp {
@@ -252,7 +254,7 @@ fn placed(name: u8, start: u64, covered_to: u64) -> Coverage {
 #[test]
 fn the_head_is_read_from_the_overlap_on_and_never_below_the_start() {
     let job = |from, to, names: &[u8]| {
-        Some(Job { from, to, addresses: names.iter().map(|name| Address::repeat_byte(*name)).collect::<Vec<_>>().into() })
+        Some(Job { from, to, addresses: Arc::new(names.iter().map(|name| Address::repeat_byte(*name)).collect()) })
     };
     let (old, new) = (placed(1, 50, 100), placed(2, 99, 98));
     assert_eq!(head_job(std::slice::from_ref(&old), 110, Some(108), &PARAMS), job(97, 110, &[1]));
@@ -280,7 +282,7 @@ fn the_head_is_read_from_the_overlap_on_and_never_below_the_start() {
 fn a_reading_counts_only_where_it_joins_and_is_final() {
     let known = placed(1, 50, 100);
     let after = |from, to, last_final| {
-        let job = Job { from, to, addresses: vec![known.address].into() };
+        let job = Job { from, to, addresses: Arc::new(vec![known.address]) };
         after_sweep(&known, &job, last_final, time_of(0), &PARAMS).and_then(|after| after.swept)
     };
     let owed = |to| Some((to, time_of(0).plus(PARAMS.second_after)));
@@ -314,7 +316,7 @@ fn a_second_reading_confirms_what_was_owed_and_no_more() {
     let known = Coverage { swept: Some(swept), ..placed(1, 50, 120) };
     let now = time_of(40);
     let after = |from, to| {
-        let job = Job { from, to, addresses: vec![known.address].into() };
+        let job = Job { from, to, addresses: Arc::new(vec![known.address]) };
         after_second(&known, &job, now, &PARAMS).and_then(|after| after.swept)
     };
     let next = Some((120, now.plus(PARAMS.second_after)));
