@@ -112,6 +112,8 @@ impl Limits {
         dense.good = dense.good.saturating_add(1);
         if dense.good >= GOOD_BEFORE_GROWTH {
             *dense = Dense { blocks: dense.blocks.saturating_mul(2), good: 0 };
+            // Should that be too much, one question is to pay for it.
+            self.proven = false;
             if dense.blocks >= self.blocks {
                 self.dense = None;
             }

@@ -155,3 +155,126 @@ impl Watcher {
         self.ahead.ask(self.settings.sweep.chunk, read);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::Mutex;
+    use std::time::Duration;
+
+    use async_trait::async_trait;
+
+    use crate::domain::amount::Amount;
+    use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
+    use crate::domain::time::Timestamp;
+    use crate::ports::chain::{EndpointId, FinalityReport, Hint, WatchSet};
+
+    fn header(number: BlockNumber) -> Header {
+        let block = BlockRef { number, hash: B256::with_last_byte(1) };
+        Header { block, parent: B256::ZERO, time: Timestamp::EPOCH }
+    }
+
+    /// A chain with so many transfers in each block, on which a chunk takes the longer the earlier it was asked for.
+    #[derive(Default)]
+    struct Backwards {
+        in_each: u64,
+        fails_at: Option<BlockNumber>,
+        asked: Mutex<Vec<BlockNumber>>,
+    }
+
+    #[async_trait]
+    impl Chain for Backwards {
+        fn chain_id(&self) -> u64 {
+            137
+        }
+        async fn head(&self) -> Result<Header, ChainError> {
+            Ok(header(1_000))
+        }
+        async fn finality(&self, _: bool) -> Result<FinalityReport, ChainError> {
+            Ok(FinalityReport { finalized: None, head: header(1_000), endpoint: EndpointId(0) })
+        }
+        async fn header(&self, number: BlockNumber, _: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
+            Ok(Some(header(number)))
+        }
+        async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+            self.asked.lock().unwrap().push(query.from);
+            tokio::time::sleep(Duration::from_millis(1_000 - query.from)).await;
+            if self.fails_at.is_some_and(|number| (query.from..=query.to).contains(&number)) {
+                return Err(ChainError::Unavailable("a bad chunk".to_owned()));
+            }
+            let transfer = |block: u64, log_index| Transfer {
+                block: header(block).block,
+                block_time: None,
+                tx_hash: B256::ZERO,
+                log_index,
+                token: Address::ZERO,
+                from: Address::ZERO,
+                to: Address::ZERO,
+                amount: Amount::ZERO,
+            };
+            let blocks = query.from..=query.to;
+            let transfers = blocks.flat_map(|block| (0..self.in_each).map(move |nth| transfer(block, nth))).collect();
+            let anchor = header(query.to);
+            Ok(TransferPage { transfers, anchor, endpoint: EndpointId(0), malformed: vec![query.from.to_string()] })
+        }
+        fn watch(&self, _: WatchSet) {}
+        async fn hint(&self) -> Hint {
+            std::future::pending().await
+        }
+    }
+
+    fn way(to: BlockNumber) -> Ahead {
+        let rest = Job { from: 1, to, addresses: Arc::new(vec![Address::ZERO]) };
+        Ahead { rest: Some(rest), ..Ahead::default() }
+    }
+
+    async fn step(ahead: &mut Ahead, chain: &Arc<Backwards>) -> Result<Option<(Job, TransferPage)>, ChainError> {
+        let read = |job: &Job| {
+            let (tokens, recipients) = (Arc::default(), Arc::clone(&job.addresses));
+            let query = TransferQuery { tokens, recipients, from: job.from, to: job.to, avoid: None };
+            Asking { chain: Arc::clone(chain) as Arc<dyn Chain>, query }
+        };
+        ahead.ask(10, read);
+        ahead.next().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn chunks_are_taken_in_the_order_of_the_chain() {
+        let (chain, mut ahead) = (Arc::new(Backwards { in_each: 2, ..Backwards::default() }), way(75));
+        let mut next = 1;
+        while ahead.is_under_way() {
+            let (job, page) = step(&mut ahead, &chain).await.unwrap().expect("a chunk");
+            assert_eq!(job.from, next, "nothing is left out");
+            let blocks: Vec<u64> = page.transfers.iter().map(|transfer| transfer.block.number).collect();
+            let expected: Vec<u64> = (job.from..=job.to).flat_map(|block| [block, block]).collect();
+            assert_eq!((blocks, page.anchor.block.number), (expected, job.to));
+            let told = (job.from..=job.to).step_by(10).map(|from| from.to_string());
+            assert_eq!(page.malformed, told.collect::<Vec<_>>());
+            next = job.to + 1;
+        }
+        assert_eq!(next, 76);
+        assert_eq!(chain.asked.lock().unwrap().len(), 8, "and nothing is read twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_chunk_that_fails_in_the_middle_ends_it_after_those_before() {
+        let (chain, mut ahead) = (Arc::new(Backwards { fails_at: Some(25), ..Backwards::default() }), way(75));
+        let (job, _) = step(&mut ahead, &chain).await.unwrap().expect("what came before counts");
+        assert_eq!((job.from, job.to), (1, 20));
+        assert!(step(&mut ahead, &chain).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_is_bounded() {
+        let (chain, mut ahead) = (Arc::new(Backwards { in_each: 6_000, ..Backwards::default() }), way(400));
+        let mut asked_before = 0;
+        while ahead.is_under_way() {
+            let (job, page) = step(&mut ahead, &chain).await.unwrap().expect("a chunk");
+            assert_eq!((job.to - job.from, page.transfers.len()), (9, 60_000), "full ones are taken alone");
+            let asked = chain.asked.lock().unwrap().len();
+            assert!(ahead.chunks.len() < 3 && asked - asked_before <= 3, "{asked} are asked for");
+            asked_before = asked;
+        }
+    }
+}

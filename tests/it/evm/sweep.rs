@@ -138,6 +138,20 @@ async fn a_limit_that_the_provider_names_costs_one_error() {
 }
 
 #[tokio::test]
+async fn questions_that_are_asked_at_once_pay_for_one_error_together() {
+    let (chain, node) = one_node();
+    let (from, to) = deposits(&chain, 600);
+    node.behave(|it| it.max_range = Some((12, Refusal::rpc(-32077, "eth_getLogs is limited to a 12 range"))));
+    let evm = chain_of(vec![http("one", node.url())]);
+    let asked = (0..3).map(|nth| query(from + nth * 200, from + nth * 200 + 199, everybody(50)));
+    let asked: Vec<_> = asked.collect();
+    let pages = futures_util::future::join_all(asked.iter().map(|query| evm.transfers(query))).await;
+    let found: usize = pages.into_iter().map(|page| page.unwrap().transfers.len()).sum();
+    assert_eq!((found, to - from + 1), (50, 600), "each address has one deposit");
+    assert_eq!(node.counts().errors, 1);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_refuses_every_size_has_taught_nothing() {
     let (chain, node) = one_node();
     let (from, to) = deposits(&chain, 50);

@@ -10,7 +10,7 @@ use rampwatch::domain::coverage::{Coverage, Swept};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::sweep::{
     Job, SweepParams, after_second, after_sweep, behind_by, catch_up_job, closable_to, cover, head_job, last_job,
-    pause, second_job, wants_final,
+    may_read_ahead, may_take_in_with, pause, second_job, wants_final,
 };
 
 const BLOCK: Span = Span::from_secs(2);
@@ -277,6 +277,69 @@ fn the_head_is_read_from_the_overlap_on_and_never_below_the_start() {
     );
     assert_eq!(behind_by(&[far, old.clone()], Some(108)), 88);
     assert!(wants_final(std::slice::from_ref(&old), 164) && !wants_final(&[old], 163));
+}
+
+#[test]
+fn the_way_to_the_final_block_ends_where_others_come_along() {
+    let way = |watched: &[Coverage], last_final| {
+        let way = catch_up_job(watched, Some(last_final), &PARAMS)?;
+        Some((way.from, way.to, way.addresses.iter().map(|address| address.0[0]).collect::<Vec<_>>()))
+    };
+    let at = |name, covered_to| placed(name, 1, covered_to);
+    let cases = [
+        (vec![], 500, None),
+        (vec![at(1, 480)], 500, None),
+        (vec![at(1, 479)], 500, Some((480, 500, vec![1]))),
+        (vec![at(1, 100), at(2, 119)], 500, Some((101, 500, vec![1, 2]))),
+        (vec![at(1, 100), at(2, 120)], 500, Some((101, 120, vec![1]))),
+        (vec![at(3, 300), at(1, 100), at(2, 110)], 500, Some((101, 300, vec![1, 2]))),
+        (vec![at(1, 100), at(2, 490)], 500, Some((101, 500, vec![1]))),
+    ];
+    for (watched, last_final, expected) in cases {
+        let found = way(&watched, last_final).map(|(from, to, mut names)| {
+            names.sort_unstable();
+            (from, to, names)
+        });
+        assert_eq!(found, expected, "{watched:?}");
+    }
+}
+
+#[test]
+fn a_way_is_cut_into_chunks_that_join() {
+    let whole = Job { from: 101, to: 160, addresses: Arc::new(vec![Address::repeat_byte(1)]) };
+    for (blocks, expected) in [
+        (25, vec![(101, 125), (126, 150), (151, 160)]),
+        (60, vec![(101, 160)]),
+        (u64::MAX, vec![(101, 160)]),
+        (59, vec![(101, 159), (160, 160)]),
+    ] {
+        let (mut chunks, mut rest) = (Vec::new(), Some(whole.clone()));
+        while let Some(way) = rest.take() {
+            let (chunk, left) = way.split(blocks);
+            assert_eq!(chunk.addresses, whole.addresses);
+            chunks.push((chunk.from, chunk.to));
+            rest = left;
+        }
+        assert_eq!(chunks, expected);
+    }
+    assert_eq!(whole.clone().split(0).0.to, 101, "a chunk has at least one block");
+}
+
+#[test]
+fn what_is_read_ahead_is_bounded() {
+    let cases = [
+        (0, 0, true),
+        (0, 10_000_000, true),
+        (1, 0, true),
+        (2, 49_999, true),
+        (2, 50_000, false),
+        (3, 0, false),
+        (1_000, 0, false),
+    ];
+    for (chunks, transfers, expected) in cases {
+        assert_eq!(may_read_ahead(chunks, transfers), expected, "{chunks} chunks, {transfers} transfers");
+    }
+    assert!(may_take_in_with(49_999) && !may_take_in_with(50_000));
 }
 
 #[test]
