@@ -231,9 +231,7 @@ mod tests {
 
     async fn step(ahead: &mut Ahead, chain: &Arc<Backwards>) -> Result<Option<(Job, TransferPage)>, ChainError> {
         let read = |job: &Job| {
-            let (tokens, recipients) = (Arc::default(), Arc::clone(&job.addresses));
-            let query = TransferQuery { tokens, recipients, from: job.from, to: job.to, avoid: None };
-            Asking { chain: Arc::clone(chain) as Arc<dyn Chain>, query }
+            Asking { chain: Arc::clone(chain) as Arc<dyn Chain>, query: query(&Arc::default(), job, 1_000) }
         };
         ahead.ask(10, read);
         ahead.next().await
