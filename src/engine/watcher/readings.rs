@@ -17,8 +17,8 @@ use crate::ports::store::Commit;
 /// How often a hinted transfer is looked for, a block's time apart, before it is left to the usual sweeps.
 const MOST_LOOKS: u32 = 6;
 
-/// How many addresses' coverage goes into one commit.
-const BATCH: usize = 512;
+/// How many addresses' coverage goes into one commit: few, so that a completion's commit does not wait long behind it.
+const BATCH: usize = 64;
 
 /// What became of a reading that is in no hurry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
