@@ -466,6 +466,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             keep: watch.keep_watching,
             start_margin: watch.start_margin,
             kept_at_once: KEPT_AT_ONCE,
+            filter: rpc.max_addresses,
         },
         matching: MatchParams {
             under: settings.matching.tolerance_under,

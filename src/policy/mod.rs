@@ -5,6 +5,7 @@
 pub mod acts;
 pub mod address;
 pub mod approval;
+pub mod breadth;
 pub mod broadcast;
 pub mod doctor;
 pub mod fees;

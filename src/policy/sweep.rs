@@ -31,6 +31,8 @@ pub struct SweepParams {
     pub start_margin: Span,
     /// How many addresses' coverage is written after one reading; what is left is written after the next ones.
     pub kept_at_once: usize,
+    /// How many recipients go into one filter (see [`breadth`](super::breadth)).
+    pub filter: usize,
 }
 
 /// A range to be read for some addresses.
@@ -83,6 +85,12 @@ pub fn head_job(
     // While nothing is known of finality no coverage can rise: reading all of a long past would only be repeated.
     let from = if last_final.is_some() { from } else { from.max(head.saturating_sub(params.chunk)) };
     job(from.min(head), head, near.iter().map(|(coverage, _)| coverage.address).collect())
+}
+
+/// The part of a job that begins at `above`; at least its last block.
+#[must_use]
+pub fn only_above(job: Job, above: BlockNumber) -> Job {
+    Job { from: above.clamp(job.from, job.to), ..job }
 }
 
 fn first_unread(swept: &Swept, params: &SweepParams) -> BlockNumber {
@@ -353,7 +361,8 @@ pub fn find_start(known: &BTreeMap<BlockNumber, Timestamp>, wanted: Timestamp) -
 
 /// How many blocks are made in `span` at a pace of so many in so long; `None` when the pace is not known.
 fn blocks_in(span: Span, blocks: u64, took: Span) -> Option<u64> {
-    let many = u128::from(span.as_millis()).checked_mul(u128::from(blocks))?.checked_div(u128::from(took.as_millis()))?;
+    let many =
+        u128::from(span.as_millis()).checked_mul(u128::from(blocks))?.checked_div(u128::from(took.as_millis()))?;
     u64::try_from(many).ok().filter(|_| blocks > 0)
 }
 

@@ -18,6 +18,8 @@ pub struct WatchSet {
     pub tokens: Arc<Vec<Address>>,
     /// The watched addresses, sorted, each once.
     pub recipients: Arc<Vec<Address>>,
+    /// They are too many to be told of: only heads are hinted.
+    pub heads_only: bool,
 }
 
 /// Something that may be worth a look. Hints can be late, doubled, missing or wrong; none is believed.
@@ -51,6 +53,9 @@ pub struct TransferQuery {
     pub tokens: Arc<Vec<Address>>,
     /// The recipients.
     pub recipients: Arc<Vec<Address>>,
+    /// They are too many to be named: everybody's transfers are asked for, and theirs picked out of the answer, which is
+    /// the same.
+    pub everybody: bool,
     /// The first block.
     pub from: BlockNumber,
     /// The last block, included. It must exist.

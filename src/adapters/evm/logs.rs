@@ -57,6 +57,8 @@ struct Question {
     tokens: Arc<Vec<Address>>,
     accounts: Arc<Vec<Address>>,
     side: Side,
+    /// The accounts are not named in the question.
+    everybody: bool,
     avoid: Option<EndpointId>,
 }
 
@@ -74,8 +76,10 @@ pub(super) async fn transfers(
     if accounts.is_empty() || query.tokens.is_empty() {
         return nothing(pool, query).await;
     }
-    let whole = Piece { from: query.from, to: query.to, first: 0, count: accounts.len() };
-    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, avoid: query.avoid });
+    let (everybody, avoid) = (query.everybody, query.avoid);
+    // Whom the question does not name need not be cut into pieces.
+    let whole = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
+    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, everybody, avoid });
     let answers = ask_all(pool, max_in_flight, &question, whole).await?;
     merge(query.to, answers)
 }
@@ -186,12 +190,18 @@ async fn ask(mut job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> 
 }
 
 async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
-    let (accounts, side) = (piece.recipients(&question.accounts), question.side);
-    let asks = [rpc::header_of(piece.to), rpc::transfer_logs(piece.from, piece.to, &question.tokens, accounts, side)];
+    let (tokens, side, everybody) = (&question.tokens, question.side, question.everybody);
+    let accounts = if everybody { question.accounts.as_slice() } else { piece.recipients(&question.accounts) };
+    let transfers = if everybody {
+        rpc::everybodys_transfer_logs(piece.from, piece.to, tokens)
+    } else {
+        rpc::transfer_logs(piece.from, piece.to, tokens, accounts, side)
+    };
+    let asks = [rpc::header_of(piece.to), transfers];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let anchor = read_anchor(piece.to, &mut answers)?;
     let logs: Vec<Log> = rpc::read(&next(&mut answers)?, "a list of logs")?;
-    let wanted = Wanted { from: piece.from, to: piece.to, tokens: &question.tokens, accounts, side };
+    let wanted = Wanted { from: piece.from, to: piece.to, tokens, accounts, side };
     let (mut transfers, mut malformed) = (Vec::new(), Vec::new());
     let mut foreign: usize = 0;
     let mut hashes = BTreeMap::from([(anchor.block.number, anchor.block.hash)]);
@@ -207,7 +217,7 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> R
             Decoded::Foreign => foreign = foreign.saturating_add(1),
         }
     }
-    if foreign > 0 {
+    if foreign > 0 && !everybody {
         tracing::warn!(endpoint = %endpoint.name, logs = foreign, "logs came that were not asked for, or were taken back");
     }
     Ok(Answer { endpoint: endpoint.id, anchor, transfers, malformed })

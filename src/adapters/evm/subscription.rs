@@ -87,8 +87,9 @@ impl Subscription {
     pub(super) async fn apply(&mut self, set: &WatchSet) -> Result<(), Failure> {
         let wanted = loop {
             let limit = self.endpoint.limits().recipients();
+            let recipients: &[Address] = if set.heads_only { &[] } else { &set.recipients };
             let wanted: Vec<Shard> =
-                shards(&set.recipients, limit).into_iter().map(|shard| (Arc::clone(&set.tokens), shard)).collect();
+                shards(recipients, limit).into_iter().map(|shard| (Arc::clone(&set.tokens), shard)).collect();
             let missing: Vec<Shard> =
                 wanted.iter().filter(|shard| !self.filters.contains_key(*shard)).cloned().collect();
             match self.add_filters(missing).await {

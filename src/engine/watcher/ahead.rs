@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::readings::Deeper;
+use super::readings::{Deeper, query};
 use super::{Trouble, Watcher};
 use crate::domain::event::Reading;
 use crate::policy::sweep::{self, Job};
@@ -138,7 +138,7 @@ impl Watcher {
         self.health.update(|health| health.behind_by = behind);
         if !self.ahead.is_under_way() {
             // What is above the way is swept at once: it was not swept while the addresses were behind.
-            self.sweep_at = self.sweep_at.min(self.ports.clock.now());
+            self.sweep_whole_at(self.ports.clock.now());
         }
         let next = sweep::catch_up_job(&self.ready(), self.last_final, &params);
         let next = next.map(|next| self.roll.for_members(next));
@@ -150,12 +150,8 @@ impl Watcher {
     }
 
     fn ask_ahead(&mut self) {
-        let (chain, tokens) = (&self.ports.chain, &self.tokens);
-        let read = |job: &Job| {
-            let (tokens, recipients) = (Arc::clone(tokens), Arc::clone(&job.addresses));
-            let query = TransferQuery { tokens, recipients, from: job.from, to: job.to, avoid: None };
-            Asking { chain: Arc::clone(chain), query }
-        };
+        let (chain, tokens, filter) = (&self.ports.chain, &self.tokens, self.settings.sweep.filter);
+        let read = |job: &Job| Asking { chain: Arc::clone(chain), query: query(tokens, job, filter) };
         self.ahead.ask(self.settings.sweep.chunk, read);
     }
 }
@@ -235,9 +231,7 @@ mod tests {
 
     async fn step(ahead: &mut Ahead, chain: &Arc<Backwards>) -> Result<Option<(Job, TransferPage)>, ChainError> {
         let read = |job: &Job| {
-            let (tokens, recipients) = (Arc::default(), Arc::clone(&job.addresses));
-            let query = TransferQuery { tokens, recipients, from: job.from, to: job.to, avoid: None };
-            Asking { chain: Arc::clone(chain) as Arc<dyn Chain>, query }
+            Asking { chain: Arc::clone(chain) as Arc<dyn Chain>, query: query(&Arc::default(), job, 1_000) }
         };
         ahead.ask(10, read);
         ahead.next().await

@@ -127,6 +127,12 @@ pub(crate) struct Watcher {
     /// Which endpoint gave the last reading; the second one goes elsewhere.
     last_reader: Option<EndpointId>,
     sweep_at: Timestamp,
+    /// When all that is above the coverage is to be swept. A sweep before that, for a new head alone, reads what is new.
+    whole_at: Timestamp,
+    /// Whether new heads are the only hints, and each of them has the newest blocks read.
+    heads_only: bool,
+    /// The highest block that was read.
+    read_to: BlockNumber,
     /// When finality is to be asked for; `None` when nothing waits for it, or no head has come since.
     ask_final_at: Option<Timestamp>,
     /// When it was asked for last.
@@ -181,6 +187,9 @@ impl Watcher {
             resting: BTreeMap::new(),
             last_reader: None,
             sweep_at: Timestamp::EPOCH,
+            whole_at: Timestamp::EPOCH,
+            heads_only: false,
+            read_to: 0,
             ask_final_at: None,
             asked_final_at: Timestamp::EPOCH,
             final_wanted: (0, Timestamp::EPOCH),
@@ -244,8 +253,12 @@ impl Watcher {
             self.ask_finality().await?;
         }
         if now >= self.sweep_at {
-            self.sweep_to_head().await?;
-            self.sweep_at = now.plus(self.pause());
+            let is_whole = !self.heads_only || self.hinted.is_some() || now >= self.whole_at;
+            self.sweep_to_head(is_whole).await?;
+            if is_whole {
+                self.whole_at = now.plus(self.pause());
+            }
+            self.sweep_at = self.whole_at.min(now.plus(self.pause()));
         }
         if self.is_final_due(now) {
             self.ask_finality().await?;
@@ -284,7 +297,7 @@ impl Watcher {
         let now = self.ports.clock.now();
         if now < self.latest {
             tracing::warn!(by_ms = self.latest.since(now).as_millis(), "the clock was set back");
-            self.sweep_at = self.sweep_at.min(now);
+            self.sweep_whole_at(now);
             self.ask_final_at = self.ask_final_at.map(|at| at.min(now));
             self.asked_final_at = Timestamp::EPOCH;
             self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
@@ -293,6 +306,12 @@ impl Watcher {
             self.deeper.end_at(now);
         }
         self.latest = now;
+    }
+
+    /// All that is above the coverage is swept at this moment, if not before.
+    fn sweep_whole_at(&mut self, at: Timestamp) {
+        self.sweep_at = self.sweep_at.min(at);
+        self.whole_at = self.whole_at.min(at);
     }
 
     /// How long until the next sweep. A hinted transfer that the node has not shown yet is looked for again soon.

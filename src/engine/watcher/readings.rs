@@ -10,12 +10,17 @@ use crate::domain::coverage::Coverage;
 use crate::domain::deposit::Deposit;
 use crate::domain::event::{Event, EventKind, Reading};
 use crate::domain::time::Timestamp;
+use crate::policy::breadth;
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
 use crate::ports::store::Commit;
 
 /// How often a hinted transfer is looked for, a block's time apart, before it is left to the usual sweeps.
 const MOST_LOOKS: u32 = 6;
+
+/// How many blocks below its end are read again by a sweep that only reads what is new: the newest are the likeliest to
+/// change.
+const READ_AGAIN: u64 = 2;
 
 /// How many addresses' coverage goes into one commit: few, so that a completion's commit does not wait long behind it.
 const BATCH: usize = 64;
@@ -60,11 +65,12 @@ impl Watcher {
         Ok(head)
     }
 
-    /// Reads everything from the coverage to the head, for all addresses that are not far behind.
-    pub(super) async fn sweep_to_head(&mut self) -> Result<(), Trouble> {
+    /// Reads everything from the coverage to the head, for all addresses that are not far behind; or, unless the sweep
+    /// `is_whole`, only what is above the last one. That finds deposits, and adds nothing to the coverage.
+    pub(super) async fn sweep_to_head(&mut self, is_whole: bool) -> Result<(), Trouble> {
         let head = self.fresh_head().await?;
         let mut trouble = None;
-        if self.last_final.is_none() || sweep::wants_final(&self.roll.leads(), head.block.number) {
+        if self.last_final.is_none() || (is_whole && sweep::wants_final(&self.roll.leads(), head.block.number)) {
             match self.ask_finality().await {
                 // What came in is seen even while nobody can tell what is final.
                 Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => trouble = Some(error),
@@ -73,8 +79,11 @@ impl Watcher {
         }
         let to = head.block.number.saturating_sub(self.step_back);
         let job = sweep::head_job(&self.roll.leads(), to, self.last_final, &self.settings.sweep);
+        let above = self.read_to.saturating_add(1).saturating_sub(READ_AGAIN);
+        let job = job.map(|job| if is_whole { job } else { sweep::only_above(job, above) });
         if let Some(job) = job.map(|job| self.roll.for_members(job)) {
             let page = self.read(&job, false).await?;
+            self.read_to = job.to;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
         }
@@ -221,17 +230,20 @@ impl Watcher {
     }
 
     async fn read(&mut self, job: &Job, elsewhere: bool) -> Result<TransferPage, Trouble> {
-        let query = TransferQuery {
-            tokens: self.tokens.clone(),
-            recipients: Arc::clone(&job.addresses),
-            from: job.from,
-            to: job.to,
-            avoid: self.last_reader.filter(|_| elsewhere),
-        };
+        let avoid = self.last_reader.filter(|_| elsewhere);
+        let query = TransferQuery { avoid, ..query(&self.tokens, job, self.settings.sweep.filter) };
         let page = self.ports.chain.transfers(&query).await?;
         if !elsewhere {
             self.last_reader = Some(page.endpoint);
         }
         Ok(page)
     }
+}
+
+/// The question for a job; whoever answers gives the same, whichever way it is put.
+pub(super) fn query(tokens: &Arc<Vec<Address>>, job: &Job, filter: usize) -> TransferQuery {
+    let blocks = job.to.saturating_sub(job.from).saturating_add(1);
+    let everybody = breadth::asks_for_everybody(job.addresses.len(), blocks, filter);
+    let (tokens, recipients) = (Arc::clone(tokens), Arc::clone(&job.addresses));
+    TransferQuery { tokens, recipients, everybody, from: job.from, to: job.to, avoid: None }
 }

@@ -8,6 +8,7 @@ use super::absorb::all;
 use super::{Trouble, Watcher, gauge};
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
+use crate::policy::breadth;
 use crate::ports::chain::WatchSet;
 use crate::ports::store::{Commit, StoreError};
 
@@ -35,7 +36,7 @@ impl Watcher {
         if others {
             self.announce();
         } else if self.roll.unplaced().iter().any(|it| !self.unplaced.contains(&it.address)) {
-            self.sweep_at = self.sweep_at.min(self.ports.clock.now());
+            self.sweep_whole_at(self.ports.clock.now());
         }
         Ok(())
     }
@@ -45,9 +46,11 @@ impl Watcher {
         let count = self.roll.len();
         self.health.update(|health| health.watched = count);
         metrics::gauge!("rampwatch_watched_addresses").set(gauge(u64::try_from(count).unwrap_or(u64::MAX)));
-        self.sweep_at = self.sweep_at.min(self.ports.clock.now());
+        self.sweep_whole_at(self.ports.clock.now());
         let tokens = if count == 0 { Arc::default() } else { self.tokens.clone() };
-        self.ports.chain.watch(WatchSet { tokens, recipients: Arc::clone(self.roll.addresses()) });
+        self.heads_only = breadth::hears_of_heads_only(count, self.settings.sweep.filter);
+        let (recipients, heads_only) = (Arc::clone(self.roll.addresses()), self.heads_only);
+        self.ports.chain.watch(WatchSet { tokens, recipients, heads_only });
     }
 
     /// Reads those of the changed that the roll has not got already. True when somebody came or went.

@@ -23,6 +23,7 @@ const PARAMS: SweepParams = SweepParams {
     keep: Span::from_secs(160),
     start_margin: Span::from_secs(10),
     kept_at_once: 3,
+    filter: 1_000,
 };
 
 fn address(n: u8) -> Address {

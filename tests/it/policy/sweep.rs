@@ -25,6 +25,7 @@ const PARAMS: SweepParams = SweepParams {
     keep: Span::from_secs(160),
     start_margin: Span::from_secs(10),
     kept_at_once: 1_000,
+    filter: 1_000,
 };
 
 fn time_of(block: BlockNumber) -> Timestamp {

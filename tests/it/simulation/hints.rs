@@ -123,7 +123,9 @@ impl HintQueue {
         }
         let mut hints = vec![Hint::Head(header)];
         for transfer in transfers {
-            let asked = inner.set.recipients.contains(&transfer.to) && inner.set.tokens.contains(&transfer.token);
+            let asked = !inner.set.heads_only
+                && inner.set.recipients.contains(&transfer.to)
+                && inner.set.tokens.contains(&transfer.token);
             if asked {
                 hints.push(Hint::Transfer { block: header.block.number });
             }

@@ -40,6 +40,7 @@ pub(crate) fn settings() -> EngineSettings {
             keep: Span::from_secs(3),
             start_margin: Span::from_secs(30),
             kept_at_once: 1_000,
+            filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
         pace: Pace {
