@@ -110,7 +110,7 @@ impl Watcher {
         let asked: Vec<Address> = reaching.iter().copied().collect();
         let known = self.ports.store.deposits_of(&asked).await?;
         let mut known: BTreeMap<Address, Vec<Deposit>> = asked.into_iter().zip(known).collect();
-        let timeless = by_address.iter().filter(|(address, _)| !reaching.contains(address));
+        let timeless = by_address.iter().filter(|(address, _)| !reaching.contains(*address));
         let timeless = timeless.flat_map(|(_, transfers)| transfers).filter(|transfer| transfer.block_time.is_none());
         let timeless = timeless.map(|transfer| transfer.block.number).collect();
         self.learn_headers(timeless, page.endpoint, &mut headers).await?;
