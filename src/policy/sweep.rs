@@ -49,6 +49,10 @@ pub struct Job {
 /// How many blocks the head may be above the coverage before finality is asked for only to advance it.
 const CLOSE_AFTER_BLOCKS: u64 = 64;
 
+/// How far the coverage of addresses without news may stay behind while others have news, in blocks: so little that finality
+/// is not asked for on that account.
+const RAISE_AFTER_BLOCKS: u64 = 48;
+
 fn placed(watched: &[Coverage]) -> impl Iterator<Item = (&Coverage, Swept)> {
     watched
         .iter()
@@ -175,6 +179,14 @@ pub fn after_sweep(
     }
     let second_reading = swept.second_reading.or(Some((to, now.plus(params.second_after))));
     Some(Coverage { swept: Some(Swept { covered_to: to, second_reading, ..swept }), ..coverage.clone() })
+}
+
+/// Whether the coverage of addresses that a sweep found nothing for is to be stored now. What a sweep brought goes first: the
+/// coverage of all others then rises with one of the next sweeps, and until it does some blocks more are read again.
+#[must_use]
+pub fn is_worth_raising(job: &Job, last_final: Option<BlockNumber>, brought_news: bool, params: &SweepParams) -> bool {
+    let read = job.to.min(last_final.unwrap_or(0)).saturating_sub(job.from);
+    !brought_news || read >= params.overlap.saturating_add(RAISE_AFTER_BLOCKS)
 }
 
 /// The second reading that is due, for the addresses whose range has waited longest.
@@ -364,6 +376,37 @@ const fn part(whole: u64, of: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PARAMS: SweepParams = SweepParams {
+        overlap: 0,
+        chunk: 100,
+        interval: Span::from_secs(60),
+        poll_interval: Span::from_secs(40),
+        ended_interval: Span::from_secs(300),
+        second_after: Span::from_secs(300),
+        keep: Span::from_secs(600),
+        start_margin: Span::from_secs(10),
+        kept_at_once: 10,
+    };
+
+    #[test]
+    fn news_go_before_the_coverage_of_others_but_not_for_ever() {
+        let params = SweepParams { overlap: 32, ..PARAMS };
+        let cases = [
+            (100, 100, Some(100), false, true),
+            (100, 100, Some(100), true, false),
+            (100, 179, Some(179), true, false),
+            (100, 180, Some(180), true, true),
+            (100, 180, Some(179), true, false),
+            (100, 900, None, true, false),
+            (100, 900, None, false, true),
+        ];
+        for (from, to, last_final, brought_news, expected) in cases {
+            let job = job(from, to, vec![Address::ZERO]).expect("a range");
+            let got = is_worth_raising(&job, last_final, brought_news, &params);
+            assert_eq!(got, expected, "{from} to {to}, final {last_final:?}, news {brought_news}");
+        }
+    }
 
     #[test]
     fn finds_a_start_in_few_steps() {

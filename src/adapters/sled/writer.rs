@@ -129,7 +129,8 @@ impl Group {
             last = last.checked_add(1).ok_or_else(|| StoreError::Failed("there are no event numbers left".into()))?;
             stage_event(last, event, &mut own);
         }
-        self.writes.append(&mut own);
+        // Not `append`, which builds the whole group anew for every commit.
+        self.writes.extend(own);
         self.last = last;
         self.bytes = self.bytes.saturating_add(commit.bytes());
         self.changes = added(self.changes, commit);

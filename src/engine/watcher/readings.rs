@@ -22,8 +22,8 @@ const MOST_LOOKS: u32 = 6;
 /// change.
 const READ_AGAIN: u64 = 2;
 
-/// How many addresses' coverage goes into one commit.
-const BATCH: usize = 512;
+/// How many addresses' coverage goes into one commit: few, so that a completion's commit does not wait long behind it.
+const BATCH: usize = 64;
 
 /// What became of a reading that is in no hurry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

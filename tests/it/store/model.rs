@@ -172,11 +172,14 @@ async fn compare(model: &MemoryStore, store: &dyn Store) {
     }
     same!(model, store, provisional(1, 99));
     same!(model, store, provisional(u64::MAX, 99));
+    let addresses: Vec<_> = (0..RECORDS).rev().map(records::address).collect();
+    same!(model, store, deposits_of(&addresses));
     for n in 0..RECORDS {
         same!(model, store, payment(&records::payment_id(n)));
         same!(model, store, deposit(&records::deposit_key(n)));
         same!(model, store, payments_at(records::address(n)));
         same!(model, store, deposits_at(records::address(n)));
+        same!(model, store, holdings(records::address(n)));
         same!(model, store, coverage(records::address(n)));
         same!(model, store, events_of(&Subject::Payment(records::payment_id(n)), 0, 99));
         same!(model, store, events_of(&Subject::Deposit(records::deposit_key(n)), 2, 2));
