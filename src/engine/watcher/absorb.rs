@@ -14,6 +14,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::engine::ledger::{LedgerError, Page};
 use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
+use crate::planted::{Bug, planted};
 use crate::policy::address::BookChanges;
 use crate::policy::finality::is_final_as_read;
 use crate::policy::settlement::{Context, Unexpected};
@@ -137,6 +138,11 @@ impl Watcher {
         let (proof, mark) = self.proof_in(&evidence, source).await?;
         // One moment for all, so that those who were read together go on standing together.
         let read = Read { job, reading, now: self.ports.clock.now(), proof };
+        if planted(Bug::CoverageBeforeDeposits) {
+            let (last_final, params) = (self.last_final, self.settings.sweep);
+            self.roll.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
+            self.keep_some().await?;
+        }
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
         let writing =
@@ -277,7 +283,7 @@ impl Watcher {
             }
             let header = self.header_at(deposit.block_number, endpoint, headers).await?;
             match header {
-                Some(header) if header.block.hash == key.block_hash => {
+                Some(header) if header.block.hash == key.block_hash && !planted(Bug::WithheldMeansGone) => {
                     let told = self.told.withheld.contains(&key);
                     evidence.missing.insert(key, Missing::Withheld { told })
                 }
@@ -361,6 +367,10 @@ fn note_transfer(
     context: &Context<'_>,
 ) {
     let fresh = Deposit::from_transfer(chain_id, transfer, time, context.now);
+    let is_same = |known: &Deposit| known.key.tx_hash == transfer.tx_hash;
+    if planted(Bug::KeyedByTransaction) && page.book.deposits().iter().any(is_same) {
+        return;
+    }
     match page.book.deposit(&fresh.key).map(Deposit::stands) {
         Some(true) => {}
         Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
