@@ -9,6 +9,7 @@ use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 
+use super::intake;
 use super::plan::Story;
 use super::settings::CHAIN_ID;
 use super::wallet;
@@ -33,6 +34,7 @@ pub(super) fn at_the_end(world: &World) {
             paid_is_completed(world, &contents, payment);
         }
     }
+    intake::nothing_is_overlooked(world, &contents);
     wallet::at_end::every_order_is_settled(world, &contents);
     for planned in world.plan.added() {
         if !contents.payments.contains_key(&planned.id) {
