@@ -96,7 +96,7 @@ impl Ending {
     /// Draws an ending.
     pub(super) fn draw(rng: &mut Rng, mortal: bool, with_wallet: bool) -> Self {
         let span = Span::from_millis(rng.range(200, 150_000));
-        let of_wallet = with_wallet && rng.permille(500);
+        let of_wallet = with_wallet && rng.permille(650);
         let point = if of_wallet { *rng.pick(&WALLET_POINTS) } else { *rng.pick(&POINTS) };
         let side = *rng.pick(&[Side::Before, Side::After]);
         let most = match point {
