@@ -3,7 +3,9 @@
 CARGO ?= cargo
 NPM ?= npm
 KILLS ?= 100
+FAULTS ?= 500
 ROUNDS ?= 10
+SECONDS ?= 60
 SEEDS ?= 100000
 ONLY ?=
 RUNS ?= 3
@@ -11,7 +13,7 @@ YARDSTICK := ../shared/bench
 BENCH_TOOLS := target/bench-tools
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test simulate bench bench-tools token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign simulate fuzz bench bench-tools token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -53,6 +55,10 @@ payout-crash-test: tools ## payouts by command, all killed at random moments: ma
 	  $(CARGO) test --locked --test it payout_commands::deaths -- --nocapture || exit 1; \
 	done
 
+# About a second for each fault, and half a minute. FAULTS=30 is in CI.
+campaign: tools build ## the release binary killed, frozen and cut off in the middle of its work: make campaign FAULTS=500
+	$(CARGO) test --locked --test crash_test -- campaign --program target/release/rampwatch --faults $(FAULTS)
+
 # Single steps first, then the program beside the load source; the table goes to target/bench.md too. One part alone:
 # make bench ONLY=live (micro, backfill, live, states, idle, million, burst, store). Under twelve minutes once it is built.
 bench: build bench-tools ## how fast it is, as a table: make bench ONLY=backfill RUNS=3
@@ -73,6 +79,10 @@ bench-tools:
 # Built as the released program is. A few thousand seeds a minute on four cores.
 simulate: ## the engine in simulated worlds where everything fails: make simulate SEEDS=100000
 	$(CARGO) test --release --locked --test simulate -- --seeds $(SEEDS)
+
+# Follows the branches that are taken; `make test` has the same targets with what chance makes of the examples.
+fuzz: ## everything that reads strangers' bytes: make fuzz SECONDS=60, for each target
+	.ci/fuzz $(SECONDS)
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs

@@ -417,7 +417,8 @@ fn mined(
         State::AwaitingApproval { .. } | State::Ready | State::Held { .. } | State::Ended { .. } => return None,
     };
     if effect == Effect::Reverted && planted(Bug::RevertBelievedAtOnce) {
-        return Some(step(order, State::Ready, Some(now), "the transfer is in a block and failed there"));
+        let outcome = OrderOutcome::Reverted { tx_hash };
+        return Some(ended(order, outcome, Spend::GivenBack, now, "the transfer is in a block and failed there"));
     }
     let words = match effect {
         Effect::Paid { .. } => "the transfer is in a block",

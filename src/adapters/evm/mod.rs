@@ -14,6 +14,8 @@ mod classify;
 mod decode;
 mod endpoint;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hints;
 mod http;
 mod limits;

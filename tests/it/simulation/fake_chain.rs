@@ -107,8 +107,8 @@ impl Chain for FakeChain {
         let asked_at = self.world.clock.now();
         let sight = self.endpoints.reach(None, query.avoid).await;
         let answer = sight.and_then(|sight| self.answer(query, &sight));
-        if answer.is_ok() {
-            wallet::heard::transfers(&self.world, query, asked_at);
+        if let Ok(page) = &answer {
+            wallet::heard::transfers(&self.world, query, &page.transfers, asked_at);
         }
         self.life.after(Point::ChainTransfers).await;
         answer

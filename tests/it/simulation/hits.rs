@@ -1,10 +1,11 @@
 //! What has to happen at least once over many seeds: a fault that never comes proves nothing.
 
-use super::fuse::{POINTS, Side, crash_point};
+use super::fuse::{POINTS, Side, WALLET_POINTS, crash_point};
 use super::plan::STORIES;
+use super::wallet;
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 60] = [
+const HITS: [&str; 62] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -73,8 +74,8 @@ const HITS: [&str; 60] = [
 pub(super) fn all() -> impl Iterator<Item = String> {
     let stories = STORIES.iter().map(|story| format!("story: {story:?}"));
     let both = [Side::Before, Side::After];
-    let deaths = POINTS.iter().flat_map(move |point| both.map(|side| crash_point(*point, side)));
-    HITS.iter().map(|hit| (*hit).to_owned()).chain(deaths).chain(stories)
+    let deaths = POINTS.iter().chain(&WALLET_POINTS).flat_map(move |point| both.map(|side| crash_point(*point, side)));
+    HITS.iter().chain(&wallet::hits::HITS).map(|hit| (*hit).to_owned()).chain(deaths).chain(stories)
 }
 
 /// A hit as the last line spells it: `api: POST, UnclearAfter` is `api.post.unclearafter`.

@@ -13,8 +13,9 @@ use super::world::World;
 /// Tells one life of the process of payments, as long as there is chaos.
 pub(super) async fn come_in(world: Arc<World>, life: u64, handle: Handle) {
     let mut rng = Rng::stream(world.seed, &format!("webhooks in life {life}"));
+    let (least, most) = world.settings.webhooks;
     while world.is_chaos() {
-        world.clock.sleep(Span::from_millis(rng.range(300, 20_000))).await;
+        world.clock.sleep(Span::from_millis(rng.range(least, most))).await;
         let ids: Vec<_> = world.store.contents().payments.into_keys().collect();
         if ids.is_empty() {
             continue;
