@@ -10,7 +10,7 @@ use super::names::alarm_name;
 use super::telling::count_alarm;
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::Timestamp;
-use crate::policy::pace::Pace;
+use crate::policy::pace::{Pace, Window};
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::{Commit, Store, StoreError};
@@ -50,6 +50,8 @@ struct State {
     complete: Door,
     /// For opening off-ramps.
     open: Door,
+    /// How many calls may be under way at once.
+    window: Window,
 }
 
 impl State {
@@ -118,8 +120,21 @@ pub(crate) struct ApiGate {
 }
 
 impl ApiGate {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, health: Arc<Health>, pace: Pace) -> Self {
-        Self { state: Mutex::new(State { get: OPEN, complete: OPEN, open: OPEN }), store, clock, health, pace }
+    /// At most `most` calls are to be under way at once.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        health: Arc<Health>,
+        pace: Pace,
+        most: usize,
+    ) -> Self {
+        let state = State { get: OPEN, complete: OPEN, open: OPEN, window: Window::new(most) };
+        Self { state: Mutex::new(state), store, clock, health, pace }
+    }
+
+    /// How many calls a loop may have under way at once, as the API bears it now.
+    pub(crate) fn window(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).window.size()
     }
 
     /// Who may make calls that come to this kind now. Asking while a probe's time has come takes the probe, so ask
@@ -154,12 +169,14 @@ impl ApiGate {
                 let healed = {
                     let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                     state.worked(asked);
+                    state.window.answered();
                     !state.any_refused()
                 };
                 self.health.api_worked(healed);
                 Ok(())
             }
             Err(error @ (ApiError::NotNow { .. } | ApiError::Unclear { .. })) => {
+                self.state.lock().unwrap_or_else(PoisonError::into_inner).window.strained();
                 self.health.api_failed(now, &error.to_string());
                 Ok(())
             }

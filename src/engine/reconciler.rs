@@ -48,7 +48,7 @@ impl Reconciler {
                 continue;
             }
             let asking = due.into_iter().map(|payment| self.ask(payment, pass));
-            let mut asked = futures_util::stream::iter(asking).buffer_unordered(self.settings.api_concurrency.max(1));
+            let mut asked = futures_util::stream::iter(asking).buffer_unordered(self.gate.window());
             while let Some(result) = asked.next().await {
                 note_failure(&self.health, result)?;
                 if stop.is_cancelled() {

@@ -58,6 +58,21 @@ pub fn final_number(rule: FinalityRule, head: &Header, finalized: Option<&Header
     }
 }
 
+/// Whether a block is final by the very reading that brought its logs, so that the chain need not be asked again. `anchor`
+/// is the header that the endpoint gave, before the logs and in the same request, for the last block of the range.
+///
+/// It is, where depth alone decides, and only the anchor itself: then one endpoint has just given header and log under one
+/// hash, and its head is the anchor or above. Of a lower block the reading gives no header, and the tag's word was not asked.
+#[must_use]
+pub fn is_final_as_read(rule: FinalityRule, anchor: &Header, block: &BlockRef) -> bool {
+    match rule {
+        FinalityRule::Finalized { .. } => false,
+        FinalityRule::Depth { .. } => {
+            *block == anchor.block && final_number(rule, anchor, None).is_some_and(|number| number >= block.number)
+        }
+    }
+}
+
 /// What a newly reported final block does to the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkMove {
@@ -129,6 +144,25 @@ mod tests {
         for (rule, head, tag, expected) in cases {
             let got = final_number(rule, &header(head), tag.map(header).as_ref());
             assert_eq!(got, expected, "{rule:?} {head} {tag:?}");
+        }
+    }
+
+    #[test]
+    fn a_reading_proves_its_anchor_only_and_by_depth_alone() {
+        use FinalityRule::{Depth, Finalized};
+        let other_hash = BlockRef { hash: B256::repeat_byte(255), ..block(100) };
+        let cases = [
+            (Depth { depth: 0 }, 100, block(100), true),
+            (Depth { depth: 0 }, 100, other_hash, false),
+            (Depth { depth: 0 }, 100, block(99), false),
+            (Depth { depth: 0 }, 100, block(101), false),
+            (Depth { depth: 1 }, 100, block(100), false),
+            (Depth { depth: 1 }, 100, block(99), false),
+            (Depth { depth: 101 }, 100, block(100), false),
+            (Finalized { depth: 0 }, 100, block(100), false),
+        ];
+        for (rule, anchor, read, expected) in cases {
+            assert_eq!(is_final_as_read(rule, &header(anchor), &read), expected, "{rule:?} {anchor} {read:?}");
         }
     }
 

@@ -18,6 +18,8 @@ pub struct WatchSet {
     pub tokens: Arc<Vec<Address>>,
     /// The watched addresses, sorted, each once.
     pub recipients: Arc<Vec<Address>>,
+    /// They are too many to be told of: only heads are hinted.
+    pub heads_only: bool,
 }
 
 /// Something that may be worth a look. Hints can be late, doubled, missing or wrong; none is believed.
@@ -51,6 +53,9 @@ pub struct TransferQuery {
     pub tokens: Arc<Vec<Address>>,
     /// The recipients.
     pub recipients: Arc<Vec<Address>>,
+    /// They are too many to be named: everybody's transfers are asked for, and theirs picked out of the answer, which is
+    /// the same.
+    pub everybody: bool,
     /// The first block.
     pub from: BlockNumber,
     /// The last block, included. It must exist.
@@ -99,6 +104,19 @@ pub trait Chain: Send + Sync {
     /// The header of the block with this number on `at`'s chain (any endpoint's when `None`); `Ok(None)` when
     /// the node has no such block.
     async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError>;
+
+    /// The headers of several blocks on `at`'s chain, in the order of the numbers, each as [`Chain::header`] gives it.
+    async fn headers(
+        &self,
+        numbers: &[BlockNumber],
+        at: Option<EndpointId>,
+    ) -> Result<Vec<Option<Header>>, ChainError> {
+        let mut headers = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            headers.push(self.header(*number, at).await?);
+        }
+        Ok(headers)
+    }
 
     /// All transfers that answer the query.
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError>;

@@ -9,6 +9,9 @@ use super::split::smaller;
 /// So many questions in a row must have worked at a limit on results before twice as much is tried.
 const GOOD_BEFORE_GROWTH: u32 = 8;
 
+/// The questions that belong together, such as a range and its anchor, make a batch of so many calls.
+const SMALL_BATCH: usize = 2;
+
 /// The limits of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -17,7 +20,7 @@ pub(super) struct Limits {
     recipients: usize,
     dense: Option<Dense>,
     proven: bool,
-    batches: bool,
+    batch: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +32,7 @@ struct Dense {
 impl Limits {
     /// Before anything was learned.
     pub(super) const fn new(blocks: u64, recipients: usize) -> Self {
-        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: false, batches: true }
+        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: false, batch: usize::MAX }
     }
 
     /// Whether something was learned.
@@ -59,14 +62,14 @@ impl Limits {
         self.proven
     }
 
-    /// Whether batches work.
-    pub(super) const fn batches(&self) -> bool {
-        self.batches
+    /// Whether a batch of so many calls may work.
+    pub(super) const fn takes_batch(&self, calls: usize) -> bool {
+        calls <= self.batch
     }
 
-    /// Batches are refused.
-    pub(super) const fn no_batches(&mut self) {
-        self.batches = false;
+    /// A batch of so many calls was refused. Where it was a large one, small ones may work all the same.
+    pub(super) fn no_batch(&mut self, calls: usize) {
+        self.batch = self.batch.min(if calls > SMALL_BATCH { SMALL_BATCH } else { 1 });
     }
 
     /// The next question goes alone.
@@ -109,6 +112,8 @@ impl Limits {
         dense.good = dense.good.saturating_add(1);
         if dense.good >= GOOD_BEFORE_GROWTH {
             *dense = Dense { blocks: dense.blocks.saturating_mul(2), good: 0 };
+            // Should that be too much, one question is to pay for it.
+            self.proven = false;
             if dense.blocks >= self.blocks {
                 self.dense = None;
             }
@@ -146,8 +151,11 @@ mod tests {
         assert_eq!((limits.blocks(), limits.recipients()), (2_000, 1_000));
         limits.worked(1);
         assert!(!limits.is_learned(), "a good answer is no lesson");
-        limits.no_batches();
+        limits.no_batch(20);
         assert!(limits.is_learned());
+        assert!(limits.takes_batch(2) && !limits.takes_batch(3));
+        limits.no_batch(2);
+        assert!(limits.takes_batch(1) && !limits.takes_batch(2));
     }
 
     #[test]

@@ -195,6 +195,14 @@ impl Chain for EvmChain {
         reads::header(&self.pool, number, at).await
     }
 
+    async fn headers(
+        &self,
+        numbers: &[BlockNumber],
+        at: Option<EndpointId>,
+    ) -> Result<Vec<Option<Header>>, ChainError> {
+        reads::headers(&self.pool, self.settings.max_in_flight, numbers, at).await
+    }
+
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To).await
     }

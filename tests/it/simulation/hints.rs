@@ -158,7 +158,9 @@ impl Inner {
     /// A hint for each transfer that was asked for.
     fn of_transfers(&self, transfers: &[Transfer]) -> Vec<Hint> {
         let asked = |transfer: &&Transfer| {
-            self.set.recipients.contains(&transfer.to) && self.set.tokens.contains(&transfer.token)
+            !self.set.heads_only
+                && self.set.recipients.contains(&transfer.to)
+                && self.set.tokens.contains(&transfer.token)
         };
         transfers.iter().filter(asked).map(|transfer| Hint::Transfer { block: transfer.block.number }).collect()
     }
