@@ -110,13 +110,15 @@ impl Watcher {
         self.note_withheld(&evidence);
         let brought_news = !evidence.is_empty();
         let (proof, mark) = self.proof_in(&evidence, source).await?;
+        // With one address alone, the mark is stored with it: the disk is waited for once.
+        let (within, apart) = if evidence.len() == 1 { (mark, None) } else { (None, mark) };
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
-        let writing = evidence
-            .into_iter()
-            .map(|(address, evidence)| async move { this.write(address, &evidence, job, reading, proof).await });
+        let writing = evidence.into_iter().map(|(address, evidence)| async move {
+            this.write(address, &evidence, job, reading, (proof, within)).await
+        });
         // The mark goes first, and does not hold up the rest: the store keeps the order.
-        let (_, left) = futures_util::future::try_join(self.keep_mark(mark), all(writing)).await?;
+        let (_, left) = futures_util::future::try_join(self.keep_mark(apart), all(writing)).await?;
         let left = left.into_iter().flatten().collect();
         let rest = self.watched.iter().filter(|coverage| {
             !affected.contains(&coverage.address) && job.addresses.binary_search(&coverage.address).is_ok()
@@ -176,13 +178,14 @@ impl Watcher {
         evidence: &Evidence,
         job: &Job,
         reading: Reading,
-        proof: Option<Header>,
+        (proof, mark): (Option<Header>, Option<FinalityMark>),
     ) -> Result<Option<Address>, Trouble> {
         let mut is_left = false;
         let (chain_id, rule) = (self.ports.chain.chain_id(), self.settings.finality);
         let result = self
             .ledger
             .change(address, |page, context| {
+                page.mark = mark;
                 for (transfer, time) in &evidence.transfers {
                     note_transfer(page, chain_id, transfer, *time, reading, context);
                     if proof.is_some_and(|anchor| is_final_as_read(rule, &anchor, &transfer.block)) {
