@@ -21,7 +21,7 @@ use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::pool::{Attempt, Pool};
 use super::reads::{self, next};
-use super::rpc;
+use super::rpc::{self, Ask};
 use super::split::Piece;
 
 /// More malformed logs than this are not told one by one.
@@ -74,6 +74,28 @@ pub(super) async fn transfers(
     merge(query.to, answers)
 }
 
+/// Answers the query in one question whose anchor is the `finalized` block. `None` when that is not the last block of the
+/// range, when one question is not enough, or when anything else is in the way: the ordinary question finds out.
+pub(super) async fn transfers_to_final(pool: &Pool, query: &TransferQuery) -> Option<TransferPage> {
+    let mut accounts = query.recipients.to_vec();
+    accounts.sort_unstable();
+    accounts.dedup();
+    let endpoint = pool.attempt(query.avoid).next().await?;
+    let limits = endpoint.limits();
+    let piece = Piece { from: query.from, to: query.to, first: 0, count: accounts.len() };
+    let is_one = piece.blocks() <= limits.blocks() && piece.count <= limits.recipients();
+    if query.from > query.to || accounts.is_empty() || query.tokens.is_empty() || !is_one {
+        return None;
+    }
+    let (tokens, avoid) = (Arc::clone(&query.tokens), query.avoid);
+    let question = Question { tokens, accounts, side: Side::To, avoid };
+    let answer = ask_piece(&piece, &endpoint, &question, rpc::header_under("finalized")).await.ok()?;
+    endpoint.worked();
+    pool.saw_head(query.to);
+    let page = merge(query.to, vec![answer]).ok()?;
+    Some(TransferPage { is_tagged: true, ..page })
+}
+
 /// Nobody to ask for: an empty filter would mean "any" to a node, so only the anchor is asked for.
 async fn nothing(pool: &Pool, query: &TransferQuery) -> Result<TransferPage, ChainError> {
     let mut attempt = pool.attempt(query.avoid);
@@ -83,7 +105,7 @@ async fn nothing(pool: &Pool, query: &TransferQuery) -> Result<TransferPage, Cha
             Ok(anchor) => {
                 endpoint.worked();
                 let (transfers, malformed) = (Vec::new(), Vec::new());
-                return Ok(TransferPage { transfers, anchor, endpoint: endpoint.id, malformed });
+                return Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint: endpoint.id, malformed });
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
         }
@@ -149,13 +171,13 @@ async fn choose(mut job: Job) -> Step {
 }
 
 async fn ask(job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> Step {
-    let result = ask_piece(&job.piece, &endpoint, &question).await;
+    let result = ask_piece(&job.piece, &endpoint, &question, rpc::header_of(job.piece.to)).await;
     Step::Asked(job, endpoint, result)
 }
 
-async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
+async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, anchor: Ask) -> Result<Answer, Failure> {
     let (accounts, side) = (piece.recipients(&question.accounts), question.side);
-    let asks = [rpc::header_of(piece.to), rpc::transfer_logs(piece.from, piece.to, &question.tokens, accounts, side)];
+    let asks = [anchor, rpc::transfer_logs(piece.from, piece.to, &question.tokens, accounts, side)];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let anchor = read_anchor(piece.to, &mut answers)?;
     let logs: Vec<Log> = rpc::read(&next(&mut answers)?, "a list of logs")?;
@@ -257,5 +279,6 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
         return Err(ChainError::Behind(format!("block {to} is in no answer")));
     };
     let malformed = malformed.into_iter().take(MAX_MALFORMED).collect();
-    Ok(TransferPage { transfers: transfers.into_values().collect(), anchor, endpoint, malformed })
+    let transfers = transfers.into_values().collect();
+    Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint, malformed })
 }

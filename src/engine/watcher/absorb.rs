@@ -15,7 +15,7 @@ use crate::engine::ledger::{LedgerError, Page};
 use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
 use crate::policy::address::BookChanges;
-use crate::policy::finality::is_final_as_read;
+use crate::policy::finality::{FinalityRule, is_final_as_read};
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{EndpointId, TransferPage};
@@ -37,6 +37,22 @@ struct Evidence {
     missing: BTreeMap<DepositKey, Missing>,
     /// Whether any of it is not in the store yet.
     has_news: bool,
+}
+
+/// Where a reading comes from.
+#[derive(Clone, Copy)]
+struct Source {
+    anchor: Header,
+    /// Whether the anchor came as the finalized block.
+    is_tagged: bool,
+    endpoint: EndpointId,
+}
+
+impl Source {
+    /// Whether the reading itself proves that this transfer's block is final.
+    fn proves(&self, rule: FinalityRule, transfer: &Transfer) -> bool {
+        is_final_as_read(rule, &self.anchor, self.is_tagged, &transfer.block)
+    }
 }
 
 /// What became of a deposit that a reading did not return.
@@ -74,7 +90,7 @@ impl Watcher {
     ) -> Result<BTreeSet<Address>, Trouble> {
         self.alarm_malformed(page.malformed).await?;
         let mut by_address: BTreeMap<Address, Vec<Transfer>> = BTreeMap::new();
-        let source = (page.anchor, page.endpoint);
+        let source = Source { anchor: page.anchor, is_tagged: page.is_tagged, endpoint: page.endpoint };
         let mut headers = BTreeMap::from([(page.anchor.block.number, Some(page.anchor))]);
         for transfer in page.transfers {
             by_address.entry(transfer.to).or_default().push(transfer);
@@ -138,15 +154,15 @@ impl Watcher {
     async fn proof_in(
         &mut self,
         evidence: &[(Address, Evidence)],
-        (anchor, endpoint): (Header, EndpointId),
-    ) -> Result<(Option<Header>, Option<FinalityMark>), Trouble> {
+        source: Source,
+    ) -> Result<(Option<Source>, Option<FinalityMark>), Trouble> {
         let rule = self.settings.finality;
-        let proves = |(transfer, _): &(Transfer, Timestamp)| is_final_as_read(rule, &anchor, &transfer.block);
+        let proves = |(transfer, _): &(Transfer, Timestamp)| source.proves(rule, transfer);
         if !evidence.iter().any(|(_, evidence)| evidence.transfers.iter().any(proves)) {
             return Ok((None, None));
         }
-        let believed = self.believe_anchor(&anchor, endpoint).await?;
-        Ok((believed.map(|_| anchor), believed.flatten()))
+        let believed = self.believe_anchor(&source.anchor, source.endpoint).await?;
+        Ok((believed.map(|_| source), believed.flatten()))
     }
 
     /// Deposits that are withheld for the first time are to be told of; their addresses stand back for a while.
@@ -178,7 +194,7 @@ impl Watcher {
         evidence: &Evidence,
         job: &Job,
         reading: Reading,
-        (proof, mark): (Option<Header>, Option<FinalityMark>),
+        (proof, mark): (Option<Source>, Option<FinalityMark>),
     ) -> Result<Option<Address>, Trouble> {
         let mut is_left = false;
         let (chain_id, rule) = (self.ports.chain.chain_id(), self.settings.finality);
@@ -188,7 +204,7 @@ impl Watcher {
                 page.mark = mark;
                 for (transfer, time) in &evidence.transfers {
                     note_transfer(page, chain_id, transfer, *time, reading, context);
-                    if proof.is_some_and(|anchor| is_final_as_read(rule, &anchor, &transfer.block)) {
+                    if proof.is_some_and(|source| source.proves(rule, transfer)) {
                         note_proof(page, &DepositKey::of_transfer(chain_id, transfer), context);
                     }
                 }
@@ -239,7 +255,7 @@ impl Watcher {
         known: &[Deposit],
         job: &Job,
         transfers: Vec<Transfer>,
-        (anchor, endpoint): (Header, EndpointId),
+        source: Source,
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
     ) -> Result<Evidence, Trouble> {
         let by_place: BTreeMap<Place, &Deposit> = known.iter().map(|it| (place_of(&it.key), it)).collect();
@@ -247,9 +263,9 @@ impl Watcher {
         let mut read = BTreeSet::new();
         for transfer in transfers {
             let place = (transfer.block.hash, transfer.tx_hash, transfer.log_index);
-            let proven = is_final_as_read(self.settings.finality, &anchor, &transfer.block);
+            let proven = source.proves(self.settings.finality, &transfer);
             let (time, is_news) = match by_place.get(&place) {
-                None => (self.block_time_of(&transfer, endpoint, headers).await?, true),
+                None => (self.block_time_of(&transfer, source.endpoint, headers).await?, true),
                 Some(deposit) => {
                     let is_news = match deposit.standing {
                         Standing::Final { .. } => false,
@@ -269,7 +285,7 @@ impl Watcher {
             if !in_range || !deposit.stands() || read.contains(&place_of(&key)) {
                 continue;
             }
-            let header = self.header_at(deposit.block_number, endpoint, headers).await?;
+            let header = self.header_at(deposit.block_number, source.endpoint, headers).await?;
             match header {
                 Some(header) if header.block.hash == key.block_hash => {
                     let told = self.told.withheld.contains(&key);

@@ -10,7 +10,7 @@ use crate::domain::deposit::Deposit;
 use crate::domain::event::{Event, EventKind, Reading};
 use crate::domain::time::Timestamp;
 use crate::policy::sweep::{self, Job};
-use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
+use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
 use crate::ports::store::{Commit, StoreError};
 
 /// How often a hinted transfer is looked for, a block's time apart, before it is left to the usual sweeps.
@@ -73,7 +73,11 @@ impl Watcher {
         let to = head.block.number.saturating_sub(self.step_back);
         let job = sweep::head_job(&self.watched, to, self.last_final, &self.settings.sweep);
         if let Some(job) = job {
-            let page = self.read(&job, false).await?;
+            // Where the rule asks for no depth and the tag keeps up with the head, the reading itself can prove what is final.
+            let rule = self.settings.finality;
+            let to_final = self.tag_at_head && self.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
+            let page = if to_final { self.read_to_final(&job).await? } else { self.read(&job, false).await? };
+            self.tag_at_head = self.tag_at_head && (!to_final || page.is_tagged);
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
         }
@@ -212,18 +216,24 @@ impl Watcher {
     }
 
     async fn read(&mut self, job: &Job, elsewhere: bool) -> Result<TransferPage, Trouble> {
-        let query = TransferQuery {
-            tokens: self.tokens.clone(),
-            recipients: std::sync::Arc::new(job.addresses.clone()),
-            from: job.from,
-            to: job.to,
-            avoid: self.last_reader.filter(|_| elsewhere),
-        };
+        let query = self.query(job, self.last_reader.filter(|_| elsewhere));
         let page = self.ports.chain.transfers(&query).await?;
         if !elsewhere {
             self.last_reader = Some(page.endpoint);
         }
         Ok(page)
+    }
+
+    /// A first reading whose end is likely to be the finalized block.
+    async fn read_to_final(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
+        let page = self.ports.chain.transfers_to_final(&self.query(job, None)).await?;
+        self.last_reader = Some(page.endpoint);
+        Ok(page)
+    }
+
+    fn query(&self, job: &Job, avoid: Option<EndpointId>) -> TransferQuery {
+        let (tokens, recipients) = (self.tokens.clone(), std::sync::Arc::new(job.addresses.clone()));
+        TransferQuery { tokens, recipients, from: job.from, to: job.to, avoid }
     }
 
     /// Stores what a reading adds to the coverage of addresses that it found nothing for.
