@@ -4,9 +4,10 @@ CARGO ?= cargo
 NPM ?= npm
 KILLS ?= 100
 ROUNDS ?= 10
+SEEDS ?= 100000
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test simulate token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -47,6 +48,10 @@ payout-crash-test: tools ## payouts by command, all killed at random moments: ma
 	for round in $$(seq $(ROUNDS)); do \
 	  $(CARGO) test --locked --test it payout_commands::deaths -- --nocapture || exit 1; \
 	done
+
+# Built as the released program is. A few thousand seeds a minute on four cores.
+simulate: ## the engine in simulated worlds where everything fails: make simulate SEEDS=100000
+	$(CARGO) test --release --locked --test simulate -- --seeds $(SEEDS)
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs

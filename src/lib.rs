@@ -43,6 +43,7 @@ pub mod config;
 pub mod domain;
 pub mod engine;
 pub mod http;
+pub mod planted;
 pub mod policy;
 pub mod ports;
 pub mod sandbox;

@@ -14,6 +14,7 @@ use crate::domain::event::Event;
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Timestamp;
+use crate::planted::{Bug, planted};
 use crate::policy::address::{Book, BookChanges};
 use crate::policy::matching::Own;
 use crate::policy::pace::Jitter;
@@ -121,13 +122,45 @@ impl Ledger {
             if commit.is_empty() {
                 return Ok(changes);
             }
-            match self.store.commit(commit).await {
+            match self.commit(commit).await {
                 Ok(_) => return Ok(changes),
+                Err(StoreError::Conflict(_)) if planted(Bug::ConflictIsSuccess) => return Ok(changes),
                 Err(StoreError::Conflict(what)) if tries < MAX_TRIES => {
                     tries = tries.saturating_add(1);
                     tracing::debug!(%what, tries, "somebody was quicker; deciding again");
                 }
                 Err(error) => return Err(LedgerError::Store(error)),
+            }
+        }
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
+        #[cfg(feature = "planted-bugs")]
+        if planted(Bug::StaleWriteWins) {
+            return self.overwrite(commit).await;
+        }
+        self.store.commit(commit).await
+    }
+
+    /// The bug [`Bug::StaleWriteWins`]: gives the records the versions that the store has, and writes them over those.
+    #[cfg(feature = "planted-bugs")]
+    async fn overwrite(&self, mut commit: Commit) -> Result<u64, StoreError> {
+        loop {
+            match self.store.commit(commit.clone()).await {
+                Err(StoreError::Conflict(_)) => {}
+                done => return done,
+            }
+            for payment in &mut commit.payments {
+                payment.version = self.store.payment(&payment.id).await?.map_or(0, |now| now.version);
+            }
+            for deposit in &mut commit.deposits {
+                deposit.version = self.store.deposit(&deposit.key).await?.map_or(0, |now| now.version);
+            }
+            for coverage in &mut commit.coverage {
+                coverage.version = self.store.coverage(coverage.address).await?.map_or(0, |now| now.version);
+            }
+            for record in &mut commit.desk {
+                record.version = self.store.desk(&record.body.key()).await?.map_or(0, |now| now.version);
             }
         }
     }

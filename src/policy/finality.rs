@@ -5,6 +5,7 @@
 use crate::domain::chain::{BlockNumber, BlockRef, Header};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::time::{Span, Timestamp};
+use crate::planted::{Bug, planted};
 
 /// When a block is final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ impl FinalityRule {
 /// nothing is: no tag, a chain that is too short, or a tag above the endpoint's own head, which is not believed.
 #[must_use]
 pub fn final_number(rule: FinalityRule, head: &Header, finalized: Option<&Header>) -> Option<BlockNumber> {
+    if planted(Bug::HeadIsFinal) {
+        return Some(head.block.number);
+    }
     let deep = head.block.number.checked_sub(rule.depth());
     match rule {
         FinalityRule::Depth { .. } => deep,

@@ -14,6 +14,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::engine::ledger::{LedgerError, Page};
 use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
+use crate::planted::{Bug, planted};
 use crate::policy::address::BookChanges;
 use crate::policy::finality::{FinalityRule, is_final_as_read};
 use crate::policy::settlement::{Context, Unexpected};
@@ -128,6 +129,10 @@ impl Watcher {
         let (proof, mark) = self.proof_in(&evidence, source).await?;
         // With one address alone, the mark is stored with it: the disk is waited for once.
         let (within, apart) = if evidence.len() == 1 { (mark, None) } else { (None, mark) };
+        if planted(Bug::CoverageBeforeDeposits) {
+            let asked = self.watched.iter().filter(|coverage| job.addresses.contains(&coverage.address));
+            self.raise_coverage(asked.filter_map(|coverage| self.raised(coverage, job, reading)).collect()).await?;
+        }
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
         let writing = evidence.into_iter().map(|(address, evidence)| async move {
@@ -287,7 +292,7 @@ impl Watcher {
             }
             let header = self.header_at(deposit.block_number, source.endpoint, headers).await?;
             match header {
-                Some(header) if header.block.hash == key.block_hash => {
+                Some(header) if header.block.hash == key.block_hash && !planted(Bug::WithheldMeansGone) => {
                     let told = self.told.withheld.contains(&key);
                     evidence.missing.insert(key, Missing::Withheld { told })
                 }
@@ -371,6 +376,10 @@ fn note_transfer(
     context: &Context<'_>,
 ) {
     let fresh = Deposit::from_transfer(chain_id, transfer, time, context.now);
+    let is_same = |known: &Deposit| known.key.tx_hash == transfer.tx_hash;
+    if planted(Bug::KeyedByTransaction) && page.book.deposits().iter().any(is_same) {
+        return;
+    }
     match page.book.deposit(&fresh.key).map(Deposit::stands) {
         Some(true) => {}
         Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),

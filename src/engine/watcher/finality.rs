@@ -10,6 +10,7 @@ use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::engine::names::alarm_name;
 use crate::engine::telling::count_alarm;
+use crate::planted::{Bug, planted};
 use crate::policy::finality::{MarkMove, advance, final_number};
 use crate::policy::settlement::Unexpected;
 use crate::ports::chain::{EndpointId, FinalityReport};
@@ -186,7 +187,8 @@ impl Watcher {
         if let Some(known) = headers.get(&number) {
             return Ok(*known);
         }
-        let header = self.ports.chain.header(number, Some(endpoint)).await?;
+        let at = if planted(Bug::HashFromAnotherNode) { None } else { Some(endpoint) };
+        let header = self.ports.chain.header(number, at).await?;
         headers.insert(number, header);
         Ok(header)
     }
@@ -224,7 +226,9 @@ impl Watcher {
             let header = self.header_at(deposit.block_number, endpoint, headers).await?;
             let found = match header {
                 None => continue,
-                Some(header) if header.block.hash == deposit.key.block_hash => (Standing::Final { at: now }, None),
+                Some(header) if header.block.hash == deposit.key.block_hash || planted(Bug::FinalByNumber) => {
+                    (Standing::Final { at: now }, None)
+                }
                 Some(header) => (Standing::Gone { after_final: false }, Some(header.block)),
             };
             standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));

@@ -11,6 +11,7 @@ use rampwatch::ports::clock::Clock;
 
 use super::plan::Story;
 use super::settings::CHAIN_ID;
+use super::wallet;
 use super::world::World;
 use crate::support::memory_store::Contents;
 
@@ -32,7 +33,8 @@ pub(super) fn at_the_end(world: &World) {
             paid_is_completed(world, &contents, payment);
         }
     }
-    for planned in world.plan.payments.iter().filter(|planned| planned.add_at.is_some()) {
+    wallet::at_end::every_order_is_settled(world, &contents);
+    for planned in world.plan.added() {
         if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was added and is not in the store", planned.id));
         }
@@ -82,7 +84,7 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
         }
     }
     if coverage.closed && !reaches_its_end(world, contents, coverage) {
-        world.violate(&format!("{coverage:?} was closed before its window was read"));
+        world.violate(&format!("closed before its window was read: {coverage:?}"));
     }
 }
 

@@ -10,6 +10,7 @@ use rampwatch::ports::clock::Clock;
 use tokio::sync::Notify;
 
 use super::clock::SimClock;
+use super::only::Chaos;
 use super::rng::Rng;
 use super::weather::Fault;
 use super::world::World;
@@ -137,7 +138,8 @@ impl HintQueue {
 
 impl Inner {
     fn send(&mut self, world: &World, now: Timestamp, hint: &Hint) {
-        let fate = if world.is_chaos() { self.rng.below(100) } else { 99 };
+        let fate = self.rng.below(100);
+        let fate = if world.fails(Chaos::Hints) { fate } else { 99 };
         let soon = now.plus(Span::from_millis(self.rng.range(10, 300)));
         let late = now.plus(Span::from_millis(self.rng.range(3_000, 40_000)));
         match fate {

@@ -4,7 +4,9 @@ use rampwatch::domain::chain::Address;
 use rampwatch::domain::time::Span;
 
 use super::long_due::LongDue;
+use super::only::Only;
 use super::rng::Rng;
+use super::wallet::rules::WalletSettings;
 
 /// The chain's id in every simulation.
 pub(super) const CHAIN_ID: u64 = 31_337;
@@ -17,7 +19,7 @@ pub(super) const WHOLE: u128 = 1_000_000;
 
 /// The figures of one world.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The token that pays.
     pub(super) token: Address,
     /// A known token that does not pay.
@@ -79,6 +81,14 @@ pub(super) struct Settings {
     pub(super) beyond_finality: bool,
     /// What befalls payments that are due for long, in the worlds that are about that only.
     pub(super) long_due: Option<LongDue>,
+    /// Whether the logs are always behind the head, in the world that is about that only.
+    pub(super) late_logs: bool,
+    /// The hot wallet, where there is one.
+    pub(super) wallet: Option<WalletSettings>,
+    /// What of all that is in the world: everything, but for worlds that are made smaller.
+    pub(crate) only: Only,
+    /// Something that counts as a broken rule when it happens: so the runner's own tests have a world that fails.
+    pub(super) forbidden: Option<&'static str>,
 }
 
 impl Settings {
@@ -90,7 +100,7 @@ impl Settings {
         let slow_store = rng.permille(250);
         let long_withholding = rng.permille(200);
         let calm = rng.permille(100);
-        Self {
+        let drawn = Self {
             token: rng.address(),
             other_token: rng.address(),
             fake_token: rng.address(),
@@ -121,6 +131,39 @@ impl Settings {
             deaths: rng.below(30),
             beyond_finality: rng.permille(60),
             long_due: None,
+            only: Only::default(),
+            forbidden: None,
+            late_logs: false,
+            wallet: None,
+        };
+        let wallet = WalletSettings::draw(seed, drawn.chaos, drawn.payments, calm);
+        Self { wallet, ..drawn }
+    }
+
+    /// The world of a seed, but for what this one is about: a single node that withholds logs for so long that only the
+    /// last reading finds them.
+    pub(super) fn one_node_withholds(seed: u64) -> Self {
+        Self {
+            calm: false,
+            endpoints: 1,
+            long_withholding: true,
+            keep_watching: Span::from_secs(600),
+            beyond_finality: false,
+            ..Self::draw(seed)
+        }
+    }
+
+    /// What kind of world it is, in a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.long_due {
+            Some(LongDue::MarkMovesBack) => "mark moves back",
+            Some(LongDue::DepositsGo) => "deposits go",
+            None if self.late_logs => "late logs",
+            None if self.calm => "calm",
+            None if self.long_withholding => "long withholding",
+            None if self.beyond_finality => "beyond finality",
+            None if self.wallet.is_some() => "wallet",
+            None => "drawn",
         }
     }
 }

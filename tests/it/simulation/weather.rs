@@ -3,6 +3,8 @@
 
 use rampwatch::domain::time::Span;
 
+use super::late_logs;
+use super::only::{Only, Part};
 use super::rng::Rng;
 use super::settings::Settings;
 
@@ -43,6 +45,9 @@ impl Weather {
         if let Some(long_due) = settings.long_due {
             return Self(long_due.faults());
         }
+        if settings.late_logs {
+            return Self(late_logs::faults(&mut rng, settings));
+        }
         let mut faults = Vec::new();
         if settings.calm {
             return Self(faults);
@@ -81,6 +86,12 @@ impl Weather {
             11 => Fault::KeyRefused,
             _ => Fault::ApiAway,
         }
+    }
+
+    /// Those that are left in the world.
+    pub(super) fn only(self, only: &Only) -> Self {
+        let numbered = (0..).zip(self.0);
+        Self(numbered.filter(|(number, _)| only.has(Part::Fault(*number))).map(|(_, fault)| fault).collect())
     }
 
     /// The faults at a time since the beginning.
