@@ -122,7 +122,7 @@ bugs! {
     /// A self-send consumes the nonce of the order's own transfer (decision 8).
     SelfSendAtAnotherNonce = "a self-send bears the nonce after the order's",
     /// A reverted transfer ends its nonce only once its receipt is final (decision 8).
-    RevertBelievedAtOnce = "an order is tried again as soon as its transfer has failed in a block",
+    RevertBelievedAtOnce = "an order is over, and its spend given back, as soon as its transfer has failed in a block",
     /// An order is paid once its transfer's block is final.
     MinedIsPaid = "an order has paid as soon as its transfer is in a block",
     /// No money is sent for a payment that somebody else has paid.

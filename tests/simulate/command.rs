@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 
 use crate::simulation::only::Only;
 use crate::simulation::runner::{all_cores, replay, run_guarded, run_seeds, tell, world_of};
-use crate::simulation::settings::Settings;
 use crate::simulation::shrink::shrink;
 use crate::simulation::totals::Totals;
 
@@ -80,7 +79,7 @@ fn request_of(mut arguments: impl Iterator<Item = String>) -> Option<Request> {
 }
 
 fn run_loudly(seed: u64, only: Only) -> ExitCode {
-    let outcome = run_guarded(seed, Settings { only, ..world_of(seed) }, true);
+    let outcome = run_guarded(seed, world_of(seed).with_only(only), true);
     if !outcome.violations.is_empty() {
         tell(seed, &outcome);
     }

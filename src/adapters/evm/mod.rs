@@ -8,11 +8,14 @@
 //! the types and the websocket.
 
 mod account;
+mod answer;
 mod checkup;
 mod classify;
 mod decode;
 mod endpoint;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hints;
 mod http;
 mod limits;
@@ -45,6 +48,7 @@ use tokio::task::AbortHandle;
 use crate::domain::chain::{BlockNumber, Header};
 use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
 
+pub use answer::read_transfers;
 pub use settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, KnownToken, SideReport};
 
 use hints::HintQueue;

@@ -57,6 +57,11 @@ impl Fault {
         }
     }
 
+    /// Whether the chain may be out of reach while it lasts.
+    pub(crate) const fn is_of_the_chain(self) -> bool {
+        matches!(self.target(), Target::Node | Target::NodeLine | Target::SocketLine)
+    }
+
     /// Whether another fault can strike while this one lasts: not one at the same place, but a stopped process can be
     /// killed.
     pub(crate) fn can_hold(self, other: Self) -> bool {

@@ -55,7 +55,7 @@ impl Sight {
 /// A line. It ends with this value.
 #[derive(Debug)]
 pub(crate) struct Line {
-    _child: Child,
+    child: Child,
     orders: ChildStdin,
     pid: Pid,
     address: SocketAddr,
@@ -94,7 +94,7 @@ impl Line {
                 }
             }
         });
-        Ok(Self { _child: child, orders, pid, address })
+        Ok(Self { child, orders, pid, address })
     }
 
     /// Its process.
@@ -115,6 +115,14 @@ impl Line {
     /// Lets new connections through again.
     pub(crate) async fn mend(&mut self) -> Result<(), SandboxError> {
         self.order("mend\n").await
+    }
+
+    /// Ends it.
+    pub(crate) async fn stop(self) -> Result<(), SandboxError> {
+        let Self { mut child, orders, .. } = self;
+        drop(orders);
+        let failed = |source| SandboxError::Process { what: "end a line".to_owned(), source };
+        child.wait().await.map(drop).map_err(failed)
     }
 
     async fn order(&mut self, order: &str) -> Result<(), SandboxError> {

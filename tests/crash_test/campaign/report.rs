@@ -47,6 +47,8 @@ pub(crate) struct Report {
     pub(crate) together: u32,
     /// Kills before it was ready.
     pub(crate) starting: u32,
+    /// Starts that rampwatch gave up because the chain was out of reach, as is documented; it was started again.
+    pub(crate) refused_starts: u32,
     /// Reorgs of the chain.
     pub(crate) reorgs: u32,
     /// Calls to the API that went wrong over there.
@@ -93,10 +95,10 @@ impl Report {
     pub(crate) fn line(&self, seed: u64) -> String {
         let faults = Fault::ALL.map(|(fault, name, _)| format!("{name}={}", self.faults.get(&fault).unwrap_or(&0)));
         let wrong = VIOLATIONS.map(|name| format!("{name}={}", self.violations.get(name).unwrap_or(&0)));
-        let Self { together, starting, reorgs, api_faults, opened, completed, mined, .. } = self;
+        let Self { together, starting, refused_starts, reorgs, api_faults, opened, completed, mined, .. } = self;
         format!(
-            "campaign: seed={seed} faults={} {} together={together} starting={starting} reorgs={reorgs} \
-             api_faults={api_faults} opened={opened} completed={completed} orders_mined={mined} violations={} {}",
+            "campaign: seed={seed} faults={} {} together={together} starting={starting} \
+             refused_starts={refused_starts} reorgs={reorgs} api_faults={api_faults} opened={opened} completed={completed} orders_mined={mined} violations={} {}",
             self.total(),
             faults.join(" "),
             self.violations.values().sum::<usize>(),

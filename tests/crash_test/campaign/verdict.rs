@@ -129,6 +129,11 @@ pub(crate) async fn judge(
     judge_times(world, &transfers, payments, report);
     judge_ends(&transfers, payments, left, report);
     report.api_faults = sandbox.stand_in().journal().iter().filter(|entry| entry.fault.is_some()).count();
+    // What the judges above have not seen they have not judged.
+    let (kept, received) = (sandbox.stand_in().journal().len() as u64, sandbox.stand_in().received());
+    if kept < received {
+        report.details.push(format!("the journal has {kept} of {received} calls: the run was too long for it"));
+    }
     report.opened = payments.all.len();
     report.reorgs = world.life.reorgs();
     Ok(())

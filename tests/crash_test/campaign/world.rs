@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(120);
 /// The most that is waited for a sight to strike at.
 const SIGHT_WITHIN: Duration = Duration::from_secs(2);
 
+/// rampwatch's exit code when it cannot reach what it needs.
+const UNAVAILABLE: i32 = 6;
+
 /// See the module.
 pub(crate) struct World {
     pub(crate) sandbox: Arc<Sandbox>,
@@ -36,6 +40,10 @@ pub(crate) struct World {
     chance: Chance,
     /// The rampwatch that stands still.
     frozen: Option<Pid>,
+    /// Faults that last.
+    lasting: Vec<Fault>,
+    /// Whether the chain could not be reached at some moment since rampwatch was started, before it was ready.
+    chain_out: bool,
     /// Last, because it is told of what ends before.
     guard: Guard,
 }
@@ -58,26 +66,46 @@ impl World {
         let api_line = Line::start(api_address, 60, plan.seed + 2, &guard, sights.clone()).await?;
         let wallet = WalletConfig { auto: true, approval_above: APPROVAL_ABOVE.to_string(), ..WalletConfig::default() };
         let sandbox = Arc::new(Sandbox::of_parts_with(anvil, stand_in, folder, Some(wallet))?);
+        let mut overrides = overrides(
+            &format!("http://{}", node_line.address()),
+            &format!("ws://{}", socket_line.address()),
+            &format!("http://{}{}", api_line.address(), api_url.path()),
+        );
+        overrides.extend(plan.settings.iter().cloned());
         let daemon = Daemon::new(DaemonOptions {
             program: plan.program.clone(),
             config: sandbox.config_path(),
             log: folder.join("watcher.log"),
-            overrides: overrides(
-                &format!("http://{}", node_line.address()),
-                &format!("ws://{}", socket_line.address()),
-                &format!("http://{}{}", api_line.address(), api_url.path()),
-            ),
+            overrides,
         })?;
         let life = Life::start(Arc::clone(&sandbox), plan.seed).await?;
         let chance = Chance::new(plan.seed, "faults");
-        Ok(Self { sandbox, daemon, life, node_line, socket_line, api_line, sights, chance, frozen: None, guard })
+        Ok(Self {
+            sandbox,
+            daemon,
+            life,
+            node_line,
+            socket_line,
+            api_line,
+            sights,
+            chance,
+            frozen: None,
+            lasting: Vec::new(),
+            chain_out: false,
+            guard,
+        })
     }
 
-    /// Ends the chain and the API in good order.
+    /// Ends the chain, the API and the lines in good order.
     pub(crate) async fn stop(mut self) -> Result<(), SandboxError> {
         self.life.stop().await?;
-        let Self { sandbox, life, daemon, .. } = self;
+        let Self { sandbox, life, daemon, node_line, socket_line, api_line, guard, .. } = self;
         drop((life, daemon));
+        for line in [node_line, socket_line, api_line] {
+            guard.forget(line.pid());
+            line.stop().await?;
+        }
+        guard.forget(sandbox.anvil().pid());
         match Arc::into_inner(sandbox) {
             Some(sandbox) => sandbox.stop().await,
             None => Err(SandboxError::Outcome("somebody still uses the chain".to_owned())),
@@ -87,8 +115,31 @@ impl World {
     /// Starts rampwatch. It is not ready yet.
     pub(crate) fn start_daemon(&mut self) -> Result<(), SandboxError> {
         self.daemon.start()?;
+        self.chain_out = self.lasting.iter().any(|fault| fault.is_of_the_chain());
         self.guard.watch(self.daemon.pid().expect("it was just started"));
         Ok(())
+    }
+
+    /// Waits until rampwatch is ready.
+    pub(crate) async fn daemon_ready(&mut self) -> Result<(), SandboxError> {
+        self.daemon.ready(LIMIT).await?;
+        self.chain_out = false;
+        Ok(())
+    }
+
+    /// Whether this end of rampwatch is what is documented: it does not start without a chain. A supervisor starts it
+    /// again, and that is done here.
+    pub(crate) async fn starts_again_after(&mut self, status: ExitStatus) -> Result<bool, SandboxError> {
+        if status.code() != Some(UNAVAILABLE) || !self.chain_out {
+            return Ok(false);
+        }
+        if let Some(pid) = self.daemon.pid() {
+            self.guard.forget(pid);
+        }
+        // There is nothing left to kill, and it says so; it only takes notice of the end.
+        let _ = self.daemon.kill().await;
+        self.start_daemon()?;
+        Ok(true)
     }
 
     /// Kills rampwatch, also one that stands still.
@@ -104,6 +155,8 @@ impl World {
 
     /// A freeze or a cut begins. (A kill has no length.)
     pub(crate) async fn begin(&mut self, fault: Fault) -> Result<(), SandboxError> {
+        self.lasting.push(fault);
+        self.chain_out |= fault.is_of_the_chain();
         match fault {
             Fault::Kill => self.kill_daemon().await,
             Fault::FreezeDaemon => {
@@ -119,6 +172,7 @@ impl World {
 
     /// It is over.
     pub(crate) async fn end(&mut self, fault: Fault) -> Result<(), SandboxError> {
+        self.lasting.retain(|lasting| *lasting != fault);
         match fault {
             Fault::Kill => Ok(()),
             Fault::FreezeDaemon => match self.frozen.take() {

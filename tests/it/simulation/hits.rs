@@ -1,10 +1,11 @@
 //! What has to happen at least once over many seeds: a fault that never comes proves nothing.
 
-use super::fuse::{POINTS, Side, crash_point};
+use super::fuse::{POINTS, Side, WALLET_POINTS, crash_point};
 use super::plan::STORIES;
+use super::wallet;
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 60] = [
+const HITS: [&str; 81] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -20,6 +21,7 @@ const HITS: [&str; 60] = [
     "chain: behind",
     "chain: finality stalls",
     "chain: lagging endpoint asked",
+    "chain: logs empty",
     "chain: logs of another head",
     "chain: logs withheld",
     "chain: no finalized tag",
@@ -28,6 +30,8 @@ const HITS: [&str; 60] = [
     "chain: reorg, Drop",
     "chain: reorg, Keep",
     "chain: reorg, Move",
+    "chain: tag above the head",
+    "chain: too many blocks",
     "chain: unavailable",
     "counted: Closing, there",
     "counted: First, there",
@@ -41,6 +45,7 @@ const HITS: [&str; 60] = [
     "died: stopped politely",
     "end: a reason is named",
     "end: ended",
+    "end: lead",
     "end: plainly paid in a calm world",
     "end: review",
     "end: waiting",
@@ -51,10 +56,24 @@ const HITS: [&str; 60] = [
     "hints: one lost",
     "hints: one twice",
     "hints: silent",
+    "hints: taken back",
+    "list: Bare",
+    "list: Empty",
+    "list: Forbidden",
+    "list: Half",
+    "list: KeyRefused",
+    "list: Lies",
+    "list: None",
+    "list: NotNow",
+    "list: Unclear",
+    "list: Unreadable",
+    "list: a payment is taken up",
     "operator: add tried again",
     "operator: assign, done",
     "operator: cancel, done",
     "operator: ignore, done",
+    "operator: lead added",
+    "operator: lead dismissed",
     "operator: retry, done",
     "payment: calling",
     "payment: due",
@@ -67,14 +86,15 @@ const HITS: [&str; 60] = [
     "store: conflict",
     "webhook: Asked",
     "webhook: NotNow",
+    "webhook: Unknown",
 ];
 
 /// Everything that has to happen at least once.
 pub(super) fn all() -> impl Iterator<Item = String> {
     let stories = STORIES.iter().map(|story| format!("story: {story:?}"));
     let both = [Side::Before, Side::After];
-    let deaths = POINTS.iter().flat_map(move |point| both.map(|side| crash_point(*point, side)));
-    HITS.iter().map(|hit| (*hit).to_owned()).chain(deaths).chain(stories)
+    let deaths = POINTS.iter().chain(&WALLET_POINTS).flat_map(move |point| both.map(|side| crash_point(*point, side)));
+    HITS.iter().chain(&wallet::hits::HITS).map(|hit| (*hit).to_owned()).chain(deaths).chain(stories)
 }
 
 /// A hit as the last line spells it: `api: POST, UnclearAfter` is `api.post.unclearafter`.

@@ -67,7 +67,8 @@ async fn keep(world: Arc<World>, errands: Errands) {
         let (ending, pause) = loop {
             drawn += 1;
             let mortal = drawn <= world.settings.deaths && world.is_chaos();
-            let (ending, pause) = (Ending::draw(&mut rng, mortal, world.settings.wallet.is_some()), draw_pause(&mut rng));
+            let (ending, pause) =
+                (Ending::draw(&mut rng, mortal, world.settings.wallet.is_some()), draw_pause(&mut rng));
             // The deaths that are left out of the world are passed over.
             if !mortal || world.settings.only.has(Part::Death(drawn)) {
                 break (ending, pause);

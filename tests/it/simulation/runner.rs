@@ -12,10 +12,11 @@ use super::only::Only;
 use super::run::run_world;
 use super::settings::Settings;
 
-/// The world of a seed: most are drawn, and four in fifty are about one danger each.
+/// The world of a seed: most are drawn, and five in fifty are about one danger each.
 pub(crate) fn world_of(seed: u64) -> Settings {
     match seed % 50 {
         7 => LongDue::MarkMovesBack.settings(seed),
+        13 => Settings::vague_api(seed),
         19 => late_logs::settings(seed),
         32 => LongDue::DepositsGo.settings(seed),
         44 => Settings::one_node_withholds(seed),

@@ -22,6 +22,8 @@ pub(crate) struct Conditions {
     pub(crate) base_fee: u128,
     /// The least tip that its producer takes, in wei.
     pub(crate) least_tip: u128,
+    /// Whether transfers fail in it, for no reason that a look before shows.
+    pub(crate) fails: bool,
     /// Whether the token is paused.
     pub(crate) paused: bool,
     /// Whether the token has blacklisted the wallet.
@@ -38,6 +40,7 @@ impl Conditions {
         Self {
             base_fee: 30_000_000_000,
             least_tip: 25_000_000_000,
+            fails: false,
             paused: false,
             wallet_blacklisted: false,
             blacklisted: None,
@@ -134,11 +137,10 @@ impl State {
             to: transfer.to,
             amount: transfer.amount,
         });
+        let fails = |step: &Move| self.conditions.fails || self.refuses(step.to, step.amount.base_units()).is_some();
         let (gas_used, step, succeeded) = match step {
             None => (SELF_SEND_GAS, None, true),
-            Some(step) if step.token == self.token && self.refuses(step.to, step.amount.base_units()).is_some() => {
-                (FAILED_GAS, None, false)
-            }
+            Some(step) if step.token == self.token && fails(&step) => (FAILED_GAS, None, false),
             Some(step) => (TRANSFER_GAS, Some(step), true),
         };
         if let Some(step) = &step {

@@ -35,6 +35,17 @@ pub(super) struct Line {
     pub(super) kept: Vec<Kept>,
 }
 
+/// An answer to a question for an address's transfers.
+#[derive(Clone, Debug)]
+pub(super) struct Reading {
+    /// When it was asked.
+    pub(super) at: Timestamp,
+    /// Up to which block.
+    pub(super) to: BlockNumber,
+    /// Money of other people that it told of.
+    pub(super) money: Vec<DepositKey>,
+}
+
 /// The account.
 #[derive(Default)]
 pub(super) struct Books {
@@ -56,8 +67,8 @@ pub(super) struct Books {
     pub(super) asked: BTreeMap<PaymentId, Timestamp>,
     /// When this life last looked at the chain before a transfer, and the head that it saw.
     pub(super) viewed: BTreeMap<(Address, Amount), (Timestamp, BlockNumber)>,
-    /// When this life asked for an address's transfers lately, and up to which block.
-    pub(super) read: BTreeMap<Address, Vec<(Timestamp, BlockNumber)>>,
+    /// What this life was told of an address's transfers lately.
+    pub(super) read: BTreeMap<Address, Vec<Reading>>,
     /// The block in which a transaction was last seen on the chain.
     pub(super) mined: BTreeMap<B256, BlockRef>,
     /// When a transaction was last broadcast.

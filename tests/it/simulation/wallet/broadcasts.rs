@@ -1,7 +1,7 @@
 //! What must hold when signed bytes leave the process.
 
-use rampwatch::domain::deposit::Verdict;
-use rampwatch::domain::order::{OrderId, OrderState};
+use rampwatch::domain::deposit::{DepositKey, Verdict};
+use rampwatch::domain::order::{Order, OrderId, OrderState};
 use rampwatch::domain::payment::{PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
@@ -72,11 +72,21 @@ fn look(world: &World, books: &Books, line: &Line, kept: &Kept, now: Timestamp, 
         broken.push("is broadcast without a look at the chain".to_owned());
     }
     let mut read = books.read.get(&transfer.to).into_iter().flatten();
-    if !read.any(|(at, to)| fresh(Some(*at)) && viewed.is_some_and(|(_, head)| to >= head)) {
+    if !read.any(|reading| fresh(Some(reading.at)) && viewed.is_some_and(|(_, head)| reading.to >= *head)) {
         broken.push("is broadcast, and its address was not read up to the head".to_owned());
     }
-    broken.extend(too_late(world, &id.payment, now));
-    broken.extend(paid_already(world, books, id, now));
+    broken
+        .extend(stands_against(world, books, &line.order, now).into_iter().map(|what| format!("is broadcast {what}")));
+}
+
+/// What speaks against paying the order now, as far as every check has to know it.
+pub(super) fn stands_against(world: &World, books: &Books, order: &Order, now: Timestamp) -> Vec<String> {
+    let found = [
+        too_late(world, &order.id.payment, now),
+        paid_already(world, books, &order.id, now),
+        money_told(world, books, order),
+    ];
+    found.into_iter().flatten().collect()
 }
 
 /// There must be time left for the payment.
@@ -85,7 +95,7 @@ fn too_late(world: &World, id: &PaymentId, now: Timestamp) -> Option<String> {
     let least = world.settings.wallet.as_ref()?.rules.limits.min_time_left;
     let end = BEGIN.plus(planned.expires_at?);
     let late = now.plus(least) > end.plus(SLOWEST);
-    late.then(|| format!("is broadcast with {} s left for {id}", end.since(now).as_secs()))
+    late.then(|| format!("with {} s left for {id}", end.since(now).as_secs()))
 }
 
 /// No money that is known to pay the payment may be there, and the payment must wait.
@@ -95,10 +105,29 @@ fn paid_already(world: &World, books: &Books, id: &OrderId, now: Timestamp) -> O
     let payment = contents.payments.get(&id.payment)?;
     let waits = matches!(payment.state, PaymentState::Waiting | PaymentState::Following { deposit: None });
     if !waits && long_ago(books.payments.get(&id.payment)) {
-        return Some(format!("is broadcast although {} is {:?}", id.payment, payment.state));
+        return Some(format!("although {} is {:?}", id.payment, payment.state));
     }
     let pays = |verdict: &Verdict| matches!(verdict, Verdict::Pays { payment, .. } if *payment == id.payment);
     let mut there = contents.deposits.values().filter(|deposit| deposit.stands() && pays(&deposit.verdict));
     let paid = there.find(|deposit| long_ago(books.deposits.get(&deposit.key)))?;
-    Some(format!("is broadcast although {} pays {} already", paid.key, id.payment))
+    Some(format!("although {} pays {} already", paid.key, id.payment))
+}
+
+/// The last look at the chain told of somebody else's money at an address that is this payment's alone.
+fn money_told(world: &World, books: &Books, order: &Order) -> Option<String> {
+    let alone = world.plan.payments.iter().filter(|planned| planned.address == order.to).count() == 1;
+    let (viewed_at, head) = books.viewed.get(&(order.to, order.amount)).filter(|_| alone)?;
+    let reads = books.read.get(&order.to)?.iter().filter(|reading| reading.at >= *viewed_at && reading.to == *head);
+    // Whichever of them it was that the check went by.
+    let mut told: Option<Vec<DepositKey>> = None;
+    for reading in reads {
+        let known = |key: &DepositKey| told.as_ref().is_none_or(|told| told.contains(key));
+        told = Some(reading.money.iter().filter(|key| known(key)).copied().collect());
+    }
+    let contents = world.store.contents();
+    let ignored = |key: &&DepositKey| {
+        contents.deposits.get(*key).is_some_and(|deposit| matches!(deposit.verdict, Verdict::Ignored { .. }))
+    };
+    let key = told?.iter().find(|key| !ignored(key)).copied()?;
+    Some(format!("although the chain told of {key}"))
 }

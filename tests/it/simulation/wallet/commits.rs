@@ -1,7 +1,9 @@
 //! What must hold when orders or the wallet's record are committed.
 
 use rampwatch::domain::event::EventKind;
-use rampwatch::domain::order::{Attempt, AttemptKind, Order, OrderOutcome, OrderState, Spend};
+use rampwatch::domain::order::{
+    Attempt, AttemptKind, CancelReason, Order, OrderOutcome, OrderState, Spend, UnsentReason,
+};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
@@ -9,7 +11,7 @@ use rampwatch::ports::store::{Commit, Store};
 use super::super::plan::Planned;
 use super::super::world::{World, short};
 use super::books::{Books, Kept, Line};
-use super::broadcasts::SLOWEST;
+use super::broadcasts::{SLOWEST, stands_against};
 use super::bytes;
 use super::rules::{WalletSettings, bank_account};
 use crate::support::memory_store::MemoryStore;
@@ -62,8 +64,16 @@ fn tell(world: &World, kind: &EventKind) {
             world.count(&format!("order: {}", to.name()));
             let hold = match &**to {
                 OrderState::Held { why } => Some(why),
-                OrderState::Sending { trouble, .. } | OrderState::Cancelling { trouble, .. } => trouble.as_ref(),
-                OrderState::Ended { outcome, .. } => return world.count(&format!("order: ended {}", outcome.name())),
+                OrderState::Sending { trouble, .. } => trouble.as_ref(),
+                OrderState::Cancelling { why: CancelReason::Hold { hold }, trouble: None, .. } => Some(hold),
+                OrderState::Cancelling { trouble, .. } => trouble.as_ref(),
+                OrderState::Ended { outcome, .. } => {
+                    world.count(&format!("order: ended {}", outcome.name()));
+                    match outcome {
+                        OrderOutcome::Unsent { why: UnsentReason::NotPayable { hold } } => Some(hold),
+                        _ => None,
+                    }
+                }
                 OrderState::AwaitingApproval { .. } | OrderState::Ready | OrderState::Mined { .. } => None,
             };
             if let Some(hold) = hold {
@@ -103,6 +113,12 @@ fn on_order(
     is_explained(old.as_ref().map(|line| &line.order), order, commit, broken);
     if old.is_none() {
         is_placed_rightly(world, settings, order, broken);
+        for other in books.lines.values().map(|line| &line.order) {
+            let paid = matches!(other.state, OrderState::Ended { outcome: OrderOutcome::Paid { .. }, .. });
+            if other.id.payment == order.id.payment && (paid || !other.state.is_ended()) {
+                broken.push(format!("order {} is placed, and {} is {}", order.id, other.id, other.state.name()));
+            }
+        }
     }
     let mut line =
         old.clone().unwrap_or_else(|| Line { order: order.clone(), changed_at: now, counted: true, kept: Vec::new() });
@@ -249,6 +265,8 @@ fn is_signed_rightly(
     if !asked.is_some_and(|at| *at >= books.life_began && now.since(*at) <= SLOWEST) {
         broken.push(format!("{} is signed, and its payment was not asked after", order.id));
     }
+    let against = stands_against(world, books, order, now);
+    broken.extend(against.into_iter().map(|what| format!("{} is signed {what}", order.id)));
     if books.stopped_since.is_some_and(|since| since.plus(SLOWEST) < now) {
         broken.push(format!("{} is signed while the wallet is paused or halted", order.id));
     }

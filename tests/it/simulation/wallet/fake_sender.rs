@@ -164,9 +164,14 @@ impl FakeSender {
         }
         let said = match mishap {
             Mishap::NotReached => SendAnswer::NotReached(words),
-            Mishap::Refused => SendAnswer::Refused(words),
+            Mishap::Refused => match self.endpoints.below(3) {
+                0 => SendAnswer::InsufficientFunds,
+                1 => SendAnswer::FeeTooLow(words),
+                _ => SendAnswer::Refused(words),
+            },
             _ => SendAnswer::Unclear(words),
         };
+        note_answer(&self.world, &said);
         let world = Arc::clone(&self.world);
         tokio::spawn(async move {
             world.clock.sleep(answers_after).await;
@@ -212,9 +217,13 @@ fn arrive(world: &World, endpoint: usize, signed: &Signed, view: View, spreads: 
         world.wallet().pools.offer(endpoint, signed, &account, now, spreads)
     };
     world.note(&format!("node-{endpoint} is given {} at nonce {}: {said:?}", short(&signed.hash), signed.tx.nonce));
+    note_answer(world, &said);
+    said
+}
+
+fn note_answer(world: &World, said: &SendAnswer) {
     let kind = format!("{said:?}");
     world.count(&format!("sender: {}", kind.split('(').next().unwrap_or_default()));
-    said
 }
 
 #[async_trait]

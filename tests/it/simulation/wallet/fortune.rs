@@ -19,6 +19,8 @@ pub(crate) enum Fortune {
     Picky(u128),
     /// No block takes a transaction of the wallet.
     Ignored,
+    /// In this many blocks of a thousand, transfers fail for no reason that a look before shows.
+    Flickers(u64),
     /// The token is paused.
     Paused,
     /// The token has blacklisted the wallet.
@@ -59,7 +61,8 @@ impl Fortunes {
         let mut fortunes = Self::default();
         for _ in 0..rng.below(14) {
             let fortune = match rng.below(16) {
-                0..6 => Fortune::Dear(u128::from(rng.range(2, 10))),
+                0..4 => Fortune::Dear(u128::from(rng.range(2, 10))),
+                4 | 5 => Fortune::Flickers(rng.range(300, 900)),
                 6 => Fortune::Picky(u128::from(rng.range(30, 90))),
                 7 | 8 => Fortune::Ignored,
                 9 => Fortune::Paused,
@@ -109,6 +112,7 @@ impl Fortunes {
             match fortune {
                 Fortune::Dear(times) => conditions.base_fee *= times,
                 Fortune::Picky(gwei) => conditions.least_tip = gwei * GWEI,
+                Fortune::Flickers(times) => conditions.fails = rng.permille(times),
                 Fortune::Paused => conditions.paused = true,
                 Fortune::WalletBlacklisted => conditions.wallet_blacklisted = true,
                 Fortune::Blacklisted(place) => conditions.blacklisted = addresses.get(place).copied(),

@@ -1,6 +1,6 @@
 //! What the process was told, as far as a broadcast may rest upon it.
 
-use rampwatch::domain::chain::B256;
+use rampwatch::domain::chain::{B256, Transfer};
 use rampwatch::domain::payment::{ApiStatus, PaymentId};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::TransferView;
@@ -9,7 +9,9 @@ use rampwatch::ports::clock::Clock;
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 use rampwatch::ports::sender::TransferSpec;
 
+use super::super::end_checks::key_of;
 use super::super::world::World;
+use super::books::Reading;
 use super::broadcasts::SLOWEST;
 
 /// A new life knows nothing that an earlier one was told.
@@ -37,15 +39,18 @@ pub(crate) fn payment(world: &World, id: &PaymentId, answer: &Result<ApiPayment,
 }
 
 /// An endpoint has answered a question for transfers.
-pub(crate) fn transfers(world: &World, query: &TransferQuery, asked_at: Timestamp) {
-    if world.settings.wallet.is_none() {
-        return;
-    }
+pub(crate) fn transfers(world: &World, query: &TransferQuery, told: &[Transfer], asked_at: Timestamp) {
+    let Some(settings) = &world.settings.wallet else { return };
     let mut wallet = world.wallet();
     for address in query.recipients.iter() {
+        let is_money = |transfer: &&Transfer| {
+            let ours = [settings.address, *address].contains(&transfer.from);
+            transfer.to == *address && transfer.token == world.settings.token && !ours && !transfer.amount.is_zero()
+        };
+        let money = told.iter().filter(is_money).map(key_of).collect();
         let read = wallet.books.read.entry(*address).or_default();
-        read.retain(|(at, _)| asked_at.since(*at) <= SLOWEST);
-        read.push((asked_at, query.to));
+        read.retain(|reading| asked_at.since(reading.at) <= SLOWEST);
+        read.push(Reading { at: asked_at, to: query.to, money });
     }
 }
 

@@ -18,9 +18,11 @@ mod fake_sender;
 mod fake_signer;
 mod fortune;
 pub(crate) mod heard;
+pub(crate) mod hits;
 pub(crate) mod operator;
 mod pools;
 pub(crate) mod rules;
+#[allow(dead_code, unused_imports, reason = "without a harness, as in `make simulate`, its tests are left out")]
 mod selftest;
 
 use std::collections::VecDeque;

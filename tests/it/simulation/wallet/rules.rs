@@ -89,6 +89,9 @@ impl WalletSettings {
     pub(crate) fn takes_on(&self, planned: &mut Planned, rng: &mut Rng) {
         if rng.permille(self.left_to_it) && planned.story != Story::Early {
             planned.story = Story::Never;
+            if rng.permille(350) {
+                planned.expires_at = Some(planned.create_at.plus(Span::from_secs(rng.range(250, 500))));
+            }
             planned.sender =
                 planned.sender.filter(|_| rng.permille(150)).or_else(|| rng.permille(200).then_some(self.address));
         }
