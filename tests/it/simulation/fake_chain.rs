@@ -67,7 +67,7 @@ impl FakeChain {
         }
         self.world.answers().note(&chain, query, &told, self.world.clock.now());
         let endpoint = EndpointId(sight.endpoint);
-        Ok(TransferPage { transfers: told, anchor, endpoint, malformed: Vec::new() })
+        Ok(TransferPage { transfers: told, anchor, is_tagged: false, endpoint, malformed: Vec::new() })
     }
 }
 

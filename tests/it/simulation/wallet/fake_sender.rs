@@ -300,7 +300,13 @@ impl Sender for FakeSender {
         let anchor = chain.header_in(sight.view, to).ok_or_else(behind)?;
         let mut transfers = chain.transfers_in(sight.view, from, to);
         transfers.retain(|transfer| transfer.from == wallet && tokens.contains(&transfer.token));
-        Ok(TransferPage { transfers, anchor, endpoint: EndpointId(sight.endpoint), malformed: Vec::new() })
+        Ok(TransferPage {
+            transfers,
+            anchor,
+            is_tagged: false,
+            endpoint: EndpointId(sight.endpoint),
+            malformed: Vec::new(),
+        })
     }
 
     async fn balance_at(&self, _: Address, _: Address, block: BlockNumber) -> Result<Option<Amount>, ChainError> {
