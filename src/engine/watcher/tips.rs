@@ -25,11 +25,6 @@ impl Tips {
         self.by_block.insert((block, address));
     }
 
-    /// Whether the address has a deposit in this block or above it.
-    pub(super) fn reaches(&self, address: &Address, block: BlockNumber) -> bool {
-        self.newest.get(address).is_some_and(|newest| *newest >= block)
-    }
-
     /// The addresses with a deposit in this block or above it.
     pub(super) fn from(&self, block: BlockNumber) -> impl Iterator<Item = Address> + '_ {
         self.by_block.range((block, Address::ZERO)..).map(|(_, address)| *address)
