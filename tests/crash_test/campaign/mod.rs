@@ -13,6 +13,9 @@
 //! opened and looked through ([`after`]). After the last fault everything must settle, and is held against the chain's own
 //! blocks and the stand-in's journal ([`verdict`]). What counts as a violation is in [`report`].
 //!
+//! That a weakness would be found can be seen by making one: with `--set RAMPWATCH__CHAIN__FINALITY__RULE=depth --set
+//! RAMPWATCH__CHAIN__FINALITY__DEPTH=1` rampwatch believes blocks that reorgs take away, and a dozen faults are enough to fail.
+//!
 //! All chance comes from one seed, which is printed: the same seed draws the same faults, loads and reorgs. Real processes on a
 //! real machine do not fall in with that to the millisecond, so a run cannot be had again exactly.
 
