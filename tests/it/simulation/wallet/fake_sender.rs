@@ -211,7 +211,7 @@ fn arrive(world: &World, endpoint: usize, signed: &Signed, view: View, spreads: 
         (chain.account_of(view), chain.receipt_in(view, signed.hash).is_some())
     };
     let now = world.clock.now();
-    let said = if is_mined && signed.hash.0[31] % 4 == 0 {
+    let said = if is_mined && signed.hash.0[31].is_multiple_of(4) {
         SendAnswer::AlreadyKnown
     } else {
         world.wallet().pools.offer(endpoint, signed, &account, now, spreads)
