@@ -146,6 +146,7 @@ impl Completer {
             Pass::Probe => 1,
             Pass::None => 0,
         };
+        self.gate.note_completions(found.payments.len() > most && pass == Pass::All);
         let fresh = found.payments.drain(..most.min(found.payments.len())).collect::<Vec<_>>();
         Ok(fresh.into_iter().map(|payment| (payment, pass)).collect())
     }

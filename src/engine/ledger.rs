@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::EngineSettings;
 use super::follow_ups;
 use crate::domain::chain::Address;
-use crate::domain::coverage::Coverage;
+use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::desk::{DeskKey, DeskRecord};
 use crate::domain::event::Event;
 use crate::domain::payment::{Payment, PaymentId};
@@ -40,6 +40,8 @@ pub(crate) struct Page {
     pub(crate) desk: Option<DeskRecord>,
     /// What is to be said of that record.
     pub(crate) said: Vec<Event>,
+    /// What is believed of finality from now on, where the change rests on it and nobody has stored it yet.
+    pub(crate) mark: Option<FinalityMark>,
 }
 
 impl Page {
@@ -185,11 +187,18 @@ impl Ledger {
             None => None,
         };
         let coverage_was = coverage.clone();
-        let mut page =
-            Page { book, coverage, touch_payments: false, would: None, desk: desk_was.clone(), said: Vec::new() };
+        let mut page = Page {
+            book,
+            coverage,
+            touch_payments: false,
+            would: None,
+            desk: desk_was.clone(),
+            said: Vec::new(),
+            mark: None,
+        };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
-        let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said } = page;
+        let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said, mark } = page;
         let payments = book.payments().to_vec();
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
             let until = sweep::watch_until(&payments, self.settings.sweep.keep);
@@ -210,6 +219,7 @@ impl Ledger {
             payments: changes.payments.clone(),
             deposits: changes.deposits.clone(),
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
+            finality: mark,
             desk: desk.records.into_iter().chain(new_desk.filter(|new| desk_was.as_ref() != Some(new))).collect(),
             events: changes.events.clone(),
             ..Commit::default()

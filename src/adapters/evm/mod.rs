@@ -207,6 +207,13 @@ impl Chain for EvmChain {
         logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To).await
     }
 
+    async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+        match logs::transfers_to_final(&self.pool, query).await {
+            Some(page) => Ok(page),
+            None => self.transfers(query).await,
+        }
+    }
+
     fn watch(&self, set: WatchSet) {
         self.sets.send_if_modified(|current| {
             let changed = *current != set;

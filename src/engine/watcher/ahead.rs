@@ -199,7 +199,7 @@ mod tests {
         }
         async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
             self.asked.lock().unwrap().push(query.from);
-            tokio::time::sleep(Duration::from_millis(1_000 - query.from)).await;
+            tokio::time::sleep(Duration::from_millis(1_000_u64.saturating_sub(query.from))).await;
             if self.fails_at.is_some_and(|number| (query.from..=query.to).contains(&number)) {
                 return Err(ChainError::Unavailable("a bad chunk".to_owned()));
             }
@@ -216,7 +216,13 @@ mod tests {
             let blocks = query.from..=query.to;
             let transfers = blocks.flat_map(|block| (0..self.in_each).map(move |nth| transfer(block, nth))).collect();
             let anchor = header(query.to);
-            Ok(TransferPage { transfers, anchor, endpoint: EndpointId(0), malformed: vec![query.from.to_string()] })
+            Ok(TransferPage {
+                transfers,
+                anchor,
+                is_tagged: false,
+                endpoint: EndpointId(0),
+                malformed: vec![query.from.to_string()],
+            })
         }
         fn watch(&self, _: WatchSet) {}
         async fn hint(&self) -> Hint {

@@ -67,6 +67,7 @@ impl Watcher {
         if self.head.is_none_or(|(head, _)| head.block.number < report.head.block.number) {
             self.head = Some((report.head, now));
         }
+        self.tag_at_head = report.finalized.is_some_and(|tag| tag.block == report.head.block);
         let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else {
             return self.no_news(now).await.map_err(Trouble::from);
         };
@@ -76,7 +77,9 @@ impl Watcher {
         } else {
             self.no_news(now).await?;
         }
-        let mut headers = BTreeMap::new();
+        // What the endpoint has just given need not be asked for again.
+        let given = [Some(report.head), report.finalized].into_iter().flatten();
+        let mut headers = given.map(|header| (header.block.number, Some(header))).collect();
         self.mark(number, &report, moved_back, &mut headers, now).await?;
         self.settle_final(number, report.endpoint, &mut headers).await
     }

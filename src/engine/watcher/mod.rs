@@ -111,6 +111,8 @@ pub(crate) struct Watcher {
     /// head and the logs can come from two nodes for ever.
     step_back: u64,
     last_final: Option<BlockNumber>,
+    /// Whether the finalized block was the head when it was heard of last.
+    tag_at_head: bool,
     /// Each endpoint's last word on the final block.
     finals: BTreeMap<EndpointId, BlockNumber>,
     waiting: Waiting,
@@ -178,6 +180,7 @@ impl Watcher {
             head_unserved: false,
             step_back: 0,
             last_final: None,
+            tag_at_head: false,
             finals: BTreeMap::new(),
             waiting: Waiting::default(),
             hints_live: false,

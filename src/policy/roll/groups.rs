@@ -6,12 +6,15 @@ use crate::domain::chain::{Address, BlockNumber};
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::time::Timestamp;
 
+/// Covered to, confirmed to, and the second reading that is owed: up to which block, and when.
+pub(super) type Marks = (BlockNumber, BlockNumber, Option<(BlockNumber, Timestamp)>);
+
 /// Where the sweep stands for all members of a group. The first block, which differs, is left out: what is read next
 /// does not depend on it, but for the lowest of the group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stand {
-    /// Covered, confirmed, and the second reading that is owed; `None` while no start block is known.
-    pub(super) marks: Option<(BlockNumber, BlockNumber, Option<(BlockNumber, Timestamp)>)>,
+    /// `None` while no start block is known.
+    pub(super) marks: Option<Marks>,
     /// When they are let go, rounded up.
     pub(super) until: Option<Timestamp>,
     /// Whether they stand back behind others.

@@ -87,6 +87,11 @@ impl Load {
         self.shared.book.lock().unwrap().len()
     }
 
+    /// Whether it goes on; one that has ended by itself says why when it is finished.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.opening.is_finished()
+    }
+
     /// How many additions rampwatch has been asked for and has not answered.
     pub(crate) fn adding(&self) -> usize {
         self.shared.adding.load(Ordering::Relaxed)
@@ -99,7 +104,7 @@ impl Load {
 
     /// Waits until so many payments were opened that are paid exactly.
     pub(crate) async fn wait_for_exact(&self, payments: usize) {
-        while self.shared.exact.load(Ordering::Relaxed) < payments && !self.opening.is_finished() {
+        while self.shared.exact.load(Ordering::Relaxed) < payments && self.goes_on() {
             tokio::time::sleep(AGAIN).await;
         }
     }
@@ -170,7 +175,17 @@ impl Shared {
     }
 
     async fn pay(&self, from: Address, to: Address, amount: Amount) -> Outcome<B256> {
-        self.node().transfer(USDC, from, to, amount).await
+        insist(|| self.node().transfer(USDC, from, to, amount)).await
+    }
+}
+
+/// Sends again what the node refuses: the base fee may have jumped above what was offered.
+pub(crate) async fn insist<F: Future<Output = Outcome<B256>>>(mut send: impl FnMut() -> F) -> Outcome<B256> {
+    loop {
+        match send().await {
+            Err(SandboxError::Refused { .. }) => tokio::time::sleep(AGAIN).await,
+            sent => return sent,
+        }
     }
 }
 
@@ -216,7 +231,7 @@ async fn pay_one_way(shared: Arc<Shared>, payer: Address, mut chance: Chance) ->
         }
         // Another token, and nothing more.
         19..22 => {
-            shared.node().transfer(USDC_E, payer, to, amount).await?;
+            insist(|| shared.node().transfer(USDC_E, payer, to, amount)).await?;
             return Ok(());
         }
         // Poisoned, then paid.
@@ -245,7 +260,7 @@ async fn pay_three_at_once(shared: &Shared, payer: Address, chance: &mut Chance)
         items.push(BatchItem { token: USDC, to: off_ramp.deposit_address, amount: off_ramp.amount });
     }
     tokio::time::sleep(chance.millis(0, 2_000)).await;
-    shared.node().batch(payer, &items).await?;
+    insist(|| shared.node().batch(payer, &items)).await?;
     shared.exact.fetch_add(items.len(), Ordering::Relaxed);
     Ok(())
 }

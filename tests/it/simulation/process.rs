@@ -6,7 +6,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
 use rampwatch::policy::approval::Approvers;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
@@ -20,6 +20,7 @@ use super::crash_store::{CrashClock, CrashStore};
 use super::fake_api::FakeApi;
 use super::fake_chain::FakeChain;
 use super::fuse::Life;
+use super::intake;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings};
 use super::wallet;
@@ -46,7 +47,7 @@ impl Process {
             store: Arc::new(CrashStore::new(world_of(), life_of(), &world.store)),
             chain: Arc::new(FakeChain::new(world_of(), life_of())),
             api: Arc::new(FakeApi::new(world_of(), life_of())),
-            desk_api: None,
+            desk_api: intake::desk(world, life),
             clock: Arc::new(CrashClock::new(world_of(), life_of())),
             chance: Arc::new(SimChance::new(chance)),
             funding: wallet::ports(world, life),
@@ -110,7 +111,7 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(world.api_timeout),
         api_concurrency: 4,
         funding: world.wallet.as_ref().map(|wallet| wallet.rules.clone()),
-        intake: IntakeRules::default(),
+        intake: world.intake.clone().unwrap_or_default(),
         mode: Mode::Real,
         payouts: payout_rules(world.token),
     }

@@ -14,6 +14,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::run::chance::Chance;
+use crate::run::load::insist;
 
 /// How long a refused or unanswered addition waits before it is tried again.
 const AGAIN: Duration = Duration::from_millis(50);
@@ -159,7 +160,7 @@ async fn meddle(shared: &Shared, off_ramp: &OffRamp, limit: Amount, chance: &mut
         shared.by_hand.lock().expect("nobody panics with it").insert(id.clone());
         tokio::time::sleep(chance.millis(0, 800)).await;
         let payer = DEV_ACCOUNTS[usize::try_from(chance.between(0, 10)).expect("it is small")];
-        shared.sandbox.anvil().node().transfer(USDC, payer, *to, *amount).await?;
+        insist(|| shared.sandbox.anvil().node().transfer(USDC, payer, *to, *amount)).await?;
     }
     Ok(())
 }
