@@ -387,6 +387,7 @@ mod tests {
         keep: Span::from_secs(600),
         start_margin: Span::from_secs(10),
         kept_at_once: 10,
+        filter: 1_000,
     };
 
     #[test]
