@@ -3,10 +3,17 @@
 CARGO ?= cargo
 NPM ?= npm
 KILLS ?= 100
+FAULTS ?= 500
 ROUNDS ?= 10
+SECONDS ?= 60
+SEEDS ?= 100000
+ONLY ?=
+RUNS ?= 3
+YARDSTICK := ../shared/bench
+BENCH_TOOLS := target/bench-tools
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign simulate planted-bugs fuzz bench bench-tools token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -47,6 +54,39 @@ payout-crash-test: tools ## payouts by command, all killed at random moments: ma
 	for round in $$(seq $(ROUNDS)); do \
 	  $(CARGO) test --locked --test it payout_commands::deaths -- --nocapture || exit 1; \
 	done
+
+# About a second for each fault, and half a minute. FAULTS=30 is in CI.
+campaign: tools build ## the release binary killed, frozen and cut off in the middle of its work: make campaign FAULTS=500
+	$(CARGO) test --locked --test crash_test -- campaign --program target/release/rampwatch --faults $(FAULTS)
+
+# Single steps first, then the program beside the load source; the table goes to target/bench.md too. One part alone:
+# make bench ONLY=live (micro, backfill, live, states, idle, million, burst, store). Under twelve minutes once it is built.
+bench: build bench-tools ## how fast it is, as a table: make bench ONLY=backfill RUNS=3
+ifneq ($(filter micro,$(or $(ONLY),micro)),)
+	$(CARGO) bench --locked --bench micro -- --quiet --noplot
+endif
+	$(CARGO) bench --locked --bench end_to_end -- --program target/release/rampwatch --runs $(RUNS) --out target/bench.md $(if $(ONLY),--only $(ONLY))
+
+# The load source and the baseline may lie where nothing can be written: they are built from a copy.
+bench-tools:
+	@test -d $(YARDSTICK)/fakerpc && test -d $(YARDSTICK)/baseline \
+	  || { echo "make bench needs $(YARDSTICK)/fakerpc and $(YARDSTICK)/baseline, which stand beside the clone; they are not there" >&2; exit 1; }
+	mkdir -p $(BENCH_TOOLS)
+	cp -R -u $(YARDSTICK)/fakerpc $(YARDSTICK)/baseline $(BENCH_TOOLS)/
+	$(CARGO) build --release --manifest-path $(BENCH_TOOLS)/fakerpc/Cargo.toml --target-dir $(BENCH_TOOLS)/out
+	$(CARGO) build --release --manifest-path $(BENCH_TOOLS)/baseline/Cargo.toml --target-dir $(BENCH_TOOLS)/out
+
+# Built as the released program is. A few thousand seeds a minute on four cores.
+simulate: ## the engine in simulated worlds where everything fails: make simulate SEEDS=100000
+	$(CARGO) test --release --locked --test simulate -- --seeds $(SEEDS)
+
+# One after the other on every core; a bug that 400 seeds do not find fails it. Two or three minutes once it is built.
+planted-bugs: ## bugs that the simulation must find, planted one at a time; the table bug, seed that found it
+	$(CARGO) test --release --locked --features planted-bugs --test simulate
+
+# Follows the branches that are taken; `make test` has the same targets with what chance makes of the examples.
+fuzz: ## everything that reads strangers' bytes: make fuzz SECONDS=60, for each target
+	.ci/fuzz $(SECONDS)
 
 token: tools ## compiles the sandbox's contracts anew
 	node src/sandbox/token/compile.mjs

@@ -42,7 +42,10 @@ pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod engine;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod http;
+pub mod planted;
 pub mod policy;
 pub mod ports;
 pub mod sandbox;

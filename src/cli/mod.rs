@@ -57,6 +57,9 @@ mod wallet;
 mod webhook;
 mod why;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use payout::fuzzing;
+
 pub use exit::{Exit, Failure};
 
 /// The environment variable that names the configuration file when `--config` does not.

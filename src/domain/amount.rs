@@ -191,7 +191,14 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "clippy does not see that what stands in a macro is a test"
+)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -222,6 +229,48 @@ mod tests {
         for (text, expected) in cases {
             let got = Amount::from_person(text, 6).ok().map(Amount::base_units);
             assert_eq!(got, expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_amount_is_written_and_read_exactly(units in any::<u128>(), decimals in 0..=18_u8) {
+            let amount = Amount::from_base_units(units);
+            let written = amount.to_decimal(decimals);
+            prop_assert_eq!(Amount::from_person(&written, decimals), Ok(amount));
+            prop_assert_eq!(Amount::from_json_number(&written, decimals), Ok(amount));
+        }
+
+        #[test]
+        fn an_exponent_moves_the_point_and_nothing_else(units in 0..10_u128.pow(30), shift in 0..7_usize) {
+            let exact = Amount::from_base_units(units);
+            let text = format!("{units}e-{shift}");
+            let whole = format!("{units}");
+            let (before, after) = whole.split_at(whole.len().saturating_sub(shift));
+            let plain = format!("{}.{after:0>shift$}", if before.is_empty() { "0" } else { before });
+            let read = Amount::from_json_number(&text, 6);
+            prop_assert_eq!(&read, &Amount::from_person(plain.trim_end_matches('.'), 6), "{} and {}", text, plain);
+            if shift == 6 {
+                prop_assert_eq!(read, Ok(exact));
+            }
+        }
+
+        #[test]
+        fn what_has_more_decimals_than_the_token_is_never_rounded(units in 1..10_u128.pow(20), more in 1..6_u32) {
+            let digits = usize::try_from(6 + more).unwrap();
+            prop_assume!(units % 10_u128.pow(more) != 0);
+            let padded = format!("{units:0>width$}", width = digits + 1);
+            let (whole, fraction) = padded.split_at(padded.len() - digits);
+            let text = format!("{whole}.{fraction}");
+            prop_assert!(Amount::from_person(&text, 6).is_err(), "{}", text);
+            prop_assert!(Amount::from_json_number(&text, 6).is_err(), "{}", text);
+        }
+
+        #[test]
+        fn sums_are_exact_or_refused(one in any::<u128>(), other in any::<u128>()) {
+            let (left, right) = (Amount::from_base_units(one), Amount::from_base_units(other));
+            prop_assert_eq!(left.checked_add(right).map(Amount::base_units), one.checked_add(other));
+            prop_assert_eq!(left.checked_sub(right).map(Amount::base_units), one.checked_sub(other));
         }
     }
 

@@ -19,10 +19,11 @@ use super::ledger::{Ledger, LedgerError};
 use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::B256;
-use crate::domain::deposit::{Deposit, Standing};
-use crate::domain::payment::{Payment, PaymentId, PaymentState, Refusal};
+use crate::domain::deposit::{Deposit, DepositKey, Standing};
+use crate::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState, Refusal};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
+use crate::planted::{Bug, planted};
 use crate::policy::finality::{self, final_number};
 use crate::policy::last_look::{Objection, may_call};
 use crate::policy::settlement::{CallFailure, Fact, Unexpected};
@@ -57,6 +58,9 @@ struct Found {
     payments: VecDeque<Payment>,
     at: Timestamp,
 }
+
+/// What the API answered.
+type Answer = Result<ApiPayment, ApiError>;
 
 /// What the last look at a deposit came to.
 enum Look {
@@ -142,6 +146,7 @@ impl Completer {
             Pass::Probe => 1,
             Pass::None => 0,
         };
+        self.gate.note_completions(found.payments.len() > most && pass == Pass::All);
         let fresh = found.payments.drain(..most.min(found.payments.len())).collect::<Vec<_>>();
         Ok(fresh.into_iter().map(|payment| (payment, pass)).collect())
     }
@@ -154,8 +159,7 @@ impl Completer {
             PaymentState::Due { .. } => self.complete(&payment).await,
             PaymentState::Calling { .. } | PaymentState::Unclear { .. } => {
                 let asked_at = self.ports.clock.now();
-                let answer = self.ports.api.payment(&payment.id).await;
-                self.gate.learn(Asked::Get, &answer).await?;
+                let answer = self.ask(&payment).await?;
                 record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
             }
             // The lane holds no others; one that moved on meanwhile is left alone.
@@ -168,22 +172,27 @@ impl Completer {
     }
 
     async fn complete(&self, payment: &Payment) -> Result<(), StoreError> {
+        let Some(key) = payment.state.deposit().copied() else { return Ok(()) };
         match self.last_look(payment).await? {
             Look::Good => {}
             Look::NotYet(why) => return self.postpone(payment, &why).await,
             Look::Gone(canonical) => return self.gone(payment, canonical).await,
         }
         let asked_at = self.ports.clock.now();
-        let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(Asked::Get, &answer).await?;
+        let answer = self.ask(payment).await?;
         let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, asked_at);
         let says_open = matches!(&fact, Fact::Reported(view) if view.tx_hash.is_none()
-            && view.status == crate::domain::payment::ApiStatus::AwaitingFunds);
+            && view.status == ApiStatus::AwaitingFunds);
         if !says_open {
             return record(&self.ledger, payment, answer, &self.settings.chain_name, asked_at).await;
         }
         if !self.settings.mode.acts() {
             return self.would_complete(payment, &fact).await;
+        }
+        if planted(Bug::PostBeforeCalling) {
+            let answer = self.post(payment, key).await?;
+            self.start_call(payment, &fact).await?;
+            return self.take_answer(payment, key, answer).await;
         }
         if !self.start_call(payment, &fact).await? {
             return Ok(());
@@ -194,7 +203,18 @@ impl Completer {
             tracing::warn!(payment_id = %payment.id, "too long since the API was asked; the call is not made");
             return Ok(());
         }
-        self.call(payment).await
+        let answer = self.post(payment, key).await?;
+        self.take_answer(payment, key, answer).await
+    }
+
+    /// How the payment stands, by the API's fresh word.
+    async fn ask(&self, payment: &Payment) -> Result<Answer, StoreError> {
+        if planted(Bug::RetryWithoutAsking) && was_called(&payment.state) {
+            return Ok(Ok(ApiPayment::new(payment.id.clone(), ApiStatus::AwaitingFunds)));
+        }
+        let answer = self.ports.api.payment(&payment.id).await;
+        self.gate.learn(Asked::Get, &answer).await?;
+        Ok(answer)
     }
 
     /// Do payment and deposit still belong together, and does the deposit still stand?
@@ -217,7 +237,7 @@ impl Completer {
         let now = self.ports.clock.now();
         // What was established before the final block moved back, or by a process before this one, is looked at again.
         let trusted = at >= self.health.snapshot().finality_doubted.unwrap_or(Timestamp::EPOCH);
-        if trusted && allowed && finality::is_fresh(at, now) {
+        if (trusted && allowed && finality::is_fresh(at, now)) || planted(Bug::FinalForever) {
             return Ok(Look::Good);
         }
         Ok(self.look_at_chain(&deposit).await)
@@ -231,10 +251,11 @@ impl Completer {
             Err(error) => return Look::NotYet(error.to_string()),
         };
         match final_number(rule, &report.head, report.finalized.as_ref()) {
-            Some(number) if number >= deposit.block_number => {}
+            Some(number) if number >= deposit.block_number || planted(Bug::CallsAboveTheMark) => {}
             Some(_) | None => return Look::NotYet("its block is above the final one".to_owned()),
         }
         match self.ports.chain.header(deposit.block_number, Some(report.endpoint)).await {
+            Ok(Some(_)) if planted(Bug::LastLookByNumber) => Look::Good,
             Ok(Some(header)) if header.block.hash == deposit.key.block_hash => Look::Good,
             Ok(Some(header)) => Look::Gone(Some(header.block.hash)),
             Ok(None) => Look::NotYet("the node does not have its block".to_owned()),
@@ -332,15 +353,19 @@ impl Completer {
         settle_result(&payment.id, result.await)
     }
 
-    /// The POST, and what its answer makes of the payment.
-    async fn call(&self, payment: &Payment) -> Result<(), StoreError> {
-        let Some(key) = payment.state.deposit().copied() else { return Ok(()) };
+    /// The POST.
+    async fn post(&self, payment: &Payment, key: DepositKey) -> Result<Answer, StoreError> {
         let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
         self.gate.learn(Asked::Complete, &answer).await?;
         metrics::counter!("rampwatch_completions_total", "result" => call_result(&answer)).increment(1);
         if let Err(error) = &answer {
             tracing::warn!(payment_id = %payment.id, tx_hash = %key.tx_hash, %error, "the completion failed");
         }
+        Ok(answer)
+    }
+
+    /// What the answer to the POST makes of the payment.
+    async fn take_answer(&self, payment: &Payment, key: DepositKey, answer: Answer) -> Result<(), StoreError> {
         let result = self
             .ledger
             .change_known(payment, |page, current, context| {
@@ -354,6 +379,19 @@ impl Completer {
             })
             .await;
         settle_result(&payment.id, result)
+    }
+}
+
+/// Whether `/complete` was called for a payment in this state.
+const fn was_called(state: &PaymentState) -> bool {
+    match state {
+        PaymentState::Due { attempt, .. } => *attempt > 0,
+        PaymentState::Calling { .. } | PaymentState::Unclear { .. } => true,
+        PaymentState::Waiting
+        | PaymentState::Seen { .. }
+        | PaymentState::Following { .. }
+        | PaymentState::Ended { .. }
+        | PaymentState::Review { .. } => false,
     }
 }
 

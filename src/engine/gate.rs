@@ -3,6 +3,7 @@
 //! While it is shut, one payment at a time is let through now and then as a probe, and it begins with a GET. What the gate knows
 //! is not stored: a restart may have brought a new key, and probes once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::health::Health;
@@ -117,6 +118,8 @@ pub(crate) struct ApiGate {
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
     pace: Pace,
+    /// Whether completions wait for their turn.
+    completions_wait: AtomicBool,
 }
 
 impl ApiGate {
@@ -129,7 +132,7 @@ impl ApiGate {
         most: usize,
     ) -> Self {
         let state = State { get: OPEN, complete: OPEN, open: OPEN, window: Window::new(most) };
-        Self { state: Mutex::new(state), store, clock, health, pace }
+        Self { state: Mutex::new(state), store, clock, health, pace, completions_wait: AtomicBool::new(false) }
     }
 
     /// How many calls a loop may have under way at once, as the API bears it now.
@@ -159,6 +162,16 @@ impl ApiGate {
             Gate::Open => None,
             Gate::Shut(until) => Some(until),
         }
+    }
+
+    /// The completer says whether more completions are due than may be under way.
+    pub(crate) fn note_completions(&self, wait: bool) {
+        self.completions_wait.store(wait, Ordering::Relaxed);
+    }
+
+    /// How many questions after payments that are in no hurry may be under way: one at a time while completions wait.
+    pub(crate) fn window_for_questions(&self) -> usize {
+        if self.completions_wait.load(Ordering::Relaxed) { 1 } else { self.window() }
     }
 
     /// Takes in how a call of this kind went.

@@ -8,12 +8,13 @@ use thiserror::Error;
 use super::EngineSettings;
 use super::follow_ups;
 use crate::domain::chain::Address;
-use crate::domain::coverage::Coverage;
+use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::desk::{DeskKey, DeskRecord};
 use crate::domain::event::Event;
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Timestamp;
+use crate::planted::{Bug, planted};
 use crate::policy::address::{Book, BookChanges};
 use crate::policy::matching::Own;
 use crate::policy::pace::Jitter;
@@ -39,6 +40,8 @@ pub(crate) struct Page {
     pub(crate) desk: Option<DeskRecord>,
     /// What is to be said of that record.
     pub(crate) said: Vec<Event>,
+    /// What is believed of finality from now on, where the change rests on it and nobody has stored it yet.
+    pub(crate) mark: Option<FinalityMark>,
 }
 
 impl Page {
@@ -119,13 +122,45 @@ impl Ledger {
             if commit.is_empty() {
                 return Ok(changes);
             }
-            match self.store.commit(commit).await {
+            match self.commit(commit).await {
                 Ok(_) => return Ok(changes),
+                Err(StoreError::Conflict(_)) if planted(Bug::ConflictIsSuccess) => return Ok(changes),
                 Err(StoreError::Conflict(what)) if tries < MAX_TRIES => {
                     tries = tries.saturating_add(1);
                     tracing::debug!(%what, tries, "somebody was quicker; deciding again");
                 }
                 Err(error) => return Err(LedgerError::Store(error)),
+            }
+        }
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
+        #[cfg(feature = "planted-bugs")]
+        if planted(Bug::StaleWriteWins) {
+            return self.overwrite(commit).await;
+        }
+        self.store.commit(commit).await
+    }
+
+    /// The bug [`Bug::StaleWriteWins`]: gives the records the versions that the store has, and writes them over those.
+    #[cfg(feature = "planted-bugs")]
+    async fn overwrite(&self, mut commit: Commit) -> Result<u64, StoreError> {
+        loop {
+            match self.store.commit(commit.clone()).await {
+                Err(StoreError::Conflict(_)) => {}
+                done => return done,
+            }
+            for payment in &mut commit.payments {
+                payment.version = self.store.payment(&payment.id).await?.map_or(0, |now| now.version);
+            }
+            for deposit in &mut commit.deposits {
+                deposit.version = self.store.deposit(&deposit.key).await?.map_or(0, |now| now.version);
+            }
+            for coverage in &mut commit.coverage {
+                coverage.version = self.store.coverage(coverage.address).await?.map_or(0, |now| now.version);
+            }
+            for record in &mut commit.desk {
+                record.version = self.store.desk(&record.body.key()).await?.map_or(0, |now| now.version);
             }
         }
     }
@@ -152,11 +187,18 @@ impl Ledger {
             None => None,
         };
         let coverage_was = coverage.clone();
-        let mut page =
-            Page { book, coverage, touch_payments: false, would: None, desk: desk_was.clone(), said: Vec::new() };
+        let mut page = Page {
+            book,
+            coverage,
+            touch_payments: false,
+            would: None,
+            desk: desk_was.clone(),
+            said: Vec::new(),
+            mark: None,
+        };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
-        let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said } = page;
+        let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said, mark } = page;
         let payments = book.payments().to_vec();
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
             let until = sweep::watch_until(&payments, self.settings.sweep.keep);
@@ -177,6 +219,7 @@ impl Ledger {
             payments: changes.payments.clone(),
             deposits: changes.deposits.clone(),
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
+            finality: mark,
             desk: desk.records.into_iter().chain(new_desk.filter(|new| desk_was.as_ref() != Some(new))).collect(),
             events: changes.events.clone(),
             ..Commit::default()

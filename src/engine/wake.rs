@@ -4,8 +4,9 @@
 
 use super::handle::{Handle, HandleError};
 use super::ledger::LedgerError;
-use crate::domain::payment::{PaymentId, PaymentState};
-use crate::policy::settlement::Unexpected;
+use crate::domain::payment::{ApiStatus, ApiView, PaymentId, PaymentState};
+use crate::planted::{Bug, planted};
+use crate::policy::settlement::{Fact, Unexpected};
 use crate::ports::store::Lane;
 
 /// What became of a hint.
@@ -33,6 +34,10 @@ impl Handle {
             if may_ask(&payment.state) {
                 // A new version, so that an answer that is on its way, and may be older, does not swallow the hint.
                 page.touch_payments = true;
+                if planted(Bug::HintIsTheWord) {
+                    let view = ApiView { status: ApiStatus::Pending, tx_hash: None, as_of: context.now, fee: None };
+                    return page.book.hear(&payment.id, &Fact::Reported(view.clone()), &view, context);
+                }
                 if payment.next_at.is_none_or(|at| at > context.now) {
                     page.book.postpone(&payment.id, context.now);
                 }
@@ -51,5 +56,5 @@ impl Handle {
 }
 
 fn may_ask(state: &PaymentState) -> bool {
-    Lane::of(state) == Lane::Follow && !state.is_ended()
+    (Lane::of(state) == Lane::Follow || planted(Bug::HintHurriesUnclear)) && !state.is_ended()
 }

@@ -12,6 +12,7 @@ use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance};
 use crate::domain::time::Timestamp;
+use crate::planted::{Bug, planted};
 
 /// The payments and deposits of one address.
 #[derive(Clone, Debug)]
@@ -116,6 +117,9 @@ impl Book {
 
     /// Sets where a deposit's block stands. `canonical`: what the chain has at that height, if it differs.
     pub fn set_standing(&mut self, key: &DepositKey, standing: Standing, canonical: Option<B256>, at: Timestamp) {
+        if planted(Bug::GoneDepositsStay) && matches!(standing, Standing::Gone { .. }) {
+            return;
+        }
         if let Some(deposit) = self.deposit_mut(key).filter(|deposit| deposit.standing != standing) {
             deposit.standing = standing;
             let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical };
@@ -171,7 +175,8 @@ impl Book {
         self.tell(id, fact, context)?;
         if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
             let last = payment.api.replace(view.clone());
-            if last.is_none_or(|last| last.status != view.status || last.tx_hash != view.tx_hash) {
+            let is_news = last.is_none_or(|last| last.status != view.status || last.tx_hash != view.tx_hash);
+            if is_news && !planted(Bug::ChangeUntold) {
                 let kind = EventKind::ApiReported { view: view.clone() };
                 self.events.push(Event { at: context.now, payment: Some(id.clone()), deposit: None, kind });
             }
@@ -234,6 +239,9 @@ impl Book {
     /// What the deposits mean for a payment and it has not taken in yet.
     fn next_fact(&self, payment: &Payment) -> Option<Fact> {
         let pays = |deposit: &&Deposit| {
+            if planted(Bug::OneDepositPaysTwo) && deposit.stands() && deposit.amount == payment.terms.amount {
+                return true;
+            }
             deposit.stands() && matches!(&deposit.verdict, Verdict::Pays { payment: id, .. } if *id == payment.id)
         };
         let paying = self.deposits.iter().find(pays);

@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::domain::actor::Actor;
 use crate::domain::order::{Order, Placer};
+use crate::planted::{Bug, planted};
 
 /// Who there is to approve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub fn may_approve(order: &Order, by: &Actor, approvers: Approvers) -> Result<()
         Placer::Person => order.placed_by_name.clone().unwrap_or_else(Actor::local),
     };
     let alone = by.is_local() && approvers == Approvers::LocalOnly;
-    if placed_by != *by || alone {
+    if placed_by != *by || alone || planted(Bug::OwnOrderApproved) {
         return Ok(());
     }
     Err(OwnOrder { order: order.id.to_string(), by: placed_by })

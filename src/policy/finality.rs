@@ -5,6 +5,7 @@
 use crate::domain::chain::{BlockNumber, BlockRef, Header};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::time::{Span, Timestamp};
+use crate::planted::{Bug, planted};
 
 /// When a block is final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +42,9 @@ impl FinalityRule {
 /// nothing is: no tag, a chain that is too short, or a tag above the endpoint's own head, which is not believed.
 #[must_use]
 pub fn final_number(rule: FinalityRule, head: &Header, finalized: Option<&Header>) -> Option<BlockNumber> {
+    if planted(Bug::HeadIsFinal) {
+        return Some(head.block.number);
+    }
     let deep = head.block.number.checked_sub(rule.depth());
     match rule {
         FinalityRule::Depth { .. } => deep,
@@ -55,18 +59,15 @@ pub fn final_number(rule: FinalityRule, head: &Header, finalized: Option<&Header
 }
 
 /// Whether a block is final by the very reading that brought its logs, so that the chain need not be asked again. `anchor`
-/// is the header that the endpoint gave, before the logs and in the same request, for the last block of the range.
+/// is the header that the endpoint gave, before the logs and in the same request, for the last block of the range;
+/// `is_tagged`: it gave that header as its `finalized` block.
 ///
-/// It is, where depth alone decides, and only the anchor itself: then one endpoint has just given header and log under one
-/// hash, and its head is the anchor or above. Of a lower block the reading gives no header, and the tag's word was not asked.
+/// It is, where the rule asks for no depth, and only the anchor itself: then one endpoint has just given header and log under
+/// one hash, so its head is the anchor or above. Of a lower block the reading gives no header.
 #[must_use]
-pub fn is_final_as_read(rule: FinalityRule, anchor: &Header, block: &BlockRef) -> bool {
-    match rule {
-        FinalityRule::Finalized { .. } => false,
-        FinalityRule::Depth { .. } => {
-            *block == anchor.block && final_number(rule, anchor, None).is_some_and(|number| number >= block.number)
-        }
-    }
+pub fn is_final_as_read(rule: FinalityRule, anchor: &Header, is_tagged: bool, block: &BlockRef) -> bool {
+    let number = final_number(rule, anchor, is_tagged.then_some(anchor));
+    *block == anchor.block && number.is_some_and(|number| number >= block.number)
 }
 
 /// What a newly reported final block does to the mark.
@@ -144,21 +145,27 @@ mod tests {
     }
 
     #[test]
-    fn a_reading_proves_its_anchor_only_and_by_depth_alone() {
+    fn a_reading_proves_its_anchor_only() {
         use FinalityRule::{Depth, Finalized};
         let other_hash = BlockRef { hash: B256::repeat_byte(255), ..block(100) };
         let cases = [
-            (Depth { depth: 0 }, 100, block(100), true),
-            (Depth { depth: 0 }, 100, other_hash, false),
-            (Depth { depth: 0 }, 100, block(99), false),
-            (Depth { depth: 0 }, 100, block(101), false),
-            (Depth { depth: 1 }, 100, block(100), false),
-            (Depth { depth: 1 }, 100, block(99), false),
-            (Depth { depth: 101 }, 100, block(100), false),
-            (Finalized { depth: 0 }, 100, block(100), false),
+            (Depth { depth: 0 }, false, block(100), true),
+            (Depth { depth: 0 }, true, block(100), true),
+            (Depth { depth: 0 }, false, other_hash, false),
+            (Depth { depth: 0 }, false, block(99), false),
+            (Depth { depth: 0 }, false, block(101), false),
+            (Depth { depth: 1 }, false, block(100), false),
+            (Depth { depth: 1 }, true, block(99), false),
+            (Depth { depth: 101 }, true, block(100), false),
+            (Finalized { depth: 0 }, false, block(100), false),
+            (Finalized { depth: 0 }, true, block(100), true),
+            (Finalized { depth: 0 }, true, other_hash, false),
+            (Finalized { depth: 0 }, true, block(99), false),
+            (Finalized { depth: 1 }, true, block(100), false),
         ];
-        for (rule, anchor, read, expected) in cases {
-            assert_eq!(is_final_as_read(rule, &header(anchor), &read), expected, "{rule:?} {anchor} {read:?}");
+        for (rule, is_tagged, read, expected) in cases {
+            let got = is_final_as_read(rule, &header(100), is_tagged, &read);
+            assert_eq!(got, expected, "{rule:?} {is_tagged} {read:?}");
         }
     }
 

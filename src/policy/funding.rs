@@ -19,6 +19,7 @@ use crate::domain::order::{
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::Receipt;
+use crate::planted::{Bug, planted};
 
 pub use super::acts::{Act, next_act};
 
@@ -271,7 +272,8 @@ fn cancelled(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
             let why = CancelReason::Person { reason: reason.to_owned() };
             let state = State::Cancelling { nonce: *nonce, why, trouble: None };
             let words = "a person cancels it; the transfer is signed, so its nonce is consumed by a self-send";
-            Some(step(order, state, Some(now), words))
+            let spend = if planted(Bug::SpendGivenBackEarly) { Spend::GivenBack } else { order.spend };
+            Some(Step { spend, ..step(order, state, Some(now), words) })
         }
         State::Cancelling { .. } | State::Mined { .. } | State::Ended { .. } => None,
     }
@@ -414,6 +416,9 @@ fn mined(
         State::Mined { cancelling, .. } => cancelling.clone(),
         State::AwaitingApproval { .. } | State::Ready | State::Held { .. } | State::Ended { .. } => return None,
     };
+    if effect == Effect::Reverted && planted(Bug::RevertBelievedAtOnce) {
+        return Some(ended(order, OrderOutcome::Reverted { tx_hash }, Spend::GivenBack, now, "it failed in a block"));
+    }
     let words = match effect {
         Effect::Paid { .. } => "the transfer is in a block",
         Effect::Reverted => "the transfer is in a block and failed there",
@@ -427,6 +432,7 @@ fn mined(
 fn unmined(order: &Order, now: Timestamp) -> Option<Step> {
     let State::Mined { nonce, cancelling, .. } = &order.state else { return None };
     let state = match cancelling {
+        None if planted(Bug::NewNonceOnRetry) => State::Ready,
         None => State::Sending { nonce: *nonce, trouble: None },
         Some(why) => State::Cancelling { nonce: *nonce, why: why.clone(), trouble: None },
     };

@@ -12,6 +12,7 @@ use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, Revi
 use crate::domain::order::{AttemptKind, Order, OrderId};
 use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use crate::domain::time::Span;
+use crate::planted::{Bug, planted};
 
 /// The most candidates that an ambiguous verdict names.
 const MAX_NAMED_CANDIDATES: usize = 8;
@@ -89,7 +90,7 @@ pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: 
     if deposit.amount.is_zero() {
         return Verdict::Nothing { why: NothingReason::ZeroValue };
     }
-    if deposit.from == deposit.to {
+    if deposit.from == deposit.to && !planted(Bug::MoneyToItselfPays) {
         return Verdict::Nothing { why: NothingReason::SelfTransfer };
     }
     if payments.is_empty() {
@@ -97,7 +98,8 @@ pub fn decide(deposit: &Deposit, payments: &[Payment], claims: &Claims, params: 
     }
     let mut rated: Vec<(&Payment, Fit, Stand)> = payments
         .iter()
-        .filter(|payment| payment.terms.token == deposit.token && payment.terms.chain_id == deposit.key.chain_id)
+        .filter(|payment| payment.terms.token == deposit.token || planted(Bug::AnyTokenPays))
+        .filter(|payment| payment.terms.chain_id == deposit.key.chain_id)
         .map(|payment| (payment, fit(deposit, payment, params), stand(deposit, payment, claims, params)))
         .collect();
     if rated.is_empty() {
@@ -130,6 +132,7 @@ fn choose(deposit: &Deposit, open: &[&Payment], rivals: &[&Payment], fit: Fit) -
     let pays = |payment: &Payment, rule| Some(Verdict::Pays { payment: payment.id.clone(), rule });
     match (open, rivals) {
         ([], _) => None,
+        ([first, ..], _) if planted(Bug::GuessesBetweenTwo) => pays(first, MatchRule::Exact),
         ([payment], []) if fit == Fit::Exact => pays(payment, MatchRule::Exact),
         ([payment], []) => {
             pays(payment, MatchRule::Tolerance { off_by: payment.terms.amount.distance(deposit.amount) })
@@ -194,6 +197,7 @@ fn fit(deposit: &Deposit, payment: &Payment, params: &MatchParams) -> Fit {
 fn fit_amount(got: Amount, asked: Amount, params: &MatchParams) -> Fit {
     match got.cmp(&asked) {
         std::cmp::Ordering::Equal => Fit::Exact,
+        std::cmp::Ordering::Less if planted(Bug::TooLittleIsEnough) => Fit::Near,
         std::cmp::Ordering::Less if got.distance(asked) <= params.under => Fit::Near,
         std::cmp::Ordering::Less => Fit::Under,
         std::cmp::Ordering::Greater if got.distance(asked) <= params.over => Fit::Near,
@@ -229,6 +233,9 @@ fn stand(deposit: &Deposit, payment: &Payment, claims: &Claims, params: &MatchPa
 }
 
 fn in_time(deposit: &Deposit, payment: &Payment, params: &MatchParams) -> Stand {
+    if planted(Bug::AnyTimePays) {
+        return Stand::Open;
+    }
     if deposit.block_time.plus(params.skew) < payment.terms.created_at {
         return Stand::Early;
     }

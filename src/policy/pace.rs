@@ -1,6 +1,7 @@
 //! How often things are asked and tried again: backoff with jitter, following that slows down.
 
 use crate::domain::time::{Span, Timestamp};
+use crate::planted::{Bug, planted};
 
 /// A random share, in thousandths from 0 to 999, drawn by the caller.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -49,7 +50,10 @@ impl Pace {
     /// How long after a call began its effect can still come: twice the time-out and a second (see the API's
     /// reference: a timed-out call may still land later).
     #[must_use]
-    pub const fn unclear_wait(&self) -> Span {
+    pub fn unclear_wait(&self) -> Span {
+        if planted(Bug::RetryTooEarly) {
+            return Span::ZERO;
+        }
         self.api_timeout.times(2).plus(Span::from_secs(1))
     }
 

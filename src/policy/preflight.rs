@@ -14,6 +14,7 @@ use crate::domain::payment::{ApiStatus, Outcome, Payment, PaymentState};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{CallResult, TransferView};
 use crate::domain::wei::Wei;
+use crate::planted::{Bug, planted};
 
 /// What the checks go by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,6 +102,9 @@ pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &Pre
     if let Some(what) = forbidden(order.to, order.token, Some(order.wallet)) {
         return Err(Hold::RecipientForbidden { what: what.to_owned() });
     }
+    if planted(Bug::PaidByHandPaidAgain) {
+        return Ok(());
+    }
     money_there(order, findings)?;
     match &payment.state {
         PaymentState::Waiting => Ok(()),
@@ -150,7 +154,7 @@ fn check_record(order: &Order, payment: &Payment, now: Timestamp, params: &Prefl
 }
 
 fn check_time(expires_at: Option<Timestamp>, now: Timestamp, params: &PreflightParams) -> Result<(), Hold> {
-    match expires_at.filter(|at| at.since(now) < params.min_time_left) {
+    match expires_at.filter(|at| at.since(now) < params.min_time_left && !planted(Bug::TimeLeftIgnored)) {
         Some(expires_at) => Err(Hold::TimeShort { expires_at, least_s: params.min_time_left.as_secs() }),
         None => Ok(()),
     }

@@ -10,6 +10,7 @@ use crate::domain::chain::B256;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentReview, PaymentState as State, Refusal};
 use crate::domain::time::{Span, Timestamp};
+use crate::planted::{Bug, planted};
 
 /// How often the API may say that a completed payment waits for funds before a person is asked.
 const MAX_STILL_AWAITING: u32 = 10;
@@ -155,6 +156,9 @@ pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Ste
         Fact::Accepted(view) => accepted(payment, view, context),
         Fact::CallFailed(failure) => call_failed(payment, failure, context),
         Fact::AskFailed { retry_after } => Some(ask_failed(payment, *retry_after, context)),
+        Fact::Unknown if planted(Bug::UnknownMeansOver) => {
+            Some(context.ended(Outcome::Failed, "the API does not know it"))
+        }
         Fact::Unknown => Some(context.unless_over(payment, PaymentReview::NotFound, "the API does not know it")),
         Fact::TermsDiffer { field, ours, theirs } => {
             let (field, ours, theirs) = (field.clone(), ours.clone(), theirs.clone());
@@ -241,6 +245,11 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
         return api_ended(payment, view, outcome, word, context);
     }
     match (state, word) {
+        (State::Waiting, Word::Open)
+            if planted(Bug::LocalClockExpires) && payment.terms.expires_at.is_some_and(|at| at < context.now) =>
+        {
+            context.ended(Outcome::Expired, "its time is over by our clock")
+        }
         (State::Waiting | State::Seen { .. }, Word::Open) => {
             context.ask(payment, state.clone(), "the API waits for funds")
         }

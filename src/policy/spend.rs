@@ -13,6 +13,7 @@ use crate::domain::order::{ApprovalReason, Order, OrderId, OrderOutcome, OrderSt
 use crate::domain::payment::{ApiStatus, BankAccountId, Payment, PaymentState, Provenance, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::Wallet;
+use crate::planted::{Bug, planted};
 
 /// The window that the limits per day count in.
 pub const WINDOW: Span = Span::from_secs(86_400);
@@ -282,6 +283,7 @@ fn next_turn(wish: &Wish<'_>) -> Result<u32, SpendRefusal> {
                 return Err(SpendRefusal::Funded { id: order.id.clone() });
             }
             OrderState::Ended { .. } => {}
+            _ if planted(Bug::OrderPlacedTwice) => {}
             state => return Err(SpendRefusal::Open { id: order.id.clone(), state: state.name() }),
         }
     }
@@ -393,7 +395,9 @@ fn check_limits(wish: &Wish<'_>, limits: &SpendLimits, at: Timestamp) -> Result<
     if amount > limits.max_per_payment {
         return Err(SpendRefusal::PerPayment { amount, limit: limits.max_per_payment });
     }
-    let above = |spent: Amount, limit: Amount| spent.checked_add(amount).is_none_or(|sum| sum > limit);
+    let above = |spent: Amount, limit: Amount| {
+        spent.checked_add(amount).is_none_or(|sum| sum > limit) && !planted(Bug::LimitsIgnored)
+    };
     let all = spent(counted(wish.window, at));
     if above(all, limits.max_per_day) {
         return Err(SpendRefusal::PerDay { amount, spent: all, limit: limits.max_per_day });

@@ -9,6 +9,7 @@ use crate::domain::chain::{Address, BlockNumber};
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::time::{Span, Timestamp};
+use crate::planted::{Bug, planted};
 
 /// What the sweep goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,7 +95,8 @@ pub fn only_above(job: Job, above: BlockNumber) -> Job {
 }
 
 fn first_unread(swept: &Swept, params: &SweepParams) -> BlockNumber {
-    swept.covered_to.saturating_add(1).saturating_sub(params.overlap).max(swept.start)
+    let overlap = if planted(Bug::NoOverlap) { 0 } else { params.overlap };
+    swept.covered_to.saturating_add(1).saturating_sub(overlap).max(swept.start)
 }
 
 /// The way up to the final block for the addresses that are furthest behind, together with those that are less than a
@@ -176,6 +178,10 @@ pub fn after_sweep(
     // A range that does not join what is covered would leave a hole below itself.
     if to <= swept.covered_to || job.from > swept.covered_to.saturating_add(1) {
         return None;
+    }
+    if planted(Bug::EmptyAnswerBelieved) {
+        let swept = Swept { covered_to: to, confirmed_to: to, second_reading: None, ..swept };
+        return Some(Coverage { swept: Some(swept), ..coverage.clone() });
     }
     let second_reading = swept.second_reading.or(Some((to, now.plus(params.second_after))));
     Some(Coverage { swept: Some(Swept { covered_to: to, second_reading, ..swept }), ..coverage.clone() })
@@ -280,6 +286,7 @@ pub fn watch_until(payments: &[Payment], keep: Span) -> Option<Timestamp> {
             | PaymentState::Review { .. } => return None,
         }
     }
+    let keep = if planted(Bug::LetGoAtOnce) { Span::ZERO } else { keep };
     Some(last.plus(keep))
 }
 

@@ -72,6 +72,8 @@ pub struct TransferPage {
     /// The header of the range's last block, from the node that answered, in the same request where possible:
     /// so the node had the block.
     pub anchor: Header,
+    /// Whether the node gave that header as its `finalized` block.
+    pub is_tagged: bool,
     /// Which endpoint answered (the last, if several did).
     pub endpoint: EndpointId,
     /// Logs with a transfer's topic that are no transfer: what is wrong with each.
@@ -120,6 +122,12 @@ pub trait Chain: Send + Sync {
 
     /// All transfers that answer the query.
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError>;
+
+    /// The same, where the last block of the range is likely to be the `finalized` one: where it can, it has the header
+    /// under that tag take the anchor's place in the request. If it is another block after all, the ordinary question is put.
+    async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+        self.transfers(query).await
+    }
 
     /// Sets what the hints tell of, from now on.
     fn watch(&self, set: WatchSet);

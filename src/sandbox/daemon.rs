@@ -126,6 +126,12 @@ impl Daemon {
         }
     }
 
+    /// Its process, to freeze it; `None` when none runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<Pid> {
+        self.child.as_ref().and_then(Child::id).map(Pid)
+    }
+
     /// How it ended, if it has ended by itself.
     ///
     /// # Errors

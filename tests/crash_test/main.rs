@@ -1,6 +1,6 @@
-//! `make crash-test KILLS=100`: kill -9 of the release binary (`--program`) at random moments under
-//! load. What is done, and what the
-//! numbers of the last line mean, is in `run`.
+//! `make crash-test KILLS=100`: kill -9 of the release binary (`--program`) at random moments under load. What is done, and
+//! what the numbers of the last line mean, is in `run`. The others are `send` (`make send-crash-test`) and `campaign` (`make
+//! campaign`), which has all of it in one world and more kinds of faults.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -11,6 +11,7 @@
     reason = "a test that cannot go on may end with a panic that names the line"
 )]
 
+mod campaign;
 mod run;
 mod send;
 
@@ -22,8 +23,18 @@ const USAGE: &str = "usage: crash_test [--program FILE] [--kills N] [--completed
 /// The first argument that asks for the test of sending (`make send-crash-test`) instead; see `send`.
 const SEND: &str = "send";
 
+/// The same for `make campaign`; see `campaign`.
+const CAMPAIGN: &str = "campaign";
+
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1).peekable();
+    let all: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(ended) = campaign::side_process(&all) {
+        return ended;
+    }
+    let mut arguments = all.into_iter().peekable();
+    if arguments.next_if(|first| first == CAMPAIGN).is_some() {
+        return campaign::main(arguments.collect());
+    }
     if arguments.next_if(|first| first == SEND).is_some() {
         return send::main(arguments.collect());
     }

@@ -148,6 +148,8 @@ fn systemd_takes_the_service() {
         "LoadCredential=api-key:",
         "LoadCredential=wallet-password:",
         "Restart=on-failure",
+        // A provider that is away for an hour must not leave it down for good.
+        "StartLimitIntervalSec=0",
         // The codes of cli/exit.rs that no second try mends.
         "RestartPreventExitStatus=2 3",
         "NoNewPrivileges=yes",

@@ -21,7 +21,7 @@ use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::pool::{Attempt, Pool};
 use super::reads::{self, next};
-use super::rpc;
+use super::rpc::{self, Ask};
 use super::split::Piece;
 
 /// More malformed logs than this are not told one by one.
@@ -95,6 +95,26 @@ fn sorted(accounts: &Arc<Vec<Address>>) -> Arc<Vec<Address>> {
     Arc::new(sorted)
 }
 
+/// Answers the query in one question whose anchor is the `finalized` block. `None` when that is not the last block of the
+/// range, when one question is not enough, or when anything else is in the way: the ordinary question finds out.
+pub(super) async fn transfers_to_final(pool: &Pool, query: &TransferQuery) -> Option<TransferPage> {
+    let accounts = sorted(&query.recipients);
+    let endpoint = pool.attempt(query.avoid).next().await?;
+    let limits = endpoint.limits();
+    let (everybody, avoid) = (query.everybody, query.avoid);
+    let piece = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
+    let is_one = piece.blocks() <= limits.blocks() && piece.count <= limits.recipients();
+    if query.from > query.to || accounts.is_empty() || query.tokens.is_empty() || !is_one {
+        return None;
+    }
+    let question = Question { tokens: Arc::clone(&query.tokens), accounts, side: Side::To, everybody, avoid };
+    let answer = ask_piece(&piece, &endpoint, &question, rpc::header_under("finalized")).await.ok()?;
+    endpoint.worked();
+    pool.saw_head(query.to);
+    let page = merge(query.to, vec![answer]).ok()?;
+    Some(TransferPage { is_tagged: true, ..page })
+}
+
 /// Nobody to ask for: an empty filter would mean "any" to a node, so only the anchor is asked for.
 async fn nothing(pool: &Pool, query: &TransferQuery) -> Result<TransferPage, ChainError> {
     let mut attempt = pool.attempt(query.avoid);
@@ -104,7 +124,7 @@ async fn nothing(pool: &Pool, query: &TransferQuery) -> Result<TransferPage, Cha
             Ok(anchor) => {
                 endpoint.worked();
                 let (transfers, malformed) = (Vec::new(), Vec::new());
-                return Ok(TransferPage { transfers, anchor, endpoint: endpoint.id, malformed });
+                return Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint: endpoint.id, malformed });
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
         }
@@ -178,7 +198,7 @@ async fn ask(mut job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> 
         return Step::Changed(job);
     }
     let trial = trial.filter(|_| !limits.proven(blocks));
-    let result = ask_piece(&job.piece, &endpoint, &question).await;
+    let result = ask_piece(&job.piece, &endpoint, &question, rpc::header_of(job.piece.to)).await;
     let result = match result {
         Ok(answer) => {
             endpoint.learn(|limits| limits.worked(blocks));
@@ -190,7 +210,7 @@ async fn ask(mut job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> 
     Step::Asked(job, endpoint, result)
 }
 
-async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
+async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, anchor: Ask) -> Result<Answer, Failure> {
     let (tokens, side, everybody) = (&question.tokens, question.side, question.everybody);
     let accounts = if everybody { question.accounts.as_slice() } else { piece.recipients(&question.accounts) };
     let transfers = if everybody {
@@ -198,7 +218,7 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> R
     } else {
         rpc::transfer_logs(piece.from, piece.to, tokens, accounts, side)
     };
-    let asks = [rpc::header_of(piece.to), transfers];
+    let asks = [anchor, transfers];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let anchor = read_anchor(piece.to, &mut answers)?;
     let logs: Vec<Log> = rpc::read(&next(&mut answers)?, "a list of logs")?;
@@ -300,5 +320,6 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
         return Err(ChainError::Behind(format!("block {to} is in no answer")));
     };
     let malformed = malformed.into_iter().take(MAX_MALFORMED).collect();
-    Ok(TransferPage { transfers: transfers.into_values().collect(), anchor, endpoint, malformed })
+    let transfers = transfers.into_values().collect();
+    Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint, malformed })
 }

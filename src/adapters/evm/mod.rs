@@ -8,11 +8,14 @@
 //! the types and the websocket.
 
 mod account;
+mod answer;
 mod checkup;
 mod classify;
 mod decode;
 mod endpoint;
 mod failure;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hints;
 mod http;
 mod limits;
@@ -45,6 +48,7 @@ use tokio::task::AbortHandle;
 use crate::domain::chain::{BlockNumber, Header};
 use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
 
+pub use answer::read_transfers;
 pub use settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, KnownToken, SideReport};
 
 use hints::HintQueue;
@@ -201,6 +205,13 @@ impl Chain for EvmChain {
 
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To).await
+    }
+
+    async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+        match logs::transfers_to_final(&self.pool, query).await {
+            Some(page) => Ok(page),
+            None => self.transfers(query).await,
+        }
     }
 
     fn watch(&self, set: WatchSet) {

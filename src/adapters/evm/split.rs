@@ -82,10 +82,17 @@ pub(super) fn shards(recipients: &[Address], max: usize) -> Vec<Vec<Address>> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "clippy does not see that what stands in a macro is a test"
+)]
 mod tests {
     use super::*;
 
     use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
 
     fn pieces(piece: Piece, blocks: u64, recipients: usize) -> Vec<Piece> {
         let (mut done, mut todo) = (Vec::new(), vec![piece]);
@@ -116,6 +123,44 @@ mod tests {
         }
         let (head, rest) = Piece { from: u64::MAX - 1, to: u64::MAX, first: 0, count: 1 }.cut(1, 1);
         assert_eq!((head.to, rest.len()), (u64::MAX - 1, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_cover_any_question_once_while_the_limits_shrink(
+            from in 0..=u64::MAX - 40,
+            blocks in 1..40_u64,
+            count in 1..12_usize,
+            limits in prop::collection::vec((0..50_u64, 0..15_usize), 1..60),
+        ) {
+            let mut limits = limits.into_iter().chain(std::iter::repeat((1, 1)));
+            let (mut seen, mut todo) = (BTreeSet::new(), vec![Piece { from, to: from + blocks - 1, first: 0, count }]);
+            while let Some(next) = todo.pop() {
+                let (max_blocks, max_recipients) = limits.next().unwrap();
+                let (head, rest) = next.cut(max_blocks, max_recipients);
+                prop_assert!(head.blocks() <= max_blocks.max(1) && (1..=max_recipients.max(1)).contains(&head.count));
+                for block in head.from..=head.to {
+                    for who in head.first..head.first + head.count {
+                        prop_assert!(seen.insert((block, who)), "({}, {}) twice", block, who);
+                    }
+                }
+                todo.extend(rest);
+            }
+            prop_assert_eq!(seen.len() as u64, blocks * count as u64);
+        }
+
+        #[test]
+        fn a_refused_question_ends_at_one(asked in 1..=u64::MAX, suggested in prop::collection::vec(any::<Option<u64>>(), 0..9)) {
+            let mut suggested = suggested.into_iter();
+            let (mut asked, mut steps) = (asked, 0);
+            while let Some(fewer) = smaller(asked, suggested.next().flatten()) {
+                prop_assert!(fewer >= 1 && fewer < asked);
+                asked = fewer;
+                steps += 1;
+                prop_assert!(steps <= 80);
+            }
+            prop_assert_eq!(asked, 1);
+        }
     }
 
     #[test]

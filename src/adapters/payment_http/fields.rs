@@ -30,14 +30,16 @@ pub(super) fn text(field: &str, raw: Option<&RawValue>) -> Result<Option<String>
     text_within(MAX_TEXT, field, raw)
 }
 
-/// A text of at most `most` characters; an empty one counts as none.
+/// A text of at most `most` characters; an empty one counts as none. Control characters are replaced: what the API says is
+/// shown on terminals and written into logs.
 pub(super) fn text_within(most: usize, field: &str, raw: Option<&RawValue>) -> Result<Option<String>, String> {
     let Some(raw) = raw else { return Ok(None) };
     let text: String = serde_json::from_str(raw.get()).map_err(|_| format!("its {field} is no text"))?;
     if text.chars().count() > most {
         return Err(format!("its {field} is longer than {most} characters"));
     }
-    Ok(Some(text).filter(|text| !text.is_empty()))
+    let plain = text.replace(char::is_control, &char::REPLACEMENT_CHARACTER.to_string());
+    Ok(Some(plain).filter(|text| !text.is_empty()))
 }
 
 /// A text that must mean something.

@@ -16,6 +16,8 @@ mod checkup;
 mod desk;
 mod failure;
 mod fields;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod quotes;
 mod webhooks;
 

@@ -8,6 +8,8 @@
 
 mod error;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod kdf;
 mod key;
 mod keystore;

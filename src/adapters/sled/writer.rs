@@ -129,7 +129,7 @@ impl Group {
             last = last.checked_add(1).ok_or_else(|| StoreError::Failed("there are no event numbers left".into()))?;
             stage_event(last, event, &mut own);
         }
-        // Not `append`, which builds the whole group anew for every commit.
+        // One by one: to append a map to another builds all of both anew, for every commit of the group.
         self.writes.extend(own);
         self.last = last;
         self.bytes = self.bytes.saturating_add(commit.bytes());

@@ -21,6 +21,9 @@ mod signals;
 mod stage;
 mod teller;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use batch::fuzzing;
+
 use args::Content;
 use batch::Batch;
 use one::{One, Until};

@@ -13,6 +13,7 @@ use crate::domain::wallet::TransferView;
 use crate::domain::wei::Wei;
 use crate::engine::gate::{Asked, Pass};
 use crate::engine::hearing::{differing_term, record};
+use crate::planted::{Bug, planted};
 use crate::policy::fees::{self, SELF_SEND_GAS};
 use crate::policy::funding::Act;
 use crate::policy::preflight::{
@@ -75,6 +76,7 @@ impl Funder {
     /// Checks an order that has a nonce before `act` sends something of it. `Ok(Err(_))`: what stands in the way.
     pub(super) async fn check_signed(&self, order: &Order, act: &Act) -> Result<Result<(), Hold>, Trouble> {
         let kind = match act {
+            Act::Broadcast(_) if planted(Bug::NoCheckBeforeBroadcast) => None,
             Act::Broadcast(tx_hash) => order.attempt(*tx_hash).map(|attempt| (attempt.kind, attempt.fees)),
             Act::Sign(kind, fees) => Some((*kind, *fees)),
             Act::Hold(hold) => return Ok(Err(hold.clone())),

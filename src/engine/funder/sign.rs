@@ -12,9 +12,10 @@ use crate::domain::order::{Attempt, AttemptKind, Fees, Order, OrderState};
 use crate::domain::wallet::Wallet;
 use crate::engine::order_book::event;
 use crate::engine::telling::log_events;
+use crate::planted::{Bug, planted};
 use crate::policy::fees::SELF_SEND_GAS;
 use crate::policy::funding::{OrderFact, apply};
-use crate::ports::sender::{SenderError, TxAction, TxSpec};
+use crate::ports::sender::{SenderError, SignedTx, TxAction, TxSpec};
 use crate::ports::signer::SignerError;
 use crate::ports::store::{Commit, StoreError};
 
@@ -33,6 +34,11 @@ impl Funder {
         let Some(next_nonce) = nonce.checked_add(1) else { return Ok(()) };
         match self.sign(&order, nonce, AttemptKind::Transfer, offer.fees, offer.gas_limit).await {
             Ok(attempt) => {
+                if planted(Bug::BroadcastBeforeCommit) {
+                    let signed = SignedTx { hash: attempt.tx_hash, raw: attempt.raw.clone() };
+                    self.funding.sender.send(&signed).await;
+                }
+                let next_nonce = if planted(Bug::NonceNotTaken) { nonce } else { next_nonce };
                 self.keep(order, attempt, Some(Wallet { next_nonce, ..wallet })).await?;
                 Ok(())
             }
@@ -106,7 +112,9 @@ impl Funder {
             AttemptKind::Transfer => TxAction::Transfer(transfer_of(order)),
             AttemptKind::SelfSend => TxAction::SelfSend { wallet: order.wallet },
         };
-        let tx = TxSpec { chain_id: order.chain_id, nonce, fees, gas_limit, action };
+        let is_other = kind == AttemptKind::SelfSend && planted(Bug::SelfSendAtAnotherNonce);
+        let at = nonce.saturating_add(u64::from(is_other));
+        let tx = TxSpec { chain_id: order.chain_id, nonce: at, fees, gas_limit, action };
         let refused = |detail: String| Hold::Signer { detail };
         let signature = self.funding.signer.sign(self.funding.sender.digest(&tx)).await;
         let signature = signature.map_err(|error: SignerError| refused(error.to_string()))?;

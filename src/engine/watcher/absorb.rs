@@ -14,8 +14,9 @@ use crate::domain::time::{Span, Timestamp};
 use crate::engine::ledger::{LedgerError, Page};
 use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
+use crate::planted::{Bug, planted};
 use crate::policy::address::BookChanges;
-use crate::policy::finality::is_final_as_read;
+use crate::policy::finality::{FinalityRule, is_final_as_read};
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, Job, SweepParams};
 use crate::ports::chain::{EndpointId, TransferPage};
@@ -39,6 +40,22 @@ struct Evidence {
     has_news: bool,
 }
 
+/// Where a reading comes from.
+#[derive(Clone, Copy)]
+struct Source {
+    anchor: Header,
+    /// Whether the anchor came as the finalized block.
+    is_tagged: bool,
+    endpoint: EndpointId,
+}
+
+impl Source {
+    /// Whether the reading itself proves that this transfer's block is final.
+    fn proves(&self, rule: FinalityRule, transfer: &Transfer) -> bool {
+        is_final_as_read(rule, &self.anchor, self.is_tagged, &transfer.block)
+    }
+}
+
 /// What became of a deposit that a reading did not return.
 #[derive(Clone, Copy, Debug)]
 enum Missing {
@@ -57,8 +74,10 @@ struct Read<'a> {
     job: &'a Job,
     reading: Reading,
     now: Timestamp,
-    /// Its anchor, where the reading itself proves that deposits in the anchor's block are final.
-    proof: Option<Header>,
+    /// Where it comes from, if the reading itself proves that some of its deposits are final.
+    proof: Option<Source>,
+    /// What is believed of finality since, to be stored with what was read.
+    mark: Option<FinalityMark>,
 }
 
 /// The coverage after the reading; `None` when it stays.
@@ -97,7 +116,7 @@ impl Watcher {
     ) -> Result<BTreeSet<Address>, Trouble> {
         self.alarm_malformed(page.malformed).await?;
         let mut by_address: BTreeMap<Address, Vec<Transfer>> = BTreeMap::new();
-        let source = (page.anchor, page.endpoint);
+        let source = Source { anchor: page.anchor, is_tagged: page.is_tagged, endpoint: page.endpoint };
         let mut headers = BTreeMap::from([(page.anchor.block.number, Some(page.anchor))]);
         for transfer in page.transfers {
             by_address.entry(transfer.to).or_default().push(transfer);
@@ -135,14 +154,21 @@ impl Watcher {
         self.note_withheld(&evidence);
         let brought_news = !evidence.is_empty();
         let (proof, mark) = self.proof_in(&evidence, source).await?;
+        // With one address alone, the mark is stored with it: the disk is waited for once.
+        let (within, apart) = if evidence.len() == 1 { (mark, None) } else { (None, mark) };
         // One moment for all, so that those who were read together go on standing together.
-        let read = Read { job, reading, now: self.ports.clock.now(), proof };
+        let read = Read { job, reading, now: self.ports.clock.now(), proof, mark: within };
+        if planted(Bug::CoverageBeforeDeposits) {
+            let (last_final, params) = (self.last_final, self.settings.sweep);
+            self.roll.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
+            self.keep_some().await?;
+        }
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
         let writing =
             evidence.into_iter().map(|(address, evidence)| async move { this.write(address, &evidence, read).await });
         // The mark goes first, and does not hold up the rest: the store keeps the order.
-        let (_, left) = futures_util::future::try_join(self.keep_mark(mark), all(writing)).await?;
+        let (_, left) = futures_util::future::try_join(self.keep_mark(apart), all(writing)).await?;
         let left: BTreeSet<Address> = left.into_iter().flatten().collect();
         let (last_final, params) = (self.last_final, self.settings.sweep);
         self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
@@ -159,15 +185,15 @@ impl Watcher {
     async fn proof_in(
         &mut self,
         evidence: &[(Address, Evidence)],
-        (anchor, endpoint): (Header, EndpointId),
-    ) -> Result<(Option<Header>, Option<FinalityMark>), Trouble> {
+        source: Source,
+    ) -> Result<(Option<Source>, Option<FinalityMark>), Trouble> {
         let rule = self.settings.finality;
-        let proves = |(transfer, _): &(Transfer, Timestamp)| is_final_as_read(rule, &anchor, &transfer.block);
+        let proves = |(transfer, _): &(Transfer, Timestamp)| source.proves(rule, transfer);
         if !evidence.iter().any(|(_, evidence)| evidence.transfers.iter().any(proves)) {
             return Ok((None, None));
         }
-        let believed = self.believe_anchor(&anchor, endpoint).await?;
-        Ok((believed.map(|_| anchor), believed.flatten()))
+        let believed = self.believe_anchor(&source.anchor, source.endpoint).await?;
+        Ok((believed.map(|_| source), believed.flatten()))
     }
 
     /// Deposits that are withheld for the first time are to be told of; their addresses stand back for a while.
@@ -191,9 +217,10 @@ impl Watcher {
             .ledger
             .change(address, |page, context| {
                 page.coverage = page.coverage.take().map(|stored| self.roll.brought_up(&stored));
+                page.mark = read.mark;
                 for (transfer, time) in &evidence.transfers {
                     note_transfer(page, chain_id, transfer, *time, read.reading, context);
-                    if read.proof.is_some_and(|anchor| is_final_as_read(rule, &anchor, &transfer.block)) {
+                    if read.proof.is_some_and(|source| source.proves(rule, transfer)) {
                         note_proof(page, &DepositKey::of_transfer(chain_id, transfer), context);
                     }
                 }
@@ -245,7 +272,7 @@ impl Watcher {
         known: &[Deposit],
         job: &Job,
         transfers: Vec<Transfer>,
-        (anchor, endpoint): (Header, EndpointId),
+        source: Source,
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
     ) -> Result<Evidence, Trouble> {
         let by_place: BTreeMap<Place, &Deposit> = known.iter().map(|it| (place_of(&it.key), it)).collect();
@@ -253,9 +280,9 @@ impl Watcher {
         let mut read = BTreeSet::new();
         for transfer in transfers {
             let place = (transfer.block.hash, transfer.tx_hash, transfer.log_index);
-            let proven = is_final_as_read(self.settings.finality, &anchor, &transfer.block);
+            let proven = source.proves(self.settings.finality, &transfer);
             let (time, is_news) = match by_place.get(&place) {
-                None => (self.block_time_of(&transfer, endpoint, headers).await?, true),
+                None => (self.block_time_of(&transfer, source.endpoint, headers).await?, true),
                 Some(deposit) => {
                     let is_news = match deposit.standing {
                         Standing::Final { .. } => false,
@@ -275,9 +302,9 @@ impl Watcher {
             if !in_range || !deposit.stands() || read.contains(&place_of(&key)) {
                 continue;
             }
-            let header = self.header_at(deposit.block_number, endpoint, headers).await?;
+            let header = self.header_at(deposit.block_number, source.endpoint, headers).await?;
             match header {
-                Some(header) if header.block.hash == key.block_hash => {
+                Some(header) if header.block.hash == key.block_hash && !planted(Bug::WithheldMeansGone) => {
                     let told = self.told.withheld.contains(&key);
                     evidence.missing.insert(key, Missing::Withheld { told })
                 }
@@ -361,6 +388,10 @@ fn note_transfer(
     context: &Context<'_>,
 ) {
     let fresh = Deposit::from_transfer(chain_id, transfer, time, context.now);
+    let is_same = |known: &Deposit| known.key.tx_hash == transfer.tx_hash;
+    if planted(Bug::KeyedByTransaction) && page.book.deposits().iter().any(is_same) {
+        return;
+    }
     match page.book.deposit(&fresh.key).map(Deposit::stands) {
         Some(true) => {}
         Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),

@@ -230,8 +230,9 @@ mod tests {
     }
 
     async fn step(ahead: &mut Ahead, chain: &Arc<Backwards>) -> Result<Option<(Job, TransferPage)>, ChainError> {
-        let read = |job: &Job| {
-            Asking { chain: Arc::clone(chain) as Arc<dyn Chain>, query: query(&Arc::default(), job, 1_000) }
+        let read = |job: &Job| Asking {
+            chain: Arc::clone(chain) as Arc<dyn Chain>,
+            query: query(&Arc::default(), job, 1_000),
         };
         ahead.ask(10, read);
         ahead.next().await

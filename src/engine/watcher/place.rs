@@ -4,6 +4,7 @@ use super::{Trouble, Watcher};
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
+use crate::planted::{Bug, planted};
 use crate::policy::sweep;
 use crate::ports::chain::ChainError;
 use crate::ports::store::{Commit, StoreError};
@@ -70,7 +71,11 @@ impl Watcher {
             for (coverage, start) in batch {
                 // The first block has no transfers; starting above it leaves room for "nothing covered yet".
                 let start = (*start).max(1);
-                let below = start.saturating_sub(1);
+                let mut below = start.saturating_sub(1);
+                if planted(Bug::OneCoverageForAll) {
+                    let others = self.roll.leads().into_iter().filter_map(|lead| lead.swept);
+                    below = others.map(|other| other.covered_to).max().unwrap_or(below).max(below);
+                }
                 let swept = Swept { start, covered_to: below, confirmed_to: below, second_reading: None };
                 commit.coverage.push(Coverage { swept: Some(swept), ..coverage.clone() });
                 let kind = EventKind::AddressPlaced { address: coverage.address, start };

@@ -10,9 +10,10 @@ use crate::domain::coverage::Coverage;
 use crate::domain::deposit::Deposit;
 use crate::domain::event::{Event, EventKind, Reading};
 use crate::domain::time::Timestamp;
+use crate::planted::{Bug, planted};
 use crate::policy::breadth;
 use crate::policy::sweep::{self, Job};
-use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
+use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
 use crate::ports::store::Commit;
 
 /// How often a hinted transfer is looked for, a block's time apart, before it is left to the usual sweeps.
@@ -82,7 +83,11 @@ impl Watcher {
         let above = self.read_to.saturating_add(1).saturating_sub(READ_AGAIN);
         let job = job.map(|job| if is_whole { job } else { sweep::only_above(job, above) });
         if let Some(job) = job.map(|job| self.roll.for_members(job)) {
-            let page = self.read(&job, false).await?;
+            // Where the rule asks for no depth and the tag keeps up with the head, the reading itself can prove what is final.
+            let rule = self.settings.finality;
+            let to_final = self.tag_at_head && self.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
+            let page = if to_final { self.read_to_final(&job).await? } else { self.read(&job, false).await? };
+            self.tag_at_head = self.tag_at_head && (!to_final || page.is_tagged);
             self.read_to = job.to;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
@@ -152,6 +157,11 @@ impl Watcher {
         }
         let Some(LastReading { job, covered_time }) = &self.last_reading else { return Ok(Deeper::Nothing) };
         let covered_time = *covered_time;
+        if planted(Bug::NoLastReading) {
+            let job = job.clone();
+            self.last_reading = None;
+            return self.close(&job, covered_time).await;
+        }
         let to = job.to.min(job.from.saturating_add(self.settings.sweep.chunk));
         let piece = Job { to, ..job.clone() };
         let page = self.read(&piece, true).await?;
@@ -230,13 +240,23 @@ impl Watcher {
     }
 
     async fn read(&mut self, job: &Job, elsewhere: bool) -> Result<TransferPage, Trouble> {
-        let avoid = self.last_reader.filter(|_| elsewhere);
-        let query = TransferQuery { avoid, ..query(&self.tokens, job, self.settings.sweep.filter) };
+        let query = self.query(job, self.last_reader.filter(|_| elsewhere));
         let page = self.ports.chain.transfers(&query).await?;
         if !elsewhere {
             self.last_reader = Some(page.endpoint);
         }
         Ok(page)
+    }
+
+    /// A first reading whose end is likely to be the finalized block.
+    async fn read_to_final(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
+        let page = self.ports.chain.transfers_to_final(&self.query(job, None)).await?;
+        self.last_reader = Some(page.endpoint);
+        Ok(page)
+    }
+
+    fn query(&self, job: &Job, avoid: Option<EndpointId>) -> TransferQuery {
+        TransferQuery { avoid, ..query(&self.tokens, job, self.settings.sweep.filter) }
     }
 }
 

@@ -4,16 +4,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+
 use super::absorb::all;
 use super::{Trouble, Watcher, gauge};
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::policy::breadth;
 use crate::ports::chain::WatchSet;
-use crate::ports::store::{Commit, StoreError};
+use crate::ports::store::{Commit, Store, StoreError};
 
 /// How many addresses are read from the store at once.
 const PAGE: usize = 4_096;
+
+/// How many stretches of the addresses are read at once at the start.
+const STRETCHES_AT_ONCE: usize = 4;
 
 /// How many addresses' coverage goes into one commit.
 const BATCH: usize = 512;
@@ -68,19 +73,25 @@ impl Watcher {
         }
     }
 
-    /// Reads everything, page by page. True when somebody came or went.
+    /// Reads everything. True when somebody came or went.
     async fn take_everything(&mut self) -> Result<bool, StoreError> {
         let mut others = self.learnt.is_none();
-        let mut after = None;
-        loop {
-            let page = self.ports.store.watched(after, PAGE).await?;
-            let through = page.last().filter(|_| page.len() >= PAGE).map(|last| last.address);
-            others |= self.roll.put_page(after, through, page);
-            match through {
-                Some(last) => after = Some(last),
-                None => return Ok(others),
-            }
+        let first = self.ports.store.watched(None, PAGE).await?;
+        let through = first.last().filter(|_| first.len() >= PAGE).map(|last| last.address);
+        others |= self.roll.put_page(None, through, first);
+        let Some(after) = through else { return Ok(others) };
+        // Where one page does not hold all, several stretches are read at once.
+        let store = &self.ports.store;
+        let reading = stretches(after).map(|(after, through)| async move {
+            let found = stretch(&**store, after, through).await?;
+            Ok::<_, StoreError>((after, through, found))
+        });
+        let mut reading = futures_util::stream::iter(reading).buffered(STRETCHES_AT_ONCE);
+        while let Some(read) = reading.next().await {
+            let (after, through, found) = read?;
+            others |= self.roll.put_page(Some(after), through, found);
         }
+        Ok(others)
     }
 
     /// Learns from the store which addresses have deposits, and where the newest is.
@@ -128,5 +139,53 @@ impl Watcher {
     /// The coverage of these addresses, as far as readings have come.
     pub(super) fn coverage_of(&self, addresses: &[Address]) -> Vec<Coverage> {
         addresses.iter().filter_map(|address| self.roll.coverage(address)).collect()
+    }
+}
+
+/// The stretches into which all addresses above this one are cut, each from above its first to its second one, or to the
+/// end. The addresses of a chain are spread evenly.
+fn stretches(after: Address) -> impl Iterator<Item = (Address, Option<Address>)> {
+    let first = after.first().copied().unwrap_or(0);
+    let last_of = |byte: u8| {
+        let bytes: [u8; 20] = std::array::from_fn(|place| if place == 0 { byte } else { 0xff });
+        Address::from(bytes)
+    };
+    (first..=u8::MAX).map(move |byte| {
+        let from = if byte == first { after } else { last_of(byte.saturating_sub(1)) };
+        (from, (byte < u8::MAX).then(|| last_of(byte)))
+    })
+}
+
+/// The coverage of all watched addresses above `after`, up to and including `through`.
+async fn stretch(store: &dyn Store, after: Address, through: Option<Address>) -> Result<Vec<Coverage>, StoreError> {
+    let mut found: Vec<Coverage> = Vec::new();
+    loop {
+        let from = found.last().map_or(after, |last| last.address);
+        let page = store.watched(Some(from), PAGE).await?;
+        let is_last = page.len() < PAGE;
+        found.extend(page);
+        let end = found.partition_point(|coverage| through.is_none_or(|through| coverage.address <= through));
+        if is_last || end < found.len() {
+            found.truncate(end);
+            return Ok(found);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stretches_leave_nobody_out() {
+        for after in [Address::ZERO, Address::repeat_byte(0x3c), Address::repeat_byte(0xff)] {
+            let all: Vec<_> = stretches(after).collect();
+            assert_eq!(all.first().map(|(from, _)| *from), Some(after));
+            assert_eq!(all.last().map(|(_, through)| *through), Some(None));
+            for pair in all.windows(2) {
+                assert_eq!(pair[0].1, Some(pair[1].0), "one begins where the other ends");
+                assert!(pair[0].0 <= pair[1].0);
+            }
+        }
     }
 }

@@ -9,6 +9,8 @@
 //! Deliberately absent: TLS (put a proxy in front), and what a delivery says.
 
 mod body;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod hints;
 mod rate;
 mod verify;

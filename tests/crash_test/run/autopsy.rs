@@ -59,14 +59,23 @@ pub(crate) async fn sound(path: &Path) -> Outcome<()> {
 
 /// Reads the store in this folder. One that was never made is empty.
 pub(crate) async fn open(path: &Path) -> Outcome<Left> {
-    let mut left = Left::default();
     if !path.exists() {
-        return Ok(left);
+        return Ok(Left::default());
     }
     let folder = path.to_owned();
     let opened = tokio::task::spawn_blocking(move || SledStore::open(&folder, &Settings::default())).await.unwrap();
     let store =
         opened.map_err(|error| SandboxError::Outcome(format!("the store cannot be opened after a kill: {error}")))?;
+    let left = read(&store).await?;
+    // Closing waits for the disk.
+    tokio::task::spawn_blocking(move || drop(store)).await.unwrap();
+    sound(path).await?;
+    Ok(left)
+}
+
+/// Reads all payments and deposits of a store.
+pub(crate) async fn read(store: &dyn Store) -> Outcome<Left> {
+    let mut left = Left::default();
     let mut after = None;
     loop {
         let page = store.payments(after.as_ref(), PAGE).await.map_err(|error| failed(&error))?;
@@ -87,9 +96,6 @@ pub(crate) async fn open(path: &Path) -> Outcome<Left> {
             break;
         }
     }
-    // Closing waits for the disk.
-    tokio::task::spawn_blocking(move || drop(store)).await.unwrap();
-    sound(path).await?;
     Ok(left)
 }
 

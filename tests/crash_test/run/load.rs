@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256};
-use rampwatch::domain::payment::PaymentId;
+use rampwatch::domain::payment::{BankAccountId, PaymentId};
 use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::token::BatchItem;
 use rampwatch::sandbox::{DEV_ACCOUNTS, Node, Operator, Sandbox, SandboxError, USDC, USDC_E};
@@ -25,9 +25,25 @@ const ADDERS: usize = 4;
 /// Every payment by its id, with what the API knew when it was opened.
 pub(crate) type Book = BTreeMap<PaymentId, OffRamp>;
 
+/// How the load goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Habits {
+    /// The bank account of what is opened; the stand-in's usual one when `None`.
+    pub(crate) bank_account: Option<BankAccountId>,
+    /// Between two openings, in milliseconds.
+    pub(crate) pause: (u64, u64),
+}
+
+impl Default for Habits {
+    fn default() -> Self {
+        Self { bank_account: None, pause: (80, 260) }
+    }
+}
+
 /// What the parts of the load share.
 struct Shared {
     sandbox: Arc<Sandbox>,
+    habits: Habits,
     operator: Operator,
     book: Mutex<Book>,
     to_add: Mutex<Vec<PaymentId>>,
@@ -46,9 +62,10 @@ pub(crate) struct Load {
 
 impl Load {
     /// Begins.
-    pub(crate) fn start(sandbox: Arc<Sandbox>, operator: Operator, seed: u64) -> Self {
+    pub(crate) fn start(sandbox: Arc<Sandbox>, operator: Operator, seed: u64, habits: Habits) -> Self {
         let shared = Arc::new(Shared {
             sandbox,
+            habits,
             operator,
             book: Mutex::default(),
             to_add: Mutex::default(),
@@ -68,6 +85,11 @@ impl Load {
     /// How many payments were opened so far.
     pub(crate) fn opened(&self) -> usize {
         self.shared.book.lock().unwrap().len()
+    }
+
+    /// Whether it goes on; one that has ended by itself says why when it is finished.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.opening.is_finished()
     }
 
     /// How many additions rampwatch has been asked for and has not answered.
@@ -141,7 +163,8 @@ impl Shared {
         let mut book = self.book.lock().unwrap();
         let id = PaymentId::new(format!("crash-{}", book.len() + 1)).unwrap();
         let amount = Amount::from_base_units(u128::from(chance.between(1_000_000, 50_000_000)));
-        let new = NewOffRamp { id: Some(id.clone()), amount, ..NewOffRamp::default() };
+        let bank_account = self.habits.bank_account.clone();
+        let new = NewOffRamp { id: Some(id.clone()), amount, bank_account, ..NewOffRamp::default() };
         let off_ramp = self.sandbox.stand_in().open(new)?;
         book.insert(id, off_ramp.clone());
         Ok(off_ramp)
@@ -152,7 +175,17 @@ impl Shared {
     }
 
     async fn pay(&self, from: Address, to: Address, amount: Amount) -> Outcome<B256> {
-        self.node().transfer(USDC, from, to, amount).await
+        insist(|| self.node().transfer(USDC, from, to, amount)).await
+    }
+}
+
+/// Sends again what the node refuses: the base fee may have jumped above what was offered.
+pub(crate) async fn insist<F: Future<Output = Outcome<B256>>>(mut send: impl FnMut() -> F) -> Outcome<B256> {
+    loop {
+        match send().await {
+            Err(SandboxError::Refused { .. }) => tokio::time::sleep(AGAIN).await,
+            sent => return sent,
+        }
     }
 }
 
@@ -162,7 +195,8 @@ async fn open(shared: Arc<Shared>, mut chance: Chance) -> Outcome<()> {
     while !shared.no_more.load(Ordering::Relaxed) {
         let payer = DEV_ACCOUNTS[usize::try_from(chance.between(0, 10)).unwrap()];
         paying.spawn(pay_one_way(Arc::clone(&shared), payer, chance.clone()));
-        tokio::time::sleep(chance.millis(80, 260)).await;
+        let (least, end) = shared.habits.pause;
+        tokio::time::sleep(chance.millis(least, end)).await;
         while let Some(paid) = paying.try_join_next() {
             paid.unwrap()?;
         }
@@ -197,7 +231,7 @@ async fn pay_one_way(shared: Arc<Shared>, payer: Address, mut chance: Chance) ->
         }
         // Another token, and nothing more.
         19..22 => {
-            shared.node().transfer(USDC_E, payer, to, amount).await?;
+            insist(|| shared.node().transfer(USDC_E, payer, to, amount)).await?;
             return Ok(());
         }
         // Poisoned, then paid.
@@ -226,7 +260,7 @@ async fn pay_three_at_once(shared: &Shared, payer: Address, chance: &mut Chance)
         items.push(BatchItem { token: USDC, to: off_ramp.deposit_address, amount: off_ramp.amount });
     }
     tokio::time::sleep(chance.millis(0, 2_000)).await;
-    shared.node().batch(payer, &items).await?;
+    insist(|| shared.node().batch(payer, &items)).await?;
     shared.exact.fetch_add(items.len(), Ordering::Relaxed);
     Ok(())
 }

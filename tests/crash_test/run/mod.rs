@@ -21,11 +21,11 @@
 //! - `missing`: added payments whose address has a final transfer of exactly the amount, and that are not completed at
 //!   the API, or not ended, completed in the store.
 
-mod autopsy;
+pub(crate) mod autopsy;
 pub(crate) mod chance;
-mod load;
+pub(crate) mod load;
 pub(crate) mod network;
-mod verdict;
+pub(crate) mod verdict;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -38,7 +38,7 @@ use tokio::time::Instant;
 
 use self::autopsy::{KINDS, Memory};
 use self::chance::Chance;
-use self::load::Load;
+use self::load::{Habits, Load};
 use self::network::Network;
 
 /// The result of a part.
@@ -127,7 +127,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
         log: folder.path().join("watcher.log"),
         overrides: overrides(network.base_url()),
     })?;
-    let load = Load::start(Arc::clone(&sandbox), daemon.operator().clone(), plan.seed);
+    let load = Load::start(Arc::clone(&sandbox), daemon.operator().clone(), plan.seed, Habits::default());
     let mut report = Report::default();
     let mut memory = Memory::default();
     break_things(sandbox.stand_in())?;
@@ -212,7 +212,7 @@ fn overrides(api: &str) -> Vec<(String, String)> {
 }
 
 /// The API fails in all the ways that the same call may survive.
-fn break_things(stand_in: &StandIn) -> Outcome<()> {
+pub(crate) fn break_things(stand_in: &StandIn) -> Outcome<()> {
     let soon = Some(RetryAfter::Seconds(1));
     let faults = [
         (Call::Complete, 60, Fault::answer_lost()),
@@ -235,6 +235,6 @@ fn break_things(stand_in: &StandIn) -> Outcome<()> {
     Ok(())
 }
 
-fn shown(kinds: &BTreeMap<&'static str, u32>) -> String {
+pub(crate) fn shown(kinds: &BTreeMap<&'static str, u32>) -> String {
     kinds.iter().map(|(kind, count)| format!("{kind} ({count})")).collect::<Vec<_>>().join(", ")
 }

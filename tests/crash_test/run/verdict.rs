@@ -20,11 +20,12 @@ use super::{Outcome, Report};
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// A transfer as the chain itself has it.
-struct Transfer {
-    key: DepositKey,
-    token: Address,
-    to: Address,
-    amount: U256,
+pub(crate) struct Transfer {
+    pub(crate) key: DepositKey,
+    pub(crate) block: u64,
+    pub(crate) token: Address,
+    pub(crate) to: Address,
+    pub(crate) amount: U256,
 }
 
 #[derive(Deserialize)]
@@ -34,12 +35,13 @@ struct Log {
     topics: Vec<B256>,
     data: B256,
     block_hash: B256,
+    block_number: U64,
     transaction_hash: B256,
     log_index: U64,
 }
 
 /// All final transfers of the watched tokens since the chain's beginning.
-async fn final_transfers(sandbox: &Sandbox) -> Outcome<Vec<Transfer>> {
+pub(crate) async fn final_transfers(sandbox: &Sandbox) -> Outcome<Vec<Transfer>> {
     let node = sandbox.anvil().node();
     let last = node.existing_block(BlockTag::Finalized).await?.header.block.number;
     let filter = json!([{
@@ -57,6 +59,7 @@ async fn final_transfers(sandbox: &Sandbox) -> Outcome<Vec<Transfer>> {
             tx_hash: log.transaction_hash,
             log_index: log.log_index.to(),
         },
+        block: log.block_number.to(),
         token: log.address,
         to: Address::from_word(log.topics[2]),
         amount: log.data.into(),
@@ -64,7 +67,8 @@ async fn final_transfers(sandbox: &Sandbox) -> Outcome<Vec<Transfer>> {
     Ok(logs.into_iter().map(transfer).collect())
 }
 
-fn pays(transfer: &Transfer, off_ramp: &OffRamp) -> bool {
+/// Whether a transfer is what an off-ramp asks for.
+pub(crate) fn pays(transfer: &Transfer, off_ramp: &OffRamp) -> bool {
     transfer.token == USDC
         && transfer.to == off_ramp.deposit_address
         && transfer.amount == U256::from(off_ramp.amount.base_units())
@@ -103,7 +107,8 @@ pub(crate) async fn judge(sandbox: &Sandbox, book: &Book, left: &Left, report: &
     let transfers = final_transfers(sandbox).await?;
     let addresses: BTreeSet<Address> = book.values().map(|off_ramp| off_ramp.deposit_address).collect();
     for transfer in transfers.iter().filter(|transfer| addresses.contains(&transfer.to)) {
-        if !left.deposits.get(&transfer.key).is_some_and(rampwatch::domain::deposit::Deposit::stands) {
+        let kept = left.deposits.get(&transfer.key);
+        if !kept.is_some_and(|deposit| deposit.stands() && deposit.block_number == transfer.block) {
             report.lost += 1;
             report
                 .details

@@ -4,9 +4,9 @@
 //! random, under load, as the release binary (`--program`; see `kills`). What the numbers of the last line mean is in
 //! `report`.
 
-mod aftermath;
-mod kills;
-mod report;
+pub(crate) mod aftermath;
+pub(crate) mod kills;
+pub(crate) mod report;
 mod scripted;
 
 use std::path::PathBuf;

@@ -99,12 +99,23 @@ async fn final_blocks_that_move_back() {
     rig.stop().await;
 }
 
-/// Where depth alone decides and is none, the reading that brings a deposit proves it final: header and log came in one
-/// answer. Nothing else is asked of the chain, and seen and final are one commit.
+/// Where the rule asks for no depth, the reading that brings a deposit proves it final: header and log came in one answer.
+/// Nothing else is asked of the chain, and seen and final are one commit.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_no_depth_one_reading_is_proof_enough() {
+    proof_enough(FinalityRule::Depth { depth: 0 }).await;
+}
+
+/// So does a reading that ends at the finalized block.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_to_the_finalized_block_is_proof_enough() {
+    proof_enough(FinalityRule::Finalized { depth: 0 }).await;
+}
+
+async fn proof_enough(finality: FinalityRule) {
     let (chain, node) = world();
-    let settings = EngineSettings { finality: FinalityRule::Depth { depth: 0 }, ..quick_settings() };
+    chain.set_finalized(Finalized::Below(0));
+    let settings = EngineSettings { finality, ..quick_settings() };
     let rig = Rig::start(&[urls(&node)], settings, MemoryStore::new(), PlainApi::default());
     for n in 1..=3 {
         rig.expect(n, now(&chain)).await;

@@ -147,14 +147,18 @@ async fn many_headers_come_in_few_requests() {
     evm.head().await.unwrap();
     node.reset();
     let numbers: Vec<u64> = (head - 49..=head).rev().collect();
-    let hashes = |found: Vec<Option<Header>>| found.into_iter().map(|it| it.map(|it| it.block.hash)).collect::<Vec<_>>();
+    let hashes =
+        |found: Vec<Option<Header>>| found.into_iter().map(|it| it.map(|it| it.block.hash)).collect::<Vec<_>>();
     let expected: Vec<_> = numbers.iter().map(|number| chain.block(*number).map(|block| block.hash)).collect();
     assert_eq!(hashes(evm.headers(&numbers, Some(EndpointId(0))).await.unwrap()), expected, "in the order asked for");
     assert_eq!((node.counts().http_requests, node.counts().of("eth_getBlockByNumber")), (3, 50));
 
     // A block that is not there is no error, and hides none of the others.
     let found = evm.headers(&[head, head + 1, head - 1], None).await.unwrap();
-    assert_eq!(found.iter().map(|it| it.map(|it| it.block.number)).collect::<Vec<_>>(), [Some(head), None, Some(head - 1)]);
+    assert_eq!(
+        found.iter().map(|it| it.map(|it| it.block.number)).collect::<Vec<_>>(),
+        [Some(head), None, Some(head - 1)]
+    );
     assert!(evm.headers(&[], None).await.unwrap().is_empty());
 }
 

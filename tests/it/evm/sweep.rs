@@ -350,3 +350,25 @@ async fn all_of_a_long_range_comes_through_a_bad_day() {
     let page = evm.transfers(&query(from, to, everybody(100))).await.unwrap();
     assert_eq!(amounts(&page), (1..=100).collect::<Vec<u128>>());
 }
+
+#[tokio::test]
+async fn asking_for_everybody_finds_the_same() {
+    let (chain, node) = one_node();
+    let (from, to) = deposits(&chain, 60);
+    chain.append(BlockSpec::default());
+    let evm = chain_of(vec![http("one", node.url())]);
+    let nobody = Arc::new(vec![Address::repeat_byte(0xee)]);
+    for (recipients, found) in [(everybody(60), 60), (everybody(7), 7), (everybody(1), 1), (nobody, 0)] {
+        let named = query(from, to, recipients);
+        let all = TransferQuery { everybody: true, ..named.clone() };
+        let named = evm.transfers(&named).await.unwrap();
+        node.reset();
+        let all = evm.transfers(&all).await.unwrap();
+        assert_eq!(all.transfers.len(), found);
+        assert_eq!((all.transfers, all.anchor, all.malformed), (named.transfers, named.anchor, named.malformed));
+        assert_eq!(node.counts().of("eth_getLogs"), 1, "one question, however many recipients");
+        let asked = node.calls().into_iter().find(|call| call.method == "eth_getLogs").unwrap();
+        assert_eq!(asked.params[0]["topics"], json!([TRANSFER]), "nobody is named");
+        assert_eq!(asked.params[0]["address"], json!([TOKEN]), "only the token's");
+    }
+}

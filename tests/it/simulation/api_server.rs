@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rampwatch::domain::payment::{ApiStatus, PaymentId};
+use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::payment_api::ApiPayment;
 
@@ -13,6 +13,7 @@ use super::clock::BEGIN;
 use super::plan::Planned;
 use super::rng::Rng;
 use super::settings::Settings;
+use super::wallet::rules::bank_account;
 
 /// One off-ramp at the API.
 struct OffRamp {
@@ -104,15 +105,36 @@ impl ApiServer {
             deposit_amount: told.then_some(ramp.planned.amount),
             deposit_chain: told.then(|| "Simulated".to_owned()),
             sender: ramp.planned.sender,
+            bank_account: told.then(|| bank_account(&ramp.planned.recipient)),
             created_at: Some(ramp.created_at),
             expires_at: ramp.expires_at,
             ..ApiPayment::new(id.clone(), ramp.status(now))
         })
     }
 
+    /// All payments of these recipients.
+    pub(super) fn list(&self, now: Timestamp, of: impl Fn(&RecipientId) -> bool) -> Vec<ApiPayment> {
+        let wanted = self.ramps.iter().filter(|(_, ramp)| of(&ramp.planned.recipient));
+        wanted.filter_map(|(id, _)| self.look(id, now)).collect()
+    }
+
     /// A payment's status.
     pub(super) fn status(&self, id: &PaymentId, now: Timestamp) -> Option<ApiStatus> {
         self.ramps.get(id).map(|ramp| ramp.status(now))
+    }
+
+    /// Whether a payment has, or ever had, this status.
+    pub(super) fn ever_was(&self, id: &PaymentId, status: &ApiStatus, now: Timestamp) -> bool {
+        self.ramps.get(id).is_some_and(|ramp| match status {
+            ApiStatus::AwaitingFunds => true,
+            ApiStatus::Expired => ramp.expired_from.is_some_and(|end| end <= now),
+            status => ramp.later.iter().any(|(at, later)| *at <= now && later == status),
+        })
+    }
+
+    /// Whether a payment has this hash, or had none once.
+    pub(super) fn ever_had(&self, id: &PaymentId, hash: Option<&str>) -> bool {
+        self.ramps.get(id).is_some_and(|ramp| hash.is_none() || ramp.hash.as_deref() == hash)
     }
 
     /// A completion reaches the server: it is accepted, or refused and nothing changes.

@@ -9,9 +9,13 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
 use rampwatch::domain::deposit::DepositKey;
 use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::domain::wallet::Receipt;
+use rampwatch::domain::wei::Wei;
 
 use super::rng::Rng;
 use super::settings::{BLOCK_MILLIS, HISTORY, Settings};
+use super::wallet::account::{Conditions, Mined, State};
+use super::wallet::bytes::Signed;
 
 /// One `Transfer` of a transaction, before it has a place on the chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +45,10 @@ struct Block {
     below: Option<usize>,
     txs: Vec<Tx>,
     transfers: Vec<Transfer>,
+    /// The wallet's account after it.
+    account: State,
+    /// The wallet's transactions in it.
+    mined: Vec<Mined>,
 }
 
 /// What a node in step with the chain would have said at one moment.
@@ -70,6 +78,12 @@ pub(super) struct TrueChain {
     canonical: Vec<usize>,
     views: Vec<View>,
     waiting: Vec<Tx>,
+    /// The wallet's transactions that a reorg has taken out, or that a block could not take after all.
+    loose: Vec<Signed>,
+    /// Which blocks hold a transaction of the wallet, on the chain or not any more.
+    holders: BTreeMap<B256, Vec<usize>>,
+    /// What the next blocks are made under.
+    conditions: Conditions,
     /// The blocks that the last reorg took off, and the number of the first.
     taken_off: (BlockNumber, Vec<usize>),
     tagged: BlockNumber,
@@ -88,6 +102,9 @@ impl TrueChain {
             canonical: Vec::new(),
             views: Vec::new(),
             waiting: Vec::new(),
+            loose: Vec::new(),
+            holders: BTreeMap::new(),
+            conditions: Conditions::plain(),
             taken_off: (0, Vec::new()),
             tagged: 0,
             final_to: 0,
@@ -95,9 +112,13 @@ impl TrueChain {
             depth: settings.depth,
             rng: Rng::stream(seed, "chain"),
         };
+        let account = settings.wallet.as_ref().map_or(State::empty(Address::ZERO, settings.token), |wallet| {
+            let empty = State::empty(wallet.address, settings.token);
+            State { nonce: wallet.nonce, balance: wallet.balance, native: wallet.native, ..empty }
+        });
         for number in 0..HISTORY {
             let age = Span::from_millis(BLOCK_MILLIS * (HISTORY - 1 - number));
-            chain.push(now.minus(age), Vec::new());
+            chain.push_on(account, now.minus(age), Vec::new(), Vec::new());
         }
         chain.tagged = HISTORY - 40;
         chain.finish_view(now, Some(0));
@@ -111,8 +132,13 @@ impl TrueChain {
 
     /// Makes the next block. Returns its header, and its transfers.
     pub(super) fn produce(&mut self, time: Timestamp) -> (Header, Vec<Transfer>) {
+        self.produce_with(time, Vec::new())
+    }
+
+    /// Makes the next block, with these transactions of the wallet as far as it can take them.
+    pub(super) fn produce_with(&mut self, time: Timestamp, ours: Vec<Signed>) -> (Header, Vec<Transfer>) {
         let txs = std::mem::take(&mut self.waiting);
-        let index = self.push(time, txs);
+        let index = self.push(time, txs, ours);
         (self.blocks[index].header, self.blocks[index].transfers.clone())
     }
 
@@ -121,22 +147,34 @@ impl TrueChain {
     pub(super) fn reorg(&mut self, depth: u64, fate: Fate) -> Vec<(Header, Vec<Transfer>)> {
         let keep = self.canonical.len() - usize::try_from(depth).expect("small");
         let old = self.canonical.split_off(keep);
-        let mut carried: Vec<Tx> = Vec::new();
+        let mut carried: (Vec<Tx>, Vec<Signed>) = Default::default();
         let mut new = Vec::new();
         self.taken_off = (keep as u64, old.clone());
         for index in old {
             let time = self.blocks[index].header.time;
             let txs = self.blocks[index].txs.clone();
-            let txs = match fate {
-                Fate::Drop => Vec::new(),
-                Fate::Keep => txs,
-                Fate::Move => std::mem::replace(&mut carried, txs.into_iter().rev().collect()),
+            let ours: Vec<Signed> = self.blocks[index].mined.iter().map(|mined| mined.signed.clone()).collect();
+            let was = std::mem::replace(&mut self.conditions, self.blocks[index].account.conditions);
+            let (txs, ours) = match fate {
+                Fate::Drop => {
+                    self.loose.extend(ours);
+                    Default::default()
+                }
+                Fate::Keep => (txs, ours),
+                Fate::Move => std::mem::replace(&mut carried, (txs.into_iter().rev().collect(), ours)),
             };
-            let index = self.push(time, txs);
+            let index = self.push(time, txs, ours);
+            self.conditions = was;
             new.push((self.blocks[index].header, self.blocks[index].transfers.clone()));
         }
-        self.waiting.extend(carried);
+        self.waiting.extend(carried.0);
+        self.loose.extend(carried.1);
         new
+    }
+
+    /// The transfers in the blocks that the last reorg took off.
+    pub(super) fn taken_off(&self) -> Vec<Transfer> {
+        self.taken_off.1.iter().flat_map(|index| &self.blocks[*index].transfers).copied().collect()
     }
 
     /// Undoes the last reorg if that touches no more than so many blocks: the old blocks are the chain again, with as
@@ -155,13 +193,15 @@ impl TrueChain {
             let txs = self.blocks[index].txs.clone();
             let lost: Vec<Tx> = txs.into_iter().filter(|tx| !is_back(self, tx)).collect();
             self.waiting.extend(lost);
+            let ours: Vec<Signed> = self.blocks[index].mined.iter().map(|mined| mined.signed.clone()).collect();
+            self.loose.extend(ours);
         }
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting = waiting.into_iter().filter(|tx| !is_back(self, tx)).collect();
         self.canonical.extend(&old);
         let mut back = old;
         while self.canonical.len() < height {
-            back.push(self.push(time, Vec::new()));
+            back.push(self.push(time, Vec::new(), Vec::new()));
         }
         back.iter().map(|index| (self.blocks[*index].header, self.blocks[*index].transfers.clone())).collect()
     }
@@ -281,6 +321,61 @@ impl TrueChain {
         all.flat_map(|index| &self.blocks[*index].transfers).copied().collect()
     }
 
+    /// What the next blocks are made under.
+    pub(super) fn set_conditions(&mut self, conditions: Conditions) {
+        self.conditions = conditions;
+    }
+
+    /// The wallet's account as the next block begins with it.
+    pub(super) fn next_account(&self) -> State {
+        self.blocks[*self.canonical.last().expect("never empty")].account.begin(self.conditions)
+    }
+
+    /// The wallet's account after the newest block of a view.
+    pub(super) fn account_of(&self, view: View) -> State {
+        self.blocks[view.head].account
+    }
+
+    /// The wallet's account after a block of a view; `None` when the view has no such block.
+    pub(super) fn account_at(&self, view: View, number: BlockNumber) -> Option<State> {
+        self.index_in(view, number).map(|index| self.blocks[index].account)
+    }
+
+    /// The wallet's account after the newest block that is final by the configured rule.
+    pub(super) fn final_account(&self) -> State {
+        let place = usize::try_from(self.final_to).expect("small").min(self.canonical.len() - 1);
+        self.blocks[self.canonical[place]].account
+    }
+
+    /// The receipt that a view has of a transaction of the wallet.
+    pub(super) fn receipt_in(&self, view: View, hash: B256) -> Option<Receipt> {
+        let holders = self.holders.get(&hash)?;
+        let here = |index: &&usize| self.index_in(view, self.blocks[**index].header.block.number) == Some(**index);
+        let block = &self.blocks[*holders.iter().find(here)?];
+        let mined = block.mined.iter().find(|mined| mined.signed.hash == hash)?;
+        Some(Receipt {
+            tx_hash: hash,
+            block: block.header.block,
+            succeeded: mined.succeeded,
+            transfers: block.transfers.iter().filter(|transfer| transfer.tx_hash == hash).copied().collect(),
+            gas_used: mined.gas_used,
+            gas_price: Wei::new(mined.gas_price),
+        })
+    }
+
+    /// A transaction of the wallet that is on the chain now: what came of it, and in which block.
+    pub(super) fn mined_now(&self, hash: B256) -> Option<(&Mined, BlockRef)> {
+        let on_chain = |index: &&usize| self.is_canonical(self.blocks[**index].header.block);
+        let block = &self.blocks[*self.holders.get(&hash)?.iter().find(on_chain)?];
+        let mined = block.mined.iter().find(|mined| mined.signed.hash == hash)?;
+        Some((mined, block.header.block))
+    }
+
+    /// The wallet's transactions that are in no block any more.
+    pub(super) fn take_loose(&mut self) -> Vec<Signed> {
+        std::mem::take(&mut self.loose)
+    }
+
     fn index_in(&self, view: View, number: BlockNumber) -> Option<usize> {
         let wanted = usize::try_from(number).ok()?;
         let mut at = view.head;
@@ -300,31 +395,46 @@ impl TrueChain {
         }
     }
 
-    fn push(&mut self, time: Timestamp, txs: Vec<Tx>) -> usize {
+    fn push(&mut self, time: Timestamp, txs: Vec<Tx>, ours: Vec<Signed>) -> usize {
+        let below = *self.canonical.last().expect("never empty");
+        self.push_on(self.blocks[below].account, time, txs, ours)
+    }
+
+    fn push_on(&mut self, account: State, time: Timestamp, mut txs: Vec<Tx>, ours: Vec<Signed>) -> usize {
         let below = self.canonical.last().copied();
+        let mut account = account.begin(self.conditions);
+        // What the wallet has not got cannot be taken from it.
+        txs.retain(|tx| account.moved(&tx.moves));
         let number = self.canonical.len() as u64;
         let block = BlockRef { number, hash: self.rng.hash() };
         let parent = below.map_or(B256::ZERO, |index| self.blocks[index].header.block.hash);
         let time = Timestamp::from_secs(time.as_secs());
         let mut log_index = self.rng.below(20);
-        let mut transfers = Vec::new();
+        let mut mined = Vec::new();
+        let mut steps: Vec<(B256, Move)> = Vec::new();
         for tx in &txs {
-            for step in &tx.moves {
-                transfers.push(Transfer {
-                    block,
-                    block_time: Some(time),
-                    tx_hash: tx.hash,
-                    log_index,
-                    token: step.token,
-                    from: step.from,
-                    to: step.to,
-                    amount: step.amount,
-                });
-                log_index += 1 + self.rng.below(3);
-            }
+            steps.extend(tx.moves.iter().map(|step| (tx.hash, step.clone())));
         }
         let index = self.blocks.len();
-        self.blocks.push(Block { header: Header { block, parent, time }, below, txs, transfers });
+        for signed in ours {
+            if !account.takes(&signed) {
+                self.loose.push(signed);
+                continue;
+            }
+            let hash = signed.hash;
+            let (done, step) = account.execute(signed);
+            steps.extend(step.map(|step| (hash, step)));
+            mined.push(done);
+            self.holders.entry(hash).or_default().push(index);
+        }
+        let mut transfers = Vec::new();
+        for (tx_hash, Move { token, from, to, amount }) in steps {
+            let block_time = Some(time);
+            transfers.push(Transfer { block, block_time, tx_hash, log_index, token, from, to, amount });
+            log_index += 1 + self.rng.below(3);
+        }
+        let header = Header { block, parent, time };
+        self.blocks.push(Block { header, below, txs, transfers, account, mined });
         self.by_hash.insert(block.hash, index);
         self.canonical.push(index);
         index

@@ -17,7 +17,7 @@ use rampwatch::ports::store::{Commit, Store};
 
 use super::plan::Planned;
 use super::world::{World, short};
-use super::{counted, verdicts};
+use super::{counted, intake, late_logs, verdicts, wallet, words};
 use crate::support::memory_store::MemoryStore;
 
 /// The records that a commit replaces.
@@ -49,7 +49,11 @@ pub(super) async fn before(store: &MemoryStore, commit: &Commit) -> Before {
 /// A commit has been made.
 pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Before, commit: &Commit) {
     for payment in &commit.payments {
+        if !before.payments.contains_key(&payment.id) {
+            intake::is_as_opened(world, payment);
+        }
         payment_is_explained(world, before.payments.get(&payment.id), payment, commit);
+        words::on_payment(world, before.payments.get(&payment.id), payment);
         let was = before.payments.get(&payment.id).map(|old| &old.state);
         if let PaymentState::Calling { deposit, .. } = &payment.state
             && was != Some(&payment.state)
@@ -60,6 +64,9 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
     for deposit in &commit.deposits {
         deposit_is_explained(world, before.deposits.get(&deposit.key), deposit, commit);
         deposit_is_true(world, before.deposits.get(&deposit.key), deposit);
+        if !before.deposits.contains_key(&deposit.key) {
+            late_logs::on_first_sight(world, deposit);
+        }
     }
     let verdict_of = |key: &DepositKey| before.deposits.get(key).map(|old| &old.verdict);
     let judged: Vec<_> =
@@ -82,6 +89,7 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
             }
         }
     }
+    wallet::commits::on_commit(world, store, commit).await;
     if !commit.payments.is_empty() {
         no_deposit_serves_two(world, &store.payments(None, 10_000).await.expect("memory"));
     }
@@ -185,7 +193,7 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     let final_to = world.chain().final_to();
     let some = swept.covered_to >= swept.start;
     if (some && swept.covered_to > final_to) || swept.confirmed_to > swept.covered_to {
-        world.violate(&format!("coverage {new:?}, and blocks are final up to {final_to}"));
+        world.violate(&format!("covered, and blocks are final up to {final_to}: {new:?}"));
     }
     let fell = old.and_then(|old| old.swept).is_some_and(|old| {
         old.start == swept.start && (old.covered_to > swept.covered_to || old.confirmed_to > swept.confirmed_to)
@@ -245,6 +253,10 @@ pub(super) fn on_call(world: &World, id: &PaymentId, hash: B256, now: Timestamp)
     let mut broken = Vec::new();
     {
         let api = world.api();
+        // A call that was decided upon an older answer is not made.
+        if api.told_awaiting.get(id).is_none_or(|asked_at| now.since(*asked_at) > timeout) {
+            broken.push(format!("{id} is called without a fresh word that it awaits funds"));
+        }
         if let Some(last) = api.calls.iter().rev().find(|call| call.payment == *id) {
             let safe_at = if last.clear { last.started_at } else { last.started_at.plus(timeout.times(2)) };
             if now < safe_at {

@@ -14,7 +14,9 @@ use tokio::sync::oneshot;
 use super::api_server::{Call, Refusal};
 use super::checks;
 use super::fuse::{Life, Point};
+use super::only::Chaos;
 use super::rng::Rng;
+use super::wallet;
 use super::weather::Fault;
 use super::world::{World, short};
 
@@ -62,7 +64,7 @@ impl FakeApi {
         if self.world.weather.is(elapsed, Fault::ApiAway) {
             return *rng.pick(&[Mishap::NotNow, Mishap::UnclearBefore]);
         }
-        if !self.world.is_chaos() || !rng.permille(self.world.settings.api_faults) {
+        if !rng.permille(self.world.settings.api_faults) || !self.world.fails(Chaos::Api) {
             return Mishap::None;
         }
         let both = [Mishap::NotNow, Mishap::NotNow, Mishap::UnclearBefore, Mishap::UnclearBefore];
@@ -163,6 +165,7 @@ impl PaymentApi for FakeApi {
         self.world.count(&format!("api: GET, {mishap:?}"));
         let told = answer.as_ref().map_or_else(ToString::to_string, |payment| payment.status.to_string());
         self.world.note(&format!("GET {id}: {told}"));
+        wallet::heard::payment(&self.world, id, &answer, asked_at);
         if let Ok(payment) = &answer
             && payment.status == ApiStatus::AwaitingFunds
             && payment.tx_hash.is_none()

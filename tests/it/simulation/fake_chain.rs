@@ -1,21 +1,20 @@
 //! The chain as the process sees it: several endpoints that lag, lie, are away and take their time. What they show
 //! is the true chain at some moment, so that all answers of one endpoint fit together.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use rampwatch::domain::chain::{BlockNumber, Header, Transfer};
-use rampwatch::domain::time::Span;
 use rampwatch::ports::chain::{
     Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
 };
 use rampwatch::ports::clock::Clock;
 
-use super::chain::View;
+use super::endpoints::{Endpoints, Sight};
 use super::fuse::{Life, Point, Side};
 use super::hints::HintQueue;
-use super::rng::Rng;
 use super::settings::CHAIN_ID;
+use super::wallet;
 use super::weather::Fault;
 use super::world::World;
 
@@ -24,74 +23,15 @@ pub(super) struct FakeChain {
     world: Arc<World>,
     life: Arc<Life>,
     hints: Arc<HintQueue>,
-    rng: Mutex<Rng>,
-}
-
-/// What an endpoint shows at one moment.
-struct Sight {
-    endpoint: usize,
-    /// For heads and headers.
-    view: View,
-    /// For logs, where that differs.
-    logs: View,
-    withholds: bool,
+    endpoints: Endpoints,
 }
 
 impl FakeChain {
     /// The port of this life.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
-        let rng = Mutex::new(Rng::stream(world.seed, &format!("chain calls of life {}", life.number)));
+        let endpoints = Endpoints::new(Arc::clone(&world), &format!("chain calls of life {}", life.number));
         let hints = world.hints.connect(life.number, world.clock);
-        Self { world, life, hints, rng }
-    }
-
-    fn draw_millis(&self, low: u64, high: u64) -> Span {
-        Span::from_millis(self.rng.lock().expect("one thread").range(low, high))
-    }
-
-    /// The way there, the choice of an endpoint, what it sees.
-    async fn reach(&self, at: Option<EndpointId>, avoid: Option<EndpointId>) -> Result<Sight, ChainError> {
-        let slow = self.rng.lock().expect("one thread").permille(20) && self.world.is_chaos();
-        self.world.clock.sleep(if slow { self.draw_millis(500, 9_000) } else { self.draw_millis(3, 150) }).await;
-        let elapsed = self.world.clock.elapsed();
-        let mut rng = self.rng.lock().expect("one thread");
-        let is_up = |endpoint: &usize| !self.world.weather.is(elapsed, Fault::Away(*endpoint));
-        let mut up: Vec<usize> = (0..self.world.settings.endpoints).filter(is_up).collect();
-        if let Some(EndpointId(wanted)) = at {
-            up.retain(|endpoint| *endpoint == wanted);
-        } else if let Some(EndpointId(avoided)) = avoid
-            && up.len() > 1
-        {
-            up.retain(|endpoint| *endpoint != avoided);
-        }
-        let fails = self.world.is_chaos() && rng.permille(self.world.settings.chain_faults);
-        if up.is_empty() || fails {
-            self.world.count("chain: unavailable");
-            return Err(ChainError::Unavailable("simulated".to_owned()));
-        }
-        let endpoint = *rng.pick(&up);
-        Ok(self.see(endpoint, elapsed))
-    }
-
-    fn see(&self, endpoint: usize, elapsed: Span) -> Sight {
-        let now = self.world.clock.now();
-        let chain = self.world.chain();
-        let view = chain.view(now);
-        let mut sight = Sight { endpoint, view, logs: view, withholds: false };
-        for fault in self.world.weather.at(elapsed) {
-            match fault {
-                Fault::Lags(lagging, by) if lagging == endpoint => {
-                    sight.view = chain.view(now.minus(by));
-                    sight.logs = sight.view;
-                    self.world.count("chain: lagging endpoint asked");
-                }
-                Fault::TwoFaced(lying, by) if lying == endpoint => sight.logs = chain.view(now.minus(by)),
-                Fault::Withholds(lying) if lying == endpoint => sight.withholds = true,
-                Fault::WithholdsForLong => sight.withholds = true,
-                _ => {}
-            }
-        }
-        sight
+        Self { world, life, hints, endpoints }
     }
 
     fn answer(&self, query: &TransferQuery, sight: &Sight) -> Result<TransferPage, ChainError> {
@@ -100,6 +40,13 @@ impl FakeChain {
             self.world.count("chain: behind");
             return Err(ChainError::Behind(format!("block {} is not there", query.to)));
         };
+        let (elapsed, blocks) = (self.world.clock.elapsed(), query.to - query.from + 1);
+        let refuses =
+            |fault| matches!(fault, Fault::Limits(endpoint, most) if endpoint == sight.endpoint && blocks > most);
+        if self.world.weather.at(elapsed).any(refuses) {
+            self.world.count("chain: too many blocks");
+            return Err(ChainError::Unavailable(format!("{blocks} blocks are too many")));
+        }
         let asked =
             |transfer: &Transfer| query.recipients.contains(&transfer.to) && query.tokens.contains(&transfer.token);
         let mut truth = chain.transfers_in(sight.view, query.from, query.to);
@@ -114,9 +61,13 @@ impl FakeChain {
         if told.len() < all {
             self.world.count("chain: logs withheld");
         }
+        if sight.empty && !told.is_empty() {
+            told.clear();
+            self.world.count("chain: logs empty");
+        }
         self.world.answers().note(&chain, query, &told, self.world.clock.now());
         let endpoint = EndpointId(sight.endpoint);
-        Ok(TransferPage { transfers: told, anchor, endpoint, malformed: Vec::new() })
+        Ok(TransferPage { transfers: told, anchor, is_tagged: false, endpoint, malformed: Vec::new() })
     }
 }
 
@@ -128,7 +79,7 @@ impl Chain for FakeChain {
 
     async fn head(&self) -> Result<Header, ChainError> {
         self.life.before(Point::ChainHead).await;
-        let sight = self.reach(None, None).await;
+        let sight = self.endpoints.reach(None, None).await;
         let answer = sight.map(|sight| self.world.chain().head_of(sight.view));
         self.life.after(Point::ChainHead).await;
         answer
@@ -136,10 +87,15 @@ impl Chain for FakeChain {
 
     async fn finality(&self, tag: bool) -> Result<FinalityReport, ChainError> {
         self.life.before(Point::ChainFinality).await;
-        let sight = self.reach(None, None).await;
+        let sight = self.endpoints.reach(None, None).await;
         let answer = sight.map(|sight| {
             let chain = self.world.chain();
-            let finalized = if tag { chain.tag_of(sight.view) } else { None };
+            let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
+            let mut finalized = if tag { chain.tag_of(sight.view) } else { None };
+            if let Some(header) = finalized.as_mut().filter(|_| ahead) {
+                header.block.number = chain.head_of(sight.view).block.number + 1;
+                self.world.count("chain: tag above the head");
+            }
             if tag && finalized.is_none() {
                 self.world.count("chain: no finalized tag");
             }
@@ -147,7 +103,8 @@ impl Chain for FakeChain {
         });
         if let Ok(report) = &answer {
             let deep = report.head.block.number.saturating_sub(self.world.settings.depth);
-            let tagged = report.finalized.map(|header| header.block.number);
+            let below_head = |header: &Header| header.block.number <= report.head.block.number;
+            let tagged = report.finalized.filter(below_head).map(|header| header.block.number);
             let told = if tag { tagged.map(|number| number.min(deep)) } else { Some(deep) };
             self.world.tell_final(told.unwrap_or(0));
         }
@@ -157,7 +114,7 @@ impl Chain for FakeChain {
 
     async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
         self.life.before(Point::ChainHeader).await;
-        let sight = self.reach(at, None).await;
+        let sight = self.endpoints.reach(at, None).await;
         let answer = sight.map(|sight| self.world.chain().header_in(sight.view, number));
         self.life.after(Point::ChainHeader).await;
         answer
@@ -165,8 +122,12 @@ impl Chain for FakeChain {
 
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         self.life.before(Point::ChainTransfers).await;
-        let sight = self.reach(None, query.avoid).await;
+        let asked_at = self.world.clock.now();
+        let sight = self.endpoints.reach(None, query.avoid).await;
         let answer = sight.and_then(|sight| self.answer(query, &sight));
+        if let Ok(page) = &answer {
+            wallet::heard::transfers(&self.world, query, &page.transfers, asked_at);
+        }
         self.life.after(Point::ChainTransfers).await;
         answer
     }

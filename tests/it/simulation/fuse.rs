@@ -32,11 +32,32 @@ pub(super) enum Point {
     ChainWatch,
     ApiPayment,
     ApiComplete,
+    DeskList,
     ClockSleep,
+    SenderView,
+    SenderMarket,
+    SenderBalances,
+    SenderNonces,
+    SenderSend,
+    SenderReceipts,
+    SenderReceiptsEverywhere,
+    SignerSign,
 }
 
-/// All of them.
-pub(super) const POINTS: [Point; 11] = [
+/// Those that only a process with a wallet goes.
+pub(super) const WALLET_POINTS: [Point; 8] = [
+    Point::SenderView,
+    Point::SenderMarket,
+    Point::SenderBalances,
+    Point::SenderNonces,
+    Point::SenderSend,
+    Point::SenderReceipts,
+    Point::SenderReceiptsEverywhere,
+    Point::SignerSign,
+];
+
+/// All others.
+pub(super) const POINTS: [Point; 12] = [
     Point::StoreCommit,
     Point::StoreRead,
     Point::ChainHead,
@@ -47,6 +68,7 @@ pub(super) const POINTS: [Point; 11] = [
     Point::ChainWatch,
     Point::ApiPayment,
     Point::ApiComplete,
+    Point::DeskList,
     Point::ClockSleep,
 ];
 
@@ -72,12 +94,18 @@ pub(super) enum Ending {
 
 impl Ending {
     /// Draws an ending.
-    pub(super) fn draw(rng: &mut Rng, mortal: bool) -> Self {
+    pub(super) fn draw(rng: &mut Rng, mortal: bool, with_wallet: bool) -> Self {
         let span = Span::from_millis(rng.range(200, 150_000));
-        let point = *rng.pick(&POINTS);
+        let of_wallet = with_wallet && rng.permille(650);
+        let point = if of_wallet { *rng.pick(&WALLET_POINTS) } else { *rng.pick(&POINTS) };
         let side = *rng.pick(&[Side::Before, Side::After]);
         let most = match point {
             Point::ApiComplete | Point::ChainWatch => 2,
+            Point::SenderReceiptsEverywhere | Point::SenderBalances => 1,
+            Point::SenderSend | Point::SignerSign | Point::SenderMarket => 2,
+            Point::SenderNonces | Point::SenderView => 5,
+            Point::SenderReceipts => 12,
+            Point::DeskList => 4,
             Point::ApiPayment | Point::ChainHead | Point::ChainHeader | Point::ChainFinality => 6,
             Point::StoreCommit => 20,
             _ => 60,
@@ -217,7 +245,15 @@ impl Life {
         let kind = match point {
             Point::StoreCommit => "commits",
             Point::ChainHead | Point::ChainFinality | Point::ChainHeader | Point::ChainTransfers => "chain calls",
-            Point::ApiPayment | Point::ApiComplete => "API calls",
+            Point::ApiPayment | Point::ApiComplete | Point::DeskList => "API calls",
+            Point::SenderView
+            | Point::SenderMarket
+            | Point::SenderBalances
+            | Point::SenderNonces
+            | Point::SenderSend
+            | Point::SenderReceipts
+            | Point::SenderReceiptsEverywhere => "sender calls",
+            Point::SignerSign => "signatures",
             Point::StoreRead | Point::ChainHint | Point::ChainWatch | Point::ClockSleep => return,
         };
         let now = self.world.clock.elapsed().as_secs() / 60;

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use rampwatch::domain::time::Span;
+
 use super::rng::{fold, fold_on};
 
 /// How many happenings a report shows.
@@ -16,7 +18,7 @@ pub(super) struct Log {
     tally: BTreeMap<String, u64>,
     most: BTreeMap<String, u64>,
     violations: Vec<String>,
-    violated_at: Option<Vec<String>>,
+    violated_at: Option<(Span, Vec<String>)>,
     loud: bool,
 }
 
@@ -65,7 +67,7 @@ impl Log {
         self.note(at_millis, &format!("VIOLATED: {what}"));
         self.violations.push(format!("step {}: {what}", self.steps));
         if self.violated_at.is_none() {
-            self.violated_at = Some(self.recent.iter().cloned().collect());
+            self.violated_at = Some((Span::from_millis(at_millis), self.recent.iter().cloned().collect()));
         }
     }
 
@@ -76,31 +78,50 @@ impl Log {
 
     /// What came of it.
     pub(super) fn finish(&self) -> Outcome {
-        let last = || self.recent.iter().cloned().collect();
+        let last = || (Span::ZERO, self.recent.iter().cloned().collect());
+        let (violated_at, happenings) = self.violated_at.clone().unwrap_or_else(last);
         Outcome {
             steps: self.steps,
             digest: self.digest,
             tally: self.tally.clone(),
             most: self.most.clone(),
             violations: self.violations.clone(),
-            happenings: self.violated_at.clone().unwrap_or_else(last),
+            violated_at,
+            happenings,
         }
     }
 }
 
 /// What came of one seed.
 #[derive(Clone, Debug)]
-pub(super) struct Outcome {
+pub(crate) struct Outcome {
     /// How many things happened.
-    pub(super) steps: u64,
+    pub(crate) steps: u64,
     /// Of all happenings in their order.
-    pub(super) digest: u64,
+    pub(crate) digest: u64,
     /// What was hit, and how often.
-    pub(super) tally: BTreeMap<String, u64>,
+    pub(crate) tally: BTreeMap<String, u64>,
     /// The most of something in a minute.
-    pub(super) most: BTreeMap<String, u64>,
+    pub(crate) most: BTreeMap<String, u64>,
     /// What was violated.
-    pub(super) violations: Vec<String>,
+    pub(crate) violations: Vec<String>,
+    /// When the first rule was broken, from the beginning.
+    pub(crate) violated_at: Span,
     /// The happenings up to the first violation, or the last ones.
-    pub(super) happenings: Vec<String>,
+    pub(crate) happenings: Vec<String>,
+}
+
+impl Outcome {
+    /// Something in it panicked.
+    pub(super) fn panicked(text: &str) -> Self {
+        Self {
+            steps: 0,
+            digest: 0,
+            tally: BTreeMap::new(),
+            most: BTreeMap::new(),
+            violations: vec![format!("panicked: {text}")],
+            violated_at: Span::from_millis(u64::MAX),
+            happenings: Vec::new(),
+        }
+    }
 }

@@ -5,8 +5,7 @@
 
 use rampwatch::domain::time::Span;
 
-use super::chain::{Move, Tx};
-use super::plan::{Act, Plan, Planned, Story};
+use super::plan::Plan;
 use super::rng::Rng;
 use super::settings::{BLOCK_MILLIS, Settings};
 use super::weather::Fault;
@@ -44,6 +43,8 @@ impl LongDue {
             reorgs: 0,
             deaths: drawn.deaths.min(3),
             beyond_finality: self == Self::DepositsGo,
+            wallet: None,
+            intake: None,
             ..drawn
         }
     }
@@ -67,23 +68,7 @@ impl LongDue {
     pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
         let mut plan = Plan::empty();
         for number in 0..3 {
-            let create_at = Span::from_secs(rng.range(1, 40));
-            let planned = Planned {
-                create_at,
-                add_at: Some(create_at.plus(Span::from_secs(10))),
-                expires_at: None,
-                address: rng.address(),
-                story: Story::Exact,
-                ..plan.draw_payment(rng, settings, number)
-            };
-            let from = planned.sender.unwrap_or_else(|| rng.address());
-            let step = Move { token: settings.token, from, to: planned.address, amount: planned.amount };
-            let pays_at = Span::from_secs(rng.range(MONEY.0, MONEY.1));
-            let place = plan.payments.len();
-            plan.act(create_at, Act::Create(place));
-            plan.act(create_at.plus(Span::from_secs(10)), Act::Add(place));
-            plan.act(pays_at, Act::Send(Tx { hash: rng.hash(), moves: vec![step] }));
-            plan.payments.push(planned);
+            plan.pay_once(rng, settings, number, MONEY);
         }
         plan
     }

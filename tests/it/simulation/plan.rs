@@ -1,7 +1,7 @@
 //! What people mean to do: open payments, send money rightly and wrongly, tell the operator, complete by hand. Drawn
 //! before anything happens, so that the process's behaviour does not change it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
@@ -9,6 +9,8 @@ use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::time::Span;
 
 use super::chain::{Move, Tx};
+use super::intake;
+use super::late_logs;
 use super::long_due::LongDue;
 use super::rng::Rng;
 use super::settings::{Settings, WHOLE};
@@ -40,6 +42,8 @@ pub(super) enum Story {
     WrongToken,
     /// In a token that nobody knows.
     FakeToken,
+    /// To the address of another payment.
+    Astray,
     /// From the address to itself.
     ToItself,
     /// Never.
@@ -47,7 +51,7 @@ pub(super) enum Story {
 }
 
 /// All of them.
-pub(super) const STORIES: [Story; 14] = [
+pub(super) const STORIES: [Story; 15] = [
     Story::Exact,
     Story::Batched,
     Story::Nearly,
@@ -60,6 +64,7 @@ pub(super) const STORIES: [Story; 14] = [
     Story::Zero,
     Story::WrongToken,
     Story::FakeToken,
+    Story::Astray,
     Story::ToItself,
     Story::Never,
 ];
@@ -108,9 +113,20 @@ impl Plan {
         if settings.long_due.is_some() {
             return LongDue::plan(&mut rng, settings);
         }
+        if settings.late_logs {
+            return late_logs::plan(&mut rng, settings);
+        }
         let mut plan = Self::empty();
+        let mut intake_rng = Rng::stream(seed, "payments that are listed");
+        let mut wallet_rng = Rng::stream(seed, "payments of the wallet");
         for number in 0..settings.payments {
-            let planned = plan.draw_payment(&mut rng, settings, number);
+            let mut planned = plan.draw_payment(&mut rng, settings, number);
+            if let Some(wallet) = &settings.wallet {
+                wallet.takes_on(&mut planned, &mut wallet_rng);
+            }
+            if let Some(rules) = &settings.intake {
+                intake::takes_on(rules, &mut planned, &mut intake_rng);
+            }
             let place = plan.payments.len();
             plan.act(planned.create_at, Act::Create(place));
             if let Some(at) = planned.add_at {
@@ -131,6 +147,15 @@ impl Plan {
             plan.act(at, Act::Review);
         }
         plan
+    }
+
+    /// The payments that are opened at the API, and of which the operator is told.
+    pub(super) fn added(&self) -> impl Iterator<Item = &Planned> {
+        let does = |wanted: fn(&Act) -> Option<usize>| self.acts.values().filter_map(wanted).collect::<BTreeSet<_>>();
+        let opened = does(|act| if let Act::Create(place) = act { Some(*place) } else { None });
+        let told = does(|act| if let Act::Add(place) = act { Some(*place) } else { None });
+        let places: Vec<usize> = opened.intersection(&told).copied().collect();
+        places.into_iter().map(|place| &self.payments[place])
     }
 
     /// Nobody does anything.
@@ -171,6 +196,27 @@ impl Plan {
             add_at,
             story,
         }
+    }
+
+    /// Somebody opens a payment early, with an address of its own, and pays it once, in these seconds.
+    pub(super) fn pay_once(&mut self, rng: &mut Rng, settings: &Settings, number: u64, money: (u64, u64)) {
+        let create_at = Span::from_secs(rng.range(1, 40));
+        let planned = Planned {
+            create_at,
+            add_at: Some(create_at.plus(Span::from_secs(10))),
+            expires_at: None,
+            address: rng.address(),
+            story: Story::Exact,
+            ..self.draw_payment(rng, settings, number)
+        };
+        let from = planned.sender.unwrap_or_else(|| rng.address());
+        let step = Move { token: settings.token, from, to: planned.address, amount: planned.amount };
+        let pays_at = Span::from_secs(rng.range(money.0, money.1));
+        let place = self.payments.len();
+        self.act(create_at, Act::Create(place));
+        self.act(create_at.plus(Span::from_secs(10)), Act::Add(place));
+        self.act(pays_at, Act::Send(Tx { hash: rng.hash(), moves: vec![step] }));
+        self.payments.push(planned);
     }
 
     fn draw_money(&mut self, rng: &mut Rng, settings: &Settings, place: usize) {
@@ -221,6 +267,11 @@ impl Plan {
             }
             Story::WrongToken => send(self, rng, soon, settings.other_token, from, due),
             Story::FakeToken => send(self, rng, soon, settings.fake_token, from, due),
+            Story::Astray => {
+                let to = rng.pick(&self.payments).address;
+                let step = Move { token, from, to, amount: planned.amount };
+                self.act(soon, Act::Send(Tx { hash: rng.hash(), moves: vec![step] }));
+            }
             Story::ToItself => send(self, rng, soon, token, planned.address, due),
             Story::Batched | Story::Never => {}
         }

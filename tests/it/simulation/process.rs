@@ -6,7 +6,8 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::policy::approval::Approvers;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -19,8 +20,10 @@ use super::crash_store::{CrashClock, CrashStore};
 use super::fake_api::FakeApi;
 use super::fake_chain::FakeChain;
 use super::fuse::Life;
+use super::intake;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings};
+use super::wallet;
 use super::world::World;
 use crate::support::payouts::payout_rules;
 
@@ -44,25 +47,39 @@ impl Process {
             store: Arc::new(CrashStore::new(world_of(), life_of(), &world.store)),
             chain: Arc::new(FakeChain::new(world_of(), life_of())),
             api: Arc::new(FakeApi::new(world_of(), life_of())),
-            desk_api: None,
+            desk_api: intake::desk(world, life),
             clock: Arc::new(CrashClock::new(world_of(), life_of())),
             chance: Arc::new(SimChance::new(chance)),
-            funding: None,
+            funding: wallet::ports(world, life),
             payouts: None,
         };
         let settings = Arc::new(engine_settings(&world.settings));
         let health = Arc::new(Health::default());
         let handle = Handle::new(&ports, Arc::clone(&settings), Arc::clone(&health));
+        let handle = handle.with_approvers(Approvers::Named);
         Self { handle, stop: CancellationToken::new(), ports, settings, health }
     }
 
     /// Runs the engine until it ends.
     pub(super) async fn run(self) -> Result<(), EngineError> {
-        engine::run(self.ports, self.settings, self.health, self.stop).await
+        let purse = self.ports.funding.clone().zip(self.settings.funding.clone());
+        let (token, clock) = (self.settings.token, Arc::clone(&self.ports.clock));
+        let looking = async move {
+            match purse {
+                Some((funding, rules)) => match engine::purse::watch(funding, rules, token, clock).await {},
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = engine::run(self.ports, self.settings, self.health, self.stop) => ended,
+            ended = looking => ended,
+        }
     }
 }
 
-fn engine_settings(world: &Settings) -> EngineSettings {
+/// What the engine goes by in this world.
+pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
     let depth = world.depth;
     EngineSettings {
         chain_id: CHAIN_ID,
@@ -93,8 +110,8 @@ fn engine_settings(world: &Settings) -> EngineSettings {
         },
         pace: Pace::for_timeout(world.api_timeout),
         api_concurrency: 4,
-        funding: None,
-        intake: IntakeRules::default(),
+        funding: world.wallet.as_ref().map(|wallet| wallet.rules.clone()),
+        intake: world.intake.clone().unwrap_or_default(),
         mode: Mode::Real,
         payouts: payout_rules(world.token),
     }

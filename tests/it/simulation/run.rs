@@ -10,11 +10,16 @@ use rampwatch::ports::clock::Clock;
 use super::end_checks;
 use super::fuse::{Ending, Life};
 use super::log::Outcome;
+use super::named;
+use super::only::Part;
 use super::operator::{self, Errands};
 use super::people;
 use super::process::Process;
+use super::retold;
 use super::rng::Rng;
 use super::settings::Settings;
+use super::wallet;
+use super::webhooks;
 use super::world::World;
 
 /// How long a process may take to stop when it is asked to: calls under way may finish.
@@ -28,6 +33,7 @@ pub(super) fn run_world(seed: u64, settings: Settings, loud: bool) -> Outcome {
 
 async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
     let world = Arc::new(World::new(seed, settings, loud));
+    world.note(&format!("the world: {}", world.settings.name()));
     for (from, to, fault) in world.weather.all() {
         world.note(&format!("weather: {fault:?} from {} s to {} s", from.as_secs(), to.as_secs()));
     }
@@ -48,6 +54,8 @@ async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
     }
     if !world.log().is_violated() {
         end_checks::at_the_end(&world);
+        named::everything_open_is_named(&world).await;
+        retold::as_stored(&world);
     }
     world.log().finish()
 }
@@ -55,20 +63,38 @@ async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
 /// Starts the process, and starts it again whenever it has died.
 async fn keep(world: Arc<World>, errands: Errands) {
     let mut rng = Rng::stream(world.seed, "keeper");
+    let mut drawn = 0;
     for number in 1.. {
-        let ending = Ending::draw(&mut rng, number <= world.settings.deaths && world.is_chaos());
+        let (ending, pause) = loop {
+            drawn += 1;
+            let mortal = drawn <= world.settings.deaths && world.is_chaos();
+            let (ending, pause) =
+                (Ending::draw(&mut rng, mortal, world.settings.wallet.is_some()), draw_pause(&mut rng));
+            // The deaths that are left out of the world are passed over.
+            if !mortal || world.settings.only.has(Part::Death(drawn)) {
+                break (ending, pause);
+            }
+        };
         let life = Arc::new(Life::new(Arc::clone(&world), number, ending));
         live(&world, &life, &errands).await;
-        let pause = if rng.permille(700) { rng.range(50, 5_000) } else { rng.range(5_000, 200_000) };
-        world.clock.sleep(Span::from_millis(pause)).await;
+        world.clock.sleep(pause).await;
     }
+}
+
+/// From a death to the next start.
+fn draw_pause(rng: &mut Rng) -> Span {
+    Span::from_millis(if rng.permille(700) { rng.range(50, 5_000) } else { rng.range(5_000, 200_000) })
 }
 
 /// One life of the process, to its end.
 async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     world.note(&format!("life {} begins", life.number));
+    retold::as_stored(world);
     let process = Process::build(world, life);
     let (handle, stop) = (process.handle.clone(), process.stop.clone());
+    wallet::heard::life_begins(world);
+    let treasurer = tokio::spawn(wallet::operator::serve(Arc::clone(world), life.number, handle.clone()));
+    let webhooks = tokio::spawn(webhooks::come_in(Arc::clone(world), life.number, handle.clone()));
     let operator = tokio::spawn(operator::serve(Arc::clone(world), Arc::clone(life), handle, Arc::clone(errands)));
     let polite = async {
         life.asked_to_stop().await;
@@ -91,4 +117,6 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     }
     life.end();
     operator.abort();
+    webhooks.abort();
+    treasurer.abort();
 }

@@ -1,233 +1,116 @@
-//! Many seeds, over threads; and what they hit together.
+//! A handful of seeds, and worlds drawn for one danger; `make simulate` runs many.
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use rampwatch::domain::time::Span;
 
-use super::fuse::{POINTS, Side, crash_point};
 use super::log::Outcome;
 use super::long_due::LongDue;
-use super::plan::STORIES;
-use super::run::run_world;
+use super::runner::{all_cores, run_guarded, run_seeds, tell, world_of};
 use super::settings::Settings;
+use super::shrink::{kind, shrink};
+use super::totals::Totals;
 
-/// How many seeds are run when nobody says otherwise.
-const SEEDS: u64 = 200;
+/// How many seeds are run.
+const SEEDS: u64 = 100;
 
-/// How many failing seeds are told of in full.
-const TOLD: usize = 3;
-
-/// What has to happen at least once over all seeds, beside a death before and after each kind of call.
-const HITS: [&str; 58] = [
-    "api: GET, KeyRefused",
-    "api: GET, NotFound",
-    "api: GET, NotNow",
-    "api: GET, UnclearBefore",
-    "api: POST, Late",
-    "api: POST, NotFound",
-    "api: POST, NotNow",
-    "api: POST, Refused",
-    "api: POST, UnclearAfter",
-    "api: POST, UnclearBefore",
-    "api: completed by hand",
-    "api: completion accepted",
-    "chain: behind",
-    "chain: finality stalls",
-    "chain: lagging endpoint asked",
-    "chain: logs of another head",
-    "chain: logs withheld",
-    "chain: no finalized tag",
-    "chain: reorg beyond finality",
-    "chain: reorg undone",
-    "chain: reorg, Drop",
-    "chain: reorg, Keep",
-    "chain: reorg, Move",
-    "chain: unavailable",
-    "counted: Closing, there",
-    "counted: First, there",
-    "counted: First, withheld",
-    "counted: Second, there",
-    "coverage: closed",
-    "deposit: final",
-    "deposit: seen by Second",
-    "deposit: seen by Sweep",
-    "died: anywhere",
-    "died: stopped politely",
-    "end: ended",
-    "end: plainly paid in a calm world",
-    "end: review",
-    "end: waiting",
-    "hints: down",
-    "hints: gap",
-    "hints: one late",
-    "hints: one lost",
-    "hints: one twice",
-    "hints: silent",
-    "operator: add tried again",
-    "operator: assign, done",
-    "operator: cancel, done",
-    "operator: ignore, done",
-    "operator: retry, done",
-    "payment: calling",
-    "payment: due",
-    "payment: ended",
-    "payment: following",
-    "payment: review",
-    "payment: seen",
-    "payment: unclear",
-    "payment: waiting",
-    "store: conflict",
-];
-
-fn number_from(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} must be a number, and is {text:?}")))
-}
-
-/// Runs a seed; a panic in it is a violation too.
-fn run_guarded(seed: u64, settings: Settings, loud: bool) -> Outcome {
-    catch_unwind(AssertUnwindSafe(|| run_world(seed, settings, loud))).unwrap_or_else(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
-        let violations = vec![format!("panicked: {}", text.unwrap_or_default())];
-        Outcome {
-            steps: 0,
-            digest: 0,
-            tally: BTreeMap::new(),
-            most: BTreeMap::new(),
-            violations,
-            happenings: Vec::new(),
-        }
-    })
-}
-
-fn run_all(seeds: &[u64], world: fn(u64) -> Settings) -> BTreeMap<u64, Outcome> {
-    let next = AtomicU64::new(0);
-    let outcomes = Mutex::new(BTreeMap::new());
-    let threads = std::thread::available_parallelism().map_or(2, usize::from).min(4);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                loop {
-                    let place = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).expect("few");
-                    let Some(seed) = seeds.get(place) else { break };
-                    let outcome = run_guarded(*seed, world(*seed), false);
-                    outcomes.lock().expect("nobody panics with it").insert(*seed, outcome);
-                }
-            });
-        }
+fn run_all(seeds: Range<u64>, world: fn(u64) -> Settings) -> Totals {
+    let totals = Mutex::new(Totals::default());
+    run_seeds(seeds, all_cores().min(4), world, |seed, outcome| {
+        totals.lock().expect("nobody panics with it").add(seed, outcome);
     });
-    outcomes.into_inner().expect("nobody panics with it")
+    totals.into_inner().expect("nobody panics with it")
 }
 
-fn tell(seed: u64, outcome: &Outcome) {
-    println!("\nseed {seed} violated, after {} steps:", outcome.steps);
-    for violation in &outcome.violations {
-        println!("  {violation}");
+fn none_is_violated(totals: &Totals) {
+    for (seed, outcome) in &totals.failing {
+        tell(*seed, outcome);
     }
-    println!("what happened before:");
-    for line in &outcome.happenings {
-        println!("{line}");
-    }
-    println!("one drawn world is replayed by RAMPWATCH_SIM_SEED={seed} cargo test --test it no_seed -- --nocapture");
-}
-
-fn none_is_violated(outcomes: &BTreeMap<u64, Outcome>) {
-    let failing: Vec<_> = outcomes.iter().filter(|(_, outcome)| !outcome.violations.is_empty()).collect();
-    for (seed, outcome) in failing.iter().take(TOLD) {
-        tell(**seed, outcome);
-    }
-    let list: Vec<_> = failing.iter().map(|(seed, outcome)| (seed, &outcome.violations[0])).collect();
-    assert!(failing.is_empty(), "{} of {} seeds were violated: {list:#?}", failing.len(), outcomes.len());
+    assert_eq!(totals.violations, 0, "of {} seeds", totals.seeds);
 }
 
 #[test]
 fn no_seed_loses_money_or_completes_wrongly() {
-    if let Some(seed) = number_from("RAMPWATCH_SIM_SEED") {
-        let outcome = run_guarded(seed, Settings::draw(seed), true);
-        tell(seed, &outcome);
-        assert!(outcome.violations.is_empty(), "seed {seed}: {:?}", outcome.violations);
-        return;
-    }
-    let count = number_from("RAMPWATCH_SIM_SEEDS").unwrap_or(SEEDS);
-    let seeds: Vec<u64> = (1..=count).collect();
-    let outcomes = run_all(&seeds, Settings::draw);
-    let mut tally: BTreeMap<String, u64> = BTreeMap::new();
-    for (what, times) in outcomes.values().flat_map(|outcome| &outcome.tally) {
-        *tally.entry(what.clone()).or_default() += times;
-    }
-    println!("what {count} seeds hit:");
-    for (what, times) in &tally {
-        println!("{times:>9}  {what}");
-    }
-    let mut most: BTreeMap<&String, u64> = BTreeMap::new();
-    for (what, times) in outcomes.values().flat_map(|outcome| &outcome.most) {
-        let known = most.entry(what).or_default();
-        *known = (*known).max(*times);
-    }
-    println!("the most in a minute: {most:?}");
-    none_is_violated(&outcomes);
-    if count >= SEEDS {
-        let stories = STORIES.iter().map(|story| format!("story: {story:?}"));
-        let both = [Side::Before, Side::After];
-        let deaths = POINTS.iter().flat_map(|point| both.map(|side| crash_point(*point, side)));
-        let missed: Vec<_> = HITS
-            .iter()
-            .map(|hit| (*hit).to_owned())
-            .chain(deaths)
-            .chain(stories)
-            .filter(|hit| !tally.contains_key(hit))
-            .collect();
-        assert!(missed.is_empty(), "never hit in {count} seeds: {missed:?}");
-    }
+    let totals = run_all(1..SEEDS + 1, world_of);
+    println!("{}\nnot hit: {:?}", totals.line(), totals.missed());
+    none_is_violated(&totals);
 }
 
 #[test]
 fn what_is_withheld_for_long_is_found_by_the_last_reading() {
-    let seeds: Vec<u64> = (1..=40).collect();
-    let one_node_withholds = |seed| Settings {
-        calm: false,
-        endpoints: 1,
-        long_withholding: true,
-        keep_watching: Span::from_secs(600),
-        beyond_finality: false,
-        ..Settings::draw(seed)
-    };
-    none_is_violated(&run_all(&seeds, one_node_withholds));
-}
-
-/// How often something was hit over all seeds.
-fn hits(outcomes: &BTreeMap<u64, Outcome>, what: &str) -> u64 {
-    outcomes.values().filter_map(|outcome| outcome.tally.get(what)).sum()
+    none_is_violated(&run_all(1..41, Settings::one_node_withholds));
 }
 
 #[test]
 fn what_was_due_for_long_waits_while_the_final_block_has_moved_back() {
-    let seeds: Vec<u64> = (1..=40).collect();
-    let outcomes = run_all(&seeds, |seed| LongDue::MarkMovesBack.settings(seed));
-    none_is_violated(&outcomes);
-    let late = hits(&outcomes, "payment: called long after its deposit was final");
+    let totals = run_all(1..41, |seed| LongDue::MarkMovesBack.settings(seed));
+    none_is_violated(&totals);
+    let late = totals.hits("payment: called long after its deposit was final");
     assert!(late >= 60, "of 120 payments only {late} were due for long and called at last");
 }
 
 #[test]
 fn what_was_due_for_long_is_not_called_once_its_deposit_is_gone() {
-    let seeds: Vec<u64> = (1..=40).collect();
-    let outcomes = run_all(&seeds, |seed| LongDue::DepositsGo.settings(seed));
-    none_is_violated(&outcomes);
-    let due = hits(&outcomes, "payment: due");
+    let totals = run_all(1..41, |seed| LongDue::DepositsGo.settings(seed));
+    none_is_violated(&totals);
+    let due = totals.hits("payment: due");
     assert!(due >= 60, "of 120 payments only {due} were ever due");
-    assert_eq!(hits(&outcomes, "payment: calling"), 0);
+    assert_eq!(totals.hits("payment: calling"), 0);
+}
+
+/// Worlds in which something that happens anyway counts as a broken rule.
+fn fails_when(seed: u64, forbidden: &'static str) -> Settings {
+    let (chaos, quiet) = (Span::from_secs(600), Span::from_secs(30));
+    Settings { forbidden: Some(forbidden), chaos, quiet, ..Settings::draw(seed) }
+}
+
+#[test]
+fn a_world_that_fails_is_made_small_and_fails_again_alike() {
+    // How few parts can do it: a payment that is opened, added and paid; one that is opened and added, and a death.
+    for (forbidden, parts) in [("payment: calling", 4), ("died: ChainHint, After", 6)] {
+        let wanted = format!("this must not happen: {forbidden}");
+        let fails = |seed: &u64| {
+            let outcome = run_guarded(*seed, fails_when(*seed, forbidden), false);
+            outcome.violations.first().is_some_and(|violation| kind(violation) == wanted)
+        };
+        let seed = (1..100).find(fails).expect("one of these fails");
+        let settings = fails_when(seed, forbidden);
+        let small = shrink(seed, &settings, 1_000).expect("it fails");
+        let (left, all) = small.left;
+        assert!(left <= parts && left < all && small.tried < 1_000, "{left} of {all}: {}", small.only);
+        assert_eq!(kind(&small.outcome.violations[0]), wanted);
+        let only = small.only.to_string().parse().expect("as it is printed");
+        let again = run_guarded(seed, settings.with_only(only), false);
+        assert_eq!((again.digest, again.violations), (small.outcome.digest, small.outcome.violations));
+    }
+}
+
+#[test]
+fn a_seed_that_breaks_no_rule_is_not_made_smaller() {
+    assert!(shrink(1, &Settings::draw(1), 10).is_none());
+}
+
+#[test]
+fn a_violation_is_known_again_by_what_does_not_change() {
+    for (violation, expected) in [
+        ("step 12: pay-03 is still Seen { deposit: 3 }, and", "is still Seen"),
+        ("deposit 0xa1 in block 812 was lost", "deposit in block was lost"),
+        ("step 7: panicked: no (None)", "panicked: no"),
+    ] {
+        assert_eq!(kind(violation), expected);
+    }
 }
 
 #[test]
 fn a_seed_determines_everything() {
-    let seeds: Vec<u64> = (1..=16).collect();
-    let digests = |outcomes: BTreeMap<u64, Outcome>| -> Vec<_> {
-        outcomes.into_values().map(|outcome| (outcome.steps, outcome.digest)).collect()
+    let digests = || {
+        let found = Mutex::new(BTreeMap::new());
+        run_seeds(1..17, all_cores().min(4), Settings::draw, |seed, outcome: Outcome| {
+            found.lock().expect("nobody panics with it").insert(seed, (outcome.steps, outcome.digest));
+        });
+        found.into_inner().expect("nobody panics with it")
     };
-    assert_eq!(digests(run_all(&seeds, Settings::draw)), digests(run_all(&seeds, Settings::draw)));
+    assert_eq!(digests(), digests());
 }

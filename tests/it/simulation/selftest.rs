@@ -27,7 +27,7 @@ fn calm(seed: u64) -> Settings {
     Settings { calm: true, ..Settings::draw(seed) }
 }
 
-fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn in_virtual_time<T>(work: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     runtime.expect("a runtime").block_on(work)
 }

@@ -2,9 +2,13 @@
 
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::time::Span;
+use rampwatch::engine::IntakeRules;
 
+use super::intake;
 use super::long_due::LongDue;
+use super::only::Only;
 use super::rng::Rng;
+use super::wallet::rules::WalletSettings;
 
 /// The chain's id in every simulation.
 pub(super) const CHAIN_ID: u64 = 31_337;
@@ -15,9 +19,14 @@ pub(super) const HISTORY: u64 = 800;
 /// Base units in a whole token.
 pub(super) const WHOLE: u128 = 1_000_000;
 
+/// Between two webhooks, in milliseconds, in most worlds.
+const SELDOM: (u64, u64) = (300, 20_000);
+/// The same where there are many.
+const OFTEN: (u64, u64) = (100, 3_000);
+
 /// The figures of one world.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(crate) struct Settings {
     /// The token that pays.
     pub(super) token: Address,
     /// A known token that does not pay.
@@ -64,6 +73,8 @@ pub(super) struct Settings {
     pub(super) kind_to_repeats: bool,
     /// API calls that go wrong, out of a thousand, while there is chaos.
     pub(super) api_faults: u64,
+    /// Between two webhooks, in milliseconds, at least and at most.
+    pub(super) webhooks: (u64, u64),
     /// Chain calls that go wrong, out of a thousand, while there is chaos.
     pub(super) chain_faults: u64,
     /// How long the store takes at most, in milliseconds.
@@ -79,9 +90,24 @@ pub(super) struct Settings {
     pub(super) beyond_finality: bool,
     /// What befalls payments that are due for long, in the worlds that are about that only.
     pub(super) long_due: Option<LongDue>,
+    /// Whether the logs are always behind the head, in the world that is about that only.
+    pub(super) late_logs: bool,
+    /// Whose lists at the API are followed, if any.
+    pub(super) intake: Option<IntakeRules>,
+    /// The hot wallet, where there is one.
+    pub(super) wallet: Option<WalletSettings>,
+    /// What of all that is in the world: everything, but for worlds that are made smaller.
+    pub(super) only: Only,
+    /// Something that counts as a broken rule when it happens: so the runner's own tests have a world that fails.
+    pub(super) forbidden: Option<&'static str>,
 }
 
 impl Settings {
+    /// The same world with these parts of it only.
+    pub(crate) fn with_only(self, only: Only) -> Self {
+        Self { only, ..self }
+    }
+
     /// Draws the world of a seed.
     pub(super) fn draw(seed: u64) -> Self {
         let mut rng = Rng::stream(seed, "settings");
@@ -90,7 +116,7 @@ impl Settings {
         let slow_store = rng.permille(250);
         let long_withholding = rng.permille(200);
         let calm = rng.permille(100);
-        Self {
+        let drawn = Self {
             token: rng.address(),
             other_token: rng.address(),
             fake_token: rng.address(),
@@ -116,11 +142,62 @@ impl Settings {
             reference_shape: rng.permille(300),
             kind_to_repeats: rng.permille(300),
             api_faults: rng.below(400),
+            webhooks: SELDOM,
             chain_faults: rng.below(200),
             reorgs: rng.below(60),
             deaths: rng.below(30),
             beyond_finality: rng.permille(60),
             long_due: None,
+            only: Only::default(),
+            forbidden: None,
+            late_logs: false,
+            intake: intake::draw(seed),
+            wallet: None,
+        };
+        let wallet = WalletSettings::draw(seed, drawn.chaos, drawn.payments, calm);
+        Self { wallet, ..drawn }
+    }
+
+    /// The world of a seed, but for what this one is about: a single node that withholds logs for so long that only the
+    /// last reading finds them.
+    pub(super) fn one_node_withholds(seed: u64) -> Self {
+        Self {
+            calm: false,
+            endpoints: 1,
+            long_withholding: true,
+            keep_watching: Span::from_secs(600),
+            beyond_finality: false,
+            ..Self::draw(seed)
+        }
+    }
+
+    /// The world of a seed, but for what this one is about: an API that mostly leaves unclear what it has done, with many
+    /// webhooks, and a store that is so slow that everybody runs into everybody else.
+    pub(super) fn vague_api(seed: u64) -> Self {
+        Self {
+            calm: false,
+            api_faults: 650,
+            webhooks: OFTEN,
+            store_millis: 900,
+            beyond_finality: false,
+            long_withholding: false,
+            wallet: None,
+            ..Self::draw(seed)
+        }
+    }
+
+    /// What kind of world it is, in a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.long_due {
+            Some(LongDue::MarkMovesBack) => "mark moves back",
+            Some(LongDue::DepositsGo) => "deposits go",
+            None if self.late_logs => "late logs",
+            None if self.webhooks == OFTEN => "vague API",
+            None if self.calm => "calm",
+            None if self.long_withholding => "long withholding",
+            None if self.beyond_finality => "beyond finality",
+            None if self.wallet.is_some() => "wallet",
+            None => "drawn",
         }
     }
 }

@@ -13,9 +13,17 @@ pub(super) fn is_right(world: &World, contents: &Contents, deposit: &Deposit) {
         Verdict::Pays { payment, rule } => pays_rightly(world, contents, deposit, payment, rule),
         Verdict::Nothing { why: NothingReason::ZeroValue } if deposit.amount.is_zero() => {}
         Verdict::Nothing { why: NothingReason::SelfTransfer } if deposit.from == deposit.to => {}
-        Verdict::Nothing { .. } => world.violate(&format!("{deposit:?} is taken for nothing")),
+        Verdict::Nothing { why: NothingReason::WalletCredit } if is_to_wallet(world, contents, deposit) => {}
+        Verdict::Nothing { .. } => world.violate(&format!("taken for nothing: {deposit:?}")),
         Verdict::Unjudged | Verdict::Review { .. } | Verdict::Ignored { .. } => {}
     }
+}
+
+/// Whether it came to the wallet itself, for no payment.
+fn is_to_wallet(world: &World, contents: &Contents, deposit: &Deposit) -> bool {
+    let mut payments = contents.payments.values();
+    world.settings.wallet.as_ref().is_some_and(|wallet| wallet.address == deposit.to)
+        && !payments.any(|payment| payment.terms.deposit_address == deposit.to)
 }
 
 fn pays_rightly(world: &World, contents: &Contents, deposit: &Deposit, id: &PaymentId, rule: &MatchRule) {
@@ -25,12 +33,12 @@ fn pays_rightly(world: &World, contents: &Contents, deposit: &Deposit, id: &Paym
     let terms = &payment.terms;
     let same = terms.token == deposit.token && terms.deposit_address == deposit.to;
     if !same || deposit.amount.is_zero() || deposit.from == deposit.to {
-        world.violate(&format!("{deposit:?} cannot pay {id}"));
+        world.violate(&format!("said to pay {id}, and never can: {deposit:?}"));
     }
     let is_assigned = matches!(rule, MatchRule::Assigned { .. });
     let plainly = fits(world, deposit, payment) && in_time(world, deposit, payment);
     if !is_assigned && !plainly {
-        world.violate(&format!("{deposit:?} does not fit {payment:?}, and is said to pay it"));
+        world.violate(&format!("said to pay {id}, and does not fit: {deposit:?}, {payment:?}"));
     }
     let also = |other: &&Deposit| {
         let pays = matches!(&other.verdict, Verdict::Pays { payment, .. } if payment == id);

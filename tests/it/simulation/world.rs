@@ -17,9 +17,11 @@ use super::clock::SimClock;
 use super::counted::Answers;
 use super::hints::HintHub;
 use super::log::Log;
+use super::only::{Chaos, Part, slice_at};
 use super::plan::Plan;
 use super::rng::Rng;
 use super::settings::{BLOCK_MILLIS, Settings};
+use super::wallet::{self, WalletWorld};
 use super::weather::Weather;
 use crate::support::memory_store::MemoryStore;
 
@@ -47,6 +49,7 @@ pub(super) struct World {
     answers: Mutex<Answers>,
     chain: Mutex<TrueChain>,
     api: Mutex<ApiServer>,
+    wallet: Mutex<WalletWorld>,
     log: Mutex<Log>,
 }
 
@@ -54,18 +57,19 @@ impl World {
     /// Draws the world of a seed. Must be called inside the simulation's runtime.
     pub(super) fn new(seed: u64, settings: Settings, loud: bool) -> Self {
         let clock = SimClock::start();
-        let plan = Plan::draw(seed, &settings);
+        let plan = settings.only.trim(Plan::draw(seed, &settings));
         let chain = TrueChain::new(seed, &settings, clock.now().minus(settings.chain_behind));
         Self {
             seed,
             clock,
-            weather: Weather::draw(seed, &settings),
+            weather: Weather::draw(seed, &settings).only(&settings.only),
             hints: HintHub::new(seed),
             store: MemoryStore::new(),
             people: Mutex::default(),
             answers: Mutex::default(),
             chain: Mutex::new(chain),
             api: Mutex::new(ApiServer::new(seed, &settings)),
+            wallet: Mutex::new(WalletWorld::new(seed, &settings)),
             log: Mutex::new(Log::new(loud)),
             plan,
             settings,
@@ -80,6 +84,11 @@ impl World {
     /// The API's server.
     pub(super) fn api(&self) -> MutexGuard<'_, ApiServer> {
         self.api.lock().expect("one thread")
+    }
+
+    /// What surrounds the hot wallet, and what the checks keep of it.
+    pub(super) fn wallet(&self) -> MutexGuard<'_, WalletWorld> {
+        self.wallet.lock().expect("one thread")
     }
 
     /// What the endpoints' answers left out.
@@ -101,6 +110,9 @@ impl World {
     /// Counts something that is to be hit at least once over all seeds.
     pub(super) fn count(&self, what: &str) {
         self.log().count(what);
+        if self.settings.forbidden == Some(what) {
+            self.violate(&format!("this must not happen: {what}"));
+        }
     }
 
     /// Writes down that a rule was broken.
@@ -155,6 +167,12 @@ impl World {
         !self.settings.calm && self.clock.elapsed() < self.settings.chaos
     }
 
+    /// Whether things of this kind go wrong at this time.
+    pub(super) fn fails(&self, kind: Chaos) -> bool {
+        let slice = || slice_at(self.clock.elapsed(), self.settings.chaos);
+        self.is_chaos() && self.settings.only.has(Part::Chance(kind, slice()))
+    }
+
     /// The moment by the chain's own clock.
     pub(super) fn chain_now(&self) -> Timestamp {
         self.clock.now().minus(self.settings.chain_behind)
@@ -171,13 +189,13 @@ impl World {
             self.clock.sleep(Span::from_millis(BLOCK_MILLIS)).await;
             if let Some((_, depth)) = beyond.take_if(|(at, _)| self.clock.elapsed() > Span::from_secs(*at)) {
                 self.reorg_beyond_finality(&mut rng, depth);
-            } else if self.is_chaos() && rng.permille(self.settings.reorgs) {
+            } else if (rng.permille(self.settings.reorgs) && self.fails(Chaos::Reorgs)) || wallet::stirs_up(self) {
                 self.reorg(&mut rng);
             }
-            if self.is_chaos() && rng.permille(self.settings.reorgs * 2) {
+            if rng.permille(self.settings.reorgs * 2) && self.fails(Chaos::Reorgs) {
                 self.undo_reorg();
             }
-            let block = self.chain().produce(self.chain_now());
+            let block = wallet::make_block(self);
             self.announce(&block);
             self.move_tag(&mut rng, &mut stalled_until);
         }
@@ -185,7 +203,7 @@ impl World {
 
     fn move_tag(&self, rng: &mut Rng, stalled_until: &mut Timestamp) {
         let now = self.clock.now();
-        if self.is_chaos() && rng.permille(4) {
+        if rng.permille(4) && self.fails(Chaos::Tag) {
             *stalled_until = now.plus(Span::from_secs(rng.range(10, 200)));
             self.count("chain: finality stalls");
             self.note("the finalized tag stalls");
@@ -216,6 +234,7 @@ impl World {
             let room = chain.reorg_room();
             chain.undo_reorg(room, now)
         };
+        wallet::after_reorg(self);
         if !blocks.is_empty() {
             self.note(&format!("the last reorg is undone, {} blocks", blocks.len()));
             self.count("chain: reorg undone");
@@ -241,6 +260,9 @@ impl World {
         self.note(&format!("reorg of {depth} blocks, {fate:?}"));
         self.count(&format!("chain: reorg, {fate:?}"));
         let blocks = self.chain().reorg(depth, fate);
+        let gone = self.chain().taken_off();
+        self.hints.take_back(self, &gone);
+        wallet::after_reorg(self);
         for block in &blocks {
             self.announce(block);
         }

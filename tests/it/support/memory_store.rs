@@ -98,6 +98,11 @@ impl MemoryStore {
         Self { points: Some(points), ..self }
     }
 
+    /// A look at everything, without a copy.
+    pub(crate) fn look<T>(&self, question: impl FnOnce(&Contents) -> T) -> T {
+        question(&self.disk().contents)
+    }
+
     /// A copy of everything, for checks.
     pub(crate) fn contents(&self) -> Contents {
         self.disk().contents.clone()

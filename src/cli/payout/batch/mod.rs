@@ -18,6 +18,8 @@ use super::signals::Signals;
 use crate::config::{PayoutSettings, Settings};
 
 mod drive;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod known;
 mod parse;
 mod result;

@@ -7,8 +7,8 @@
 //! transaction of the wallet that the node has, and everything that it had after any kill before. Then it is started again.
 //! After the last kill everything must settle.
 
-mod load;
-mod verdict;
+pub(crate) mod load;
+pub(crate) mod verdict;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -25,7 +25,7 @@ use rampwatch::sandbox::{
 };
 use tokio::time::Instant;
 
-use self::load::Load;
+use self::load::{Habits, Load};
 use super::aftermath::{close, failed, open, sound, unknown};
 use super::report::Report;
 use crate::run::chance::{self, Chance};
@@ -54,11 +54,11 @@ impl Plan {
 
 /// What the stores that were left behind had in them.
 #[derive(Default)]
-struct Memory {
+pub(crate) struct Memory {
     attempts: BTreeSet<B256>,
     ended: BTreeSet<OrderId>,
     /// In how many of them an order was in this state.
-    states: BTreeMap<String, u32>,
+    pub(crate) states: BTreeMap<String, u32>,
 }
 
 /// Runs the plan, and tells how it goes on stdout.
@@ -83,7 +83,7 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) -> Result<(), SandboxE
         log: folder.path().join("watcher.log"),
         overrides: overrides(network.base_url()),
     })?;
-    let load = Load::start(Arc::clone(&sandbox), daemon.operator().clone(), plan.seed);
+    let load = Load::start(Arc::clone(&sandbox), daemon.operator().clone(), plan.seed, Habits::default());
     let mut memory = Memory::default();
     let mut chance = Chance::new(plan.seed, "kills");
     while report.kills < plan.kills {
@@ -94,7 +94,7 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) -> Result<(), SandboxE
     }
     daemon.start()?;
     daemon.ready(LIMIT).await?;
-    let book = load.finish(LIMIT).await?;
+    let (book, _) = load.finish(LIMIT).await?;
     println!("  no more kills; {} payments have to settle", book.len());
     let settled = verdict::settle(daemon.operator(), &book, LIMIT).await;
     daemon.stop(Duration::from_secs(20)).await?;
@@ -142,17 +142,18 @@ async fn kill_once(
     let unknown = unknown(sandbox.anvil().node(), &store).await?;
     report.unknown += unknown.len();
     report.details.extend(unknown);
-    memory.compare(&store, report).await?;
+    memory.compare(&store).await?.into_iter().for_each(|what| report.failed(what));
     close(store).await;
     sound(path).await
 }
 
 impl Memory {
-    /// What was signed must still be known, and what had ended must stay ended.
-    async fn compare(&mut self, store: &dyn Store, report: &mut Report) -> Result<(), SandboxError> {
+    /// What was signed must still be known, and what had ended must stay ended. Says what is not so.
+    pub(crate) async fn compare(&mut self, store: &dyn Store) -> Result<Vec<String>, SandboxError> {
+        let mut wrong = Vec::new();
         for hash in &self.attempts {
             if store.order_of_tx(*hash).await.map_err(failed)?.is_none() {
-                report.failed(format!("{hash} was in the store, and is not any more"));
+                wrong.push(format!("{hash} was in the store, and is not any more"));
             }
         }
         let mut states = BTreeSet::new();
@@ -161,7 +162,7 @@ impl Memory {
             let sent = order.attempts.last().is_some_and(|attempt| attempt.sends > 0);
             match order.state {
                 OrderState::Ended { .. } => drop(self.ended.insert(order.id.clone())),
-                _ if self.ended.contains(&order.id) => report.failed(format!("{} had ended, and is open", order.id)),
+                _ if self.ended.contains(&order.id) => wrong.push(format!("{} had ended, and is open", order.id)),
                 OrderState::Sending { .. } if !sent => drop(states.insert("signed, not known to be sent".to_owned())),
                 state => drop(states.insert(state.name().to_owned())),
             }
@@ -169,7 +170,7 @@ impl Memory {
         for state in states {
             *self.states.entry(state).or_default() += 1;
         }
-        Ok(())
+        Ok(wrong)
     }
 }
 
@@ -192,6 +193,6 @@ fn overrides(api: &str) -> Vec<(String, String)> {
     all
 }
 
-fn shown(states: &BTreeMap<String, u32>) -> String {
+pub(crate) fn shown(states: &BTreeMap<String, u32>) -> String {
     states.iter().map(|(state, count)| format!("{state} ({count})")).collect::<Vec<_>>().join(", ")
 }

@@ -1,0 +1,120 @@
+//! The endpoints as one life of the process reaches them: the way there, which of them answers, and what each shows.
+//! What one shows is the true chain at some moment, so that all its answers fit together.
+
+use std::sync::{Arc, Mutex};
+
+use rampwatch::domain::time::Span;
+use rampwatch::ports::chain::{ChainError, EndpointId};
+use rampwatch::ports::clock::Clock;
+
+use super::chain::View;
+use super::only::Chaos;
+use super::rng::Rng;
+use super::weather::Fault;
+use super::world::World;
+
+/// The ways of one life to the endpoints.
+pub(super) struct Endpoints {
+    world: Arc<World>,
+    rng: Mutex<Rng>,
+}
+
+/// What an endpoint shows at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sight {
+    pub(super) endpoint: usize,
+    /// For heads, headers and accounts.
+    pub(super) view: View,
+    /// For logs, where that differs.
+    pub(super) logs: View,
+    pub(super) withholds: bool,
+    /// It has no logs at all.
+    pub(super) empty: bool,
+}
+
+impl Endpoints {
+    /// The ways of one life; `name` tells them from others'.
+    pub(super) fn new(world: Arc<World>, name: &str) -> Self {
+        let rng = Mutex::new(Rng::stream(world.seed, name));
+        Self { world, rng }
+    }
+
+    pub(super) fn draw_millis(&self, low: u64, high: u64) -> Span {
+        Span::from_millis(self.rng.lock().expect("one thread").range(low, high))
+    }
+
+    /// True this many times out of a thousand, while there is chaos.
+    pub(super) fn fails(&self, permille: u64) -> bool {
+        self.rng.lock().expect("one thread").permille(permille) && self.world.fails(Chaos::Chain)
+    }
+
+    /// A number below a bound.
+    pub(super) fn below(&self, bound: u64) -> u64 {
+        self.rng.lock().expect("one thread").below(bound)
+    }
+
+    /// The way there.
+    pub(super) async fn travel(&self) {
+        let slow = self.rng.lock().expect("one thread").permille(20) && self.world.fails(Chaos::Chain);
+        self.world.clock.sleep(if slow { self.draw_millis(500, 9_000) } else { self.draw_millis(3, 150) }).await;
+    }
+
+    /// The way there, the choice of an endpoint, what it sees.
+    pub(super) async fn reach(&self, at: Option<EndpointId>, avoid: Option<EndpointId>) -> Result<Sight, ChainError> {
+        self.travel().await;
+        let elapsed = self.world.clock.elapsed();
+        let mut rng = self.rng.lock().expect("one thread");
+        let is_up = |endpoint: &usize| !self.world.weather.is(elapsed, Fault::Away(*endpoint));
+        let mut up: Vec<usize> = (0..self.world.settings.endpoints).filter(is_up).collect();
+        if let Some(EndpointId(wanted)) = at {
+            up.retain(|endpoint| *endpoint == wanted);
+        } else if let Some(EndpointId(avoided)) = avoid
+            && up.len() > 1
+        {
+            up.retain(|endpoint| *endpoint != avoided);
+        }
+        let fails = rng.permille(self.world.settings.chain_faults) && self.world.fails(Chaos::Chain);
+        if up.is_empty() || fails {
+            self.world.count("chain: unavailable");
+            return Err(ChainError::Unavailable("simulated".to_owned()));
+        }
+        let endpoint = *rng.pick(&up);
+        Ok(self.see(endpoint, elapsed))
+    }
+
+    /// The way to all of them at once, and what each sees; `None` for one that does not answer.
+    pub(super) async fn reach_each(&self) -> Vec<(usize, Option<Sight>)> {
+        self.travel().await;
+        let elapsed = self.world.clock.elapsed();
+        (0..self.world.settings.endpoints)
+            .map(|endpoint| {
+                let away = self.world.weather.is(elapsed, Fault::Away(endpoint));
+                let silent = away || self.fails(self.world.settings.chain_faults);
+                (endpoint, (!silent).then(|| self.see(endpoint, elapsed)))
+            })
+            .collect()
+    }
+
+    /// What an endpoint shows now.
+    pub(super) fn see(&self, endpoint: usize, elapsed: Span) -> Sight {
+        let now = self.world.clock.now();
+        let chain = self.world.chain();
+        let view = chain.view(now);
+        let mut sight = Sight { endpoint, view, logs: view, withholds: false, empty: false };
+        for fault in self.world.weather.at(elapsed) {
+            match fault {
+                Fault::Lags(lagging, by) if lagging == endpoint => {
+                    sight.view = chain.view(now.minus(by));
+                    sight.logs = sight.view;
+                    self.world.count("chain: lagging endpoint asked");
+                }
+                Fault::TwoFaced(lying, by) if lying == endpoint => sight.logs = chain.view(now.minus(by)),
+                Fault::Withholds(lying) if lying == endpoint => sight.withholds = true,
+                Fault::Empty(lying) if lying == endpoint => sight.empty = true,
+                Fault::WithholdsForLong => sight.withholds = true,
+                _ => {}
+            }
+        }
+        sight
+    }
+}

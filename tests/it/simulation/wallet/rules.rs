@@ -1,0 +1,144 @@
+//! The wallet of one seed: what it has, by which rules it spends, and what befalls it. Drawn once, from a stream of its
+//! own, so that worlds without a wallet are what they were.
+
+use std::collections::BTreeSet;
+
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::Address;
+use rampwatch::domain::payment::{BankAccountId, RecipientId};
+use rampwatch::domain::time::Span;
+use rampwatch::domain::wei::Wei;
+use rampwatch::engine::FundingRules;
+use rampwatch::policy::fees::FeeParams;
+use rampwatch::policy::funding::FundingPace;
+use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::spend::SpendLimits;
+
+use super::super::plan::{Planned, Story};
+use super::super::rng::Rng;
+use super::super::settings::WHOLE;
+use super::fortune::{Fortunes, GWEI};
+
+/// Wei in a whole native coin.
+const COIN: u128 = 1_000_000_000_000_000_000;
+
+/// The figures of one wallet.
+#[derive(Clone, Debug)]
+pub(crate) struct WalletSettings {
+    /// Its address.
+    pub(crate) address: Address,
+    /// How many transactions it had sent before the simulation begins.
+    pub(crate) nonce: u64,
+    /// What it has of the token, in base units.
+    pub(crate) balance: u128,
+    /// What it has of the native coin, in wei.
+    pub(crate) native: u128,
+    /// What it goes by.
+    pub(crate) rules: FundingRules,
+    /// Broadcasts to one endpoint that go wrong, out of a thousand, while there is chaos.
+    pub(crate) send_faults: u64,
+    /// Signatures that fail, out of a thousand, while there is chaos.
+    pub(crate) signer_faults: u64,
+    /// Blocks with which some pool forgets, out of a thousand, while there is chaos.
+    pub(crate) forgets: u64,
+    /// Blocks that take nothing of the wallet, out of a thousand, while there is chaos.
+    pub(crate) full: u64,
+    /// Blocks with a transaction of the wallet close below them that a reorg takes off, out of a thousand, likewise.
+    pub(crate) reorgs: u64,
+    /// Payments that are left to the wallet, out of a thousand.
+    pub(crate) left_to_it: u64,
+    /// What befalls it.
+    pub(crate) fortunes: Fortunes,
+}
+
+/// The bank account of a recipient, as the API tells it.
+pub(crate) fn bank_account(recipient: &RecipientId) -> BankAccountId {
+    BankAccountId::new(format!("bank-{recipient}")).expect("an id")
+}
+
+impl WalletSettings {
+    /// Draws the wallet of a seed; not every world has one.
+    pub(crate) fn draw(seed: u64, chaos: Span, payments: u64, calm: bool) -> Option<Self> {
+        let mut rng = Rng::stream(seed, "wallet");
+        if !rng.permille(620) {
+            return None;
+        }
+        let rules = draw_rules(&mut rng);
+        let fortunes = Fortunes::draw(&mut rng, chaos, payments);
+        let fortunes = if calm { Fortunes::default() } else { fortunes };
+        let poor = rng.permille(200);
+        let balance = if poor { rng.range(0, 3_000) } else { rng.range(6_000, 40_000) };
+        let out_of_fuel = rng.permille(120);
+        Some(Self {
+            address: rng.address(),
+            nonce: if rng.permille(120) { rng.range(1, 40) } else { 0 },
+            balance: u128::from(balance) * WHOLE,
+            native: if out_of_fuel { COIN / 20 * u128::from(rng.below(15)) } else { 20 * COIN },
+            send_faults: rng.below(350),
+            signer_faults: rng.below(120),
+            forgets: rng.below(20),
+            full: *rng.pick(&[300, 800, 930, 970]),
+            reorgs: *rng.pick(&[0, 20, 80, 200]),
+            left_to_it: rng.range(500, 950),
+            fortunes: fortunes.mended(chaos, 100_000 * WHOLE, 50 * COIN),
+            rules,
+        })
+    }
+
+    /// Leaves some payments to the wallet: nobody else pays those.
+    pub(crate) fn takes_on(&self, planned: &mut Planned, rng: &mut Rng) {
+        if rng.permille(self.left_to_it) && planned.story != Story::Early {
+            planned.story = Story::Never;
+            if rng.permille(350) {
+                planned.expires_at = Some(planned.create_at.plus(Span::from_secs(rng.range(250, 500))));
+            }
+            planned.sender =
+                planned.sender.filter(|_| rng.permille(150)).or_else(|| rng.permille(200).then_some(self.address));
+        }
+    }
+}
+
+fn draw_rules(rng: &mut Rng) -> FundingRules {
+    let whole = |units: u64| Amount::from_base_units(u128::from(units) * WHOLE);
+    let max_per_payment = rng.range(800, 2_600);
+    let per_day = if rng.permille(300) { rng.range(max_per_payment, 4_000.max(max_per_payment)) } else { 30_000 };
+    let per_recipient = if rng.permille(300) { rng.range(max_per_payment, 5_000) } else { 30_000 };
+    let recipient = |number: u64| RecipientId::new(format!("rec-{number}")).expect("an id");
+    let some = |rng: &mut Rng| -> BTreeSet<RecipientId> { (0..rng.range(1, 4)).map(recipient).collect() };
+    let auto = rng.permille(500);
+    let allowed_recipients = if rng.permille(100) { some(rng) } else { BTreeSet::new() };
+    let listed = if rng.permille(if auto { 600 } else { 60 }) { some(rng) } else { BTreeSet::new() };
+    let min_time_left = Span::from_secs(rng.range(90, 200));
+    let limits = SpendLimits {
+        enabled: true,
+        auto,
+        max_per_payment: whole(max_per_payment),
+        max_per_day: whole(per_day),
+        max_per_recipient: whole(per_recipient),
+        approval_above: whole(rng.range(0, 2_000)),
+        allowed_recipients,
+        allowed_bank_accounts: listed.iter().map(bank_account).collect(),
+        min_time_left,
+    };
+    let fees = FeeParams {
+        tip_floor: Wei::from_gwei(30),
+        ceiling: Wei::from_gwei(rng.range(150, 600)),
+        gas_limit_max: rng.range(70_000, 150_000),
+    };
+    let preflight = PreflightParams {
+        chain_name: "simulated".to_owned(),
+        currency: "USDC".to_owned(),
+        min_time_left,
+        reserve_token: whole(if rng.permille(300) { rng.below(500) } else { 0 }),
+        reserve_native: Wei::new(GWEI * 500_000_000),
+        fees,
+    };
+    let pace = FundingPace {
+        hold_check: Span::from_secs(rng.range(10, 20)),
+        bump_after: Span::from_secs(rng.range(8, 40)),
+        rebroadcast_after: Span::from_secs(rng.range(10, 60)),
+        poll_interval: Span::from_secs(rng.range(2, 6)),
+        max_in_flight: usize::try_from(rng.range(1, 6)).expect("few"),
+    };
+    FundingRules { limits, preflight, pace }
+}
