@@ -19,7 +19,8 @@ pub(super) struct Limits {
     blocks: u64,
     recipients: usize,
     dense: Option<Dense>,
-    proven: bool,
+    /// The most blocks that were answered for since the last lesson.
+    proven: u64,
     batch: usize,
 }
 
@@ -32,7 +33,7 @@ struct Dense {
 impl Limits {
     /// Before anything was learned.
     pub(super) const fn new(blocks: u64, recipients: usize) -> Self {
-        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: false, batch: usize::MAX }
+        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: 0, batch: usize::MAX }
     }
 
     /// Whether something was learned.
@@ -57,9 +58,9 @@ impl Limits {
         self.recipients
     }
 
-    /// Whether several questions may be under way at these limits: until one has worked, each would pay the same error.
-    pub(super) const fn proven(&self) -> bool {
-        self.proven
+    /// Whether several questions for so many blocks may be under way: until one has worked, each would pay the same error.
+    pub(super) const fn proven(&self, blocks: u64) -> bool {
+        blocks <= self.proven
     }
 
     /// Whether a batch of so many calls may work.
@@ -74,14 +75,14 @@ impl Limits {
 
     /// The next question goes alone.
     pub(super) const fn doubt(&mut self) {
-        self.proven = false;
+        self.proven = 0;
     }
 
     /// So many blocks were against the rules. False when it was only one.
     pub(super) fn too_many_blocks(&mut self, asked: u64, suggested: Option<u64>) -> bool {
         let Some(fewer) = smaller(asked, suggested) else { return false };
         self.blocks = self.blocks.min(fewer);
-        self.proven = false;
+        self.proven = 0;
         true
     }
 
@@ -89,7 +90,7 @@ impl Limits {
     pub(super) fn too_much(&mut self, asked: u64, suggested: Option<u64>) -> bool {
         let Some(fewer) = smaller(asked, suggested) else { return false };
         self.dense = Some(Dense { blocks: self.blocks().min(fewer), good: 0 });
-        self.proven = false;
+        self.proven = 0;
         true
     }
 
@@ -98,13 +99,13 @@ impl Limits {
         let asked = u64::try_from(asked).unwrap_or(u64::MAX);
         let Some(fewer) = smaller(asked, suggested) else { return false };
         self.recipients = self.recipients.min(usize::try_from(fewer).unwrap_or(usize::MAX));
-        self.proven = false;
+        self.proven = 0;
         true
     }
 
     /// A question for so many blocks was answered.
     pub(super) fn worked(&mut self, blocks: u64) {
-        self.proven = true;
+        self.proven = self.proven.max(blocks);
         let Some(dense) = &mut self.dense else { return };
         if blocks < dense.blocks {
             return;
@@ -112,8 +113,6 @@ impl Limits {
         dense.good = dense.good.saturating_add(1);
         if dense.good >= GOOD_BEFORE_GROWTH {
             *dense = Dense { blocks: dense.blocks.saturating_mul(2), good: 0 };
-            // Should that be too much, one question is to pay for it.
-            self.proven = false;
             if dense.blocks >= self.blocks {
                 self.dense = None;
             }
@@ -128,11 +127,11 @@ mod tests {
     #[test]
     fn rules_stay_learned() {
         let mut limits = Limits::new(2_000, 1_000);
-        assert!(!limits.proven());
+        assert!(!limits.proven(1));
         limits.worked(2_000);
-        assert!(limits.proven());
+        assert!(limits.proven(2_000));
         assert!(limits.too_many_blocks(2_000, Some(500)));
-        assert!(!limits.proven());
+        assert!(!limits.proven(1));
         // Another question of the old size fails later: nothing more is learned from it.
         assert!(limits.too_many_blocks(2_000, None));
         assert_eq!(limits.blocks(), 500);
@@ -172,6 +171,7 @@ mod tests {
             limits.worked(100);
         }
         assert_eq!(limits.blocks(), 200);
+        assert!(limits.proven(100) && !limits.proven(200), "a larger question goes ahead of the others again");
         for _ in 0..24 {
             limits.worked(limits.blocks());
         }

@@ -188,19 +188,20 @@ async fn choose(mut job: Job) -> Step {
 /// Where the limits are unproven, one question goes ahead, of all that anybody asks of the endpoint, and pays for the
 /// error, if there is one. The others wait for what it teaches.
 async fn ask(mut job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> Step {
-    let trial = if endpoint.limits().proven() { None } else { Some(endpoint.trial().await) };
+    let blocks = job.piece.blocks();
+    let trial = if endpoint.limits().proven(blocks) { None } else { Some(endpoint.trial().await) };
     let limits = endpoint.limits();
-    let too_large = job.piece.blocks() > limits.blocks() || job.piece.count > limits.recipients();
+    let too_large = blocks > limits.blocks() || job.piece.count > limits.recipients();
     if too_large || (trial.is_some() && endpoint.rests_until().is_some()) {
         drop(trial);
         job.attempt.again(&endpoint);
         return Step::Changed(job);
     }
-    let trial = trial.filter(|_| !limits.proven());
+    let trial = trial.filter(|_| !limits.proven(blocks));
     let result = ask_piece(&job.piece, &endpoint, &question, rpc::header_of(job.piece.to)).await;
     let result = match result {
         Ok(answer) => {
-            endpoint.learn(|limits| limits.worked(job.piece.blocks()));
+            endpoint.learn(|limits| limits.worked(blocks));
             Ok(answer)
         }
         Err(failure) => Err(Lesson { smaller: learn(&endpoint, &job.piece, &failure), failure }),
