@@ -103,6 +103,7 @@ fn reading(criterion: &mut Criterion) {
     let query = |recipients: &[Address]| TransferQuery {
         tokens: Arc::new(vec![TOKEN]),
         recipients: Arc::new(recipients.to_vec()),
+        everybody: false,
         from: 0,
         to: u64::MAX,
         avoid: None,

@@ -76,4 +76,11 @@ fn amount(data: &[u8]) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "clippy excuses only functions marked as tests, not what they call"
+)]
 mod tests;

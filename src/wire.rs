@@ -55,6 +55,10 @@ pub use self::store::{
 };
 pub use crate::adapters::signer::KeystoreError;
 
+/// How many addresses' coverage is written after one reading. With more addresses than that, what a crash makes the next
+/// start read again grows with their number; what is written each second does not.
+const KEPT_AT_ONCE: usize = 2_048;
+
 /// A program that is put together and not started.
 pub struct App {
     /// For operators.
@@ -461,6 +465,8 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             second_after: watch.second_reading_after,
             keep: watch.keep_watching,
             start_margin: watch.start_margin,
+            kept_at_once: KEPT_AT_ONCE,
+            filter: rpc.max_addresses,
         },
         matching: MatchParams {
             under: settings.matching.tolerance_under,

@@ -4,6 +4,7 @@
 //! is completed meanwhile. The clock runs from the start of the process to the moment at which the metrics have counted
 //! as many deposits as there are. The program is then killed, and its store must hold every one of them once.
 //!
+//! Up to 16 requests are under way at once (`rpc.max_in_flight`; 8 is usual), as many as the baseline's connections at 50 ms.
 //! The baseline downloads and parses the same logs, recipients filtered by the server, and keeps nothing.
 
 use std::collections::BTreeMap;

@@ -73,10 +73,7 @@ pub(crate) async fn measure(args: &Args, tools: &Tools, table: &mut Table) -> Re
         Ok(()) => latency.max.unwrap_or(f64::INFINITY) / 1_000.0,
         Err(_) => f64::INFINITY,
     };
-    let what = format!(
-        "{DEPOSITS} deposits in one block, API answering in 5 ms, {} calls at once: last `/complete` after",
-        args.api_concurrency
-    );
+    let what = format!("{DEPOSITS} deposits in one block, API answering in 5 ms: last `/complete` after");
     let value = if last.is_finite() {
         verify(&ground, &expected).await?;
         format!("{last:.2} s")

@@ -20,8 +20,8 @@ pub(crate) struct Configuration {
     pub(crate) depth: u64,
     /// Requests under way at once (the example: 8).
     pub(crate) max_in_flight: usize,
-    /// Calls to the API at once (the example: 8).
-    pub(crate) api_concurrency: usize,
+    /// Calls to the API at once; `None`: as many as it comes with.
+    pub(crate) api_concurrency: Option<usize>,
     /// Whether the spans are shortened by [`HURRY`].
     pub(crate) hurried: bool,
 }
@@ -31,11 +31,11 @@ pub(crate) const KEY_VARIABLE: &str = "BENCH_API_KEY";
 
 impl Configuration {
     pub(crate) fn new(rpc_port: u16, listen: u16) -> Self {
-        Self { rpc_port, websocket: true, listen, depth: 4, max_in_flight: 8, api_concurrency: 8, hurried: false }
+        Self { rpc_port, websocket: true, listen, depth: 4, max_in_flight: 8, api_concurrency: None, hurried: false }
     }
 
     pub(crate) fn text(&self, store: &Path) -> String {
-        let Self { rpc_port, listen, depth, max_in_flight, api_concurrency, .. } = *self;
+        let Self { rpc_port, listen, depth, max_in_flight, .. } = *self;
         let store = toml::Value::String(store.display().to_string());
         let mut text = format!(
             r#"[chain]
@@ -61,13 +61,13 @@ http = "http://127.0.0.1:{rpc_port}"
             // Writing to a String cannot fail.
             let _ = writeln!(text, "ws = \"ws://127.0.0.1:{rpc_port}\"");
         }
+        let max_concurrent = self.api_concurrency.map(|most| format!("max_concurrent = {most}\n")).unwrap_or_default();
         let _ = write!(
             text,
             r#"[api]
 base_url = "http://127.0.0.1:{rpc_port}/complete"
 key_env = "{KEY_VARIABLE}"
-max_concurrent = {api_concurrency}
-[store]
+{max_concurrent}[store]
 path = {store}
 [http]
 listen = "127.0.0.1:{listen}"

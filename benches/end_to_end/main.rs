@@ -86,9 +86,9 @@ pub(crate) struct Args {
     /// Leave the folders of the runs, with configuration, log and store, for a look
     #[arg(long)]
     keep: bool,
-    /// Calls to the payment API at once, in the burst (`api.max_concurrent`)
-    #[arg(long, default_value_t = 32)]
-    api_concurrency: usize,
+    /// Calls to the payment API at once, in the burst (`api.max_concurrent`); as many as it comes with, if not given
+    #[arg(long)]
+    api_concurrency: Option<usize>,
     /// Open payments of the part `million`
     #[arg(long, default_value_t = 1_000_000)]
     payments: usize,

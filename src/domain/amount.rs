@@ -191,6 +191,11 @@ impl<'de> Deserialize<'de> for Amount {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "clippy does not see that what stands in a macro is a test"
+)]
 mod tests {
     use proptest::prelude::*;
 

@@ -33,6 +33,14 @@ pub struct DepositKey {
 )]
 pub struct DepositKeyError(String);
 
+impl DepositKey {
+    /// The key of the deposit that a transfer is.
+    #[must_use]
+    pub const fn of_transfer(chain_id: u64, transfer: &Transfer) -> Self {
+        Self { chain_id, block_hash: transfer.block.hash, tx_hash: transfer.tx_hash, log_index: transfer.log_index }
+    }
+}
+
 impl fmt::Display for DepositKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}:{}", self.chain_id, self.block_hash, self.tx_hash, self.log_index)
@@ -89,12 +97,7 @@ impl Deposit {
     #[must_use]
     pub const fn from_transfer(chain_id: u64, transfer: &Transfer, block_time: Timestamp, now: Timestamp) -> Self {
         Self {
-            key: DepositKey {
-                chain_id,
-                block_hash: transfer.block.hash,
-                tx_hash: transfer.tx_hash,
-                log_index: transfer.log_index,
-            },
+            key: DepositKey::of_transfer(chain_id, transfer),
             version: 0,
             block_number: transfer.block.number,
             block_time,

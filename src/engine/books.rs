@@ -11,6 +11,7 @@ use super::handle::{Handle, HandleError};
 use super::queries::{MAX_PAGE, parse_key};
 use super::requests::parse_payment;
 use super::views::Page;
+use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::Deposit;
 use crate::domain::order::{Order, RawTransaction};
@@ -69,6 +70,14 @@ pub fn enter(books: &mut Books, entry: BookEntry) {
     }
 }
 
+fn parse_address(text: &str) -> Result<Address, HandleError> {
+    let problem = |error| format!("{text:?} is no address: {error}");
+    text.parse().map_err(|error: <Address as std::str::FromStr>::Err| HandleError::Invalid {
+        field: "after",
+        problem: problem(error),
+    })
+}
+
 fn without_bytes(mut order: Order) -> Order {
     for attempt in &mut order.attempts {
         attempt.raw = RawTransaction::default();
@@ -86,10 +95,14 @@ impl Handle {
         let mut items = Vec::new();
         let next = match part {
             "watched" => {
-                let coverage = self.store.watched().await?;
-                items.extend(coverage.into_iter().map(|coverage| BookEntry::Coverage(Box::new(coverage))));
-                items.extend(self.store.wallet().await?.map(|wallet| BookEntry::Wallet(Box::new(wallet))));
-                None
+                let after = after.map(parse_address).transpose()?;
+                let page = self.store.watched(after, limit).await?;
+                let next = page.last().filter(|_| page.len() >= limit).map(|last| last.address.to_string());
+                items.extend(page.into_iter().map(|coverage| BookEntry::Coverage(Box::new(coverage))));
+                if after.is_none() {
+                    items.extend(self.store.wallet().await?.map(|wallet| BookEntry::Wallet(Box::new(wallet))));
+                }
+                next
             }
             "payments" => {
                 let after = after.map(parse_payment).transpose()?;

@@ -5,12 +5,11 @@
 //! any two lines leaves a state that says what the next start has to do: "due" (no call was made) or "calling" (it
 //! may have been: wait, then ask).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{ApiGate, Asked, Pass};
@@ -52,6 +51,14 @@ pub(crate) struct Completer {
     pub(crate) recent: RecentFinality,
 }
 
+/// Due payments that were read together, and are taken up one after the other; not for long, and what has become of one
+/// meanwhile is found out when it is written to. The state is the queue: this is only a look at it.
+#[derive(Default)]
+struct Found {
+    payments: VecDeque<Payment>,
+    at: Timestamp,
+}
+
 /// What the API answered.
 type Answer = Result<ApiPayment, ApiError>;
 
@@ -71,26 +78,29 @@ impl Completer {
         self.health.update(|health| health.finality_doubted = health.finality_doubted.or(Some(now)));
         let mut changes = self.ports.store.changes();
         let mut under_way: BTreeSet<PaymentId> = BTreeSet::new();
-        let mut calls = FuturesUnordered::new();
+        let mut found = Found::default();
+        let this = Arc::new(self);
+        // Each call is a task, so that many use all of the machine. Dropping the set ends them.
+        let mut calls = JoinSet::new();
         // A call that is found at the start may have gone out until just before it, however long ago it was decided:
         // the process may have been frozen in between. None is looked into before it can no longer take effect.
-        let mut settling = std::pin::pin!(self.ports.clock.sleep(self.settings.pace.unclear_wait()));
+        let mut settling = std::pin::pin!(this.ports.clock.sleep(this.settings.pace.unclear_wait()));
         let mut settled = false;
         loop {
             changes.mark_unchanged();
-            let free = self.settings.api_concurrency.max(1).saturating_sub(calls.len());
+            let free = this.gate.window().saturating_sub(calls.len());
             let mut wait = Span::from_secs(60);
             if free > 0 && !stop.is_cancelled() {
-                let fresh = self.take_up(&under_way, free, settled).await?;
+                let fresh = this.take_up(&mut found, &under_way, free, settled).await?;
                 if fresh.is_empty() {
-                    wait = wait_for(&*self.ports.store, Lane::Complete, &self.gate, self.ports.clock.now()).await?;
+                    wait = wait_for(&*this.ports.store, Lane::Complete, &this.gate, this.ports.clock.now()).await?;
                     // Payments that are due and under way would make the wait none at all.
                     wait = if calls.is_empty() && settled { wait } else { wait.max(Span::from_millis(50)) };
                 }
                 for (payment, pass) in fresh {
                     under_way.insert(payment.id.clone());
-                    let this = self.clone();
-                    calls.push(async move {
+                    let this = Arc::clone(&this);
+                    calls.spawn(async move {
                         let id = payment.id.clone();
                         (id, this.handle(payment, pass).await)
                     });
@@ -101,35 +111,43 @@ impl Completer {
             }
             tokio::select! {
                 biased;
-                Some((id, result)) = calls.next(), if !calls.is_empty() => {
+                Some(ended) = calls.join_next(), if !calls.is_empty() => {
+                    let (id, result) = ended.map_err(|_| EngineError::Ended("completer's call (it panicked)"))?;
                     under_way.remove(&id);
-                    note_failure(&self.health, result)?;
+                    note_failure(&this.health, result)?;
                 }
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = &mut settling, if !settled => settled = true,
                 _ = changes.changed(), if free > 0 => {}
-                () = self.ports.clock.sleep(wait), if free > 0 => {}
+                () = this.ports.clock.sleep(wait), if free > 0 => {}
             }
         }
     }
 
-    /// The payments that are due, are not under way, and may be worked upon.
+    /// The payments that are due, are not under way, and may be worked upon, as many as are `free`.
     async fn take_up(
         &self,
+        found: &mut Found,
         under_way: &BTreeSet<PaymentId>,
         free: usize,
         settled: bool,
     ) -> Result<Vec<(Payment, Pass)>, StoreError> {
-        let limit = BATCH.max(under_way.len().saturating_add(free));
-        let due = self.ports.store.due(Lane::Complete, self.ports.clock.now(), limit).await?;
-        let mut fresh: Vec<Payment> = due.into_iter().filter(|payment| !under_way.contains(&payment.id)).collect();
-        fresh.retain(|payment| settled || matches!(payment.state, PaymentState::Due { .. }));
-        let pass = if fresh.is_empty() { Pass::None } else { self.gate.pass(Asked::Complete) };
-        match pass {
-            Pass::All => fresh.truncate(free),
-            Pass::Probe => fresh.truncate(1),
-            Pass::None => fresh.clear(),
+        let now = self.ports.clock.now();
+        if found.payments.is_empty() || found.at > now || now.since(found.at) >= LOOK_AGAIN {
+            let limit = BATCH.max(under_way.len().saturating_add(free));
+            let due = self.ports.store.due(Lane::Complete, now, limit).await?.into_iter();
+            let fresh = due.filter(|payment| !under_way.contains(&payment.id));
+            let fresh = fresh.filter(|payment| settled || matches!(payment.state, PaymentState::Due { .. }));
+            *found = Found { payments: fresh.collect(), at: now };
         }
+        let pass = if found.payments.is_empty() { Pass::None } else { self.gate.pass(Asked::Complete) };
+        let most = match pass {
+            Pass::All => free,
+            Pass::Probe => 1,
+            Pass::None => 0,
+        };
+        self.gate.note_completions(found.payments.len() > most && pass == Pass::All);
+        let fresh = found.payments.drain(..most.min(found.payments.len())).collect::<Vec<_>>();
         Ok(fresh.into_iter().map(|payment| (payment, pass)).collect())
     }
 
@@ -263,7 +281,7 @@ impl Completer {
 
     async fn postpone(&self, payment: &Payment, why: &str) -> Result<(), StoreError> {
         tracing::info!(payment_id = %payment.id, why, "the completion has to wait");
-        let result = self.ledger.change_payment(&payment.id, |page, current, context| {
+        let result = self.ledger.change_known(payment, |page, current, context| {
             if current.state == payment.state {
                 page.book.postpone(&current.id, context.now.plus(LOOK_AGAIN));
             }
@@ -274,7 +292,7 @@ impl Completer {
 
     /// The chain says that the final deposit is gone: an alarm, and a person's business.
     async fn gone(&self, payment: &Payment, canonical: Option<B256>) -> Result<(), StoreError> {
-        let result = self.ledger.change_payment(&payment.id, |page, current, context| {
+        let result = self.ledger.change_known(payment, |page, current, context| {
             if let Some(key) = current.state.deposit().copied() {
                 page.book.lose_final(&key, canonical, context.now);
             }
@@ -288,7 +306,7 @@ impl Completer {
         let mut started = false;
         let result = self
             .ledger
-            .change_payment(&payment.id, |page, current, context| {
+            .change_known(payment, |page, current, context| {
                 started = false;
                 let key = current.state.deposit().copied();
                 let deposit = page.book.deposits().iter().find(|deposit| Some(deposit.key) == key);
@@ -317,7 +335,7 @@ impl Completer {
 
     /// In shadow mode: says once that the call would be made now. The payment stays due, and the API is asked again.
     async fn would_complete(&self, payment: &Payment, said: &Fact) -> Result<(), StoreError> {
-        let result = self.ledger.change_payment(&payment.id, |page, current, context| {
+        let result = self.ledger.change_known(payment, |page, current, context| {
             let key = current.state.deposit().copied();
             let deposit = page.book.deposits().iter().find(|deposit| Some(deposit.key) == key);
             let unchanged = current.state == payment.state;
@@ -350,7 +368,7 @@ impl Completer {
     async fn take_answer(&self, payment: &Payment, key: DepositKey, answer: Answer) -> Result<(), StoreError> {
         let result = self
             .ledger
-            .change_payment(&payment.id, |page, current, context| {
+            .change_known(payment, |page, current, context| {
                 if current.state.deposit() != Some(&key) || !matches!(current.state, PaymentState::Calling { .. }) {
                     return Ok::<(), Unexpected>(());
                 }

@@ -3,6 +3,7 @@
 //! While it is shut, one payment at a time is let through now and then as a probe, and it begins with a GET. What the gate knows
 //! is not stored: a restart may have brought a new key, and probes once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::health::Health;
@@ -10,7 +11,7 @@ use super::names::alarm_name;
 use super::telling::count_alarm;
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::Timestamp;
-use crate::policy::pace::Pace;
+use crate::policy::pace::{Pace, Window};
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::{Commit, Store, StoreError};
@@ -50,6 +51,8 @@ struct State {
     complete: Door,
     /// For opening off-ramps.
     open: Door,
+    /// How many calls may be under way at once.
+    window: Window,
 }
 
 impl State {
@@ -115,11 +118,26 @@ pub(crate) struct ApiGate {
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
     pace: Pace,
+    /// Whether completions wait for their turn.
+    completions_wait: AtomicBool,
 }
 
 impl ApiGate {
-    pub(crate) fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>, health: Arc<Health>, pace: Pace) -> Self {
-        Self { state: Mutex::new(State { get: OPEN, complete: OPEN, open: OPEN }), store, clock, health, pace }
+    /// At most `most` calls are to be under way at once.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        health: Arc<Health>,
+        pace: Pace,
+        most: usize,
+    ) -> Self {
+        let state = State { get: OPEN, complete: OPEN, open: OPEN, window: Window::new(most) };
+        Self { state: Mutex::new(state), store, clock, health, pace, completions_wait: AtomicBool::new(false) }
+    }
+
+    /// How many calls a loop may have under way at once, as the API bears it now.
+    pub(crate) fn window(&self) -> usize {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).window.size()
     }
 
     /// Who may make calls that come to this kind now. Asking while a probe's time has come takes the probe, so ask
@@ -146,6 +164,16 @@ impl ApiGate {
         }
     }
 
+    /// The completer says whether more completions are due than may be under way.
+    pub(crate) fn note_completions(&self, wait: bool) {
+        self.completions_wait.store(wait, Ordering::Relaxed);
+    }
+
+    /// How many questions after payments that are in no hurry may be under way: one at a time while completions wait.
+    pub(crate) fn window_for_questions(&self) -> usize {
+        if self.completions_wait.load(Ordering::Relaxed) { 1 } else { self.window() }
+    }
+
     /// Takes in how a call of this kind went.
     pub(crate) async fn learn<T: Sync>(&self, asked: Asked, result: &Result<T, ApiError>) -> Result<(), StoreError> {
         let now = self.clock.now();
@@ -154,12 +182,14 @@ impl ApiGate {
                 let healed = {
                     let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
                     state.worked(asked);
+                    state.window.answered();
                     !state.any_refused()
                 };
                 self.health.api_worked(healed);
                 Ok(())
             }
             Err(error @ (ApiError::NotNow { .. } | ApiError::Unclear { .. })) => {
+                self.state.lock().unwrap_or_else(PoisonError::into_inner).window.strained();
                 self.health.api_failed(now, &error.to_string());
                 Ok(())
             }

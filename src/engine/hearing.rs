@@ -95,7 +95,7 @@ pub(crate) async fn record(
     asked_at: Timestamp,
 ) -> Result<(), StoreError> {
     let result = ledger
-        .change_payment(&asked.id, |page, payment, context| {
+        .change_known(asked, |page, payment, context| {
             // An answer to a question put in another state says nothing about this one.
             if payment.state != asked.state {
                 return Ok(());

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::EngineSettings;
 use super::follow_ups;
 use crate::domain::chain::Address;
-use crate::domain::coverage::Coverage;
+use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::desk::{DeskKey, DeskRecord};
 use crate::domain::event::Event;
 use crate::domain::payment::{Payment, PaymentId};
@@ -21,7 +21,7 @@ use crate::policy::pace::Jitter;
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, SweepParams};
 use crate::ports::clock::{Chance, Clock};
-use crate::ports::store::{Commit, Store, StoreError};
+use crate::ports::store::{Commit, Holdings, Store, StoreError};
 
 /// How often a decision is made anew when others change the same records meanwhile.
 const MAX_TRIES: u32 = 50;
@@ -40,6 +40,8 @@ pub(crate) struct Page {
     pub(crate) desk: Option<DeskRecord>,
     /// What is to be said of that record.
     pub(crate) said: Vec<Event>,
+    /// What is believed of finality from now on, where the change rests on it and nobody has stored it yet.
+    pub(crate) mark: Option<FinalityMark>,
 }
 
 impl Page {
@@ -173,12 +175,10 @@ impl Ledger {
         F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
-        let payments = self.store.payments_at(address).await.map_err(LedgerError::Store)?;
-        let deposits = self.store.deposits_at(address).await.map_err(LedgerError::Store)?;
-        let coverage = self.store.coverage(address).await.map_err(LedgerError::Store)?;
+        let Holdings { payments, deposits, coverage, orders, wallet } =
+            self.store.holdings(address).await.map_err(LedgerError::Store)?;
         let context = self.context();
-        let orders = self.store.orders_to(address).await.map_err(LedgerError::Store)?;
-        let of_wallet = self.is_wallet(address).await.map_err(LedgerError::Store)?;
+        let of_wallet = wallet.is_some_and(|wallet| wallet.address == address);
         let is_wallet = payments.is_empty() && of_wallet;
         let before = payments.clone();
         let book = Book::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
@@ -187,11 +187,18 @@ impl Ledger {
             None => None,
         };
         let coverage_was = coverage.clone();
-        let mut page =
-            Page { book, coverage, touch_payments: false, would: None, desk: desk_was.clone(), said: Vec::new() };
+        let mut page = Page {
+            book,
+            coverage,
+            touch_payments: false,
+            would: None,
+            desk: desk_was.clone(),
+            said: Vec::new(),
+            mark: None,
+        };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
-        let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said } = page;
+        let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said, mark } = page;
         let payments = book.payments().to_vec();
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
             let until = sweep::watch_until(&payments, self.settings.sweep.keep);
@@ -212,15 +219,12 @@ impl Ledger {
             payments: changes.payments.clone(),
             deposits: changes.deposits.clone(),
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
+            finality: mark,
             desk: desk.records.into_iter().chain(new_desk.filter(|new| desk_was.as_ref() != Some(new))).collect(),
             events: changes.events.clone(),
             ..Commit::default()
         };
         Ok((commit, changes))
-    }
-
-    async fn is_wallet(&self, address: Address) -> Result<bool, StoreError> {
-        Ok(self.store.wallet().await?.is_some_and(|wallet| wallet.address == address))
     }
 
     /// Changes the book of a payment's address. `change` gets the payment as it stands.
@@ -234,10 +238,18 @@ impl Ledger {
         E: Send,
     {
         let payment = self.store.payment(id).await.map_err(LedgerError::Store)?;
-        let address = payment.ok_or_else(|| LedgerError::NoPayment(id.clone()))?.terms.deposit_address;
-        self.change(address, |page, context| {
-            let payment = page.book.payments().iter().find(|payment| payment.id == *id).cloned();
-            // A payment never leaves its address, so it is there.
+        let payment = payment.ok_or_else(|| LedgerError::NoPayment(id.clone()))?;
+        self.change_known(&payment, |page, payment, context| change(page, payment, context)).await
+    }
+
+    /// The same for a payment that was read before. A payment never leaves its address, so it is there still.
+    pub(crate) async fn change_known<E, F>(&self, known: &Payment, mut change: F) -> Result<BookChanges, LedgerError<E>>
+    where
+        F: FnMut(&mut Page, &Payment, &Context<'_>) -> Result<(), E> + Send,
+        E: Send,
+    {
+        self.change(known.terms.deposit_address, |page, context| {
+            let payment = page.book.payments().iter().find(|payment| payment.id == known.id).cloned();
             payment.map_or(Ok(()), |payment| change(page, &payment, context))
         })
         .await

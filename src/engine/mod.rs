@@ -174,7 +174,7 @@ pub struct EngineSettings {
     pub matching: MatchParams,
     /// How often the API is asked and called.
     pub pace: Pace,
-    /// How many API calls may be under way at once, in the completer and in the reconciler each.
+    /// How many API calls may be under way at once at most, in the completer and in the reconciler each.
     pub api_concurrency: usize,
     /// What funding goes by; `None` without a wallet.
     pub funding: Option<FundingRules>,
@@ -235,7 +235,9 @@ pub async fn run(
     health.update(|health| health.shadow = !settings.mode.acts());
     completer::show_results();
     opener::show_results();
-    let gate = Arc::new(gate::ApiGate::new(ports.store.clone(), ports.clock.clone(), health.clone(), settings.pace));
+    let (store, clock) = (ports.store.clone(), ports.clock.clone());
+    let gate = gate::ApiGate::new(store, clock, health.clone(), settings.pace, settings.api_concurrency);
+    let gate = Arc::new(gate);
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
     // When one loop fails the others are told to stop too.

@@ -17,6 +17,9 @@ use crate::ports::store::{Lane, StoreError};
 /// How many due payments are taken up at once.
 const BATCH: usize = 256;
 
+/// For how many rounds of questions the number that may be under way is kept to.
+const ROUNDS: usize = 4;
+
 pub(crate) struct Reconciler {
     pub(crate) ports: Ports,
     pub(crate) settings: Arc<EngineSettings>,
@@ -47,8 +50,10 @@ impl Reconciler {
                 }
                 continue;
             }
+            let window = self.gate.window_for_questions();
+            due.truncate(window.saturating_mul(ROUNDS));
             let asking = due.into_iter().map(|payment| self.ask(payment, pass));
-            let mut asked = futures_util::stream::iter(asking).buffer_unordered(self.settings.api_concurrency.max(1));
+            let mut asked = futures_util::stream::iter(asking).buffer_unordered(window);
             while let Some(result) = asked.next().await {
                 note_failure(&self.health, result)?;
                 if stop.is_cancelled() {

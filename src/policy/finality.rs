@@ -58,6 +58,18 @@ pub fn final_number(rule: FinalityRule, head: &Header, finalized: Option<&Header
     }
 }
 
+/// Whether a block is final by the very reading that brought its logs, so that the chain need not be asked again. `anchor`
+/// is the header that the endpoint gave, before the logs and in the same request, for the last block of the range;
+/// `is_tagged`: it gave that header as its `finalized` block.
+///
+/// It is, where the rule asks for no depth, and only the anchor itself: then one endpoint has just given header and log under
+/// one hash, so its head is the anchor or above. Of a lower block the reading gives no header.
+#[must_use]
+pub fn is_final_as_read(rule: FinalityRule, anchor: &Header, is_tagged: bool, block: &BlockRef) -> bool {
+    let number = final_number(rule, anchor, is_tagged.then_some(anchor));
+    *block == anchor.block && number.is_some_and(|number| number >= block.number)
+}
+
 /// What a newly reported final block does to the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkMove {
@@ -129,6 +141,31 @@ mod tests {
         for (rule, head, tag, expected) in cases {
             let got = final_number(rule, &header(head), tag.map(header).as_ref());
             assert_eq!(got, expected, "{rule:?} {head} {tag:?}");
+        }
+    }
+
+    #[test]
+    fn a_reading_proves_its_anchor_only() {
+        use FinalityRule::{Depth, Finalized};
+        let other_hash = BlockRef { hash: B256::repeat_byte(255), ..block(100) };
+        let cases = [
+            (Depth { depth: 0 }, false, block(100), true),
+            (Depth { depth: 0 }, true, block(100), true),
+            (Depth { depth: 0 }, false, other_hash, false),
+            (Depth { depth: 0 }, false, block(99), false),
+            (Depth { depth: 0 }, false, block(101), false),
+            (Depth { depth: 1 }, false, block(100), false),
+            (Depth { depth: 1 }, true, block(99), false),
+            (Depth { depth: 101 }, true, block(100), false),
+            (Finalized { depth: 0 }, false, block(100), false),
+            (Finalized { depth: 0 }, true, block(100), true),
+            (Finalized { depth: 0 }, true, other_hash, false),
+            (Finalized { depth: 0 }, true, block(99), false),
+            (Finalized { depth: 1 }, true, block(100), false),
+        ];
+        for (rule, is_tagged, read, expected) in cases {
+            let got = is_final_as_read(rule, &header(100), is_tagged, &read);
+            assert_eq!(got, expected, "{rule:?} {is_tagged} {read:?}");
         }
     }
 

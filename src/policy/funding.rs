@@ -417,8 +417,7 @@ fn mined(
         State::AwaitingApproval { .. } | State::Ready | State::Held { .. } | State::Ended { .. } => return None,
     };
     if effect == Effect::Reverted && planted(Bug::RevertBelievedAtOnce) {
-        let outcome = OrderOutcome::Reverted { tx_hash };
-        return Some(ended(order, outcome, Spend::GivenBack, now, "the transfer is in a block and failed there"));
+        return Some(ended(order, OrderOutcome::Reverted { tx_hash }, Spend::GivenBack, now, "it failed in a block"));
     }
     let words = match effect {
         Effect::Paid { .. } => "the transfer is in a block",

@@ -5,6 +5,7 @@
 pub mod acts;
 pub mod address;
 pub mod approval;
+pub mod breadth;
 pub mod broadcast;
 pub mod doctor;
 pub mod fees;
@@ -23,6 +24,7 @@ pub mod quotes;
 pub mod reconcile;
 pub mod resolve;
 pub mod returns;
+pub mod roll;
 pub mod settlement;
 pub mod shadow;
 pub mod spend;

@@ -85,6 +85,48 @@ impl Pace {
     }
 }
 
+/// How many calls may be under way at once. It begins low, doubles with every full round of answers up to the most that is
+/// configured, and halves when a call brings no answer, or the answer that this is not the moment for it. So an API is asked for
+/// no more at once than it bears, and the number never leaves its bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    now: usize,
+    /// Answers since it last changed.
+    answers: usize,
+    most: usize,
+}
+
+impl Window {
+    /// How many it begins with, if that many are allowed.
+    pub const FIRST: usize = 8;
+
+    /// A window that never grows beyond `most`; at least one call is always allowed.
+    #[must_use]
+    pub const fn new(most: usize) -> Self {
+        let most = if most == 0 { 1 } else { most };
+        Self { now: if most < Self::FIRST { most } else { Self::FIRST }, answers: 0, most }
+    }
+
+    /// How many calls may be under way now.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.now
+    }
+
+    /// A call was answered, whatever the answer said of the payment.
+    pub fn answered(&mut self) {
+        self.answers = self.answers.saturating_add(1);
+        if self.answers >= self.now {
+            (self.now, self.answers) = (self.now.saturating_mul(2).min(self.most), 0);
+        }
+    }
+
+    /// A call was not answered, or the API wants to be left alone.
+    pub fn strained(&mut self) {
+        (self.now, self.answers) = (self.now.checked_div(2).unwrap_or(1).max(1), 0);
+    }
+}
+
 /// `first × 2^times`, at most `most`.
 fn doubled(first: Span, times: u32, most: Span) -> Span {
     let factor = 1_u64.checked_shl(times.min(32)).unwrap_or(u64::MAX);
@@ -115,6 +157,31 @@ mod tests {
             let got = pace.backoff(failures, told.map(Span::from_millis), Jitter(jitter));
             assert_eq!(got.as_millis(), expected, "{failures} {told:?} {jitter}");
         }
+    }
+
+    #[test]
+    fn the_window_opens_with_answers_and_closes_with_strain() {
+        let mut window = Window::new(64);
+        let mut sizes = vec![window.size()];
+        for step in 0..300 {
+            if step == 250 {
+                window.strained()
+            } else {
+                window.answered()
+            }
+            if sizes.last() != Some(&window.size()) {
+                sizes.push(window.size());
+            }
+        }
+        assert_eq!(sizes, [8, 16, 32, 64, 32, 64]);
+        (0..20).for_each(|_| window.strained());
+        assert_eq!(window.size(), 1, "one call is always allowed");
+        window.answered();
+        assert_eq!(window.size(), 2);
+        assert_eq!([0, 1, 5, 8, 200].map(|most| Window::new(most).size()), [1, 1, 5, 8, 8]);
+        let mut narrow = Window::new(5);
+        (0..99).for_each(|_| narrow.answered());
+        assert_eq!(narrow.size(), 5, "never beyond the most");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Deliberately absent: how a question is split for a provider; that is the chain adapter's business.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::domain::chain::{Address, BlockNumber};
 use crate::domain::coverage::{Coverage, Swept};
@@ -29,6 +30,10 @@ pub struct SweepParams {
     pub keep: Span,
     /// How long before a payment's creation the sweep begins.
     pub start_margin: Span,
+    /// How many addresses' coverage is written after one reading; what is left is written after the next ones.
+    pub kept_at_once: usize,
+    /// How many recipients go into one filter (see [`breadth`](super::breadth)).
+    pub filter: usize,
 }
 
 /// A range to be read for some addresses.
@@ -38,12 +43,16 @@ pub struct Job {
     pub from: BlockNumber,
     /// The last block, included.
     pub to: BlockNumber,
-    /// The addresses, sorted.
-    pub addresses: Vec<Address>,
+    /// The addresses, sorted. There may be a million of them, so they are shared.
+    pub addresses: Arc<Vec<Address>>,
 }
 
 /// How many blocks the head may be above the coverage before finality is asked for only to advance it.
 const CLOSE_AFTER_BLOCKS: u64 = 64;
+
+/// How far the coverage of addresses without news may stay behind while others have news, in blocks: so little that finality
+/// is not asked for on that account.
+const RAISE_AFTER_BLOCKS: u64 = 48;
 
 fn placed(watched: &[Coverage]) -> impl Iterator<Item = (&Coverage, Swept)> {
     watched
@@ -53,7 +62,7 @@ fn placed(watched: &[Coverage]) -> impl Iterator<Item = (&Coverage, Swept)> {
 }
 
 fn job(from: BlockNumber, to: BlockNumber, addresses: Vec<Address>) -> Option<Job> {
-    (from <= to && !addresses.is_empty()).then_some(Job { from, to, addresses })
+    (from <= to && !addresses.is_empty()).then(|| Job { from, to, addresses: Arc::new(addresses) })
 }
 
 const fn is_behind(swept: &Swept, last_final: Option<BlockNumber>, params: &SweepParams) -> bool {
@@ -79,21 +88,64 @@ pub fn head_job(
     job(from.min(head), head, near.iter().map(|(coverage, _)| coverage.address).collect())
 }
 
+/// The part of a job that begins at `above`; at least its last block.
+#[must_use]
+pub fn only_above(job: Job, above: BlockNumber) -> Job {
+    Job { from: above.clamp(job.from, job.to), ..job }
+}
+
 fn first_unread(swept: &Swept, params: &SweepParams) -> BlockNumber {
     let overlap = if planted(Bug::NoOverlap) { 0 } else { params.overlap };
     swept.covered_to.saturating_add(1).saturating_sub(overlap).max(swept.start)
 }
 
-/// One piece of catching up, for the addresses that are furthest behind.
+/// The way up to the final block for the addresses that are furthest behind, together with those that are less than a
+/// chunk ahead of them. It ends where others, further ahead, are to come along. It is read a chunk at a time, several of
+/// them at once ([`may_read_ahead`]).
 #[must_use]
 pub fn catch_up_job(watched: &[Coverage], last_final: Option<BlockNumber>, params: &SweepParams) -> Option<Job> {
     let last_final = last_final?;
     let behind: Vec<(&Coverage, Swept)> =
         placed(watched).filter(|(_, swept)| is_behind(swept, Some(last_final), params)).collect();
     let lowest = behind.iter().map(|(_, swept)| swept.covered_to).min()?;
-    let to = lowest.saturating_add(params.chunk).min(last_final);
-    let with = behind.iter().filter(|(_, swept)| swept.covered_to < to);
+    let near = lowest.saturating_add(params.chunk);
+    let further = behind.iter().map(|(_, swept)| swept.covered_to).filter(|covered_to| *covered_to >= near);
+    let to = further.min().unwrap_or(last_final);
+    let with = behind.iter().filter(|(_, swept)| swept.covered_to < near);
     job(lowest.saturating_add(1), to, with.map(|(coverage, _)| coverage.address).collect())
+}
+
+impl Job {
+    /// Its first so many blocks, at least one, and what is left.
+    #[must_use]
+    pub fn split(self, blocks: u64) -> (Self, Option<Self>) {
+        let last = self.from.saturating_add(blocks.max(1)).saturating_sub(1);
+        if last >= self.to {
+            return (self, None);
+        }
+        let rest = Self { from: last.saturating_add(1), ..self.clone() };
+        (Self { to: last, ..self }, Some(rest))
+    }
+}
+
+/// How many chunks are asked for ahead of the one that is taken in: while one is written, the next ones are on their way.
+const READ_AHEAD: usize = 3;
+
+/// How many transfers may wait to be taken in before no further chunk is asked for. A transfer has some 200 bytes.
+const MOST_WAITING: usize = 50_000;
+
+/// Whether one more chunk may be asked for, when so many are asked for or wait to be taken in, and hold so many
+/// transfers. What waits is kept in memory only: it is bounded whatever the chain brings.
+#[must_use]
+pub const fn may_read_ahead(chunks: usize, transfers: usize) -> bool {
+    chunks == 0 || (chunks < READ_AHEAD && transfers < MOST_WAITING)
+}
+
+/// Whether the next chunk is taken in together with those before it, which hold so many transfers: one commit of an
+/// address then serves several chunks, but none grows without bound.
+#[must_use]
+pub const fn may_take_in_with(transfers: usize) -> bool {
+    transfers < MOST_WAITING
 }
 
 /// How far the furthest-behind address has to go, in blocks; 0 when none is behind.
@@ -133,6 +185,14 @@ pub fn after_sweep(
     }
     let second_reading = swept.second_reading.or(Some((to, now.plus(params.second_after))));
     Some(Coverage { swept: Some(Swept { covered_to: to, second_reading, ..swept }), ..coverage.clone() })
+}
+
+/// Whether the coverage of addresses that a sweep found nothing for is to be stored now. What a sweep brought goes first: the
+/// coverage of all others then rises with one of the next sweeps, and until it does some blocks more are read again.
+#[must_use]
+pub fn is_worth_raising(job: &Job, last_final: Option<BlockNumber>, brought_news: bool, params: &SweepParams) -> bool {
+    let read = job.to.min(last_final.unwrap_or(0)).saturating_sub(job.from);
+    !brought_news || read >= params.overlap.saturating_add(RAISE_AFTER_BLOCKS)
 }
 
 /// The second reading that is due, for the addresses whose range has waited longest.
@@ -261,39 +321,100 @@ pub fn cover(coverage: Option<&Coverage>, address: Address, created_at: Timestam
 /// How near the search for a block by its time has to come; some blocks too many cost nothing.
 const NEAR_ENOUGH_BLOCKS: u64 = 64;
 
-/// The first step down from the head in that search; each further one is four times as long.
+/// It also is near enough when the time to spare is this part of the time that has to be swept.
+const NEAR_ENOUGH_PART: u64 = 64;
+
+/// The first step down from the head in that search. It shows how fast the chain goes.
 const FIRST_STEP_BLOCKS: u64 = 1_024;
 
 /// The search for the block from which on everything at or after `wanted` is seen. `known` are times of blocks, the
 /// head's among them. Returns the block whose time is wanted next, or as an error the answer: a block such that the
 /// one before it is older than `wanted` (or there is none before it).
 ///
+/// Chains go at a steady pace over long stretches, so a block is guessed from the times that are known; where the guess
+/// is wrong, each step still takes away an eighth of what is left.
+///
 /// # Errors
 /// The answer, once it is known.
 pub fn find_start(known: &BTreeMap<BlockNumber, Timestamp>, wanted: Timestamp) -> Result<BlockNumber, BlockNumber> {
-    let newest = known.last_key_value().map_or(0, |(number, _)| *number);
-    let high = known.iter().find(|(_, time)| **time >= wanted).map_or(newest, |(number, _)| *number);
-    let low = known.range(..high).next_back().map(|(number, _)| *number);
-    match low {
-        None if high == 0 => Err(0),
-        None => {
-            let gone = newest.saturating_sub(high);
-            Ok(high.saturating_sub(FIRST_STEP_BLOCKS.max(gone.saturating_mul(4))))
+    let (newest, newest_at) = known.last_key_value().map_or((0, wanted), |(number, at)| (*number, *at));
+    let first = known.iter().find(|(_, time)| **time >= wanted);
+    let (high, high_at) = first.map_or((newest, newest_at), |(number, at)| (*number, *at));
+    let low = known.range(..high).next_back().map(|(number, at)| (*number, *at));
+    let Some((low, low_at)) = low else {
+        if high == 0 {
+            return Err(0);
         }
-        Some(low) => {
-            let gap = high.saturating_sub(low);
-            if gap <= NEAR_ENOUGH_BLOCKS {
-                Err(low.saturating_add(1).min(high))
-            } else {
-                Ok(low.saturating_add(gap.checked_div(2).unwrap_or(1)))
-            }
-        }
+        let gone = newest.saturating_sub(high);
+        let guess = blocks_in(high_at.since(wanted), gone, newest_at.since(high_at));
+        // A little further than the guess, so that the block is older; and on in ever longer steps, should it not be.
+        let further = guess.map_or(0, |guess| guess.saturating_add(part(guess, NEAR_ENOUGH_PART.saturating_mul(2))));
+        let steps = gone.saturating_mul(if guess.is_some() { 1 } else { 4 });
+        return Ok(high.saturating_sub(further.max(steps).max(FIRST_STEP_BLOCKS)));
+    };
+    let gap = high.saturating_sub(low);
+    let spare = wanted.since(low_at).as_millis();
+    let is_near = spare <= part(newest_at.since(wanted).as_millis(), NEAR_ENOUGH_PART);
+    if gap <= NEAR_ENOUGH_BLOCKS || is_near {
+        return Err(low.saturating_add(1).min(high));
+    }
+    let guess = blocks_in(wanted.since(low_at), gap, high_at.since(low_at)).unwrap_or(part(gap, 2));
+    // From below at first, and from above once that is near.
+    let half = part(NEAR_ENOUGH_BLOCKS, 2);
+    let probe = if guess > half { guess.saturating_sub(half) } else { guess.saturating_add(half) };
+    let eighth = part(gap, 8).max(1);
+    Ok(low.saturating_add(probe.clamp(eighth, gap.saturating_sub(eighth))))
+}
+
+/// How many blocks are made in `span` at a pace of so many in so long; `None` when the pace is not known.
+fn blocks_in(span: Span, blocks: u64, took: Span) -> Option<u64> {
+    let many =
+        u128::from(span.as_millis()).checked_mul(u128::from(blocks))?.checked_div(u128::from(took.as_millis()))?;
+    u64::try_from(many).ok().filter(|_| blocks > 0)
+}
+
+const fn part(whole: u64, of: u64) -> u64 {
+    match whole.checked_div(of) {
+        Some(part) => part,
+        None => 0,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PARAMS: SweepParams = SweepParams {
+        overlap: 0,
+        chunk: 100,
+        interval: Span::from_secs(60),
+        poll_interval: Span::from_secs(40),
+        ended_interval: Span::from_secs(300),
+        second_after: Span::from_secs(300),
+        keep: Span::from_secs(600),
+        start_margin: Span::from_secs(10),
+        kept_at_once: 10,
+        filter: 1_000,
+    };
+
+    #[test]
+    fn news_go_before_the_coverage_of_others_but_not_for_ever() {
+        let params = SweepParams { overlap: 32, ..PARAMS };
+        let cases = [
+            (100, 100, Some(100), false, true),
+            (100, 100, Some(100), true, false),
+            (100, 179, Some(179), true, false),
+            (100, 180, Some(180), true, true),
+            (100, 180, Some(179), true, false),
+            (100, 900, None, true, false),
+            (100, 900, None, false, true),
+        ];
+        for (from, to, last_final, brought_news, expected) in cases {
+            let job = job(from, to, vec![Address::ZERO]).expect("a range");
+            let got = is_worth_raising(&job, last_final, brought_news, &params);
+            assert_eq!(got, expected, "{from} to {to}, final {last_final:?}, news {brought_news}");
+        }
+    }
 
     #[test]
     fn finds_a_start_in_few_steps() {
@@ -309,10 +430,29 @@ mod tests {
                     Err(start) => break start,
                 };
                 steps += 1;
-                assert!(steps < 40, "the search ends");
+                assert!(steps < 5, "a steady chain is no search: {back}");
             };
             assert!(start <= head - back, "nothing at or after the moment is left out: {start}");
-            assert!(head - back - start <= NEAR_ENOUGH_BLOCKS, "{start} is near {}", head - back);
+            let enough = NEAR_ENOUGH_BLOCKS.max(back / NEAR_ENOUGH_PART + 1);
+            assert!(head - back - start <= enough, "{start} is near {}", head - back);
+        }
+        // Paces that change, stand still or jump: it still ends, and never above the moment.
+        let uneven: [fn(u64) -> u64; 4] =
+            [|n| n * n / 1_000, |n| n / 50_000 * 90_000_000, |n| if n < 70_000_000 { n } else { n * 9 }, |n| n / 7];
+        for time in uneven {
+            let time = |number: u64| Timestamp::from_millis(1_700_000_000_000 + time(number));
+            for wanted in [0, 1, 5_000_000, 69_999_999, 70_000_001, 79_000_000, head].map(time) {
+                let (mut known, mut steps) = (BTreeMap::from([(head, time(head))]), 0);
+                let start = loop {
+                    match find_start(&known, wanted) {
+                        Ok(probe) => assert!(known.insert(probe, time(probe)).is_none(), "{probe} is asked for once"),
+                        Err(start) => break start,
+                    };
+                    steps += 1;
+                    assert!(steps < 120, "the search ends");
+                };
+                assert!(start == 0 || time(start - 1) < wanted, "nothing is left out");
+            }
         }
         let future = find_start(&BTreeMap::from([(5, time(5)), (0, time(0))]), time(9));
         assert!(future.is_err(), "a moment after the head starts at the head: {future:?}");

@@ -18,6 +18,8 @@ pub struct WatchSet {
     pub tokens: Arc<Vec<Address>>,
     /// The watched addresses, sorted, each once.
     pub recipients: Arc<Vec<Address>>,
+    /// They are too many to be told of: only heads are hinted.
+    pub heads_only: bool,
 }
 
 /// Something that may be worth a look. Hints can be late, doubled, missing or wrong; none is believed.
@@ -51,6 +53,9 @@ pub struct TransferQuery {
     pub tokens: Arc<Vec<Address>>,
     /// The recipients.
     pub recipients: Arc<Vec<Address>>,
+    /// They are too many to be named: everybody's transfers are asked for, and theirs picked out of the answer, which is
+    /// the same.
+    pub everybody: bool,
     /// The first block.
     pub from: BlockNumber,
     /// The last block, included. It must exist.
@@ -67,6 +72,8 @@ pub struct TransferPage {
     /// The header of the range's last block, from the node that answered, in the same request where possible:
     /// so the node had the block.
     pub anchor: Header,
+    /// Whether the node gave that header as its `finalized` block.
+    pub is_tagged: bool,
     /// Which endpoint answered (the last, if several did).
     pub endpoint: EndpointId,
     /// Logs with a transfer's topic that are no transfer: what is wrong with each.
@@ -100,8 +107,27 @@ pub trait Chain: Send + Sync {
     /// the node has no such block.
     async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError>;
 
+    /// The headers of several blocks on `at`'s chain, in the order of the numbers, each as [`Chain::header`] gives it.
+    async fn headers(
+        &self,
+        numbers: &[BlockNumber],
+        at: Option<EndpointId>,
+    ) -> Result<Vec<Option<Header>>, ChainError> {
+        let mut headers = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            headers.push(self.header(*number, at).await?);
+        }
+        Ok(headers)
+    }
+
     /// All transfers that answer the query.
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError>;
+
+    /// The same, where the last block of the range is likely to be the `finalized` one: where it can, it has the header
+    /// under that tag take the anchor's place in the request. If it is another block after all, the ordinary question is put.
+    async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+        self.transfers(query).await
+    }
 
     /// Sets what the hints tell of, from now on.
     fn watch(&self, set: WatchSet);

@@ -96,6 +96,21 @@ pub struct Changes {
     pub events: u64,
 }
 
+/// What the store holds of one address, as of one moment, and the wallet's record, which may be of that address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// As [`Store::payments_at`].
+    pub payments: Vec<Payment>,
+    /// As [`Store::deposits_at`].
+    pub deposits: Vec<Deposit>,
+    /// As [`Store::coverage`].
+    pub coverage: Option<Coverage>,
+    /// As [`Store::orders_to`].
+    pub orders: Vec<Order>,
+    /// As [`Store::wallet`].
+    pub wallet: Option<Wallet>,
+}
+
 /// Whose events are asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -139,14 +154,40 @@ pub trait Store: Send + Sync {
     /// All deposits to an address, by block number and log index.
     async fn deposits_at(&self, address: Address) -> Result<Vec<Deposit>, StoreError>;
 
+    /// All deposits to each of these addresses, in their order; each as [`Store::deposits_at`] gives them.
+    async fn deposits_of(&self, addresses: &[Address]) -> Result<Vec<Vec<Deposit>>, StoreError> {
+        let mut found = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            found.push(self.deposits_at(*address).await?);
+        }
+        Ok(found)
+    }
+
+    /// All that a decision about an address goes by. A store that cannot give it as of one moment may read one part
+    /// after the other: what has changed meanwhile is found out by the versions when the decision is stored.
+    async fn holdings(&self, address: Address) -> Result<Holdings, StoreError> {
+        Ok(Holdings {
+            payments: self.payments_at(address).await?,
+            deposits: self.deposits_at(address).await?,
+            coverage: self.coverage(address).await?,
+            orders: self.orders_to(address).await?,
+            wallet: self.wallet().await?,
+        })
+    }
+
     /// Deposits whose standing is provisional, in blocks up to and including `through`, by block number.
     async fn provisional(&self, through: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError>;
 
     /// The coverage of one address.
     async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError>;
 
-    /// The coverage of every address that is not closed, in the order of the addresses.
-    async fn watched(&self) -> Result<Vec<Coverage>, StoreError>;
+    /// The coverage of addresses that are not closed, in the order of the addresses.
+    async fn watched(&self, after: Option<Address>, limit: usize) -> Result<Vec<Coverage>, StoreError>;
+
+    /// Whose coverage was stored, and as which version, by commits after the one that [`Changes::coverage`] had
+    /// counted to `count`; an address may come several times. `None` when that is not remembered any more: then all
+    /// of it must be read again.
+    async fn coverage_since(&self, count: u64) -> Result<Option<Vec<(Address, u64)>>, StoreError>;
 
     /// What is believed of finality.
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError>;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use alloy::primitives::U64;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore};
 use tokio::time::{Instant, timeout};
 use url::Url;
 
@@ -39,6 +39,8 @@ pub(super) struct Endpoint {
     request_timeout: Duration,
     cool_down: CoolDown,
     permits: Semaphore,
+    /// Held while a question is under way that may be larger than the endpoint takes.
+    trial: AsyncMutex<()>,
     http_gate: AsyncMutex<bool>,
     ws_slot: AsyncMutex<Option<Arc<WsLink>>>,
     state: Mutex<State>,
@@ -91,6 +93,7 @@ impl Endpoint {
             request_timeout: all.request_timeout,
             cool_down: all.cool_down,
             permits: Semaphore::new(all.max_in_flight),
+            trial: AsyncMutex::new(()),
             http_gate: AsyncMutex::new(false),
             ws_slot: AsyncMutex::new(None),
             state: Mutex::new(State {
@@ -135,6 +138,11 @@ impl Endpoint {
             state.learned_at = Some(Instant::now());
         }
         result
+    }
+
+    /// Waits until nobody else tries out what it takes.
+    pub(super) async fn trial(&self) -> AsyncMutexGuard<'_, ()> {
+        self.trial.lock().await
     }
 
     /// Until when it rests, if it does.
@@ -217,7 +225,7 @@ impl Endpoint {
 
     async fn ask_http(&self, http: &HttpLink, asks: &[Ask]) -> Result<Answers, Failure> {
         self.verify_http(http, false).await?;
-        if asks.len() > 1 && self.limits().batches() {
+        if asks.len() > 1 && self.limits().takes_batch(asks.len()) {
             self.count(asks);
             let answers = self.in_time(http.batch(asks)).await;
             let refused = |failure: &Failure| failure.class == Class::Batch;
@@ -226,8 +234,10 @@ impl Endpoint {
                 Err(failure) => Some(failure).filter(|f| refused(f)),
             };
             let Some(why) = why else { return answers };
-            tracing::info!(endpoint = %self.name, error = %why.text, "the endpoint takes no batches");
-            self.learn(Limits::no_batches);
+            tracing::info!(
+                endpoint = %self.name, calls = asks.len(), error = %why.text, "the endpoint takes no such batches"
+            );
+            self.learn(|limits: &mut Limits| limits.no_batch(asks.len()));
         }
         let mut answers = Answers::new();
         for ask in asks {

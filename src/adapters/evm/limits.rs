@@ -9,6 +9,9 @@ use super::split::smaller;
 /// So many questions in a row must have worked at a limit on results before twice as much is tried.
 const GOOD_BEFORE_GROWTH: u32 = 8;
 
+/// The questions that belong together, such as a range and its anchor, make a batch of so many calls.
+const SMALL_BATCH: usize = 2;
+
 /// The limits of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -16,8 +19,9 @@ pub(super) struct Limits {
     blocks: u64,
     recipients: usize,
     dense: Option<Dense>,
-    proven: bool,
-    batches: bool,
+    /// The most blocks that were answered for since the last lesson.
+    proven: u64,
+    batch: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +33,7 @@ struct Dense {
 impl Limits {
     /// Before anything was learned.
     pub(super) const fn new(blocks: u64, recipients: usize) -> Self {
-        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: false, batches: true }
+        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: 0, batch: usize::MAX }
     }
 
     /// Whether something was learned.
@@ -54,31 +58,31 @@ impl Limits {
         self.recipients
     }
 
-    /// Whether several questions may be under way at these limits: until one has worked, each would pay the same error.
-    pub(super) const fn proven(&self) -> bool {
-        self.proven
+    /// Whether several questions for so many blocks may be under way: until one has worked, each would pay the same error.
+    pub(super) const fn proven(&self, blocks: u64) -> bool {
+        blocks <= self.proven
     }
 
-    /// Whether batches work.
-    pub(super) const fn batches(&self) -> bool {
-        self.batches
+    /// Whether a batch of so many calls may work.
+    pub(super) const fn takes_batch(&self, calls: usize) -> bool {
+        calls <= self.batch
     }
 
-    /// Batches are refused.
-    pub(super) const fn no_batches(&mut self) {
-        self.batches = false;
+    /// A batch of so many calls was refused. Where it was a large one, small ones may work all the same.
+    pub(super) fn no_batch(&mut self, calls: usize) {
+        self.batch = self.batch.min(if calls > SMALL_BATCH { SMALL_BATCH } else { 1 });
     }
 
     /// The next question goes alone.
     pub(super) const fn doubt(&mut self) {
-        self.proven = false;
+        self.proven = 0;
     }
 
     /// So many blocks were against the rules. False when it was only one.
     pub(super) fn too_many_blocks(&mut self, asked: u64, suggested: Option<u64>) -> bool {
         let Some(fewer) = smaller(asked, suggested) else { return false };
         self.blocks = self.blocks.min(fewer);
-        self.proven = false;
+        self.proven = 0;
         true
     }
 
@@ -86,7 +90,7 @@ impl Limits {
     pub(super) fn too_much(&mut self, asked: u64, suggested: Option<u64>) -> bool {
         let Some(fewer) = smaller(asked, suggested) else { return false };
         self.dense = Some(Dense { blocks: self.blocks().min(fewer), good: 0 });
-        self.proven = false;
+        self.proven = 0;
         true
     }
 
@@ -95,13 +99,13 @@ impl Limits {
         let asked = u64::try_from(asked).unwrap_or(u64::MAX);
         let Some(fewer) = smaller(asked, suggested) else { return false };
         self.recipients = self.recipients.min(usize::try_from(fewer).unwrap_or(usize::MAX));
-        self.proven = false;
+        self.proven = 0;
         true
     }
 
     /// A question for so many blocks was answered.
     pub(super) fn worked(&mut self, blocks: u64) {
-        self.proven = true;
+        self.proven = self.proven.max(blocks);
         let Some(dense) = &mut self.dense else { return };
         if blocks < dense.blocks {
             return;
@@ -123,11 +127,11 @@ mod tests {
     #[test]
     fn rules_stay_learned() {
         let mut limits = Limits::new(2_000, 1_000);
-        assert!(!limits.proven());
+        assert!(!limits.proven(1));
         limits.worked(2_000);
-        assert!(limits.proven());
+        assert!(limits.proven(2_000));
         assert!(limits.too_many_blocks(2_000, Some(500)));
-        assert!(!limits.proven());
+        assert!(!limits.proven(1));
         // Another question of the old size fails later: nothing more is learned from it.
         assert!(limits.too_many_blocks(2_000, None));
         assert_eq!(limits.blocks(), 500);
@@ -146,8 +150,11 @@ mod tests {
         assert_eq!((limits.blocks(), limits.recipients()), (2_000, 1_000));
         limits.worked(1);
         assert!(!limits.is_learned(), "a good answer is no lesson");
-        limits.no_batches();
+        limits.no_batch(20);
         assert!(limits.is_learned());
+        assert!(limits.takes_batch(2) && !limits.takes_batch(3));
+        limits.no_batch(2);
+        assert!(limits.takes_batch(1) && !limits.takes_batch(2));
     }
 
     #[test]
@@ -164,6 +171,7 @@ mod tests {
             limits.worked(100);
         }
         assert_eq!(limits.blocks(), 200);
+        assert!(limits.proven(100) && !limits.proven(200), "a larger question goes ahead of the others again");
         for _ in 0..24 {
             limits.worked(limits.blocks());
         }

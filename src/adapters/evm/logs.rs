@@ -21,7 +21,7 @@ use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::pool::{Attempt, Pool};
 use super::reads::{self, next};
-use super::rpc;
+use super::rpc::{self, Ask};
 use super::split::Piece;
 
 /// More malformed logs than this are not told one by one.
@@ -41,14 +41,24 @@ struct Answer {
 
 enum Step {
     Chosen(Job, Option<Arc<Endpoint>>),
-    Asked(Job, Arc<Endpoint>, Result<Answer, Failure>),
+    /// Others have taught meanwhile that the endpoint takes less, or have made it rest.
+    Changed(Job),
+    Asked(Job, Arc<Endpoint>, Result<Answer, Lesson>),
+}
+
+/// A question that failed, and whether it is worth asking again, in smaller parts.
+struct Lesson {
+    failure: Failure,
+    smaller: bool,
 }
 
 /// Sorted and without doubles, as the decoder and the pieces need them.
 struct Question {
     tokens: Arc<Vec<Address>>,
-    accounts: Vec<Address>,
+    accounts: Arc<Vec<Address>>,
     side: Side,
+    /// The accounts are not named in the question.
+    everybody: bool,
     avoid: Option<EndpointId>,
 }
 
@@ -62,16 +72,47 @@ pub(super) async fn transfers(
     if query.from > query.to {
         return Err(ChainError::Behind(format!("asked for blocks {} to {}, which are none", query.from, query.to)));
     }
-    let mut accounts = query.recipients.to_vec();
-    accounts.sort_unstable();
-    accounts.dedup();
+    let accounts = sorted(&query.recipients);
     if accounts.is_empty() || query.tokens.is_empty() {
         return nothing(pool, query).await;
     }
-    let whole = Piece { from: query.from, to: query.to, first: 0, count: accounts.len() };
-    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, avoid: query.avoid });
+    let (everybody, avoid) = (query.everybody, query.avoid);
+    // Whom the question does not name need not be cut into pieces.
+    let whole = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
+    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, everybody, avoid });
     let answers = ask_all(pool, max_in_flight, &question, whole).await?;
     merge(query.to, answers)
+}
+
+/// Sorted and each once. There may be a million of them, and whoever asks often has them so.
+fn sorted(accounts: &Arc<Vec<Address>>) -> Arc<Vec<Address>> {
+    if accounts.is_sorted_by(|one, next| one < next) {
+        return Arc::clone(accounts);
+    }
+    let mut sorted = accounts.to_vec();
+    sorted.sort_unstable();
+    sorted.dedup();
+    Arc::new(sorted)
+}
+
+/// Answers the query in one question whose anchor is the `finalized` block. `None` when that is not the last block of the
+/// range, when one question is not enough, or when anything else is in the way: the ordinary question finds out.
+pub(super) async fn transfers_to_final(pool: &Pool, query: &TransferQuery) -> Option<TransferPage> {
+    let accounts = sorted(&query.recipients);
+    let endpoint = pool.attempt(query.avoid).next().await?;
+    let limits = endpoint.limits();
+    let (everybody, avoid) = (query.everybody, query.avoid);
+    let piece = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
+    let is_one = piece.blocks() <= limits.blocks() && piece.count <= limits.recipients();
+    if query.from > query.to || accounts.is_empty() || query.tokens.is_empty() || !is_one {
+        return None;
+    }
+    let question = Question { tokens: Arc::clone(&query.tokens), accounts, side: Side::To, everybody, avoid };
+    let answer = ask_piece(&piece, &endpoint, &question, rpc::header_under("finalized")).await.ok()?;
+    endpoint.worked();
+    pool.saw_head(query.to);
+    let page = merge(query.to, vec![answer]).ok()?;
+    Some(TransferPage { is_tagged: true, ..page })
 }
 
 /// Nobody to ask for: an empty filter would mean "any" to a node, so only the anchor is asked for.
@@ -83,7 +124,7 @@ async fn nothing(pool: &Pool, query: &TransferQuery) -> Result<TransferPage, Cha
             Ok(anchor) => {
                 endpoint.worked();
                 let (transfers, malformed) = (Vec::new(), Vec::new());
-                return Ok(TransferPage { transfers, anchor, endpoint: endpoint.id, malformed });
+                return Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint: endpoint.id, malformed });
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
         }
@@ -101,11 +142,8 @@ async fn ask_all(
     let mut queue = VecDeque::from([job(whole)]);
     let mut running: FuturesUnordered<BoxFuture<'static, Step>> = FuturesUnordered::new();
     let mut answers = Vec::new();
-    let mut latest: Option<Arc<Endpoint>> = None;
     loop {
-        // Where the limits are unproven, one question goes ahead and pays for the error, if there is one.
-        let proven = latest.as_ref().is_some_and(|endpoint| endpoint.limits().proven());
-        while running.len() < if proven { max_in_flight } else { 1 } {
+        while running.len() < max_in_flight {
             let Some(job) = queue.pop_front() else { break };
             running.push(Box::pin(choose(job)));
         }
@@ -117,17 +155,16 @@ async fn ask_all(
                 let (piece, rest) = chosen.piece.cut(limits.blocks(), limits.recipients());
                 chosen.piece = piece;
                 rest.into_iter().for_each(|piece| queue.push_front(job(piece)));
-                latest = Some(Arc::clone(&endpoint));
                 running.push(Box::pin(ask(chosen, endpoint, Arc::clone(question))));
             }
-            Step::Asked(job, endpoint, Ok(answer)) => {
+            Step::Changed(job) => queue.push_front(job),
+            Step::Asked(_, endpoint, Ok(answer)) => {
                 endpoint.worked();
                 pool.saw_head(answer.anchor.block.number);
-                endpoint.learn(|limits| limits.worked(job.piece.blocks()));
                 answers.push(answer);
             }
-            Step::Asked(mut job, endpoint, Err(failure)) => {
-                if learn(&endpoint, &job.piece, &failure) {
+            Step::Asked(mut job, endpoint, Err(Lesson { failure, smaller })) => {
+                if smaller {
                     tracing::info!(
                         endpoint = %endpoint.name, class = failure.class.name(), error = %failure.text,
                         max_blocks = endpoint.limits().blocks(), max_recipients = endpoint.limits().recipients(),
@@ -148,18 +185,44 @@ async fn choose(mut job: Job) -> Step {
     Step::Chosen(job, endpoint)
 }
 
-async fn ask(job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> Step {
-    let result = ask_piece(&job.piece, &endpoint, &question).await;
+/// Where the limits are unproven, one question goes ahead, of all that anybody asks of the endpoint, and pays for the
+/// error, if there is one. The others wait for what it teaches.
+async fn ask(mut job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> Step {
+    let blocks = job.piece.blocks();
+    let trial = if endpoint.limits().proven(blocks) { None } else { Some(endpoint.trial().await) };
+    let limits = endpoint.limits();
+    let too_large = blocks > limits.blocks() || job.piece.count > limits.recipients();
+    if too_large || (trial.is_some() && endpoint.rests_until().is_some()) {
+        drop(trial);
+        job.attempt.again(&endpoint);
+        return Step::Changed(job);
+    }
+    let trial = trial.filter(|_| !limits.proven(blocks));
+    let result = ask_piece(&job.piece, &endpoint, &question, rpc::header_of(job.piece.to)).await;
+    let result = match result {
+        Ok(answer) => {
+            endpoint.learn(|limits| limits.worked(blocks));
+            Ok(answer)
+        }
+        Err(failure) => Err(Lesson { smaller: learn(&endpoint, &job.piece, &failure), failure }),
+    };
+    drop(trial);
     Step::Asked(job, endpoint, result)
 }
 
-async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> Result<Answer, Failure> {
-    let (accounts, side) = (piece.recipients(&question.accounts), question.side);
-    let asks = [rpc::header_of(piece.to), rpc::transfer_logs(piece.from, piece.to, &question.tokens, accounts, side)];
+async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, anchor: Ask) -> Result<Answer, Failure> {
+    let (tokens, side, everybody) = (&question.tokens, question.side, question.everybody);
+    let accounts = if everybody { question.accounts.as_slice() } else { piece.recipients(&question.accounts) };
+    let transfers = if everybody {
+        rpc::everybodys_transfer_logs(piece.from, piece.to, tokens)
+    } else {
+        rpc::transfer_logs(piece.from, piece.to, tokens, accounts, side)
+    };
+    let asks = [anchor, transfers];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let anchor = read_anchor(piece.to, &mut answers)?;
     let logs: Vec<Log> = rpc::read(&next(&mut answers)?, "a list of logs")?;
-    let wanted = Wanted { from: piece.from, to: piece.to, tokens: &question.tokens, accounts, side };
+    let wanted = Wanted { from: piece.from, to: piece.to, tokens, accounts, side };
     let (mut transfers, mut malformed) = (Vec::new(), Vec::new());
     let mut foreign: usize = 0;
     let mut hashes = BTreeMap::from([(anchor.block.number, anchor.block.hash)]);
@@ -175,7 +238,7 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question) -> R
             Decoded::Foreign => foreign = foreign.saturating_add(1),
         }
     }
-    if foreign > 0 {
+    if foreign > 0 && !everybody {
         tracing::warn!(endpoint = %endpoint.name, logs = foreign, "logs came that were not asked for, or were taken back");
     }
     Ok(Answer { endpoint: endpoint.id, anchor, transfers, malformed })
@@ -257,5 +320,6 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
         return Err(ChainError::Behind(format!("block {to} is in no answer")));
     };
     let malformed = malformed.into_iter().take(MAX_MALFORMED).collect();
-    Ok(TransferPage { transfers: transfers.into_values().collect(), anchor, endpoint, malformed })
+    let transfers = transfers.into_values().collect();
+    Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint, malformed })
 }

@@ -195,8 +195,23 @@ impl Chain for EvmChain {
         reads::header(&self.pool, number, at).await
     }
 
+    async fn headers(
+        &self,
+        numbers: &[BlockNumber],
+        at: Option<EndpointId>,
+    ) -> Result<Vec<Option<Header>>, ChainError> {
+        reads::headers(&self.pool, self.settings.max_in_flight, numbers, at).await
+    }
+
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To).await
+    }
+
+    async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+        match logs::transfers_to_final(&self.pool, query).await {
+            Some(page) => Ok(page),
+            None => self.transfers(query).await,
+        }
     }
 
     fn watch(&self, set: WatchSet) {

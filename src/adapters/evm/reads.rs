@@ -1,6 +1,7 @@
 //! Single questions: the head, a header, finality, and a token's decimals.
 
 use alloy::primitives::{Address, Bytes, U256};
+use futures_util::stream::StreamExt;
 use serde_json::value::RawValue;
 
 use crate::domain::chain::{BlockNumber, Header};
@@ -15,6 +16,9 @@ use super::rpc::{self, Ask};
 
 /// A head so many blocks below the highest one seen elsewhere is that of a node that hangs.
 pub(super) const MAX_LAG: u64 = 16;
+
+/// How many headers are asked for in one batch. Providers take at least so many calls at once, those that take several.
+const HEADERS_AT_ONCE: usize = 20;
 
 /// The answer to the next question, in the order of asking.
 pub(super) fn next(answers: &mut std::vec::IntoIter<Result<Box<RawValue>, Failure>>) -> Result<Box<RawValue>, Failure> {
@@ -109,8 +113,61 @@ pub(super) async fn header(
     if absent { Ok(None) } else { Err(attempt.into_error()) }
 }
 
+/// The headers of several blocks, some in each batch, several batches at once.
+pub(super) async fn headers(
+    pool: &Pool,
+    max_in_flight: usize,
+    numbers: &[BlockNumber],
+    at: Option<EndpointId>,
+) -> Result<Vec<Option<Header>>, ChainError> {
+    // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
+    let pieces: Vec<Vec<BlockNumber>> = numbers.chunks(HEADERS_AT_ONCE).map(<[BlockNumber]>::to_vec).collect();
+    let asked = pieces.into_iter().map(|piece| async move { piece_of_headers(pool, &piece, at).await });
+    let mut asked = futures_util::stream::iter(asked).buffered(max_in_flight);
+    let mut headers = Vec::with_capacity(numbers.len());
+    while let Some(piece) = asked.next().await {
+        headers.extend(piece?);
+    }
+    Ok(headers)
+}
+
+async fn piece_of_headers(
+    pool: &Pool,
+    numbers: &[BlockNumber],
+    at: Option<EndpointId>,
+) -> Result<Vec<Option<Header>>, ChainError> {
+    let mut attempt = at.map_or_else(|| pool.attempt(None), |id| pool.attempt_at(id));
+    while let Some(endpoint) = attempt.next().await {
+        match headers_of(&endpoint, numbers).await {
+            Ok(headers) if headers.iter().all(Option::is_some) => {
+                endpoint.worked();
+                return Ok(headers);
+            }
+            // One that is missing here is looked for as a single one is, elsewhere too.
+            Ok(_) => break,
+            Err(failure) => attempt.failed(&endpoint, &failure),
+        }
+    }
+    let mut headers = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        headers.push(header(pool, *number, at).await?);
+    }
+    Ok(headers)
+}
+
+async fn headers_of(endpoint: &Endpoint, numbers: &[BlockNumber]) -> Result<Vec<Option<Header>>, Failure> {
+    let asks: Vec<Ask> = numbers.iter().map(|number| rpc::header_of(*number).that_may_fail()).collect();
+    let mut answers = endpoint.ask(&asks).await?.into_iter();
+    let headers = numbers.iter().map(|number| read_header_of(*number, next(&mut answers)));
+    headers.collect()
+}
+
 async fn header_of(endpoint: &Endpoint, number: BlockNumber) -> Result<Option<Header>, Failure> {
-    let answer = match one(endpoint, rpc::header_of(number)).await {
+    read_header_of(number, one(endpoint, rpc::header_of(number)).await)
+}
+
+fn read_header_of(number: BlockNumber, answer: Result<Box<RawValue>, Failure>) -> Result<Option<Header>, Failure> {
+    let answer = match answer {
         Err(failure) if failure.class == Class::Behind => return Ok(None),
         other => other?,
     };

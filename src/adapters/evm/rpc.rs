@@ -66,6 +66,12 @@ pub(super) fn transfer_logs(from: u64, to: u64, tokens: &[Address], accounts: &[
     Ask::new("eth_getLogs", json!([filter]))
 }
 
+/// All transfers of these tokens, whoever gets them.
+pub(super) fn everybodys_transfer_logs(from: u64, to: u64, tokens: &[Address]) -> Ask {
+    let (from, to) = (format!("{from:#x}"), format!("{to:#x}"));
+    Ask::new("eth_getLogs", json!([{ "address": tokens, "topics": [TRANSFER], "fromBlock": from, "toBlock": to }]))
+}
+
 /// The filter of transfers of these tokens to these recipients, for logs and subscriptions.
 pub(super) fn filter(tokens: &[Address], recipients: &[Address]) -> Value {
     json!({ "address": tokens, "topics": [TRANSFER, null, words(recipients)] })

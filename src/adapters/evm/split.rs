@@ -82,6 +82,11 @@ pub(super) fn shards(recipients: &[Address], max: usize) -> Vec<Vec<Address>> {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::arithmetic_side_effects,
+    clippy::unwrap_used,
+    reason = "clippy does not see that what stands in a macro is a test"
+)]
 mod tests {
     use super::*;
 

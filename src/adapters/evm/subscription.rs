@@ -59,6 +59,7 @@ pub(super) struct Subscription {
     endpoint: Arc<Endpoint>,
     filters: BTreeMap<Shard, Filter>,
     next_stream: u64,
+    heads: BoxStream<'static, Pushed>,
     pushes: SelectAll<BoxStream<'static, Pushed>>,
 }
 
@@ -72,11 +73,11 @@ impl Subscription {
     /// Connects, checks the chain, and subscribes to new heads and the set's transfers.
     pub(super) async fn open(endpoint: Arc<Endpoint>, set: &WatchSet) -> Result<Self, Failure> {
         let link = endpoint.connect_ws().await?;
-        let mut this = Self { link, endpoint, filters: BTreeMap::new(), next_stream: HEADS, pushes: SelectAll::new() };
         let ask = Ask::new("eth_subscribe", json!(["newHeads"]));
-        this.endpoint.count(std::slice::from_ref(&ask));
-        let heads = this.link.subscribe(&ask).await?;
-        this.add_stream(heads);
+        endpoint.count(std::slice::from_ref(&ask));
+        let heads = pushed(HEADS, link.subscribe(&ask).await?.rx);
+        let (filters, pushes) = (BTreeMap::new(), SelectAll::new());
+        let mut this = Self { link, endpoint, filters, next_stream: HEADS.saturating_add(1), heads, pushes };
         this.apply(set).await?;
         Ok(this)
     }
@@ -86,8 +87,9 @@ impl Subscription {
     pub(super) async fn apply(&mut self, set: &WatchSet) -> Result<(), Failure> {
         let wanted = loop {
             let limit = self.endpoint.limits().recipients();
+            let recipients: &[Address] = if set.heads_only { &[] } else { &set.recipients };
             let wanted: Vec<Shard> =
-                shards(&set.recipients, limit).into_iter().map(|shard| (Arc::clone(&set.tokens), shard)).collect();
+                shards(recipients, limit).into_iter().map(|shard| (Arc::clone(&set.tokens), shard)).collect();
             let missing: Vec<Shard> =
                 wanted.iter().filter(|shard| !self.filters.contains_key(*shard)).cloned().collect();
             match self.add_filters(missing).await {
@@ -148,7 +150,13 @@ impl Subscription {
     /// The next thing that comes.
     pub(super) async fn next(&mut self) -> Push {
         loop {
-            let Some((stream, pushed)) = self.pushes.next().await else { return Push::Closed };
+            // A head that is there goes before its block's logs: who hears of a log first has to ask for the head.
+            let next = tokio::select! {
+                biased;
+                head = self.heads.next() => head,
+                log = self.pushes.next(), if !self.pushes.is_empty() => log,
+            };
+            let Some((stream, pushed)) = next else { return Push::Closed };
             let kind = if stream == HEADS { "head" } else { "log" };
             if pushed.is_ok() {
                 metrics::counter!("rampwatch_rpc_pushes_total", "endpoint" => self.endpoint.name.clone(), "kind" => kind)

@@ -51,6 +51,9 @@ pub const MAX_LIST_BYTES: usize = 64 * 1024 * 1024;
 /// The most bytes of a request's body. A file takes a third more in it than on the disk.
 pub const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 
+/// How many of the questions' connections are kept: as many as questions may be under way at once.
+const MOST_IDLE: usize = 256;
+
 /// How long a GET's connection is kept for the next one.
 const KEEP_IDLE: Span = Span::from_secs(20);
 
@@ -136,7 +139,7 @@ impl PaymentHttp {
         };
         Ok(Self {
             base,
-            asking: client(4)?,
+            asking: client(MOST_IDLE)?,
             acting: client(0)?,
             decimals: settings.decimals,
             failures: Failures::new(

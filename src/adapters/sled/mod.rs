@@ -1,7 +1,8 @@
 //! The store in an embedded database (sled 0.34.7): one folder, one process.
 //!
 //! All records and indexes lie in one tree, so that one batch changes them together. One thread writes
-//! (`writer`); questions are answered on the runtime's blocking threads, because each may have to wait for the disk.
+//! (`writer`); questions are answered on the runtime's blocking threads, because each may have to wait for the disk,
+//! but for those about a single record.
 //!
 //! Deliberately absent: caches (the database has one), deletion (nothing is ever dropped), and counts (the
 //! database would scan for them).
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::chain::{Address, B256, BlockNumber};
@@ -24,11 +26,12 @@ use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
-use crate::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
+use crate::ports::store::{Changes, Commit, Holdings, Lane, Store, StoreError, Subject};
 
 mod backup;
 mod check;
 mod checkup;
+mod journal;
 mod keys;
 mod migrate;
 mod open;
@@ -110,6 +113,18 @@ impl SledStore {
         place::must_be_usable(path)
     }
 
+    /// One record. It is read where it is asked for, unless the writer is at work: nearly always it lies in memory, and the
+    /// way to another thread and back takes longer than the answer.
+    async fn one<T>(&self, key: Vec<u8>) -> Result<Option<T>, StoreError>
+    where
+        T: DeserializeOwned + Send + 'static,
+    {
+        if let Some(_steady) = self.shared.steady_now()? {
+            return Reader::new(&self.shared.tree).get(&key);
+        }
+        self.ask(move |reader| reader.get(&key)).await
+    }
+
     async fn ask<T, Q>(&self, question: Q) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -148,8 +163,7 @@ impl Store for SledStore {
     }
 
     async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
-        let key = keys::payment(id);
-        self.ask(move |reader| reader.get(&key)).await
+        self.one(keys::payment(id)).await
     }
 
     async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
@@ -173,8 +187,7 @@ impl Store for SledStore {
     }
 
     async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
-        let key = keys::deposit(key);
-        self.ask(move |reader| reader.get(&key)).await
+        self.one(keys::deposit(key)).await
     }
 
     async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError> {
@@ -186,21 +199,44 @@ impl Store for SledStore {
         self.ask(move |reader| reader.listed_under(&keys::deposits_at(address))).await
     }
 
+    async fn deposits_of(&self, addresses: &[Address]) -> Result<Vec<Vec<Deposit>>, StoreError> {
+        let prefixes: Vec<Vec<u8>> = addresses.iter().map(|address| keys::deposits_at(*address)).collect();
+        self.ask(move |reader| prefixes.iter().map(|prefix| reader.listed_under(prefix)).collect()).await
+    }
+
+    async fn holdings(&self, address: Address) -> Result<Holdings, StoreError> {
+        let question = move |reader: &Reader<'_>| {
+            Ok(Holdings {
+                payments: reader.listed_under(&keys::payments_at(address))?,
+                deposits: reader.listed_under(&keys::deposits_at(address))?,
+                coverage: reader.get(&keys::coverage(address))?,
+                orders: reader.listed_under(&keys::orders_to(address))?,
+                wallet: reader.get(keys::WALLET)?,
+            })
+        };
+        self.ask(question).await
+    }
+
     async fn provisional(&self, through_block: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError> {
         let range = through(keys::PROVISIONAL, through_block);
         self.ask(move |reader| reader.listed(range, limit)).await
     }
 
     async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError> {
-        self.ask(move |reader| reader.get(&keys::coverage(address))).await
+        self.one(keys::coverage(address)).await
     }
 
-    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
-        self.ask(|reader| reader.listed_under(keys::WATCHED)).await
+    async fn watched(&self, after: Option<Address>, limit: usize) -> Result<Vec<Coverage>, StoreError> {
+        let range = page(keys::WATCHED, after.map(keys::watched));
+        self.ask(move |reader| reader.listed(range, limit)).await
+    }
+
+    async fn coverage_since(&self, count: u64) -> Result<Option<Vec<(Address, u64)>>, StoreError> {
+        self.shared.check().map(|()| self.shared.coverage_since(count))
     }
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
-        self.ask(|reader| reader.get(keys::FINALITY)).await
+        self.one(keys::FINALITY.to_vec()).await
     }
 
     async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
@@ -209,8 +245,7 @@ impl Store for SledStore {
     }
 
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
-        let key = keys::order(id);
-        self.ask(move |reader| reader.get(&key)).await
+        self.one(keys::order(id)).await
     }
 
     async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError> {
@@ -243,12 +278,11 @@ impl Store for SledStore {
     }
 
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
-        self.ask(|reader| reader.get(keys::WALLET)).await
+        self.one(keys::WALLET.to_vec()).await
     }
 
     async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
-        let key = keys::desk(key);
-        self.ask(move |reader| reader.get(&key)).await
+        self.one(keys::desk(key)).await
     }
 
     async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {

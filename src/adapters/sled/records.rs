@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::keys;
+use crate::domain::chain::Address;
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, Standing};
 use crate::domain::desk::DeskRecord;
@@ -253,8 +254,8 @@ pub(super) struct PreparedCommit {
     pub(super) has_payments: bool,
     /// Whether there are deposits among the records.
     pub(super) has_deposits: bool,
-    /// Whether there is coverage among the records.
-    pub(super) has_coverage: bool,
+    /// Whose coverage is among the records, and as which version.
+    pub(super) coverage: Vec<(Address, u64)>,
     /// Whether there are orders, or the wallet's record, among the records.
     pub(super) has_orders: bool,
     /// Whether there are records of the desk among the records.
@@ -271,7 +272,7 @@ impl PreparedCommit {
         let mut prepared = Self {
             has_payments: !commit.payments.is_empty(),
             has_deposits: !commit.deposits.is_empty(),
-            has_coverage: !commit.coverage.is_empty(),
+            coverage: commit.coverage.iter().map(|it| (it.address, it.version.saturating_add(1))).collect(),
             has_orders: !commit.orders.is_empty() || commit.wallet.is_some(),
             has_desk: !commit.desk.is_empty(),
             ..Self::default()

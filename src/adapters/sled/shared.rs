@@ -1,10 +1,12 @@
 //! What the writing thread and the readers share.
 
-use std::sync::{OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
 
 use ::sled::Tree;
 use tokio::sync::watch;
 
+use super::journal::Journal;
+use crate::domain::chain::Address;
 use crate::ports::store::{Changes, StoreError};
 
 /// The tree, who may touch it now, and whether it can still be trusted.
@@ -17,12 +19,15 @@ pub(super) struct Shared {
     failure: OnceLock<String>,
     /// Tells of commits that are durable.
     changes: watch::Sender<Changes>,
+    /// Whose coverage they changed.
+    journal: Mutex<Journal>,
 }
 
 impl Shared {
     /// With nothing failed, and no change yet.
     pub(super) fn new(tree: Tree) -> Self {
-        Self { tree, gate: RwLock::default(), failure: OnceLock::new(), changes: watch::Sender::default() }
+        let (changes, journal) = (watch::Sender::default(), Mutex::default());
+        Self { tree, gate: RwLock::default(), failure: OnceLock::new(), changes, journal }
     }
 
     /// Whether the store can still be trusted.
@@ -44,13 +49,23 @@ impl Shared {
         self.gate.read().map_err(|_| died())
     }
 
+    /// The same, if nobody writes at this moment; `None` where one would have to wait.
+    pub(super) fn steady_now(&self) -> Result<Option<RwLockReadGuard<'_, ()>>, StoreError> {
+        self.check()?;
+        match self.gate.try_read() {
+            Ok(steady) => Ok(Some(steady)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Poisoned(_)) => Err(died()),
+        }
+    }
+
     /// Nobody reads while this is held.
     pub(super) fn alone(&self) -> Result<RwLockWriteGuard<'_, ()>, StoreError> {
         self.gate.write().map_err(|_| died())
     }
 
-    /// Adds to the changes; says nothing if there are none.
-    pub(super) fn raise(&self, by: Changes) {
+    /// Adds to the changes, and notes whose coverage they stored; says nothing if there are none.
+    pub(super) fn raise(&self, by: Changes, coverage: Vec<(Address, u64)>) {
         if by == Changes::default() {
             return;
         }
@@ -61,7 +76,14 @@ impl Shared {
             changes.orders = changes.orders.saturating_add(by.orders);
             changes.desk = changes.desk.saturating_add(by.desk);
             changes.events = changes.events.saturating_add(by.events);
+            // Before anybody sees the new count.
+            self.journal.lock().unwrap_or_else(PoisonError::into_inner).note(changes.coverage, coverage);
         });
+    }
+
+    /// Whose coverage was stored after the count was this; `None` when that is forgotten.
+    pub(super) fn coverage_since(&self, count: u64) -> Option<Vec<(Address, u64)>> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner).since(count)
     }
 
     /// A new listener to the changes.

@@ -18,6 +18,7 @@ use super::keys;
 use super::reader::{Reader, failed};
 use super::records::{Prepared, PreparedCommit, PreparedEvent};
 use super::shared::Shared;
+use crate::domain::chain::Address;
 use crate::ports::store::{Changes, StoreError};
 
 /// A group takes no further commit once it has this many bytes, so that it stays far smaller than a segment: space
@@ -53,6 +54,7 @@ pub(super) struct Writer {
 struct Group {
     writes: Writes,
     changes: Changes,
+    coverage: Vec<(Address, u64)>,
     last: u64,
     bytes: usize,
     answers: Vec<(oneshot::Sender<Answer>, Answer)>,
@@ -90,7 +92,7 @@ impl Writer {
             self.shared.fail(error);
         } else {
             self.last = group.last;
-            self.shared.raise(group.changes);
+            self.shared.raise(group.changes, group.coverage);
         }
         for (answer, result) in group.answers {
             // Whoever has stopped waiting reads what became of his commit when he reads again.
@@ -127,10 +129,12 @@ impl Group {
             last = last.checked_add(1).ok_or_else(|| StoreError::Failed("there are no event numbers left".into()))?;
             stage_event(last, event, &mut own);
         }
-        self.writes.append(&mut own);
+        // One by one: to append a map to another builds all of both anew, for every commit of the group.
+        self.writes.extend(own);
         self.last = last;
         self.bytes = self.bytes.saturating_add(commit.bytes());
         self.changes = added(self.changes, commit);
+        self.coverage.extend_from_slice(&commit.coverage);
         Ok(last)
     }
 
@@ -174,7 +178,7 @@ fn added(changes: Changes, commit: &PreparedCommit) -> Changes {
     Changes {
         payments: raise(changes.payments, commit.has_payments),
         deposits: raise(changes.deposits, commit.has_deposits),
-        coverage: raise(changes.coverage, commit.has_coverage),
+        coverage: raise(changes.coverage, !commit.coverage.is_empty()),
         orders: raise(changes.orders, commit.has_orders),
         desk: raise(changes.desk, commit.has_desk),
         events: raise(changes.events, !commit.events.is_empty()),

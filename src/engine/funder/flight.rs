@@ -194,6 +194,7 @@ impl Funder {
         let query = TransferQuery {
             tokens: Arc::new(self.settings.tokens()),
             recipients: Arc::new(vec![order.to]),
+            everybody: false,
             from: swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head),
             to: head,
             avoid: None,

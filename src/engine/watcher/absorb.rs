@@ -7,7 +7,7 @@ use futures_util::StreamExt;
 
 use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, B256, BlockNumber, Header, Transfer};
-use crate::domain::coverage::Coverage;
+use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::time::{Span, Timestamp};
@@ -16,13 +16,14 @@ use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
 use crate::planted::{Bug, planted};
 use crate::policy::address::BookChanges;
+use crate::policy::finality::{FinalityRule, is_final_as_read};
 use crate::policy::settlement::{Context, Unexpected};
-use crate::policy::sweep::{self, Job};
+use crate::policy::sweep::{self, Job, SweepParams};
 use crate::ports::chain::{EndpointId, TransferPage};
 use crate::ports::store::{Commit, StoreError};
 
 /// How many addresses are written at once. The store groups their commits.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 256;
 
 /// How long an address stands back behind others when a log of it is withheld, or when it cannot be let go yet.
 pub(super) const REST: Span = Span::from_secs(15);
@@ -35,6 +36,24 @@ struct Evidence {
     transfers: Vec<(Transfer, Timestamp)>,
     /// What became of deposits that the store has and the reading has not.
     missing: BTreeMap<DepositKey, Missing>,
+    /// Whether any of it is not in the store yet.
+    has_news: bool,
+}
+
+/// Where a reading comes from.
+#[derive(Clone, Copy)]
+struct Source {
+    anchor: Header,
+    /// Whether the anchor came as the finalized block.
+    is_tagged: bool,
+    endpoint: EndpointId,
+}
+
+impl Source {
+    /// Whether the reading itself proves that this transfer's block is final.
+    fn proves(&self, rule: FinalityRule, transfer: &Transfer) -> bool {
+        is_final_as_read(rule, &self.anchor, self.is_tagged, &transfer.block)
+    }
 }
 
 /// What became of a deposit that a reading did not return.
@@ -47,6 +66,31 @@ enum Missing {
         /// Whether an alarm was raised about it before.
         told: bool,
     },
+}
+
+/// A reading that is being taken in.
+#[derive(Clone, Copy)]
+struct Read<'a> {
+    job: &'a Job,
+    reading: Reading,
+    now: Timestamp,
+    /// Where it comes from, if the reading itself proves that some of its deposits are final.
+    proof: Option<Source>,
+    /// What is believed of finality since, to be stored with what was read.
+    mark: Option<FinalityMark>,
+}
+
+/// The coverage after the reading; `None` when it stays.
+fn raised(
+    coverage: &Coverage,
+    read: Read<'_>,
+    last_final: Option<BlockNumber>,
+    params: &SweepParams,
+) -> Option<Coverage> {
+    match read.reading {
+        Reading::Sweep => sweep::after_sweep(coverage, read.job, last_final?, read.now, params),
+        Reading::Second => sweep::after_second(coverage, read.job, read.now, params),
+    }
 }
 
 /// Waits for all, several at a time; the first trouble ends it.
@@ -71,59 +115,92 @@ impl Watcher {
         reading: Reading,
     ) -> Result<BTreeSet<Address>, Trouble> {
         self.alarm_malformed(page.malformed).await?;
-        let mut by_address: BTreeMap<Address, Vec<(Transfer, Timestamp)>> = BTreeMap::new();
+        let mut by_address: BTreeMap<Address, Vec<Transfer>> = BTreeMap::new();
+        let source = Source { anchor: page.anchor, is_tagged: page.is_tagged, endpoint: page.endpoint };
         let mut headers = BTreeMap::from([(page.anchor.block.number, Some(page.anchor))]);
         for transfer in page.transfers {
-            let time = self.block_time_of(&transfer, page.endpoint, &mut headers).await?;
-            by_address.entry(transfer.to).or_default().push((transfer, time));
+            by_address.entry(transfer.to).or_default().push(transfer);
         }
         let mut affected: BTreeSet<Address> = by_address.keys().copied().collect();
-        for address in &job.addresses {
-            // Only a deposit within the range can miss from it.
-            if self.tips.get(address).is_some_and(|tip| *tip >= job.from) {
-                affected.insert(*address);
-            }
-        }
+        // Only a deposit within the range can miss from it.
+        let reaching: BTreeSet<Address> =
+            self.tips.from(job.from).filter(|address| job.addresses.binary_search(address).is_ok()).collect();
+        affected.extend(&reaching);
+        let asked: Vec<Address> = reaching.iter().copied().collect();
+        let known = self.ports.store.deposits_of(&asked).await?;
+        let mut known: BTreeMap<Address, Vec<Deposit>> = asked.into_iter().zip(known).collect();
+        let timeless = by_address.iter().filter(|(address, _)| !reaching.contains(*address));
+        let timeless = timeless.flat_map(|(_, transfers)| transfers).filter(|transfer| transfer.block_time.is_none());
+        let timeless = timeless.map(|transfer| transfer.block.number).collect();
+        self.learn_headers(timeless, page.endpoint, &mut headers).await?;
         let mut evidence = Vec::new();
-        for address in &affected {
-            let transfers = by_address.remove(address).unwrap_or_default();
-            self.told.withheld.retain(|key| !transfers.iter().any(|(transfer, _)| is_of(transfer, key)));
-            let missing = self.missing(*address, job, &transfers, page.endpoint, &mut headers).await?;
-            evidence.push((*address, Evidence { transfers, missing }));
+        for address in affected {
+            let transfers = by_address.remove(&address).unwrap_or_default();
+            self.told.withheld.retain(|key| !transfers.iter().any(|transfer| is_of(transfer, key)));
+            // What is above everything that the store has of the address is news.
+            let known = known.remove(&address).unwrap_or_default();
+            let found = self.evidence(&known, job, transfers, source, &mut headers).await?;
+            // Most of what a sweep reads was read before: only for what is news is the address's book opened.
+            if found.has_news {
+                evidence.push((address, found));
+            }
         }
         for (address, evidence) in &evidence {
             let newest = evidence.transfers.iter().map(|(transfer, _)| transfer.block.number).max();
             if let Some(newest) = newest {
-                let tip = self.tips.entry(*address).or_default();
-                *tip = (*tip).max(newest);
+                self.tips.note(*address, newest);
             }
         }
         self.note_withheld(&evidence);
+        let brought_news = !evidence.is_empty();
+        let (proof, mark) = self.proof_in(&evidence, source).await?;
+        // With one address alone, the mark is stored with it: the disk is waited for once.
+        let (within, apart) = if evidence.len() == 1 { (mark, None) } else { (None, mark) };
+        // One moment for all, so that those who were read together go on standing together.
+        let read = Read { job, reading, now: self.ports.clock.now(), proof, mark: within };
         if planted(Bug::CoverageBeforeDeposits) {
-            let asked = self.watched.iter().filter(|coverage| job.addresses.contains(&coverage.address));
-            self.raise_coverage(asked.filter_map(|coverage| self.raised(coverage, job, reading)).collect()).await?;
+            let (last_final, params) = (self.last_final, self.settings.sweep);
+            self.roll.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
+            self.keep_some().await?;
         }
         let this = &*self;
         // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
-        let writing = evidence
-            .into_iter()
-            .map(|(address, evidence)| async move { this.write(address, &evidence, job, reading).await });
-        let left = all(writing).await?.into_iter().flatten().collect();
-        let rest = self.watched.iter().filter(|coverage| {
-            !affected.contains(&coverage.address) && job.addresses.binary_search(&coverage.address).is_ok()
-        });
-        let raised = rest.filter_map(|coverage| self.raised(coverage, job, reading)).collect();
-        self.raise_coverage(raised).await?;
+        let writing =
+            evidence.into_iter().map(|(address, evidence)| async move { this.write(address, &evidence, read).await });
+        // The mark goes first, and does not hold up the rest: the store keeps the order.
+        let (_, left) = futures_util::future::try_join(self.keep_mark(apart), all(writing)).await?;
+        let left: BTreeSet<Address> = left.into_iter().flatten().collect();
+        let (last_final, params) = (self.last_final, self.settings.sweep);
+        self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
         self.reload().await?;
+        let params = &self.settings.sweep;
+        if reading == Reading::Second || sweep::is_worth_raising(job, self.last_final, brought_news, params) {
+            self.keep_some().await?;
+        }
         Ok(left)
+    }
+
+    /// The reading's anchor, where the reading itself proves that deposits in the anchor's block are final, and the mark to
+    /// keep then, if it moves.
+    async fn proof_in(
+        &mut self,
+        evidence: &[(Address, Evidence)],
+        source: Source,
+    ) -> Result<(Option<Source>, Option<FinalityMark>), Trouble> {
+        let rule = self.settings.finality;
+        let proves = |(transfer, _): &(Transfer, Timestamp)| source.proves(rule, transfer);
+        if !evidence.iter().any(|(_, evidence)| evidence.transfers.iter().any(proves)) {
+            return Ok((None, None));
+        }
+        let believed = self.believe_anchor(&source.anchor, source.endpoint).await?;
+        Ok((believed.map(|_| source), believed.flatten()))
     }
 
     /// Deposits that are withheld for the first time are to be told of; their addresses stand back for a while.
     fn note_withheld(&mut self, evidence: &[(Address, Evidence)]) {
-        let until = self.ports.clock.now().plus(REST);
         for (address, evidence) in evidence {
             if evidence.missing.values().any(|missing| matches!(missing, Missing::Withheld { .. })) {
-                self.resting.insert(*address, until);
+                self.rest(*address);
             }
             let new =
                 evidence.missing.iter().filter(|(_, missing)| matches!(missing, Missing::Withheld { told: false }));
@@ -131,30 +208,21 @@ impl Watcher {
         }
     }
 
-    fn raised(&self, coverage: &Coverage, job: &Job, reading: Reading) -> Option<Coverage> {
-        let now = self.ports.clock.now();
-        match reading {
-            Reading::Sweep => sweep::after_sweep(coverage, job, self.last_final?, now, &self.settings.sweep),
-            Reading::Second => sweep::after_second(coverage, job, now, &self.settings.sweep),
-        }
-    }
-
     /// Writes what was read of one address, with its coverage, in one commit. Returns the address when the range does
     /// not count as read for it.
-    async fn write(
-        &self,
-        address: Address,
-        evidence: &Evidence,
-        job: &Job,
-        reading: Reading,
-    ) -> Result<Option<Address>, Trouble> {
+    async fn write(&self, address: Address, evidence: &Evidence, read: Read<'_>) -> Result<Option<Address>, Trouble> {
         let mut is_left = false;
-        let chain_id = self.ports.chain.chain_id();
+        let (chain_id, rule) = (self.ports.chain.chain_id(), self.settings.finality);
         let result = self
             .ledger
             .change(address, |page, context| {
+                page.coverage = page.coverage.take().map(|stored| self.roll.brought_up(&stored));
+                page.mark = read.mark;
                 for (transfer, time) in &evidence.transfers {
-                    note_transfer(page, chain_id, transfer, *time, reading, context);
+                    note_transfer(page, chain_id, transfer, *time, read.reading, context);
+                    if read.proof.is_some_and(|source| source.proves(rule, transfer)) {
+                        note_proof(page, &DepositKey::of_transfer(chain_id, transfer), context);
+                    }
                 }
                 let mut withheld = false;
                 for (key, missing) in &evidence.missing {
@@ -162,8 +230,9 @@ impl Watcher {
                 }
                 is_left = withheld;
                 // A provider that withholds a log may withhold others: the range does not count as read.
-                let raised = page.coverage.as_ref().filter(|coverage| !withheld && !coverage.closed);
-                if let Some(raised) = raised.and_then(|coverage| self.raised(coverage, job, reading)) {
+                let counts = page.coverage.as_ref().filter(|coverage| !withheld && !coverage.closed);
+                let params = &self.settings.sweep;
+                if let Some(raised) = counts.and_then(|coverage| raised(coverage, read, self.last_final, params)) {
                     page.coverage = Some(raised);
                 }
                 Ok::<(), Unexpected>(())
@@ -197,35 +266,54 @@ impl Watcher {
         }
     }
 
-    /// The deposits in the range that the store has and the reading has not, and what became of each.
-    async fn missing(
+    /// What the reading has to say of an address, held against the deposits that are known.
+    async fn evidence(
         &self,
-        address: Address,
+        known: &[Deposit],
         job: &Job,
-        transfers: &[(Transfer, Timestamp)],
-        endpoint: EndpointId,
+        transfers: Vec<Transfer>,
+        source: Source,
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
-    ) -> Result<BTreeMap<DepositKey, Missing>, Trouble> {
-        let read: BTreeSet<(B256, B256, u64)> =
-            transfers.iter().map(|(transfer, _)| (transfer.block.hash, transfer.tx_hash, transfer.log_index)).collect();
-        let mut missing = BTreeMap::new();
-        for deposit in self.ports.store.deposits_at(address).await? {
+    ) -> Result<Evidence, Trouble> {
+        let by_place: BTreeMap<Place, &Deposit> = known.iter().map(|it| (place_of(&it.key), it)).collect();
+        let mut evidence = Evidence { transfers: Vec::new(), missing: BTreeMap::new(), has_news: false };
+        let mut read = BTreeSet::new();
+        for transfer in transfers {
+            let place = (transfer.block.hash, transfer.tx_hash, transfer.log_index);
+            let proven = source.proves(self.settings.finality, &transfer);
+            let (time, is_news) = match by_place.get(&place) {
+                None => (self.block_time_of(&transfer, source.endpoint, headers).await?, true),
+                Some(deposit) => {
+                    let is_news = match deposit.standing {
+                        Standing::Final { .. } => false,
+                        Standing::Provisional => proven,
+                        Standing::Gone { .. } => true,
+                    };
+                    (deposit.block_time, is_news)
+                }
+            };
+            evidence.has_news |= is_news;
+            read.insert(place);
+            evidence.transfers.push((transfer, time));
+        }
+        for deposit in known {
             let key = deposit.key;
             let in_range = (job.from..=job.to).contains(&deposit.block_number);
-            if !in_range || !deposit.stands() || read.contains(&(key.block_hash, key.tx_hash, key.log_index)) {
+            if !in_range || !deposit.stands() || read.contains(&place_of(&key)) {
                 continue;
             }
-            let header = self.header_at(deposit.block_number, endpoint, headers).await?;
+            let header = self.header_at(deposit.block_number, source.endpoint, headers).await?;
             match header {
                 Some(header) if header.block.hash == key.block_hash && !planted(Bug::WithheldMeansGone) => {
                     let told = self.told.withheld.contains(&key);
-                    missing.insert(key, Missing::Withheld { told })
+                    evidence.missing.insert(key, Missing::Withheld { told })
                 }
-                Some(header) => missing.insert(key, Missing::Gone(header.block.hash)),
+                Some(header) => evidence.missing.insert(key, Missing::Gone(header.block.hash)),
                 None => None,
             };
         }
-        Ok(missing)
+        evidence.has_news |= !evidence.missing.is_empty();
+        Ok(evidence)
     }
 
     async fn block_time_of(
@@ -268,6 +356,20 @@ impl Watcher {
         }
         self.ports.store.commit(Commit { events, ..Commit::default() }).await?;
         Ok(())
+    }
+}
+
+/// What tells a deposit from every other one of the same chain.
+type Place = (B256, B256, u64);
+
+const fn place_of(key: &DepositKey) -> Place {
+    (key.block_hash, key.tx_hash, key.log_index)
+}
+
+/// A deposit that is final by the very reading that brought it is written as final at once.
+fn note_proof(page: &mut Page, key: &DepositKey, context: &Context<'_>) {
+    if page.book.deposit(key).is_some_and(|deposit| deposit.standing == Standing::Provisional) {
+        page.book.set_standing(key, Standing::Final { at: context.now }, None, context.now);
     }
 }
 

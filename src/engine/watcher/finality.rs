@@ -1,9 +1,10 @@
 //! Asks for finality while something waits for it, and settles what became final.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, BlockRef, Header};
+use crate::domain::coverage::FinalityMark;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::Timestamp;
@@ -19,7 +20,7 @@ use crate::ports::store::{Commit, StoreError};
 const BATCH: usize = 2_000;
 
 /// How many batches are settled in one pass.
-const MOST_BATCHES: usize = 16;
+const MOST_BATCHES: usize = 4;
 
 /// After so many heads without a new final block, only every second head is worth the question.
 const PATIENT_HEADS: u32 = 8;
@@ -66,26 +67,59 @@ impl Watcher {
         if self.head.is_none_or(|(head, _)| head.block.number < report.head.block.number) {
             self.head = Some((report.head, now));
         }
+        self.tag_at_head = report.finalized.is_some_and(|tag| tag.block == report.head.block);
         let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else {
             return self.no_news(now).await.map_err(Trouble::from);
         };
         let moved_back = self.finals.insert(report.endpoint, number).is_none_or(|last| number < last);
         if self.last_final.is_none_or(|last| number > last) {
-            self.last_final = Some(number);
-            self.waiting.heads_without_news = 0;
-            self.waiting.moved_at = Some(now);
-            self.waiting.stall_told = false;
-            self.health.update(|health| {
-                health.last_final = Some(number);
-                health.finality_stalled = None;
-            });
-            metrics::gauge!("rampwatch_final_block").set(super::gauge(number));
+            self.rose_to(number, now);
         } else {
             self.no_news(now).await?;
         }
-        let mut headers = BTreeMap::new();
+        // What the endpoint has just given need not be asked for again.
+        let given = [Some(report.head), report.finalized].into_iter().flatten();
+        let mut headers = given.map(|header| (header.block.number, Some(header))).collect();
         self.mark(number, &report, moved_back, &mut headers, now).await?;
         self.settle_final(number, report.endpoint, &mut headers).await
+    }
+
+    /// The final block is higher than it ever was.
+    fn rose_to(&mut self, number: BlockNumber, now: Timestamp) {
+        self.last_final = Some(number);
+        self.waiting.heads_without_news = 0;
+        self.waiting.moved_at = Some(now);
+        self.waiting.stall_told = false;
+        self.health.update(|health| {
+            health.last_final = Some(number);
+            health.finality_stalled = None;
+        });
+        metrics::gauge!("rampwatch_final_block").set(super::gauge(number));
+    }
+
+    /// Takes a reading's word that its anchor is final. `None`: it is not taken, because more was believed before, or another
+    /// block at this height; what is to be made of that is left to the question for finality. Else the mark to keep, if
+    /// it moves.
+    pub(super) async fn believe_anchor(
+        &mut self,
+        anchor: &Header,
+        endpoint: EndpointId,
+    ) -> Result<Option<Option<FinalityMark>>, Trouble> {
+        let now = self.ports.clock.now();
+        let mark = self.ports.store.finality().await?;
+        let mark = match advance(mark.as_ref(), anchor.block, now) {
+            MarkMove::MovesBack(_) => return Ok(None),
+            MarkMove::Keeps if mark.is_some_and(|mark| mark.current.hash != anchor.block.hash) => return Ok(None),
+            MarkMove::Keeps => None,
+            MarkMove::Rises(new) => Some(new),
+        };
+        let number = anchor.block.number;
+        let said = self.finals.entry(endpoint).or_insert(number);
+        *said = number.max(*said);
+        if self.last_final.is_none_or(|last| number > last) {
+            self.rose_to(number, now);
+        }
+        Ok(Some(mark))
     }
 
     /// Keeps what is believed of finality. A number that is lower than the mark counts as moved back only when the
@@ -117,7 +151,7 @@ impl Watcher {
         };
         match advance(mark.as_ref(), block, now) {
             MarkMove::Keeps => Ok(()),
-            MarkMove::Rises(new) => self.keep_mark(Commit { finality: Some(new), ..Commit::default() }).await,
+            MarkMove::Rises(new) => self.keep_mark(Some(new)).await,
             MarkMove::MovesBack(new) => {
                 let from = mark.map_or(block, |mark| mark.current);
                 tracing::warn!(
@@ -128,13 +162,18 @@ impl Watcher {
                 self.health.update(|health| health.finality_doubted = Some(now));
                 let kind = EventKind::FinalityMoved { from, to: block };
                 let event = Event { at: now, payment: None, deposit: None, kind };
-                self.keep_mark(Commit { finality: Some(new), events: vec![event], ..Commit::default() }).await
+                let commit = Commit { finality: Some(new), events: vec![event], ..Commit::default() };
+                self.ports.store.commit(commit).await?;
+                Ok(())
             }
         }
     }
 
-    async fn keep_mark(&self, commit: Commit) -> Result<(), Trouble> {
-        self.ports.store.commit(commit).await?;
+    /// Keeps a mark that has risen, if it has.
+    pub(super) async fn keep_mark(&self, risen: Option<FinalityMark>) -> Result<(), Trouble> {
+        if risen.is_some() {
+            self.ports.store.commit(Commit { finality: risen, ..Commit::default() }).await?;
+        }
         Ok(())
     }
 
@@ -152,6 +191,22 @@ impl Watcher {
         let header = self.ports.chain.header(number, at).await?;
         headers.insert(number, header);
         Ok(header)
+    }
+
+    /// Learns the headers at these heights on this endpoint's chain, as far as they are not known.
+    pub(super) async fn learn_headers(
+        &self,
+        numbers: BTreeSet<BlockNumber>,
+        endpoint: EndpointId,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+    ) -> Result<(), Trouble> {
+        let unknown: Vec<BlockNumber> = numbers.into_iter().filter(|number| !headers.contains_key(number)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let found = self.ports.chain.headers(&unknown, Some(endpoint)).await?;
+        headers.extend(unknown.into_iter().zip(found));
+        Ok(())
     }
 
     /// Every provisional deposit at or below the final block either stands for good or is gone.
@@ -182,6 +237,7 @@ impl Watcher {
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
     ) -> Result<(), Trouble> {
         let mut standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>> = BTreeMap::new();
+        self.learn_headers(provisional.iter().map(|deposit| deposit.block_number).collect(), endpoint, headers).await?;
         let now = self.ports.clock.now();
         for deposit in provisional {
             let header = self.header_at(deposit.block_number, endpoint, headers).await?;

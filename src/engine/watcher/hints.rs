@@ -41,16 +41,21 @@ impl Watcher {
                 if self.head.is_none_or(|(head, _)| head.block.number < block) {
                     self.head = None;
                 }
-                self.sweep_at = self.sweep_at.min(soon);
+                self.sweep_whole_at(soon);
                 // Its block is a head that may not have been pushed yet.
                 self.want_final_of(block);
             }
-            Hint::Head(header) => self.take_head(header, now),
+            Hint::Head(header) => {
+                self.take_head(header, now);
+                if self.heads_only {
+                    self.sweep_at = self.sweep_at.min(soon);
+                }
+            }
             Hint::Live => {
                 self.hints_live = true;
                 // What was mined before the subscription covered all addresses was not hinted.
                 self.head = None;
-                self.sweep_at = self.sweep_at.min(soon);
+                self.sweep_whole_at(soon);
                 metrics::gauge!("rampwatch_subscription_live").set(gauge(1));
                 self.health.update(|health| health.hints_live = true);
             }
@@ -58,7 +63,7 @@ impl Watcher {
                 tracing::info!(why, "hints may have been lost; sweeping");
                 // What was lost may have been a head: the sweep is to reach the real one.
                 self.head = None;
-                self.sweep_at = self.sweep_at.min(soon);
+                self.sweep_whole_at(soon);
             }
             Hint::Down { why } => {
                 tracing::warn!(why, "no subscription; polling");
@@ -66,7 +71,7 @@ impl Watcher {
                 self.head = None;
                 metrics::gauge!("rampwatch_subscription_live").set(gauge(0));
                 self.health.update(|health| health.hints_live = false);
-                self.sweep_at = self.sweep_at.min(soon);
+                self.sweep_whole_at(soon);
             }
         }
     }

@@ -14,23 +14,28 @@ use super::health::Health;
 use super::ledger::Ledger;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::{Address, BlockNumber, Header};
-use crate::domain::coverage::Coverage;
 use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
+use crate::policy::roll::Roll;
 use crate::policy::sweep;
-use crate::ports::chain::{ChainError, EndpointId, WatchSet};
+use crate::ports::chain::{ChainError, EndpointId};
 use crate::ports::store::StoreError;
 
 mod absorb;
+mod ahead;
 mod finality;
 mod hints;
 mod place;
 mod readings;
 mod rest;
+mod roll;
+mod tips;
 
+use self::ahead::Ahead;
 use self::readings::{Deeper, LastReading};
 use self::rest::Rest;
+use self::tips::Tips;
 
 /// The first wait after a reading failed; doubled up to [`LONGEST_TROUBLE_WAIT`].
 const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
@@ -42,6 +47,8 @@ const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 /// The furthest below the head that a sweep ends because nodes are behind, in blocks.
 const MOST_STEP_BACK: u64 = 256;
+/// The shortest time between two questions for finality while addresses catch up.
+const FINAL_WHILE_BEHIND: Span = Span::from_secs(5);
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
 
@@ -93,8 +100,10 @@ pub(crate) struct Watcher {
     health: Arc<Health>,
     stop: CancellationToken,
     tokens: Arc<Vec<Address>>,
-    /// The coverage of every watched address, as last read from the store.
-    watched: Vec<Coverage>,
+    /// Every watched address, and how far it is swept.
+    roll: Roll,
+    /// The count of the store's changes of coverage up to which the roll has them; `None` before the first reading.
+    learnt: Option<u64>,
     head: Option<(Header, Timestamp)>,
     /// Whether a block was asked for that the node has not got: then the head is asked for, however new the pushed one.
     head_unserved: bool,
@@ -102,12 +111,14 @@ pub(crate) struct Watcher {
     /// head and the logs can come from two nodes for ever.
     step_back: u64,
     last_final: Option<BlockNumber>,
+    /// Whether the finalized block was the head when it was heard of last.
+    tag_at_head: bool,
     /// Each endpoint's last word on the final block.
     finals: BTreeMap<EndpointId, BlockNumber>,
     waiting: Waiting,
     hints_live: bool,
     /// The block of the newest deposit of each address: only those can miss from a reading.
-    tips: BTreeMap<Address, BlockNumber>,
+    tips: Tips,
     /// An older and the newest head, with our clock when each came: what the block time is measured by.
     arrivals: Option<[(BlockNumber, Timestamp); 2]>,
     /// Times of blocks that were looked up to find start blocks.
@@ -119,6 +130,12 @@ pub(crate) struct Watcher {
     /// Which endpoint gave the last reading; the second one goes elsewhere.
     last_reader: Option<EndpointId>,
     sweep_at: Timestamp,
+    /// When all that is above the coverage is to be swept. A sweep before that, for a new head alone, reads what is new.
+    whole_at: Timestamp,
+    /// Whether new heads are the only hints, and each of them has the newest blocks read.
+    heads_only: bool,
+    /// The highest block that was read.
+    read_to: BlockNumber,
     /// When finality is to be asked for; `None` when nothing waits for it, or no head has come since.
     ask_final_at: Option<Timestamp>,
     /// When it was asked for last.
@@ -134,6 +151,8 @@ pub(crate) struct Watcher {
     /// The readings that are in no hurry, after one of them failed or came to nothing.
     deeper: Rest,
     last_reading: Option<LastReading>,
+    /// What is being caught up with.
+    ahead: Ahead,
     /// The newest moment that our clock has shown.
     latest: Timestamp,
 }
@@ -147,6 +166,7 @@ impl Watcher {
         stop: CancellationToken,
     ) -> Self {
         let tokens = settings.tokens();
+        let roll = Roll::new(settings.sweep.keep);
         Self {
             ports,
             settings,
@@ -154,21 +174,26 @@ impl Watcher {
             health,
             stop,
             tokens: Arc::new(tokens),
-            watched: Vec::new(),
+            roll,
+            learnt: None,
             head: None,
             head_unserved: false,
             step_back: 0,
             last_final: None,
+            tag_at_head: false,
             finals: BTreeMap::new(),
             waiting: Waiting::default(),
             hints_live: false,
-            tips: BTreeMap::new(),
+            tips: Tips::default(),
             arrivals: None,
             times: BTreeMap::new(),
             told: Told::default(),
             resting: BTreeMap::new(),
             last_reader: None,
             sweep_at: Timestamp::EPOCH,
+            whole_at: Timestamp::EPOCH,
+            heads_only: false,
+            read_to: 0,
             ask_final_at: None,
             asked_final_at: Timestamp::EPOCH,
             final_wanted: (0, Timestamp::EPOCH),
@@ -178,6 +203,7 @@ impl Watcher {
             placing: Rest::default(),
             deeper: Rest::default(),
             last_reading: None,
+            ahead: Ahead::default(),
             latest: Timestamp::EPOCH,
         }
     }
@@ -189,7 +215,7 @@ impl Watcher {
         self.reload().await?;
         loop {
             let now = *changes.borrow_and_update();
-            if now.coverage != seen.coverage {
+            if Some(now.coverage) != self.learnt {
                 self.reload().await?;
             }
             if now.payments != seen.payments || now.deposits != seen.deposits {
@@ -220,21 +246,25 @@ impl Watcher {
 
     /// Does what is due. True when there is more to do at once.
     async fn work(&mut self) -> Result<bool, Trouble> {
-        if self.watched.is_empty() {
+        if self.roll.is_empty() {
             return Ok(false);
         }
         self.mind_the_clock();
         self.place_new().await?;
         let now = self.ports.clock.now();
         // Deposits that were found already do not wait for the sweep of newer blocks. The first sweep asks by itself.
-        if self.last_final.is_some() && self.ask_final_at.is_some_and(|at| now >= at) {
+        if self.last_final.is_some() && self.is_final_due(now) {
             self.ask_finality().await?;
         }
         if now >= self.sweep_at {
-            self.sweep_to_head().await?;
-            self.sweep_at = now.plus(self.pause());
+            let is_whole = !self.heads_only || self.hinted.is_some() || now >= self.whole_at;
+            self.sweep_to_head(is_whole).await?;
+            if is_whole {
+                self.whole_at = now.plus(self.pause());
+            }
+            self.sweep_at = self.whole_at.min(now.plus(self.pause()));
         }
-        if self.ask_final_at.is_some_and(|at| now >= at) {
+        if self.is_final_due(now) {
             self.ask_finality().await?;
         }
         if !self.deeper.is_over(now) {
@@ -259,12 +289,19 @@ impl Watcher {
         Ok(false)
     }
 
+    /// Whether finality is to be asked for now. While addresses catch up, deposits come in by the thousand: each question
+    /// then serves those of a while.
+    fn is_final_due(&self, now: Timestamp) -> bool {
+        let rests = self.ahead.is_under_way() && now < self.asked_final_at.plus(FINAL_WHILE_BEHIND);
+        self.ask_final_at.is_some_and(|at| now >= at) && !rests
+    }
+
     /// A clock that was set back would put everything off by as much.
     fn mind_the_clock(&mut self) {
         let now = self.ports.clock.now();
         if now < self.latest {
             tracing::warn!(by_ms = self.latest.since(now).as_millis(), "the clock was set back");
-            self.sweep_at = self.sweep_at.min(now);
+            self.sweep_whole_at(now);
             self.ask_final_at = self.ask_final_at.map(|at| at.min(now));
             self.asked_final_at = Timestamp::EPOCH;
             self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
@@ -275,12 +312,18 @@ impl Watcher {
         self.latest = now;
     }
 
+    /// All that is above the coverage is swept at this moment, if not before.
+    fn sweep_whole_at(&mut self, at: Timestamp) {
+        self.sweep_at = self.sweep_at.min(at);
+        self.whole_at = self.whole_at.min(at);
+    }
+
     /// How long until the next sweep. A hinted transfer that the node has not shown yet is looked for again soon.
     fn pause(&self) -> Span {
         if planted(Bug::HintsAreEnough) && self.hints_live {
             return Span::from_secs(1_000_000);
         }
-        let usual = sweep::pause(&self.watched, self.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
+        let usual = sweep::pause(&self.roll.leads(), self.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
         if self.hinted.is_some() { usual.min(self.block_time()) } else { usual }
     }
 
@@ -288,11 +331,7 @@ impl Watcher {
         let now = self.ports.clock.now();
         let others = [self.ask_final_at, self.placing.until(), self.deeper.until()];
         let until = others.into_iter().flatten().fold(self.sweep_at, Timestamp::min);
-        if self.watched.is_empty() {
-            LONGEST_SLEEP
-        } else {
-            until.since(now).max(Span::from_millis(1)).min(LONGEST_SLEEP)
-        }
+        if self.roll.is_empty() { LONGEST_SLEEP } else { until.since(now).max(Span::from_millis(1)).min(LONGEST_SLEEP) }
     }
 
     fn worked(&mut self) {
@@ -331,40 +370,6 @@ impl Watcher {
         // What was due stays due, but not before the wait is over: hints alone do not hurry a node that fails.
         self.sweep_at = now.plus(wait);
         wait
-    }
-
-    /// Reads from the store which addresses are watched, and tells the chain's subscription.
-    async fn reload(&mut self) -> Result<(), StoreError> {
-        let before: Vec<Address> = self.watched.iter().map(|coverage| coverage.address).collect();
-        self.watched = self.ports.store.watched().await?;
-        let after: Vec<Address> = self.watched.iter().map(|coverage| coverage.address).collect();
-        self.health.update(|health| health.watched = after.len());
-        metrics::gauge!("rampwatch_watched_addresses").set(gauge(u64::try_from(after.len()).unwrap_or(u64::MAX)));
-        if before != after {
-            // A new address is swept at once: its money may be there already.
-            self.sweep_at = self.sweep_at.min(self.ports.clock.now());
-            let tokens = if after.is_empty() { Arc::default() } else { self.tokens.clone() };
-            self.ports.chain.watch(WatchSet { tokens, recipients: Arc::new(after) });
-        } else if self.watched.iter().any(|it| it.swept.is_none() && !self.unplaced.contains(&it.address)) {
-            self.sweep_at = self.sweep_at.min(self.ports.clock.now());
-        }
-        Ok(())
-    }
-
-    /// Learns from the store which addresses have deposits, and where the newest is.
-    async fn load_tips(&mut self) -> Result<(), StoreError> {
-        let mut after = None;
-        loop {
-            let page = self.ports.store.deposits(after.as_ref(), 1_000).await?;
-            for deposit in &page {
-                let tip = self.tips.entry(deposit.to).or_default();
-                *tip = (*tip).max(deposit.block_number);
-            }
-            after = match page.last() {
-                Some(last) if page.len() == 1_000 => Some(last.key),
-                Some(_) | None => return Ok(()),
-            };
-        }
     }
 }
 

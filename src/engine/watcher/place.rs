@@ -21,10 +21,8 @@ impl Watcher {
     pub(super) async fn place_new(&mut self) -> Result<(), Trouble> {
         let now = self.ports.clock.now();
         let tries_all = self.placing.is_over(now);
-        let is_fresh = |coverage: &&Coverage| coverage.swept.is_none();
-        let fresh = self.watched.iter().filter(is_fresh);
-        let mut fresh: Vec<Coverage> =
-            fresh.filter(|coverage| tries_all || !self.unplaced.contains(&coverage.address)).cloned().collect();
+        let mut fresh = self.roll.unplaced();
+        fresh.retain(|coverage| tries_all || !self.unplaced.contains(&coverage.address));
         if fresh.is_empty() {
             return Ok(());
         }
@@ -75,7 +73,7 @@ impl Watcher {
                 let start = (*start).max(1);
                 let mut below = start.saturating_sub(1);
                 if planted(Bug::OneCoverageForAll) {
-                    let others = self.watched.iter().filter_map(|other| other.swept);
+                    let others = self.roll.leads().into_iter().filter_map(|lead| lead.swept);
                     below = others.map(|other| other.covered_to).max().unwrap_or(below).max(below);
                 }
                 let swept = Swept { start, covered_to: below, confirmed_to: below, second_reading: None };

@@ -1,6 +1,7 @@
 //! The readings: to the head, catching up, a second time, and a last time.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::absorb::REST;
 use super::{HEAD_SERVES_FOR, Trouble, Watcher};
@@ -10,15 +11,20 @@ use crate::domain::deposit::Deposit;
 use crate::domain::event::{Event, EventKind, Reading};
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
+use crate::policy::breadth;
 use crate::policy::sweep::{self, Job};
-use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
-use crate::ports::store::{Commit, StoreError};
+use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
+use crate::ports::store::Commit;
 
 /// How often a hinted transfer is looked for, a block's time apart, before it is left to the usual sweeps.
 const MOST_LOOKS: u32 = 6;
 
-/// How many addresses' coverage goes into one commit.
-const BATCH: usize = 512;
+/// How many blocks below its end are read again by a sweep that only reads what is new: the newest are the likeliest to
+/// change.
+const READ_AGAIN: u64 = 2;
+
+/// How many addresses' coverage goes into one commit: few, so that a completion's commit does not wait long behind it.
+const BATCH: usize = 64;
 
 /// What became of a reading that is in no hurry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +66,12 @@ impl Watcher {
         Ok(head)
     }
 
-    /// Reads everything from the coverage to the head, for all addresses that are not far behind.
-    pub(super) async fn sweep_to_head(&mut self) -> Result<(), Trouble> {
+    /// Reads everything from the coverage to the head, for all addresses that are not far behind; or, unless the sweep
+    /// `is_whole`, only what is above the last one. That finds deposits, and adds nothing to the coverage.
+    pub(super) async fn sweep_to_head(&mut self, is_whole: bool) -> Result<(), Trouble> {
         let head = self.fresh_head().await?;
         let mut trouble = None;
-        if self.last_final.is_none() || sweep::wants_final(&self.watched, head.block.number) {
+        if self.last_final.is_none() || (is_whole && sweep::wants_final(&self.roll.leads(), head.block.number)) {
             match self.ask_finality().await {
                 // What came in is seen even while nobody can tell what is final.
                 Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => trouble = Some(error),
@@ -72,14 +79,21 @@ impl Watcher {
             }
         }
         let to = head.block.number.saturating_sub(self.step_back);
-        let job = sweep::head_job(&self.watched, to, self.last_final, &self.settings.sweep);
-        if let Some(job) = job {
-            let page = self.read(&job, false).await?;
+        let job = sweep::head_job(&self.roll.leads(), to, self.last_final, &self.settings.sweep);
+        let above = self.read_to.saturating_add(1).saturating_sub(READ_AGAIN);
+        let job = job.map(|job| if is_whole { job } else { sweep::only_above(job, above) });
+        if let Some(job) = job.map(|job| self.roll.for_members(job)) {
+            // Where the rule asks for no depth and the tag keeps up with the head, the reading itself can prove what is final.
+            let rule = self.settings.finality;
+            let to_final = self.tag_at_head && self.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
+            let page = if to_final { self.read_to_final(&job).await? } else { self.read(&job, false).await? };
+            self.tag_at_head = self.tag_at_head && (!to_final || page.is_tagged);
+            self.read_to = job.to;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
         }
         self.step_back = self.step_back.checked_div(2).unwrap_or(0);
-        let behind = sweep::behind_by(&self.watched, self.last_final);
+        let behind = sweep::behind_by(&self.roll.leads(), self.last_final);
         let now = self.ports.clock.now();
         self.health.update(|health| {
             health.swept_at = Some(now);
@@ -99,31 +113,41 @@ impl Watcher {
 
     /// One piece of the readings that are in no hurry.
     pub(super) async fn read_deeper(&mut self) -> Result<Deeper, Trouble> {
+        if let Some(got) = self.catch_up().await? {
+            return Ok(got);
+        }
         let params = self.settings.sweep;
         let ready = self.ready();
-        if let Some(job) = sweep::catch_up_job(&ready, self.last_final, &params) {
-            let page = self.read(&job, false).await?;
-            self.absorb(&job, page, Reading::Sweep).await?;
-            let behind = sweep::behind_by(&self.watched, self.last_final);
-            self.health.update(|health| health.behind_by = behind);
-            let next = sweep::catch_up_job(&self.ready(), self.last_final, &params);
-            return Ok(if next.as_ref() == Some(&job) { Deeper::Stuck } else { Deeper::Further });
-        }
         let now = self.ports.clock.now();
         if let Some(job) = sweep::second_job(&ready, now, &params) {
+            let job = self.roll.for_members(job);
             let page = self.read(&job, true).await?;
             self.absorb(&job, page, Reading::Second).await?;
             let next = sweep::second_job(&self.ready(), now, &params);
-            return Ok(if next.as_ref() == Some(&job) { Deeper::Stuck } else { Deeper::Further });
+            return Ok(self.got_on(&job, next));
         }
         self.let_go().await
     }
 
-    /// The coverage of the watched addresses that do not rest.
-    fn ready(&mut self) -> Vec<Coverage> {
+    /// Whether reading this has left something else to be read next.
+    fn got_on(&self, job: &Job, next: Option<Job>) -> Deeper {
+        let next = next.map(|next| self.roll.for_members(next));
+        if next.as_ref() == Some(job) { Deeper::Stuck } else { Deeper::Further }
+    }
+
+    /// The leads of the watched addresses that do not rest.
+    pub(super) fn ready(&mut self) -> Vec<Coverage> {
         let now = self.ports.clock.now();
-        self.resting.retain(|_, until| *until > now);
-        self.watched.iter().filter(|coverage| !self.resting.contains_key(&coverage.address)).cloned().collect()
+        let rested: Vec<Address> =
+            self.resting.extract_if(.., |_, until| *until <= now).map(|(address, _)| address).collect();
+        rested.iter().for_each(|address| self.roll.rest(address, false));
+        self.roll.ready_leads()
+    }
+
+    /// Has an address stand back behind others for a while.
+    pub(super) fn rest(&mut self, address: Address) {
+        self.resting.insert(address, self.ports.clock.now().plus(REST));
+        self.roll.rest(&address, true);
     }
 
     /// Reads the whole window of addresses whose time is over a last time, a piece each time, and lets them go.
@@ -143,7 +167,9 @@ impl Watcher {
         let page = self.read(&piece, true).await?;
         let left = self.absorb(&piece, page, Reading::Second).await?;
         let Some(LastReading { mut job, .. }) = self.last_reading.take() else { return Ok(Deeper::Nothing) };
-        job.addresses.retain(|address| !left.contains(address));
+        if !left.is_empty() {
+            Arc::make_mut(&mut job.addresses).retain(|address| !left.contains(address));
+        }
         if job.addresses.is_empty() {
             return Ok(Deeper::Stuck);
         }
@@ -171,6 +197,7 @@ impl Watcher {
         };
         self.times.insert(covered, covered_time);
         let job = sweep::last_job(&ready, now, covered_time, &params);
+        let job = job.map(|job| self.roll.for_members(job));
         Ok(job.map(|job| LastReading { job, covered_time }))
     }
 
@@ -180,13 +207,9 @@ impl Watcher {
         let through: BlockNumber = job.to;
         let unsettled = self.unsettled(job).await?;
         // Their whole window is read again, and not at once.
-        self.resting.extend(unsettled.iter().map(|address| (*address, now.plus(REST))));
-        let over = self.watched.iter().filter(|coverage| {
-            job.addresses.binary_search(&coverage.address).is_ok()
-                && !unsettled.contains(&coverage.address)
-                && sweep::is_over(coverage, now, covered_time)
-        });
-        let over: Vec<Coverage> = over.cloned().collect();
+        unsettled.iter().for_each(|address| self.rest(*address));
+        let mut over = self.coverage_of(&job.addresses);
+        over.retain(|coverage| !unsettled.contains(&coverage.address) && sweep::is_over(coverage, now, covered_time));
         for batch in over.chunks(BATCH) {
             let mut commit = Commit::default();
             for coverage in batch {
@@ -197,8 +220,7 @@ impl Watcher {
             self.store_coverage(commit).await?;
         }
         self.reload().await?;
-        let is_watched = |address| self.watched.binary_search_by_key(&address, |coverage| coverage.address).is_ok();
-        let closed = over.iter().any(|coverage| !is_watched(coverage.address));
+        let closed = over.iter().any(|coverage| !self.roll.is_watched(&coverage.address));
         Ok(if closed { Deeper::Further } else { Deeper::Stuck })
     }
 
@@ -218,13 +240,7 @@ impl Watcher {
     }
 
     async fn read(&mut self, job: &Job, elsewhere: bool) -> Result<TransferPage, Trouble> {
-        let query = TransferQuery {
-            tokens: self.tokens.clone(),
-            recipients: std::sync::Arc::new(job.addresses.clone()),
-            from: job.from,
-            to: job.to,
-            avoid: self.last_reader.filter(|_| elsewhere),
-        };
+        let query = self.query(job, self.last_reader.filter(|_| elsewhere));
         let page = self.ports.chain.transfers(&query).await?;
         if !elsewhere {
             self.last_reader = Some(page.endpoint);
@@ -232,27 +248,22 @@ impl Watcher {
         Ok(page)
     }
 
-    /// Stores what a reading adds to the coverage of addresses that it found nothing for.
-    pub(super) async fn raise_coverage(&self, raised: Vec<Coverage>) -> Result<(), Trouble> {
-        for batch in raised.chunks(BATCH) {
-            self.store_coverage(Commit { coverage: batch.to_vec(), ..Commit::default() }).await?;
-        }
-        Ok(())
+    /// A first reading whose end is likely to be the finalized block.
+    async fn read_to_final(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
+        let page = self.ports.chain.transfers_to_final(&self.query(job, None)).await?;
+        self.last_reader = Some(page.endpoint);
+        Ok(page)
     }
 
-    /// A conflict means that a payment was added or ended meanwhile: the coverage stays as it is, and the blocks are
-    /// read again.
-    async fn store_coverage(&self, commit: Commit) -> Result<(), Trouble> {
-        if commit.is_empty() {
-            return Ok(());
-        }
-        match self.ports.store.commit(commit).await {
-            Ok(_) => Ok(()),
-            Err(StoreError::Conflict(what)) => {
-                tracing::debug!(what, "coverage changed meanwhile; read again later");
-                Ok(())
-            }
-            Err(error) => Err(error.into()),
-        }
+    fn query(&self, job: &Job, avoid: Option<EndpointId>) -> TransferQuery {
+        TransferQuery { avoid, ..query(&self.tokens, job, self.settings.sweep.filter) }
     }
+}
+
+/// The question for a job; whoever answers gives the same, whichever way it is put.
+pub(super) fn query(tokens: &Arc<Vec<Address>>, job: &Job, filter: usize) -> TransferQuery {
+    let blocks = job.to.saturating_sub(job.from).saturating_add(1);
+    let everybody = breadth::asks_for_everybody(job.addresses.len(), blocks, filter);
+    let (tokens, recipients) = (Arc::clone(tokens), Arc::clone(&job.addresses));
+    TransferQuery { tokens, recipients, everybody, from: job.from, to: job.to, avoid: None }
 }

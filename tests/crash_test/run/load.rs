@@ -104,7 +104,7 @@ impl Load {
 
     /// Waits until so many payments were opened that are paid exactly.
     pub(crate) async fn wait_for_exact(&self, payments: usize) {
-        while self.shared.exact.load(Ordering::Relaxed) < payments && !self.opening.is_finished() {
+        while self.shared.exact.load(Ordering::Relaxed) < payments && self.goes_on() {
             tokio::time::sleep(AGAIN).await;
         }
     }

@@ -94,6 +94,8 @@ pub(crate) fn quick_settings() -> EngineSettings {
             second_after: Span::from_secs(1),
             keep: Span::from_secs(86_400),
             start_margin: Span::from_secs(600),
+            kept_at_once: 1_000,
+            filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
         pace: Pace {
@@ -358,8 +360,7 @@ impl World {
         }
     }
 
-    /// Pays one more off-ramp and waits for its completion. All that was mined before has then been read, judged and
-    /// found final.
+    /// Pays one more off-ramp and waits for its completion. All that was mined before is then read, judged and final.
     pub(crate) async fn catch_up(&mut self) {
         // The chain's clock may be hours ahead: blocks are mined faster than the seconds between them.
         let expires_at = Some(Timestamp::from_secs(4_000_000_000));
@@ -426,8 +427,7 @@ impl World {
         assert_eq!(got, wanted, "the completions are exactly the right ones");
     }
 
-    /// Fails unless every completion has a deposit of the right token and address that was final, and every deposit
-    /// that stands has a verdict.
+    /// Fails unless each completion has a final deposit of the right token and address, and each that stands a verdict.
     async fn audit(&self) {
         let deposits = self.store().deposits(None, 10_000).await.unwrap();
         for deposit in &deposits {

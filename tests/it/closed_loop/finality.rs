@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::time::Span;
+use rampwatch::engine::EngineSettings;
 use rampwatch::policy::finality::FinalityRule;
 
 use super::api::PlainApi;
@@ -95,6 +96,69 @@ async fn final_blocks_that_move_back() {
     assert!(rig.api.completions().is_empty(), "nothing is completed above the final block");
     chain.set_finalized(Finalized::Below(3));
     rig.all_completed(1..=2).await;
+    rig.stop().await;
+}
+
+/// Where the rule asks for no depth, the reading that brings a deposit proves it final: header and log came in one answer.
+/// Nothing else is asked of the chain, and seen and final are one commit.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_no_depth_one_reading_is_proof_enough() {
+    proof_enough(FinalityRule::Depth { depth: 0 }).await;
+}
+
+/// So does a reading that ends at the finalized block.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reading_to_the_finalized_block_is_proof_enough() {
+    proof_enough(FinalityRule::Finalized { depth: 0 }).await;
+}
+
+async fn proof_enough(finality: FinalityRule) {
+    let (chain, node) = world();
+    chain.set_finalized(Finalized::Below(0));
+    let settings = EngineSettings { finality, ..quick_settings() };
+    let rig = Rig::start(&[urls(&node)], settings, MemoryStore::new(), PlainApi::default());
+    for n in 1..=3 {
+        rig.expect(n, now(&chain)).await;
+    }
+    rig.next_sweep().await;
+    for n in 1..=3 {
+        chain.append(pay(n));
+        rig.all_completed(1..=n).await;
+    }
+    let contents = rig.store.contents();
+    assert_eq!(contents.finality.unwrap().current.number, chain.head().number);
+    let moves = contents.events.iter().filter_map(|recorded| match &recorded.event.kind {
+        EventKind::PaymentMoved { from, to, .. } if to.name() == "due" => Some((recorded.seq, from.name())),
+        _ => None,
+    });
+    let moves: Vec<_> = moves.collect();
+    assert_eq!(moves.len(), 3);
+    for (seq, from) in moves {
+        assert_eq!(from, "seen", "no state is passed over");
+        let kinds: Vec<_> = contents.events.iter().filter(|it| it.seq < seq).map(|it| &it.event.kind).collect();
+        assert!(matches!(kinds.last(), Some(EventKind::PaymentMoved { .. })), "seen and due are told together");
+    }
+    rig.stop().await;
+}
+
+/// A block that was proof for its deposit and is then replaced is an alarm, and the deposit is not taken twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_no_depth_a_reorg_is_told_as_broken_finality() {
+    let (chain, node) = world();
+    let settings = EngineSettings { finality: FinalityRule::Depth { depth: 0 }, ..quick_settings() };
+    let rig = Rig::start(&[urls(&node)], settings, MemoryStore::new(), PlainApi::default());
+    let id = rig.expect(1, now(&chain)).await;
+    rig.next_sweep().await;
+    rig.api.hold(true);
+    chain.append(pay(1));
+    rig.wait_for(&id, "due").await;
+    chain.reorg(1, vec![Vec::new().into()]);
+    chain.append_empty(2);
+    rig.wait_for(&id, "review").await;
+    rig.api.hold(false);
+    rig.next_sweep().await;
+    assert_eq!(rig.alarms(|alarm| *alarm == Alarm::GoneAfterFinal), 1);
+    assert!(rig.api.completions().is_empty());
     rig.stop().await;
 }
 

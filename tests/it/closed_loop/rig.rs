@@ -64,6 +64,8 @@ pub(crate) fn quick_settings() -> EngineSettings {
             second_after: Span::from_millis(4_000),
             keep: Span::from_secs(86_400),
             start_margin: Span::from_secs(600),
+            kept_at_once: 1_000,
+            filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
         pace: Pace::for_timeout(Span::from_secs(2)),

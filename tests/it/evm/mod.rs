@@ -74,11 +74,11 @@ fn chain_of(endpoints: Vec<EndpointSettings>) -> EvmChain {
 }
 
 fn query(from: u64, to: u64, recipients: Arc<Vec<Address>>) -> TransferQuery {
-    TransferQuery { tokens: Arc::new(vec![TOKEN]), recipients, from, to, avoid: None }
+    TransferQuery { tokens: Arc::new(vec![TOKEN]), recipients, from, to, everybody: false, avoid: None }
 }
 
 fn set(recipients: Arc<Vec<Address>>) -> WatchSet {
-    WatchSet { tokens: Arc::new(vec![TOKEN]), recipients }
+    WatchSet { tokens: Arc::new(vec![TOKEN]), recipients, heads_only: false }
 }
 
 /// A chain that knows the token, and one node that serves it.

@@ -2,6 +2,7 @@
 
 use super::*;
 
+use rampwatch::domain::chain::Header;
 use rampwatch::ports::chain::ChainError;
 
 use crate::support::node::{Finalized, HttpFault, MethodFault, Refusal};
@@ -135,4 +136,56 @@ async fn a_head_that_hangs_far_behind_is_not_taken_while_another_is_there() {
     fresh.die().await;
     let stuck_at = chain.head().number - 50;
     assert_eq!(evm.head().await.unwrap().block.number, stuck_at, "alone, it is all there is");
+}
+
+#[tokio::test]
+async fn many_headers_come_in_few_requests() {
+    let (chain, node) = one_node();
+    chain.append_empty(90);
+    let head = chain.head().number;
+    let evm = chain_of(vec![http("one", node.url())]);
+    evm.head().await.unwrap();
+    node.reset();
+    let numbers: Vec<u64> = (head - 49..=head).rev().collect();
+    let hashes =
+        |found: Vec<Option<Header>>| found.into_iter().map(|it| it.map(|it| it.block.hash)).collect::<Vec<_>>();
+    let expected: Vec<_> = numbers.iter().map(|number| chain.block(*number).map(|block| block.hash)).collect();
+    assert_eq!(hashes(evm.headers(&numbers, Some(EndpointId(0))).await.unwrap()), expected, "in the order asked for");
+    assert_eq!((node.counts().http_requests, node.counts().of("eth_getBlockByNumber")), (3, 50));
+
+    // A block that is not there is no error, and hides none of the others.
+    let found = evm.headers(&[head, head + 1, head - 1], None).await.unwrap();
+    assert_eq!(
+        found.iter().map(|it| it.map(|it| it.block.number)).collect::<Vec<_>>(),
+        [Some(head), None, Some(head - 1)]
+    );
+    assert!(evm.headers(&[], None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn refused_large_batches_leave_the_small_ones() {
+    let (chain, node) = one_node();
+    let head = chain.append_empty(40).number;
+    node.behave(|it| it.max_batch = Some((3, Refusal::rpc(-32600, "batch of more than 3 requests are not allowed"))));
+    let evm = chain_of(vec![http("one", node.url())]);
+    let numbers: Vec<u64> = (head - 29..=head).collect();
+    for _ in 0..2 {
+        let found = evm.headers(&numbers, None).await.unwrap();
+        assert_eq!(found.iter().flatten().map(|it| it.block.number).collect::<Vec<_>>(), numbers);
+    }
+    assert!(node.counts().batches <= 2, "refused once for each piece under way: {}", node.counts().batches);
+    node.reset();
+    evm.finality(true).await.unwrap();
+    assert_eq!((node.counts().batches, node.counts().http_requests), (1, 1), "two calls still go together");
+}
+
+#[tokio::test]
+async fn headers_of_an_endpoint_that_is_gone_come_from_no_other() {
+    let (chain, gone) = one_node();
+    let head = chain.append_empty(3).number;
+    let well = Node::start(&chain, NodeOptions::default());
+    gone.fail_http(HttpFault::Html(503));
+    let evm = chain_of(vec![http("gone", gone.url()), http("well", well.url())]);
+    assert!(matches!(evm.headers(&[head], Some(EndpointId(0))).await, Err(ChainError::Unavailable(_))));
+    assert_eq!(evm.headers(&[head], None).await.unwrap().len(), 1);
 }

@@ -138,6 +138,20 @@ async fn a_limit_that_the_provider_names_costs_one_error() {
 }
 
 #[tokio::test]
+async fn questions_that_are_asked_at_once_pay_for_one_error_together() {
+    let (chain, node) = one_node();
+    let (from, to) = deposits(&chain, 600);
+    node.behave(|it| it.max_range = Some((12, Refusal::rpc(-32077, "eth_getLogs is limited to a 12 range"))));
+    let evm = chain_of(vec![http("one", node.url())]);
+    let asked = (0..3).map(|nth| query(from + nth * 200, from + nth * 200 + 199, everybody(50)));
+    let asked: Vec<_> = asked.collect();
+    let pages = futures_util::future::join_all(asked.iter().map(|query| evm.transfers(query))).await;
+    let found: usize = pages.into_iter().map(|page| page.unwrap().transfers.len()).sum();
+    assert_eq!((found, to - from + 1), (50, 600), "each address has one deposit");
+    assert_eq!(node.counts().errors, 1);
+}
+
+#[tokio::test]
 async fn an_endpoint_that_refuses_every_size_has_taught_nothing() {
     let (chain, node) = one_node();
     let (from, to) = deposits(&chain, 50);
@@ -311,7 +325,7 @@ async fn a_recorded_block_of_polygon() {
     let logs = block.logs.iter().filter(|log| log.address == USDC_E && log.topics.first() == Some(&TRANSFER)).count();
     let tokens = Arc::new(vec![USDC_E]);
     let recipients = Arc::new(recipients.into_iter().collect::<Vec<_>>());
-    let whole = TransferQuery { tokens, recipients, from: 49_999_950, to: 50_000_010, avoid: None };
+    let whole = TransferQuery { tokens, recipients, from: 49_999_950, to: 50_000_010, everybody: false, avoid: None };
     let page = chain_of(vec![http("one", node.url())]).transfers(&whole).await.unwrap();
     assert!(logs > 10, "{logs} transfers");
     assert_eq!((page.transfers.len(), page.malformed.len()), (logs, 0));
@@ -335,4 +349,26 @@ async fn all_of_a_long_range_comes_through_a_bad_day() {
     });
     let page = evm.transfers(&query(from, to, everybody(100))).await.unwrap();
     assert_eq!(amounts(&page), (1..=100).collect::<Vec<u128>>());
+}
+
+#[tokio::test]
+async fn asking_for_everybody_finds_the_same() {
+    let (chain, node) = one_node();
+    let (from, to) = deposits(&chain, 60);
+    chain.append(BlockSpec::default());
+    let evm = chain_of(vec![http("one", node.url())]);
+    let nobody = Arc::new(vec![Address::repeat_byte(0xee)]);
+    for (recipients, found) in [(everybody(60), 60), (everybody(7), 7), (everybody(1), 1), (nobody, 0)] {
+        let named = query(from, to, recipients);
+        let all = TransferQuery { everybody: true, ..named.clone() };
+        let named = evm.transfers(&named).await.unwrap();
+        node.reset();
+        let all = evm.transfers(&all).await.unwrap();
+        assert_eq!(all.transfers.len(), found);
+        assert_eq!((all.transfers, all.anchor, all.malformed), (named.transfers, named.anchor, named.malformed));
+        assert_eq!(node.counts().of("eth_getLogs"), 1, "one question, however many recipients");
+        let asked = node.calls().into_iter().find(|call| call.method == "eth_getLogs").unwrap();
+        assert_eq!(asked.params[0]["topics"], json!([TRANSFER]), "nobody is named");
+        assert_eq!(asked.params[0]["address"], json!([TOKEN]), "only the token's");
+    }
 }

@@ -163,3 +163,22 @@ async fn a_set_that_changes_while_nothing_works_is_the_one_subscribed_later() {
     let block = chain.append(deposit(watched(8), 1)).number;
     hints_until(&evm, "the transfer", |hint| *hint == Hint::Transfer { block }).await;
 }
+
+#[tokio::test]
+async fn with_too_many_recipients_only_heads_are_told() {
+    let (chain, node) = one_node();
+    let mut settings = settings(vec![both("one", &node)]);
+    settings.silence_timeout = Duration::from_secs(60);
+    let evm = EvmChain::new(settings).unwrap();
+    evm.watch(WatchSet { heads_only: true, ..set(everybody(200)) });
+    assert_eq!(next_hint(&evm).await, Hint::Live);
+    assert_eq!(node.counts().of("eth_subscribe"), 1, "the heads are one subscription, and there is no other");
+    let block = chain.append(deposit(watched(0), 1)).number;
+    let seen =
+        hints_until(&evm, "its head", |hint| matches!(hint, Hint::Head(head) if head.block.number == block)).await;
+    assert!(!seen.iter().any(|hint| matches!(hint, Hint::Transfer { .. })), "{seen:?}");
+    // With fewer again, transfers are told of.
+    evm.watch(set(everybody(2)));
+    hints_until(&evm, "the new filter", |hint| *hint == Hint::Live).await;
+    transfer_is_told(&chain, &evm).await;
+}

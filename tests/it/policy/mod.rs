@@ -22,6 +22,7 @@ mod preflight_chain;
 mod reconcile;
 mod resolve;
 mod returns;
+mod roll;
 mod samples;
 mod settlement;
 mod shadow;

@@ -2,6 +2,7 @@
 //! lost half way, and run again. Whatever happens, no block is counted that was not read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use rampwatch::domain::chain::{Address, BlockNumber};
@@ -9,7 +10,7 @@ use rampwatch::domain::coverage::{Coverage, Swept};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::sweep::{
     Job, SweepParams, after_second, after_sweep, behind_by, catch_up_job, closable_to, cover, head_job, last_job,
-    pause, second_job, wants_final,
+    may_read_ahead, may_take_in_with, pause, second_job, wants_final,
 };
 
 const BLOCK: Span = Span::from_secs(2);
@@ -23,6 +24,8 @@ const PARAMS: SweepParams = SweepParams {
     second_after: Span::from_secs(30),
     keep: Span::from_secs(160),
     start_margin: Span::from_secs(10),
+    kept_at_once: 1_000,
+    filter: 1_000,
 };
 
 fn time_of(block: BlockNumber) -> Timestamp {
@@ -104,7 +107,7 @@ impl World {
     fn job(&self, kind: u8) -> Option<Job> {
         match kind {
             0 => head_job(&self.watched, self.head, Some(self.last_final), &PARAMS),
-            1 => catch_up_job(&self.watched, Some(self.last_final), &PARAMS),
+            1 => catch_up_job(&self.watched, Some(self.last_final), &PARAMS).map(|way| way.split(PARAMS.chunk).0),
             2 => second_job(&self.watched, self.now(), &PARAMS),
             _ => {
                 let covered = closable_to(&self.watched, self.now(), &PARAMS)?;
@@ -119,7 +122,7 @@ impl World {
         assert!(job.from <= job.to && job.to <= self.head, "{job:?} within the chain");
         assert!(!job.addresses.is_empty());
         assert!(kind == 3 || job.to - job.from <= PARAMS.chunk + PARAMS.overlap + 80, "{job:?} is bounded");
-        for address in &job.addresses {
+        for address in job.addresses.iter() {
             let blocks = self.read.entry(*address).or_default();
             for block in job.from..=job.to.min(self.last_final) {
                 *blocks.entry(block).or_default() += 1;
@@ -252,7 +255,7 @@ fn placed(name: u8, start: u64, covered_to: u64) -> Coverage {
 #[test]
 fn the_head_is_read_from_the_overlap_on_and_never_below_the_start() {
     let job = |from, to, names: &[u8]| {
-        Some(Job { from, to, addresses: names.iter().map(|name| Address::repeat_byte(*name)).collect() })
+        Some(Job { from, to, addresses: Arc::new(names.iter().map(|name| Address::repeat_byte(*name)).collect()) })
     };
     let (old, new) = (placed(1, 50, 100), placed(2, 99, 98));
     assert_eq!(head_job(std::slice::from_ref(&old), 110, Some(108), &PARAMS), job(97, 110, &[1]));
@@ -266,7 +269,7 @@ fn the_head_is_read_from_the_overlap_on_and_never_below_the_start() {
 
     let far = placed(3, 10, 20);
     assert_eq!(head_job(&[far.clone(), old.clone()], 110, Some(108), &PARAMS), job(97, 110, &[1]));
-    assert_eq!(catch_up_job(&[far.clone(), old.clone()], Some(108), &PARAMS), job(21, 40, &[3]));
+    assert_eq!(catch_up_job(&[far.clone(), old.clone()], Some(108), &PARAMS), job(21, 108, &[3]));
     assert_eq!(
         catch_up_job(std::slice::from_ref(&far), None, &PARAMS),
         None,
@@ -277,10 +280,73 @@ fn the_head_is_read_from_the_overlap_on_and_never_below_the_start() {
 }
 
 #[test]
+fn the_way_to_the_final_block_ends_where_others_come_along() {
+    let way = |watched: &[Coverage], last_final| {
+        let way = catch_up_job(watched, Some(last_final), &PARAMS)?;
+        Some((way.from, way.to, way.addresses.iter().map(|address| address.0[0]).collect::<Vec<_>>()))
+    };
+    let at = |name, covered_to| placed(name, 1, covered_to);
+    let cases = [
+        (vec![], 500, None),
+        (vec![at(1, 480)], 500, None),
+        (vec![at(1, 479)], 500, Some((480, 500, vec![1]))),
+        (vec![at(1, 100), at(2, 119)], 500, Some((101, 500, vec![1, 2]))),
+        (vec![at(1, 100), at(2, 120)], 500, Some((101, 120, vec![1]))),
+        (vec![at(3, 300), at(1, 100), at(2, 110)], 500, Some((101, 300, vec![1, 2]))),
+        (vec![at(1, 100), at(2, 490)], 500, Some((101, 500, vec![1]))),
+    ];
+    for (watched, last_final, expected) in cases {
+        let found = way(&watched, last_final).map(|(from, to, mut names)| {
+            names.sort_unstable();
+            (from, to, names)
+        });
+        assert_eq!(found, expected, "{watched:?}");
+    }
+}
+
+#[test]
+fn a_way_is_cut_into_chunks_that_join() {
+    let whole = Job { from: 101, to: 160, addresses: Arc::new(vec![Address::repeat_byte(1)]) };
+    for (blocks, expected) in [
+        (25, vec![(101, 125), (126, 150), (151, 160)]),
+        (60, vec![(101, 160)]),
+        (u64::MAX, vec![(101, 160)]),
+        (59, vec![(101, 159), (160, 160)]),
+    ] {
+        let (mut chunks, mut rest) = (Vec::new(), Some(whole.clone()));
+        while let Some(way) = rest.take() {
+            let (chunk, left) = way.split(blocks);
+            assert_eq!(chunk.addresses, whole.addresses);
+            chunks.push((chunk.from, chunk.to));
+            rest = left;
+        }
+        assert_eq!(chunks, expected);
+    }
+    assert_eq!(whole.clone().split(0).0.to, 101, "a chunk has at least one block");
+}
+
+#[test]
+fn what_is_read_ahead_is_bounded() {
+    let cases = [
+        (0, 0, true),
+        (0, 10_000_000, true),
+        (1, 0, true),
+        (2, 49_999, true),
+        (2, 50_000, false),
+        (3, 0, false),
+        (1_000, 0, false),
+    ];
+    for (chunks, transfers, expected) in cases {
+        assert_eq!(may_read_ahead(chunks, transfers), expected, "{chunks} chunks, {transfers} transfers");
+    }
+    assert!(may_take_in_with(49_999) && !may_take_in_with(50_000));
+}
+
+#[test]
 fn a_reading_counts_only_where_it_joins_and_is_final() {
     let known = placed(1, 50, 100);
     let after = |from, to, last_final| {
-        let job = Job { from, to, addresses: vec![known.address] };
+        let job = Job { from, to, addresses: Arc::new(vec![known.address]) };
         after_sweep(&known, &job, last_final, time_of(0), &PARAMS).and_then(|after| after.swept)
     };
     let owed = |to| Some((to, time_of(0).plus(PARAMS.second_after)));
@@ -314,7 +380,7 @@ fn a_second_reading_confirms_what_was_owed_and_no_more() {
     let known = Coverage { swept: Some(swept), ..placed(1, 50, 120) };
     let now = time_of(40);
     let after = |from, to| {
-        let job = Job { from, to, addresses: vec![known.address] };
+        let job = Job { from, to, addresses: Arc::new(vec![known.address]) };
         after_second(&known, &job, now, &PARAMS).and_then(|after| after.swept)
     };
     let next = Some((120, now.plus(PARAMS.second_after)));

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use rampwatch::domain::payment::{ApiStatus, PaymentId};
+use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::payment_api::ApiPayment;
 
@@ -110,6 +110,12 @@ impl ApiServer {
             expires_at: ramp.expires_at,
             ..ApiPayment::new(id.clone(), ramp.status(now))
         })
+    }
+
+    /// All payments of these recipients.
+    pub(super) fn list(&self, now: Timestamp, of: impl Fn(&RecipientId) -> bool) -> Vec<ApiPayment> {
+        let wanted = self.ramps.iter().filter(|(_, ramp)| of(&ramp.planned.recipient));
+        wanted.filter_map(|(id, _)| self.look(id, now)).collect()
     }
 
     /// A payment's status.

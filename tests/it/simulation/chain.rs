@@ -172,6 +172,11 @@ impl TrueChain {
         new
     }
 
+    /// The transfers in the blocks that the last reorg took off.
+    pub(super) fn taken_off(&self) -> Vec<Transfer> {
+        self.taken_off.1.iter().flat_map(|index| &self.blocks[*index].transfers).copied().collect()
+    }
+
     /// Undoes the last reorg if that touches no more than so many blocks: the old blocks are the chain again, with as
     /// many new ones on top as it takes. Transactions that were only in the blocks that go wait for the next block.
     pub(super) fn undo_reorg(&mut self, room: u64, time: Timestamp) -> Vec<(Header, Vec<Transfer>)> {

@@ -17,7 +17,7 @@ use rampwatch::ports::store::{Commit, Store};
 
 use super::plan::Planned;
 use super::world::{World, short};
-use super::{counted, late_logs, verdicts, wallet, words};
+use super::{counted, intake, late_logs, verdicts, wallet, words};
 use crate::support::memory_store::MemoryStore;
 
 /// The records that a commit replaces.
@@ -49,6 +49,9 @@ pub(super) async fn before(store: &MemoryStore, commit: &Commit) -> Before {
 /// A commit has been made.
 pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Before, commit: &Commit) {
     for payment in &commit.payments {
+        if !before.payments.contains_key(&payment.id) {
+            intake::is_as_opened(world, payment);
+        }
         payment_is_explained(world, before.payments.get(&payment.id), payment, commit);
         words::on_payment(world, before.payments.get(&payment.id), payment);
         let was = before.payments.get(&payment.id).map(|old| &old.state);

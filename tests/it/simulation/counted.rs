@@ -11,7 +11,7 @@
 //! absent: commits after a reorg went beyond finality, when what was final and counted may be replaced; and whether the
 //! last reading before a closing is another than the second one (`end_checks` sees to what it has to find).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rampwatch::domain::chain::{BlockNumber, Transfer};
 use rampwatch::domain::coverage::{Coverage, Swept};
@@ -34,6 +34,8 @@ pub(super) struct Answers {
     left_out: BTreeMap<DepositKey, Timestamp>,
     /// The transfers that were missing when their block was counted for the first time, and when that was.
     missed: BTreeMap<DepositKey, Timestamp>,
+    /// The transfers that were left out of both readings. Only the last reading, when the address is closed, finds them.
+    twice: BTreeSet<DepositKey>,
 }
 
 impl Answers {
@@ -51,6 +53,11 @@ impl Answers {
         }
     }
 
+    /// Whether a transfer was left out of both readings of its block.
+    pub(super) fn were_twice_without(&self, key: &DepositKey) -> bool {
+        self.twice.contains(key)
+    }
+
     /// Whether a transfer may be missing at this count.
     fn excuse(&mut self, key: &DepositKey, count: Count, now: Timestamp) -> bool {
         let Some(left_out_at) = self.left_out.get(key) else { return false };
@@ -59,7 +66,13 @@ impl Answers {
                 self.missed.insert(*key, now);
                 true
             }
-            Count::Second | Count::Closing => self.missed.get(key).is_some_and(|missed_at| missed_at < left_out_at),
+            Count::Second | Count::Closing => {
+                let excused = self.missed.get(key).is_some_and(|missed_at| missed_at < left_out_at);
+                if excused {
+                    self.twice.insert(*key);
+                }
+                excused
+            }
         }
     }
 }

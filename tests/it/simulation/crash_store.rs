@@ -117,8 +117,12 @@ impl Store for CrashStore {
         self.read(self.inner.coverage(address)).await
     }
 
-    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
-        self.read(self.inner.watched()).await
+    async fn watched(&self, after: Option<Address>, limit: usize) -> Result<Vec<Coverage>, StoreError> {
+        self.read(self.inner.watched(after, limit)).await
+    }
+
+    async fn coverage_since(&self, count: u64) -> Result<Option<Vec<(Address, u64)>>, StoreError> {
+        self.read(self.inner.coverage_since(count)).await
     }
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {

@@ -28,6 +28,8 @@ pub(super) struct Sight {
     /// For logs, where that differs.
     pub(super) logs: View,
     pub(super) withholds: bool,
+    /// It has no logs at all.
+    pub(super) empty: bool,
 }
 
 impl Endpoints {
@@ -98,7 +100,7 @@ impl Endpoints {
         let now = self.world.clock.now();
         let chain = self.world.chain();
         let view = chain.view(now);
-        let mut sight = Sight { endpoint, view, logs: view, withholds: false };
+        let mut sight = Sight { endpoint, view, logs: view, withholds: false, empty: false };
         for fault in self.world.weather.at(elapsed) {
             match fault {
                 Fault::Lags(lagging, by) if lagging == endpoint => {
@@ -108,6 +110,7 @@ impl Endpoints {
                 }
                 Fault::TwoFaced(lying, by) if lying == endpoint => sight.logs = chain.view(now.minus(by)),
                 Fault::Withholds(lying) if lying == endpoint => sight.withholds = true,
+                Fault::Empty(lying) if lying == endpoint => sight.empty = true,
                 Fault::WithholdsForLong => sight.withholds = true,
                 _ => {}
             }

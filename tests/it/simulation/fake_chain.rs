@@ -15,6 +15,7 @@ use super::fuse::{Life, Point, Side};
 use super::hints::HintQueue;
 use super::settings::CHAIN_ID;
 use super::wallet;
+use super::weather::Fault;
 use super::world::World;
 
 /// The chain port of one life of the process.
@@ -39,6 +40,13 @@ impl FakeChain {
             self.world.count("chain: behind");
             return Err(ChainError::Behind(format!("block {} is not there", query.to)));
         };
+        let (elapsed, blocks) = (self.world.clock.elapsed(), query.to - query.from + 1);
+        let refuses =
+            |fault| matches!(fault, Fault::Limits(endpoint, most) if endpoint == sight.endpoint && blocks > most);
+        if self.world.weather.at(elapsed).any(refuses) {
+            self.world.count("chain: too many blocks");
+            return Err(ChainError::Unavailable(format!("{blocks} blocks are too many")));
+        }
         let asked =
             |transfer: &Transfer| query.recipients.contains(&transfer.to) && query.tokens.contains(&transfer.token);
         let mut truth = chain.transfers_in(sight.view, query.from, query.to);
@@ -53,9 +61,13 @@ impl FakeChain {
         if told.len() < all {
             self.world.count("chain: logs withheld");
         }
+        if sight.empty && !told.is_empty() {
+            told.clear();
+            self.world.count("chain: logs empty");
+        }
         self.world.answers().note(&chain, query, &told, self.world.clock.now());
         let endpoint = EndpointId(sight.endpoint);
-        Ok(TransferPage { transfers: told, anchor, endpoint, malformed: Vec::new() })
+        Ok(TransferPage { transfers: told, anchor, is_tagged: false, endpoint, malformed: Vec::new() })
     }
 }
 
@@ -78,7 +90,12 @@ impl Chain for FakeChain {
         let sight = self.endpoints.reach(None, None).await;
         let answer = sight.map(|sight| {
             let chain = self.world.chain();
-            let finalized = if tag { chain.tag_of(sight.view) } else { None };
+            let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
+            let mut finalized = if tag { chain.tag_of(sight.view) } else { None };
+            if let Some(header) = finalized.as_mut().filter(|_| ahead) {
+                header.block.number = chain.head_of(sight.view).block.number + 1;
+                self.world.count("chain: tag above the head");
+            }
             if tag && finalized.is_none() {
                 self.world.count("chain: no finalized tag");
             }
@@ -86,7 +103,8 @@ impl Chain for FakeChain {
         });
         if let Ok(report) = &answer {
             let deep = report.head.block.number.saturating_sub(self.world.settings.depth);
-            let tagged = report.finalized.map(|header| header.block.number);
+            let below_head = |header: &Header| header.block.number <= report.head.block.number;
+            let tagged = report.finalized.filter(below_head).map(|header| header.block.number);
             let told = if tag { tagged.map(|number| number.min(deep)) } else { Some(deep) };
             self.world.tell_final(told.unwrap_or(0));
         }

@@ -32,6 +32,7 @@ pub(super) enum Point {
     ChainWatch,
     ApiPayment,
     ApiComplete,
+    DeskList,
     ClockSleep,
     SenderView,
     SenderMarket,
@@ -56,7 +57,7 @@ pub(super) const WALLET_POINTS: [Point; 8] = [
 ];
 
 /// All others.
-pub(super) const POINTS: [Point; 11] = [
+pub(super) const POINTS: [Point; 12] = [
     Point::StoreCommit,
     Point::StoreRead,
     Point::ChainHead,
@@ -67,6 +68,7 @@ pub(super) const POINTS: [Point; 11] = [
     Point::ChainWatch,
     Point::ApiPayment,
     Point::ApiComplete,
+    Point::DeskList,
     Point::ClockSleep,
 ];
 
@@ -94,7 +96,7 @@ impl Ending {
     /// Draws an ending.
     pub(super) fn draw(rng: &mut Rng, mortal: bool, with_wallet: bool) -> Self {
         let span = Span::from_millis(rng.range(200, 150_000));
-        let of_wallet = with_wallet && rng.permille(500);
+        let of_wallet = with_wallet && rng.permille(650);
         let point = if of_wallet { *rng.pick(&WALLET_POINTS) } else { *rng.pick(&POINTS) };
         let side = *rng.pick(&[Side::Before, Side::After]);
         let most = match point {
@@ -103,6 +105,7 @@ impl Ending {
             Point::SenderSend | Point::SignerSign | Point::SenderMarket => 2,
             Point::SenderNonces | Point::SenderView => 5,
             Point::SenderReceipts => 12,
+            Point::DeskList => 4,
             Point::ApiPayment | Point::ChainHead | Point::ChainHeader | Point::ChainFinality => 6,
             Point::StoreCommit => 20,
             _ => 60,
@@ -242,7 +245,7 @@ impl Life {
         let kind = match point {
             Point::StoreCommit => "commits",
             Point::ChainHead | Point::ChainFinality | Point::ChainHeader | Point::ChainTransfers => "chain calls",
-            Point::ApiPayment | Point::ApiComplete => "API calls",
+            Point::ApiPayment | Point::ApiComplete | Point::DeskList => "API calls",
             Point::SenderView
             | Point::SenderMarket
             | Point::SenderBalances

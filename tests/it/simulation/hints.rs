@@ -45,6 +45,16 @@ impl HintHub {
     }
 }
 
+impl HintHub {
+    /// Transfers are on the chain no more: the subscription sends their logs again, as removed.
+    pub(super) fn take_back(&self, world: &World, transfers: &[Transfer]) {
+        let queue = self.current.lock().expect("one thread").clone();
+        if let Some(queue) = queue {
+            queue.take_back(world, transfers);
+        }
+    }
+}
+
 /// The hints on their way to one life.
 pub(super) struct HintQueue {
     clock: SimClock,
@@ -104,6 +114,19 @@ impl HintQueue {
         }
     }
 
+    fn take_back(&self, world: &World, transfers: &[Transfer]) {
+        let mut inner = self.inner.lock().expect("one thread");
+        let elapsed = self.clock.elapsed();
+        let silent = world.weather.is(elapsed, Fault::HintsDown) || world.weather.is(elapsed, Fault::HintsSilent);
+        for hint in inner.of_transfers(transfers) {
+            if !silent {
+                world.count("hints: taken back");
+                inner.send(world, self.clock.now(), &hint);
+            }
+        }
+        self.news.notify_one();
+    }
+
     fn announce(&self, world: &World, header: Header, transfers: &[Transfer]) {
         let mut inner = self.inner.lock().expect("one thread");
         if inner.set.recipients.is_empty() {
@@ -123,12 +146,7 @@ impl HintQueue {
             return;
         }
         let mut hints = vec![Hint::Head(header)];
-        for transfer in transfers {
-            let asked = inner.set.recipients.contains(&transfer.to) && inner.set.tokens.contains(&transfer.token);
-            if asked {
-                hints.push(Hint::Transfer { block: header.block.number });
-            }
-        }
+        hints.extend(inner.of_transfers(transfers));
         for hint in hints {
             inner.send(world, now, &hint);
         }
@@ -137,6 +155,16 @@ impl HintQueue {
 }
 
 impl Inner {
+    /// A hint for each transfer that was asked for.
+    fn of_transfers(&self, transfers: &[Transfer]) -> Vec<Hint> {
+        let asked = |transfer: &&Transfer| {
+            !self.set.heads_only
+                && self.set.recipients.contains(&transfer.to)
+                && self.set.tokens.contains(&transfer.token)
+        };
+        transfers.iter().filter(asked).map(|transfer| Hint::Transfer { block: transfer.block.number }).collect()
+    }
+
     fn send(&mut self, world: &World, now: Timestamp, hint: &Hint) {
         let fate = self.rng.below(100);
         let fate = if world.fails(Chaos::Hints) { fate } else { 99 };

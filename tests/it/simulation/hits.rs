@@ -5,7 +5,7 @@ use super::plan::STORIES;
 use super::wallet;
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 62] = [
+const HITS: [&str; 81] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -21,6 +21,7 @@ const HITS: [&str; 62] = [
     "chain: behind",
     "chain: finality stalls",
     "chain: lagging endpoint asked",
+    "chain: logs empty",
     "chain: logs of another head",
     "chain: logs withheld",
     "chain: no finalized tag",
@@ -29,6 +30,8 @@ const HITS: [&str; 62] = [
     "chain: reorg, Drop",
     "chain: reorg, Keep",
     "chain: reorg, Move",
+    "chain: tag above the head",
+    "chain: too many blocks",
     "chain: unavailable",
     "counted: Closing, there",
     "counted: First, there",
@@ -42,6 +45,7 @@ const HITS: [&str; 62] = [
     "died: stopped politely",
     "end: a reason is named",
     "end: ended",
+    "end: lead",
     "end: plainly paid in a calm world",
     "end: review",
     "end: waiting",
@@ -52,10 +56,24 @@ const HITS: [&str; 62] = [
     "hints: one lost",
     "hints: one twice",
     "hints: silent",
+    "hints: taken back",
+    "list: Bare",
+    "list: Empty",
+    "list: Forbidden",
+    "list: Half",
+    "list: KeyRefused",
+    "list: Lies",
+    "list: None",
+    "list: NotNow",
+    "list: Unclear",
+    "list: Unreadable",
+    "list: a payment is taken up",
     "operator: add tried again",
     "operator: assign, done",
     "operator: cancel, done",
     "operator: ignore, done",
+    "operator: lead added",
+    "operator: lead dismissed",
     "operator: retry, done",
     "payment: calling",
     "payment: due",
@@ -68,6 +86,7 @@ const HITS: [&str; 62] = [
     "store: conflict",
     "webhook: Asked",
     "webhook: NotNow",
+    "webhook: Unknown",
 ];
 
 /// Everything that has to happen at least once.

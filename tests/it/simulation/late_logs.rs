@@ -41,6 +41,7 @@ pub(crate) fn settings(seed: u64) -> Settings {
         deaths: 0,
         beyond_finality: false,
         wallet: None,
+        intake: None,
         ..drawn
     }
 }

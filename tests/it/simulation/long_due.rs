@@ -44,6 +44,7 @@ impl LongDue {
             deaths: drawn.deaths.min(3),
             beyond_finality: self == Self::DepositsGo,
             wallet: None,
+            intake: None,
             ..drawn
         }
     }

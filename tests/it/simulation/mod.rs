@@ -7,7 +7,8 @@
 //! The world outlives the process: `chain` (the true chain), `api_server`, `people` and what they mean to do (`plan`),
 //! the faults of the day (`weather`); `long_due` and `late_logs` are worlds drawn for one danger each. The process sees
 //! it through `fake_chain` with `hints` over the `endpoints`, `fake_api` and `crash_store`, each of which passes the
-//! `fuse` that ends a life. `run` keeps it alive, `operator` works with it, `webhooks` come in. `checks`, `counted`,
+//! `fuse` that ends a life. `run` keeps it alive, `operator` works with it, `webhooks` come in, and `intake`
+//! follows the API's lists. `checks`, `counted`,
 //! `verdicts` and `words` look at every commit and call, `end_checks` at what is left. `wallet` is the hot wallet with
 //! all that belongs to it; most worlds have one. Deliberately absent: a second opinion from the policy; the checks know
 //! only the true chain, the API's server, and rules of their own.
@@ -27,6 +28,7 @@ mod fake_chain;
 mod fuse;
 mod hints;
 mod hits;
+mod intake;
 mod late_logs;
 pub(crate) mod log;
 mod long_due;
@@ -44,7 +46,7 @@ pub(crate) mod runner;
 mod seeds;
 #[allow(dead_code, unused_imports, reason = "without a harness, as in `make simulate`, its tests are left out")]
 mod selftest;
-pub(crate) mod settings;
+mod settings;
 pub(crate) mod shrink;
 pub(crate) mod totals;
 mod verdicts;

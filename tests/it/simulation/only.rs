@@ -30,14 +30,17 @@ pub(crate) enum Chaos {
     Reorgs,
     /// The finalized tag.
     Tag,
+    /// Deliveries of webhooks.
+    Webhooks,
 }
 
-const ALL: [(Chaos, &str); 5] = [
+const ALL: [(Chaos, &str); 6] = [
     (Chaos::Api, "api"),
     (Chaos::Chain, "chain"),
     (Chaos::Hints, "hints"),
     (Chaos::Reorgs, "reorgs"),
     (Chaos::Tag, "tag"),
+    (Chaos::Webhooks, "webhooks"),
 ];
 
 /// One part of a world.

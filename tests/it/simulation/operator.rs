@@ -12,6 +12,7 @@ use rampwatch::ports::clock::Clock;
 
 use super::clock::BEGIN;
 use super::fuse::Life;
+use super::intake;
 use super::plan::{Act, Planned};
 use super::rng::Rng;
 use super::world::World;
@@ -22,6 +23,8 @@ pub(super) type Errands = Arc<Mutex<VecDeque<Act>>>;
 
 /// How long the operator waits before looking for work.
 const LOOKS_EVERY: Span = Span::from_millis(700);
+/// The same when hardly anything is left to do: an hour of looking for nothing would take as long as all the rest.
+const LOOKS_SELDOM: Span = Span::from_secs(10);
 /// How long the operator waits when the API did not help.
 const TRIES_AGAIN_AFTER: Span = Span::from_secs(4);
 
@@ -29,7 +32,7 @@ const TRIES_AGAIN_AFTER: Span = Span::from_secs(4);
 pub(super) async fn serve(world: Arc<World>, life: Arc<Life>, handle: Handle, errands: Errands) {
     let mut rng = Rng::stream(world.seed, &format!("operator in life {}", life.number));
     loop {
-        world.clock.sleep(LOOKS_EVERY).await;
+        world.clock.sleep(if world.is_chaos() { LOOKS_EVERY } else { LOOKS_SELDOM }).await;
         let next = errands.lock().expect("one thread").front().cloned();
         let done = match next {
             None => continue,
@@ -98,6 +101,7 @@ async fn review(world: &World, handle: &Handle, rng: &mut Rng) {
         };
         resolve(world, handle, decision).await;
     }
+    intake::settle_leads(world, handle, &contents, rng).await;
 }
 
 fn on_deposit(deposit: &Deposit, payments: &[&Payment], rng: &mut Rng) -> Decision {

@@ -9,6 +9,7 @@ use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::time::Span;
 
 use super::chain::{Move, Tx};
+use super::intake;
 use super::late_logs;
 use super::long_due::LongDue;
 use super::rng::Rng;
@@ -41,6 +42,8 @@ pub(super) enum Story {
     WrongToken,
     /// In a token that nobody knows.
     FakeToken,
+    /// To the address of another payment.
+    Astray,
     /// From the address to itself.
     ToItself,
     /// Never.
@@ -48,7 +51,7 @@ pub(super) enum Story {
 }
 
 /// All of them.
-pub(super) const STORIES: [Story; 14] = [
+pub(super) const STORIES: [Story; 15] = [
     Story::Exact,
     Story::Batched,
     Story::Nearly,
@@ -61,6 +64,7 @@ pub(super) const STORIES: [Story; 14] = [
     Story::Zero,
     Story::WrongToken,
     Story::FakeToken,
+    Story::Astray,
     Story::ToItself,
     Story::Never,
 ];
@@ -113,11 +117,15 @@ impl Plan {
             return late_logs::plan(&mut rng, settings);
         }
         let mut plan = Self::empty();
+        let mut intake_rng = Rng::stream(seed, "payments that are listed");
         let mut wallet_rng = Rng::stream(seed, "payments of the wallet");
         for number in 0..settings.payments {
             let mut planned = plan.draw_payment(&mut rng, settings, number);
             if let Some(wallet) = &settings.wallet {
                 wallet.takes_on(&mut planned, &mut wallet_rng);
+            }
+            if let Some(rules) = &settings.intake {
+                intake::takes_on(rules, &mut planned, &mut intake_rng);
             }
             let place = plan.payments.len();
             plan.act(planned.create_at, Act::Create(place));
@@ -259,6 +267,11 @@ impl Plan {
             }
             Story::WrongToken => send(self, rng, soon, settings.other_token, from, due),
             Story::FakeToken => send(self, rng, soon, settings.fake_token, from, due),
+            Story::Astray => {
+                let to = rng.pick(&self.payments).address;
+                let step = Move { token, from, to, amount: planned.amount };
+                self.act(soon, Act::Send(Tx { hash: rng.hash(), moves: vec![step] }));
+            }
             Story::ToItself => send(self, rng, soon, token, planned.address, due),
             Story::Batched | Story::Never => {}
         }

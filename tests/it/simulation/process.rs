@@ -6,7 +6,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
+use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
 use rampwatch::policy::approval::Approvers;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
@@ -20,6 +20,7 @@ use super::crash_store::{CrashClock, CrashStore};
 use super::fake_api::FakeApi;
 use super::fake_chain::FakeChain;
 use super::fuse::Life;
+use super::intake;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings};
 use super::wallet;
@@ -46,7 +47,7 @@ impl Process {
             store: Arc::new(CrashStore::new(world_of(), life_of(), &world.store)),
             chain: Arc::new(FakeChain::new(world_of(), life_of())),
             api: Arc::new(FakeApi::new(world_of(), life_of())),
-            desk_api: None,
+            desk_api: intake::desk(world, life),
             clock: Arc::new(CrashClock::new(world_of(), life_of())),
             chance: Arc::new(SimChance::new(chance)),
             funding: wallet::ports(world, life),
@@ -97,6 +98,10 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
             second_after: world.second_reading_after,
             keep: world.keep_watching,
             start_margin: Span::from_secs(300),
+            // In every other world what a reading adds is written a little at a time.
+            // In every third world filters are of no use: everybody's transfers are asked for, and heads are the only hints.
+            filter: if world.keep_watching.as_secs().is_multiple_of(3) { 0 } else { 1_000 },
+            kept_at_once: if world.keep_watching.as_secs().is_multiple_of(2) { 2 } else { 1_000 },
         },
         matching: MatchParams {
             under: Amount::from_base_units(world.tolerance_under),
@@ -106,7 +111,7 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
         pace: Pace::for_timeout(world.api_timeout),
         api_concurrency: 4,
         funding: world.wallet.as_ref().map(|wallet| wallet.rules.clone()),
-        intake: IntakeRules::default(),
+        intake: world.intake.clone().unwrap_or_default(),
         mode: Mode::Real,
         payouts: payout_rules(world.token),
     }

@@ -22,8 +22,8 @@ struct Told {
     payments: BTreeMap<PaymentId, Payment>,
     deposits: BTreeMap<DepositKey, Deposit>,
     orders: BTreeMap<OrderId, Order>,
-    /// Whether each address was closed.
-    closed: BTreeMap<Address, bool>,
+    /// The addresses that are watched no more.
+    closed: BTreeMap<Address, ()>,
     desk: BTreeMap<DeskKey, DeskBody>,
 }
 
@@ -52,7 +52,7 @@ impl Told {
     fn hear(&mut self, event: &Event) -> Option<String> {
         let fits = match &event.kind {
             EventKind::PaymentAdded { payment } => {
-                self.closed.insert(payment.terms.deposit_address, false);
+                self.closed.remove(&payment.terms.deposit_address);
                 self.payments.insert(payment.id.clone(), payment.as_ref().clone()).is_none()
             }
             EventKind::PaymentMoved { from, to, .. } => self.payment(event).is_some_and(|payment| {
@@ -72,8 +72,11 @@ impl Told {
             EventKind::DepositStands { standing, .. } => {
                 self.deposit(event).map(|deposit| deposit.standing = *standing).is_some()
             }
-            EventKind::AddressPlaced { address, .. } => self.closed.insert(*address, false).is_some(),
-            EventKind::AddressClosed { address, .. } => self.closed.insert(*address, true) == Some(false),
+            EventKind::AddressPlaced { address, .. } => {
+                self.closed.remove(address);
+                true
+            }
+            EventKind::AddressClosed { address, .. } => self.closed.insert(*address, ()).is_none(),
             EventKind::OrderPlaced { order } => self.orders.insert(order.id.clone(), order.as_ref().clone()).is_none(),
             EventKind::OrderMoved { order, from, to, spend, .. } => self.orders.get_mut(order).is_some_and(|order| {
                 let fits = order.state == **from;
@@ -118,12 +121,13 @@ impl Told {
             let hashes: Vec<_> = order.attempts.iter().map(|attempt| (attempt.nonce, attempt.tx_hash)).collect();
             (order.id.clone(), order.to, order.amount, order.state.clone(), order.spend, hashes)
         };
-        let closed = stored.coverage.values().map(|coverage| (coverage.address, coverage.closed)).collect();
+        let closed = stored.coverage.values().filter(|coverage| coverage.closed);
+        let closed = closed.map(|coverage| (coverage.address, ())).collect();
         let desk = stored.desk.iter().map(|(key, record)| (key.clone(), record.body.clone())).collect();
         first_difference("payment", &self.payments, &stored.payments, word)
             .or_else(|| first_difference("deposit", &self.deposits, &stored.deposits, plain))
             .or_else(|| first_difference("order", &self.orders, &stored.orders, signed))
-            .or_else(|| first_difference("address closed", &self.closed, &closed, |closed| *closed))
+            .or_else(|| first_difference("closed address", &self.closed, &closed, |()| ()))
             .or_else(|| first_difference("record of the desk", &self.desk, &desk, essence))
     }
 }

@@ -33,6 +33,7 @@ pub(super) fn run_world(seed: u64, settings: Settings, loud: bool) -> Outcome {
 
 async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
     let world = Arc::new(World::new(seed, settings, loud));
+    world.note(&format!("the world: {}", world.settings.name()));
     for (from, to, fault) in world.weather.all() {
         world.note(&format!("weather: {fault:?} from {} s to {} s", from.as_secs(), to.as_secs()));
     }

@@ -82,7 +82,7 @@ fn a_world_that_fails_is_made_small_and_fails_again_alike() {
         assert!(left <= parts && left < all && small.tried < 1_000, "{left} of {all}: {}", small.only);
         assert_eq!(kind(&small.outcome.violations[0]), wanted);
         let only = small.only.to_string().parse().expect("as it is printed");
-        let again = run_guarded(seed, Settings { only, ..settings }, false);
+        let again = run_guarded(seed, settings.with_only(only), false);
         assert_eq!((again.digest, again.violations), (small.outcome.digest, small.outcome.violations));
     }
 }

@@ -87,7 +87,7 @@ fn a_calm_chain_tells_of_a_transfer_and_finds_it() {
         let to = rng.address();
         let tokens = Arc::new(vec![world.settings.token]);
         let recipients = Arc::new(vec![to]);
-        chain.watch(WatchSet { tokens: Arc::clone(&tokens), recipients: Arc::clone(&recipients) });
+        chain.watch(WatchSet { tokens: Arc::clone(&tokens), recipients: Arc::clone(&recipients), heads_only: false });
         assert_eq!(chain.hint().await, Hint::Live);
         let tx = a_transfer(&mut rng, &world.settings, to);
         world.chain().submit(tx);
@@ -96,7 +96,7 @@ fn a_calm_chain_tells_of_a_transfer_and_finds_it() {
                 break block;
             }
         };
-        let query = TransferQuery { tokens, recipients, from: 1, to: block, avoid: None };
+        let query = TransferQuery { tokens, recipients, from: 1, to: block, everybody: false, avoid: None };
         let page = chain.transfers(&query).await.expect("an answer");
         assert_eq!(page.transfers.len(), 1);
         assert_eq!(page.anchor.block, page.transfers[0].block);

@@ -2,7 +2,9 @@
 
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::time::Span;
+use rampwatch::engine::IntakeRules;
 
+use super::intake;
 use super::long_due::LongDue;
 use super::only::Only;
 use super::rng::Rng;
@@ -90,15 +92,22 @@ pub(crate) struct Settings {
     pub(super) long_due: Option<LongDue>,
     /// Whether the logs are always behind the head, in the world that is about that only.
     pub(super) late_logs: bool,
+    /// Whose lists at the API are followed, if any.
+    pub(super) intake: Option<IntakeRules>,
     /// The hot wallet, where there is one.
     pub(super) wallet: Option<WalletSettings>,
     /// What of all that is in the world: everything, but for worlds that are made smaller.
-    pub(crate) only: Only,
+    pub(super) only: Only,
     /// Something that counts as a broken rule when it happens: so the runner's own tests have a world that fails.
     pub(super) forbidden: Option<&'static str>,
 }
 
 impl Settings {
+    /// The same world with these parts of it only.
+    pub(crate) fn with_only(self, only: Only) -> Self {
+        Self { only, ..self }
+    }
+
     /// Draws the world of a seed.
     pub(super) fn draw(seed: u64) -> Self {
         let mut rng = Rng::stream(seed, "settings");
@@ -142,6 +151,7 @@ impl Settings {
             only: Only::default(),
             forbidden: None,
             late_logs: false,
+            intake: intake::draw(seed),
             wallet: None,
         };
         let wallet = WalletSettings::draw(seed, drawn.chaos, drawn.payments, calm);

@@ -71,7 +71,7 @@ impl Search<'_> {
         }
         self.tried += 1;
         let only = Only::these(parts.iter().copied());
-        let outcome = run_guarded(self.seed, Settings { only, ..self.settings.clone() }, false);
+        let outcome = run_guarded(self.seed, self.settings.clone().with_only(only), false);
         let same = outcome.violations.iter().any(|violation| kind(violation) == self.wanted);
         if same {
             (self.left, self.best) = (parts, outcome);

@@ -21,6 +21,12 @@ pub(super) enum Fault {
     Withholds(usize),
     /// All endpoints do the same, until after the second reading.
     WithholdsForLong,
+    /// The endpoint answers every question for logs with none.
+    Empty(usize),
+    /// The endpoint refuses questions for more blocks than these.
+    Limits(usize, u64),
+    /// The endpoint's finalized tag is above its own head.
+    TagAhead(usize),
     /// The subscription is down, and says so.
     HintsDown,
     /// The subscription brings nothing, and does not say so.
@@ -73,10 +79,10 @@ impl Weather {
     fn draw_fault(rng: &mut Rng, settings: &Settings) -> Fault {
         let endpoint = usize::try_from(rng.below(settings.endpoints as u64)).expect("few");
         let lag = Span::from_millis(rng.range(1_000, 60_000));
-        match rng.below(13) {
+        match rng.below(16) {
             0 => Fault::Away(endpoint),
             1 | 2 => Fault::Lags(endpoint, lag),
-            3..=6 if settings.long_withholding => Fault::HintsSilent,
+            3..=6 | 13 if settings.long_withholding => Fault::HintsSilent,
             3 | 4 => Fault::TwoFaced(endpoint, lag),
             5 | 6 => Fault::Withholds(endpoint),
             7 => Fault::HintsDown,
@@ -84,7 +90,10 @@ impl Weather {
             9 => Fault::TagAbsent,
             10 => Fault::TagBack(rng.range(1, 60)),
             11 => Fault::KeyRefused,
-            _ => Fault::ApiAway,
+            12 => Fault::ApiAway,
+            13 => Fault::Empty(endpoint),
+            14 => Fault::Limits(endpoint, rng.range(1, 60)),
+            _ => Fault::TagAhead(endpoint),
         }
     }
 

@@ -3,10 +3,12 @@
 
 use std::sync::Arc;
 
+use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::handle::Handle;
 use rampwatch::ports::clock::Clock;
 
+use super::only::Chaos;
 use super::rng::Rng;
 use super::world::World;
 
@@ -16,11 +18,13 @@ pub(super) async fn come_in(world: Arc<World>, life: u64, handle: Handle) {
     let (least, most) = world.settings.webhooks;
     while world.is_chaos() {
         world.clock.sleep(Span::from_millis(rng.range(least, most))).await;
-        let ids: Vec<_> = world.store.contents().payments.into_keys().collect();
-        if ids.is_empty() {
+        let ids: Vec<_> = world.store.look(|contents| contents.payments.keys().cloned().collect());
+        let forged = PaymentId::new("nobody-knows-it").expect("an id");
+        let known = rng.permille(900) && !ids.is_empty();
+        let id = if known { rng.pick(&ids) } else { &forged };
+        if !world.fails(Chaos::Webhooks) {
             continue;
         }
-        let id = rng.pick(&ids);
         match handle.wake(id).await {
             Ok(woken) => {
                 world.note(&format!("a webhook tells of {id}: {woken:?}"));

@@ -260,6 +260,8 @@ impl World {
         self.note(&format!("reorg of {depth} blocks, {fate:?}"));
         self.count(&format!("chain: reorg, {fate:?}"));
         let blocks = self.chain().reorg(depth, fate);
+        let gone = self.chain().taken_off();
+        self.hints.take_back(self, &gone);
         wallet::after_reorg(self);
         for block in &blocks {
             self.announce(block);

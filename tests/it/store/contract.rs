@@ -126,7 +126,7 @@ async fn stores_all_or_nothing(store: Dyn) {
     assert_eq!(store.deposits_at(records::address(1)).await.unwrap(), []);
     assert_eq!(store.provisional(u64::MAX, 9).await.unwrap(), []);
     assert_eq!(store.coverage(records::address(1)).await.unwrap(), None);
-    assert_eq!(store.watched().await.unwrap(), []);
+    assert_eq!(store.watched(None, usize::MAX).await.unwrap(), []);
     assert_eq!(store.finality().await.unwrap(), None);
     assert_eq!(store.events(0, 9).await.unwrap(), []);
     assert!(!changes.has_changed().unwrap());

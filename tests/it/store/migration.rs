@@ -84,7 +84,7 @@ async fn the_form_of_version_1_is_still_read() {
     let events = specimens::events().into_iter().take(18).collect::<Vec<_>>();
     let read = store.events(0, 99).await.unwrap();
     assert_eq!(read.into_iter().map(|recorded| recorded.event).collect::<Vec<_>>(), events);
-    assert_eq!(store.watched().await.unwrap().len(), 3);
+    assert_eq!(store.watched(None, usize::MAX).await.unwrap().len(), 3);
     assert_eq!(store.finality().await.unwrap().unwrap().highest, specimens::finality().highest);
     assert_eq!(store.orders(None, 9).await.unwrap(), []);
     assert_eq!(store.wallet().await.unwrap(), None);

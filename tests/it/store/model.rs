@@ -153,7 +153,15 @@ async fn compare(model: &MemoryStore, store: &dyn Store) {
     same!(model, store, payments(Some(&records::payment_id(1)), 2));
     same!(model, store, deposits(None, 99));
     same!(model, store, deposits(Some(&records::deposit_key(1)), 2));
-    same!(model, store, watched());
+    same!(model, store, watched(None, usize::MAX));
+    same!(model, store, watched(None, 2));
+    same!(model, store, watched(Some(records::address(1)), 2));
+    let changes = store.changes().borrow().coverage;
+    assert_eq!(model.changes().borrow().coverage, changes);
+    // The model remembers less.
+    if model.coverage_since(changes / 2).await.unwrap().is_some() {
+        same!(model, store, coverage_since(changes / 2));
+    }
     same!(model, store, finality());
     same!(model, store, events(0, 999));
     same!(model, store, events(3, 4));
@@ -164,11 +172,14 @@ async fn compare(model: &MemoryStore, store: &dyn Store) {
     }
     same!(model, store, provisional(1, 99));
     same!(model, store, provisional(u64::MAX, 99));
+    let addresses: Vec<_> = (0..RECORDS).rev().map(records::address).collect();
+    same!(model, store, deposits_of(&addresses));
     for n in 0..RECORDS {
         same!(model, store, payment(&records::payment_id(n)));
         same!(model, store, deposit(&records::deposit_key(n)));
         same!(model, store, payments_at(records::address(n)));
         same!(model, store, deposits_at(records::address(n)));
+        same!(model, store, holdings(records::address(n)));
         same!(model, store, coverage(records::address(n)));
         same!(model, store, events_of(&Subject::Payment(records::payment_id(n)), 0, 99));
         same!(model, store, events_of(&Subject::Deposit(records::deposit_key(n)), 2, 2));

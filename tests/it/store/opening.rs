@@ -49,7 +49,7 @@ async fn everything_is_found_again() {
         assert_eq!(store.payments(None, 99).await.unwrap().len(), 50);
         assert_eq!(store.due(Lane::Follow, at(10), 99).await.unwrap().len(), 10);
         assert_eq!(store.provisional(20, 99).await.unwrap().len(), 20);
-        assert_eq!(store.watched().await.unwrap().len(), 50);
+        assert_eq!(store.watched(None, usize::MAX).await.unwrap().len(), 50);
         assert_eq!(store.events(0, 99).await.unwrap().len(), 50);
         assert_eq!(store.commit(Commit::default()).await.unwrap(), 50, "numbers go on where they were");
     }
@@ -171,7 +171,7 @@ async fn questions_read_only_what_they_ask_for() {
     assert_eq!(store.due(Lane::Complete, Timestamp::FAR_FUTURE, 99).await.unwrap().len(), 0);
     assert_eq!(store.next_due(Lane::Follow).await.unwrap(), Some(at(1)));
     assert_eq!(store.provisional(u64::MAX, 99).await.unwrap().len(), 50);
-    assert_eq!(store.watched().await.unwrap().len(), 50);
+    assert_eq!(store.watched(None, usize::MAX).await.unwrap().len(), 50);
     assert_eq!(store.payments(None, 39).await.unwrap().len(), 39);
     let subject = Subject::Payment(records::payment_id(41));
     assert_eq!(store.events_of(&subject, 0, 99).await.unwrap().len(), 1);

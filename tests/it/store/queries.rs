@@ -22,6 +22,8 @@ for_every_store!(
     follows_a_deposit_through_its_standings,
     provisional_deposits_come_by_block,
     watches_until_closed,
+    tells_whose_coverage_changed,
+    pages_watched_addresses,
     pages_events,
     tells_the_events_of_a_subject,
     sees_whole_commits_only,
@@ -217,7 +219,8 @@ async fn watches_until_closed(store: Dyn) {
     let all = [3, 1, 2].map(records::coverage).to_vec();
     commit(&store, Commit { coverage: all, ..Commit::default() }).await;
     let watched = async || -> Vec<_> {
-        store.watched().await.unwrap().into_iter().map(|coverage| (coverage.address, coverage.version)).collect()
+        let all = store.watched(None, usize::MAX).await.unwrap();
+        all.into_iter().map(|coverage| (coverage.address, coverage.version)).collect()
     };
     assert_eq!(watched().await, [1, 2, 3].map(|n| (records::address(n), 1)));
     let mut second: Coverage = store.coverage(records::address(2)).await.unwrap().unwrap();
@@ -231,6 +234,53 @@ async fn watches_until_closed(store: Dyn) {
     let again = Coverage { closed: false, version: 3, ..closed };
     commit(&store, Commit { coverage: vec![again], ..Commit::default() }).await;
     assert_eq!(watched().await, [(records::address(1), 1), (records::address(2), 4), (records::address(3), 1)]);
+}
+
+async fn tells_whose_coverage_changed(store: Dyn) {
+    let count = || store.changes().borrow().coverage;
+    assert_eq!(store.coverage_since(0).await.unwrap(), Some(vec![]));
+    let before = count();
+    let all = [3, 1, 2].map(records::coverage).to_vec();
+    commit(&store, Commit { coverage: all, ..Commit::default() }).await;
+    let first = count();
+    let changed = |all: &[(u64, u64)]| Some(all.iter().map(|(n, version)| (records::address(*n), *version)).collect());
+    assert_eq!(store.coverage_since(before).await.unwrap(), changed(&[(3, 1), (1, 1), (2, 1)]));
+    assert_eq!(store.coverage_since(first).await.unwrap(), changed(&[]));
+    let stale = Commit { coverage: vec![records::coverage(2)], ..Commit::default() };
+    assert!(store.commit(stale).await.is_err());
+    assert_eq!(store.coverage_since(first).await.unwrap(), changed(&[]), "what was not stored is no change");
+    commit(&store, Commit { events: vec![records::event(None, None, "other")], ..Commit::default() }).await;
+    let closed = Coverage { version: 1, closed: true, ..records::coverage(2) };
+    commit(&store, Commit { coverage: vec![closed], ..Commit::default() }).await;
+    assert_eq!(store.coverage_since(first).await.unwrap(), changed(&[(2, 2)]), "one that was closed has changed too");
+    assert_eq!(store.coverage_since(count()).await.unwrap(), changed(&[]));
+    // Whoever asks for the changes after a count that he was told of misses none, though many commit at once.
+    let from = count();
+    let many = (10..74).map(|n| {
+        let store = store.clone();
+        async move {
+            commit(&store, Commit { coverage: vec![records::coverage(n)], ..Commit::default() }).await;
+            let told = store.changes().borrow().coverage;
+            let changed = store.coverage_since(from).await.unwrap();
+            assert!(told > from);
+            assert!(changed.is_none_or(|all| all.contains(&(records::address(n), 1))), "the {n}th is told of");
+        }
+    });
+    futures_util::future::join_all(many).await;
+}
+
+async fn pages_watched_addresses(store: Dyn) {
+    let all = (1..=5).map(records::coverage).collect();
+    commit(&store, Commit { coverage: all, ..Commit::default() }).await;
+    let page = async |after: Option<u64>, limit| -> Vec<_> {
+        let page = store.watched(after.map(records::address), limit).await.unwrap();
+        page.into_iter().map(|coverage| coverage.address).collect()
+    };
+    let of = |range: std::ops::RangeInclusive<u64>| range.map(records::address).collect::<Vec<_>>();
+    assert_eq!(page(None, 2).await, of(1..=2));
+    assert_eq!(page(Some(2), 2).await, of(3..=4));
+    assert_eq!(page(Some(4), 2).await, of(5..=5));
+    assert!(page(Some(5), 2).await.is_empty());
 }
 
 async fn pages_events(store: Dyn) {

@@ -77,6 +77,8 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
             second_after: Span::from_secs(4),
             keep: Span::from_secs(86_400),
             start_margin: Span::from_secs(600),
+            kept_at_once: 1_000,
+            filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
         pace: Pace::for_timeout(Span::from_secs(2)),

@@ -22,6 +22,9 @@ use tokio::sync::watch;
 
 use super::points::Points;
 
+/// How many changes of coverage are remembered.
+const MOST_REMEMBERED: usize = 24;
+
 /// Everything that is kept, in the open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
@@ -60,13 +63,20 @@ pub(crate) struct MemoryStore {
     disk: Arc<Mutex<Disk>>,
     opening: u64,
     changes: watch::Sender<Changes>,
+    stored: Arc<Mutex<Vec<(u64, Address, u64)>>>,
     points: Option<Arc<Points>>,
 }
 
 impl MemoryStore {
     /// An empty store.
     pub(crate) fn new() -> Self {
-        Self { disk: Arc::default(), opening: 0, changes: watch::Sender::default(), points: None }
+        Self {
+            disk: Arc::default(),
+            opening: 0,
+            changes: watch::Sender::default(),
+            stored: Arc::default(),
+            points: None,
+        }
     }
 
     /// Opens the same contents again, as after a crash. What still holds an older handle can commit no more: a task
@@ -74,7 +84,13 @@ impl MemoryStore {
     pub(crate) fn reopen(&self) -> Self {
         let mut disk = self.disk();
         disk.opened = disk.opened.saturating_add(1);
-        Self { disk: Arc::clone(&self.disk), opening: disk.opened, changes: watch::Sender::default(), points: None }
+        Self {
+            disk: Arc::clone(&self.disk),
+            opening: disk.opened,
+            changes: watch::Sender::default(),
+            stored: Arc::default(),
+            points: None,
+        }
     }
 
     /// The same store for a life that may end before or after any commit.
@@ -119,6 +135,8 @@ impl MemoryStore {
             *count = count.saturating_add(u64::from(changed));
         }
         let silent = commit.is_empty();
+        let stored = commit.coverage.iter().map(|it| (changes.coverage, it.address, it.version.saturating_add(1)));
+        self.stored.lock().unwrap_or_else(PoisonError::into_inner).extend(stored);
         disk.contents.apply(commit);
         let last = disk.contents.last();
         drop(disk);
@@ -358,8 +376,19 @@ impl Store for MemoryStore {
         self.read(|all| all.coverage.get(&address).cloned())
     }
 
-    async fn watched(&self) -> Result<Vec<Coverage>, StoreError> {
-        self.read(|all| all.coverage.values().filter(|coverage| !coverage.closed).cloned().collect())
+    async fn watched(&self, after: Option<Address>, limit: usize) -> Result<Vec<Coverage>, StoreError> {
+        self.read(|all| {
+            let open = all.coverage.values().filter(|coverage| !coverage.closed);
+            open.filter(|coverage| after.is_none_or(|after| coverage.address > after)).take(limit).cloned().collect()
+        })
+    }
+
+    /// Only the last few are remembered, so that whoever asks has to do without them now and then.
+    async fn coverage_since(&self, count: u64) -> Result<Option<Vec<(Address, u64)>>, StoreError> {
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let forgotten = stored.iter().rev().nth(MOST_REMEMBERED).map_or(0, |(number, ..)| *number);
+        let later = stored.iter().filter(|(number, ..)| *number > count);
+        Ok((count >= forgotten).then(|| later.map(|(_, address, version)| (*address, *version)).collect()))
     }
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {

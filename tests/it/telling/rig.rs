@@ -130,7 +130,8 @@ mortal_store! {
     fn deposits_at(address: Address) -> Vec<Deposit>;
     fn provisional(through: BlockNumber, limit: usize) -> Vec<Deposit>;
     fn coverage(address: Address) -> Option<Coverage>;
-    fn watched() -> Vec<Coverage>;
+    fn watched(after: Option<Address>, limit: usize) -> Vec<Coverage>;
+    fn coverage_since(count: u64) -> Option<Vec<(Address, u64)>>;
     fn finality() -> Option<FinalityMark>;
     fn waiting(after: Option<&PaymentId>, limit: usize) -> Vec<Payment>;
     fn order(id: &OrderId) -> Option<Order>;

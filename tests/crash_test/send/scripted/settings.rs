@@ -39,6 +39,8 @@ pub(crate) fn settings() -> EngineSettings {
             second_after: Span::from_secs(5),
             keep: Span::from_secs(3),
             start_margin: Span::from_secs(30),
+            kept_at_once: 1_000,
+            filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
         pace: Pace {

@@ -156,7 +156,7 @@ impl Chain for PlainChain {
         let found = self.told(|told| told.transfers.iter().filter(asked).cloned().collect::<Vec<_>>());
         let transfers = if withholds { Vec::new() } else { found };
         let anchor = self.header_of(query.to);
-        Ok(TransferPage { transfers, anchor, endpoint: EndpointId(0), malformed: Vec::new() })
+        Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint: EndpointId(0), malformed: Vec::new() })
     }
 
     fn watch(&self, _: WatchSet) {}

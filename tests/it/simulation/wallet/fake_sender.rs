@@ -164,9 +164,14 @@ impl FakeSender {
         }
         let said = match mishap {
             Mishap::NotReached => SendAnswer::NotReached(words),
-            Mishap::Refused => SendAnswer::Refused(words),
+            Mishap::Refused => match self.endpoints.below(3) {
+                0 => SendAnswer::InsufficientFunds,
+                1 => SendAnswer::FeeTooLow(words),
+                _ => SendAnswer::Refused(words),
+            },
             _ => SendAnswer::Unclear(words),
         };
+        note_answer(&self.world, &said);
         let world = Arc::clone(&self.world);
         tokio::spawn(async move {
             world.clock.sleep(answers_after).await;
@@ -206,15 +211,19 @@ fn arrive(world: &World, endpoint: usize, signed: &Signed, view: View, spreads: 
         (chain.account_of(view), chain.receipt_in(view, signed.hash).is_some())
     };
     let now = world.clock.now();
-    let said = if is_mined && signed.hash.0[31] % 4 == 0 {
+    let said = if is_mined && signed.hash.0[31].is_multiple_of(4) {
         SendAnswer::AlreadyKnown
     } else {
         world.wallet().pools.offer(endpoint, signed, &account, now, spreads)
     };
     world.note(&format!("node-{endpoint} is given {} at nonce {}: {said:?}", short(&signed.hash), signed.tx.nonce));
+    note_answer(world, &said);
+    said
+}
+
+fn note_answer(world: &World, said: &SendAnswer) {
     let kind = format!("{said:?}");
     world.count(&format!("sender: {}", kind.split('(').next().unwrap_or_default()));
-    said
 }
 
 #[async_trait]
@@ -291,7 +300,13 @@ impl Sender for FakeSender {
         let anchor = chain.header_in(sight.view, to).ok_or_else(behind)?;
         let mut transfers = chain.transfers_in(sight.view, from, to);
         transfers.retain(|transfer| transfer.from == wallet && tokens.contains(&transfer.token));
-        Ok(TransferPage { transfers, anchor, endpoint: EndpointId(sight.endpoint), malformed: Vec::new() })
+        Ok(TransferPage {
+            transfers,
+            anchor,
+            is_tagged: false,
+            endpoint: EndpointId(sight.endpoint),
+            malformed: Vec::new(),
+        })
     }
 
     async fn balance_at(&self, _: Address, _: Address, block: BlockNumber) -> Result<Option<Amount>, ChainError> {

@@ -61,8 +61,8 @@ impl Fortunes {
         let mut fortunes = Self::default();
         for _ in 0..rng.below(14) {
             let fortune = match rng.below(16) {
-                0..5 => Fortune::Dear(u128::from(rng.range(2, 10))),
-                5 => Fortune::Flickers(rng.range(100, 700)),
+                0..4 => Fortune::Dear(u128::from(rng.range(2, 10))),
+                4 | 5 => Fortune::Flickers(rng.range(300, 900)),
                 6 => Fortune::Picky(u128::from(rng.range(30, 90))),
                 7 | 8 => Fortune::Ignored,
                 9 => Fortune::Paused,

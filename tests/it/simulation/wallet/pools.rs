@@ -31,6 +31,8 @@ struct Waiting {
 pub(crate) struct Pools {
     /// Of each endpoint, by nonce.
     endpoints: Vec<BTreeMap<u64, Waiting>>,
+    /// How much more, in hundredths, each endpoint wants for one that takes another's place. A tenth is usual.
+    more: Vec<u128>,
     /// Of the producers: all that they ever heard of, replaced or not.
     producers: BTreeMap<B256, Waiting>,
     rng: Rng,
@@ -39,8 +41,15 @@ pub(crate) struct Pools {
 impl Pools {
     /// Empty ones.
     pub(crate) fn new(seed: u64, endpoints: usize) -> Self {
-        let rng = Rng::stream(seed, "pools");
-        Self { endpoints: vec![BTreeMap::new(); endpoints], producers: BTreeMap::new(), rng }
+        let mut rng = Rng::stream(seed, "pools");
+        let more = (0..endpoints).map(|_| *rng.pick(&[10, 10, 10, 25])).collect();
+        Self { endpoints: vec![BTreeMap::new(); endpoints], more, producers: BTreeMap::new(), rng }
+    }
+
+    /// The same, with endpoints that all want a tenth more.
+    #[allow(dead_code, reason = "for the tests of the fakes, which `make simulate` leaves out")]
+    pub(crate) fn with_usual_prices(self) -> Self {
+        Self { more: vec![10; self.more.len()], ..self }
     }
 
     /// An endpoint is given a transaction, and says what it says. `account` is as it shows it. With `spreads`, what it
@@ -62,7 +71,7 @@ impl Pools {
             _ if nonce > account.nonce + FURTHEST => SendAnswer::NonceTooHigh,
             _ if signed.tip() < LEAST_TIP => SendAnswer::FeeTooLow("gas tip cap below the minimum".to_owned()),
             _ if account.native < signed.cap() * u128::from(signed.tx.gas_limit) => SendAnswer::InsufficientFunds,
-            Some(waiting) if !replaces(signed, &waiting.signed) => SendAnswer::Underpriced,
+            Some(waiting) if !replaces(signed, &waiting.signed, self.more[endpoint]) => SendAnswer::Underpriced,
             Some(_) | None => SendAnswer::Accepted,
         };
         match answer {
@@ -84,8 +93,8 @@ impl Pools {
         let from = now.plus(Span::from_millis(self.rng.range(50, 4_000)));
         let entry = self.producers.entry(signed.hash).or_insert_with(|| Waiting { signed: signed.clone(), from });
         entry.from = entry.from.min(from);
-        for pool in &mut self.endpoints {
-            let better = |waiting: &Waiting| replaces(signed, &waiting.signed);
+        for (pool, more) in self.endpoints.iter_mut().zip(&self.more) {
+            let better = |waiting: &Waiting| replaces(signed, &waiting.signed, *more);
             if pool.get(&signed.tx.nonce).is_none_or(better) && self.rng.permille(900) {
                 pool.insert(signed.tx.nonce, Waiting { signed: signed.clone(), from });
             }
@@ -153,8 +162,8 @@ impl Pools {
     }
 }
 
-/// Whether a transaction offers a tenth more than the one in its place, tip and cap.
-fn replaces(new: &Signed, old: &Signed) -> bool {
-    let tenth = |price: u128| price + price.div_ceil(10);
-    new.hash != old.hash && new.cap() >= tenth(old.cap()) && new.tip() >= tenth(old.tip())
+/// Whether a transaction offers so many hundredths more than the one in its place, tip and cap.
+fn replaces(new: &Signed, old: &Signed, more: u128) -> bool {
+    let least = |price: u128| price + (price * more).div_ceil(100);
+    new.hash != old.hash && new.cap() >= least(old.cap()) && new.tip() >= least(old.tip())
 }

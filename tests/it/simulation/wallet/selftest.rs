@@ -139,7 +139,7 @@ fn a_pool_answers_as_a_node_does() {
     let settings = calm(5);
     let chain = TrueChain::new(5, &settings, BEGIN);
     let account = chain.next_account();
-    let mut pools = Pools::new(5, 1);
+    let mut pools = Pools::new(5, 1).with_usual_prices();
     let mut offer = |signed: &Signed, nonce: u64| {
         let account = super::account::State { nonce, ..account };
         pools.offer(0, signed, &account, BEGIN, false)
