@@ -50,6 +50,7 @@ impl Watcher {
             self.waiting.heads_without_news = 0;
         }
         self.waiting.lowest = lowest;
+        self.waiting.pays = waiting.is_some();
         let head = self.head.map_or(0, |(head, _)| head.block.number);
         if self.worth_asking(head) {
             self.want_final();

@@ -47,8 +47,8 @@ const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 /// The furthest below the head that a sweep ends because nodes are behind, in blocks.
 const MOST_STEP_BACK: u64 = 256;
-/// The shortest time between two questions for finality while addresses catch up.
-const FINAL_WHILE_BEHIND: Span = Span::from_secs(5);
+/// The shortest time between two questions for finality while addresses catch up and no payment is known to wait for it.
+const FINAL_WHILE_BEHIND: Span = Span::from_secs(15);
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
 
@@ -78,6 +78,8 @@ impl From<StoreError> for Trouble {
 struct Waiting {
     /// The lowest block that holds a deposit whose payment waits for finality.
     lowest: Option<BlockNumber>,
+    /// Whether such a deposit is known. If not, there only are so many others that one may be behind them.
+    pays: bool,
     /// Heads since the final block last moved.
     heads_without_news: u32,
     /// When the final block last moved, while something waited.
@@ -289,10 +291,11 @@ impl Watcher {
         Ok(false)
     }
 
-    /// Whether finality is to be asked for now. While addresses catch up, deposits come in by the thousand: each question
-    /// then serves those of a while.
+    /// Whether finality is to be asked for now. While addresses catch up, deposits that pay nothing may come in by the
+    /// thousand: each question then serves those of a while.
     fn is_final_due(&self, now: Timestamp) -> bool {
-        let rests = self.ahead.is_under_way() && now < self.asked_final_at.plus(FINAL_WHILE_BEHIND);
+        let is_idle = self.ahead.is_under_way() && !self.waiting.pays;
+        let rests = is_idle && now < self.asked_final_at.plus(FINAL_WHILE_BEHIND);
         self.ask_final_at.is_some_and(|at| now >= at) && !rests
     }
 
