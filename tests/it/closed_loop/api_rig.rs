@@ -24,7 +24,7 @@ use crate::support::memory_store::MemoryStore;
 use crate::support::node::{Finalized, LogSpec, Node, NodeOptions, ScriptedChain};
 
 /// The time-out of a call, in milliseconds.
-pub(crate) const TIMEOUT_MS: u64 = 400;
+pub(crate) const TIMEOUT_MS: u64 = 1_000;
 
 /// Settings with a pace that fits the time-out.
 fn settings() -> EngineSettings {

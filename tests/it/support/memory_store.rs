@@ -160,7 +160,7 @@ impl Contents {
         });
         let coverage = commit.coverage.iter().map(|coverage| {
             let stored = self.coverage.get(&coverage.address).map(|stored| stored.version);
-            (coverage_name(coverage), coverage.version, stored)
+            (format!("the coverage of {}", coverage.address), coverage.version, stored)
         });
         let finality = commit.finality.iter().map(|finality| {
             let stored = self.finality.map(|stored| stored.version);
@@ -246,10 +246,6 @@ fn payment_name(payment: &Payment) -> String {
 
 fn deposit_name(deposit: &Deposit) -> String {
     format!("deposit {}", deposit.key)
-}
-
-fn coverage_name(coverage: &Coverage) -> String {
-    format!("the coverage of {}", coverage.address)
 }
 
 fn order_name(order: &Order) -> String {
