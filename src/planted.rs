@@ -56,8 +56,6 @@ bugs! {
     FinalByNumber = "a deposit is called final by its block's number, whatever its hash",
     /// Nothing counts as final but by the configured rule (decision 6).
     HeadIsFinal = "the head counts as final",
-    /// A final number is believed with the hashes of the very endpoint that told it (decision 6).
-    HashFromAnotherNode = "the final number comes from one endpoint, the hash at that height from any",
     /// A deposit whose block is not on the chain any more is gone.
     GoneDepositsStay = "a reorg takes no deposit away",
     /// What was final long ago is looked at again before the call (decision 6).
