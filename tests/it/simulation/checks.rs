@@ -10,7 +10,7 @@ use rampwatch::domain::chain::{B256, Transfer};
 use rampwatch::domain::coverage::Coverage;
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
 use rampwatch::domain::event::EventKind;
-use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
+use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
@@ -322,7 +322,14 @@ fn one_log_one_payment(world: &World, id: &PaymentId, hash: B256) {
         return world.violate(&format!("{id} is called with {hash}, and its deposit is {deposit}"));
     }
     let place = world.chain().place_in_tx(&deposit);
-    if let Some(other) = world.completes(hash, place, id) {
+    let now = world.clock.now();
+    // A call that the API never took, for a payment that it takes none for any more, has completed nothing.
+    let may_take = |other: &PaymentId| {
+        let api = world.api();
+        api.accepted.iter().any(|accepted| accepted.payment == *other)
+            || api.status(other, now) == Some(ApiStatus::AwaitingFunds)
+    };
+    if let Some(other) = world.completes(hash, place, id).filter(may_take) {
         world.violate(&format!("the same transfer of {hash} completes {other} and {id}"));
     }
 }

@@ -34,8 +34,11 @@ pub(super) struct Answers {
     left_out: BTreeMap<DepositKey, Timestamp>,
     /// The transfers that were missing when their block was counted for the first time, and when that was.
     missed: BTreeMap<DepositKey, Timestamp>,
-    /// The transfers that were left out of both readings. Only the last reading, when the address is closed, finds them.
-    twice: BTreeSet<DepositKey>,
+    /// The transfers that were left out of both readings, and when the second one was counted. Only the last reading, when
+    /// the address is closed, finds them.
+    twice: BTreeMap<DepositKey, Timestamp>,
+    /// The transfers that were left out of the last reading too. Nobody can find them any more.
+    thrice: BTreeSet<DepositKey>,
 }
 
 impl Answers {
@@ -55,7 +58,12 @@ impl Answers {
 
     /// Whether a transfer was left out of both readings of its block.
     pub(super) fn were_twice_without(&self, key: &DepositKey) -> bool {
-        self.twice.contains(key)
+        self.twice.contains_key(key)
+    }
+
+    /// Whether a transfer was left out of the last reading too, by an answer that is younger than the second count.
+    pub(super) fn were_thrice_without(&self, key: &DepositKey) -> bool {
+        self.thrice.contains(key)
     }
 
     /// Whether a transfer may be missing at this count.
@@ -68,8 +76,15 @@ impl Answers {
             }
             Count::Second | Count::Closing => {
                 let excused = self.missed.get(key).is_some_and(|missed_at| missed_at < left_out_at);
-                if excused {
-                    self.twice.insert(*key);
+                match count {
+                    Count::Closing if self.twice.get(key).is_some_and(|second_at| second_at < left_out_at) => {
+                        self.thrice.insert(*key);
+                    }
+                    Count::First | Count::Closing => {}
+                    Count::Second if excused => {
+                        self.twice.insert(*key, now);
+                    }
+                    Count::Second => {}
                 }
                 excused
             }
