@@ -66,7 +66,10 @@ mod tests {
         assert_eq!(journal.since(2), None, "one of the third commit's is gone");
         assert_eq!(journal.since(3).map(|all| all.len()), Some(MOST - 1), "all after it are there");
         journal.note(7, (0..MOST as u64).map(|n| (address(n), 8)));
-        assert_eq!(journal.since(6), None, "one of the seventh's pushed out all of the sixth's");
+        assert_eq!(journal.since(5), None, "the sixth commit's is gone");
+        assert_eq!(journal.since(6).map(|all| all.len()), Some(MOST), "all of the seventh's are there, and no others");
+        journal.note(7, [(address(9), 10)]);
+        assert_eq!(journal.since(6), None, "the seventh's last pushed out its first");
         assert_eq!(journal.since(7), Some(vec![]));
     }
 }

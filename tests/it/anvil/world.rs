@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
 use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
-use rampwatch::adapters::sled::{Settings as SledSettings, SledStore, StoreOpenError};
+use rampwatch::adapters::sled::SledStore;
 use rampwatch::adapters::system::{SystemChance, SystemClock};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256};
@@ -36,7 +36,7 @@ use super::proxy::Proxy;
 pub(crate) use super::request::request_for;
 use crate::funding::bench::{funding_ports, furnish_wallet};
 use crate::support::payouts::payout_rules;
-use crate::support::{eventually, temp_dir};
+use crate::support::{eventually, store_in, temp_dir};
 
 /// How long a condition may take, on a machine that is busy with other tests.
 pub(crate) const LIMIT: Duration = Duration::from_secs(60);
@@ -225,15 +225,7 @@ impl World {
 
     /// Opens the store in the folder. One that was just let go of may still be on its way out.
     pub(crate) async fn open_store(&self) -> SledStore {
-        let end = Instant::now() + LIMIT;
-        loop {
-            match SledStore::open(self.folder.path(), &SledSettings { cache_bytes: 8 << 20 }) {
-                Err(StoreOpenError::Locked { .. }) if Instant::now() < end => {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-                opened => return opened.unwrap(),
-            }
-        }
+        store_in(self.folder.path()).await
     }
 
     pub(crate) fn evm_settings(&self) -> EvmSettings {

@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rampwatch::adapters::sled::{Settings as SledSettings, SledStore, StoreOpenError};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{OrderOutcome, OrderState, Spend, UnsentReason};
 use rampwatch::domain::time::Span;
@@ -12,28 +11,14 @@ use rampwatch::domain::wei::Wei;
 use rampwatch::sandbox::WALLET;
 use serde_json::json;
 use tempfile::TempDir;
-use tokio::time::Instant;
 
 use super::bench::{
     assert_laws, end, fund, mined_nonces, open, order, paid_by, send, spent, until, until_all_ended, wait_order,
     wallet_opened,
 };
 use super::outside::{adopt, halted, quick, stopped};
-use crate::anvil::world::{LIMIT, World, is_completed, usdc};
-use crate::support::temp_dir;
-
-/// Opens the store in a folder. One that was just let go of may still be on its way out.
-async fn store_in(folder: &Path) -> Arc<SledStore> {
-    let end = Instant::now() + LIMIT;
-    loop {
-        match SledStore::open(folder, &SledSettings { cache_bytes: 8 << 20 }) {
-            Err(StoreOpenError::Locked { .. }) if Instant::now() < end => {
-                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-            }
-            opened => return Arc::new(opened.unwrap()),
-        }
-    }
-}
+use crate::anvil::world::{World, is_completed, usdc};
+use crate::support::{store_in, temp_dir};
 
 fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
@@ -59,7 +44,7 @@ async fn a_used_wallet_on_a_new_store_begins_halted_and_goes_on_when_it_is_adopt
     world.crash().await;
 
     let folder: TempDir = temp_dir();
-    world.start_engine_on(store_in(folder.path()).await).await;
+    world.start_engine_on(Arc::new(store_in(folder.path()).await)).await;
     assert_eq!(halted(&world, "has sent 1 transactions before").await, HaltReason::UsedBefore { transactions: 1 });
     let late = open(&world, usdc(731)).await;
     fund(&world, &late).await.unwrap();
@@ -79,7 +64,7 @@ async fn an_old_copy_of_the_store_begins_halted_and_pays_nothing_again() {
     wallet_opened(&world).await;
     world.crash().await;
     let (folder, old) = (temp_dir(), temp_dir());
-    world.start_engine_on(store_in(folder.path()).await).await;
+    world.start_engine_on(Arc::new(store_in(folder.path()).await)).await;
     wallet_opened(&world).await;
     let (early, _) = send(&world, usdc(740)).await;
     until_all_ended(&world).await;
@@ -91,14 +76,14 @@ async fn an_old_copy_of_the_store_begins_halted_and_pays_nothing_again() {
     world.crash().await;
     copy(folder.path(), old.path());
 
-    world.start_engine_on(store_in(folder.path()).await).await;
+    world.start_engine_on(Arc::new(store_in(folder.path()).await)).await;
     world.handle().resume_wallet("the copy is made").await.unwrap();
     until_all_ended(&world).await;
     world.until_completed(&[&between]).await;
     let paid = [(&early, paid_by(&world, &early).await), (&between, paid_by(&world, &between).await)];
     world.crash().await;
 
-    world.start_engine_on(store_in(old.path()).await).await;
+    world.start_engine_on(Arc::new(store_in(old.path()).await)).await;
     assert_eq!(halted(&world, "this store is an old copy").await, HaltReason::UsedElsewhere { ours: 1, theirs: 2 });
     adopt_and_resume(&world).await;
     let ended = wait_order(&world, &between, "ended", OrderState::is_ended).await;
@@ -131,14 +116,14 @@ async fn an_old_copy_that_does_not_know_the_raised_transfer_halts_and_pays_nothi
     wallet_opened(&world).await;
     world.crash().await;
     let (folder, old) = (temp_dir(), temp_dir());
-    world.start_engine_on(store_in(folder.path()).await).await;
+    world.start_engine_on(Arc::new(store_in(folder.path()).await)).await;
     wallet_opened(&world).await;
     let (off_ramp, first) = send(&world, usdc(750)).await;
     world.crash().await;
     copy(folder.path(), old.path());
 
     world.node().mine_at(Wei::from_gwei(150), 1).await.unwrap();
-    world.start_engine_on(store_in(folder.path()).await).await;
+    world.start_engine_on(Arc::new(store_in(folder.path()).await)).await;
     let raised = |state: &OrderState| matches!(state, OrderState::Sending { .. });
     wait_order(&world, &off_ramp, "sending", raised).await;
     until("it is raised", || async { order(&world, &off_ramp).await.attempts.len() > 1 }).await;
@@ -148,7 +133,7 @@ async fn an_old_copy_that_does_not_know_the_raised_transfer_halts_and_pays_nothi
     assert!(paid != first.attempts[0].tx_hash, "the raised one was mined");
     world.crash().await;
 
-    world.start_engine_on(store_in(old.path()).await).await;
+    world.start_engine_on(Arc::new(store_in(old.path()).await)).await;
     assert_eq!(halted(&world, "nonce 0 was consumed").await, HaltReason::NonceTaken { nonce: 0 });
     adopt(&world).await;
     let ended = wait_order(&world, &off_ramp, "ended", OrderState::is_ended).await;

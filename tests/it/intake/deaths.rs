@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::event::EventKind;
 use rampwatch::ports::store::Store;
 
@@ -10,7 +9,7 @@ use super::bench::{Bench, following};
 use super::shop::{Shop, bare, off_ramp};
 use crate::anvil::fuse::{Fuse, Side};
 use crate::support::records::payment_id;
-use crate::support::temp_dir;
+use crate::support::{store_in, temp_dir};
 
 /// How often this event is in the store.
 async fn count(store: &dyn Store, is_it: impl Fn(&EventKind) -> bool) -> usize {
@@ -22,10 +21,10 @@ async fn count(store: &dyn Store, is_it: impl Fn(&EventKind) -> bool) -> usize {
 /// died at all.
 async fn story(nth: u32, side: Side) -> bool {
     let folder = temp_dir();
-    let open = || SledStore::open(&folder.path().join("store"), &Settings::default()).unwrap();
+    let path = folder.path().join("store");
     let shop = Shop::default();
     [off_ramp(1), off_ramp(2), bare(3), bare(4)].into_iter().for_each(|payment| shop.open(payment));
-    let (fuse, blown) = Fuse::counting(open(), nth, side, |_| true);
+    let (fuse, blown) = Fuse::counting(store_in(&path).await, nth, side, |_| true);
     let bench = Bench::over(Arc::new(fuse), &shop, following(&["u-1"], &[]));
     let lived = async {
         bench.until_taken_up(1).await;
@@ -42,7 +41,7 @@ async fn story(nth: u32, side: Side) -> bool {
     };
     bench.kill().await;
     shop.change(4, |payment| *payment = off_ramp(4));
-    let bench = Bench::over(Arc::new(open()), &shop, following(&["u-1"], &[]));
+    let bench = Bench::over(Arc::new(store_in(&path).await), &shop, following(&["u-1"], &[]));
     for n in [1, 2, 4] {
         bench.until_taken_up(n).await;
     }

@@ -131,8 +131,11 @@ pub(super) struct Life {
     /// How many calls were made at this moment of virtual time.
     rush: Mutex<(Span, u64)>,
     /// How many calls of each kind were made in this minute of virtual time.
-    minute: Mutex<(u64, BTreeMap<&'static str, BTreeMap<Point, u64>>)>,
+    minute: Mutex<(u64, Calls)>,
 }
+
+/// How many calls were made, by their kind.
+type Calls = BTreeMap<&'static str, BTreeMap<Point, u64>>;
 
 /// No more calls than this in a minute, of the ways out that cost money or wear out the disk.
 const MOST_A_MINUTE: u64 = 200;

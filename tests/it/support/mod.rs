@@ -2,8 +2,10 @@
 //! and a scripted chain node.
 
 use std::future::Future;
+use std::path::Path;
 use std::time::Duration;
 
+use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -34,6 +36,17 @@ where
         }
         assert!(Instant::now() < end, "waited {limit:?} in vain for this: {what}");
         tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Opens the store in a folder. One that was just let go of may still be on its way out.
+pub(crate) async fn store_in(folder: &Path) -> SledStore {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        match SledStore::open(folder, &Settings { cache_bytes: 8 << 20 }) {
+            Err(StoreOpenError::Locked { .. }) if Instant::now() < end => tokio::time::sleep(LOOK_EVERY).await,
+            opened => return opened.unwrap(),
+        }
     }
 }
 
