@@ -30,6 +30,17 @@ pub struct Header {
     pub time: Timestamp,
 }
 
+/// A header, and what the node that gave it said of finality in the same breath.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WitnessedHeader {
+    /// The header; `None` when the node has no such block.
+    pub header: Option<Header>,
+    /// The header under the node's `finalized` tag, if that was asked for and it has one.
+    pub finalized: Option<Header>,
+    /// The node's head.
+    pub head: Header,
+}
+
 /// One `Transfer` log of a known token: `Transfer(address indexed from, address indexed to, uint256 value)`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Transfer {

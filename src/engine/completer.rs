@@ -254,12 +254,19 @@ impl Completer {
             Some(number) if number >= deposit.block_number || planted(Bug::CallsAboveTheMark) => {}
             Some(_) | None => return Look::NotYet("its block is above the final one".to_owned()),
         }
-        match self.ports.chain.header(deposit.block_number, Some(report.endpoint)).await {
-            Ok(Some(_)) if planted(Bug::LastLookByNumber) => Look::Good,
-            Ok(Some(header)) if header.block.hash == deposit.key.block_hash => Look::Good,
-            Ok(Some(header)) => Look::Gone(Some(header.block.hash)),
-            Ok(None) => Look::NotYet("the node does not have its block".to_owned()),
-            Err(error) => Look::NotYet(error.to_string()),
+        let block = [deposit.block_number];
+        let found = self.ports.chain.witnessed_headers(&block, rule.uses_tag(), report.endpoint).await;
+        let witnessed = match found {
+            Ok(found) => found.into_iter().next(),
+            Err(error) => return Look::NotYet(error.to_string()),
+        };
+        match witnessed.and_then(|witnessed| finality::final_block(rule, &witnessed)) {
+            Some(_) if planted(Bug::LastLookByNumber) => Look::Good,
+            Some(block) if block.hash == deposit.key.block_hash => Look::Good,
+            Some(block) => Look::Gone(Some(block.hash)),
+            None => {
+                Look::NotYet("the node that was asked does not have its block, or does not call it final".to_owned())
+            }
         }
     }
 

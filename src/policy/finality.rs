@@ -2,7 +2,7 @@
 //!
 //! The `safe` tag is deliberately absent: Bor has none.
 
-use crate::domain::chain::{BlockNumber, BlockRef, Header};
+use crate::domain::chain::{BlockNumber, BlockRef, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
@@ -56,6 +56,15 @@ pub fn final_number(rule: FinalityRule, head: &Header, finalized: Option<&Header
             deep.map(|deep| deep.min(tag.block.number))
         }
     }
+}
+
+/// The block of a header, if the node that gave it calls it final by the rule. Another node's word counts for nothing here: one
+/// that hangs still has blocks that were replaced since, and knows of no finality above them.
+#[must_use]
+pub fn final_block(rule: FinalityRule, witnessed: &WitnessedHeader) -> Option<BlockRef> {
+    let block = witnessed.header?.block;
+    let number = final_number(rule, &witnessed.head, witnessed.finalized.as_ref())?;
+    (block.number <= number).then_some(block)
 }
 
 /// Whether a block is final by the very reading that brought its logs, so that the chain need not be asked again. `anchor`
@@ -115,6 +124,31 @@ pub fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
 mod tests {
     use super::*;
     use crate::domain::chain::B256;
+    use crate::domain::time::Timestamp as Moment;
+
+    #[test]
+    fn a_header_is_believed_as_far_as_its_own_node_calls_it_final() {
+        let header = |number| Header { block: block(number), parent: B256::ZERO, time: Moment::EPOCH };
+        let (tag, depth) = (FinalityRule::Finalized { depth: 4 }, FinalityRule::Depth { depth: 4 });
+        // The rule, the block asked for, the node's head and its tag; whether the block is final.
+        let cases = [
+            (tag, Some(10), 20, Some(15), true),
+            (tag, Some(15), 20, Some(15), true),
+            (tag, Some(16), 20, Some(15), false),
+            (tag, Some(10), 13, Some(12), false),
+            (tag, Some(10), 14, Some(12), true),
+            (tag, Some(10), 14, Some(15), false),
+            (tag, Some(10), 20, None, false),
+            (tag, None, 20, Some(15), false),
+            (depth, Some(16), 20, None, true),
+            (depth, Some(17), 20, None, false),
+        ];
+        for (rule, number, head, finalized, expected) in cases {
+            let (asked, finalized) = (number.map(header), finalized.map(header));
+            let found = final_block(rule, &WitnessedHeader { header: asked, finalized, head: header(head) });
+            assert_eq!(found, number.filter(|_| expected).map(block), "{rule:?} {number:?} {head} {finalized:?}");
+        }
+    }
 
     fn block(number: u64) -> BlockRef {
         BlockRef { number, hash: B256::repeat_byte(u8::try_from(number % 251).expect("below 251")) }

@@ -239,7 +239,8 @@ pub fn is_over(coverage: &Coverage, now: Timestamp, covered_time: Timestamp) -> 
 }
 
 /// The last reading of the whole window of every address whose time is over, once the oldest of them has waited
-/// an eighth of the keeping time: so that one reading serves many. `covered_time` is the time of the block that
+/// an eighth of the keeping time: so that one reading serves many. It is the third one of every block, and the second came a
+/// good while after the first: what all three withhold was withheld all that time. `covered_time` is the time of the block that
 /// the sweep has come to.
 #[must_use]
 pub fn last_job(watched: &[Coverage], now: Timestamp, covered_time: Timestamp, params: &SweepParams) -> Option<Job> {
@@ -253,12 +254,12 @@ pub fn last_job(watched: &[Coverage], now: Timestamp, covered_time: Timestamp, p
         return None;
     }
     let from = over.iter().map(|(_, swept, _)| swept.start).min()?;
-    let to = over.iter().map(|(_, swept, _)| swept.covered_to).min()?;
+    let to = over.iter().map(|(_, swept, _)| swept.confirmed_to).min()?;
     job(from, to, over.iter().map(|(coverage, ..)| coverage.address).collect())
 }
 
 /// Whether some address's time is over, so that the time of the covered block is worth a request. Returns the
-/// lowest block that all such addresses are covered to.
+/// lowest block up to which all such addresses were read twice.
 #[must_use]
 pub fn closable_to(watched: &[Coverage], now: Timestamp, params: &SweepParams) -> Option<BlockNumber> {
     let eighth = Span::from_millis(params.keep.as_millis().checked_div(8).unwrap_or(0));
@@ -267,7 +268,7 @@ pub fn closable_to(watched: &[Coverage], now: Timestamp, params: &SweepParams) -
         return None;
     }
     let ended = placed(watched).filter(|(coverage, _)| coverage.watch_until.is_some_and(|until| until < now));
-    ended.map(|(_, swept)| swept.covered_to).min()
+    ended.map(|(_, swept)| swept.confirmed_to).min()
 }
 
 /// When the address of these payments stops being watched; `None` while one of them is open.

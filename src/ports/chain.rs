@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::domain::chain::{Address, BlockNumber, Header, Transfer};
+use crate::domain::chain::{Address, BlockNumber, Header, Transfer, WitnessedHeader};
 
 /// One of the configured endpoints, by its place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -119,6 +119,16 @@ pub trait Chain: Send + Sync {
         }
         Ok(headers)
     }
+
+    /// The headers of several blocks, in the order of the numbers, each with the word on finality of the very node that
+    /// gave it; with `tag` false only its head is asked for. Behind one endpoint may be several nodes: one that hangs, on blocks
+    /// that were replaced since, is known by what it calls final itself. `at` is asked first.
+    async fn witnessed_headers(
+        &self,
+        numbers: &[BlockNumber],
+        tag: bool,
+        at: EndpointId,
+    ) -> Result<Vec<WitnessedHeader>, ChainError>;
 
     /// All transfers that answer the query.
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError>;

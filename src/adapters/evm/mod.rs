@@ -45,7 +45,7 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::domain::chain::{BlockNumber, Header};
+use crate::domain::chain::{BlockNumber, Header, WitnessedHeader};
 use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
 
 pub use answer::read_transfers;
@@ -201,6 +201,15 @@ impl Chain for EvmChain {
         at: Option<EndpointId>,
     ) -> Result<Vec<Option<Header>>, ChainError> {
         reads::headers(&self.pool, self.settings.max_in_flight, numbers, at).await
+    }
+
+    async fn witnessed_headers(
+        &self,
+        numbers: &[BlockNumber],
+        tag: bool,
+        at: EndpointId,
+    ) -> Result<Vec<WitnessedHeader>, ChainError> {
+        reads::witnessed(&self.pool, self.settings.max_in_flight, numbers, tag, at).await
     }
 
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {

@@ -4,7 +4,7 @@ use alloy::primitives::{Address, Bytes, U256};
 use futures_util::stream::StreamExt;
 use serde_json::value::RawValue;
 
-use crate::domain::chain::{BlockNumber, Header};
+use crate::domain::chain::{BlockNumber, Header, WitnessedHeader};
 use crate::ports::chain::{ChainError, EndpointId, FinalityReport};
 
 use super::classify::Class;
@@ -19,6 +19,9 @@ pub(super) const MAX_LAG: u64 = 16;
 
 /// How many headers are asked for in one batch. Providers take at least so many calls at once, those that take several.
 const HEADERS_AT_ONCE: usize = 20;
+
+/// The same, where the node's word on finality is asked for with them.
+const WITNESSED_AT_ONCE: usize = HEADERS_AT_ONCE - 2;
 
 /// The answer to the next question, in the order of asking.
 pub(super) fn next(answers: &mut std::vec::IntoIter<Result<Box<RawValue>, Failure>>) -> Result<Box<RawValue>, Failure> {
@@ -166,6 +169,75 @@ async fn header_of(endpoint: &Endpoint, number: BlockNumber) -> Result<Option<He
     read_header_of(number, one(endpoint, rpc::header_of(number)).await)
 }
 
+/// The headers of several blocks, some in each request, each request with the question for finality; several at once.
+pub(super) async fn witnessed(
+    pool: &Pool,
+    max_in_flight: usize,
+    numbers: &[BlockNumber],
+    tag: bool,
+    at: EndpointId,
+) -> Result<Vec<WitnessedHeader>, ChainError> {
+    let pieces: Vec<Vec<BlockNumber>> = numbers.chunks(WITNESSED_AT_ONCE).map(<[BlockNumber]>::to_vec).collect();
+    let asked = pieces.into_iter().map(|piece| async move { piece_of_witnessed(pool, &piece, tag, at).await });
+    let mut asked = futures_util::stream::iter(asked).buffered(max_in_flight);
+    let mut headers = Vec::with_capacity(numbers.len());
+    while let Some(piece) = asked.next().await {
+        headers.extend(piece?);
+    }
+    Ok(headers)
+}
+
+async fn piece_of_witnessed(
+    pool: &Pool,
+    numbers: &[BlockNumber],
+    tag: bool,
+    at: EndpointId,
+) -> Result<Vec<WitnessedHeader>, ChainError> {
+    let mut attempt = pool.attempt_at(at);
+    let mut partly: Option<Vec<WitnessedHeader>> = None;
+    while let Some(endpoint) = attempt.next().await {
+        match witnessed_of(&endpoint, numbers, tag).await {
+            Ok(headers) => {
+                endpoint.worked();
+                if headers.iter().all(|witnessed| witnessed.header.is_some()) {
+                    return Ok(headers);
+                }
+                partly = partly.or(Some(headers));
+            }
+            Err(failure) => attempt.failed(&endpoint, &failure),
+        }
+        if partly.is_some() && attempt.all_tried() {
+            break;
+        }
+    }
+    partly.ok_or_else(|| attempt.into_error())
+}
+
+/// The headers come last: a node that catches up in between gives those of the blocks that it called final.
+async fn witnessed_of(
+    endpoint: &Endpoint,
+    numbers: &[BlockNumber],
+    tag: bool,
+) -> Result<Vec<WitnessedHeader>, Failure> {
+    let mut asks: Vec<Ask> = tag.then(|| rpc::header_under("finalized").that_may_fail()).into_iter().collect();
+    asks.push(rpc::header_under("latest"));
+    asks.extend(numbers.iter().map(|number| rpc::header_of(*number).that_may_fail()));
+    let mut answers = endpoint.ask(&asks).await?.into_iter();
+    let finalized = if tag { read_finalized(next(&mut answers))? } else { None };
+    let head = read_head(&next(&mut answers)?)?;
+    let headers = numbers.iter().map(|number| read_header_of(*number, next(&mut answers)));
+    headers.map(|header| Ok(WitnessedHeader { header: header?, finalized, head })).collect()
+}
+
+/// The answer to the question for the finalized block; `None` when the node has none.
+fn read_finalized(answer: Result<Box<RawValue>, Failure>) -> Result<Option<Header>, Failure> {
+    match answer {
+        Ok(answer) => rpc::read_header(&answer),
+        Err(failure) if failure.class == Class::NoFinality || failure.class.is_behind() => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
 fn read_header_of(number: BlockNumber, answer: Result<Box<RawValue>, Failure>) -> Result<Option<Header>, Failure> {
     let answer = match answer {
         Err(failure) if failure.class == Class::Behind => return Ok(None),
@@ -185,11 +257,7 @@ async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, F
     }
     let asks = [rpc::header_under("finalized"), rpc::header_under("latest")];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
-    let finalized = match next(&mut answers) {
-        Ok(answer) => rpc::read_header(&answer)?,
-        Err(failure) if failure.class == Class::NoFinality || failure.class.is_behind() => None,
-        Err(failure) => return Err(failure),
-    };
+    let finalized = read_finalized(next(&mut answers))?;
     let head = match answers.next() {
         Some(answer) => read_head(&answer?)?,
         // Questions that go one by one end at the first error.

@@ -1,8 +1,8 @@
 //! The store in an embedded database (sled 0.34.7): one folder, one process.
 //!
 //! All records and indexes lie in one tree, so that one batch changes them together. One thread writes
-//! (`writer`); questions are answered on the runtime's blocking threads, because each may have to wait for the disk,
-//! but for those about a single record.
+//! (`writer`), and a second one waits for the disk (`syncer`); questions about few records are answered where they are
+//! asked, all others on the runtime's blocking threads.
 //!
 //! Deliberately absent: caches (the database has one), deletion (nothing is ever dropped), and counts (the
 //! database would scan for them).
@@ -39,6 +39,7 @@ mod place;
 mod reader;
 mod records;
 mod shared;
+mod syncer;
 mod writer;
 
 pub use self::backup::{BACKUP_FORMAT, BackupError, BackupHeader, FrameError, back_up, restore, verify};
@@ -49,10 +50,14 @@ pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 use self::reader::{Reader, above, page, through};
 use self::records::PreparedCommit;
 use self::shared::{Shared, died};
+use self::syncer::Syncer;
 use self::writer::{Request, Writer};
 
 /// How many commits may wait for the writer; who comes later waits for a place.
 const QUEUE: usize = 256;
+
+/// Up to so many records of each kind are read where they are asked for; more are read on a thread that may be kept.
+const FEW: usize = 128;
 
 /// How the database is to be run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,7 +76,8 @@ impl Default for Settings {
 /// The store. Dropping it waits for the commits under way and lets go of the folder.
 pub struct SledStore {
     requests: Option<mpsc::Sender<Request>>,
-    writer: Option<JoinHandle<()>>,
+    /// The one that writes, then the one that waits for the disk: the second ends once the first has.
+    threads: Vec<JoinHandle<()>>,
     shared: Arc<Shared>,
     lock: File,
 }
@@ -85,14 +91,19 @@ impl SledStore {
         let opened = open::open(path, settings)?;
         let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
         let shared = Arc::new(Shared::new(::sled::Tree::clone(&opened.db)));
-        let writer = Writer::new(Arc::clone(&shared), opened.file).map_err(|error| unreadable(error.to_string()))?;
+        // Without room: what the writer hands over, the syncer has taken up.
+        let (applied, groups) = std::sync::mpsc::sync_channel(0);
+        let writer = Writer::new(Arc::clone(&shared), applied).map_err(|error| unreadable(error.to_string()))?;
+        let syncer = Syncer::new(Arc::clone(&shared), opened.file);
         let (requests, waiting) = mpsc::channel(QUEUE);
+        let refused = |what| move |source| StoreOpenError::Refused { path: path.to_owned(), what, source };
+        let thread = std::thread::Builder::new().name("store-syncer".to_owned());
+        let syncing = thread.spawn(move || syncer.run(&groups));
+        let syncing = syncing.map_err(refused("starting the thread that waits for the disk"))?;
         let thread = std::thread::Builder::new().name("store-writer".to_owned());
-        let started = thread.spawn(move || writer.run(waiting));
-        let what = "starting the thread that writes";
-        let refused = |source| StoreOpenError::Refused { path: path.to_owned(), what, source };
-        let writer = started.map_err(refused)?;
-        Ok(Self { requests: Some(requests), writer: Some(writer), shared, lock: opened.lock })
+        let writing = thread.spawn(move || writer.run(waiting));
+        let writing = writing.map_err(refused("starting the thread that writes"))?;
+        Ok(Self { requests: Some(requests), threads: [writing, syncing].into(), shared, lock: opened.lock })
     }
 
     /// As [`SledStore::open`], but makes nothing.
@@ -113,16 +124,11 @@ impl SledStore {
         place::must_be_usable(path)
     }
 
-    /// One record. It is read where it is asked for, unless the writer is at work: nearly always it lies in memory, and the
-    /// way to another thread and back takes longer than the answer.
-    async fn one<T>(&self, key: Vec<u8>) -> Result<Option<T>, StoreError>
-    where
-        T: DeserializeOwned + Send + 'static,
-    {
-        if let Some(_steady) = self.shared.steady_now()? {
-            return Reader::new(&self.shared.tree).get(&key);
-        }
-        self.ask(move |reader| reader.get(&key)).await
+    /// One record. It is read where it is asked for: nearly always it lies in memory, and the way to another thread and
+    /// back takes longer than the answer.
+    async fn one<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        let _steady = self.shared.steady()?;
+        Reader::new(&self.shared.tree).get(key)
     }
 
     async fn ask<T, Q>(&self, question: Q) -> Result<T, StoreError>
@@ -142,9 +148,9 @@ impl SledStore {
 impl Drop for SledStore {
     fn drop(&mut self) {
         drop(self.requests.take());
-        if let Some(writer) = self.writer.take() {
-            // A panic of the writer was told to everyone who waited for it.
-            drop(writer.join());
+        for thread in self.threads.drain(..) {
+            // A panic was told to everyone who waited for it.
+            drop(thread.join());
         }
         // Closing the file would do, but not while a program that was started meanwhile still holds a copy of it. The
         // database holds a lock of its own until it is closed, just after this.
@@ -163,7 +169,7 @@ impl Store for SledStore {
     }
 
     async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
-        self.one(keys::payment(id)).await
+        self.one(&keys::payment(id)).await
     }
 
     async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
@@ -182,12 +188,13 @@ impl Store for SledStore {
 
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
         let range = page(keys::lane(lane), None);
-        let first: Vec<Payment> = self.ask(move |reader| reader.listed(range, 1)).await?;
+        let _steady = self.shared.steady()?;
+        let first: Vec<Payment> = Reader::new(&self.shared.tree).listed(range, 1)?;
         Ok(first.first().and_then(|payment| payment.next_at))
     }
 
     async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
-        self.one(keys::deposit(key)).await
+        self.one(&keys::deposit(key)).await
     }
 
     async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError> {
@@ -205,16 +212,15 @@ impl Store for SledStore {
     }
 
     async fn holdings(&self, address: Address) -> Result<Holdings, StoreError> {
-        let question = move |reader: &Reader<'_>| {
-            Ok(Holdings {
-                payments: reader.listed_under(&keys::payments_at(address))?,
-                deposits: reader.listed_under(&keys::deposits_at(address))?,
-                coverage: reader.get(&keys::coverage(address))?,
-                orders: reader.listed_under(&keys::orders_to(address))?,
-                wallet: reader.get(keys::WALLET)?,
-            })
-        };
-        self.ask(question).await
+        {
+            let _steady = self.shared.steady()?;
+            let few = Reader::new(&self.shared.tree).holdings(address, FEW)?;
+            if let Some(found) = few {
+                return Ok(found);
+            }
+        }
+        let all = self.ask(move |reader| reader.holdings(address, usize::MAX)).await?;
+        all.ok_or_else(|| StoreError::Failed(format!("the holdings of {address} have no end")))
     }
 
     async fn provisional(&self, through_block: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError> {
@@ -223,7 +229,7 @@ impl Store for SledStore {
     }
 
     async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError> {
-        self.one(keys::coverage(address)).await
+        self.one(&keys::coverage(address)).await
     }
 
     async fn watched(&self, after: Option<Address>, limit: usize) -> Result<Vec<Coverage>, StoreError> {
@@ -236,7 +242,7 @@ impl Store for SledStore {
     }
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
-        self.one(keys::FINALITY.to_vec()).await
+        self.one(keys::FINALITY).await
     }
 
     async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
@@ -245,7 +251,7 @@ impl Store for SledStore {
     }
 
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
-        self.one(keys::order(id)).await
+        self.one(&keys::order(id)).await
     }
 
     async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError> {
@@ -278,11 +284,11 @@ impl Store for SledStore {
     }
 
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
-        self.one(keys::WALLET.to_vec()).await
+        self.one(keys::WALLET).await
     }
 
     async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
-        self.one(keys::desk(key)).await
+        self.one(&keys::desk(key)).await
     }
 
     async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {
@@ -308,7 +314,8 @@ impl Store for SledStore {
 
     async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError> {
         let range = page(&keys::desk_lane(kind), None);
-        let first: Vec<DeskRecord> = self.ask(move |reader| reader.listed(range, 1)).await?;
+        let _steady = self.shared.steady()?;
+        let first: Vec<DeskRecord> = Reader::new(&self.shared.tree).listed(range, 1)?;
         Ok(first.first().and_then(|record| record.next_at))
     }
 

@@ -11,8 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::keys;
 use super::records::decode;
+use crate::domain::chain::Address;
 use crate::domain::event::Recorded;
-use crate::ports::store::StoreError;
+use crate::ports::store::{Holdings, StoreError};
 
 /// The beginning and the end of a range of keys.
 pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -68,6 +69,22 @@ impl<'a> Reader<'a> {
     /// The records that the index lists under `prefix`.
     pub(super) fn listed_under<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
         self.tree.scan_prefix(prefix).map(|entry| self.follow(&entry.map_err(failed)?.1)).collect()
+    }
+
+    /// The same, unless there are more than `most` of them.
+    fn few_under<T: DeserializeOwned>(&self, prefix: &[u8], most: usize) -> Result<Option<Vec<T>>, StoreError> {
+        let entries = self.tree.scan_prefix(prefix).take(most.saturating_add(1));
+        let some = entries.map(|entry| self.follow(&entry.map_err(failed)?.1)).collect::<Result<Vec<T>, _>>()?;
+        Ok((some.len() <= most).then_some(some))
+    }
+
+    /// What is held of an address; `None` if that is more than `most` payments, deposits or orders.
+    pub(super) fn holdings(&self, address: Address, most: usize) -> Result<Option<Holdings>, StoreError> {
+        let Some(payments) = self.few_under(&keys::payments_at(address), most)? else { return Ok(None) };
+        let Some(deposits) = self.few_under(&keys::deposits_at(address), most)? else { return Ok(None) };
+        let Some(orders) = self.few_under(&keys::orders_to(address), most)? else { return Ok(None) };
+        let (coverage, wallet) = (self.get(&keys::coverage(address))?, self.get(keys::WALLET)?);
+        Ok(Some(Holdings { payments, deposits, coverage, orders, wallet }))
     }
 
     /// The events of a range, at most `limit`.

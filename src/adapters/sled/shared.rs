@@ -1,6 +1,6 @@
 //! What the writing thread and the readers share.
 
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, TryLockError};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use ::sled::Tree;
 use tokio::sync::watch;
@@ -43,20 +43,11 @@ impl Shared {
         });
     }
 
-    /// Nobody writes while this is held.
+    /// Nobody writes while this is held. It waits while a group is applied, some milliseconds at most, and blocks its thread
+    /// meanwhile: a lock that a task could wait for would also be given to tasks that nobody goes on with, and then to nobody else.
     pub(super) fn steady(&self) -> Result<RwLockReadGuard<'_, ()>, StoreError> {
         self.check()?;
         self.gate.read().map_err(|_| died())
-    }
-
-    /// The same, if nobody writes at this moment; `None` where one would have to wait.
-    pub(super) fn steady_now(&self) -> Result<Option<RwLockReadGuard<'_, ()>>, StoreError> {
-        self.check()?;
-        match self.gate.try_read() {
-            Ok(steady) => Ok(Some(steady)),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Poisoned(_)) => Err(died()),
-        }
     }
 
     /// Nobody reads while this is held.

@@ -2,14 +2,15 @@
 //!
 //! One flush and one fdatasync serve the whole group, so that the disk's latency bounds how long a commit takes,
 //! not how many are made. Decisions are taken before the database is touched: a group is one batch
-//! of plain writes, which the database applies wholly or not at all.
+//! of plain writes, which the database applies wholly or not at all. While the disk is waited for, which is the business of a
+//! second thread (`syncer`), the next group is applied; nobody gets an answer before his group is durable.
 //!
 //! Deliberately absent: a second try. A page that failed to reach the disk may be marked clean, and a second fsync
 //! would then report success for data that is gone.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::sync::Arc;
+use std::sync::mpsc::SyncSender;
 
 use ::sled::{Batch, IVec, Tree};
 use tokio::sync::{mpsc, oneshot};
@@ -17,16 +18,17 @@ use tokio::sync::{mpsc, oneshot};
 use super::keys;
 use super::reader::{Reader, failed};
 use super::records::{Prepared, PreparedCommit, PreparedEvent};
-use super::shared::Shared;
+use super::shared::{Shared, died};
+use super::syncer::Applied;
 use crate::domain::chain::Address;
 use crate::ports::store::{Changes, StoreError};
 
-/// A group takes no further commit once it has this many bytes, so that it stays far smaller than a segment: space
-/// that a group frees is not written over before the group itself is durable.
-const GROUP_BYTES: usize = 1 << 20;
+/// A group takes no further commit once it has this many bytes, so that two of them stay far smaller than a segment: space
+/// that a group frees is not written over before the group itself is durable, and no more than two are under way.
+const GROUP_BYTES: usize = 512 << 10;
 
 /// The number of the last event, or why nothing was stored.
-type Answer = Result<u64, StoreError>;
+pub(super) type Answer = Result<u64, StoreError>;
 
 /// A commit, and who waits for it.
 pub(super) struct Request {
@@ -42,9 +44,8 @@ type Writes = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 /// The state of the writing thread.
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    /// The database's data file, through a handle that was opened before anything was written: an error of the disk
-    /// is told once to each handle, and this one's cannot be used up by somebody else.
-    file: File,
+    /// Where groups go once they are applied. It takes one at a time.
+    applied: SyncSender<Applied>,
     /// The number of the last event.
     last: u64,
 }
@@ -65,9 +66,9 @@ impl Writer {
     ///
     /// # Errors
     /// If the last event cannot be found.
-    pub(super) fn new(shared: Arc<Shared>, file: File) -> Result<Self, StoreError> {
+    pub(super) fn new(shared: Arc<Shared>, applied: SyncSender<Applied>) -> Result<Self, StoreError> {
         let last = Reader::new(&shared.tree).last_event()?;
-        Ok(Self { shared, file, last })
+        Ok(Self { shared, applied, last })
     }
 
     /// Serves requests until nobody is left who could send one.
@@ -87,20 +88,20 @@ impl Writer {
             room = room.saturating_sub(1);
             next = if room > 0 && group.bytes < GROUP_BYTES { requests.try_recv().ok() } else { None };
         }
-        let made = if group.writes.is_empty() { Ok(()) } else { self.make_durable(&group.writes) };
+        let made = if group.writes.is_empty() { Ok(()) } else { self.apply(&group.writes) };
         if let Err(error) = &made {
             self.shared.fail(error);
         } else {
             self.last = group.last;
-            self.shared.raise(group.changes, group.coverage);
         }
-        for (answer, result) in group.answers {
-            // Whoever has stopped waiting reads what became of his commit when he reads again.
-            drop(answer.send(made.clone().and(result)));
+        let Group { writes, changes, coverage, answers, .. } = group;
+        let applied = Applied { has_writes: !writes.is_empty(), made, changes, coverage, answers };
+        if self.applied.send(applied).is_err() {
+            self.shared.fail(&died());
         }
     }
 
-    fn make_durable(&self, writes: &Writes) -> Result<(), StoreError> {
+    fn apply(&self, writes: &Writes) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         for (key, value) in writes {
             match value {
@@ -108,12 +109,8 @@ impl Writer {
                 None => batch.remove(key.as_slice()),
             }
         }
-        let alone = self.shared.alone()?;
-        self.shared.tree.apply_batch(batch).map_err(failed)?;
-        drop(alone);
-        self.shared.tree.flush().map_err(failed)?;
-        let not_synced = |error| StoreError::Failed(format!("the data file cannot be made durable: {error}"));
-        self.file.sync_data().map_err(not_synced)
+        let _alone = self.shared.alone()?;
+        self.shared.tree.apply_batch(batch).map_err(failed)
     }
 }
 

@@ -1,13 +1,15 @@
 //! Asks for receipts of what is on its way, and for finality of what is in a block.
 
+use std::collections::BTreeSet;
+
 use super::{Funder, Trouble};
-use crate::domain::chain::{B256, BlockRef, Header};
+use crate::domain::chain::{B256, BlockNumber, BlockRef};
 use crate::domain::event::EventKind;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::wallet::Receipt;
 use crate::planted::{Bug, planted};
-use crate::policy::finality::final_number;
+use crate::policy::finality::{final_block, final_number};
 use crate::policy::funding::{OrderFact, effect};
 use crate::ports::sender::Receipts;
 
@@ -106,20 +108,20 @@ impl Funder {
         }
         let report = self.ports.chain.finality(rule.uses_tag()).await?;
         let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else { return Ok(()) };
-        let mut headers = std::collections::BTreeMap::new();
         let is_final = |block: &BlockRef| block.number <= number || planted(Bug::MinedIsPaid);
-        for (order, block) in mined.into_iter().filter(|(_, block)| is_final(block)) {
-            let known: Option<Option<Header>> = headers.get(&block.number).copied();
-            let stands = match known {
-                Some(header) => header,
-                None => self.ports.chain.header(block.number, Some(report.endpoint)).await?,
-            };
-            headers.insert(block.number, stands);
+        let mined: Vec<(&Order, BlockRef)> = mined.into_iter().filter(|(_, block)| is_final(block)).collect();
+        let numbers: BTreeSet<BlockNumber> = mined.iter().map(|(_, block)| block.number).collect();
+        let numbers: Vec<BlockNumber> = numbers.into_iter().collect();
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        let found = self.ports.chain.witnessed_headers(&numbers, rule.uses_tag(), report.endpoint).await?;
+        let blocks: Vec<BlockRef> = found.iter().filter_map(|found| final_block(rule, found)).collect();
+        for (order, block) in mined {
             // Another block at that height is told by the receipts, which are asked for again.
-            if stands.is_none_or(|header| header.block.hash != block.hash) {
-                continue;
+            if blocks.contains(&block) || planted(Bug::MinedIsPaid) {
+                self.tell_unchanged(order, OrderFact::Final).await?;
             }
-            self.tell_unchanged(order, OrderFact::Final).await?;
         }
         Ok(())
     }

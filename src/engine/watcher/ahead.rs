@@ -166,7 +166,7 @@ mod tests {
     use async_trait::async_trait;
 
     use crate::domain::amount::Amount;
-    use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
+    use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer, WitnessedHeader};
     use crate::domain::time::Timestamp;
     use crate::ports::chain::{EndpointId, FinalityReport, Hint, WatchSet};
 
@@ -196,6 +196,16 @@ mod tests {
         }
         async fn header(&self, number: BlockNumber, _: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
             Ok(Some(header(number)))
+        }
+        async fn witnessed_headers(
+            &self,
+            numbers: &[BlockNumber],
+            _: bool,
+            _: EndpointId,
+        ) -> Result<Vec<WitnessedHeader>, ChainError> {
+            let witnessed =
+                |number| WitnessedHeader { header: Some(header(number)), finalized: None, head: header(1_000) };
+            Ok(numbers.iter().copied().map(witnessed).collect())
         }
         async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
             self.asked.lock().unwrap().push(query.from);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Trouble, Watcher};
-use crate::domain::chain::{Address, BlockNumber, BlockRef, Header};
+use crate::domain::chain::{Address, BlockNumber, BlockRef, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind};
@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::names::alarm_name;
 use crate::engine::telling::count_alarm;
 use crate::planted::{Bug, planted};
-use crate::policy::finality::{MarkMove, advance, final_number};
+use crate::policy::finality::{MarkMove, advance, final_block, final_number};
 use crate::policy::settlement::Unexpected;
 use crate::ports::chain::{EndpointId, FinalityReport};
 use crate::ports::store::{Commit, StoreError};
@@ -78,11 +78,8 @@ impl Watcher {
         } else {
             self.no_news(now).await?;
         }
-        // What the endpoint has just given need not be asked for again.
-        let given = [Some(report.head), report.finalized].into_iter().flatten();
-        let mut headers = given.map(|header| (header.block.number, Some(header))).collect();
-        self.mark(number, &report, moved_back, &mut headers, now).await?;
-        self.settle_final(number, report.endpoint, &mut headers).await
+        self.mark(number, &report, moved_back, now).await?;
+        self.settle_final(number, &report).await
     }
 
     /// The final block is higher than it ever was.
@@ -130,7 +127,6 @@ impl Watcher {
         number: BlockNumber,
         report: &FinalityReport,
         moved_back: bool,
-        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
         now: Timestamp,
     ) -> Result<(), Trouble> {
         let mark = self.ports.store.finality().await?;
@@ -142,10 +138,12 @@ impl Watcher {
         if lower && !moved_back {
             return Ok(());
         }
-        let tag = report.finalized.filter(|tag| tag.block.number == number).map(|tag| tag.block);
-        let block = match tag {
+        // What the endpoint has just given need not be asked for again.
+        let given = [Some(report.head), report.finalized].into_iter().flatten();
+        let given = given.map(|header| header.block).find(|block| block.number == number);
+        let block = match given {
             Some(block) => block,
-            None => match self.header_at(number, report.endpoint, headers).await? {
+            None => match self.ports.chain.header(number, Some(report.endpoint)).await? {
                 Some(header) => header.block,
                 None => return Ok(()),
             },
@@ -210,18 +208,13 @@ impl Watcher {
     }
 
     /// Every provisional deposit at or below the final block either stands for good or is gone.
-    async fn settle_final(
-        &mut self,
-        number: BlockNumber,
-        endpoint: EndpointId,
-        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
-    ) -> Result<(), Trouble> {
+    async fn settle_final(&mut self, number: BlockNumber, report: &FinalityReport) -> Result<(), Trouble> {
         for _ in 0..MOST_BATCHES {
             let provisional = self.ports.store.provisional(number, BATCH).await?;
             if provisional.is_empty() {
                 break;
             }
-            self.settle_batch(&provisional, endpoint, headers).await?;
+            self.settle_batch(&provisional, report).await?;
             self.find_waiting().await?;
             if provisional.len() < BATCH {
                 break;
@@ -230,27 +223,41 @@ impl Watcher {
         Ok(())
     }
 
-    async fn settle_batch(
-        &self,
-        provisional: &[Deposit],
-        endpoint: EndpointId,
-        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
-    ) -> Result<(), Trouble> {
+    async fn settle_batch(&self, provisional: &[Deposit], report: &FinalityReport) -> Result<(), Trouble> {
         let mut standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>> = BTreeMap::new();
-        self.learn_headers(provisional.iter().map(|deposit| deposit.block_number).collect(), endpoint, headers).await?;
+        let blocks = self.final_blocks(provisional, report).await?;
         let now = self.ports.clock.now();
         for deposit in provisional {
-            let header = self.header_at(deposit.block_number, endpoint, headers).await?;
-            let found = match header {
-                None => continue,
-                Some(header) if header.block.hash == deposit.key.block_hash || planted(Bug::FinalByNumber) => {
-                    (Standing::Final { at: now }, None)
-                }
-                Some(header) => (Standing::Gone { after_final: false }, Some(header.block)),
+            // Who does not call it final himself, or has no such block, is asked again.
+            let Some(block) = blocks.get(&deposit.block_number) else { continue };
+            let found = if block.hash == deposit.key.block_hash || planted(Bug::FinalByNumber) {
+                (Standing::Final { at: now }, None)
+            } else {
+                (Standing::Gone { after_final: false }, Some(*block))
             };
             standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));
         }
         self.write_standings(standings).await
+    }
+
+    /// The final blocks at the heights of these deposits, each by the word of one node that both gave it and calls it final.
+    async fn final_blocks(
+        &self,
+        deposits: &[Deposit],
+        report: &FinalityReport,
+    ) -> Result<BTreeMap<BlockNumber, BlockRef>, Trouble> {
+        let rule = self.settings.finality;
+        let of_report = |header| WitnessedHeader { header, finalized: report.finalized, head: report.head };
+        let given = [Some(report.head), report.finalized].into_iter().flatten();
+        let mut blocks: BTreeMap<BlockNumber, BlockRef> =
+            given.filter_map(|header| final_block(rule, &of_report(Some(header)))).map(|it| (it.number, it)).collect();
+        let numbers: BTreeSet<BlockNumber> = deposits.iter().map(|deposit| deposit.block_number).collect();
+        let unknown: Vec<BlockNumber> = numbers.into_iter().filter(|number| !blocks.contains_key(number)).collect();
+        if !unknown.is_empty() {
+            let found = self.ports.chain.witnessed_headers(&unknown, rule.uses_tag(), report.endpoint).await?;
+            blocks.extend(found.iter().filter_map(|found| final_block(rule, found)).map(|it| (it.number, it)));
+        }
+        Ok(blocks)
     }
 
     async fn write_standings(

@@ -254,8 +254,8 @@ impl Watcher {
         self.mind_the_clock();
         self.place_new().await?;
         let now = self.ports.clock.now();
-        // Deposits that were found already do not wait for the sweep of newer blocks. The first sweep asks by itself.
-        if self.last_final.is_some() && self.is_final_due(now) {
+        // Payments do not wait for the sweep of newer blocks; what pays nothing does. The first sweep asks by itself.
+        if self.last_final.is_some() && self.waiting.pays && self.is_final_due(now) {
             self.ask_finality().await?;
         }
         if now >= self.sweep_at {

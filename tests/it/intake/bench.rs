@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use rampwatch::adapters::system::{SystemChance, SystemClock};
-use rampwatch::domain::chain::{BlockNumber, Header};
+use rampwatch::domain::chain::{BlockNumber, Header, WitnessedHeader};
 use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::lead::Lead;
@@ -51,6 +51,14 @@ impl Chain for NoChain {
         unread()
     }
     async fn header(&self, _: BlockNumber, _: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
+        unread()
+    }
+    async fn witnessed_headers(
+        &self,
+        _: &[BlockNumber],
+        _: bool,
+        _: EndpointId,
+    ) -> Result<Vec<WitnessedHeader>, ChainError> {
         unread()
     }
     async fn transfers(&self, _: &TransferQuery) -> Result<TransferPage, ChainError> {

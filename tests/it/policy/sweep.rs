@@ -149,6 +149,7 @@ impl World {
                 assert!(job.from <= swept.start, "the last reading begins at its start");
                 assert!(time_of(job.to) > until, "and reaches past the moment until which it is watched");
                 assert!(job.to <= last_final, "in final blocks");
+                assert!(job.to <= swept.confirmed_to, "each of which was read twice before");
                 self.closed.insert(known.address);
             }
         }
@@ -230,6 +231,10 @@ proptest! {
         world.last_final = world.head;
         while world.read(1, false) {}
         world.read(0, false);
+        for _ in 0..2 {
+            world.head += 20;
+            while world.read(2, false) {}
+        }
         let mut readings = 0;
         while world.read(3, false) {
             readings += 1;

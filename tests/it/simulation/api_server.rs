@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::payment_api::ApiPayment;
@@ -30,6 +31,7 @@ struct OffRamp {
 #[derive(Clone, Debug)]
 pub(super) struct Accepted {
     pub(super) payment: PaymentId,
+    pub(super) hash: String,
     pub(super) by_us: bool,
 }
 
@@ -56,6 +58,8 @@ pub(super) struct ApiServer {
     ramps: BTreeMap<PaymentId, OffRamp>,
     pub(super) accepted: Vec<Accepted>,
     pub(super) calls: Vec<Call>,
+    /// The completions of ours that are on their way, and will reach the server.
+    pub(super) coming: Vec<(PaymentId, B256)>,
     /// When the process was last told, for each payment, that it awaits funds and has no hash; and when it asked.
     pub(super) told_awaiting: BTreeMap<PaymentId, Timestamp>,
     expiry_lag: Span,
@@ -72,6 +76,7 @@ impl ApiServer {
             ramps: BTreeMap::new(),
             accepted: Vec::new(),
             calls: Vec::new(),
+            coming: Vec::new(),
             told_awaiting: BTreeMap::new(),
             expiry_lag: settings.expiry_lag,
             shared_hash: settings.shared_hash,
@@ -137,6 +142,18 @@ impl ApiServer {
         self.ramps.get(id).is_some_and(|ramp| hash.is_none() || ramp.hash.as_deref() == hash)
     }
 
+    /// Whether something more will become of a completed payment, that has not yet.
+    pub(super) fn may_end_later(&self, id: &PaymentId, now: Timestamp) -> bool {
+        self.ramps.get(id).is_some_and(|ramp| ramp.later.iter().any(|(at, _)| *at > now))
+    }
+
+    /// Whether a payment was completed with this transaction, or is about to be.
+    pub(super) fn may_complete(&self, id: &PaymentId, tx_hash: B256) -> bool {
+        let hash = tx_hash.to_string();
+        let was = self.accepted.iter().any(|accepted| accepted.payment == *id && accepted.hash == hash);
+        was || self.coming.contains(&(id.clone(), tx_hash))
+    }
+
     /// A completion reaches the server: it is accepted, or refused and nothing changes.
     pub(super) fn complete(&mut self, id: &PaymentId, hash: &str, by_us: bool, now: Timestamp) -> Result<(), Refusal> {
         let taken = self.ramps.iter().any(|(other, ramp)| other != id && ramp.hash.as_deref() == Some(hash));
@@ -152,7 +169,7 @@ impl ApiServer {
         }
         ramp.hash = Some(hash.to_owned());
         ramp.later = Self::future(&mut self.rng, now);
-        self.accepted.push(Accepted { payment: id.clone(), by_us });
+        self.accepted.push(Accepted { payment: id.clone(), hash: hash.to_owned(), by_us });
         Ok(())
     }
 

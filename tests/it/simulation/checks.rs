@@ -10,7 +10,7 @@ use rampwatch::domain::chain::{B256, Transfer};
 use rampwatch::domain::coverage::Coverage;
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
 use rampwatch::domain::event::EventKind;
-use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState};
+use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
@@ -213,18 +213,25 @@ const FRESH: Span = Span::from_secs(40);
 async fn calling_is_allowed(world: &World, store: &MemoryStore, payment: &Payment, key: &DepositKey) {
     let deposit = store.deposit(key).await.expect("memory");
     let mark = store.finality().await.expect("memory");
-    let allowed = deposit.zip(mark).is_some_and(|(deposit, mark)| {
+    let allowed = deposit.as_ref().is_some_and(|deposit| {
         let number = deposit.block_number;
-        let moved_just_now = mark.at.plus(Span::from_secs(3)) > world.clock.now();
-        let told = moved_just_now || world.was_told_final(number, mark.at);
+        // Without a mark the chain is asked each time.
+        let is_below = mark.is_none_or(|mark| {
+            let moved_just_now = mark.at.plus(Span::from_secs(3)) > world.clock.now();
+            number <= mark.current.number || moved_just_now || world.was_told_final(number, mark.at)
+        });
         let Standing::Final { at } = deposit.standing else { return false };
         if at.plus(Span::from_secs(100)) < world.clock.now() {
             world.count("payment: called long after its deposit was final");
         }
-        world.was_told_final(number, world.clock.now().minus(FRESH)) && (number <= mark.current.number || told)
+        is_below && world.was_told_final(number, world.clock.now().minus(FRESH))
     });
     if !allowed {
-        world.violate(&format!("{} is called for a deposit that was not just told to be final", payment.id));
+        let last = world.last_told_final();
+        world.violate(&format!(
+            "{} is called for a deposit that was not just told to be final: {deposit:?}, with {mark:?}; told last: {last:?}",
+            payment.id
+        ));
     }
 }
 
@@ -322,14 +329,9 @@ fn one_log_one_payment(world: &World, id: &PaymentId, hash: B256) {
         return world.violate(&format!("{id} is called with {hash}, and its deposit is {deposit}"));
     }
     let place = world.chain().place_in_tx(&deposit);
-    let now = world.clock.now();
-    // A call that the API never took, for a payment that it takes none for any more, has completed nothing.
-    let may_take = |other: &PaymentId| {
-        let api = world.api();
-        api.accepted.iter().any(|accepted| accepted.payment == *other)
-            || api.status(other, now) == Some(ApiStatus::AwaitingFunds)
-    };
-    if let Some(other) = world.completes(hash, place, id).filter(may_take) {
+    // A call that the API never took, and that is not on its way to it any more, has completed nothing.
+    let other = world.completes(hash, place, id).filter(|other| world.api().may_complete(other, hash));
+    if let Some(other) = other {
         world.violate(&format!("the same transfer of {hash} completes {other} and {id}"));
     }
 }

@@ -109,6 +109,9 @@ impl FakeApi {
         let acts = matches!(mishap, Mishap::None | Mishap::UnclearAfter | Mishap::Late);
         let (world, id) = (Arc::clone(&self.world), id.clone());
         let (sender, receiver) = oneshot::channel();
+        if acts {
+            world.api().coming.push((id.clone(), tx_hash));
+        }
         tokio::spawn(async move {
             world.clock.sleep(act_after).await;
             let done = if acts { arrive(&world, &id, tx_hash) } else { Ok(()) };
@@ -138,7 +141,13 @@ impl FakeApi {
 /// A completion reaches the server.
 fn arrive(world: &World, id: &PaymentId, tx_hash: B256) -> Result<(), Refusal> {
     let now = world.clock.now();
-    let before = world.api().accepted.len();
+    let before = {
+        let mut api = world.api();
+        if let Some(at) = api.coming.iter().position(|(coming, hash)| coming == id && *hash == tx_hash) {
+            api.coming.remove(at);
+        }
+        api.accepted.len()
+    };
     let done = world.api().complete(id, &tx_hash.to_string(), true, now);
     world.note(&format!("the API gets the completion of {id} with {}: {done:?}", short(&tx_hash)));
     if world.api().accepted.len() > before {

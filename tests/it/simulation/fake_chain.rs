@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rampwatch::domain::chain::{BlockNumber, Header, Transfer};
+use rampwatch::domain::chain::{BlockNumber, Header, Transfer, WitnessedHeader};
 use rampwatch::ports::chain::{
     Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
 };
@@ -32,6 +32,28 @@ impl FakeChain {
         let endpoints = Endpoints::new(Arc::clone(&world), &format!("chain calls of life {}", life.number));
         let hints = world.hints.connect(life.number, world.clock);
         Self { world, life, hints, endpoints }
+    }
+
+    /// What an endpoint says of finality. The process is told.
+    fn report_of(&self, sight: &Sight, tag: bool) -> FinalityReport {
+        let (head, mut finalized) = {
+            let chain = self.world.chain();
+            (chain.head_of(sight.view), if tag { chain.tag_of(sight.view) } else { None })
+        };
+        let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
+        if let Some(header) = finalized.as_mut().filter(|_| ahead) {
+            header.block.number = head.block.number + 1;
+            self.world.count("chain: tag above the head");
+        }
+        if tag && finalized.is_none() {
+            self.world.count("chain: no finalized tag");
+        }
+        let deep = head.block.number.saturating_sub(self.world.settings.depth);
+        let below_head = |header: &Header| header.block.number <= head.block.number;
+        let tagged = finalized.filter(below_head).map(|header| header.block.number);
+        let told = if tag { tagged.map(|number| number.min(deep)) } else { Some(deep) };
+        self.world.tell_final(told.unwrap_or(0));
+        FinalityReport { finalized, head, endpoint: EndpointId(sight.endpoint) }
     }
 
     fn answer(&self, query: &TransferQuery, sight: &Sight) -> Result<TransferPage, ChainError> {
@@ -88,26 +110,7 @@ impl Chain for FakeChain {
     async fn finality(&self, tag: bool) -> Result<FinalityReport, ChainError> {
         self.life.before(Point::ChainFinality).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| {
-            let chain = self.world.chain();
-            let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
-            let mut finalized = if tag { chain.tag_of(sight.view) } else { None };
-            if let Some(header) = finalized.as_mut().filter(|_| ahead) {
-                header.block.number = chain.head_of(sight.view).block.number + 1;
-                self.world.count("chain: tag above the head");
-            }
-            if tag && finalized.is_none() {
-                self.world.count("chain: no finalized tag");
-            }
-            FinalityReport { finalized, head: chain.head_of(sight.view), endpoint: EndpointId(sight.endpoint) }
-        });
-        if let Ok(report) = &answer {
-            let deep = report.head.block.number.saturating_sub(self.world.settings.depth);
-            let below_head = |header: &Header| header.block.number <= report.head.block.number;
-            let tagged = report.finalized.filter(below_head).map(|header| header.block.number);
-            let told = if tag { tagged.map(|number| number.min(deep)) } else { Some(deep) };
-            self.world.tell_final(told.unwrap_or(0));
-        }
+        let answer = sight.map(|sight| self.report_of(&sight, tag));
         self.life.after(Point::ChainFinality).await;
         answer
     }
@@ -116,6 +119,25 @@ impl Chain for FakeChain {
         self.life.before(Point::ChainHeader).await;
         let sight = self.endpoints.reach(at, None).await;
         let answer = sight.map(|sight| self.world.chain().header_in(sight.view, number));
+        self.life.after(Point::ChainHeader).await;
+        answer
+    }
+
+    async fn witnessed_headers(
+        &self,
+        numbers: &[BlockNumber],
+        tag: bool,
+        at: EndpointId,
+    ) -> Result<Vec<WitnessedHeader>, ChainError> {
+        self.life.before(Point::ChainHeader).await;
+        let sight = self.endpoints.reach(Some(at), None).await;
+        let answer = sight.map(|sight| {
+            let report = self.report_of(&sight, tag);
+            let chain = self.world.chain();
+            let FinalityReport { finalized, head, .. } = report;
+            let witnessed = |header| WitnessedHeader { header, finalized, head };
+            numbers.iter().map(|number| witnessed(chain.header_in(sight.view, *number))).collect()
+        });
         self.life.after(Point::ChainHeader).await;
         answer
     }

@@ -22,8 +22,9 @@ use super::wallet;
 use super::webhooks;
 use super::world::World;
 
-/// How long a process may take to stop when it is asked to: calls under way may finish.
-const STOPS_WITHIN: Span = Span::from_secs(60);
+/// How long a process may take to stop when it is asked to: calls under way may finish, and one that is late at a node takes
+/// more than a minute.
+const STOPS_WITHIN: Span = Span::from_secs(180);
 
 /// Runs one seed in this world, on a runtime of its own with paused time.
 pub(super) fn run_world(seed: u64, settings: Settings, loud: bool) -> Outcome {

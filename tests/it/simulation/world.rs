@@ -162,6 +162,11 @@ impl World {
         heard.iter().rev().take_while(|(at, _)| *at >= since).any(|(_, told)| *told >= number)
     }
 
+    /// What the process was told of finality last, and when.
+    pub(super) fn last_told_final(&self) -> Option<(Timestamp, BlockNumber)> {
+        self.people().heard_final.last().copied()
+    }
+
     /// Whether faults are made at this time.
     pub(super) fn is_chaos(&self) -> bool {
         !self.settings.calm && self.clock.elapsed() < self.settings.chaos

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rampwatch::adapters::system::SystemChance;
-use rampwatch::domain::chain::{Address, B256, BlockNumber, Header};
+use rampwatch::domain::chain::{Address, B256, BlockNumber, Header, WitnessedHeader};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
 use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
@@ -271,6 +271,14 @@ impl Chain for Dead {
         dead()
     }
     async fn header(&self, _: BlockNumber, _: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
+        dead()
+    }
+    async fn witnessed_headers(
+        &self,
+        _: &[BlockNumber],
+        _: bool,
+        _: EndpointId,
+    ) -> Result<Vec<WitnessedHeader>, ChainError> {
         dead()
     }
     async fn transfers(&self, _: &TransferQuery) -> Result<TransferPage, ChainError> {

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, mpsc};
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
+use rampwatch::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer, WitnessedHeader};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::chain::{
     Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
@@ -135,6 +135,18 @@ impl Chain for PlainChain {
     async fn header(&self, number: BlockNumber, _: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
         let there = self.told(|told| (told.pruned_below..=told.head).contains(&number) && told.hidden != Some(number));
         Ok(there.then(|| self.header_of(number)))
+    }
+
+    async fn witnessed_headers(
+        &self,
+        numbers: &[BlockNumber],
+        _: bool,
+        at: EndpointId,
+    ) -> Result<Vec<WitnessedHeader>, ChainError> {
+        let (head, finalized) = self.told(|told| (told.head, told.finalized));
+        let (head, finalized) = (self.header_of(head), finalized.map(|number| self.header_of(number)));
+        let headers = self.headers(numbers, Some(at)).await?;
+        Ok(headers.into_iter().map(|header| WitnessedHeader { header, finalized, head }).collect())
     }
 
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {

@@ -67,21 +67,26 @@ async fn an_address_that_gets_a_payment_during_its_last_reading_stays_watched() 
     let mut settings = short_margin();
     settings.sweep.keep = Span::from_millis(200);
     settings.sweep.ended_interval = Span::from_millis(100);
+    settings.sweep.second_after = Span::from_millis(200);
     let (chain, rig) = world(settings);
-    let turnstile = Arc::new(Semaphore::new(0));
-    chain.told(|told| told.second_waits = Some(turnstile.clone()));
     let to = Address::repeat_byte(1);
     let first = rig.add("first", to, 5, chain.time_of(HEAD)).await;
-    swept(&rig, to).await;
+    let read_twice = || async {
+        let swept = rig.store.coverage(to).await.unwrap().and_then(|coverage| coverage.swept);
+        swept.is_some_and(|swept| swept.confirmed_to >= HEAD - 4)
+    };
+    eventually(LIMIT, "the second reading", read_twice).await;
+    let seconds = chain.told(|told| told.queries.len());
+    let turnstile = Arc::new(Semaphore::new(0));
+    chain.told(|told| told.second_waits = Some(turnstile.clone()));
     rig.api.set_status(&first, ApiStatus::Expired);
     rig.handle.resolve(&Decision::Retry { payment: first.clone() }, "to have the API asked").await.unwrap();
     rig.wait_for(&first, "ended").await;
-    grow(&chain, 10);
-    let asked = || async { chain.told(|told| told.queries.iter().any(|query| query.avoid.is_some())) };
+    let asked = || async { chain.told(|told| told.queries.iter().skip(seconds).any(|query| query.avoid.is_some())) };
     eventually(LIMIT, "the last reading", asked).await;
     let second = rig.add("second", to, 6, chain.time_of(HEAD)).await;
     turnstile.add_permits(1_000);
-    grow(&chain, 10);
+    grow(&chain, 20);
     chain.pay(HEAD + 12, 0, to, 6);
     rig.wait_for(&second, "ended").await;
     assert_eq!(rig.api.completions().len(), 1);

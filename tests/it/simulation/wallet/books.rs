@@ -66,7 +66,7 @@ pub(super) struct Books {
     /// When this life last asked the API after a payment and heard that it may be paid.
     pub(super) asked: BTreeMap<PaymentId, Timestamp>,
     /// When this life last looked at the chain before a transfer, and the head that it saw.
-    pub(super) viewed: BTreeMap<(Address, Amount), (Timestamp, BlockNumber)>,
+    pub(super) viewed: BTreeMap<(Address, Amount), Vec<(Timestamp, BlockNumber)>>,
     /// What this life was told of an address's transfers lately.
     pub(super) read: BTreeMap<Address, Vec<Reading>>,
     /// The block in which a transaction was last seen on the chain.

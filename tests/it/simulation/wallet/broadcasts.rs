@@ -1,5 +1,6 @@
 //! What must hold when signed bytes leave the process.
 
+use rampwatch::domain::chain::BlockNumber;
 use rampwatch::domain::deposit::{DepositKey, Verdict};
 use rampwatch::domain::order::{Order, OrderId, OrderState};
 use rampwatch::domain::payment::{PaymentId, PaymentState};
@@ -67,12 +68,13 @@ fn look(world: &World, books: &Books, line: &Line, kept: &Kept, now: Timestamp, 
     if !fresh(books.asked.get(&id.payment).copied()) {
         broken.push(format!("is broadcast, and {} was not asked after since {}", id.payment, since.as_millis()));
     }
-    let viewed = books.viewed.get(&(transfer.to, transfer.amount));
-    if !fresh(viewed.map(|(at, _)| *at)) {
+    let views = books.viewed.get(&(transfer.to, transfer.amount)).into_iter().flatten();
+    let views: Vec<BlockNumber> = views.filter(|(at, _)| fresh(Some(*at))).map(|(_, head)| *head).collect();
+    if views.is_empty() {
         broken.push("is broadcast without a look at the chain".to_owned());
     }
     let mut read = books.read.get(&transfer.to).into_iter().flatten();
-    if !read.any(|reading| fresh(Some(reading.at)) && viewed.is_some_and(|(_, head)| reading.to >= *head)) {
+    if !read.any(|reading| fresh(Some(reading.at)) && views.iter().any(|head| reading.to >= *head)) {
         broken.push("is broadcast, and its address was not read up to the head".to_owned());
     }
     broken
@@ -116,7 +118,7 @@ fn paid_already(world: &World, books: &Books, id: &OrderId, now: Timestamp) -> O
 /// The last look at the chain told of somebody else's money at an address that is this payment's alone.
 fn money_told(world: &World, books: &Books, order: &Order) -> Option<String> {
     let alone = world.plan.payments.iter().filter(|planned| planned.address == order.to).count() == 1;
-    let (viewed_at, head) = books.viewed.get(&(order.to, order.amount)).filter(|_| alone)?;
+    let (viewed_at, head) = books.viewed.get(&(order.to, order.amount)).filter(|_| alone)?.last()?;
     let reads = books.read.get(&order.to)?.iter().filter(|reading| reading.at >= *viewed_at && reading.to == *head);
     // Whichever of them it was that the check went by.
     let mut told: Option<Vec<DepositKey>> = None;

@@ -57,5 +57,9 @@ pub(crate) fn transfers(world: &World, query: &TransferQuery, told: &[Transfer],
 /// An endpoint has shown what would become of a transfer.
 pub(super) fn view(world: &World, transfer: &TransferSpec, view: &TransferView, asked_at: Timestamp) {
     let head = view.head.block.number;
-    world.wallet().books.viewed.insert((transfer.to, transfer.amount), (asked_at, head));
+    // Two orders may pay the same amount to the same address.
+    let mut wallet = world.wallet();
+    let views = wallet.books.viewed.entry((transfer.to, transfer.amount)).or_default();
+    views.retain(|(at, _)| asked_at.since(*at) <= SLOWEST);
+    views.push((asked_at, head));
 }

@@ -66,8 +66,9 @@ impl Pools {
         let pool = &self.endpoints[endpoint];
         let there = pool.get(&nonce).filter(|waiting| waiting.from <= now);
         let answer = match there {
-            Some(waiting) if waiting.signed.hash == signed.hash => SendAnswer::AlreadyKnown,
+            // What waited at a nonce that is consumed was let go of with the block that consumed it.
             _ if nonce < account.nonce => SendAnswer::NonceTooLow,
+            Some(waiting) if waiting.signed.hash == signed.hash => SendAnswer::AlreadyKnown,
             _ if nonce > account.nonce + FURTHEST => SendAnswer::NonceTooHigh,
             _ if signed.tip() < LEAST_TIP => SendAnswer::FeeTooLow("gas tip cap below the minimum".to_owned()),
             _ if account.native < signed.cap() * u128::from(signed.tx.gas_limit) => SendAnswer::InsufficientFunds,
@@ -121,8 +122,11 @@ impl Pools {
         }
     }
 
-    /// What was lost is all there again.
+    /// What was lost is all there again, and what an endpoint kept to itself is passed on.
     pub(crate) fn remember(&mut self, now: Timestamp) {
+        for waiting in self.endpoints.iter().flat_map(BTreeMap::values) {
+            self.producers.entry(waiting.signed.hash).or_insert_with(|| waiting.clone());
+        }
         for waiting in self.producers.values_mut() {
             waiting.from = waiting.from.min(now);
         }
