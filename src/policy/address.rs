@@ -266,8 +266,9 @@ impl Book {
             (PaymentState::Seen { .. }, Some(paying)) => {
                 matches!(paying.standing, Standing::Final { .. }).then_some(Fact::Final)
             }
+            // Gone, or back again and judged anew while the payment was being called: it would never be called for it.
             (PaymentState::Due { deposit: key, .. }, _) => {
-                deposit(key).is_some_and(|deposit| !deposit.stands()).then_some(Fact::GoneAfterFinal)
+                deposit(key).is_some_and(|deposit| !pays(&deposit)).then_some(Fact::GoneAfterFinal)
             }
             (
                 PaymentState::Waiting
