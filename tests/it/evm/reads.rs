@@ -3,6 +3,7 @@
 use super::*;
 
 use rampwatch::domain::chain::Header;
+use rampwatch::policy::finality::{FinalityRule, final_block};
 use rampwatch::ports::chain::ChainError;
 
 use crate::support::node::{Finalized, HttpFault, MethodFault, Refusal};
@@ -160,6 +161,34 @@ async fn many_headers_come_in_few_requests() {
         [Some(head), None, Some(head - 1)]
     );
     assert!(evm.headers(&[], None).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_header_comes_with_the_finality_of_the_node_that_gives_it() {
+    let (chain, node) = one_node();
+    let head = chain.append_empty(40).number;
+    chain.set_finalized(Finalized::Below(3));
+    let evm = chain_of(vec![http("one", node.url())]);
+    let rule = FinalityRule::Finalized { depth: 0 };
+    let last_final = async |numbers: &[u64]| {
+        let found = evm.witnessed_headers(numbers, true, EndpointId(0)).await.unwrap();
+        found.iter().filter_map(|it| final_block(rule, it)).map(|it| it.number).max()
+    };
+    evm.head().await.unwrap();
+    node.reset();
+    assert_eq!(last_final(&[head - 9, head - 3, head - 2]).await, Some(head - 3));
+    assert_eq!((node.counts().http_requests, node.counts().of("eth_getBlockByNumber")), (1, 5), "in one request");
+    // Another node behind the same address, some blocks behind: what it has not come to, it does not call final.
+    node.behave(|it| it.lag = 5);
+    assert_eq!(last_final(&[head - 9, head - 3, head - 2]).await, Some(head - 9));
+    // Below a head there may be no finalized block at all.
+    chain.set_finalized(Finalized::Absent);
+    assert_eq!(last_final(&[head - 9]).await, None);
+    let by_depth = evm.witnessed_headers(&[head - 9], false, EndpointId(0)).await.unwrap();
+    assert!(by_depth[0].finalized.is_none() && by_depth[0].head.block.number == head - 5, "{by_depth:?}");
+    let many: Vec<u64> = (head - 39..=head - 5).collect();
+    let found = evm.witnessed_headers(&many, false, EndpointId(0)).await.unwrap();
+    assert_eq!(found.iter().map(|it| it.header.unwrap().block.number).collect::<Vec<_>>(), many);
 }
 
 #[tokio::test]

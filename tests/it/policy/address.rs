@@ -135,13 +135,18 @@ fn a_call_that_turns_out_not_to_have_been_made_stops_for_a_deposit_that_went() {
         verdict: Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: Some(id("p")) } },
         ..deposit(1, ASKED)
     };
-    let calling = PaymentState::Calling { deposit: gone.key, attempt: 1, started_at: at(NOW - 61) };
-    let mut book = Book::open(vec![in_state("p", calling)], vec![gone.clone()]);
-    let open = Fact::Reported(view(ApiStatus::AwaitingFunds, None));
-    book.tell(&id("p"), &open, &context()).expect("a report is always taken");
-    book.settle(&STRICT, &context()).expect("it settles");
-    let expected = PaymentState::Review { why: PaymentReview::GoneAfterFinal, deposit: Some(gone.key) };
-    assert_eq!(state(&book), &expected);
+    // Back on the chain, and final, it keeps its verdict until a person has decided.
+    let back = Deposit { standing: FINAL, ..gone.clone() };
+    let ignored = Deposit { verdict: Verdict::Ignored { reason: "dust".to_owned() }, ..back.clone() };
+    for went in [gone, back, ignored] {
+        let calling = PaymentState::Calling { deposit: went.key, attempt: 1, started_at: at(NOW - 61) };
+        let mut book = Book::open(vec![in_state("p", calling)], vec![went.clone()]);
+        let open = Fact::Reported(view(ApiStatus::AwaitingFunds, None));
+        book.tell(&id("p"), &open, &context()).expect("a report is always taken");
+        book.settle(&STRICT, &context()).expect("it settles");
+        let expected = PaymentState::Review { why: PaymentReview::GoneAfterFinal, deposit: Some(went.key) };
+        assert_eq!(state(&book), &expected, "{went:?}");
+    }
 }
 
 #[test]
