@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::chain::{Address, B256, BlockNumber, Header};
+use rampwatch::domain::chain::{Address, B256, BlockNumber, Header, WitnessedHeader};
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::wallet::{Market, NonceCount, TransferView};
 use rampwatch::domain::wei::Wei;
@@ -51,6 +51,15 @@ impl<T: Chain> Chain for Mortal<Arc<T>> {
 
     async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
         self.at("chain.header", self.inner.header(number, at)).await
+    }
+
+    async fn witnessed_headers(
+        &self,
+        numbers: &[BlockNumber],
+        tag: bool,
+        at: EndpointId,
+    ) -> Result<Vec<WitnessedHeader>, ChainError> {
+        self.at("chain.witnessed_headers", self.inner.witnessed_headers(numbers, tag, at)).await
     }
 
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
