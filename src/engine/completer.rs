@@ -18,7 +18,7 @@ use super::hearing::{fact_of, note_failure, record, settle_result, view_of, wait
 use super::ledger::{Ledger, LedgerError};
 use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
-use crate::domain::chain::B256;
+use crate::domain::chain::{B256, WitnessedHeader};
 use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState, Refusal};
 use crate::domain::shadow::ShadowAct;
@@ -260,7 +260,11 @@ impl Completer {
             Ok(found) => found.into_iter().next(),
             Err(error) => return Look::NotYet(error.to_string()),
         };
-        match witnessed.and_then(|witnessed| finality::final_block(rule, &witnessed)) {
+        let block = |witnessed: WitnessedHeader| match planted(Bug::CallsAboveTheMark) {
+            true => witnessed.header.map(|header| header.block),
+            false => finality::final_block(rule, &witnessed),
+        };
+        match witnessed.and_then(block) {
             Some(_) if planted(Bug::LastLookByNumber) => Look::Good,
             Some(block) if block.hash == deposit.key.block_hash => Look::Good,
             Some(block) => Look::Gone(Some(block.hash)),

@@ -226,7 +226,9 @@ async fn witnessed_of(
     let finalized = if tag { read_finalized(next(&mut answers))? } else { None };
     let head = read_head(&next(&mut answers)?)?;
     let headers = numbers.iter().map(|number| read_header_of(*number, next(&mut answers)));
-    headers.map(|header| Ok(WitnessedHeader { header: header?, finalized, head })).collect()
+    let headers = headers.collect::<Result<Vec<Option<Header>>, Failure>>()?;
+    let (finalized, head) = reconciled(endpoint, finalized, head).await?;
+    Ok(headers.into_iter().map(|header| WitnessedHeader { header, finalized, head }).collect())
 }
 
 /// The answer to the question for the finalized block; `None` when the node has none.
@@ -263,16 +265,24 @@ async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, F
         // Questions that go one by one end at the first error.
         None => head_of(endpoint).await?,
     };
+    let (finalized, head) = reconciled(endpoint, finalized, head).await?;
+    Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
+}
+
+/// Behind a balancer the two answers may be two nodes'. The head is asked for again then; what is still above it is no word on
+/// finality, and no reason to stop reading.
+async fn reconciled(
+    endpoint: &Endpoint,
+    finalized: Option<Header>,
+    head: Header,
+) -> Result<(Option<Header>, Header), Failure> {
     let is_above = |head: &Header| finalized.is_some_and(|finalized| finalized.block.number > head.block.number);
     if !is_above(&head) {
-        return Ok(FinalityReport { finalized, head, endpoint: endpoint.id });
+        return Ok((finalized, head));
     }
-    // Behind a balancer the two answers may be two nodes'. What is still above the head then is no word on finality,
-    // and no reason to stop reading.
     let head = head_of(endpoint).await?;
-    let finalized = finalized.filter(|_| !is_above(&head));
     tracing::warn!(endpoint = %endpoint.name, head = head.block.number, "a finalized block was above the head");
-    Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
+    Ok((finalized.filter(|_| !is_above(&head)), head))
 }
 
 /// What a token says of its decimals: a number, or in words what came instead.
