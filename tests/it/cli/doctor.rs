@@ -166,7 +166,8 @@ async fn what_is_wrong_with_an_endpoint_is_named() {
 async fn endpoints_on_two_chains_of_blocks_are_named() {
     let clinic = Clinic::new().await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let fork = ScriptedChain::starting_at(1_000_000, now - 601);
+    // Its times are never those of the first chain, however long that one took to begin.
+    let fork = ScriptedChain::starting_at(1_000_000, now - 640);
     fork.append_empty(295);
     fork.set_finalized(Finalized::Below(2));
     let other = Node::start(&fork, NodeOptions::default());
