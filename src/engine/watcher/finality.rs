@@ -60,17 +60,28 @@ impl Watcher {
 
     /// Asks one endpoint what is final, and settles every deposit at or below.
     pub(super) async fn ask_finality(&mut self) -> Result<(), Trouble> {
+        let learnt = self.learn_finality().await?;
+        self.ask_final_at = None;
+        self.settled_at = self.ports.clock.now();
+        match learnt {
+            Some((number, report)) => self.settle_final(number, &report).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Asks one endpoint what is final, and keeps what is believed of it. `None`: nothing is.
+    pub(super) async fn learn_finality(&mut self) -> Result<Option<(BlockNumber, FinalityReport)>, Trouble> {
         let rule = self.settings.finality;
         let report = self.ports.chain.finality(rule.uses_tag()).await?;
         let now = self.ports.clock.now();
-        self.ask_final_at = None;
         self.asked_final_at = now;
         if self.head.is_none_or(|(head, _)| head.block.number < report.head.block.number) {
             self.head = Some((report.head, now));
         }
         self.tag_at_head = report.finalized.is_some_and(|tag| tag.block == report.head.block);
         let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else {
-            return self.no_news(now).await.map_err(Trouble::from);
+            self.no_news(now).await?;
+            return Ok(None);
         };
         let moved_back = self.finals.insert(report.endpoint, number).is_none_or(|last| number < last);
         if self.last_final.is_none_or(|last| number > last) {
@@ -79,7 +90,7 @@ impl Watcher {
             self.no_news(now).await?;
         }
         self.mark(number, &report, moved_back, now).await?;
-        self.settle_final(number, &report).await
+        Ok(Some((number, report)))
     }
 
     /// The final block is higher than it ever was.

@@ -47,7 +47,7 @@ const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 /// The furthest below the head that a sweep ends because nodes are behind, in blocks.
 const MOST_STEP_BACK: u64 = 256;
-/// The shortest time between two questions for finality while addresses catch up and no payment is known to wait for it.
+/// The shortest time between two settlings of what is final while addresses catch up and no payment is known to wait for it.
 const FINAL_WHILE_BEHIND: Span = Span::from_secs(15);
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
@@ -142,6 +142,8 @@ pub(crate) struct Watcher {
     ask_final_at: Option<Timestamp>,
     /// When it was asked for last.
     asked_final_at: Timestamp,
+    /// When what is final was settled last.
+    settled_at: Timestamp,
     /// The head that finality was last wanted for because it was new, and the earliest moment to ask.
     final_wanted: (BlockNumber, Timestamp),
     /// The highest block that a transfer was hinted in and no reading has shown yet, and how often it was looked for.
@@ -198,6 +200,7 @@ impl Watcher {
             read_to: 0,
             ask_final_at: None,
             asked_final_at: Timestamp::EPOCH,
+            settled_at: Timestamp::EPOCH,
             final_wanted: (0, Timestamp::EPOCH),
             hinted: None,
             failures: 0,
@@ -291,12 +294,16 @@ impl Watcher {
         Ok(false)
     }
 
-    /// Whether finality is to be asked for now. While addresses catch up, deposits that pay nothing may come in by the
-    /// thousand: each question then serves those of a while.
+    /// Whether finality is to be asked for now.
     fn is_final_due(&self, now: Timestamp) -> bool {
+        self.ask_final_at.is_some_and(|at| now >= at) && !self.settles_later(now)
+    }
+
+    /// While addresses catch up, deposits that pay nothing may come in by the thousand: settling what is final then serves
+    /// those of a while.
+    fn settles_later(&self, now: Timestamp) -> bool {
         let is_idle = self.ahead.is_under_way() && !self.waiting.pays;
-        let rests = is_idle && now < self.asked_final_at.plus(FINAL_WHILE_BEHIND);
-        self.ask_final_at.is_some_and(|at| now >= at) && !rests
+        is_idle && now < self.settled_at.plus(FINAL_WHILE_BEHIND)
     }
 
     /// A clock that was set back would put everything off by as much.
@@ -306,7 +313,7 @@ impl Watcher {
             tracing::warn!(by_ms = self.latest.since(now).as_millis(), "the clock was set back");
             self.sweep_whole_at(now);
             self.ask_final_at = self.ask_final_at.map(|at| at.min(now));
-            self.asked_final_at = Timestamp::EPOCH;
+            (self.asked_final_at, self.settled_at) = (Timestamp::EPOCH, Timestamp::EPOCH);
             self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
             (self.head, self.arrivals) = (None, None);
             self.placing.end_at(now);
