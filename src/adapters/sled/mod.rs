@@ -35,6 +35,7 @@ mod journal;
 mod keys;
 mod migrate;
 mod open;
+mod packs;
 mod place;
 mod reader;
 mod records;
@@ -47,7 +48,7 @@ pub use self::check::{MAX_FINDINGS, StoreCheck, StoreFinding, check};
 pub use self::checkup::checkup;
 pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 
-use self::reader::{Reader, above, page, through};
+use self::reader::{Reader, page, through};
 use self::records::PreparedCommit;
 use self::shared::{Shared, died};
 use self::syncer::Syncer;
@@ -320,13 +321,12 @@ impl Store for SledStore {
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        let range = above(keys::EVENTS, after);
-        self.ask(move |reader| reader.events(range, limit)).await
+        self.ask(move |reader| reader.events(after, limit)).await
     }
 
     async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        let range = above(&keys::events_of(subject), after);
-        self.ask(move |reader| reader.listed_events(range, limit)).await
+        let subject = keys::events_of(subject);
+        self.ask(move |reader| reader.events_of(&subject, after, limit)).await
     }
 
     fn changes(&self) -> watch::Receiver<Changes> {

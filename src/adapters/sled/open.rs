@@ -19,7 +19,7 @@ use super::records::decode;
 
 /// The version of the stored form that this program writes. Version 1 had no orders, and no index of the payments that
 /// wait; version 2 had no records of the desk.
-pub const SCHEMA_VERSION: u64 = 3;
+pub const SCHEMA_VERSION: u64 = 4;
 
 /// The unit in which the database writes and frees space. A page holds at most some 20 records, and one that is
 /// larger than a quarter of this goes to a file of its own, which the database never syncs. So this is far more than four
@@ -285,7 +285,7 @@ fn check_schema(store: &Migration<'_>, made: bool) -> Result<(), StoreOpenError>
             store.make_durable()
         }
         // Nothing has to be changed. The number keeps the older program from opening what it would not understand.
-        2 => {
+        2 | 3 => {
             write_schema(path, db)?;
             store.make_durable()
         }

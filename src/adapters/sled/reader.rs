@@ -10,7 +10,8 @@ use ::sled::{IVec, Tree};
 use serde::de::DeserializeOwned;
 
 use super::keys;
-use super::records::decode;
+use super::packs::unpack;
+use super::records::{decode, is_about};
 use crate::domain::chain::Address;
 use crate::domain::event::Recorded;
 use crate::ports::store::{Holdings, StoreError};
@@ -87,24 +88,35 @@ impl<'a> Reader<'a> {
         Ok(Some(Holdings { payments, deposits, coverage, orders, wallet }))
     }
 
-    /// The events of a range, at most `limit`.
-    pub(super) fn events(&self, range: Range, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        let entries = self.tree.range(range).take(limit);
-        let decoded = entries.map(|entry| {
+    /// The events numbered above `after`, at most `limit`.
+    pub(super) fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        let mut found = Vec::new();
+        for entry in self.tree.range(above(keys::EVENTS, after)) {
+            if found.len() >= limit {
+                break;
+            }
             let (key, value) = entry.map_err(failed)?;
-            Ok(Recorded { seq: number_of(&key)?, event: decode(&value)? })
-        });
-        decoded.collect()
+            // A record may begin with events that are not asked for.
+            found.extend(unpack(&key, &value)?.into_iter().filter(|recorded| recorded.seq > after));
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
-    /// The events that a range of the index lists, at most `limit`.
-    pub(super) fn listed_events(&self, range: Range, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        let entries = self.tree.range(range).take(limit);
-        let decoded = entries.map(|entry| {
-            let (key, record_key) = entry.map_err(failed)?;
-            Ok(Recorded { seq: number_of(&key)?, event: self.follow(&record_key)? })
-        });
-        decoded.collect()
+    /// Those of them that are listed under `subject`.
+    pub(super) fn events_of(&self, subject: &[u8], after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        let mut found = Vec::new();
+        for entry in self.tree.range(above(subject, after)) {
+            if found.len() >= limit {
+                break;
+            }
+            let (_, key) = entry.map_err(failed)?;
+            let value = self.tree.get(&key).map_err(failed)?.ok_or_else(|| missing(&key))?;
+            let is_meant = |recorded: &Recorded| recorded.seq > after && is_about(&recorded.event, subject);
+            found.extend(unpack(&key, &value)?.into_iter().filter(is_meant));
+        }
+        found.truncate(limit);
+        Ok(found)
     }
 
     /// The number of the last event; 0 when there is none.
@@ -114,9 +126,12 @@ impl<'a> Reader<'a> {
     }
 
     fn follow<T: DeserializeOwned>(&self, key: &IVec) -> Result<T, StoreError> {
-        let missing = || StoreError::Corrupt(format!("an index lists {:?}, which is missing", key.escape_ascii()));
-        self.get(key)?.ok_or_else(missing)
+        self.get(key)?.ok_or_else(|| missing(key))
     }
+}
+
+fn missing(key: &IVec) -> StoreError {
+    StoreError::Corrupt(format!("an index lists {:?}, which is missing", key.escape_ascii()))
 }
 
 /// The number at the end of an event's key.

@@ -335,6 +335,11 @@ pub(super) fn subjects(event: &Event) -> Vec<Vec<u8>> {
     subjects.map(|subject| keys::events_of(&subject)).collect()
 }
 
+/// Whether an event is listed under what `subject` begins the index entries of.
+pub(super) fn is_about(event: &Event, subject: &[u8]) -> bool {
+    subjects(event).iter().any(|its| its == subject)
+}
+
 fn encode<T: Serialize>(record: &T, name: impl Fn() -> String) -> Result<Vec<u8>, StoreError> {
     let value =
         serde_json::to_vec(record).map_err(|error| StoreError::Failed(format!("{} has no JSON: {error}", name())))?;

@@ -15,7 +15,7 @@ use std::sync::mpsc::SyncSender;
 use ::sled::{Batch, IVec, Tree};
 use tokio::sync::{mpsc, oneshot};
 
-use super::keys;
+use super::packs;
 use super::reader::{Reader, failed};
 use super::records::{Prepared, PreparedCommit, PreparedEvent};
 use super::shared::{Shared, died};
@@ -54,6 +54,8 @@ pub(super) struct Writer {
 #[derive(Default)]
 struct Group {
     writes: Writes,
+    /// What happened, in the order in which it is numbered.
+    events: Vec<PreparedEvent>,
     changes: Changes,
     coverage: Vec<(Address, u64)>,
     last: u64,
@@ -83,11 +85,12 @@ impl Writer {
         let mut next = Some(first);
         let mut room = requests.max_capacity();
         while let Some(request) = next {
-            let result = self.shared.check().and_then(|()| group.stage(&self.shared.tree, &request.commit));
+            let result = self.shared.check().and_then(|()| group.stage(&self.shared.tree, request.commit));
             group.answers.push((request.answer, result));
             room = room.saturating_sub(1);
             next = if room > 0 && group.bytes < GROUP_BYTES { requests.try_recv().ok() } else { None };
         }
+        group.put_events(self.last);
         let made = if group.writes.is_empty() { Ok(()) } else { self.apply(&group.writes) };
         if let Err(error) = &made {
             self.shared.fail(error);
@@ -116,23 +119,29 @@ impl Writer {
 
 impl Group {
     /// Adds a commit, if the versions are as it expects; else the group stays as it is.
-    fn stage(&mut self, tree: &Tree, commit: &PreparedCommit) -> Result<u64, StoreError> {
+    fn stage(&mut self, tree: &Tree, commit: PreparedCommit) -> Result<u64, StoreError> {
         let mut own = Writes::new();
         for record in &commit.records {
             self.stage_record(tree, record, &mut own)?;
         }
-        let mut last = self.last;
-        for event in &commit.events {
-            last = last.checked_add(1).ok_or_else(|| StoreError::Failed("there are no event numbers left".into()))?;
-            stage_event(last, event, &mut own);
-        }
+        let last = u64::try_from(commit.events.len()).ok().and_then(|count| self.last.checked_add(count));
+        let last = last.ok_or_else(|| StoreError::Failed("there are no event numbers left".into()))?;
         // One by one: to append a map to another builds all of both anew, for every commit of the group.
         self.writes.extend(own);
         self.last = last;
         self.bytes = self.bytes.saturating_add(commit.bytes());
-        self.changes = added(self.changes, commit);
-        self.coverage.extend_from_slice(&commit.coverage);
+        self.changes = added(self.changes, &commit);
+        self.coverage.extend(commit.coverage);
+        self.events.extend(commit.events);
         Ok(last)
+    }
+
+    /// Puts what happened beside what it explains, numbered from above `before` on.
+    fn put_events(&mut self, before: u64) {
+        for pack in packs::pack(before, &self.events) {
+            self.writes.extend(pack.entries.into_iter().map(|entry| (entry, Some(pack.key.clone()))));
+            self.writes.insert(pack.key, Some(pack.value));
+        }
     }
 
     fn stage_record(&self, tree: &Tree, record: &Prepared, own: &mut Writes) -> Result<(), StoreError> {
@@ -160,14 +169,6 @@ impl Group {
             None => tree.get(key).map_err(failed),
         }
     }
-}
-
-fn stage_event(seq: u64, event: &PreparedEvent, own: &mut Writes) {
-    let key = keys::event(seq);
-    for subject in &event.subjects {
-        own.insert(keys::numbered(subject, seq), Some(key.clone()));
-    }
-    own.insert(key, Some(event.value.clone()));
 }
 
 fn added(changes: Changes, commit: &PreparedCommit) -> Changes {

@@ -122,7 +122,7 @@ async fn a_sound_world_has_no_failures() {
         "{text}"
     );
     assert_eq!(stop(daemon, "TERM").await.code, 0);
-    clinic.examine().await.has("ok", "store : it has schema version 3");
+    clinic.examine().await.has("ok", "store : it has schema version 4");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

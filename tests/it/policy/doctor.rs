@@ -195,7 +195,7 @@ fn the_store_needs_its_place_its_schema_and_room() {
         place: Ok(()),
         exists: true,
         in_use: false,
-        schema: Some(Ok(3)),
+        schema: Some(Ok(4)),
         mode: Some(0o700),
         free_bytes: Ok(10 << 30),
     };
@@ -204,7 +204,7 @@ fn the_store_needs_its_place_its_schema_and_room() {
         (StoreCheckup { in_use: true, schema: None, ..fine.clone() }, Fine, "in use by a process"),
         (StoreCheckup { exists: false, schema: None, mode: None, ..fine.clone() }, Fine, "one can be made"),
         (StoreCheckup { place: no(), schema: None, ..fine.clone() }, Failure, "it hangs"),
-        (StoreCheckup { schema: Some(Ok(2)), ..fine.clone() }, Warning, "takes to 3"),
+        (StoreCheckup { schema: Some(Ok(3)), ..fine.clone() }, Warning, "takes to 4"),
         (StoreCheckup { schema: Some(no()), ..fine.clone() }, Failure, "it hangs"),
         (StoreCheckup { mode: Some(0o750), ..fine.clone() }, Warning, "mode 0750"),
         (StoreCheckup { free_bytes: Ok(1 << 30), ..fine.clone() }, Fine, "1024 MiB are free"),

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
 use rampwatch::domain::desk::DeskKind;
 use rampwatch::domain::payment::{Payment, PaymentState};
-use rampwatch::ports::store::{Commit, Store};
+use rampwatch::ports::store::{Commit, Store, Subject};
 use tempfile::TempDir;
 
 use super::trace::strace;
@@ -18,6 +18,9 @@ const GOLDEN_V1: &str = include_str!("golden_v1.txt");
 
 /// A store as the program with schema version 2 left it, with one record of every shape that it knew.
 const GOLDEN_V2: &str = include_str!("golden_v2.txt");
+
+/// The same of schema version 3, in which each event had a record of its own.
+const GOLDEN_V3: &str = include_str!("golden_v3.txt");
 
 /// More payments than are taken up at a time.
 const MANY: u64 = 2_300;
@@ -99,7 +102,7 @@ async fn a_store_of_version_1_gets_its_index_and_nothing_else_changes() {
     drop(store);
     let mut expected: Vec<String> = GOLDEN_V1.lines().map(str::to_owned).collect();
     let schema = expected.iter().position(|line| line == "SCHEMA => {\"version\":1}").unwrap();
-    expected[schema] = "SCHEMA => {\"version\":3}".to_owned();
+    expected[schema] = "SCHEMA => {\"version\":4}".to_owned();
     expected.push("qpay-000001 => Ppay-000001".to_owned());
     let mut dump = raw::dump(&path);
     expected.sort_unstable();
@@ -126,7 +129,7 @@ async fn a_store_with_many_payments_is_taken_over_wholly() {
     assert_eq!(store.waiting(None, usize::MAX).await.unwrap().len(), waiting.len());
     drop(store);
     assert_eq!(waiting_entries(&path), waiting);
-    assert!(is_of_version(&path, 3));
+    assert!(is_of_version(&path, 4));
 }
 
 /// The older program takes up a store that was left half-way: the version is still its own. It moves payments on without
@@ -143,21 +146,54 @@ async fn what_an_older_program_did_meanwhile_is_minded() {
 }
 
 #[tokio::test]
-async fn a_store_of_version_2_gets_the_new_version_and_nothing_else_changes() {
+async fn stores_of_versions_2_and_3_get_the_new_version_and_nothing_else_changes() {
+    let later = funding::named_kinds().len() + desk::kinds().len();
+    for (version, golden, later) in [(2, GOLDEN_V2, later), (3, GOLDEN_V3, 0)] {
+        let (_folder, path) = folder();
+        raw::restore(&path, golden.lines());
+        std::fs::write(path.join("lock"), "This folder is a store.\n").unwrap();
+        let store = open(&path).unwrap();
+        let orders = golden.lines().filter(|line| line.starts_with("4f")).count();
+        assert_eq!(store.orders(None, 99).await.unwrap().len(), orders);
+        let webhooks = golden.lines().filter(|line| line.starts_with("4b776562686f6f6b00")).count();
+        assert_eq!(store.desk_page(DeskKind::Webhook, None, 9).await.unwrap().len(), webhooks);
+        let known = specimens::events().len().checked_sub(later).unwrap();
+        let told: Vec<_> = store.events(0, 999).await.unwrap().into_iter().map(|recorded| recorded.event).collect();
+        assert_eq!(told, specimens::events().into_iter().take(known).collect::<Vec<_>>());
+        drop(store);
+        let raised = |line: &str| line.replace(&format!("{{\"version\":{version}}}"), "{\"version\":4}");
+        assert_eq!(raw::dump(&path), golden.lines().map(raised).collect::<Vec<_>>());
+    }
+}
+
+/// Events that each have a record of their own, and those that share one, are one ledger.
+#[tokio::test]
+async fn what_version_3_wrote_is_gone_on_with() {
     let (_folder, path) = folder();
-    raw::restore(&path, GOLDEN_V2.lines());
+    raw::restore(&path, GOLDEN_V3.lines());
     std::fs::write(path.join("lock"), "This folder is a store.\n").unwrap();
     let store = open(&path).unwrap();
-    let orders = GOLDEN_V2.lines().filter(|line| line.starts_with("4f")).count();
-    assert_eq!(store.orders(None, 99).await.unwrap().len(), orders);
-    assert_eq!(store.desk_page(DeskKind::Webhook, None, 9).await.unwrap(), []);
-    let (events, later) = (store.events(0, 99).await.unwrap(), funding::named_kinds().len() + desk::kinds().len());
-    let known = specimens::events().len().checked_sub(later).unwrap();
-    let told: Vec<_> = events.into_iter().map(|recorded| recorded.event).collect();
-    assert_eq!(told, specimens::events().into_iter().take(known).collect::<Vec<_>>());
-    drop(store);
-    let raised = |line: &str| line.replace("SCHEMA => {\"version\":2}", "SCHEMA => {\"version\":3}");
-    assert_eq!(raw::dump(&path), GOLDEN_V2.lines().map(raised).collect::<Vec<_>>());
+    let events = specimens::events();
+    let last = store.commit(Commit { events: events.clone(), ..Commit::default() }).await.unwrap();
+    let count = u64::try_from(events.len()).unwrap();
+    assert_eq!(last, 2 * count);
+    let all: Vec<_> = events.iter().chain(&events).cloned().collect();
+    for after in 0..last {
+        for limit in [1, 3, 999] {
+            let read = store.events(after, limit).await.unwrap();
+            let expected = (after + 1..=last).take(limit).zip(all.iter().skip(usize::try_from(after).unwrap()));
+            assert!(read.iter().map(|it| (it.seq, &it.event)).eq(expected), "{limit} after {after}");
+        }
+    }
+    let payment = events.iter().find_map(|event| event.payment.clone()).expect("a payment's event");
+    let about: Vec<_> = (1..).zip(&all).filter(|(_, event)| event.payment.as_ref() == Some(&payment)).collect();
+    let subject = Subject::Payment(payment);
+    assert!(about.len() > 2);
+    for (nth, (seq, _)) in about.iter().enumerate() {
+        let read = store.events_of(&subject, *seq, 2).await.unwrap();
+        let read: Vec<_> = read.iter().map(|it| (it.seq, &it.event)).collect();
+        assert_eq!(read, about.iter().copied().skip(nth + 1).take(2).collect::<Vec<_>>(), "after {seq}");
+    }
 }
 
 #[tokio::test]
@@ -211,14 +247,14 @@ async fn a_step_that_is_cut_short_is_done_again() {
         loop {
             let (through, copy) = killed_at(call, turn, &path, folder.path());
             let found = waiting_entries(&copy);
-            if is_of_version(&copy, 3) {
+            if is_of_version(&copy, 4) {
                 assert!(found == waiting, "{call} {turn}: the version was written before the index");
             } else {
                 assert!(!through, "{call} {turn}");
                 half_way += usize::from(!found.is_empty());
             }
             drop(open(&copy).unwrap());
-            assert!(waiting_entries(&copy) == waiting && is_of_version(&copy, 3), "{call} {turn}");
+            assert!(waiting_entries(&copy) == waiting && is_of_version(&copy, 4), "{call} {turn}");
             std::fs::remove_dir_all(copy).unwrap();
             if through {
                 break;

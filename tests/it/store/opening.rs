@@ -84,15 +84,15 @@ async fn a_newer_schema_is_refused() {
     let (_folder, path) = folder();
     filled(&path).await;
     let before = raw::dump(&path);
-    raw::put(&path, b"SCHEMA", br#"{"version":4}"#);
+    raw::put(&path, b"SCHEMA", br#"{"version":5}"#);
     let error = refused(&path);
-    assert!(matches!(error, StoreOpenError::Newer { found: 4, known: SCHEMA_VERSION, .. }), "{error}");
+    assert!(matches!(error, StoreOpenError::Newer { found: 5, known: SCHEMA_VERSION, .. }), "{error}");
     let text = error.to_string();
     assert!(
-        text.contains("schema version 4") && text.contains("up to 3") && text.contains("newer rampwatch"),
+        text.contains("schema version 5") && text.contains("up to 4") && text.contains("newer rampwatch"),
         "{text}"
     );
-    raw::put(&path, b"SCHEMA", br#"{"version":3}"#);
+    raw::put(&path, b"SCHEMA", br#"{"version":4}"#);
     assert_eq!(raw::dump(&path), before, "nothing was touched");
     drop(open(&path).unwrap());
 }

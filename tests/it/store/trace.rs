@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 
+use rampwatch::adapters::sled::SCHEMA_VERSION;
+
 use super::{child, migration};
 
 /// The words that run a command under strace, with the trace in `output`.
@@ -142,7 +144,8 @@ async fn a_new_schema_version_is_written_after_its_index_is_durable() {
     let waiting = migration::large(&folder.path().join("store")).await;
     let (calls, data) = traced(folder.path(), 0, 0);
     let writes = || calls.iter().filter(|call| call.name.contains("write") && call.is_on(&data));
-    let version = writes().find(|call| call.arguments.contains(r#"{\"version\":3}"#));
+    let raised = format!(r#"{{\"version\":{SCHEMA_VERSION}}}"#);
+    let version = writes().find(|call| call.arguments.contains(&raised));
     let told = || writes().map(|call| (call.began, call.ended, call.arguments.len())).collect::<Vec<_>>();
     let version = version.unwrap_or_else(|| panic!("the version was never written: {:?}", told()));
     let synced = |call: &Call| {

@@ -6,12 +6,13 @@ use ::sled::IVec;
 
 use super::{Checker, Looked};
 use crate::adapters::sled::keys;
+use crate::adapters::sled::packs::unpack;
 use crate::adapters::sled::reader::above;
-use crate::adapters::sled::records::decode;
+use crate::adapters::sled::records::is_about;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, Standing, Verdict};
 use crate::domain::desk::{DeskBody, DeskRecord};
-use crate::domain::event::{Event, EventKind, WalletChange};
+use crate::domain::event::{EventKind, WalletChange};
 use crate::domain::order::{Order, OrderState, Spend};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::wallet::Wallet;
@@ -21,11 +22,15 @@ impl Checker<'_> {
     /// Goes through the events of a payment, a deposit or a record of the desk, the last first, until one says enough. Events that cannot be read
     /// are found elsewhere.
     fn backwards(&self, subject: &Subject, mut hear: impl FnMut(EventKind) -> ControlFlow<()>) -> Looked {
-        for entry in self.tree.range(above(&keys::events_of(subject), 0)).rev() {
+        let subject = keys::events_of(subject);
+        for entry in self.tree.range(above(&subject, 0)).rev() {
             let (_, key) = entry?;
-            let event: Option<Event> = self.tree.get(&key)?.and_then(|bytes| decode(&bytes).ok());
-            if event.is_some_and(|event| hear(event.kind).is_break()) {
-                break;
+            let all = self.tree.get(&key)?.and_then(|bytes| unpack(&key, &bytes).ok()).unwrap_or_default();
+            let its = all.into_iter().rev().map(|recorded| recorded.event).filter(|event| is_about(event, &subject));
+            for event in its {
+                if hear(event.kind).is_break() {
+                    return Ok(());
+                }
             }
         }
         Ok(())

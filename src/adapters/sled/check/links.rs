@@ -4,11 +4,12 @@ use ::sled::IVec;
 
 use super::{Checker, Looked, text};
 use crate::adapters::sled::keys;
-use crate::adapters::sled::records::{Record, decode, subjects};
+use crate::adapters::sled::packs::unpack;
+use crate::adapters::sled::records::{Record, decode, is_about};
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::{Deposit, Verdict};
 use crate::domain::desk::DeskRecord;
-use crate::domain::event::Event;
+use crate::domain::event::Recorded;
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 
@@ -40,10 +41,9 @@ impl Checker<'_> {
             Some(b'K') => lists::<DeskRecord>(&bytes, entry),
             Some(b'E') => {
                 let number = record.get(1..).unwrap_or_default();
-                let about = |event: Event| {
-                    subjects(&event).into_iter().any(|subject| *entry == [subject.as_slice(), number].concat())
-                };
-                decode(&bytes).ok().map(about)
+                let subject = entry.strip_suffix(number);
+                let about = |recorded: &Recorded| subject.is_some_and(|subject| is_about(&recorded.event, subject));
+                unpack(record, &bytes).ok().map(|all| all.iter().any(about))
             }
             _ => Some(false),
         };

@@ -3,6 +3,7 @@
 //!
 //! Deliberately absent: repairs. What is found here should never be; a person looks, with a copy of the folder.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use ::sled::{IVec, Tree};
@@ -13,12 +14,12 @@ mod links;
 use self::ledger::WalletStory;
 use super::keys;
 use super::open::{self, SCHEMA_VERSION, StoreOpenError};
+use super::packs::unpack;
 use super::reader::number_of;
 use super::records::{Record, decode, subjects};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::Deposit;
 use crate::domain::desk::DeskRecord;
-use crate::domain::event::Event;
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 use crate::domain::wallet::Wallet;
@@ -161,10 +162,7 @@ impl<'a> Checker<'a> {
             }
             Some(b'F') => drop(self.record::<FinalityMark>(key, value)?),
             Some(b'W') => drop(self.record::<Wallet>(key, value)?),
-            Some(b'E') => {
-                raise(&mut self.report.events);
-                self.event(key, value)?;
-            }
+            Some(b'E') => self.events(key, value)?,
             Some(letter) if letter.is_ascii_lowercase() => {
                 raise(&mut self.report.index_entries);
                 self.index_entry(key, value)?;
@@ -213,8 +211,8 @@ impl<'a> Checker<'a> {
         Ok(())
     }
 
-    /// Whether an event reads, has the number that comes next, and is listed under what it is about.
-    fn event(&mut self, key: &IVec, value: &IVec) -> Looked {
+    /// Whether an event record reads, its events have the numbers that come next, and it is listed under what they are about.
+    fn events(&mut self, key: &IVec, value: &IVec) -> Looked {
         self.size(key, value);
         let number = number_of(key).ok().filter(|number| *key == keys::event(*number));
         let Some(number) = number else {
@@ -222,21 +220,24 @@ impl<'a> Checker<'a> {
             return Ok(());
         };
         let expected = self.last_event.saturating_add(1);
-        if number != expected {
-            self.find(key, format!("event {number} comes where event {expected} should"));
-        }
         self.last_event = number;
-        let event: Event = match decode(value) {
-            Ok(event) => event,
+        let recorded = match unpack(key, value) {
+            Ok(recorded) => recorded,
             Err(error) => {
                 self.find(key, format!("it cannot be read: {error}"));
                 return Ok(());
             }
         };
-        for subject in subjects(&event) {
+        let count = u64::try_from(recorded.len()).unwrap_or(u64::MAX);
+        self.report.events = self.report.events.saturating_add(count);
+        if let Some(first) = recorded.first().filter(|first| first.seq != expected) {
+            self.find(key, format!("event {} comes where event {expected} should", first.seq));
+        }
+        let about: BTreeSet<Vec<u8>> = recorded.iter().flat_map(|recorded| subjects(&recorded.event)).collect();
+        for subject in about {
             self.must_lead(&keys::numbered(&subject, number), key)?;
         }
-        self.story.hear(&event.kind);
+        recorded.iter().for_each(|recorded| self.story.hear(&recorded.event.kind));
         Ok(())
     }
 }
