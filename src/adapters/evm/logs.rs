@@ -24,6 +24,9 @@ use super::reads::{self, next};
 use super::rpc::{self, Ask};
 use super::split::Piece;
 
+/// More questions than this, each with the finalized block, are not asked at once in the hope that it is the head.
+const MOST_TO_FINAL: usize = 16;
+
 /// More malformed logs than this are not told one by one.
 const MAX_MALFORMED: usize = 100;
 
@@ -95,23 +98,42 @@ fn sorted(accounts: &Arc<Vec<Address>>) -> Arc<Vec<Address>> {
     Arc::new(sorted)
 }
 
-/// Answers the query in one question whose anchor is the `finalized` block. `None` when that is not the last block of the
-/// range, when one question is not enough, or when anything else is in the way: the ordinary question finds out.
-pub(super) async fn transfers_to_final(pool: &Pool, query: &TransferQuery) -> Option<TransferPage> {
+/// Answers the query in questions that each have the `finalized` block for an anchor, all to one endpoint: one for as many
+/// recipients as it takes at once. `None` when that is not the last block of the range, when there are too many questions, or
+/// when anything else is in the way: the ordinary question finds out.
+pub(super) async fn transfers_to_final(
+    pool: &Pool,
+    max_in_flight: usize,
+    query: &TransferQuery,
+) -> Option<TransferPage> {
     let accounts = sorted(&query.recipients);
     let endpoint = pool.attempt(query.avoid).next().await?;
     let limits = endpoint.limits();
     let (everybody, avoid) = (query.everybody, query.avoid);
-    let piece = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
-    let is_one = piece.blocks() <= limits.blocks() && piece.count <= limits.recipients();
-    if query.from > query.to || accounts.is_empty() || query.tokens.is_empty() || !is_one {
+    let whole = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
+    if query.from > query.to || accounts.is_empty() || query.tokens.is_empty() || whole.blocks() > limits.blocks() {
+        return None;
+    }
+    let pieces = whole.by_recipients(limits.recipients());
+    if pieces.len() > MOST_TO_FINAL {
         return None;
     }
     let question = Question { tokens: Arc::clone(&query.tokens), accounts, side: Side::To, everybody, avoid };
-    let answer = ask_piece(&piece, &endpoint, &question, rpc::header_under("finalized")).await.ok()?;
+    let (question, asked) = (&question, &endpoint);
+    let asking = pieces
+        .into_iter()
+        .map(|piece| async move { ask_piece(&piece, asked, question, rpc::header_under("finalized")).await });
+    let mut asking = futures_util::stream::iter(asking).buffer_unordered(max_in_flight);
+    let mut answers = Vec::new();
+    while let Some(answer) = asking.next().await {
+        // Whoever is not there yet says so in his first answer: the others are not waited for.
+        answers.push(answer.ok()?);
+    }
+    drop(asking);
     endpoint.worked();
     pool.saw_head(query.to);
-    let page = merge(query.to, vec![answer]).ok()?;
+    // Each answer proves what it brought, and all have the same anchor: else they are not one page.
+    let page = merge(query.to, answers).ok()?;
     Some(TransferPage { is_tagged: true, ..page })
 }
 

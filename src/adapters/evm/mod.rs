@@ -217,7 +217,7 @@ impl Chain for EvmChain {
     }
 
     async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
-        match logs::transfers_to_final(&self.pool, query).await {
+        match logs::transfers_to_final(&self.pool, self.settings.max_in_flight, query).await {
             Some(page) => Ok(page),
             None => self.transfers(query).await,
         }

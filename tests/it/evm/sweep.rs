@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use rampwatch::ports::chain::{ChainError, TransferPage};
 use serde_json::json;
 
-use crate::support::node::{BlockSpec, MethodFault, Refusal, TRANSFER, USDC_E, provider_errors};
+use crate::support::node::{BlockSpec, Call, Finalized, MethodFault, Refusal, TRANSFER, USDC_E, provider_errors};
 
 /// A deposit to each of so many addresses, one a block.
 fn deposits(chain: &ScriptedChain, count: u64) -> (u64, u64) {
@@ -60,6 +60,59 @@ async fn big_questions_are_cut_and_put_together() {
     assert_eq!(node.counts().of("eth_getLogs"), 18 * 11, "as many pieces as needed");
     for call in node.calls().iter().filter(|call| call.method == "eth_getLogs") {
         assert!(call.params[0]["topics"][2].as_array().unwrap().len() <= 11);
+    }
+}
+
+/// The numbers of the blocks that were asked for by their tag.
+fn tags_asked(node: &Node) -> u64 {
+    let is_tag = |call: &&Call| call.method == "eth_getBlockByNumber" && call.params[0] == "finalized";
+    node.calls().iter().filter(is_tag).count() as u64
+}
+
+#[tokio::test]
+async fn what_ends_at_the_finalized_block_is_read_with_it() {
+    for (recipients, max_addresses, pieces) in [(40, 50, 1), (120, 11, 11), (160, 10, 16)] {
+        let (chain, node) = one_node();
+        let (from, to) = deposits(&chain, recipients);
+        chain.set_finalized(Finalized::Below(0));
+        let evm = EvmChain::new(EvmSettings {
+            max_block_range: 200,
+            max_addresses,
+            ..settings(vec![http("one", node.url())])
+        });
+        let page = evm.unwrap().transfers_to_final(&query(from, to, everybody(recipients))).await.unwrap();
+        assert_eq!(amounts(&page), (1..=u128::from(recipients)).collect::<Vec<u128>>());
+        assert!(page.is_tagged && page.anchor.block.hash == chain.head().hash, "{recipients}");
+        assert_eq!((node.counts().of("eth_getLogs"), tags_asked(&node)), (pieces, pieces));
+        let calls = node.calls();
+        let order: Vec<&str> = calls
+            .iter()
+            .map(|call| call.method.as_str())
+            .filter(|it| it.contains("Logs") || it.contains("Number"))
+            .collect();
+        assert!(
+            order.chunks(2).all(|pair| pair == ["eth_getBlockByNumber", "eth_getLogs"]),
+            "the block comes first: {order:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_does_not_end_at_the_finalized_block_is_read_as_usual() {
+    // The tag is below, there is none, or there would be too many questions.
+    for (finalized, recipients) in [(Finalized::Below(1), 120), (Finalized::Absent, 120), (Finalized::Below(0), 170)] {
+        let (chain, node) = one_node();
+        let (from, to) = deposits(&chain, recipients);
+        chain.set_finalized(finalized);
+        let evm = EvmChain::new(EvmSettings {
+            max_block_range: 200,
+            max_addresses: 10,
+            ..settings(vec![http("one", node.url())])
+        });
+        let page = evm.unwrap().transfers_to_final(&query(from, to, everybody(recipients))).await.unwrap();
+        assert_eq!(amounts(&page), (1..=u128::from(recipients)).collect::<Vec<u128>>());
+        assert!(!page.is_tagged && page.anchor.block.number == to, "{recipients}");
+        assert_eq!(tags_asked(&node) > 0, recipients == 120);
     }
 }
 

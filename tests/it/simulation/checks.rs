@@ -176,6 +176,9 @@ fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
     let was_final = old.is_some_and(|old| matches!(old.standing, Standing::Final { .. }));
     if matches!(new.standing, Standing::Final { .. }) && !was_final {
         world.count("deposit: final");
+        if old.is_none() {
+            world.count("deposit: final as read");
+        }
         let stands = chain.is_canonical(new.block()) || world.settings.beyond_finality;
         if new.block_number > chain.final_to() || !stands {
             world.violate(&format!("deposit {} is called final and is not", new.key));

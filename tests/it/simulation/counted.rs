@@ -3,7 +3,7 @@
 //! A block is counted up to three times for an address: when `covered_to` passes it, when `confirmed_to` passes it, and
 //! when the address is closed. At each count, every transfer of a known token to the address that is on the true chain
 //! in these blocks must be in the store and stand, unless the last answer that any endpoint gave about its block and
-//! address left it out. The second count and the closing need more: that answer must be younger than the first count
+//! address left it out, or one before that on which the count may still rest. The second count and the closing need more: that answer must be younger than the first count
 //! which it was missing from. So what was withheld once is repaired by the second reading, at the very commit that
 //! counts it, as soon as a node tells it.
 //!
@@ -30,11 +30,32 @@ use crate::support::memory_store::MemoryStore;
 /// How long an answer may take from an endpoint to a commit.
 const JUST_NOW: Span = Span::from_secs(10);
 
+/// How long the first count may stay in memory: where a reading brought news of others, it is stored with one of the next.
+const IN_MEMORY: Span = Span::from_secs(120);
+
+/// What the answers said of a transfer that one of them left out.
+#[derive(Clone, Copy)]
+struct LeftOut {
+    /// When it was left out last.
+    at: Timestamp,
+    /// Whether it was told since.
+    told: bool,
+}
+
+impl LeftOut {
+    /// Whether a count that is stored now may rest on the answer which left it out. The transfer may have been told since: the
+    /// funder asks for himself.
+    fn excuses(self, count: Count, now: Timestamp) -> bool {
+        let lasts = if count == Count::First { IN_MEMORY } else { JUST_NOW };
+        !self.told || now <= self.at.plus(lasts)
+    }
+}
+
 /// What the endpoints' answers left out.
 #[derive(Default)]
 pub(super) struct Answers {
-    /// The transfers that the last answer about them left out, and when it was given.
-    left_out: BTreeMap<DepositKey, Timestamp>,
+    /// The transfers that an answer left out.
+    left_out: BTreeMap<DepositKey, LeftOut>,
     /// The transfers that were missing when their block was counted for the first time, and when that was.
     missed: BTreeMap<DepositKey, Timestamp>,
     /// The transfers that were left out of both readings, and when the second one was counted. Only the last reading, when
@@ -51,14 +72,11 @@ impl Answers {
             if !query.recipients.contains(&transfer.to) || !query.tokens.contains(&transfer.token) {
                 continue;
             }
-            if told.contains(&transfer) {
-                // The answer may be one to the funder, who asks for himself: what the sweep was told just before still excuses it.
-                let key = key_of(&transfer);
-                if self.left_out.get(&key).is_none_or(|at| at.plus(JUST_NOW) < now) {
-                    self.left_out.remove(&key);
-                }
-            } else {
-                self.left_out.insert(key_of(&transfer), now);
+            let key = key_of(&transfer);
+            if !told.contains(&transfer) {
+                self.left_out.insert(key, LeftOut { at: now, told: false });
+            } else if let Some(left_out) = self.left_out.get_mut(&key) {
+                left_out.told = true;
             }
         }
     }
@@ -75,7 +93,8 @@ impl Answers {
 
     /// Whether a transfer may be missing at this count.
     fn excuse(&mut self, key: &DepositKey, count: Count, now: Timestamp) -> bool {
-        let Some(left_out_at) = self.left_out.get(key) else { return false };
+        let left_out = self.left_out.get(key).filter(|left_out| left_out.excuses(count, now));
+        let Some(LeftOut { at: left_out_at, .. }) = left_out else { return false };
         match count {
             Count::First => {
                 self.missed.insert(*key, now);

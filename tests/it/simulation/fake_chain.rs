@@ -56,6 +56,13 @@ impl FakeChain {
         FinalityReport { finalized, head, endpoint: EndpointId(sight.endpoint) }
     }
 
+    /// Whether the last block of the question is what this endpoint calls finalized.
+    fn ends_at_tag(&self, sight: &Sight, query: &TransferQuery) -> bool {
+        let tag = self.world.chain().tag_of(sight.view);
+        let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
+        tag.is_some_and(|tag| tag.block.number == query.to) && !ahead
+    }
+
     fn answer(&self, query: &TransferQuery, sight: &Sight) -> Result<TransferPage, ChainError> {
         let chain = self.world.chain();
         let Some(anchor) = chain.header_in(sight.view, query.to) else {
@@ -152,6 +159,24 @@ impl Chain for FakeChain {
         }
         self.life.after(Point::ChainTransfers).await;
         answer
+    }
+
+    async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
+        self.life.before(Point::ChainTransfers).await;
+        let asked_at = self.world.clock.now();
+        let sight = self.endpoints.reach(None, query.avoid).await;
+        let proven = sight.ok().filter(|sight| self.ends_at_tag(sight, query));
+        let answer = proven.and_then(|sight| self.answer(query, &sight).ok());
+        if let Some(page) = &answer {
+            self.world.tell_final(query.to);
+            self.world.count("chain: read up to the finalized block");
+            wallet::heard::transfers(&self.world, query, &page.transfers, asked_at);
+        }
+        self.life.after(Point::ChainTransfers).await;
+        match answer {
+            Some(page) => Ok(TransferPage { is_tagged: true, ..page }),
+            None => self.transfers(query).await,
+        }
     }
 
     fn watch(&self, set: WatchSet) {

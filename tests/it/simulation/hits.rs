@@ -5,7 +5,7 @@ use super::plan::STORIES;
 use super::wallet;
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 81] = [
+const HITS: [&str; 83] = [
     "api: GET, KeyRefused",
     "api: GET, NotFound",
     "api: GET, NotNow",
@@ -25,6 +25,7 @@ const HITS: [&str; 81] = [
     "chain: logs of another head",
     "chain: logs withheld",
     "chain: no finalized tag",
+    "chain: read up to the finalized block",
     "chain: reorg beyond finality",
     "chain: reorg undone",
     "chain: reorg, Drop",
@@ -39,6 +40,7 @@ const HITS: [&str; 81] = [
     "counted: Second, there",
     "coverage: closed",
     "deposit: final",
+    "deposit: final as read",
     "deposit: seen by Second",
     "deposit: seen by Sweep",
     "died: anywhere",

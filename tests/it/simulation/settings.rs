@@ -113,6 +113,7 @@ impl Settings {
         let mut rng = Rng::stream(seed, "settings");
         let tag = rng.permille(700);
         let slow_tag = rng.permille(400);
+        let keen_tag = tag && !slow_tag && rng.permille(300);
         let slow_store = rng.permille(250);
         let long_withholding = rng.permille(200);
         let calm = rng.permille(100);
@@ -121,8 +122,17 @@ impl Settings {
             other_token: rng.address(),
             fake_token: rng.address(),
             tag,
-            depth: if tag { rng.range(0, 6) } else { rng.range(4, 30) },
-            tag_lag: if slow_tag { (8, 30) } else { (1, 5) },
+            depth: match tag {
+                true if keen_tag => 0,
+                true => rng.range(0, 6),
+                false => rng.range(4, 30),
+            },
+            // A keen tag is the head now and then: then a reading can prove what is final.
+            tag_lag: match slow_tag {
+                true => (8, 30),
+                false if keen_tag => (0, 2),
+                false => (1, 5),
+            },
             tolerance_under: if rng.permille(300) { u128::from(rng.range(1, 50_000)) } else { 0 },
             tolerance_over: if rng.permille(300) { u128::from(rng.range(1, 50_000)) } else { 0 },
             skew: Span::from_secs(60),
