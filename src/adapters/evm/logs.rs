@@ -21,11 +21,8 @@ use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::pool::{Attempt, Pool};
 use super::reads::{self, next};
-use super::rpc::{self, Ask};
+use super::rpc;
 use super::split::Piece;
-
-/// More questions than this, each with the finalized block, are not asked at once in the hope that it is the head.
-const MOST_TO_FINAL: usize = 16;
 
 /// More malformed logs than this are not told one by one.
 const MAX_MALFORMED: usize = 100;
@@ -33,11 +30,15 @@ const MAX_MALFORMED: usize = 100;
 struct Job {
     piece: Piece,
     attempt: Attempt,
+    /// Whether its last block is asked for as the `finalized` one.
+    tagged: bool,
 }
 
 struct Answer {
     endpoint: EndpointId,
     anchor: Header,
+    /// Whether the endpoint gave the anchor as its `finalized` block.
+    tagged: bool,
     transfers: Vec<Transfer>,
     malformed: Vec<String>,
 }
@@ -65,12 +66,14 @@ struct Question {
     avoid: Option<EndpointId>,
 }
 
-/// Answers the query. With [`Side::From`] its recipients are the senders that are asked after.
+/// Answers the query. With [`Side::From`] its recipients are the senders that are asked after. `to_final`: its last block is
+/// likely to be the `finalized` one, and is asked for as such, until somebody says that it is another.
 pub(super) async fn transfers(
     pool: &Pool,
     max_in_flight: usize,
     query: &TransferQuery,
     side: Side,
+    to_final: bool,
 ) -> Result<TransferPage, ChainError> {
     if query.from > query.to {
         return Err(ChainError::Behind(format!("asked for blocks {} to {}, which are none", query.from, query.to)));
@@ -83,7 +86,7 @@ pub(super) async fn transfers(
     // Whom the question does not name need not be cut into pieces.
     let whole = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
     let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, everybody, avoid });
-    let answers = ask_all(pool, max_in_flight, &question, whole).await?;
+    let answers = ask_all(pool, max_in_flight, &question, whole, to_final).await?;
     merge(query.to, answers)
 }
 
@@ -96,45 +99,6 @@ fn sorted(accounts: &Arc<Vec<Address>>) -> Arc<Vec<Address>> {
     sorted.sort_unstable();
     sorted.dedup();
     Arc::new(sorted)
-}
-
-/// Answers the query in questions that each have the `finalized` block for an anchor, all to one endpoint: one for as many
-/// recipients as it takes at once. `None` when that is not the last block of the range, when there are too many questions, or
-/// when anything else is in the way: the ordinary question finds out.
-pub(super) async fn transfers_to_final(
-    pool: &Pool,
-    max_in_flight: usize,
-    query: &TransferQuery,
-) -> Option<TransferPage> {
-    let accounts = sorted(&query.recipients);
-    let endpoint = pool.attempt(query.avoid).next().await?;
-    let limits = endpoint.limits();
-    let (everybody, avoid) = (query.everybody, query.avoid);
-    let whole = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
-    if query.from > query.to || accounts.is_empty() || query.tokens.is_empty() || whole.blocks() > limits.blocks() {
-        return None;
-    }
-    let pieces = whole.by_recipients(limits.recipients());
-    if pieces.len() > MOST_TO_FINAL {
-        return None;
-    }
-    let question = Question { tokens: Arc::clone(&query.tokens), accounts, side: Side::To, everybody, avoid };
-    let (question, asked) = (&question, &endpoint);
-    let asking = pieces
-        .into_iter()
-        .map(|piece| async move { ask_piece(&piece, asked, question, rpc::header_under("finalized")).await });
-    let mut asking = futures_util::stream::iter(asking).buffer_unordered(max_in_flight);
-    let mut answers = Vec::new();
-    while let Some(answer) = asking.next().await {
-        // Whoever is not there yet says so in his first answer: the others are not waited for.
-        answers.push(answer.ok()?);
-    }
-    drop(asking);
-    endpoint.worked();
-    pool.saw_head(query.to);
-    // Each answer proves what it brought, and all have the same anchor: else they are not one page.
-    let page = merge(query.to, answers).ok()?;
-    Some(TransferPage { is_tagged: true, ..page })
 }
 
 /// Nobody to ask for: an empty filter would mean "any" to a node, so only the anchor is asked for.
@@ -159,8 +123,9 @@ async fn ask_all(
     max_in_flight: usize,
     question: &Arc<Question>,
     whole: Piece,
+    mut to_final: bool,
 ) -> Result<Vec<Answer>, ChainError> {
-    let job = |piece| Job { piece, attempt: pool.attempt(question.avoid) };
+    let job = |piece| Job { piece, attempt: pool.attempt(question.avoid), tagged: false };
     let mut queue = VecDeque::from([job(whole)]);
     let mut running: FuturesUnordered<BoxFuture<'static, Step>> = FuturesUnordered::new();
     let mut answers = Vec::new();
@@ -176,6 +141,7 @@ async fn ask_all(
                 let limits = endpoint.limits();
                 let (piece, rest) = chosen.piece.cut(limits.blocks(), limits.recipients());
                 chosen.piece = piece;
+                chosen.tagged = to_final && piece.to == whole.to;
                 rest.into_iter().for_each(|piece| queue.push_front(job(piece)));
                 running.push(Box::pin(ask(chosen, endpoint, Arc::clone(question))));
             }
@@ -192,6 +158,10 @@ async fn ask_all(
                         max_blocks = endpoint.limits().blocks(), max_recipients = endpoint.limits().recipients(),
                         "the endpoint wants smaller questions"
                     );
+                    job.attempt.again(&endpoint);
+                } else if job.tagged {
+                    // Most likely it is not the finalized block, which is no fault. Whatever it is, the ordinary question finds out.
+                    to_final = false;
                     job.attempt.again(&endpoint);
                 } else {
                     job.attempt.failed(&endpoint, &failure);
@@ -220,7 +190,7 @@ async fn ask(mut job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> 
         return Step::Changed(job);
     }
     let trial = trial.filter(|_| !limits.proven(blocks));
-    let result = ask_piece(&job.piece, &endpoint, &question, rpc::header_of(job.piece.to)).await;
+    let result = ask_piece(&job.piece, &endpoint, &question, job.tagged).await;
     let result = match result {
         Ok(answer) => {
             endpoint.learn(|limits| limits.worked(blocks));
@@ -232,7 +202,7 @@ async fn ask(mut job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> 
     Step::Asked(job, endpoint, result)
 }
 
-async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, anchor: Ask) -> Result<Answer, Failure> {
+async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, tagged: bool) -> Result<Answer, Failure> {
     let (tokens, side, everybody) = (&question.tokens, question.side, question.everybody);
     let accounts = if everybody { question.accounts.as_slice() } else { piece.recipients(&question.accounts) };
     let transfers = if everybody {
@@ -240,6 +210,7 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, anch
     } else {
         rpc::transfer_logs(piece.from, piece.to, tokens, accounts, side)
     };
+    let anchor = if tagged { rpc::header_under("finalized") } else { rpc::header_of(piece.to) };
     let asks = [anchor, transfers];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let anchor = read_anchor(piece.to, &mut answers)?;
@@ -263,7 +234,7 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, anch
     if foreign > 0 && !everybody {
         tracing::warn!(endpoint = %endpoint.name, logs = foreign, "logs came that were not asked for, or were taken back");
     }
-    Ok(Answer { endpoint: endpoint.id, anchor, transfers, malformed })
+    Ok(Answer { endpoint: endpoint.id, anchor, tagged, transfers, malformed })
 }
 
 fn read_anchor(
@@ -318,6 +289,8 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
     let mut transfers = BTreeMap::new();
     let mut malformed = BTreeSet::new();
     let mut last = None;
+    // Each answer proves what it brought itself.
+    let is_tagged = answers.iter().all(|answer| answer.tagged || answer.anchor.block.number < to);
     for answer in answers {
         let blocks = answer.transfers.iter().map(|transfer| transfer.block).chain([answer.anchor.block]);
         for block in blocks {
@@ -343,5 +316,5 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
     };
     let malformed = malformed.into_iter().take(MAX_MALFORMED).collect();
     let transfers = transfers.into_values().collect();
-    Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint, malformed })
+    Ok(TransferPage { transfers, anchor, is_tagged, endpoint, malformed })
 }

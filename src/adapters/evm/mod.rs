@@ -213,14 +213,11 @@ impl Chain for EvmChain {
     }
 
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
-        logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To).await
+        logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To, false).await
     }
 
     async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
-        match logs::transfers_to_final(&self.pool, self.settings.max_in_flight, query).await {
-            Some(page) => Ok(page),
-            None => self.transfers(query).await,
-        }
+        logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To, true).await
     }
 
     fn watch(&self, set: WatchSet) {

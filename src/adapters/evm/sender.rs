@@ -61,7 +61,7 @@ impl Sender for EvmChain {
     ) -> Result<TransferPage, ChainError> {
         let (tokens, recipients) = (Arc::new(tokens.to_vec()), Arc::new(vec![wallet]));
         let query = TransferQuery { tokens, recipients, from, to, everybody: false, avoid: None };
-        logs::transfers(&self.pool, self.settings.max_in_flight, &query, Side::From).await
+        logs::transfers(&self.pool, self.settings.max_in_flight, &query, Side::From, false).await
     }
 
     async fn balance_at(

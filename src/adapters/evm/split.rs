@@ -26,17 +26,6 @@ impl Piece {
         all.get(self.first..self.first.saturating_add(self.count)).unwrap_or_default()
     }
 
-    /// Itself, in parts with at most so many recipients.
-    pub(super) fn by_recipients(self, max: usize) -> Vec<Self> {
-        let (mut head, mut rest) = self.cut(u64::MAX, max);
-        let mut pieces = vec![head];
-        while let Some(left) = rest.pop() {
-            (head, rest) = left.cut(u64::MAX, max);
-            pieces.push(head);
-        }
-        pieces
-    }
-
     /// Cuts off a first part with at most so many blocks and recipients; what is left over comes as up to two pieces.
     pub(super) fn cut(self, max_blocks: u64, max_recipients: usize) -> (Self, Vec<Self>) {
         let (mut head, mut rest) = (self, Vec::new());
@@ -131,14 +120,6 @@ mod tests {
                 }
             }
             assert_eq!(seen.len() as u64, (to - from + 1) * count as u64);
-            let by_recipients = Piece { from, to, first: 0, count }.by_recipients(max_recipients);
-            assert_eq!(by_recipients.iter().map(|piece| piece.count).sum::<usize>(), count);
-            let mut first = 0;
-            for piece in by_recipients {
-                assert_eq!((piece.from, piece.to, piece.first), (from, to, first), "one begins where the other ends");
-                assert!((1..=max_recipients.max(1)).contains(&piece.count));
-                first += piece.count;
-            }
         }
         let (head, rest) = Piece { from: u64::MAX - 1, to: u64::MAX, first: 0, count: 1 }.cut(1, 1);
         assert_eq!((head.to, rest.len()), (u64::MAX - 1, 1));

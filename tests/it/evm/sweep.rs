@@ -7,7 +7,9 @@ use std::collections::BTreeSet;
 use rampwatch::ports::chain::{ChainError, TransferPage};
 use serde_json::json;
 
-use crate::support::node::{BlockSpec, Call, Finalized, MethodFault, Refusal, TRANSFER, USDC_E, provider_errors};
+use crate::support::node::{
+    BlockSpec, Call, Finalized, MethodFault, Order, Refusal, TRANSFER, USDC_E, Unit, provider_errors,
+};
 
 /// A deposit to each of so many addresses, one a block.
 fn deposits(chain: &ScriptedChain, count: u64) -> (u64, u64) {
@@ -71,49 +73,68 @@ fn tags_asked(node: &Node) -> u64 {
 
 #[tokio::test]
 async fn what_ends_at_the_finalized_block_is_read_with_it() {
-    for (recipients, max_addresses, pieces) in [(40, 50, 1), (120, 11, 11), (160, 10, 16)] {
+    // So many questions, of which so many reach up to the last block.
+    for (recipients, max_addresses, max_block_range, pieces, last) in
+        [(40, 50, 200, 1, 1), (120, 11, 200, 11, 11), (90, 10, 30, 27, 9)]
+    {
         let (chain, node) = one_node();
         let (from, to) = deposits(&chain, recipients);
         chain.set_finalized(Finalized::Below(0));
-        let evm = EvmChain::new(EvmSettings {
-            max_block_range: 200,
-            max_addresses,
-            ..settings(vec![http("one", node.url())])
-        });
-        let page = evm.unwrap().transfers_to_final(&query(from, to, everybody(recipients))).await.unwrap();
+        let settings = settings(vec![http("one", node.url())]);
+        let evm = EvmChain::new(EvmSettings { max_block_range, max_addresses, ..settings }).unwrap();
+        let page = evm.transfers_to_final(&query(from, to, everybody(recipients))).await.unwrap();
         assert_eq!(amounts(&page), (1..=u128::from(recipients)).collect::<Vec<u128>>());
         assert!(page.is_tagged && page.anchor.block.hash == chain.head().hash, "{recipients}");
-        assert_eq!((node.counts().of("eth_getLogs"), tags_asked(&node)), (pieces, pieces));
+        assert_eq!((node.counts().of("eth_getLogs"), tags_asked(&node)), (pieces, last));
         let calls = node.calls();
-        let order: Vec<&str> = calls
-            .iter()
-            .map(|call| call.method.as_str())
-            .filter(|it| it.contains("Logs") || it.contains("Number"))
-            .collect();
-        assert!(
-            order.chunks(2).all(|pair| pair == ["eth_getBlockByNumber", "eth_getLogs"]),
-            "the block comes first: {order:?}"
-        );
+        let asked = calls.iter().map(|call| call.method.as_str());
+        let order: Vec<&str> = asked.filter(|name| name.contains("Logs") || name.contains("Number")).collect();
+        assert!(order.chunks(2).all(|pair| pair == ["eth_getBlockByNumber", "eth_getLogs"]), "{order:?}");
+        assert!(!evm.transfers(&query(from, to, everybody(recipients))).await.unwrap().is_tagged);
     }
 }
 
 #[tokio::test]
+async fn limits_that_are_learned_on_the_way_do_not_take_the_proof_away() {
+    let (chain, node) = one_node();
+    let (from, to) = deposits(&chain, 90);
+    chain.set_finalized(Finalized::Below(0));
+    node.behave(|it| it.max_range = Some((12, Refusal::rpc(-32077, "eth_getLogs is limited to a 12 range"))));
+    let evm = chain_of(vec![http("one", node.url())]);
+    let page = evm.transfers_to_final(&query(from, to, everybody(50))).await.unwrap();
+    assert_eq!((page.transfers.len(), page.is_tagged, page.anchor.block.number), (50, true, to));
+}
+
+#[tokio::test]
 async fn what_does_not_end_at_the_finalized_block_is_read_as_usual() {
-    // The tag is below, there is none, or there would be too many questions.
-    for (finalized, recipients) in [(Finalized::Below(1), 120), (Finalized::Absent, 120), (Finalized::Below(0), 170)] {
+    for finalized in [Finalized::Below(1), Finalized::Absent] {
         let (chain, node) = one_node();
-        let (from, to) = deposits(&chain, recipients);
+        let (from, to) = deposits(&chain, 120);
         chain.set_finalized(finalized);
-        let evm = EvmChain::new(EvmSettings {
-            max_block_range: 200,
-            max_addresses: 10,
-            ..settings(vec![http("one", node.url())])
-        });
-        let page = evm.unwrap().transfers_to_final(&query(from, to, everybody(recipients))).await.unwrap();
-        assert_eq!(amounts(&page), (1..=u128::from(recipients)).collect::<Vec<u128>>());
-        assert!(!page.is_tagged && page.anchor.block.number == to, "{recipients}");
-        assert_eq!(tags_asked(&node) > 0, recipients == 120);
+        let settings = settings(vec![http("one", node.url())]);
+        let evm = EvmChain::new(EvmSettings { max_block_range: 200, max_addresses: 10, ..settings }).unwrap();
+        let page = evm.transfers_to_final(&query(from, to, everybody(120))).await.unwrap();
+        assert_eq!(amounts(&page), (1..=120).collect::<Vec<u128>>());
+        assert!(!page.is_tagged && page.anchor.block.number == to);
+        let tags = tags_asked(&node);
+        assert!((1..=4).contains(&tags), "one was tried, and what was under way with it: {tags}");
     }
+}
+
+/// Behind one address, one node calls the last block finalized and the other does not: half of the answers prove nothing.
+#[tokio::test]
+async fn what_not_every_answer_proves_is_not_proven() {
+    let (chain, node) = one_node();
+    let other = Node::start(&chain, NodeOptions::default());
+    let (from, to) = deposits(&chain, 60);
+    chain.set_finalized(Finalized::Below(0));
+    other.behave(|it| it.finalized = Some(Finalized::Below(5)));
+    let both = Balancer::start(&[&other, &node], Order::RoundRobin, Unit::Request);
+    let settings = settings(vec![http("both", both.url())]);
+    let evm = EvmChain::new(EvmSettings { max_addresses: 10, max_in_flight: 1, ..settings }).unwrap();
+    let page = evm.transfers_to_final(&query(from, to, everybody(60))).await.unwrap();
+    assert_eq!((page.transfers.len(), page.is_tagged), (60, false));
+    assert!(tags_asked(&node) > 0 && tags_asked(&other) > 0, "one of them gave it");
 }
 
 #[tokio::test]
