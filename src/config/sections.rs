@@ -241,7 +241,7 @@ fn api(mut section: Section<'_>, base: &Path, others: &[(String, String)]) -> Op
     {
         section.complain("connect_timeout", format!("it must be shorter than timeout ({})", write_span(whole)));
     }
-    let max_concurrent = section.number("max_concurrent", Some(64), 1..=256);
+    let max_concurrent = section.number("max_concurrent", Some(128), 1..=256);
     section.finish("base_url, key_env, key_file, connect_timeout, timeout, max_concurrent");
     Some(ApiSettings {
         base_url: base_url?,

@@ -68,7 +68,7 @@ pub fn final_block(rule: FinalityRule, witnessed: &WitnessedHeader) -> Option<Bl
 }
 
 /// Whether a block is final by the very reading that brought its logs, so that the chain need not be asked again. `anchor`
-/// is the header that the endpoint gave, before the logs and in the same request, for the last block of the range;
+/// is the header that the endpoint gave, before the logs and in the same request, for the last block of the range (each, where several answered);
 /// `is_tagged`: it gave that header as its `finalized` block.
 ///
 /// It is, where the rule asks for no depth, and only the anchor itself: then one endpoint has just given header and log under
@@ -113,6 +113,31 @@ pub const fn allows(mark: &FinalityMark, block: BlockNumber) -> bool {
     block <= mark.current.number
 }
 
+/// How long what pays nothing may wait to be settled while addresses catch up.
+const SETTLED_EVERY: Span = Span::from_secs(15);
+
+/// What there is to be settled, and what else there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backlog {
+    /// Whether addresses are being caught up with.
+    pub catches_up: bool,
+    /// Whether a payment is known to wait for a block to become final.
+    pub pays: bool,
+    /// Whether the last settling left some of what is final: among that there may be what pays.
+    pub unsettled: bool,
+    /// When what is final was settled to its end last.
+    pub settled_at: Timestamp,
+}
+
+/// Whether settling what is final may wait. While addresses catch up, deposits that pay nothing may come in by the thousand, and
+/// each of their blocks costs a header: one settling then serves those of a while.
+#[must_use]
+pub fn settles_later(backlog: &Backlog, now: Timestamp) -> bool {
+    let idle = backlog.catches_up && !backlog.pays && !backlog.unsettled;
+    // A moment in the future means that the clock was set back.
+    idle && backlog.settled_at <= now && now.since(backlog.settled_at) < SETTLED_EVERY
+}
+
 /// Whether a deposit's finality, established at `at`, is fresh enough to be relied upon without another look.
 #[must_use]
 pub fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
@@ -125,6 +150,26 @@ mod tests {
     use super::*;
     use crate::domain::chain::B256;
     use crate::domain::time::Timestamp as Moment;
+
+    #[test]
+    fn only_what_pays_nothing_is_settled_later_and_only_for_a_while() {
+        let at = Moment::from_secs(1_000);
+        let idle = Backlog { catches_up: true, pays: false, unsettled: false, settled_at: at };
+        let cases = [
+            (idle, 0, true),
+            (idle, 14, true),
+            (idle, 15, false),
+            (Backlog { catches_up: false, ..idle }, 1, false),
+            (Backlog { pays: true, ..idle }, 1, false),
+            (Backlog { unsettled: true, ..idle }, 1, false),
+            (Backlog { settled_at: Moment::EPOCH, ..idle }, 0, false),
+            (Backlog { settled_at: Moment::from_secs(5_000), ..idle }, 0, false),
+        ];
+        for (backlog, seconds, expected) in cases {
+            let now = at.plus(Span::from_secs(seconds));
+            assert_eq!(settles_later(&backlog, now), expected, "{backlog:?} after {seconds} s");
+        }
+    }
 
     #[test]
     fn a_header_is_believed_as_far_as_its_own_node_calls_it_final() {

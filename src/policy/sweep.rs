@@ -129,7 +129,7 @@ impl Job {
 }
 
 /// How many chunks are asked for ahead of the one that is taken in: while one is written, the next ones are on their way.
-const READ_AHEAD: usize = 6;
+const READ_AHEAD: usize = 3;
 
 /// How many transfers may wait to be taken in before no further chunk is asked for. A transfer has some 200 bytes.
 const MOST_WAITING: usize = 50_000;

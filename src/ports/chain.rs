@@ -72,7 +72,7 @@ pub struct TransferPage {
     /// The header of the range's last block, from the node that answered, in the same request where possible:
     /// so the node had the block.
     pub anchor: Header,
-    /// Whether the node gave that header as its `finalized` block.
+    /// Whether it was given as the `finalized` block in each answer that reaches up to it, together with that answer's logs.
     pub is_tagged: bool,
     /// Which endpoint answered (the last, if several did).
     pub endpoint: EndpointId,

@@ -67,7 +67,7 @@ struct Question {
 }
 
 /// Answers the query. With [`Side::From`] its recipients are the senders that are asked after. `to_final`: its last block is
-/// likely to be the `finalized` one, and is asked for as such, until somebody says that it is another.
+/// likely to be the `finalized` one, and is asked for as such, until an endpoint says that it is another.
 pub(super) async fn transfers(
     pool: &Pool,
     max_in_flight: usize,
@@ -105,7 +105,8 @@ fn sorted(accounts: &Arc<Vec<Address>>) -> Arc<Vec<Address>> {
 async fn nothing(pool: &Pool, query: &TransferQuery) -> Result<TransferPage, ChainError> {
     let mut attempt = pool.attempt(query.avoid);
     while let Some(endpoint) = attempt.next().await {
-        let asked = async { read_anchor(query.to, &mut endpoint.ask(&[rpc::header_of(query.to)]).await?.into_iter()) };
+        let asked =
+            async { read_anchor(query.to, false, &mut endpoint.ask(&[rpc::header_of(query.to)]).await?.into_iter()) };
         match asked.await {
             Ok(anchor) => {
                 endpoint.worked();
@@ -159,8 +160,8 @@ async fn ask_all(
                         "the endpoint wants smaller questions"
                     );
                     job.attempt.again(&endpoint);
-                } else if job.tagged {
-                    // Most likely it is not the finalized block, which is no fault. Whatever it is, the ordinary question finds out.
+                } else if job.tagged && matches!(failure.class, Class::Behind | Class::NoFinality) {
+                    // The finalized block is another one, or there is none: no fault. The ordinary question goes to the same node.
                     to_final = false;
                     job.attempt.again(&endpoint);
                 } else {
@@ -213,7 +214,7 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, tagg
     let anchor = if tagged { rpc::header_under("finalized") } else { rpc::header_of(piece.to) };
     let asks = [anchor, transfers];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
-    let anchor = read_anchor(piece.to, &mut answers)?;
+    let anchor = read_anchor(piece.to, tagged, &mut answers)?;
     let logs: Vec<Log> = rpc::read(&next(&mut answers)?, "a list of logs")?;
     let wanted = Wanted { from: piece.from, to: piece.to, tokens, accounts, side };
     let (mut transfers, mut malformed) = (Vec::new(), Vec::new());
@@ -239,12 +240,18 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, tagg
 
 fn read_anchor(
     number: BlockNumber,
+    tagged: bool,
     answers: &mut std::vec::IntoIter<Result<Box<serde_json::value::RawValue>, Failure>>,
 ) -> Result<Header, Failure> {
     let anchor = rpc::read_header(&reads::next(answers)?)?
         .ok_or_else(|| Failure::new(Class::Behind, format!("block {number} is not there yet")))?;
-    if anchor.block.number != number {
-        return Err(Failure::garbage("another block than the one asked for"));
+    let given = anchor.block.number;
+    match given == number {
+        true => {}
+        false if tagged => {
+            return Err(Failure::new(Class::Behind, format!("block {given} is finalized, not {number}")));
+        }
+        false => return Err(Failure::garbage("another block than the one asked for")),
     }
     Ok(anchor)
 }

@@ -20,7 +20,7 @@ pub(super) const FINALITY: &[u8] = b"F";
 pub(super) const PAYMENTS: &[u8] = b"P";
 /// The space of deposits, by their key.
 pub(super) const DEPOSITS: &[u8] = b"D";
-/// The space of events, by number.
+/// The space of events, by the number of the last one of each record.
 pub(super) const EVENTS: &[u8] = b"E";
 /// The space of orders, by payment and turn.
 pub(super) const ORDERS: &[u8] = b"O";
@@ -111,7 +111,7 @@ pub(super) fn coverage(address: Address) -> Vec<u8> {
     join(&[b"C", address.as_slice()])
 }
 
-/// The record of an event.
+/// The record of some events that follow each other, of which the last has this number.
 pub(super) fn event(seq: u64) -> Vec<u8> {
     join(&[EVENTS, &seq.to_be_bytes()])
 }
@@ -165,7 +165,7 @@ fn place(deposit: &Deposit) -> Vec<u8> {
     join(&[&block.to_be_bytes(), &log_index, &deposit_part(&deposit.key)])
 }
 
-/// All index entries of a subject's events begin with this; the event's number follows. An id is ended by a zero
+/// All index entries of a subject's events begin with this; the number of the event record follows. An id is ended by a zero
 /// byte, which no id has, so that no subject's entries lie among another's.
 pub(super) fn events_of(subject: &Subject) -> Vec<u8> {
     match subject {

@@ -239,7 +239,7 @@ pub(super) struct Prepared {
 pub(super) struct PreparedEvent {
     /// Its bytes.
     pub(super) value: Vec<u8>,
-    /// The beginnings of its index entries; its number comes after them.
+    /// The beginnings of its index entries; the number of the record that it goes into comes after them.
     pub(super) subjects: Vec<Vec<u8>>,
 }
 

@@ -288,7 +288,7 @@ mod tests {
             let (job, page) = step(&mut ahead, &chain).await.unwrap().expect("a chunk");
             assert_eq!((job.to - job.from, page.transfers.len()), (9, 60_000), "full ones are taken alone");
             let asked = chain.asked.lock().unwrap().len();
-            assert!(ahead.chunks.len() < 6 && asked - asked_before <= 6, "{asked} are asked for");
+            assert!(ahead.chunks.len() < 3 && asked - asked_before <= 3, "{asked} are asked for");
             asked_before = asked;
         }
     }

@@ -60,21 +60,38 @@ impl Watcher {
 
     /// Asks one endpoint what is final, and settles every deposit at or below.
     pub(super) async fn ask_finality(&mut self) -> Result<(), Trouble> {
-        let learnt = self.learn_finality().await?;
+        let report = self.finality_report().await?;
         self.ask_final_at = None;
-        self.settled_at = self.ports.clock.now();
-        match learnt {
-            Some((number, report)) => self.settle_final(number, &report).await,
-            None => Ok(()),
+        self.unsettled = match self.learn_finality(&report).await? {
+            Some(number) => self.settle_final(number, &report).await?,
+            None => false,
+        };
+        let now = self.ports.clock.now();
+        if self.unsettled {
+            self.ask_final_at = Some(now);
+        } else {
+            self.settled_at = now;
         }
+        Ok(())
     }
 
-    /// Asks one endpoint what is final, and keeps what is believed of it. `None`: nothing is.
-    pub(super) async fn learn_finality(&mut self) -> Result<Option<(BlockNumber, FinalityReport)>, Trouble> {
+    /// Asks one endpoint what is final, and settles nothing yet.
+    pub(super) async fn only_learn_finality(&mut self) -> Result<(), Trouble> {
+        let report = self.finality_report().await?;
+        self.learn_finality(&report).await.map(|_| ())
+    }
+
+    /// What one endpoint says of finality.
+    async fn finality_report(&mut self) -> Result<FinalityReport, Trouble> {
+        let report = self.ports.chain.finality(self.settings.finality.uses_tag()).await?;
+        self.asked_final_at = self.ports.clock.now();
+        Ok(report)
+    }
+
+    /// Keeps what is believed of a report: the highest final block, if there is one.
+    async fn learn_finality(&mut self, report: &FinalityReport) -> Result<Option<BlockNumber>, Trouble> {
         let rule = self.settings.finality;
-        let report = self.ports.chain.finality(rule.uses_tag()).await?;
         let now = self.ports.clock.now();
-        self.asked_final_at = now;
         if self.head.is_none_or(|(head, _)| head.block.number < report.head.block.number) {
             self.head = Some((report.head, now));
         }
@@ -89,8 +106,8 @@ impl Watcher {
         } else {
             self.no_news(now).await?;
         }
-        self.mark(number, &report, moved_back, now).await?;
-        Ok(Some((number, report)))
+        self.mark(number, report, moved_back, now).await?;
+        Ok(Some(number))
     }
 
     /// The final block is higher than it ever was.
@@ -218,23 +235,25 @@ impl Watcher {
         Ok(())
     }
 
-    /// Every provisional deposit at or below the final block either stands for good or is gone.
-    async fn settle_final(&mut self, number: BlockNumber, report: &FinalityReport) -> Result<(), Trouble> {
+    /// Every provisional deposit at or below the final block either stands for good or is gone. True when some are left that
+    /// were not come to.
+    async fn settle_final(&mut self, number: BlockNumber, report: &FinalityReport) -> Result<bool, Trouble> {
         for _ in 0..MOST_BATCHES {
             let provisional = self.ports.store.provisional(number, BATCH).await?;
             if provisional.is_empty() {
-                break;
+                return Ok(false);
             }
-            self.settle_batch(&provisional, report).await?;
+            let settled = self.settle_batch(&provisional, report).await?;
             self.find_waiting().await?;
-            if provisional.len() < BATCH {
-                break;
+            if provisional.len() < BATCH || !settled {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
     }
 
-    async fn settle_batch(&self, provisional: &[Deposit], report: &FinalityReport) -> Result<(), Trouble> {
+    /// True when at least one of them could be settled.
+    async fn settle_batch(&self, provisional: &[Deposit], report: &FinalityReport) -> Result<bool, Trouble> {
         let mut standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>> = BTreeMap::new();
         let blocks = self.final_blocks(provisional, report).await?;
         let now = self.ports.clock.now();
@@ -248,7 +267,9 @@ impl Watcher {
             };
             standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));
         }
-        self.write_standings(standings).await
+        let some = !standings.is_empty();
+        self.write_standings(standings).await?;
+        Ok(some)
     }
 
     /// The final blocks at the heights of these deposits, each by the word of one node that both gave it and calls it final.

@@ -17,6 +17,7 @@ use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
+use crate::policy::finality::{Backlog, settles_later};
 use crate::policy::roll::Roll;
 use crate::policy::sweep;
 use crate::ports::chain::{ChainError, EndpointId};
@@ -47,8 +48,6 @@ const LONGEST_BEHIND_WAIT: Span = Span::from_secs(2);
 const HEAD_SERVES_FOR: Span = Span::from_secs(10);
 /// The furthest below the head that a sweep ends because nodes are behind, in blocks.
 const MOST_STEP_BACK: u64 = 256;
-/// The shortest time between two settlings of what is final while addresses catch up and no payment is known to wait for it.
-const FINAL_WHILE_BEHIND: Span = Span::from_secs(15);
 /// The longest sleep, whatever is due.
 const LONGEST_SLEEP: Span = Span::from_secs(60);
 
@@ -142,8 +141,10 @@ pub(crate) struct Watcher {
     ask_final_at: Option<Timestamp>,
     /// When it was asked for last.
     asked_final_at: Timestamp,
-    /// When what is final was settled last.
+    /// When what is final was settled to its end last.
     settled_at: Timestamp,
+    /// Whether the last settling left some of what is final.
+    unsettled: bool,
     /// The head that finality was last wanted for because it was new, and the earliest moment to ask.
     final_wanted: (BlockNumber, Timestamp),
     /// The highest block that a transfer was hinted in and no reading has shown yet, and how often it was looked for.
@@ -201,6 +202,7 @@ impl Watcher {
             ask_final_at: None,
             asked_final_at: Timestamp::EPOCH,
             settled_at: Timestamp::EPOCH,
+            unsettled: false,
             final_wanted: (0, Timestamp::EPOCH),
             hinted: None,
             failures: 0,
@@ -272,6 +274,10 @@ impl Watcher {
         if self.is_final_due(now) {
             self.ask_finality().await?;
         }
+        // Behind what pays nothing there may be what pays: no more is brought in before all of it is settled.
+        if self.unsettled {
+            return Ok(true);
+        }
         if !self.deeper.is_over(now) {
             return Ok(false);
         }
@@ -299,11 +305,14 @@ impl Watcher {
         self.ask_final_at.is_some_and(|at| now >= at) && !self.settles_later(now)
     }
 
-    /// While addresses catch up, deposits that pay nothing may come in by the thousand: settling what is final then serves
-    /// those of a while.
     fn settles_later(&self, now: Timestamp) -> bool {
-        let is_idle = self.ahead.is_under_way() && !self.waiting.pays;
-        is_idle && now < self.settled_at.plus(FINAL_WHILE_BEHIND)
+        let backlog = Backlog {
+            catches_up: self.ahead.is_under_way(),
+            pays: self.waiting.pays,
+            unsettled: self.unsettled,
+            settled_at: self.settled_at,
+        };
+        settles_later(&backlog, now)
     }
 
     /// A clock that was set back would put everything off by as much.
@@ -313,7 +322,7 @@ impl Watcher {
             tracing::warn!(by_ms = self.latest.since(now).as_millis(), "the clock was set back");
             self.sweep_whole_at(now);
             self.ask_final_at = self.ask_final_at.map(|at| at.min(now));
-            (self.asked_final_at, self.settled_at) = (Timestamp::EPOCH, Timestamp::EPOCH);
+            self.asked_final_at = Timestamp::EPOCH;
             self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
             (self.head, self.arrivals) = (None, None);
             self.placing.end_at(now);

@@ -74,7 +74,7 @@ impl Watcher {
         if self.last_final.is_none() || (is_whole && sweep::wants_final(&self.roll.leads(), head.block.number)) {
             // How far the sweep counts is to be known; what it settles may have time.
             let later = self.settles_later(self.ports.clock.now());
-            let asked = if later { self.learn_finality().await.map(|_| ()) } else { self.ask_finality().await };
+            let asked = if later { self.only_learn_finality().await } else { self.ask_finality().await };
             match asked {
                 // What came in is seen even while nobody can tell what is final.
                 Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => trouble = Some(error),

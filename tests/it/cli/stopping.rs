@@ -44,7 +44,7 @@ async fn hanging(world: &World, most: usize) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_ends_within_ten_seconds_while_everything_hangs() {
     let world = World::new().await;
-    world.place.edit("max_concurrent = 64 ", "max_concurrent = 8 ");
+    world.place.edit("max_concurrent = 128 ", "max_concurrent = 8 ");
     let daemon = world.start().await;
     world.api.fail_next(Call::Complete, 1_000, Fault::Hang { acts: true }).unwrap();
     let ids = paid(&world).await;

@@ -213,7 +213,7 @@ fn the_store_needs_its_place_its_schema_and_room() {
         (StoreCheckup { free_bytes: no(), ..fine }, Warning, "not known"),
     ];
     for (found, grade, words) in cases {
-        expect(&doctor::store(&found, 3), grade, words);
+        expect(&doctor::store(&found, 4), grade, words);
     }
 }
 

@@ -2,10 +2,10 @@
 //!
 //! A block is counted up to three times for an address: when `covered_to` passes it, when `confirmed_to` passes it, and
 //! when the address is closed. At each count, every transfer of a known token to the address that is on the true chain
-//! in these blocks must be in the store and stand, unless the last answer that any endpoint gave about its block and
-//! address left it out, or one before that on which the count may still rest. The second count and the closing need more: that answer must be younger than the first count
-//! which it was missing from. So what was withheld once is repaired by the second reading, at the very commit that
-//! counts it, as soon as a node tells it.
+//! in these blocks must be in the store and stand, unless an answer about its block and address left it out: the last one that
+//! any endpoint gave, or an earlier one on which the count may still rest. The second count and the closing need more: the
+//! answer that left it out must be younger than the first count which it was missing from. So what was withheld once is
+//! repaired by the second reading, at the very commit that counts it, as soon as a node tells it.
 //!
 //! Whether an answer left something out is found by holding it against the true chain, when it is given. Deliberately
 //! absent: what is missing after a reorg went beyond finality, when what was final and counted may be replaced; and whether the

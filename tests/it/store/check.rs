@@ -62,6 +62,15 @@ fn explained(n: u64) -> Commit {
     }
 }
 
+/// The same store with all events in as few records as they fit into.
+async fn sound_and_shared() -> (TempDir, PathBuf) {
+    let folder = crate::support::temp_dir();
+    let path = folder.path().join("store");
+    let store = SledStore::open(&path, &Settings::default()).unwrap();
+    store.commit(explained(1)).await.unwrap();
+    (folder, path)
+}
+
 async fn sound() -> (TempDir, PathBuf) {
     let folder = crate::support::temp_dir();
     let path = folder.path().join("store");
@@ -83,10 +92,14 @@ fn found(path: &Path) -> Vec<StoreFinding> {
 /// Plants something in a sound store, and expects to have these words said of this key, and nothing said of others.
 async fn planted(plant: impl FnOnce(&Path), expected: &[(&str, &str)]) {
     let (_folder, path) = sound().await;
-    plant(&path);
-    let before = raw::dump(&path);
-    let found = found(&path);
-    assert_eq!(raw::dump(&path), before, "a check changes nothing");
+    plant_and_look(&path, plant, expected);
+}
+
+fn plant_and_look(path: &Path, plant: impl FnOnce(&Path), expected: &[(&str, &str)]) {
+    plant(path);
+    let before = raw::dump(path);
+    let found = found(path);
+    assert_eq!(raw::dump(path), before, "a check changes nothing");
     for (key, words) in expected {
         let named = found.iter().any(|finding| finding.key.starts_with(key) && finding.what.contains(words));
         assert!(named, "nothing says {words:?} of {key}: {found:#?}");
@@ -216,15 +229,58 @@ async fn a_ledger_that_comes_to_something_else_is_named() {
 
 #[tokio::test]
 async fn events_that_share_a_record_are_looked_through_too() {
-    let folder = crate::support::temp_dir();
-    let path = folder.path().join("store");
-    let store = SledStore::open(&path, &Settings::default()).unwrap();
-    store.commit(explained(1)).await.unwrap();
-    drop(store);
+    let (_folder, path) = sound_and_shared().await;
     let report = check(&path).unwrap();
     assert_eq!((report.findings, report.events), (vec![], 9));
-    let records: Vec<String> = raw::dump(&path).into_iter().filter(|line| line.starts_with("45")).collect();
-    assert!(records.len() < 9, "{records:#?}");
+    let first = event_records(&path).remove(0);
+    let text = String::from_utf8(raw::get(&path, &first).unwrap()).unwrap();
+    let events: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    assert!(events.len() > 3, "they share: {text}");
+
+    type Plant = Box<dyn Fn(&Path)>;
+    let put = |bytes: Vec<u8>| -> Plant {
+        let key = first.clone();
+        Box::new(move |path| raw::put(path, &key, &bytes))
+    };
+    let without = |nth: usize| {
+        let left = events.iter().enumerate().filter(|(at, _)| *at != nth).map(|(_, event)| event);
+        put(serde_json::to_vec(&left.collect::<Vec<_>>()).unwrap())
+    };
+    let entry = |subject: &[u8]| [subject, &first[1..]].concat();
+    let payment_entry = entry(b"eppay-000001\0");
+    let foreign = entry(b"eppay-000009\0");
+    let (removed, led) = (payment_entry.clone(), first.clone());
+    let cases: Vec<(Plant, Vec<(&str, &str)>)> = vec![
+        // The first event: the payment was added; the later ones tell of its state all the same.
+        (without(0), vec![("E", "event 2 comes where event 1 should")]),
+        // The third: what the deposit was taken for.
+        (without(2), vec![("E", "event 2 comes where event 1 should"), ("D", "its verdict is Pays")]),
+        (
+            put(text.trim_end_matches(']').into()),
+            vec![
+                ("E", "cannot be read"),
+                ("D", "no event tells of its verdict"),
+                ("Ppay", "no event tells of its state"),
+                ("W", ""),
+                ("Opay", ""),
+                ("Kwebhook", ""),
+            ],
+        ),
+        (
+            Box::new(move |path| assert_eq!(raw::remove(path, &removed), 1)),
+            vec![("E", "index entry eppay-000001"), ("Ppay", "no event tells of its state"), ("Opay", "")],
+        ),
+        (Box::new(move |path| raw::put(path, &foreign, &led)), vec![("eppay-000009", "does not belong there")]),
+    ];
+    for (plant, expected) in cases {
+        let (_folder, path) = sound_and_shared().await;
+        plant_and_look(&path, plant, &expected);
+    }
+}
+
+/// The keys of the event records, in their order.
+fn event_records(path: &Path) -> Vec<Vec<u8>> {
+    (1..=9).map(event_key).filter(|key| raw::get(path, key).is_some()).collect()
 }
 
 #[tokio::test]

@@ -224,6 +224,7 @@ impl<'a> Checker<'a> {
         let recorded = match unpack(key, value) {
             Ok(recorded) => recorded,
             Err(error) => {
+                self.report.events = self.report.events.saturating_add(1);
                 self.find(key, format!("it cannot be read: {error}"));
                 return Ok(());
             }

@@ -194,6 +194,30 @@ async fn worthless_transfers_in_great_number_do_not_hide_the_one_that_pays() {
     rig.stop().await;
 }
 
+/// More than one settling takes up: it is gone on with at once, up to the end, where the one that pays is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_settling_that_did_not_come_to_its_end_is_gone_on_with() {
+    let (chain, rig) = world(short_margin());
+    let others: Vec<Address> = (2..22).map(Address::repeat_byte).collect();
+    for (nth, other) in others.iter().enumerate() {
+        rig.add(&format!("spammed-{nth}"), *other, 6, chain.time_of(HEAD)).await;
+    }
+    let to = Address::repeat_byte(1);
+    let id = rig.add("behind", to, 6, chain.time_of(HEAD)).await;
+    swept(&rig, to).await;
+    for log_index in 0..8_300 {
+        chain.pay(HEAD + 1, log_index, others[usize::try_from(log_index).unwrap() % others.len()], 0);
+    }
+    chain.pay(HEAD + 2, 0, to, 6);
+    chain.told(|told| told.head += 3);
+    rig.wait_for(&id, "seen").await;
+    grow(&chain, 5);
+    rig.wait_for(&id, "ended").await;
+    let all = async || rig.store.provisional(u64::MAX, 1).await.unwrap().is_empty();
+    eventually(LIMIT, "the others are settled with it", all).await;
+    rig.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_set_back_does_not_stop_the_sweep() {
     let clock = SetClock::new();
