@@ -199,7 +199,8 @@ fn commit(criterion: &mut Criterion) {
         let event = Event { at: NOW, payment: Some(payment.id.clone()), deposit: None, kind };
         Commit { payments: vec![payment], events: vec![event], ..Commit::default() }
     };
-    criterion.bench_function("commit/one_writer_durable", |bench| {
+    let mut group = criterion.benchmark_group("commit");
+    group.bench_function("one_writer_durable", |bench| {
         bench.iter_batched(
             &mut added,
             |commit| runtime.block_on(store.commit(commit)).unwrap(),
