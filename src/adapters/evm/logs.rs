@@ -246,12 +246,11 @@ fn read_anchor(
     let anchor = rpc::read_header(&reads::next(answers)?)?
         .ok_or_else(|| Failure::new(Class::Behind, format!("block {number} is not there yet")))?;
     let given = anchor.block.number;
-    match given == number {
-        true => {}
-        false if tagged => {
-            return Err(Failure::new(Class::Behind, format!("block {given} is finalized, not {number}")));
-        }
-        false => return Err(Failure::garbage("another block than the one asked for")),
+    if given != number && tagged {
+        return Err(Failure::new(Class::Behind, format!("block {given} is finalized, not {number}")));
+    }
+    if given != number {
+        return Err(Failure::garbage("another block than the one asked for"));
     }
     Ok(anchor)
 }

@@ -1,7 +1,7 @@
 //! Single questions: the head, a header, finality, and a token's decimals.
 
 use alloy::primitives::{Address, Bytes, U256};
-use futures_util::stream::StreamExt;
+use futures_util::stream::{StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 
 use crate::domain::chain::{BlockNumber, Header, WitnessedHeader};
@@ -126,12 +126,16 @@ pub(super) async fn headers(
     // Owned pieces: a future that borrows its item cannot be sent to another thread from here.
     let pieces: Vec<Vec<BlockNumber>> = numbers.chunks(HEADERS_AT_ONCE).map(<[BlockNumber]>::to_vec).collect();
     let asked = pieces.into_iter().map(|piece| async move { piece_of_headers(pool, &piece, at).await });
-    let mut asked = futures_util::stream::iter(asked).buffered(max_in_flight);
-    let mut headers = Vec::with_capacity(numbers.len());
-    while let Some(piece) = asked.next().await {
-        headers.extend(piece?);
-    }
-    Ok(headers)
+    joined(max_in_flight, asked).await
+}
+
+/// Asks several at once, and puts the answers together in the order of asking; the first that fails ends it.
+async fn joined<T>(
+    max_in_flight: usize,
+    asked: impl Iterator<Item = impl Future<Output = Result<Vec<T>, ChainError>>>,
+) -> Result<Vec<T>, ChainError> {
+    let pieces: Vec<Vec<T>> = futures_util::stream::iter(asked).buffered(max_in_flight).try_collect().await?;
+    Ok(pieces.into_iter().flatten().collect())
 }
 
 async fn piece_of_headers(
@@ -179,12 +183,7 @@ pub(super) async fn witnessed(
 ) -> Result<Vec<WitnessedHeader>, ChainError> {
     let pieces: Vec<Vec<BlockNumber>> = numbers.chunks(WITNESSED_AT_ONCE).map(<[BlockNumber]>::to_vec).collect();
     let asked = pieces.into_iter().map(|piece| async move { piece_of_witnessed(pool, &piece, tag, at).await });
-    let mut asked = futures_util::stream::iter(asked).buffered(max_in_flight);
-    let mut headers = Vec::with_capacity(numbers.len());
-    while let Some(piece) = asked.next().await {
-        headers.extend(piece?);
-    }
-    Ok(headers)
+    joined(max_in_flight, asked).await
 }
 
 async fn piece_of_witnessed(

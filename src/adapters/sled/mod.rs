@@ -125,11 +125,16 @@ impl SledStore {
         place::must_be_usable(path)
     }
 
-    /// One record. It is read where it is asked for: nearly always it lies in memory, and the way to another thread and
+    /// Answers where it is asked, which is for little: nearly always that lies in memory, and the way to another thread and
     /// back takes longer than the answer.
-    async fn one<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+    fn here<T>(&self, question: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _steady = self.shared.steady()?;
-        Reader::new(&self.shared.tree).get(key)
+        question(&Reader::new(&self.shared.tree))
+    }
+
+    /// One record.
+    fn one<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.here(|reader| reader.get(key))
     }
 
     async fn ask<T, Q>(&self, question: Q) -> Result<T, StoreError>
@@ -170,7 +175,7 @@ impl Store for SledStore {
     }
 
     async fn payment(&self, id: &PaymentId) -> Result<Option<Payment>, StoreError> {
-        self.one(&keys::payment(id)).await
+        self.one(&keys::payment(id))
     }
 
     async fn payments(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
@@ -189,13 +194,12 @@ impl Store for SledStore {
 
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError> {
         let range = page(keys::lane(lane), None);
-        let _steady = self.shared.steady()?;
-        let first: Vec<Payment> = Reader::new(&self.shared.tree).listed(range, 1)?;
+        let first: Vec<Payment> = self.here(|reader| reader.listed(range, 1))?;
         Ok(first.first().and_then(|payment| payment.next_at))
     }
 
     async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
-        self.one(&keys::deposit(key)).await
+        self.one(&keys::deposit(key))
     }
 
     async fn deposits(&self, after: Option<&DepositKey>, limit: usize) -> Result<Vec<Deposit>, StoreError> {
@@ -213,12 +217,8 @@ impl Store for SledStore {
     }
 
     async fn holdings(&self, address: Address) -> Result<Holdings, StoreError> {
-        {
-            let _steady = self.shared.steady()?;
-            let few = Reader::new(&self.shared.tree).holdings(address, FEW)?;
-            if let Some(found) = few {
-                return Ok(found);
-            }
+        if let Some(few) = self.here(|reader| reader.holdings(address, FEW))? {
+            return Ok(few);
         }
         let all = self.ask(move |reader| reader.holdings(address, usize::MAX)).await?;
         all.ok_or_else(|| StoreError::Failed(format!("the holdings of {address} have no end")))
@@ -230,7 +230,7 @@ impl Store for SledStore {
     }
 
     async fn coverage(&self, address: Address) -> Result<Option<Coverage>, StoreError> {
-        self.one(&keys::coverage(address)).await
+        self.one(&keys::coverage(address))
     }
 
     async fn watched(&self, after: Option<Address>, limit: usize) -> Result<Vec<Coverage>, StoreError> {
@@ -243,7 +243,7 @@ impl Store for SledStore {
     }
 
     async fn finality(&self) -> Result<Option<FinalityMark>, StoreError> {
-        self.one(keys::FINALITY).await
+        self.one(keys::FINALITY)
     }
 
     async fn waiting(&self, after: Option<&PaymentId>, limit: usize) -> Result<Vec<Payment>, StoreError> {
@@ -252,7 +252,7 @@ impl Store for SledStore {
     }
 
     async fn order(&self, id: &OrderId) -> Result<Option<Order>, StoreError> {
-        self.one(&keys::order(id)).await
+        self.one(&keys::order(id))
     }
 
     async fn orders(&self, after: Option<&OrderId>, limit: usize) -> Result<Vec<Order>, StoreError> {
@@ -285,11 +285,11 @@ impl Store for SledStore {
     }
 
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError> {
-        self.one(keys::WALLET).await
+        self.one(keys::WALLET)
     }
 
     async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
-        self.one(&keys::desk(key)).await
+        self.one(&keys::desk(key))
     }
 
     async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {
@@ -315,8 +315,7 @@ impl Store for SledStore {
 
     async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError> {
         let range = page(&keys::desk_lane(kind), None);
-        let _steady = self.shared.steady()?;
-        let first: Vec<DeskRecord> = Reader::new(&self.shared.tree).listed(range, 1)?;
+        let first: Vec<DeskRecord> = self.here(|reader| reader.listed(range, 1))?;
         Ok(first.first().and_then(|record| record.next_at))
     }
 

@@ -5,14 +5,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rampwatch::adapters::system::SystemChance;
-use rampwatch::domain::chain::{B256, BlockNumber, Header, WitnessedHeader};
+use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::{Health, Readiness};
 use rampwatch::engine::{self, Ports};
-use rampwatch::ports::chain::{
-    Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
-};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use rampwatch::ports::store::{Commit, Store as _};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::desk::{Desk, StillClock, engine_settings};
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
+use crate::support::no_chain::NoChain;
 use crate::support::records::{at, coverage, payment};
 
 #[tokio::test]
@@ -36,46 +34,11 @@ async fn health_and_metrics_need_no_token() {
     assert_eq!((status, readiness.ready, readiness.chain.as_str()), (200, true, "idle"), "nothing is watched");
 }
 
-/// Neither chain nor API: nothing answers.
-struct Dead;
-
-fn dead<T>() -> Result<T, ChainError> {
-    Err(ChainError::Unavailable("nobody home".to_owned()))
-}
+/// An API that refuses the key.
+struct KeyRefused;
 
 #[async_trait]
-impl Chain for Dead {
-    fn chain_id(&self) -> u64 {
-        137
-    }
-    async fn head(&self) -> Result<Header, ChainError> {
-        dead()
-    }
-    async fn finality(&self, _: bool) -> Result<FinalityReport, ChainError> {
-        dead()
-    }
-    async fn header(&self, _: BlockNumber, _: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
-        dead()
-    }
-    async fn witnessed_headers(
-        &self,
-        _: &[BlockNumber],
-        _: bool,
-        _: EndpointId,
-    ) -> Result<Vec<WitnessedHeader>, ChainError> {
-        dead()
-    }
-    async fn transfers(&self, _: &TransferQuery) -> Result<TransferPage, ChainError> {
-        dead()
-    }
-    fn watch(&self, _: WatchSet) {}
-    async fn hint(&self) -> Hint {
-        std::future::pending().await
-    }
-}
-
-#[async_trait]
-impl PaymentApi for Dead {
+impl PaymentApi for KeyRefused {
     async fn payment(&self, _: &PaymentId) -> Result<ApiPayment, ApiError> {
         Err(ApiError::KeyRefused { status: 401, detail: "no".to_owned() })
     }
@@ -93,8 +56,8 @@ async fn an_engine_that_reads_no_chain_and_has_no_key_is_not_ready() {
     store.commit(commit).await.unwrap();
     let ports = Ports {
         store: Arc::new(store.clone()),
-        chain: Arc::new(Dead),
-        api: Arc::new(Dead),
+        chain: Arc::new(NoChain),
+        api: Arc::new(KeyRefused),
         desk_api: None,
         clock: Arc::new(StillClock),
         chance: Arc::new(SystemChance),

@@ -30,8 +30,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::desk::engine_settings;
 use crate::support::memory_store::{Contents, MemoryStore};
+use crate::support::no_chain::NoChain;
 use crate::support::records::{deposit_key, payment, payment_id};
-use crate::telling::rig::Dead;
 
 pub(super) const SECRET: &str = "theSharedSecret_90210";
 
@@ -113,7 +113,7 @@ impl Rig {
         let (store, api) = (MemoryStore::new(), Arc::new(Api::default()));
         let ports = Ports {
             store: Arc::new(store.clone()),
-            chain: Arc::new(Dead),
+            chain: Arc::new(NoChain),
             api: api.clone(),
             desk_api: None,
             payouts: None,

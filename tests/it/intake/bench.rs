@@ -3,12 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use rampwatch::adapters::system::{SystemChance, SystemClock};
-use rampwatch::domain::chain::{BlockNumber, Header, WitnessedHeader};
 use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::lead::Lead;
@@ -18,57 +16,17 @@ use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::pace::Pace;
-use rampwatch::ports::chain::{
-    Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
-};
 use rampwatch::ports::store::{Store, Subject};
 
 use super::shop::Shop;
 use crate::support::desk::engine_settings;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
+use crate::support::no_chain::NoChain;
 use crate::support::records::payment_id;
 
 /// How long a condition may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
-
-/// A chain that cannot be read.
-pub(crate) struct NoChain;
-
-fn unread<T>() -> Result<T, ChainError> {
-    Err(ChainError::Unavailable("nobody home".to_owned()))
-}
-
-#[async_trait]
-impl Chain for NoChain {
-    fn chain_id(&self) -> u64 {
-        137
-    }
-    async fn head(&self) -> Result<Header, ChainError> {
-        unread()
-    }
-    async fn finality(&self, _: bool) -> Result<FinalityReport, ChainError> {
-        unread()
-    }
-    async fn header(&self, _: BlockNumber, _: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
-        unread()
-    }
-    async fn witnessed_headers(
-        &self,
-        _: &[BlockNumber],
-        _: bool,
-        _: EndpointId,
-    ) -> Result<Vec<WitnessedHeader>, ChainError> {
-        unread()
-    }
-    async fn transfers(&self, _: &TransferQuery) -> Result<TransferPage, ChainError> {
-        unread()
-    }
-    fn watch(&self, _: WatchSet) {}
-    async fn hint(&self) -> Hint {
-        std::future::pending().await
-    }
-}
 
 /// Follows user `u-1`, quickly.
 pub(super) fn following(users: &[&str], recipients: &[&str]) -> EngineSettings {

@@ -20,9 +20,9 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::shop::Shop;
-use crate::intake::bench::NoChain;
 use crate::support::desk::{token_names, wallet_settings};
 use crate::support::memory_store::MemoryStore;
+use crate::support::no_chain::NoChain;
 use crate::support::points::Points;
 use crate::support::records::{at, wallet, wallet_address};
 

@@ -62,27 +62,28 @@ fn explained(n: u64) -> Commit {
     }
 }
 
-/// The same store with all events in as few records as they fit into.
-async fn sound_and_shared() -> (TempDir, PathBuf) {
+/// A store with these commits.
+async fn made(commits: impl IntoIterator<Item = Commit>) -> (TempDir, PathBuf) {
     let folder = crate::support::temp_dir();
     let path = folder.path().join("store");
     let store = SledStore::open(&path, &Settings::default()).unwrap();
-    store.commit(explained(1)).await.unwrap();
+    for commit in commits {
+        store.commit(commit).await.unwrap();
+    }
     (folder, path)
 }
 
+/// Each event has a record of its own.
 async fn sound() -> (TempDir, PathBuf) {
-    let folder = crate::support::temp_dir();
-    let path = folder.path().join("store");
-    let store = SledStore::open(&path, &Settings::default()).unwrap();
-    let mut commit = explained(1);
-    let events = std::mem::take(&mut commit.events);
-    store.commit(commit).await.unwrap();
-    // One by one: each has a record of its own then.
-    for event in events {
-        store.commit(Commit { events: vec![event], ..Commit::default() }).await.unwrap();
-    }
-    (folder, path)
+    let mut records = explained(1);
+    let events = std::mem::take(&mut records.events);
+    let events = events.into_iter().map(|event| Commit { events: vec![event], ..Commit::default() });
+    made(std::iter::once(records).chain(events)).await
+}
+
+/// The same with all events in as few records as they fit into.
+async fn sound_and_shared() -> (TempDir, PathBuf) {
+    made([explained(1)]).await
 }
 
 fn found(path: &Path) -> Vec<StoreFinding> {

@@ -13,6 +13,7 @@ pub(crate) mod desk;
 pub(crate) mod key;
 pub(crate) mod line;
 pub(crate) mod memory_store;
+pub(crate) mod no_chain;
 pub(crate) mod node;
 pub(crate) mod payouts;
 pub(crate) mod points;

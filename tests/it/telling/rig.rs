@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rampwatch::adapters::system::SystemChance;
-use rampwatch::domain::chain::{Address, B256, BlockNumber, Header, WitnessedHeader};
+use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
 use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
@@ -20,9 +20,6 @@ use rampwatch::domain::wallet::Wallet;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::teller::{self, NoticeRules, Telling};
 use rampwatch::engine::{EngineError, FundingPorts, Ports};
-use rampwatch::ports::chain::{
-    Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
-};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::notifier::{Notifier, NotifyError};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
@@ -35,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::desk::engine_settings;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
+use crate::support::no_chain::NoChain;
 use crate::support::records::{at, deposit_key, payment, payment_id};
 
 /// A clock that runs with tokio's, which the tests pause.
@@ -252,46 +250,11 @@ impl Notifier for Line {
     }
 }
 
-/// Neither chain nor API: nothing answers.
-pub(crate) struct Dead;
-
-fn dead<T>() -> Result<T, ChainError> {
-    Err(ChainError::Unavailable("nobody home".to_owned()))
-}
+/// An API that does not answer.
+struct NoApi;
 
 #[async_trait]
-impl Chain for Dead {
-    fn chain_id(&self) -> u64 {
-        137
-    }
-    async fn head(&self) -> Result<Header, ChainError> {
-        dead()
-    }
-    async fn finality(&self, _: bool) -> Result<FinalityReport, ChainError> {
-        dead()
-    }
-    async fn header(&self, _: BlockNumber, _: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
-        dead()
-    }
-    async fn witnessed_headers(
-        &self,
-        _: &[BlockNumber],
-        _: bool,
-        _: EndpointId,
-    ) -> Result<Vec<WitnessedHeader>, ChainError> {
-        dead()
-    }
-    async fn transfers(&self, _: &TransferQuery) -> Result<TransferPage, ChainError> {
-        dead()
-    }
-    fn watch(&self, _: WatchSet) {}
-    async fn hint(&self) -> Hint {
-        std::future::pending().await
-    }
-}
-
-#[async_trait]
-impl PaymentApi for Dead {
+impl PaymentApi for NoApi {
     async fn payment(&self, _: &PaymentId) -> Result<ApiPayment, ApiError> {
         Err(ApiError::NotNow { detail: "nobody home".to_owned(), retry_after: None })
     }
@@ -344,8 +307,8 @@ impl Rig {
         let store = Mortal { inner: self.store.clone(), fuse: fuse.clone(), fails: self.store_fails };
         let ports = Ports {
             store: Arc::new(store),
-            chain: Arc::new(Dead),
-            api: Arc::new(Dead),
+            chain: Arc::new(NoChain),
+            api: Arc::new(NoApi),
             desk_api: None,
             payouts: None,
             clock: Arc::new(self.clock.clone()),
