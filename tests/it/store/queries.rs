@@ -23,6 +23,7 @@ for_every_store!(
     provisional_deposits_come_by_block,
     watches_until_closed,
     tells_whose_coverage_changed,
+    counts_every_commit_though_threads_commit_at_once,
     pages_watched_addresses,
     pages_events,
     tells_the_events_of_a_subject,
@@ -267,6 +268,39 @@ async fn tells_whose_coverage_changed(store: Dyn) {
         }
     });
     futures_util::future::join_all(many).await;
+}
+
+async fn counts_every_commit_though_threads_commit_at_once(store: Dyn) {
+    let threads = (0..4_u64).map(|thread| {
+        let store = store.clone();
+        tokio::spawn(async move {
+            for n in 0..500 {
+                let coverage = vec![records::coverage(thread * 500 + n)];
+                commit(&store, Commit { coverage, ..Commit::default() }).await;
+            }
+        })
+    });
+    // Whoever follows the changes in the meantime.
+    let (mut changes, mut learnt) = (store.changes(), 0);
+    let mut known = std::collections::BTreeSet::new();
+    let mut all = futures_util::future::join_all(threads.collect::<Vec<_>>());
+    let mut is_over = false;
+    while !is_over {
+        tokio::select! {
+            results = &mut all => {
+                assert!(results.into_iter().all(|result| result.is_ok()));
+                is_over = true;
+            }
+            changed = changes.changed() => changed.unwrap(),
+        }
+        let count = changes.borrow_and_update().coverage;
+        match store.coverage_since(learnt).await.unwrap() {
+            Some(changed) => known.extend(changed.into_iter().map(|(address, _)| address)),
+            None => known.extend(store.watched(None, 3_000).await.unwrap().into_iter().map(|it| it.address)),
+        }
+        learnt = count;
+    }
+    assert_eq!((learnt, known.len()), (2_000, 2_000));
 }
 
 async fn pages_watched_addresses(store: Dyn) {

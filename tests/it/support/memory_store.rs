@@ -138,12 +138,11 @@ impl MemoryStore {
         let stored = commit.coverage.iter().map(|it| (changes.coverage, it.address, it.version.saturating_add(1)));
         self.stored.lock().unwrap_or_else(PoisonError::into_inner).extend(stored);
         disk.contents.apply(commit);
-        let last = disk.contents.last();
-        drop(disk);
+        // While nobody else commits: two that count at once would count as one, and whoever follows would miss one of them.
         if !silent {
             self.changes.send_replace(changes);
         }
-        Ok(last)
+        Ok(disk.contents.last())
     }
 }
 
