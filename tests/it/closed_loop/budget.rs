@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::payment::ApiStatus;
 use rampwatch::domain::time::Timestamp;
-use rampwatch::policy::resolve::Decision;
 
 use super::api::PlainApi;
 use super::rig::{LIMIT, Rig, USDC, quick_settings};
@@ -87,10 +86,7 @@ async fn only_ended_payments_cost_next_to_nothing() {
     let (chain, node, rig) = world(true);
     let id = rig.add("ended", Address::repeat_byte(1), 5, now(&chain)).await;
     rig.api.set_status(&id, ApiStatus::Expired);
-    let look_now = Decision::Retry { payment: id.clone() };
-    if let Err(refused) = rig.handle.resolve(&look_now, "to have the API asked at once").await {
-        assert_eq!(rig.payment(&id).await.state.name(), "ended", "only if it has been asked meanwhile: {refused}");
-    }
+    rig.desk().look_now(&id).await;
     rig.wait_for(&id, "ended").await;
     quiet(&rig).await;
     let (cost, told) = requests_a_block(&chain, &node).await;

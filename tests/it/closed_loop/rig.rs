@@ -15,12 +15,13 @@ use rampwatch::domain::deposit::Verdict;
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::engine::handle::{AddPayment, Handle};
+use rampwatch::engine::handle::{AddPayment, Handle, HandleError};
 use rampwatch::engine::health::Health;
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
+use rampwatch::policy::resolve::Decision;
 use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::chain::Chain;
@@ -176,6 +177,13 @@ impl Desk {
     /// Adds the payment with this number: `n` base units to the `n`th place.
     pub(crate) async fn expect(&self, n: u64, created_at: Timestamp) -> PaymentId {
         self.add(&format!("p-{n}"), place(n), u128::from(n), created_at).await
+    }
+
+    /// Has the API asked now. If it has just been asked, and the payment has moved on by that, there is nothing to ask.
+    pub(crate) async fn look_now(&self, id: &PaymentId) {
+        let look = Decision::Retry { payment: id.clone() };
+        let done = self.handle.resolve(&look, "to have the API asked at once").await;
+        assert!(matches!(done, Ok(_) | Err(HandleError::Refused(_))), "{done:?}");
     }
 }
 

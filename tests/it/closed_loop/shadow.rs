@@ -140,7 +140,7 @@ async fn people_who_are_quicker_are_compared_too() {
     chain.append(pay(1));
     rig.wait_for(&id, "seen").await;
     rig.api.completed_by_hand(&id, Some(tx_hash(1)), ApiStatus::Processing);
-    rig.handle.resolve(&rampwatch::policy::resolve::Decision::Retry { payment: id.clone() }, "look now").await.unwrap();
+    rig.desk().look_now(&id).await;
     rig.wait_for(&id, "following").await;
     let shadow = until_kept(&rig, &id, "it is compared", |_| true).await;
     assert_eq!(shadow.outcome, Some(ShadowOutcome::Agreed));

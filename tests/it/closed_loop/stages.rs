@@ -11,7 +11,6 @@ use rampwatch::domain::deposit::{ReviewReason, Verdict};
 use rampwatch::domain::payment::{ApiStatus, PaymentId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::EngineSettings;
-use rampwatch::policy::resolve::Decision;
 
 use super::api::PlainApi;
 use super::rig::{Desk, LIMIT, Rig, Ticker, now, pay, place, quick_settings, urls};
@@ -117,8 +116,7 @@ async fn ended_at(method: &str, nth: usize) {
             let added = || async { desk.handle.show(ended.as_str()).await.is_ok() };
             Runtime::current().block_on(eventually(LIMIT, "the payment", added));
             desk.api.set_status(&ended, ApiStatus::Expired);
-            let ask = Decision::Retry { payment: ended };
-            Runtime::current().block_on(desk.handle.resolve(&ask, "to have the API asked")).unwrap();
+            Runtime::current().block_on(desk.look_now(&ended));
         });
     });
     rig.expect(1, began).await;

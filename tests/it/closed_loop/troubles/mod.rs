@@ -15,7 +15,6 @@ use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::payment::{ApiStatus, PaymentId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::EngineSettings;
-use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::chain::Hint;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
@@ -80,7 +79,7 @@ async fn an_address_that_gets_a_payment_during_its_last_reading_stays_watched() 
     let turnstile = Arc::new(Semaphore::new(0));
     chain.told(|told| told.second_waits = Some(turnstile.clone()));
     rig.api.set_status(&first, ApiStatus::Expired);
-    rig.handle.resolve(&Decision::Retry { payment: first.clone() }, "to have the API asked").await.unwrap();
+    rig.desk().look_now(&first).await;
     rig.wait_for(&first, "ended").await;
     let asked = || async { chain.told(|told| told.queries.iter().skip(seconds).any(|query| query.avoid.is_some())) };
     eventually(LIMIT, "the last reading", asked).await;
