@@ -23,6 +23,9 @@ const HEADERS_AT_ONCE: usize = 20;
 /// The same, where the node's word on finality is asked for with them.
 const WITNESSED_AT_ONCE: usize = HEADERS_AT_ONCE - 2;
 
+/// How many further answers on the finalized block are heard, where the first was above the head.
+const MORE_WORDS: usize = 2;
+
 /// The answer to the next question, in the order of asking.
 pub(super) fn next(answers: &mut std::vec::IntoIter<Result<Box<RawValue>, Failure>>) -> Result<Box<RawValue>, Failure> {
     answers.next().unwrap_or_else(|| Err(Failure::garbage("an answer is missing")))
@@ -226,7 +229,7 @@ async fn witnessed_of(
     let head = read_head(&next(&mut answers)?)?;
     let headers = numbers.iter().map(|number| read_header_of(*number, next(&mut answers)));
     let headers = headers.collect::<Result<Vec<Option<Header>>, Failure>>()?;
-    let (finalized, head) = reconciled(endpoint, finalized, head).await?;
+    let finalized = reconciled(endpoint, finalized, &head).await?;
     Ok(headers.into_iter().map(|header| WitnessedHeader { header, finalized, head }).collect())
 }
 
@@ -264,24 +267,29 @@ async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, F
         // Questions that go one by one end at the first error.
         None => head_of(endpoint).await?,
     };
-    let (finalized, head) = reconciled(endpoint, finalized, head).await?;
+    let finalized = reconciled(endpoint, finalized, &head).await?;
     Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
 }
 
-/// Behind a balancer the two answers may be two nodes'. The head is asked for again then; what is still above it is no word on
-/// finality, and no reason to stop reading.
-async fn reconciled(
-    endpoint: &Endpoint,
-    finalized: Option<Header>,
-    head: Header,
-) -> Result<(Option<Header>, Header), Failure> {
-    let is_above = |head: &Header| finalized.is_some_and(|finalized| finalized.block.number > head.block.number);
-    if !is_above(&head) {
-        return Ok((finalized, head));
+/// Behind a balancer that deals the calls out, the two answers may be two nodes'. Then others are asked for the finalized block,
+/// and the lowest word counts: what the node that hangs behind calls final too, it has not got otherwise. What is above the
+/// head even so is no word on finality, and no reason to stop reading.
+async fn reconciled(endpoint: &Endpoint, finalized: Option<Header>, head: &Header) -> Result<Option<Header>, Failure> {
+    let is_above = |lowest: &Option<Header>| lowest.is_some_and(|it| it.block.number > head.block.number);
+    let mut lowest = finalized;
+    for _ in 0..MORE_WORDS {
+        if !is_above(&lowest) {
+            return Ok(lowest);
+        }
+        let again = read_finalized(one(endpoint, rpc::header_under("finalized")).await)?;
+        lowest = lowest.zip(again).map(|(one, other)| if other.block.number < one.block.number { other } else { one });
     }
-    let head = head_of(endpoint).await?;
-    tracing::warn!(endpoint = %endpoint.name, head = head.block.number, "a finalized block was above the head");
-    Ok((finalized.filter(|_| !is_above(&head)), head))
+    if is_above(&lowest) {
+        let (name, head) = (&endpoint.name, head.block.number);
+        tracing::warn!(endpoint = %name, head, "a finalized block is above the head: not believed");
+        return Ok(None);
+    }
+    Ok(lowest)
 }
 
 /// What a token says of its decimals: a number, or in words what came instead.

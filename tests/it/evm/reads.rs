@@ -6,7 +6,7 @@ use rampwatch::domain::chain::Header;
 use rampwatch::policy::finality::{FinalityRule, final_block};
 use rampwatch::ports::chain::ChainError;
 
-use crate::support::node::{Finalized, HttpFault, MethodFault, Refusal};
+use crate::support::node::{Finalized, HttpFault, MethodFault, Order, Refusal, Unit};
 
 #[tokio::test]
 async fn a_head_costs_one_request() {
@@ -189,6 +189,36 @@ async fn a_header_comes_with_the_finality_of_the_node_that_gives_it() {
     let many: Vec<u64> = (head - 39..=head - 5).collect();
     let found = evm.witnessed_headers(&many, false, EndpointId(0)).await.unwrap();
     assert_eq!(found.iter().map(|it| it.header.unwrap().block.number).collect::<Vec<_>>(), many);
+}
+
+/// Two nodes behind one address, which get the calls in turn, one by one. The one that hangs is on a branch of its own.
+#[tokio::test]
+async fn where_nodes_share_a_batch_the_lowest_word_on_finality_counts() {
+    let (chain, fresh) = one_node();
+    chain.append_empty(40);
+    let branch = chain.fork();
+    branch.append(deposit(watched(0), 1));
+    let orphan = branch.head();
+    chain.append_empty(10);
+    chain.set_finalized(Finalized::Below(1));
+    branch.set_finalized(Finalized::Below(5));
+    let behind = Node::start(&branch, NodeOptions::default());
+    let (rule, deep) = (FinalityRule::Finalized { depth: 0 }, orphan.number - 20);
+    for (nodes, others) in [([&fresh, &behind], 0..9), ([&behind, &fresh], 0..9)] {
+        for more in others {
+            let balancer = Balancer::start(&nodes, Order::RoundRobin, Unit::Member);
+            let evm = chain_of(vec![http("balanced", balancer.url())]);
+            let numbers: Vec<u64> = (deep - more..=deep).chain([orphan.number]).collect();
+            let mut is_final = false;
+            for _ in 0..4 {
+                let found = evm.witnessed_headers(&numbers, true, EndpointId(0)).await.unwrap();
+                let blocks: Vec<_> = found.iter().filter_map(|it| final_block(rule, it)).collect();
+                assert!(blocks.iter().all(|block| block.hash != orphan.hash), "with {} headers", numbers.len());
+                is_final |= blocks.iter().any(|block| block.number == deep);
+            }
+            assert!(is_final, "what all call final is so with {} headers, too", numbers.len());
+        }
+    }
 }
 
 #[tokio::test]
