@@ -18,6 +18,8 @@ async fn alone(view: View, below: u64) {
     let mut world = World::start(behind(1)).await;
     world.proxy(0).show(view);
     let bill = world.open(usdc(81)).await;
+    // A block that was mined before would be hinted to nobody, and then nobody asks for more than the node shows.
+    eventually(LIMIT, "the subscription works", || async { world.health().snapshot().hints_live }).await;
     let tx_hash = world.pay(&bill).await;
     let receipt = world.mine_for(tx_hash).await;
     world.mine(below).await;

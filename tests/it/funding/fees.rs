@@ -1,11 +1,13 @@
 //! The price of gas rises while transfers wait.
 
+use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{Order, OrderState};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
 use rampwatch::engine::FundingRules;
+use rampwatch::ports::clock::Clock;
 use rampwatch::sandbox::stand_in::OffRamp;
 
 use super::bench::{
@@ -48,7 +50,7 @@ async fn stuck(world: &World, of: &OffRamp) -> Vec<Hold> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn transfers_that_a_base_fee_ten_times_higher_throws_out_are_raised_and_mined_under_the_ceiling() {
-    let world = world(|rules| rules.pace.bump_after = Span::from_millis(700)).await;
+    let mut world = world(|rules| rules.pace.bump_after = Span::from_millis(700)).await;
     world.node().mine_at(Wei::from_gwei(20), 1).await.unwrap();
     let mut off_ramps = Vec::new();
     for nth in 0..4 {
@@ -57,7 +59,12 @@ async fn transfers_that_a_base_fee_ten_times_higher_throws_out_are_raised_and_mi
         off_ramps.push(off_ramp);
     }
     let dear = Wei::from_gwei(200);
+    // Nobody looks until the time of all has come: each would be raised when its own has.
+    world.crash().await;
     world.node().mine_at(dear, 1).await.unwrap();
+    let all_due = SystemClock.now().plus(Span::from_millis(1_500));
+    until("the time of all has come", || async { SystemClock.now() > all_due }).await;
+    world.start_engine().await;
     until("all are in the pool again, at a price that is mined", || async {
         let pool = world.node().pool().await.unwrap();
         pool.len() == 4 && pool.iter().all(|waiting| waiting.cap > dear && waiting.is_ready)
