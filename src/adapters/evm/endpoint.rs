@@ -54,6 +54,7 @@ struct State {
     last_failure: Option<String>,
     contradiction: Option<u64>,
     doubted: bool,
+    shared: bool,
     limits: Limits,
     learned_at: Option<Instant>,
 }
@@ -103,10 +104,23 @@ impl Endpoint {
                 last_failure: None,
                 contradiction: None,
                 doubted: false,
+                shared: false,
                 limits: Limits::new(all.max_block_range, all.max_addresses),
                 learned_at: None,
             }),
         })
+    }
+
+    /// Whether several nodes have shown up behind it, to which the calls of one request are dealt out.
+    pub(super) fn is_shared(&self) -> bool {
+        self.state().shared
+    }
+
+    /// Several nodes have answered one request. Remembered until the end.
+    pub(super) fn found_shared(&self) {
+        if !std::mem::replace(&mut self.state().shared, true) {
+            tracing::warn!(endpoint = %self.name, "several nodes answer one request: the lowest of their words on finality counts");
+        }
     }
 
     /// Whether it can subscribe.

@@ -5,6 +5,7 @@ use futures_util::stream::{StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 
 use crate::domain::chain::{BlockNumber, Header, WitnessedHeader};
+use crate::policy::finality::is_one_chain;
 use crate::ports::chain::{ChainError, EndpointId, FinalityReport};
 
 use super::classify::Class;
@@ -23,8 +24,9 @@ const HEADERS_AT_ONCE: usize = 20;
 /// The same, where the node's word on finality is asked for with them.
 const WITNESSED_AT_ONCE: usize = HEADERS_AT_ONCE - 2;
 
-/// How many further answers on the finalized block are heard, where the first was above the head.
-const MORE_WORDS: usize = 2;
+/// How many words on the finalized block are heard where several nodes may have answered: as many nodes as that, taking turns,
+/// are all heard.
+const MORE_WORDS: usize = 4;
 
 /// The answer to the next question, in the order of asking.
 pub(super) fn next(answers: &mut std::vec::IntoIter<Result<Box<RawValue>, Failure>>) -> Result<Box<RawValue>, Failure> {
@@ -79,10 +81,6 @@ pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, C
 fn says_more(one: &FinalityReport, other: &FinalityReport) -> bool {
     let word = |report: &FinalityReport| (report.finalized.map(|it| it.block.number), report.head.block.number);
     word(one) >= word(other)
-}
-
-async fn head_of(endpoint: &Endpoint) -> Result<Header, Failure> {
-    read_head(&one(endpoint, rpc::header_under("latest")).await?)
 }
 
 fn read_head(answer: &RawValue) -> Result<Header, Failure> {
@@ -215,21 +213,78 @@ async fn piece_of_witnessed(
     partly.ok_or_else(|| attempt.into_error())
 }
 
-/// The headers come last: a node that catches up in between gives those of the blocks that it called final.
+/// What an endpoint says in one request of the finalized block, of its head, and of some blocks.
+struct Heard {
+    /// The lowest of the words on it; `None` when one of the nodes has none.
+    finalized: Option<Header>,
+    head: Header,
+    headers: Vec<Option<Header>>,
+    /// Whether what is final of it, or may be, is of one chain.
+    fits: bool,
+}
+
+impl Heard {
+    /// Whether all of it can be one node's word.
+    fn agrees(&self) -> bool {
+        self.fits && !self.is_above_head()
+    }
+
+    fn is_above_head(&self) -> bool {
+        self.finalized.is_some_and(|finalized| finalized.block.number > self.head.block.number)
+    }
+}
+
+/// The head is asked for after the finalized block, and so can't be below it. The headers come last: a node that catches up in
+/// between gives those of the blocks that it called final.
+async fn hear(endpoint: &Endpoint, numbers: &[BlockNumber], words: usize) -> Result<Heard, Failure> {
+    let mut asks: Vec<Ask> = (0..words).map(|_| rpc::header_under("finalized").that_may_fail()).collect();
+    asks.push(rpc::header_under("latest"));
+    asks.extend(numbers.iter().map(|number| rpc::header_of(*number).that_may_fail()));
+    let mut answers = endpoint.ask(&asks).await?.into_iter();
+    let words = (0..words).map(|_| read_finalized(next(&mut answers))).collect::<Result<Vec<_>, Failure>>()?;
+    let head = read_head(&next(&mut answers)?)?;
+    let headers = numbers.iter().map(|number| read_header_of(*number, next(&mut answers)));
+    let headers = headers.collect::<Result<Vec<Option<Header>>, Failure>>()?;
+    let all: Vec<Header> = words.iter().chain(&headers).copied().flatten().chain([head]).collect();
+    let words: Option<Vec<Header>> = words.into_iter().collect();
+    let finalized = words.and_then(|words| words.into_iter().min_by_key(|word| word.block.number));
+    // What is above the finalized block may be replaced at any moment, between two of the answers too.
+    let last = finalized.map_or(BlockNumber::MAX, |finalized| finalized.block.number);
+    let fits = is_one_chain(all.into_iter().filter(|header| header.block.number <= last));
+    Ok(Heard { finalized, head, headers, fits })
+}
+
+/// Hears what one node says of all of it. Behind a balancer that deals the calls of a request out, several may have answered;
+/// where that shows, all is asked again with more words on finality, of which the lowest counts: what the node that hangs
+/// behind calls final too, no node has otherwise. If they contradict each other even so, nothing is believed but the head.
+async fn word_of(endpoint: &Endpoint, numbers: &[BlockNumber], tag: bool) -> Result<Heard, Failure> {
+    let words = match (tag, endpoint.is_shared()) {
+        (false, _) => 0,
+        (true, false) => 1,
+        (true, true) => MORE_WORDS,
+    };
+    let heard = hear(endpoint, numbers, words).await?;
+    if heard.agrees() {
+        return Ok(heard);
+    }
+    if heard.is_above_head() {
+        endpoint.found_shared();
+    }
+    let again = hear(endpoint, numbers, if tag { MORE_WORDS } else { 0 }).await?;
+    if again.agrees() {
+        return Ok(again);
+    }
+    let (finalized, head) = (again.finalized.map(|it| it.block.number), again.head.block.number);
+    tracing::warn!(endpoint = %endpoint.name, finalized, head, "what it says is of several chains, and not believed");
+    Ok(Heard { finalized: None, headers: vec![None; numbers.len()], ..again })
+}
+
 async fn witnessed_of(
     endpoint: &Endpoint,
     numbers: &[BlockNumber],
     tag: bool,
 ) -> Result<Vec<WitnessedHeader>, Failure> {
-    let mut asks: Vec<Ask> = tag.then(|| rpc::header_under("finalized").that_may_fail()).into_iter().collect();
-    asks.push(rpc::header_under("latest"));
-    asks.extend(numbers.iter().map(|number| rpc::header_of(*number).that_may_fail()));
-    let mut answers = endpoint.ask(&asks).await?.into_iter();
-    let finalized = if tag { read_finalized(next(&mut answers))? } else { None };
-    let head = read_head(&next(&mut answers)?)?;
-    let headers = numbers.iter().map(|number| read_header_of(*number, next(&mut answers)));
-    let headers = headers.collect::<Result<Vec<Option<Header>>, Failure>>()?;
-    let finalized = reconciled(endpoint, finalized, &head).await?;
+    let Heard { finalized, head, headers, .. } = word_of(endpoint, numbers, tag).await?;
     Ok(headers.into_iter().map(|header| WitnessedHeader { header, finalized, head }).collect())
 }
 
@@ -254,42 +309,9 @@ fn read_header_of(number: BlockNumber, answer: Result<Box<RawValue>, Failure>) -
     Ok(header)
 }
 
-/// The finalized block is asked for first, so that the head, read after it, can't be below it.
 async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, Failure> {
-    if !tag {
-        return Ok(FinalityReport { finalized: None, head: head_of(endpoint).await?, endpoint: endpoint.id });
-    }
-    let asks = [rpc::header_under("finalized"), rpc::header_under("latest")];
-    let mut answers = endpoint.ask(&asks).await?.into_iter();
-    let finalized = read_finalized(next(&mut answers))?;
-    let head = match answers.next() {
-        Some(answer) => read_head(&answer?)?,
-        // Questions that go one by one end at the first error.
-        None => head_of(endpoint).await?,
-    };
-    let finalized = reconciled(endpoint, finalized, &head).await?;
+    let Heard { finalized, head, .. } = word_of(endpoint, &[], tag).await?;
     Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
-}
-
-/// Behind a balancer that deals the calls out, the two answers may be two nodes'. Then others are asked for the finalized block,
-/// and the lowest word counts: what the node that hangs behind calls final too, it has not got otherwise. What is above the
-/// head even so is no word on finality, and no reason to stop reading.
-async fn reconciled(endpoint: &Endpoint, finalized: Option<Header>, head: &Header) -> Result<Option<Header>, Failure> {
-    let is_above = |lowest: &Option<Header>| lowest.is_some_and(|it| it.block.number > head.block.number);
-    let mut lowest = finalized;
-    for _ in 0..MORE_WORDS {
-        if !is_above(&lowest) {
-            return Ok(lowest);
-        }
-        let again = read_finalized(one(endpoint, rpc::header_under("finalized")).await)?;
-        lowest = lowest.zip(again).map(|(one, other)| if other.block.number < one.block.number { other } else { one });
-    }
-    if is_above(&lowest) {
-        let (name, head) = (&endpoint.name, head.block.number);
-        tracing::warn!(endpoint = %name, head, "a finalized block is above the head: not believed");
-        return Ok(None);
-    }
-    Ok(lowest)
 }
 
 /// What a token says of its decimals: a number, or in words what came instead.

@@ -167,7 +167,7 @@ impl Watcher {
             return Ok(());
         }
         // What the endpoint has just given need not be asked for again.
-        let given = [Some(report.head), report.finalized].into_iter().flatten();
+        let given = [report.finalized, Some(report.head)].into_iter().flatten();
         let given = given.map(|header| header.block).find(|block| block.number == number);
         let block = match given {
             Some(block) => block,

@@ -2,11 +2,13 @@
 
 use super::*;
 
+use std::collections::BTreeSet;
+
 use rampwatch::domain::chain::Header;
 use rampwatch::policy::finality::{FinalityRule, final_block};
 use rampwatch::ports::chain::ChainError;
 
-use crate::support::node::{Finalized, HttpFault, MethodFault, Order, Refusal, Unit};
+use crate::support::node::{Block, Finalized, HttpFault, MethodFault, Order, Refusal, Unit};
 
 #[tokio::test]
 async fn a_head_costs_one_request() {
@@ -191,33 +193,63 @@ async fn a_header_comes_with_the_finality_of_the_node_that_gives_it() {
     assert_eq!(found.iter().map(|it| it.header.unwrap().block.number).collect::<Vec<_>>(), many);
 }
 
-/// Two nodes behind one address, which get the calls in turn, one by one. The one that hangs is on a branch of its own.
-#[tokio::test]
-async fn where_nodes_share_a_batch_the_lowest_word_on_finality_counts() {
+/// A node that hangs on a branch of its own, with the block at its end, and a good one.
+fn torn() -> (ScriptedChain, Node, Node, Arc<Block>) {
     let (chain, fresh) = one_node();
     chain.append_empty(40);
     let branch = chain.fork();
-    branch.append(deposit(watched(0), 1));
-    let orphan = branch.head();
+    let orphan = branch.append(deposit(watched(0), 1));
     chain.append_empty(10);
     chain.set_finalized(Finalized::Below(1));
     branch.set_finalized(Finalized::Below(5));
     let behind = Node::start(&branch, NodeOptions::default());
-    let (rule, deep) = (FinalityRule::Finalized { depth: 0 }, orphan.number - 20);
-    for (nodes, others) in [([&fresh, &behind], 0..9), ([&behind, &fresh], 0..9)] {
-        for more in others {
-            let balancer = Balancer::start(&nodes, Order::RoundRobin, Unit::Member);
-            let evm = chain_of(vec![http("balanced", balancer.url())]);
-            let numbers: Vec<u64> = (deep - more..=deep).chain([orphan.number]).collect();
-            let mut is_final = false;
-            for _ in 0..4 {
-                let found = evm.witnessed_headers(&numbers, true, EndpointId(0)).await.unwrap();
-                let blocks: Vec<_> = found.iter().filter_map(|it| final_block(rule, it)).collect();
-                assert!(blocks.iter().all(|block| block.hash != orphan.hash), "with {} headers", numbers.len());
-                is_final |= blocks.iter().any(|block| block.number == deep);
-            }
-            assert!(is_final, "what all call final is so with {} headers, too", numbers.len());
+    (chain, fresh, behind, orphan)
+}
+
+/// Asks four times for these headers behind a balancer that deals the calls out in turn. Whether the orphan was given, and
+/// what was final.
+async fn dealt_out(nodes: &[&Node], turns: usize, numbers: &[u64], orphan: &Block) -> (bool, BTreeSet<u64>) {
+    let balancer = Balancer::start(nodes, Order::RoundRobin, Unit::Member);
+    let evm = chain_of(vec![http("balanced", balancer.url())]);
+    for _ in 0..turns {
+        evm.head().await.unwrap();
+    }
+    let (mut was_given, mut finals) = (false, BTreeSet::new());
+    for _ in 0..4 {
+        let found = evm.witnessed_headers(numbers, true, EndpointId(0)).await.unwrap();
+        was_given |= found.iter().filter_map(|it| it.header).any(|header| header.block.hash == orphan.hash);
+        for block in found.iter().filter_map(|it| final_block(FinalityRule::Finalized { depth: 0 }, it)) {
+            assert_ne!(block.hash, orphan.hash, "after {turns} turns, with {} headers", numbers.len());
+            finals.insert(block.number);
         }
+    }
+    (was_given, finals)
+}
+
+#[tokio::test]
+async fn where_nodes_share_a_request_the_lowest_word_on_finality_counts() {
+    let (_chain, fresh, behind, orphan) = torn();
+    let deep = orphan.number - 20;
+    let mut was_given = false;
+    for turns in 0..2 {
+        for more in 0..9 {
+            let numbers: Vec<u64> = (deep - more..=deep).chain([orphan.number]).collect();
+            let (given, finals) = dealt_out(&[&fresh, &behind], turns, &numbers, &orphan).await;
+            assert!(finals.contains(&deep), "what all call final is so, after {turns} turns, with {more} more headers");
+            was_given |= given;
+        }
+    }
+    assert!(was_given, "the orphan was there to be believed");
+}
+
+#[tokio::test]
+async fn headers_that_do_not_follow_each_other_are_asked_for_again() {
+    let (chain, fresh, behind, orphan) = torn();
+    let second = Node::start(&chain, NodeOptions::default());
+    let numbers = [orphan.number - 20, orphan.number, orphan.number + 1];
+    for turns in 0..3 {
+        let (_, finals) = dealt_out(&[&fresh, &second, &behind], turns, &numbers, &orphan).await;
+        assert!(finals.contains(&numbers[0]), "after {turns} turns");
     }
 }
 
