@@ -2,9 +2,7 @@
 //!
 //! The `safe` tag is deliberately absent: Bor has none.
 
-use std::collections::BTreeMap;
-
-use crate::domain::chain::{B256, BlockNumber, BlockRef, Header, WitnessedHeader};
+use crate::domain::chain::{BlockNumber, BlockRef, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
@@ -58,18 +56,6 @@ pub fn final_number(rule: FinalityRule, head: &Header, finalized: Option<&Header
             deep.map(|deep| deep.min(tag.block.number))
         }
     }
-}
-
-/// Whether these headers can be of one chain: none of them has another block at a height, or above another parent, than the
-/// others say.
-#[must_use]
-pub fn is_one_chain(headers: impl IntoIterator<Item = Header>) -> bool {
-    let mut known: BTreeMap<BlockNumber, B256> = BTreeMap::new();
-    let mut fits = |number: BlockNumber, hash: B256| *known.entry(number).or_insert(hash) == hash;
-    headers.into_iter().all(|header| {
-        let number = header.block.number;
-        fits(number, header.block.hash) && number.checked_sub(1).is_none_or(|below| fits(below, header.parent))
-    })
 }
 
 /// The block of a header, if the node that gave it calls it final by the rule. Another node's word counts for nothing here: one
@@ -162,6 +148,7 @@ pub fn is_fresh(at: Timestamp, now: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::chain::B256;
     use crate::domain::time::Timestamp as Moment;
 
     #[test]
@@ -181,35 +168,6 @@ mod tests {
         for (backlog, seconds, expected) in cases {
             let now = at.plus(Span::from_secs(seconds));
             assert_eq!(settles_later(&backlog, now), expected, "{backlog:?} after {seconds} s");
-        }
-    }
-
-    #[test]
-    fn headers_of_one_chain_fit_together() {
-        let linked = |number: u64| Header { parent: block(number - 1).hash, ..header(number) };
-        let orphan = |number: u64| {
-            let block = BlockRef { number, hash: B256::repeat_byte(254) };
-            Header { block, ..linked(number) }
-        };
-        let cases = [
-            (vec![], true),
-            (vec![linked(7)], true),
-            (vec![linked(7), linked(7)], true),
-            (vec![linked(9), linked(7), linked(8)], true),
-            (vec![linked(9), linked(3)], true),
-            // Another block at the same height; one that the next has not for its parent, in either order.
-            (vec![linked(7), orphan(7)], false),
-            (vec![linked(8), orphan(7)], false),
-            (vec![orphan(7), linked(8)], false),
-            (vec![linked(9), linked(8), orphan(7)], false),
-            // Two that name another parent.
-            (vec![linked(7), Header { parent: B256::ZERO, ..linked(7) }], false),
-            // Too far apart to tell.
-            (vec![linked(9), orphan(7)], true),
-            (vec![header(0)], true),
-        ];
-        for (headers, expected) in cases {
-            assert_eq!(is_one_chain(headers.clone()), expected, "{headers:?}");
         }
     }
 

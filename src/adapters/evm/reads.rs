@@ -4,8 +4,7 @@ use alloy::primitives::{Address, Bytes, U256};
 use futures_util::stream::{StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 
-use crate::domain::chain::{BlockNumber, Header, WitnessedHeader};
-use crate::policy::finality::is_one_chain;
+use crate::domain::chain::{BlockNumber, Header, WitnessedHeader, is_one_chain};
 use crate::ports::chain::{ChainError, EndpointId, FinalityReport};
 
 use super::classify::Class;
