@@ -20,6 +20,7 @@ use crate::adapters::system::{SystemChance, SystemClock, SystemEntropy};
 use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
+use crate::domain::operator::KnownEndpoint;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
@@ -366,6 +367,14 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
     Ok(chain)
 }
 
+fn known_endpoints(settings: &Settings) -> Vec<KnownEndpoint> {
+    let known = |endpoint: &config::EndpointSettings| KnownEndpoint {
+        name: endpoint.name.clone(),
+        operator: endpoint.operator.clone(),
+    };
+    settings.rpc.endpoints.iter().map(known).collect()
+}
+
 /// The tokens, each with the section that it comes from, so that an error can name the key.
 fn known_tokens(settings: &Settings) -> Vec<KnownToken> {
     let known = |setting: String, token: &config::Token| KnownToken {
@@ -455,6 +464,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             config::FinalityRule::Finalized => FinalityRule::Finalized { depth },
             config::FinalityRule::Depth => FinalityRule::Depth { depth },
         },
+        endpoints: known_endpoints(settings),
         agreement: rpc.agreement,
         stall_after: chain.finality.stall_after,
         sweep: SweepParams {

@@ -163,7 +163,8 @@ fn rpc(mut section: Section<'_>) -> Option<RpcSettings> {
     if let (true, Some(agreement), Some(operators)) = (given, agreement, operators)
         && agreement > operators
     {
-        let text = format!("the endpoints belong to {operators} operators: add an endpoint of another one, or lower it");
+        let text =
+            format!("the endpoints belong to {operators} operators: add an endpoint of another one, or lower it");
         section.complain("agreement", text);
     }
     section.finish(

@@ -7,13 +7,13 @@ use super::EngineSettings;
 use super::explain_orders;
 use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
-use crate::domain::time::Timestamp;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::payment::{Outcome, PaymentReview, PaymentState};
+use crate::domain::time::Timestamp;
 
 /// What tokens are called, for amounts.
 #[derive(Clone, Copy, Debug)]

@@ -198,6 +198,7 @@ impl Funder {
             from: swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head),
             to: head,
             avoid: None,
+            by: None,
         };
         Ok(match self.ports.chain.transfers(&query).await {
             Ok(page) => Ok(page.transfers),

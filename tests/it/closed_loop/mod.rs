@@ -1,6 +1,7 @@
 //! The engine over scripted nodes: the real chain adapter, the store of the tests, and an API in the process or the
 //! stand-in over HTTP.
 
+mod agreement;
 mod api;
 mod api_faults;
 mod api_rig;

@@ -3,6 +3,7 @@
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentReview, PaymentState as State};
 use rampwatch::domain::time::Span;
+use rampwatch::policy::evidence::Freeing;
 use rampwatch::policy::last_look::{Objection, may_call};
 use rampwatch::policy::settlement::{CallFailure, Fact, Step, same_hash, step};
 
@@ -95,7 +96,8 @@ fn every_fact_in_every_state() {
         (Fact::Unmatched, "x | waiting +600 q0 | x *10"),
         (Fact::Final, "x | due 0 ours +0 q0 | x *10"),
         (Fact::GoneAfterFinal, "x | review GoneAfterFinal ours +600 q0 *2 | x *9"),
-        (Fact::CallStarted, "x *2 | calling 3 from 12000 ours +61 q0 | x *9"),
+        (Fact::CallStarted(proof(Freeing::Paid)), "x *12"),
+        (Fact::CallStarted(proof(Freeing::Completion)), "x *2 | calling 3 from 12000 ours +61 q0 | x *9"),
         (Fact::CallFailed(CallFailure::NotNow { retry_after: None }), "x *3 | due 2 ours +2 q0 *3 | x *6"),
         (
             Fact::CallFailed(CallFailure::NotNow { retry_after: Some(Span::from_secs(90)) }),

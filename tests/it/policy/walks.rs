@@ -7,6 +7,7 @@ use rampwatch::domain::order::{
 };
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wei::Wei;
+use rampwatch::policy::evidence::Freeing;
 use rampwatch::policy::fees::outbid;
 use rampwatch::policy::funding::{OrderFact, apply};
 
@@ -90,8 +91,11 @@ fn fact(order: &Order, happening: Happening, next_nonce: u64, height: u64, now: 
             OrderFact::Mined { tx_hash: attempt.tx_hash, block: block(height), effect }
         }
         Happening::Unmined => OrderFact::Unmined,
-        Happening::Final => OrderFact::Final,
-        Happening::Displaced => OrderFact::Displaced,
+        Happening::Final => match order.state {
+            State::Mined { effect, .. } => OrderFact::Final(proof(Freeing::of_effect(effect))),
+            _ => OrderFact::Final(proof(Freeing::Paid)),
+        },
+        Happening::Displaced => OrderFact::Displaced(proof(Freeing::Displaced)),
     })
 }
 
@@ -104,7 +108,7 @@ fn check_nonce(before: &Order, after: &Order, fact: &OrderFact) -> Result<(), Te
     match (before.state.nonce(), after.state.nonce()) {
         (Some(old), Some(new)) => prop_assert_eq!(old, new, "the nonce stays"),
         (Some(_), None) => {
-            let ends = matches!(fact, OrderFact::Final | OrderFact::Displaced);
+            let ends = matches!(fact, OrderFact::Final(_) | OrderFact::Displaced(_));
             prop_assert!(ends, "a nonce is given up only when it is consumed for good: {fact:?}");
         }
         (None, Some(_)) => {

@@ -1,10 +1,13 @@
 //! The chain as the process sees it: several endpoints that lag, lie, are away and take their time. What they show
 //! is the true chain at some moment, so that all answers of one endpoint fit together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rampwatch::domain::chain::{BlockNumber, Header, Transfer, WitnessedHeader};
+use rampwatch::domain::chain::{B256, BlockNumber, Header, Transfer, WitnessedHeader};
+use rampwatch::domain::operator::Operator;
+use rampwatch::domain::testimony::{Statement, Testimony};
 use rampwatch::ports::chain::{
     Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
 };
@@ -180,6 +183,29 @@ impl Chain for FakeChain {
             None => self.transfers(query).await,
         }
     }
+
+    fn operator(&self, endpoint: EndpointId) -> Operator {
+        Operator::named(&format!("operator-{}", endpoint.0))
+    }
+
+    fn operators(&self) -> Vec<Operator> {
+        (0..self.world.settings.endpoints).map(|endpoint| self.operator(EndpointId(endpoint))).collect()
+    }
+
+    async fn testify(&self, operator: &Operator, tx_hash: B256, tag: bool) -> Testimony {
+        self.life.before(Point::ChainTestify).await;
+        let whose = (0..self.world.settings.endpoints).find(|at| self.operator(EndpointId(*at)) == *operator);
+        let sight = self.endpoints.reach(whose.map(EndpointId), None).await;
+        let statement = sight.map(|sight| {
+            let FinalityReport { finalized, head, .. } = self.report_of(&sight, tag);
+            Statement { head, finalized, receipt: self.world.chain().any_receipt_in(sight.view, tx_hash) }
+        });
+        self.life.after(Point::ChainTestify).await;
+        let endpoint = operator.to_string();
+        Testimony { operator: operator.clone(), endpoint, statement: statement.map_err(|error| error.to_string()) }
+    }
+
+    fn exclude(&self, _: &BTreeSet<String>) {}
 
     fn watch(&self, set: WatchSet) {
         if self.life.passes(Point::ChainWatch, Side::Before) {

@@ -29,6 +29,7 @@ pub(super) enum Point {
     ChainHeader,
     ChainTransfers,
     ChainHint,
+    ChainTestify,
     ChainWatch,
     ApiPayment,
     ApiComplete,
@@ -45,7 +46,8 @@ pub(super) enum Point {
 }
 
 /// Those that only a process with a wallet goes.
-pub(super) const WALLET_POINTS: [Point; 8] = [
+pub(super) const WALLET_POINTS: [Point; 9] = [
+    Point::ChainTestify,
     Point::SenderView,
     Point::SenderMarket,
     Point::SenderBalances,
@@ -251,7 +253,11 @@ impl Life {
     fn count_minute(&self, point: Point) {
         let kind = match point {
             Point::StoreCommit => "commits",
-            Point::ChainHead | Point::ChainFinality | Point::ChainHeader | Point::ChainTransfers => "chain calls",
+            Point::ChainHead
+            | Point::ChainFinality
+            | Point::ChainHeader
+            | Point::ChainTransfers
+            | Point::ChainTestify => "chain calls",
             Point::ApiPayment | Point::ApiComplete | Point::DeskList => "API calls",
             Point::SenderView
             | Point::SenderMarket

@@ -88,6 +88,8 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
         other_tokens: vec![world.other_token],
         chain_name: "simulated".to_owned(),
         finality: if world.tag { FinalityRule::Finalized { depth } } else { FinalityRule::Depth { depth } },
+        endpoints: Vec::new(),
+        agreement: 1,
         stall_after: Span::from_secs(60),
         sweep: SweepParams {
             overlap: 32,

@@ -67,6 +67,8 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         other_tokens: vec![rampwatch::sandbox::USDC_E],
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
+        endpoints: Vec::new(),
+        agreement: 1,
         stall_after: Span::from_secs(60),
         sweep: SweepParams {
             overlap: 32,

@@ -85,6 +85,8 @@ pub(crate) fn deposit(n: u64) -> Deposit {
         standing: Standing::Provisional,
         verdict: Verdict::Unjudged,
         first_seen_at: at(n.saturating_mul(2_000)),
+        seen_by: None,
+        final_by: None,
     }
 }
 

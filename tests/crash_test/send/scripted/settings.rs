@@ -29,6 +29,8 @@ pub(crate) fn settings() -> EngineSettings {
         other_tokens: vec![USDC_E],
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
+        endpoints: Vec::new(),
+        agreement: 1,
         stall_after: Span::from_secs(120),
         sweep: SweepParams {
             overlap: 32,
