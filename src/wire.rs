@@ -116,6 +116,9 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let ports = Ports { store, chain, api: api.payments, desk_api, clock, chance, funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
+    if settings.chain.id != config::SANDBOX_CHAIN_ID {
+        health.update(|health| health.agreement = doctor::operators(settings));
+    }
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
     Ok(App { handle, wallet, ports, settings: engine_settings, health, telling })
 }
@@ -164,6 +167,9 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     SledStore::check_place(&settings.store.path)?;
     found.push(format!("the store can be kept at {}", settings.store.path.display()));
     let sides = chain(settings)?.check().await?;
+    if settings.chain.id != config::SANDBOX_CHAIN_ID {
+        found.push(doctor::operators(settings));
+    }
     found.push(format!("the nodes say chain {}", settings.chain.id));
     for token in settings.chain.tokens() {
         found.push(format!("{} at {} has {} decimals", token.symbol, token.address, token.decimals));

@@ -245,6 +245,7 @@ pub async fn run(
     health: Arc<health::Health>,
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
+    agreement::show_open(&*ports.store).await?;
     ports.chain.exclude(&disputes::excluded(&*ports.store).await?);
     telling::show_alarms();
     telling::show_shadow(settings.mode);

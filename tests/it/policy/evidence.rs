@@ -37,6 +37,25 @@ fn what_each_freeing_fact_needs() {
     }
 }
 
+/// `docs/evidence.md` says the same.
+#[test]
+fn the_documented_table_is_the_one_in_the_code() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/evidence.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows =
+        text.lines().skip_while(|line| !line.starts_with("|---")).skip(1).take_while(|line| line.starts_with('|'));
+    let told: Vec<Vec<&str>> = rows.map(|row| row.trim_matches('|').split('|').map(str::trim).collect()).collect();
+    let expected: Vec<Vec<&str>> = Freeing::ALL
+        .iter()
+        .map(|fact| {
+            let Needs { agreement, records, person } = fact.needs();
+            let cells = [agreement, records, person].map(|needed| if needed { "yes" } else { "" });
+            std::iter::once(fact.name()).chain(cells).collect()
+        })
+        .collect();
+    assert_eq!(told, expected);
+}
+
 #[test]
 fn every_effect_frees_one_fact() {
     let rows = [
