@@ -296,6 +296,8 @@ impl Handle {
             next_at: Some(now),
             quiet_checks: 0,
             added_at: now,
+            ending: None,
+            taken: Some(false),
         })
     }
 
