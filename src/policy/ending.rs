@@ -45,7 +45,12 @@ pub(super) enum Look {
 /// What this answer, after those before it, says of the payment's end.
 pub(super) fn look(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Look {
     let Some(outcome) = view.status.outcome() else { return Look::Open };
-    let ours = word(view, payment.state.deposit()) == Word::Ours;
+    let ours = match word(view, payment.state.deposit()) {
+        Word::Ours => true,
+        // It took our transaction before, and names no other.
+        Word::MovedOn => payment.taken == Some(true),
+        Word::Open | Word::Other => false,
+    };
     if outcome == Outcome::Completed && ours {
         return Look::Believed(outcome);
     }
@@ -93,17 +98,20 @@ pub(super) fn may_be_taken(payment: &Payment) -> bool {
 /// Whether the API has taken a completion of ours, after it said this and the payment went on to `next`.
 pub(super) fn taken_after(payment: &Payment, view: &ApiView, next: &State) -> Option<bool> {
     let called = matches!(payment.state, State::Calling { .. } | State::Unclear { .. });
-    let went_on = matches!(next, State::Following { .. } | State::Ended { outcome: Outcome::Completed, .. });
+    // What has run out was not taken, whatever call it answers.
+    let went_on = view.status != ApiStatus::Expired
+        && matches!(next, State::Following { .. } | State::Ended { outcome: Outcome::Completed, .. });
     let ours = word(view, payment.state.deposit().or_else(|| next.deposit())) == Word::Ours;
     if ours || (called && went_on) { Some(true) } else { payment.taken }
 }
 
-/// Whether a review is settled by the API itself when it says again, on the terms that were matched against, that the
-/// payment waits for funds and has no hash.
+/// Whether a review is settled by the API itself when it says that the payment waits for funds and has no hash. Terms that
+/// differed once stay a person's business, as does whatever a call had to do with.
 pub(super) const fn is_settled_by_open(why: &PaymentReview) -> bool {
     match why {
-        PaymentReview::EndedWithMoney { .. } | PaymentReview::NotFound | PaymentReview::TermsDiffer { .. } => true,
+        PaymentReview::EndedWithMoney { .. } | PaymentReview::NotFound => true,
         PaymentReview::OtherHash { .. }
+        | PaymentReview::TermsDiffer { .. }
         | PaymentReview::Refused { .. }
         | PaymentReview::StillAwaiting
         | PaymentReview::GoneAfterFinal => false,

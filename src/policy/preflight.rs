@@ -345,10 +345,9 @@ pub enum Answer {
 pub const fn answer_to(hold: &Hold, is_signed: bool) -> Answer {
     let (unsigned, signed) = match hold {
         // The payment's own doing: it cannot be funded any more, by anybody.
-        Hold::PaymentEnded
-        | Hold::TimeShort { .. }
-        | Hold::OtherSender { .. }
-        | Hold::RecipientForbidden { .. } => (Answer::End, Answer::SelfSend),
+        Hold::PaymentEnded | Hold::TimeShort { .. } | Hold::OtherSender { .. } | Hold::RecipientForbidden { .. } => {
+            (Answer::End, Answer::SelfSend)
+        }
         // A person can mend it, the API can say otherwise, or the chain can take it back. Nothing is let go on that, and what is
         // signed must not wait for it: somebody else may have paid.
         Hold::ApiStatus { .. }

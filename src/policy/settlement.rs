@@ -303,7 +303,9 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
             "the API took the completion and still waits for funds",
         ),
         (State::Following { .. }, _) => context.follow(payment, view, deposit),
-        (State::Review { why, .. }, Word::Open) if is_settled_by_open(why) => open_again(payment, context),
+        (State::Review { why, .. }, Word::Open) if is_settled_by_open(why) && !may_be_taken(payment) => {
+            open_again(payment, context)
+        }
         (State::Review { .. }, Word::Open)
         | (State::Review { why: PaymentReview::OtherHash { .. }, .. }, Word::MovedOn) => {
             context.ask(payment, state.clone(), "a person has to decide")

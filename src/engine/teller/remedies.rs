@@ -73,9 +73,7 @@ pub(super) fn of_hold(id: &OrderId, hold: &Hold) -> Vec<String> {
         | Hold::EndUnconfirmed { .. }
         | Hold::ApiHasHash { .. }
         | Hold::PaymentState { .. }
-        | Hold::PaymentEnded => {
-            "See how the payment stands."
-        }
+        | Hold::PaymentEnded => "See how the payment stands.",
         Hold::NotReadYet | Hold::OwnTransferSeen { .. } => "Nothing is to be done; if it lasts, see /readyz.",
     };
     vec![first.to_owned(), cancel(id), why(id.payment.as_str())]

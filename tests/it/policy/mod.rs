@@ -8,6 +8,7 @@ mod address;
 mod approval;
 mod books;
 mod doctor;
+mod ending;
 mod fees;
 mod funding;
 mod intake;
