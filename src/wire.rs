@@ -491,7 +491,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             over: settings.matching.tolerance_over,
             skew: settings.matching.skew,
         },
-        pace: Pace::for_timeout(settings.api.timeout),
+        pace: Pace::for_timeout(settings.api.timeout).confirming_ends_after(settings.api.end_confirm_after),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
         intake: IntakeRules {

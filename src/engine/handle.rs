@@ -300,6 +300,8 @@ impl Handle {
             next_at: Some(now),
             quiet_checks: 0,
             added_at: now,
+            ending: None,
+            taken: Some(false),
         })
     }
 

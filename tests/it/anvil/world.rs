@@ -110,6 +110,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
             ask_every: Span::from_millis(500),
             ask_after_expiry: Span::from_millis(100),
             key_probe: Span::from_secs(1),
+            end_confirm_after: Span::from_millis(200),
         },
         api_concurrency: 8,
         funding: None,

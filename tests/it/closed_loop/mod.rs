@@ -7,6 +7,7 @@ mod api_faults;
 mod api_rig;
 mod budget;
 mod endpoints;
+mod ends;
 mod finality;
 mod intake;
 mod laws;

@@ -72,7 +72,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
             filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
-        pace: Pace::for_timeout(Span::from_secs(2)),
+        pace: Pace::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300)),
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),

@@ -9,6 +9,7 @@ mod approval;
 mod books;
 mod doctor;
 mod evidence;
+mod ending;
 mod fees;
 mod funding;
 mod intake;

@@ -119,6 +119,8 @@ pub(super) fn payment(name: &str) -> Payment {
         next_at: None,
         quiet_checks: 0,
         added_at: at(CREATED),
+        ending: None,
+        taken: None,
     }
 }
 

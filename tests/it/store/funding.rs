@@ -44,6 +44,7 @@ pub(super) fn holds() -> Vec<Hold> {
         Hold::WalletPaused,
         Hold::WalletHalted,
         Hold::Signer { detail: detail() },
+        Hold::EndUnconfirmed { status: ApiStatus::Expired },
     ]
 }
 

@@ -63,6 +63,8 @@ pub(crate) fn payment(n: u64) -> Payment {
         next_at: None,
         quiet_checks: 0,
         added_at: at(0),
+        ending: None,
+        taken: None,
     }
 }
 
