@@ -31,6 +31,7 @@ use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
+pub mod adopt;
 pub mod books;
 mod completer;
 pub mod events;

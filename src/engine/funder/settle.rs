@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{Funder, Trouble};
-use crate::domain::chain::{B256, BlockNumber, BlockRef};
+use crate::domain::chain::{B256, BlockNumber, BlockRef, Header};
 use crate::domain::event::EventKind;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
+use crate::domain::time::Timestamp;
 use crate::domain::wallet::Receipt;
 use crate::planted::{Bug, planted};
 use crate::policy::finality::{final_block, final_number};
@@ -116,14 +117,21 @@ impl Funder {
             return Ok(());
         }
         let found = self.ports.chain.witnessed_headers(&numbers, rule.uses_tag(), report.endpoint).await?;
-        let blocks: Vec<BlockRef> = found.iter().filter_map(|found| final_block(rule, found)).collect();
+        let headers: Vec<Header> =
+            found.iter().filter_map(|found| final_block(rule, found).and(found.header)).collect();
         for (order, block) in mined {
             // Another block at that height is told by the receipts, which are asked for again.
-            if blocks.contains(&block) || planted(Bug::MinedIsPaid) {
-                self.tell_unchanged(order, OrderFact::Final).await?;
+            if let Some(block_time) = self.final_time(&headers, &block) {
+                self.tell_unchanged(order, OrderFact::Final { block_time }).await?;
             }
         }
         Ok(())
+    }
+
+    /// When the block was made, where it is among the final ones: what an order spent counts from then on.
+    fn final_time(&self, headers: &[Header], block: &BlockRef) -> Option<Timestamp> {
+        let is_final = headers.iter().find(|header| header.block == *block).map(|header| header.time);
+        is_final.or_else(|| planted(Bug::MinedIsPaid).then(|| self.ports.clock.now()))
     }
 }
 

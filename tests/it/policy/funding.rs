@@ -98,11 +98,15 @@ const fn fact_number(fact: &OrderFact) -> usize {
         OrderFact::Sent { .. } => 5,
         OrderFact::Mined { .. } => 6,
         OrderFact::Unmined => 7,
-        OrderFact::Final => 8,
-        OrderFact::Displaced => 9,
+        OrderFact::Final { .. } => 8,
+        OrderFact::Displaced { .. } => 9,
         OrderFact::Cleared => 10,
+        OrderFact::ApprovalExpired => 11,
     }
 }
+
+/// The block is final; it was made a little ago.
+const FINAL: OrderFact = OrderFact::Final { block_time: at(NOW - 5) };
 
 /// A fact with what it makes of every state, in the order of [`states`]: `x` is unexpected, `*3` three in a row.
 type Row = (OrderFact, &'static str);
@@ -125,6 +129,8 @@ fn people_and_holds() -> Vec<Row> {
             OrderFact::CancelAsked { reason: reason(), by: alice() },
             "ended unsent back never *3 | cancelling +0 *2 | x *7",
         ),
+        // It waits for less long than it may.
+        (OrderFact::ApprovalExpired, "x *12"),
         (OrderFact::Cleared, "x | same +30 | ready +30 | x *9"),
         (
             OrderFact::Held(Hold::TokenPaused),
@@ -197,11 +203,11 @@ fn receipts() -> Vec<Row> {
         (is_mined(2, 1_500, Effect::Reverted), "x *12"),
         (OrderFact::Unmined, "x *6 | sending +0 *3 | cancelling +0 *2 | x"),
         (
-            OrderFact::Final,
+            FINAL,
             "x *6 | ended paid never | ready +0 r1 | ended moved-nothing! never | ended self-sent back never | \
              ended paid never | x",
         ),
-        (OrderFact::Displaced, "x *3 | ended displaced never *3 | x *6"),
+        (OrderFact::Displaced { block_time: at(NOW - 3) }, "x *3 | ended displaced never *3 | x *6"),
     ]
 }
 
@@ -293,7 +299,7 @@ fn what_is_not_signed_raises_no_alarm_at_the_ceiling() {
 
 #[test]
 fn after_a_revert_the_order_takes_a_later_nonce() {
-    let (ready, _) = taken(&states()[7], &OrderFact::Final).unwrap();
+    let (ready, _) = taken(&states()[7], &FINAL).unwrap();
     assert_eq!((ready.state.clone(), ready.spend, ready.attempts.len()), (State::Ready, Spend::Counted, 1));
     assert_eq!(ready.live_attempts().count(), 0, "what has failed for good is not live");
     for nonce in [0, NONCE - 1, NONCE] {
@@ -315,7 +321,7 @@ fn a_transfer_that_reverts_is_tried_three_times() {
     let reverts = |reverts, attempts: u8, cancelling| {
         let state = mined(1, Effect::Reverted, cancelling);
         let attempts = (0..attempts).map(|number| given(transfer(number + 1))).collect();
-        let (after, _) = taken(&Order { reverts, attempts, ..order_in("p", state) }, &OrderFact::Final).unwrap();
+        let (after, _) = taken(&Order { reverts, attempts, ..order_in("p", state) }, &FINAL).unwrap();
         (after.state.name(), after.spend, after.reverts)
     };
     assert_eq!(reverts(0, 1, None), ("ready", Spend::Counted, 1));
@@ -345,7 +351,7 @@ fn a_cancelled_order_tells_which_of_the_two_was_mined() {
     let outcome = |number: u8, effect| {
         let fact = OrderFact::Mined { tx_hash: tx(number), block: block(1_600), effect };
         let (mined, _) = taken(&states()[5], &fact).unwrap();
-        let (after, _) = taken(&mined, &OrderFact::Final).unwrap();
+        let (after, _) = taken(&mined, &FINAL).unwrap();
         match after.state {
             State::Ended { outcome, .. } => (outcome, after.spend),
             state => panic!("it is over, not {state:?}"),
@@ -400,5 +406,45 @@ fn a_receipt_pays_only_by_the_tokens_own_log_of_the_very_transfer() {
     for succeeded in [true, false] {
         let got = effect(&order, &order.attempts[1], &receipt(succeeded, vec![log]));
         assert_eq!(got, Effect::SelfSent, "the nonce is consumed, however it went");
+    }
+}
+
+#[test]
+fn f2_what_was_spent_counts_from_the_time_of_the_block_that_mined_it() {
+    let mined = |effect| Order { attempts: vec![given(transfer(1))], ..order_in("p", mined(1, effect, None)) };
+    for (effect, expected) in
+        [(PAID, Some(at(NOW - 5))), (Effect::MovedNothing, Some(at(NOW - 5))), (Effect::Reverted, None)]
+    {
+        let order = mined(effect);
+        assert_eq!(order.spent_at, None, "what is open counts whatever its age");
+        let (after, _) = taken(&order, &FINAL).unwrap();
+        assert_eq!(after.spent_at, expected, "{effect:?}");
+    }
+    let signed = Order { attempts: vec![given(transfer(1))], ..order_in("p", sending()) };
+    let (displaced, _) = taken(&signed, &OrderFact::Displaced { block_time: at(NOW - 7) }).unwrap();
+    assert_eq!((displaced.spend, displaced.spent_at), (Spend::Counted, Some(at(NOW - 7))));
+    let (rejected, _) = taken(&order_in("p", awaiting()), &rejection()).unwrap();
+    assert_eq!((rejected.spend, rejected.spent_at), (Spend::GivenBack, None));
+}
+
+fn rejection() -> OrderFact {
+    OrderFact::Rejected { reason: "no".to_owned(), by: alice() }
+}
+
+#[test]
+fn an_approval_ages_out_and_nothing_was_ever_signed() {
+    let approval = OrderFact::Approved { reason: "fine".to_owned(), by: alice() };
+    let waits = |secs| Order { placed_at: at(NOW - secs), ..order_in("p", awaiting()) };
+    let day = FUNDING.approval_valid_for.as_secs();
+    assert!(taken(&waits(day), &approval).is_ok(), "as long as that it may wait");
+    assert!(taken(&waits(day), &OrderFact::ApprovalExpired).is_err());
+    assert!(taken(&waits(day + 1), &approval).is_err(), "nobody approves what is not asked for any more");
+    let (over, events) = taken(&waits(day + 1), &OrderFact::ApprovalExpired).unwrap();
+    let why = UnsentReason::ApprovalExpired { valid_for_s: day };
+    assert_eq!(over.state, State::Ended { outcome: OrderOutcome::Unsent { why }, at: at(NOW) });
+    assert_eq!((over.spend, over.next_at, over.attempts.len(), events.len()), (Spend::GivenBack, None, 0, 1));
+    for state in [State::Ready, State::Held { why: Hold::TokenPaused }, sending(), cancelling()] {
+        let old = Order { placed_at: at(1), attempts: vec![transfer(1)], ..order_in("p", state) };
+        assert!(taken(&old, &OrderFact::ApprovalExpired).is_err(), "{:?}", old.state);
     }
 }

@@ -90,8 +90,8 @@ fn fact(order: &Order, happening: Happening, next_nonce: u64, height: u64, now: 
             OrderFact::Mined { tx_hash: attempt.tx_hash, block: block(height), effect }
         }
         Happening::Unmined => OrderFact::Unmined,
-        Happening::Final => OrderFact::Final,
-        Happening::Displaced => OrderFact::Displaced,
+        Happening::Final => OrderFact::Final { block_time: at(NOW) },
+        Happening::Displaced => OrderFact::Displaced { block_time: at(NOW) },
     })
 }
 
@@ -104,7 +104,7 @@ fn check_nonce(before: &Order, after: &Order, fact: &OrderFact) -> Result<(), Te
     match (before.state.nonce(), after.state.nonce()) {
         (Some(old), Some(new)) => prop_assert_eq!(old, new, "the nonce stays"),
         (Some(_), None) => {
-            let ends = matches!(fact, OrderFact::Final | OrderFact::Displaced);
+            let ends = matches!(fact, OrderFact::Final { .. } | OrderFact::Displaced { .. });
             prop_assert!(ends, "a nonce is given up only when it is consumed for good: {fact:?}");
         }
         (None, Some(_)) => {

@@ -75,6 +75,7 @@ pub(super) fn unsent() -> Vec<UnsentReason> {
         UnsentReason::Rejected { reason: reason() },
         UnsentReason::Cancelled { reason: reason() },
         UnsentReason::NotPayable { hold: Hold::TokenPaused },
+        UnsentReason::ApprovalExpired { valid_for_s: 86_400 },
     ]
 }
 
@@ -154,7 +155,13 @@ pub(super) fn named_kinds() -> Vec<EventKind> {
     let changes = [
         WalletChange::Paused { reason: reason(), by: by() },
         WalletChange::Resumed { reason: reason(), by: by() },
-        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: by() },
+        WalletChange::Adopted {
+            reason: reason(),
+            next_nonce: 7,
+            by: by(),
+            booked: Some(Amount::from_base_units(5)),
+            typed: true,
+        },
     ];
     let mut all = vec![EventKind::PersonDecided { action: text("ignore"), reason: reason(), by: by() }, moved];
     let address = wallet_address();
@@ -185,7 +192,7 @@ pub(super) fn wallet_changes() -> Vec<WalletChange> {
         WalletChange::Opened { next_nonce: 7 },
         WalletChange::Paused { reason: reason(), by: None },
         WalletChange::Resumed { reason: reason(), by: None },
-        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: None },
+        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: None, booked: None, typed: false },
     ];
     all.extend(halts().into_iter().map(|why| WalletChange::Halted { why }));
     all
