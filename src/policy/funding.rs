@@ -121,10 +121,10 @@ pub struct UnexpectedOrder {
 
 /// What a fact makes of the state.
 pub(super) struct Step {
-    state: State,
+    pub(super) state: State,
     pub(super) spend: Spend,
-    next_at: Option<Timestamp>,
-    why: String,
+    pub(super) next_at: Option<Timestamp>,
+    pub(super) why: String,
 }
 
 /// Takes a fact into the order. Returns the events that explain it; none when nothing but the next look changed.

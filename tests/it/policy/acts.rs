@@ -206,8 +206,8 @@ fn the_last_transfer_that_may_be_signed_offers_all_that_it_may() {
 
 #[test]
 fn nothing_takes_a_nonce_behind_one_that_no_block_takes() {
-    let of = |state, base| jam(&Order { state, ..sent_before(600, 10) }, Wei::from_gwei(base), &FEES);
-    let told = |base| Some(Hold::FeeCeiling { needed: Wei::from_gwei(base + 30), ceiling: Wei::from_gwei(130) });
+    let of = |state, base: u64| jam(&Order { state, ..sent_before(600, 10) }, Wei::from_gwei(base), &FEES);
+    let told = |base: u64| Some(Hold::FeeCeiling { needed: Wei::from_gwei(base + 30), ceiling: Wei::from_gwei(130) });
     assert_eq!(of(troubled(ceiling()), 380), told(380), "others could still pay that, and would only queue");
     assert_eq!(of(troubled(Hold::TooManyAttempts), 380), told(380));
     assert_eq!(of(troubled(ceiling()), 50), None, "the next block can take it");

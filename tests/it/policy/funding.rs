@@ -7,7 +7,7 @@ use rampwatch::domain::chain::Transfer;
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{
-    Attempt, AttemptKind, Effect, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
+    Attempt, AttemptKind, Effect, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend, UnsentReason,
 };
 use rampwatch::domain::wallet::Receipt;
 use rampwatch::domain::wei::Wei;
