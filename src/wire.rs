@@ -452,6 +452,7 @@ fn funding_rules(settings: &Settings) -> FundingRules {
             rebroadcast_after: funding.rebroadcast_after,
             poll_interval: funding.poll_interval,
             max_in_flight: funding.max_in_flight,
+            approval_valid_for: funding.approval_valid_for,
         },
     }
 }

@@ -232,6 +232,12 @@ pub enum WalletChange {
         /// Who, where a person did it; `None` also in records from before names were kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Actor>,
+        /// What the wallet sent in the last 24 hours that no order accounts for, in base units: it counts as spent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        booked: Option<Amount>,
+        /// Whether the person gave the nonce.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        typed: bool,
     },
 }
 

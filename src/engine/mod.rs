@@ -33,6 +33,7 @@ use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
 mod agreement;
+pub mod adopt;
 pub mod books;
 mod completer;
 pub mod disputes;

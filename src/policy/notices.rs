@@ -165,6 +165,9 @@ const fn of_outcome(outcome: &OrderOutcome) -> Option<News> {
         OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } } => {
             news(NoticeKind::Failure, "An order ended unsent: the payment cannot be funded")
         }
+        OrderOutcome::Unsent { why: UnsentReason::ApprovalExpired { .. } } => {
+            news(NoticeKind::Failure, "An order ended unsent: nobody approved it in time")
+        }
         // Its payment tells of money that arrived; an alarm of the same commit tells of a transfer that moved nothing; and a
         // person's own doing is no news.
         OrderOutcome::Paid { .. }

@@ -201,7 +201,7 @@ fn remember(payment: &Payment, fact: &Fact, step: Step, context: &Context<'_>) -
         | Fact::Unmatched
         | Fact::Final
         | Fact::GoneAfterFinal
-        | Fact::CallStarted
+        | Fact::CallStarted(_)
         | Fact::CallFailed(_)
         | Fact::AskFailed { .. }
         | Fact::Unknown

@@ -84,6 +84,7 @@ impl Watcher {
         self.health.update(|health| {
             health.head = Some(header.block.number);
             health.head_at = Some(now);
+            health.head_time = Some(header.time);
         });
         metrics::gauge!("rampwatch_head_block").set(gauge(header.block.number));
         self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);

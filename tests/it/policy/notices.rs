@@ -131,6 +131,7 @@ fn orders_are_told_when_they_need_somebody_wait_long_or_end_badly() {
         (OrderOutcome::Displaced { nonce: 1 }, true),
         (OrderOutcome::SelfSent { tx_hash, why: CancelReason::Hold { hold: Hold::PaymentEnded } }, true),
         (OrderOutcome::Unsent { why: UnsentReason::NotPayable { hold: Hold::PaymentEnded } }, true),
+        (OrderOutcome::Unsent { why: UnsentReason::ApprovalExpired { valid_for_s: 60 } }, true),
         (OrderOutcome::SelfSent { tx_hash, why: CancelReason::Person { reason: person() } }, false),
         (OrderOutcome::Unsent { why: UnsentReason::Rejected { reason: person() } }, false),
         (OrderOutcome::Unsent { why: UnsentReason::Cancelled { reason: person() } }, false),

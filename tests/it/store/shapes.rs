@@ -119,7 +119,7 @@ fn orders_have_every_shape() {
         OrderOutcome::Unsent { why } => Some(why),
         _ => None,
     });
-    every!(unsent => UnsentReason: Rejected, Cancelled, NotPayable);
+    every!(unsent => UnsentReason: Rejected, Cancelled, NotPayable, ApprovalExpired);
     every!(orders.iter().map(|order| order.placed_by) => Placer: Person, Auto);
     assert!(orders.iter().any(|order| order.placed_by_name.is_some() && order.approved_by.is_some()));
     every!(orders.iter().map(|order| order.spend) => Spend: Counted, GivenBack);
