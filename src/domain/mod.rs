@@ -17,6 +17,7 @@ pub mod notice;
 pub mod order;
 pub mod payment;
 pub mod payout;
+pub mod plausibility;
 pub mod quote;
 pub mod shadow;
 pub mod text;

@@ -57,7 +57,7 @@ pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
 }
 
 /// Every name that [`alarm_name`] gives. A test goes through all alarms.
-pub(super) const ALARM_NAMES: [&str; 12] = [
+pub(super) const ALARM_NAMES: [&str; 15] = [
     "gone_after_final",
     "missed_by_first_reading",
     "log_withheld",
@@ -70,6 +70,9 @@ pub(super) const ALARM_NAMES: [&str; 12] = [
     "low_token",
     "low_native",
     "chain_unread",
+    "endpoint_contradicts",
+    "endpoint_stalled",
+    "coverage_above_head",
 ];
 
 /// The name of an alarm, as in JSON.
@@ -87,6 +90,9 @@ pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
         Alarm::LowToken { .. } => "low_token",
         Alarm::LowNative { .. } => "low_native",
         Alarm::ChainUnread { .. } => "chain_unread",
+        Alarm::EndpointContradicts { .. } => "endpoint_contradicts",
+        Alarm::EndpointStalled { .. } => "endpoint_stalled",
+        Alarm::CoverageAboveHead { .. } => "coverage_above_head",
     }
 }
 
@@ -118,7 +124,14 @@ mod tests {
             Alarm::WalletHalted { .. } => Some(Alarm::LowToken { have: Amount::ZERO, mark: Amount::ZERO }),
             Alarm::LowToken { .. } => Some(Alarm::LowNative { have: Wei::new(1), mark: Wei::new(2) }),
             Alarm::LowNative { .. } => Some(Alarm::ChainUnread { since: Timestamp::EPOCH, detail: String::new() }),
-            Alarm::ChainUnread { .. } => None,
+            Alarm::ChainUnread { .. } => {
+                Some(Alarm::EndpointContradicts { endpoint: String::new(), said: String::new() })
+            }
+            Alarm::EndpointContradicts { .. } => {
+                Some(Alarm::EndpointStalled { endpoint: String::new(), said: String::new() })
+            }
+            Alarm::EndpointStalled { .. } => Some(Alarm::CoverageAboveHead { addresses: 1, covered: 2, head: 1 }),
+            Alarm::CoverageAboveHead { .. } => None,
         }
     }
 

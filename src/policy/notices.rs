@@ -44,6 +44,7 @@ pub fn of_event(kind: &EventKind) -> Option<News> {
         EventKind::OrderMoved { from, to, .. } => of_order(Some(from), to),
         EventKind::WalletChanged { change, .. } => of_wallet(change),
         EventKind::DeskChanged { body, .. } => of_desk(body),
+        EventKind::EndpointBack { .. } => news(NoticeKind::Failure, "An RPC endpoint is used again"),
         EventKind::ApiReported { .. }
         | EventKind::DepositSeen { .. }
         | EventKind::DepositStands { .. }
@@ -101,6 +102,9 @@ pub const fn of_alarm(alarm: &Alarm) -> Option<News> {
         Alarm::LowToken { .. } => news(NoticeKind::Balance, "The wallet is low on the token"),
         Alarm::LowNative { .. } => news(NoticeKind::Balance, "The wallet is low on gas money"),
         Alarm::ChainUnread { .. } => news(NoticeKind::Stall, "The chain cannot be read"),
+        Alarm::EndpointContradicts { .. } => news(NoticeKind::Failure, "An RPC endpoint says what cannot be"),
+        Alarm::EndpointStalled { .. } => news(NoticeKind::Failure, "An RPC endpoint stands still"),
+        Alarm::CoverageAboveHead { .. } => news(NoticeKind::Failure, "More counted as read than the chain has"),
     }
 }
 
