@@ -2,6 +2,7 @@
 //!
 //! Deliberately absent: clocks, networks, chance, logging. Whoever calls brings the moment and the facts.
 
+pub mod above_head;
 pub mod acts;
 pub mod address;
 pub mod approval;

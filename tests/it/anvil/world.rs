@@ -202,7 +202,7 @@ impl World {
             decimals: 6,
             webhook_secret: None,
         };
-        let chain = Arc::new(EvmChain::new(self.evm_settings()).unwrap());
+        let chain = Arc::new(EvmChain::with_rules(self.evm_settings(), Plausibility::for_rehearsal()).unwrap());
         chain.check().await.unwrap();
         let funding = funding_ports(&self.setup.engine, &chain).await;
         let ports = Ports {
