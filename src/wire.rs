@@ -373,7 +373,11 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
 fn plausibility(settings: &Settings) -> Plausibility {
     let is_sandbox = settings.chain.id == config::SANDBOX_CHAIN_ID;
     let rules = if is_sandbox { Plausibility::for_rehearsal() } else { Plausibility::default() };
-    Plausibility { stall_after: settings.chain.finality.stall_after, skew: rules.skew.max(settings.matching.skew), ..rules }
+    Plausibility {
+        stall_after: settings.chain.finality.stall_after,
+        skew: rules.skew.max(settings.matching.skew),
+        ..rules
+    }
 }
 
 /// The tokens, each with the section that it comes from, so that an error can name the key.

@@ -86,10 +86,7 @@ const WORD_COUNTS_FOR: Span = Span::from_secs(60);
 /// spoke lately, else the latest. It is no promise that never shrinks: it comes down when an endpoint says less, so that one
 /// wrong number is forgotten.
 #[must_use]
-pub fn counted_final(
-    words: impl IntoIterator<Item = (BlockNumber, Timestamp)>,
-    now: Timestamp,
-) -> Option<BlockNumber> {
+pub fn counted_final(words: impl IntoIterator<Item = (BlockNumber, Timestamp)>, now: Timestamp) -> Option<BlockNumber> {
     let mut lately: Option<BlockNumber> = None;
     let mut latest: Option<(Timestamp, BlockNumber)> = None;
     for (number, at) in words {

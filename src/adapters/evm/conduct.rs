@@ -92,7 +92,8 @@ impl Conduct {
         if lasted >= self.stall_after && !std::mem::replace(&mut record.stalled, true) {
             drop(record);
             let seconds = lasted.as_secs();
-            let said = format!("its head is {number} while {highest} was seen elsewhere, and has lagged for {seconds} s");
+            let said =
+                format!("its head is {number} while {highest} was seen elsewhere, and has lagged for {seconds} s");
             self.tell(EndpointNews::Stalls { said });
         }
     }

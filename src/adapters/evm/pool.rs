@@ -32,11 +32,7 @@ pub(super) struct Pool {
 
 impl Pool {
     /// The endpoints of the settings.
-    pub(super) fn new(
-        settings: &EvmSettings,
-        rules: Plausibility,
-        hints: &Arc<HintQueue>,
-    ) -> Result<Self, EvmError> {
+    pub(super) fn new(settings: &EvmSettings, rules: Plausibility, hints: &Arc<HintQueue>) -> Result<Self, EvmError> {
         let client = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.request_timeout)

@@ -68,7 +68,12 @@ impl Watcher {
         if !std::mem::replace(&mut self.above_head.told, true) {
             let count = u64::try_from(back.len()).unwrap_or(u64::MAX);
             let alarm = Alarm::CoverageAboveHead { addresses: count, covered: counted, head };
-            tracing::error!(addresses = count, covered = counted, head, "more counts as read or final than the chain has");
+            tracing::error!(
+                addresses = count,
+                covered = counted,
+                head,
+                "more counts as read or final than the chain has"
+            );
             self.tell(vec![EventKind::Alarm { alarm }]).await?;
         }
         for batch in back.chunks(BATCH) {
@@ -85,7 +90,9 @@ impl Watcher {
     pub(super) async fn tell_endpoints(&mut self) -> Result<(), StoreError> {
         let news = std::mem::take(&mut self.told.endpoints);
         let kinds = news.into_iter().map(|(endpoint, news)| match news {
-            EndpointNews::Contradicts { said } => EventKind::Alarm { alarm: Alarm::EndpointContradicts { endpoint, said } },
+            EndpointNews::Contradicts { said } => {
+                EventKind::Alarm { alarm: Alarm::EndpointContradicts { endpoint, said } }
+            }
             EndpointNews::Stalls { said } => EventKind::Alarm { alarm: Alarm::EndpointStalled { endpoint, said } },
             EndpointNews::Back => EventKind::EndpointBack { endpoint },
         });

@@ -124,8 +124,7 @@ impl Watcher {
     /// Counts what the endpoints have said lately. It comes down when they say less.
     pub(super) fn count_final(&mut self, now: Timestamp) {
         let counted = counted_final(self.finals.values().copied(), now);
-        self.last_final =
-            if planted(Bug::LastFinalOnlyRises) { counted.max(self.last_final) } else { counted };
+        self.last_final = if planted(Bug::LastFinalOnlyRises) { counted.max(self.last_final) } else { counted };
         let last_final = self.last_final;
         self.health.update(|health| health.last_final = last_final);
         if let Some(number) = last_final {

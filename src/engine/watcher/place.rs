@@ -154,7 +154,11 @@ impl Watcher {
             heard = heard.saturating_add(1);
             youngest = youngest.max(header.time);
             if header.time >= since {
-                tracing::warn!(endpoint = endpoint.0, block = below, "endpoints differ about a block's time; the lower start is taken");
+                tracing::warn!(
+                    endpoint = endpoint.0,
+                    block = below,
+                    "endpoints differ about a block's time; the lower start is taken"
+                );
                 let mut times = BTreeMap::from([(below, header.time)]);
                 lowest = lowest.min(self.search(&mut times, since, Some(endpoint)).await?);
             }

@@ -20,6 +20,7 @@ use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
+use rampwatch::domain::plausibility::Plausibility;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;

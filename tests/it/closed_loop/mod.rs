@@ -7,6 +7,7 @@ mod api_rig;
 mod budget;
 mod endpoints;
 mod finality;
+mod heads;
 mod intake;
 mod laws;
 mod limits;
