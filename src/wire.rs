@@ -21,6 +21,7 @@ use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::plausibility::Plausibility;
+use crate::domain::time::Span;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
@@ -59,6 +60,12 @@ pub use crate::adapters::signer::KeystoreError;
 /// How many addresses' coverage is written after one reading. With more addresses than that, what a crash makes the next
 /// start read again grows with their number; what is written each second does not.
 const KEPT_AT_ONCE: usize = 2_048;
+
+/// How many blocks may come at once on a real chain, beyond its pace.
+const LIVE_SLACK: u64 = 2_000;
+
+/// What lasts for less than this says nothing of an endpoint.
+const LEAST_STALL: Span = Span::from_secs(60);
 
 /// A program that is put together and not started.
 pub struct App {
@@ -369,12 +376,16 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
     Ok(EvmChain::with_rules(evm, plausibility(settings))?)
 }
 
-/// What a head may be: on the sandbox's chain people move the clock.
+/// What a head may be: on the sandbox's chain people move the clock, and make many blocks at once.
 fn plausibility(settings: &Settings) -> Plausibility {
     let is_sandbox = settings.chain.id == config::SANDBOX_CHAIN_ID;
-    let rules = if is_sandbox { Plausibility::for_rehearsal() } else { Plausibility::default() };
+    let rules = if is_sandbox {
+        Plausibility::for_rehearsal()
+    } else {
+        Plausibility { slack: LIVE_SLACK, ..Plausibility::default() }
+    };
     Plausibility {
-        stall_after: settings.chain.finality.stall_after,
+        stall_after: settings.chain.finality.stall_after.max(LEAST_STALL),
         skew: rules.skew.max(settings.matching.skew),
         ..rules
     }

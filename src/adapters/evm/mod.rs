@@ -167,8 +167,16 @@ impl EvmChain {
 
     async fn check_token(&self, token: &KnownToken) -> Result<(), EvmError> {
         let KnownToken { setting, address, decimals } = token.clone();
-        let said =
-            reads::decimals(&self.pool, address).await.map_err(|error| EvmError::Unreachable(error.to_string()))?;
+        let expected = |said: &Result<U256, String>| matches!(said, Ok(said) if *said == U256::from(decimals));
+        let asked = reads::decimals(&self.pool, address, None).await;
+        let said = asked.map_err(|error| EvmError::Unreachable(error.to_string()))?;
+        // One endpoint's word does not end the start: another may know better.
+        for endpoint in self.pool.endpoints.iter().filter(|_| !expected(&said) && self.pool.endpoints.len() > 1) {
+            if reads::decimals(&self.pool, address, Some(endpoint.id)).await.is_ok_and(|said| expected(&said)) {
+                tracing::warn!(%address, said = ?said, "endpoints differ about a token's decimals; one confirms the configuration");
+                return Ok(());
+            }
+        }
         match said {
             Ok(said) if said == U256::from(decimals) => Ok(()),
             Ok(said) => Err(EvmError::Decimals { setting, token: address, expected: decimals, said: said.to_string() }),

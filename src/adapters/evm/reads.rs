@@ -321,9 +321,13 @@ async fn finality_of(pool: &Pool, endpoint: &Endpoint, tag: bool) -> Result<Fina
     Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
 }
 
-/// What a token says of its decimals: a number, or in words what came instead.
-pub(super) async fn decimals(pool: &Pool, token: Address) -> Result<Result<U256, String>, ChainError> {
-    let mut attempt = pool.attempt(None);
+/// What a token says of its decimals, at this endpoint or at any: a number, or in words what came instead.
+pub(super) async fn decimals(
+    pool: &Pool,
+    token: Address,
+    at: Option<EndpointId>,
+) -> Result<Result<U256, String>, ChainError> {
+    let mut attempt = at.map_or_else(|| pool.attempt(None), |id| pool.attempt_at(id));
     while let Some(endpoint) = attempt.next().await {
         let answer = match one(&endpoint, rpc::decimals_of(token)).await {
             Ok(answer) => rpc::read::<Bytes>(&answer, "bytes"),

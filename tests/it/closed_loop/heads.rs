@@ -92,9 +92,11 @@ async fn taken_back(above: u64, settings: EngineSettings) {
     let store = rig.crash().await;
     drop(ticker);
     poison(&store, place(2), above).await;
-    let rig = Rig::start(&[urls(&node)], settings, store, api);
-    let _ticker = Ticker::start(&chain, Duration::from_millis(200));
+    // It is in no block that is read because it is the newest.
     chain.append(pay(2));
+    chain.append_empty(8);
+    let rig = Rig::start(&[(node.url(), String::new())], settings, store, api);
+    let _ticker = Ticker::start(&chain, Duration::from_millis(200));
     rig.all_completed([1, 2]).await;
     assert_eq!(rig.alarms(is_above_head), 1);
     let head = chain.head().number;
