@@ -47,6 +47,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
+        | EventKind::EndpointBack { .. }
         | EventKind::DeskChanged { .. } => ("other", String::new()),
     }
 }

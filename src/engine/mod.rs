@@ -32,8 +32,8 @@ use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
-mod agreement;
 pub mod adopt;
+mod agreement;
 pub mod books;
 mod completer;
 pub mod disputes;

@@ -2,14 +2,15 @@
 //!
 //! Deliberately absent: clocks, networks, chance, logging. Whoever calls brings the moment and the facts.
 
+pub mod above_head;
 pub mod acts;
 pub mod address;
 pub mod approval;
 pub mod breadth;
 pub mod broadcast;
 pub mod doctor;
-pub mod evidence;
 pub mod ending;
+pub mod evidence;
 pub mod fees;
 pub mod finality;
 pub mod funding;

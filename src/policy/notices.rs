@@ -44,6 +44,7 @@ pub fn of_event(kind: &EventKind) -> Option<News> {
         EventKind::OrderMoved { from, to, .. } => of_order(Some(from), to),
         EventKind::WalletChanged { change, .. } => of_wallet(change),
         EventKind::DeskChanged { body, .. } => of_desk(body),
+        EventKind::EndpointBack { .. } => news(NoticeKind::Failure, "An RPC endpoint is used again"),
         EventKind::ApiReported { .. }
         | EventKind::DepositSeen { .. }
         | EventKind::DepositStands { .. }
@@ -103,6 +104,9 @@ pub const fn of_alarm(alarm: &Alarm) -> Option<News> {
         Alarm::OperatorsDisagree { .. } => news(NoticeKind::Stall, "Operators contradict each other"),
         Alarm::AgreementMissing { .. } => news(NoticeKind::Stall, "Too few operators answer"),
         Alarm::ChainUnread { .. } => news(NoticeKind::Stall, "The chain cannot be read"),
+        Alarm::EndpointContradicts { .. } => news(NoticeKind::Failure, "An RPC endpoint says what cannot be"),
+        Alarm::EndpointStalled { .. } => news(NoticeKind::Failure, "An RPC endpoint stands still"),
+        Alarm::CoverageAboveHead { .. } => news(NoticeKind::Failure, "More counted as read than the chain has"),
     }
 }
 

@@ -1,7 +1,9 @@
 //! What people decide about an order: to approve, reject or cancel it; and that nobody has approved it in time.
 
 use super::funding::{FundingPace, Step, ended, step};
-use crate::domain::order::{ApprovalReason, CancelReason, Order, OrderOutcome, OrderState as State, Spend, UnsentReason};
+use crate::domain::order::{
+    ApprovalReason, CancelReason, Order, OrderOutcome, OrderState as State, Spend, UnsentReason,
+};
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 
@@ -10,7 +12,8 @@ use crate::planted::{Bug, planted};
 #[must_use]
 pub fn is_approval_over(order: &Order, now: Timestamp, pace: &FundingPace) -> bool {
     // After a revert it is not a wish that grows old, but money that somebody has to decide about.
-    let waits = matches!(&order.state, State::AwaitingApproval { why } if !matches!(why, ApprovalReason::Reverted { .. }));
+    let waits =
+        matches!(&order.state, State::AwaitingApproval { why } if !matches!(why, ApprovalReason::Reverted { .. }));
     waits && now.since(order.placed_at) > pace.approval_valid_for
 }
 

@@ -117,7 +117,6 @@ const fn fact_number(fact: &OrderFact) -> usize {
     }
 }
 
-
 /// A fact with what it makes of every state, in the order of [`states`]: `x` is unexpected, `*3` three in a row.
 type Row = (OrderFact, &'static str);
 

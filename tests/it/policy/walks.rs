@@ -92,7 +92,9 @@ fn fact(order: &Order, happening: Happening, next_nonce: u64, height: u64, now: 
         }
         Happening::Unmined => OrderFact::Unmined,
         Happening::Final => match order.state {
-            State::Mined { effect, .. } => OrderFact::Final { proof: proof(Freeing::of_effect(effect)), block_time: at(NOW) },
+            State::Mined { effect, .. } => {
+                OrderFact::Final { proof: proof(Freeing::of_effect(effect)), block_time: at(NOW) }
+            }
             _ => OrderFact::Final { proof: proof(Freeing::Paid), block_time: at(NOW) },
         },
         Happening::Displaced => OrderFact::Displaced { proof: proof(Freeing::Displaced), block_time: at(NOW) },
