@@ -1,0 +1,91 @@
+//! F3: one wrong number for what is final ends all sweeping.
+
+use crate::kit::Kit;
+use crate::row::{Played, Row, Told};
+use crate::world::config::Setup;
+use crate::world::{World, lies};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row {
+        name: "F3",
+        what: "the first of two nodes once says that a block 400 million further is final",
+        play: |kit, told| Box::pin(far_once(kit, told, vec!["first", "second"])),
+    },
+    Row {
+        name: "F3 alone",
+        what: "the only node once says that a block 400 million further is final",
+        play: |kit, told| Box::pin(far_once(kit, told, vec!["only"])),
+    },
+    Row {
+        name: "F3 poison",
+        what: "the first of two nodes shows 400 million invented blocks for 30 s; then honest, and a restart",
+        play: |kit, told| Box::pin(poison(kit, told)),
+    },
+    Row {
+        name: "F3 second",
+        what: "the second node shows 400 million invented blocks, and the first one fails for a moment",
+        play: |kit, told| Box::pin(liar_second(kit, told)),
+    },
+];
+
+async fn far_once(kit: Kit, told: Told, endpoints: Vec<&'static str>) -> Played {
+    let mut world = World::started(&kit, Setup { endpoints, ..Setup::default() }).await?;
+    let during = world.opened("f3-during", 10).await?;
+    let after = world.opened("f3-after", 10).await?;
+    // Both are watched before anything is said that is not so.
+    world.watch(3).await?;
+    if told == Told::Lie {
+        world.first().lie(lies::far_once());
+    }
+    world.pay(&during);
+    world.watch(8).await?;
+    world.be_honest();
+    world.pay(&after);
+    world.completes(&during, "of the one lie").await?;
+    world.completes(&after, "of its payment, long after the one lie").await?;
+    Ok("the deposits during and after the lie were completed, without a restart".to_owned())
+}
+
+async fn poison(kit: Kit, told: Told) -> Played {
+    let setup = Setup { endpoints: vec!["first", "second"], ..Setup::default() };
+    let mut world = World::started(&kit, setup).await?;
+    let during = world.opened("f3-during", 10).await?;
+    let fresh = world.opened("f3-fresh", 10).await?;
+    world.watch(3).await?;
+    if told == Told::Lie {
+        world.first().lie(lies::invented_blocks(true));
+        world.pay(&during);
+        world.watch(30).await?;
+        world.be_honest();
+    } else {
+        world.pay(&during);
+    }
+    world.program.stop().await?;
+    world.program.start().await?;
+    world.watch(3).await?;
+    world.pay(&fresh);
+    world.completes(&fresh, "of its payment, after the restart").await?;
+    world.completes(&during, "after the restart").await?;
+    Ok("the deposits during the lie and after the restart were completed".to_owned())
+}
+
+async fn liar_second(kit: Kit, told: Told) -> Played {
+    let setup = Setup { endpoints: vec!["first", "second"], ..Setup::default() };
+    let mut world = World::started(&kit, setup).await?;
+    let during = world.opened("f3-during", 10).await?;
+    let after = world.opened("f3-after", 10).await?;
+    world.watch(3).await?;
+    if told == Told::Lie {
+        world.endpoints[1].lie(lies::invented_blocks(true));
+    }
+    world.first().go_down();
+    world.pay(&during);
+    world.watch(4).await?;
+    world.first().be_honest();
+    world.watch(15).await?;
+    world.be_honest();
+    world.pay(&after);
+    world.completes(&during, "of the last lie").await?;
+    world.completes(&after, "of its payment, after the last lie").await?;
+    Ok("the deposits during and after the lie were completed, without a restart".to_owned())
+}

@@ -1,0 +1,50 @@
+//! Item 5 of the same issue: a market above the fee ceiling, and transactions that the nodes forget, never jam the wallet.
+
+use std::time::Duration;
+
+use crate::kit::Kit;
+use crate::row::{Played, Row, Told, broken};
+use crate::world::World;
+use crate::world::config::Setup;
+use crate::world::within::within;
+
+pub(crate) const ROWS: &[Row] = &[Row {
+    name: "fee-ceiling",
+    what: "the market goes above the ceiling, the nodes forget two signed transfers, and it comes down again",
+    play: |kit, told| Box::pin(play(kit, told)),
+}];
+
+async fn play(kit: Kit, told: Told) -> Played {
+    let mut world = World::started(&kit, Setup { wallet: true, max_fee_gwei: 100, ..Setup::default() }).await?;
+    let first = world.opened("fees-first", 20).await?;
+    let second = world.opened("fees-second", 20).await?;
+    world.watch(3).await?;
+    world.chain.hold(true);
+    world.fund(&first).await?;
+    world.fund(&second).await?;
+    let both_wait = within(Duration::from_secs(20), async || world.chain.waiting() == 2).await;
+    if !both_wait {
+        return broken("two orders were placed, and not both were sent within 20 s");
+    }
+    if told == Told::Lie {
+        world.chain.set_market(200);
+        world.chain.hold(false);
+        world.watch(20).await?;
+        for off_ramp in [&first, &second] {
+            let order = world.orders(off_ramp).await?.pop().unwrap_or_default();
+            if order["hold"].is_null() {
+                let text = order["text"].as_str().unwrap_or_default();
+                return broken(format!("an order waits for the market without saying so: {} {text}", order["state"]));
+            }
+        }
+        world.chain.set_market(30);
+    }
+    world.chain.hold(false);
+    world.completes(&first, "after the market came down").await?;
+    world.completes(&second, "after the market came down").await?;
+    let (times, units) = world.left_the_wallet();
+    if (times, units) != (2, 40) {
+        return broken(format!("two orders of 20 came to {times} transfers of {units} together"));
+    }
+    Ok("both orders waited by name, were offered again, paid and completed".to_owned())
+}
