@@ -35,6 +35,12 @@ impl Kit {
         Ok(Self { program, known, folder: Arc::new(folder), library: Arc::default() })
     }
 
+    /// The new keys that the program does not know.
+    pub(crate) fn left_out(&self) -> Vec<String> {
+        let all = NEW_KEYS.iter().map(|(section, key, _)| format!("{section}.{key}"));
+        all.filter(|key| !self.known.contains(key)).collect()
+    }
+
     /// A folder of one world's own, below the suite's.
     pub(crate) fn world_folder(&self) -> Result<TempDir, Stop> {
         Ok(tempfile::Builder::new().prefix("world-").tempdir_in(self.folder.path())?)

@@ -67,6 +67,10 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    let left_out = kit.left_out();
+    if !left_out.is_empty() {
+        println!("it does not know {}, and runs without", left_out.join(", "));
+    }
     let held = play(&kit, &rows, wanted.at_once);
     println!("attacks={} held={held} broken={}", rows.len(), rows.len() - held);
     if held == rows.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

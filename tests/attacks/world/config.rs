@@ -77,6 +77,8 @@ max_block_range = 2000
 {rpc_keys}
 [api]
 base_url = "{api}"
+key_env = "RAMPWATCH_API_KEY"
+connect_timeout = "2s"
 timeout = "5s"
 {api_keys}
 [store]
