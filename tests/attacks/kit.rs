@@ -10,12 +10,15 @@ use tokio::sync::OnceCell;
 
 use crate::row::Stop;
 use crate::world::clock;
-use crate::world::config::{Setup, text};
+use crate::world::config::{Setup, WALLET_KEY_ENV, text};
 
-/// Configuration keys that not every program has: one that does not know a key runs without it. A row that sets a key that
-/// is newer than this suite's first rows adds it here.
-pub(crate) const NEW_KEYS: &[(&str, &str, &str)] =
-    &[("api", "end_confirm_after", "\"2s\""), ("funding", "approval_valid_for", "\"3d\""), ("rpc", "agreement", "2")];
+/// Configuration keys that older programs do not have, and run without. A row that sets a key that is newer than this suite's
+/// first rows adds it here.
+const NEW_KEYS: &[(&str, &str, &str)] =
+    &[("api", "end_confirm_after", "\"2s\""), ("funding", "approval_valid_for", "\"3d\""), ("rpc", "agreement", "1")];
+
+/// The same for who runs an endpoint.
+pub(crate) const OPERATOR: &str = "rpc.endpoints.operator";
 
 /// See the module.
 #[derive(Clone)]
@@ -28,17 +31,21 @@ pub(crate) struct Kit {
 }
 
 impl Kit {
-    /// Finds out what the program knows.
-    pub(crate) async fn for_program(program: PathBuf) -> Result<Self, Stop> {
+    /// Finds out what the program knows. Only an older one may lack a key.
+    pub(crate) async fn for_program(program: PathBuf, is_older: bool) -> Result<Self, Stop> {
         let folder = tempfile::Builder::new().prefix("rampwatch-attacks-").tempdir()?;
         let known = Arc::new(known_keys(&program, folder.path()).await?);
-        Ok(Self { program, known, folder: Arc::new(folder), library: Arc::default() })
+        let kit = Self { program, known, folder: Arc::new(folder), library: Arc::default() };
+        let left_out = kit.left_out();
+        if left_out.is_empty() || is_older {
+            return Ok(kit);
+        }
+        Err(Stop::Fault(format!("the program does not know {} (--older would leave them out)", left_out.join(", "))))
     }
 
     /// The new keys that the program does not know.
     pub(crate) fn left_out(&self) -> Vec<String> {
-        let all = NEW_KEYS.iter().map(|(section, key, _)| format!("{section}.{key}"));
-        all.filter(|key| !self.known.contains(key)).collect()
+        new_keys().into_iter().filter(|key| !self.known.contains(key)).collect()
     }
 
     /// A folder of one world's own, below the suite's.
@@ -53,27 +60,34 @@ impl Kit {
     }
 }
 
+/// All the new keys, as `section.key`.
+fn new_keys() -> BTreeSet<String> {
+    let keys = NEW_KEYS.iter().map(|(section, key, _)| format!("{section}.{key}"));
+    keys.chain([OPERATOR.to_owned()]).collect()
+}
+
 /// Asks the program about a configuration with all the new keys. It complains of each that it does not know, by name; what
 /// else is wrong with that configuration does not matter.
 async fn known_keys(program: &Path, folder: &Path) -> Result<BTreeSet<String>, Stop> {
-    let all: BTreeSet<String> = NEW_KEYS.iter().map(|(section, key, _)| format!("{section}.{key}")).collect();
+    let all = new_keys();
     let file = folder.join("keys.toml");
-    let mut setup = Setup { wallet: true, ..Setup::default() };
-    setup.new_keys = NEW_KEYS.to_vec();
+    let setup = Setup { wallet: true, operators: vec!["somebody"], new_keys: NEW_KEYS.to_vec(), ..Setup::default() };
     let endpoints = [("nobody".to_owned(), "http://127.0.0.1:9/".to_owned())];
     std::fs::write(&file, text(&setup, &all, &endpoints, "http://127.0.0.1:9/api/v1", folder, 9))?;
     let mut command = Command::new(program);
     command.arg("--config").arg(&file).args(["config", "check"]);
-    command.env("RAMPWATCH_API_KEY", "sk_dev_sandbox").env("ATTACKS_WALLET_KEY", crate::world::wallet_key());
+    command.env("RAMPWATCH_API_KEY", "sk_dev_sandbox").env(WALLET_KEY_ENV, crate::world::wallet_key());
     let output = command.kill_on_drop(true).output().await;
     let output = output.map_err(|error| Stop::Fault(format!("{} cannot be run: {error}", program.display())))?;
     let said = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-    let complaints: Vec<&str> = said.lines().filter(|line| line.contains("no such key")).collect();
-    let unknown = |key: &String| complaints.iter().any(|line| line.trim_start().starts_with(key.as_str()));
-    if let Some(other) =
-        complaints.iter().find(|line| !all.iter().any(|key| line.trim_start().starts_with(key.as_str())))
-    {
-        return Err(Stop::Fault(format!("the program does not know a key that is none of the new ones: {other}")));
+    let complaints = said.lines().filter(|line| line.contains("no such key"));
+    let mut unknown: BTreeSet<String> = BTreeSet::new();
+    for line in complaints {
+        let key = line.trim().split([' ', ':']).next().unwrap_or_default().replace("[0]", "");
+        if !all.contains(&key) {
+            return Err(Stop::Fault(format!("the program does not know a key that is none of the new ones: {line}")));
+        }
+        unknown.insert(key);
     }
-    Ok(all.iter().filter(|key| !unknown(key)).cloned().collect())
+    Ok(all.difference(&unknown).cloned().collect())
 }

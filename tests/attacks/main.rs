@@ -6,7 +6,7 @@
 //! and to complete; so a row can hold neither because nothing works, nor because the suite is wrong. What the program says of
 //! unknown keys, routes or values, and a start that fails, is a fault of the suite, and counts as broken.
 //!
-//! A program of another version can be attacked too: configuration keys that it does not know are left out (`kit`). Another
+//! An older program can be attacked too (`--older`): configuration keys that it does not know are left out (`kit`). Another
 //! attack is another file in `rows`. Deliberately absent: the program's insides, and waiting longer than a condition needs.
 
 #![allow(
@@ -32,7 +32,7 @@ use std::time::Instant;
 use kit::Kit;
 use row::{Played, Row, Stop, Told, Verdict};
 
-const USAGE: &str = "usage: attacks [--program FILE] [--only NAME]... [--at-once N] [--list]";
+const USAGE: &str = "usage: attacks [--program FILE [--older]] [--only NAME]... [--at-once N] [--list]";
 
 /// How many worlds there are at once. They mostly wait.
 const AT_ONCE: usize = 12;
@@ -40,6 +40,7 @@ const AT_ONCE: usize = 12;
 /// What the command line asks for.
 struct Wanted {
     program: PathBuf,
+    is_older: bool,
     only: Vec<String>,
     at_once: usize,
     list: bool,
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
         eprintln!("no attack is called {}; --list names them", wanted.only.join(" or "));
         return ExitCode::from(2);
     }
-    let kit = match on_a_runtime(Kit::for_program(wanted.program)) {
+    let kit = match on_a_runtime(Kit::for_program(wanted.program, wanted.is_older)) {
         Ok(kit) => kit,
         Err(Stop::Fault(why) | Stop::Broken(why)) => {
             println!("fault: {why}");
@@ -78,12 +79,13 @@ fn main() -> ExitCode {
 
 fn wanted(arguments: impl Iterator<Item = String>) -> Option<Wanted> {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_rampwatch"));
-    let mut wanted = Wanted { program, only: Vec::new(), at_once: AT_ONCE, list: false };
+    let mut wanted = Wanted { program, is_older: false, only: Vec::new(), at_once: AT_ONCE, list: false };
     let mut arguments = arguments;
     while let Some(flag) = arguments.next() {
         match flag.as_str() {
             "--list" => wanted.list = true,
             "--program" => wanted.program = PathBuf::from(arguments.next()?),
+            "--older" => wanted.is_older = true,
             "--only" => wanted.only.push(arguments.next()?),
             "--at-once" => wanted.at_once = arguments.next()?.parse().ok().filter(|at_once| *at_once > 0)?,
             _ => return None,

@@ -20,7 +20,8 @@ async fn play(kit: Kit, told: Told) -> Played {
     match world.program.try_start().await? {
         Started::Up => {}
         Started::Ended { code, words } if words.contains("chain") && !words.contains("no such key") => {
-            return broken(format!("it did not start (exit {}): {words}", code.unwrap_or_default()));
+            let last = words.rsplit(" / ").next().unwrap_or_default();
+            return broken(format!("it did not start (exit {}): {last}", code.unwrap_or_default()));
         }
         Started::Ended { code, words } => {
             return Err(Stop::Fault(format!("it did not start (exit {code:?}): {words}")));

@@ -1,9 +1,14 @@
 //! F3: one wrong number for what is final ends all sweeping.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use crate::kit::Kit;
-use crate::row::{Played, Row, Told};
+use crate::row::{Played, Row, Told, broken};
 use crate::world::config::Setup;
-use crate::world::{World, lies};
+use crate::world::within::within;
+use crate::world::{SOON, World, lies};
 
 pub(crate) const ROWS: &[Row] = &[
     Row {
@@ -25,6 +30,11 @@ pub(crate) const ROWS: &[Row] = &[
         name: "F3 second",
         what: "the second node shows 400 million invented blocks, and the first one fails for a moment",
         play: |kit, told| Box::pin(liar_second(kit, told)),
+    },
+    Row {
+        name: "F3 standing",
+        what: "the head of the only node stands still, and with it all sweeping, for twice stall_after",
+        play: |kit, told| Box::pin(standing(kit, told)),
     },
 ];
 
@@ -88,4 +98,31 @@ async fn liar_second(kit: Kit, told: Told) -> Played {
     world.completes(&during, "of the last lie").await?;
     world.completes(&after, "of its payment, after the last lie").await?;
     Ok("the deposits during and after the lie were completed, without a restart".to_owned())
+}
+
+async fn standing(kit: Kit, told: Told) -> Played {
+    let mut world = World::started(&kit, Setup { endpoints: vec!["only"], ..Setup::default() }).await?;
+    let off_ramp = world.opened("f3-standing", 10).await?;
+    world.watch(5).await?;
+    let mut seconds = 0;
+    if told == Told::Lie {
+        world.first().lie(lies::standing_head(world.chain.head()));
+        world.pay(&off_ramp);
+        let began = Instant::now();
+        let unready = within(Duration::from_secs(45), async || !world.program.readiness().await.0).await;
+        seconds = began.elapsed().as_secs();
+        if !unready {
+            let (_, body) = world.program.readiness().await;
+            return broken(format!("/readyz says ready {seconds} s after the last block: {body}"));
+        }
+        world.be_honest();
+    } else {
+        world.pay(&off_ramp);
+    }
+    world.completes(&off_ramp, "after the node went on").await?;
+    if !within(SOON, async || world.program.readiness().await.0).await {
+        let (_, body) = world.program.readiness().await;
+        return broken(format!("/readyz does not say ready again: {body}"));
+    }
+    Ok(format!("/readyz said so after {seconds} s, and the deposit was completed once the node went on"))
 }

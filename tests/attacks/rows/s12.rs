@@ -39,16 +39,16 @@ async fn play(kit: Kit, told: Told, endpoints: Vec<&'static str>) -> Played {
         world.first().lie(lies::more_nonces(world.wallet, MORE));
         world.fund(&off_ramp).await?;
         world.watch(8).await?;
-        if alone {
-            let reply = world.program.decide("/v1/wallet/adopt").await?;
-            adopted = if matches!(reply, Reply::Done(_)) { ", after adopting on its word" } else { "" };
+        if alone && let Reply::Done(_) = world.program.decide("/v1/wallet/adopt").await? {
+            adopted = ", after adopting on its word";
             world.watch(4).await?;
         }
         world.be_honest();
-        if alone {
-            // Whoever was not let adopt may do so now; and nobody has to who is not halted.
-            let reason = json!({ "reason": "the node has come to its senses" });
-            world.program.insist("/v1/wallet/adopt", reason, Duration::from_secs(5)).await?;
+        // Whoever was not let adopt says what is true, and may then; where nothing is halted, nobody has to.
+        if alone && adopted.is_empty() {
+            let typed =
+                json!({ "reason": "as a block explorer shows it", "next_nonce": world.chain.nonce(world.wallet) });
+            world.program.insist("/v1/wallet/adopt", typed, Duration::from_secs(5)).await?;
         }
     } else {
         world.fund(&off_ramp).await?;

@@ -12,24 +12,38 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "S3",
         what: "the first of three nodes shows a deposit that nobody made, log, receipt and all",
-        play: |kit, told| Box::pin(play(kit, told, false)),
+        play: |kit, told| Box::pin(play(kit, told, Setup::default(), false)),
+    },
+    Row {
+        name: "S3 operator",
+        what: "the first two of three nodes, which one operator runs, show a deposit that nobody made",
+        play: |kit, told| {
+            let setup = Setup { operators: vec!["one", "one", "another"], ..Setup::default() };
+            Box::pin(play(kit, told, setup, false))
+        },
     },
     Row {
         name: "S3 true deposit",
         what: "the same, and afterwards the true deposit comes",
-        play: |kit, told| Box::pin(play(kit, told, true)),
+        play: |kit, told| Box::pin(play(kit, told, Setup::default(), true)),
     },
 ];
 
-async fn play(kit: Kit, told: Told, comes: bool) -> Played {
-    let mut world = World::started(&kit, Setup::default()).await?;
+async fn play(kit: Kit, told: Told, setup: Setup, comes: bool) -> Played {
+    let mut world = World::started(&kit, setup.clone()).await?;
     let off_ramp = world.opened("s3", 10).await?;
     world.watch(3).await?;
     if told == Told::Lie {
         let from = Address::repeat_byte(0x66);
         let moved = Moved { from, to: off_ramp.deposit_address, amount: off_ramp.amount.base_units() };
         let tx_hash = keccak256("a transaction that nobody made");
-        world.first().lie(lies::invented_deposit(tx_hash, moved, world.chain.head()));
+        let at = world.chain.head();
+        world.first().lie(lies::invented_deposit(tx_hash, moved, at));
+        for (endpoint, operator) in world.endpoints.iter().zip(&setup.operators) {
+            if setup.operators.first() == Some(operator) {
+                endpoint.lie(lies::invented_deposit(tx_hash, moved, at));
+            }
+        }
         for _ in 0..5 {
             world.watch(5).await?;
             world.is_completed(&off_ramp)?;

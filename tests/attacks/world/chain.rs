@@ -202,7 +202,7 @@ impl Chain {
         state.pool.retain(|waiting| waiting.tx.max_fee_per_gas() >= least);
     }
 
-    /// While it holds, nothing that waits comes into a block.
+    /// While it holds, nothing that waits comes into a block, and nothing that waits can be replaced.
     pub(crate) fn hold(&self, holds: bool) {
         self.state().holds = holds;
     }
@@ -333,7 +333,7 @@ impl State {
         let same = |waiting: &Waiting| waiting.from == from && waiting.tx.nonce() == tx.nonce();
         if let Some(before) = self.pool.iter().find(|waiting| same(waiting)) {
             let least = before.tx.max_fee_per_gas() + before.tx.max_fee_per_gas() / 10;
-            if tx.max_fee_per_gas() < least {
+            if tx.max_fee_per_gas() < least || self.holds {
                 return Err("replacement transaction underpriced".to_owned());
             }
         }

@@ -7,6 +7,7 @@ use std::path::Path;
 use rampwatch::sandbox::USDC;
 
 use super::chain::CHAIN_ID;
+use crate::kit::OPERATOR;
 
 /// The variable with the throw-away key.
 pub(crate) const WALLET_KEY_ENV: &str = "ATTACKS_WALLET_KEY";
@@ -16,6 +17,8 @@ pub(crate) const WALLET_KEY_ENV: &str = "ATTACKS_WALLET_KEY";
 pub(crate) struct Setup {
     /// The names of the endpoints, in their order.
     pub(crate) endpoints: Vec<&'static str>,
+    /// Who runs each of them; nothing is said of those beyond the last.
+    pub(crate) operators: Vec<&'static str>,
     /// Whether there is a wallet.
     pub(crate) wallet: bool,
     /// `max_per_payment`, `max_per_day` and `max_per_recipient`, in whole units.
@@ -32,6 +35,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             endpoints: vec!["first", "second", "third"],
+            operators: Vec::new(),
             wallet: false,
             limit: 100,
             max_fee_gwei: 500,
@@ -84,8 +88,8 @@ timeout = "5s"
 [store]
 path = {store}
 [watch]
-sweep_interval = "1s"
-poll_interval = "1s"
+sweep_interval = "3s"
+poll_interval = "3s"
 ended_interval = "2s"
 start_margin = "1m"
 second_reading_after = "5s"
@@ -120,9 +124,12 @@ poll_interval = "500ms"
 "#
         );
     }
-    for (name, url) in endpoints {
+    for (nth, (name, url)) in endpoints.iter().enumerate() {
         // A String takes whatever is written.
         let _ = write!(text, "[[rpc.endpoints]]\nname = \"{name}\"\nhttp = \"{url}\"\n");
+        if let Some(operator) = setup.operators.get(nth).filter(|_| known.contains(OPERATOR)) {
+            let _ = writeln!(text, "operator = \"{operator}\"");
+        }
     }
     text
 }

@@ -1,5 +1,6 @@
 //! What lying nodes say. Each of these is a whole lie that one endpoint tells until it is honest again.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use alloy::primitives::{Address, B256, U256, keccak256};
 use rampwatch::sandbox::USDC;
 use serde_json::{Value, json};
 
-use super::chain::Moved;
+use super::chain::{Block, Moved};
 use super::endpoint::{Asked, Lie};
 use super::node::{self, Answer, TRANSFER, number, quantity};
 
@@ -47,21 +48,29 @@ pub(crate) fn reverted(wallet: Address) -> Lie {
     })
 }
 
-/// The wallet's transfers are nowhere; what it signed besides them is mined, in the newest final block.
+/// The wallet's transfers are nowhere; what it signed besides them is mined, in a block that was final when it was first asked
+/// for.
 pub(crate) fn self_sent(wallet: Address) -> Lie {
+    let told: Mutex<BTreeMap<String, Arc<Block>>> = Mutex::default();
     Arc::new(move |asked| match asked.method {
         "eth_getTransactionReceipt" => {
             let honest = asked.honest().ok()?;
             if is_from(&honest["from"], wallet) {
                 return Some(Ok(Value::Null));
             }
-            // The true chain has no receipt: it is the self-send, whose nonce the transfer has consumed.
-            if !honest.is_null() {
+            let name = asked.params[0].as_str()?;
+            let (final_block, waits) = {
+                let state = asked.chain.state();
+                (state.finalized().clone(), state.waits(name.parse().ok()?))
+            };
+            // The true chain has no receipt, and nothing that waits: it is the self-send, which comes too late.
+            if !honest.is_null() || waits {
                 return None;
             }
-            let block = asked.chain.state().finalized().clone();
+            let block =
+                told.lock().expect("nobody panics with it").entry(name.to_owned()).or_insert(final_block).clone();
             Some(Ok(json!({
-                "transactionHash": asked.params[0], "transactionIndex": "0x0", "blockHash": block.hash,
+                "transactionHash": name, "transactionIndex": "0x0", "blockHash": block.hash,
                 "blockNumber": quantity(block.number), "from": wallet, "to": wallet, "contractAddress": null,
                 "cumulativeGasUsed": "0x5208", "gasUsed": "0x5208", "effectiveGasPrice": quantity(block.base_fee),
                 "logsBloom": honest_bloom(&block), "status": "0x1", "type": "0x2", "logs": [],
@@ -72,7 +81,7 @@ pub(crate) fn self_sent(wallet: Address) -> Lie {
     })
 }
 
-fn honest_bloom(block: &super::chain::Block) -> Value {
+fn honest_bloom(block: &Block) -> Value {
     node::header(block)["logsBloom"].take()
 }
 
@@ -210,4 +219,22 @@ pub(crate) fn more_nonces(wallet: Address, more: u64) -> Lie {
 /// It is another chain's node.
 pub(crate) fn other_chain() -> Lie {
     Arc::new(|asked| (asked.method == "eth_chainId").then(|| Ok(json!(quantity(42_161_u64)))))
+}
+
+/// The newest block stays the one that it is.
+pub(crate) fn standing_head(stands_at: u64) -> Lie {
+    Arc::new(move |asked| {
+        let block = |number: u64| asked.chain.state().at(number).map(|block| Ok(node::header(block)));
+        match (asked.method, asked.block()) {
+            (_, Some("latest")) => block(stands_at),
+            (_, Some("finalized")) => block(stands_at - 2),
+            (_, Some(_)) => (number(&asked.params[0])? > stands_at).then_some(Ok(Value::Null)),
+            ("eth_blockNumber", _) => Some(Ok(json!(quantity(stands_at)))),
+            ("eth_getLogs", _) => {
+                let to = number(&asked.params[0]["toBlock"])?;
+                (to > stands_at).then(|| node::refuse(-32_000, "invalid block range params"))
+            }
+            _ => None,
+        }
+    })
 }
