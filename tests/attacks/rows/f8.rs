@@ -47,7 +47,7 @@ async fn restored(kit: Kit, told: Told) -> Played {
     // It halts as soon as the nodes count more transactions than the store; adopting ends that.
     let reason = json!({ "reason": "restored from a copy" });
     world.program.insist("/v1/wallet/adopt", reason, Duration::from_secs(30)).await?.done("adopting the wallet")?;
-    within_limit(&mut world, &second, told, Duration::from_secs(20)).await
+    within_limit(&mut world, &second, told).await
 }
 
 async fn jumped(kit: Kit, told: Told) -> Played {
@@ -69,20 +69,17 @@ async fn jumped(kit: Kit, told: Told) -> Played {
         world.set_clock_ahead(86_401)?;
         world.watch(2).await?;
     }
-    within_limit(&mut world, &second, told, Duration::ZERO).await
+    within_limit(&mut world, &second, told).await
 }
 
 /// Asks for a second payment, which is within the limit in the control alone.
-async fn within_limit(world: &mut World, second: &OffRamp, told: Told, limit: Duration) -> Played {
-    let order = json!({
-        "payment": second.id, "to": second.deposit_address.to_checksum(None), "base_units": second.amount,
-    });
+async fn within_limit(world: &mut World, second: &OffRamp, told: Told) -> Played {
     if told == Told::Truth {
-        world.program.insist("/v1/orders", order, limit).await?.done("funding the second payment")?;
+        world.fund(second).await?;
         world.completes(second, "though it is within the limit").await?;
         return Ok("both payments were paid and completed".to_owned());
     }
-    let reply = world.program.request("/v1/orders", order).await?;
+    let reply = world.try_fund(second).await?;
     world.watch(WATCHED).await?;
     let (times, units) = world.left_the_wallet();
     let most = world.most_in_a_day();

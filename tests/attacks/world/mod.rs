@@ -32,7 +32,7 @@ use crate::kit::Kit;
 use crate::row::{Stop, broken};
 
 /// Within this, what has to happen happens: the deposit of a final block is completed, an order is paid.
-pub(crate) const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(90);
 
 /// One whole unit of the token.
 pub(crate) const UNIT: u128 = 1_000_000;
@@ -138,16 +138,15 @@ impl World {
         Ok(off_ramp)
     }
 
-    /// Asks for an off-ramp to be funded by the wallet.
+    /// Asks for an off-ramp to be funded by the wallet, once.
     pub(crate) async fn try_fund(&self, off_ramp: &OffRamp) -> Result<Reply, Stop> {
-        let to = off_ramp.deposit_address.to_checksum(None);
-        let body = json!({ "payment": off_ramp.id, "to": to, "base_units": off_ramp.amount });
-        self.program.request("/v1/orders", body).await
+        self.program.request("/v1/orders", order_for(off_ramp)).await
     }
 
-    /// The same, where it must not be refused. Gives the order.
+    /// The same, where it must not be refused, but for a moment after a start. Gives the order.
     pub(crate) async fn fund(&self, off_ramp: &OffRamp) -> Result<Value, Stop> {
-        self.try_fund(off_ramp).await?.done("funding a payment")
+        let order = self.program.insist("/v1/orders", order_for(off_ramp), Duration::from_secs(20)).await?;
+        order.done("funding a payment")
     }
 
     /// A stranger pays an off-ramp exactly.
@@ -254,6 +253,12 @@ impl World {
         self.no_fault()?;
         said
     }
+}
+
+/// The wish to fund an off-ramp.
+fn order_for(off_ramp: &OffRamp) -> Value {
+    let to = off_ramp.deposit_address.to_checksum(None);
+    json!({ "payment": off_ramp.id, "to": to, "base_units": off_ramp.amount })
 }
 
 /// A payment's id.
