@@ -59,7 +59,7 @@ pub(crate) fn text(
         let keys = keys.filter(|(section, key, _)| *section == wanted && known.contains(&format!("{section}.{key}")));
         keys.map(|(_, key, value)| format!("{key} = {value}\n")).collect::<String>()
     };
-    let (rpc_keys, api_keys, funding_keys) = (keys("rpc"), keys("api"), keys("funding"));
+    let (rpc_keys, api_keys) = (keys("rpc"), keys("api"));
     let store = toml::Value::String(folder.join("store").display().to_string());
     let token_file = toml::Value::String(folder.join("operator-token").display().to_string());
     let mut text = format!(
@@ -102,10 +102,23 @@ filter = "info"
 "#
     );
     if setup.wallet {
-        let Setup { limit, max_fee_gwei, .. } = setup;
-        let _ = write!(
-            text,
-            r#"[wallet]
+        text.push_str(&wallet(setup, &keys("funding")));
+    }
+    for (nth, (name, url)) in endpoints.iter().enumerate() {
+        // A String takes whatever is written.
+        let _ = write!(text, "[[rpc.endpoints]]\nname = \"{name}\"\nhttp = \"{url}\"\n");
+        if let Some(operator) = setup.operators.get(nth).filter(|_| known.contains(OPERATOR)) {
+            let _ = writeln!(text, "operator = \"{operator}\"");
+        }
+    }
+    text
+}
+
+/// The sections of the wallet, with spans as short as an attack wants them.
+fn wallet(setup: &Setup, new_keys: &str) -> String {
+    let Setup { limit, max_fee_gwei, .. } = setup;
+    format!(
+        r#"[wallet]
 key_env = "{WALLET_KEY_ENV}"
 [funding]
 enabled = true
@@ -120,16 +133,7 @@ hold_check = "1s"
 bump_after = "5s"
 rebroadcast_after = "2s"
 poll_interval = "500ms"
-{funding_keys}
+{new_keys}
 "#
-        );
-    }
-    for (nth, (name, url)) in endpoints.iter().enumerate() {
-        // A String takes whatever is written.
-        let _ = write!(text, "[[rpc.endpoints]]\nname = \"{name}\"\nhttp = \"{url}\"\n");
-        if let Some(operator) = setup.operators.get(nth).filter(|_| known.contains(OPERATOR)) {
-            let _ = writeln!(text, "operator = \"{operator}\"");
-        }
-    }
-    text
+    )
 }

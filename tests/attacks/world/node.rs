@@ -51,7 +51,7 @@ pub(crate) fn answer(state: &mut State, method: &str, params: &Value) -> Option<
         "net_version" => Ok(json!(CHAIN_ID.to_string())),
         "web3_clientVersion" => Ok(json!("scripted/v1.0.0")),
         "eth_blockNumber" => Ok(json!(quantity(state.head().number))),
-        "eth_getBlockByNumber" => Ok(block_under(state, &params[0]).map_or(Value::Null, |block| header(block))),
+        "eth_getBlockByNumber" => Ok(block_under(state, &params[0]).map_or(Value::Null, header)),
         "eth_getBlockByHash" => read::<B256>(&params[0]).map(|hash| {
             let found = state.blocks.iter().rev().find(|block| block.hash == hash);
             found.map_or(Value::Null, |block| header(block))
