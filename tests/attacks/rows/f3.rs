@@ -24,7 +24,12 @@ pub(crate) const ROWS: &[Row] = &[
     Row {
         name: "F3 poison",
         what: "the first of two nodes shows 400 million invented blocks for 30 s; then honest, and a restart",
-        play: |kit, told| Box::pin(poison(kit, told)),
+        play: |kit, told| Box::pin(poison(kit, told, vec!["first", "second"])),
+    },
+    Row {
+        name: "F3 poison alone",
+        what: "the same with one node only",
+        play: |kit, told| Box::pin(poison(kit, told, vec!["only"])),
     },
     Row {
         name: "F3 second",
@@ -56,9 +61,8 @@ async fn far_once(kit: Kit, told: Told, endpoints: Vec<&'static str>) -> Played 
     Ok("the deposits during and after the lie were completed, without a restart".to_owned())
 }
 
-async fn poison(kit: Kit, told: Told) -> Played {
-    let setup = Setup { endpoints: vec!["first", "second"], ..Setup::default() };
-    let mut world = World::started(&kit, setup).await?;
+async fn poison(kit: Kit, told: Told, endpoints: Vec<&'static str>) -> Played {
+    let mut world = World::started(&kit, Setup { endpoints, ..Setup::default() }).await?;
     let during = world.opened("f3-during", 10).await?;
     let fresh = world.opened("f3-fresh", 10).await?;
     world.watch(3).await?;
