@@ -159,8 +159,8 @@ impl Funder {
         };
         let agreed = match self.agreements.ask(&question).await? {
             Answer::Agreed(agreed) => agreed,
-            Answer::NotYet(why) => {
-                tracing::debug!(order = %order.id, %tx_hash, why, "its end is not proven yet");
+            answer @ (Answer::Missing { .. } | Answer::Disputed) => {
+                tracing::debug!(order = %order.id, %tx_hash, why = answer.why(), "its end is not proven yet");
                 return Ok(());
             }
         };
