@@ -20,8 +20,6 @@ use crate::adapters::system::{SystemChance, SystemClock, SystemEntropy};
 use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::plausibility::Plausibility;
-use crate::domain::time::Span;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
@@ -47,6 +45,7 @@ use crate::ports::signer::Signer;
 mod audit;
 mod doctor;
 mod notify;
+mod plausibility;
 mod store;
 
 pub use self::audit::auditor;
@@ -60,12 +59,6 @@ pub use crate::adapters::signer::KeystoreError;
 /// How many addresses' coverage is written after one reading. With more addresses than that, what a crash makes the next
 /// start read again grows with their number; what is written each second does not.
 const KEPT_AT_ONCE: usize = 2_048;
-
-/// How many blocks may come at once on a real chain, beyond its pace.
-const LIVE_SLACK: u64 = 2_000;
-
-/// What lasts for less than this says nothing of an endpoint.
-const LEAST_STALL: Span = Span::from_secs(60);
 
 /// A program that is put together and not started.
 pub struct App {
@@ -373,22 +366,7 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         max_in_flight: rpc.max_in_flight,
         cool_down: CoolDown::default(),
     };
-    Ok(EvmChain::with_rules(evm, plausibility(settings))?)
-}
-
-/// What a head may be: on the sandbox's chain people move the clock, and make many blocks at once.
-fn plausibility(settings: &Settings) -> Plausibility {
-    let is_sandbox = settings.chain.id == config::SANDBOX_CHAIN_ID;
-    let rules = if is_sandbox {
-        Plausibility::for_rehearsal()
-    } else {
-        Plausibility { slack: LIVE_SLACK, ..Plausibility::default() }
-    };
-    Plausibility {
-        stall_after: settings.chain.finality.stall_after.max(LEAST_STALL),
-        skew: rules.skew.max(settings.matching.skew),
-        ..rules
-    }
+    Ok(EvmChain::with_rules(evm, plausibility::rules(settings))?)
 }
 
 /// The tokens, each with the section that it comes from, so that an error can name the key.
