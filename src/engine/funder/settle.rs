@@ -187,7 +187,7 @@ impl Funder {
         let age = order.live_attempts().map(|attempt| now.since(attempt.signed_at)).max().unwrap_or_default();
         let back = age.as_secs().saturating_mul(MOST_BLOCKS_A_SECOND).saturating_add(LEAST_BLOCKS_BACK);
         let from = block.number.saturating_sub(back.min(MOST_BLOCKS_BACK));
-        let page = sender.sent(order.wallet, &[order.token], from, block.number).await?;
+        let page = sender.sent(order.wallet, &[order.token], from, block.number, None).await?;
         let before = match block.number.checked_sub(1) {
             Some(parent) => sender.balance_at(order.wallet, order.token, parent).await?,
             None => None,
