@@ -15,7 +15,7 @@ pub(crate) enum Fault {
     FreezeApi,
     /// The way of the websocket stands still.
     FreezeSocket,
-    /// The connections of the first endpoint's HTTP are cut; the others are there.
+    /// The HTTP connections of the first endpoint are cut, or of all but the one that lies.
     CutNode,
     /// The websocket is cut.
     CutSocket,
@@ -57,9 +57,9 @@ impl Fault {
         }
     }
 
-    /// Whether the chain is out of reach while it lasts, at every endpoint.
+    /// Whether the chain may be out of reach while it lasts, for there may be nobody who tells the truth.
     pub(crate) const fn is_of_the_chain(self) -> bool {
-        matches!(self.target(), Target::Node)
+        matches!(self.target(), Target::Node | Target::NodeLine)
     }
 
     /// Whether another fault can strike while this one lasts: not one at the same place, but a stopped process can be

@@ -38,6 +38,10 @@ pub(crate) struct World {
     pub(crate) daemon: Daemon,
     pub(crate) life: Life,
     liar: Liar,
+    /// Which endpoint it is.
+    lies: usize,
+    /// The endpoints that are cut off.
+    cut_off: Vec<usize>,
     /// The ways to the endpoints, in their order.
     node_lines: [Line; OPERATORS.len()],
     socket_line: Line,
@@ -99,6 +103,8 @@ impl World {
             daemon,
             life,
             liar,
+            lies,
+            cut_off: Vec::new(),
             node_lines,
             socket_line,
             api_line,
@@ -193,7 +199,7 @@ impl World {
                 self.pid_of(fault.target()).freeze().await
             }
             Fault::FreezeNode | Fault::FreezeApi | Fault::FreezeSocket => self.pid_of(fault.target()).freeze().await,
-            Fault::CutNode => self.node_lines[0].cut().await,
+            Fault::CutNode => self.cut_nodes().await,
             Fault::CutSocket => self.socket_line.cut().await,
             Fault::CutApi => self.api_line.cut().await,
         }
@@ -210,10 +216,27 @@ impl World {
                 None => Ok(()),
             },
             Fault::FreezeNode | Fault::FreezeApi | Fault::FreezeSocket => self.pid_of(fault.target()).thaw().await,
-            Fault::CutNode => self.node_lines[0].mend().await,
+            Fault::CutNode => {
+                for nth in std::mem::take(&mut self.cut_off) {
+                    self.node_lines[nth].mend().await?;
+                }
+                Ok(())
+            }
             Fault::CutSocket => self.socket_line.mend().await,
             Fault::CutApi => self.api_line.mend().await,
         }
+    }
+
+    /// Cuts off the first endpoint, or all but the one that lies, so that nobody else says anything.
+    async fn cut_nodes(&mut self) -> Result<(), SandboxError> {
+        self.cut_off = match self.chance.one_in(2) {
+            true => vec![0],
+            false => (0..self.node_lines.len()).filter(|nth| *nth != self.lies).collect(),
+        };
+        for nth in self.cut_off.clone() {
+            self.node_lines[nth].cut().await?;
+        }
+        Ok(())
     }
 
     fn pid_of(&self, target: Target) -> Pid {
