@@ -47,7 +47,8 @@ pub(crate) async fn settle(world: &World, payments: &Payments, until: Instant) -
     }
 }
 
-/// An order that has not ended, or a final transfer that is not known as such.
+/// An order that has not ended, a payment that is neither at its end nor where it may stay, or a final transfer that is not
+/// known as such.
 async fn what_waits(world: &World, operator: &Operator, payments: &Payments) -> Result<Option<String>, SandboxError> {
     let mut waits = None;
     for order in operator.orders().await?.iter().filter(|order| order.outcome().is_none()) {
@@ -57,6 +58,11 @@ async fn what_waits(world: &World, operator: &Operator, payments: &Payments) -> 
         if order.state == "awaiting-approval" && is_usual {
             operator.approve(&order.id, "it is as it should be").await?;
         }
+    }
+    let rows = operator.payments().await?;
+    let may_stay = |name: &str| matches!(name, "ended" | "review" | "waiting");
+    if let Some(row) = rows.iter().find(|row| !may_stay(&row.state.name)) {
+        waits = Some(format!("payment {} to come to its end: {}", row.id, row.state.text));
     }
     let known: BTreeSet<String> = operator
         .deposits()
