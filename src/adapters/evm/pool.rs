@@ -63,8 +63,10 @@ impl Pool {
 
     /// A question that is to be asked of one endpoint after the other, until one answers.
     pub(super) fn attempt(&self, avoid: Option<EndpointId>) -> Attempt {
+        let endpoints = self.included();
         Attempt {
-            endpoints: self.included(),
+            all: endpoints.len(),
+            endpoints,
             patience: self.patience,
             avoid: avoid.and_then(|avoid| self.operator(avoid)).cloned(),
             tried: Vec::new(),
@@ -164,6 +166,8 @@ fn now() -> Timestamp {
 
 /// One question on its way from endpoint to endpoint.
 pub(super) struct Attempt {
+    /// How many endpoints there are; only some of them may be asked.
+    all: usize,
     endpoints: Vec<Arc<Endpoint>>,
     patience: Duration,
     /// Whose endpoints should rather not answer.
@@ -250,7 +254,8 @@ impl Attempt {
                 Some(format!("endpoint {:?} is on chain {}", endpoint.name, endpoint.contradiction()?))
             })
             .collect();
-        if !contradictions.is_empty() && contradictions.len() == all.len() {
+        // That some of them are on another chain, and no others could answer, stops nothing.
+        if !contradictions.is_empty() && contradictions.len() == self.all {
             return ChainError::Contradiction(format!("{}; chain.id is another", contradictions.join(", ")));
         }
         if all.is_empty() {

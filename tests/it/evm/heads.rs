@@ -226,6 +226,21 @@ async fn f19_an_endpoint_of_another_chain_is_shut_out_and_the_start_goes_on() {
 }
 
 #[tokio::test]
+async fn f19_a_question_for_one_endpoint_that_is_on_another_chain_does_not_say_that_all_are() {
+    let (chain, node) = one_node();
+    chain.append_empty(3);
+    let wrong = Node::start(&chain, NodeOptions::default());
+    wrong.behave(|it| it.chain_id = Some(80_002));
+    let evm = chain_of(vec![http("wrong", wrong.url()), http("right", node.url())]);
+    let error = evm.header(2, Some(EndpointId(0))).await.unwrap_err();
+    assert!(matches!(error, ChainError::Unavailable(_)), "the other is right, and nothing stops: {error:?}");
+    assert!(evm.header(2, None).await.unwrap().is_some());
+    let evm = chain_of(vec![http("wrong", wrong.url())]);
+    let error = evm.header(2, Some(EndpointId(0))).await.unwrap_err();
+    assert!(matches!(error, ChainError::Contradiction(_)), "nobody else is there: {error:?}");
+}
+
+#[tokio::test]
 async fn an_endpoint_that_stands_still_has_no_say_and_that_is_told_with_its_end() {
     let (chain, fresh) = one_node();
     chain.append_empty(100);
