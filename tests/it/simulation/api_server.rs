@@ -10,7 +10,8 @@ use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::payment_api::ApiPayment;
 
-use super::clock::BEGIN;
+use super::clock::SimClock;
+use super::lies::flaps::{Flap, Flaps};
 use super::plan::Planned;
 use super::rng::Rng;
 use super::settings::Settings;
@@ -25,6 +26,8 @@ struct OffRamp {
     expired_from: Option<Timestamp>,
     hash: Option<String>,
     later: Vec<(Timestamp, ApiStatus)>,
+    /// When it says that it is over, and is not.
+    flaps: Vec<Flap>,
 }
 
 /// A completion that the API accepted.
@@ -66,6 +69,7 @@ pub(super) struct ApiServer {
     shared_hash: bool,
     reference_shape: bool,
     kind_to_repeats: bool,
+    flaps: Option<Flaps>,
     rng: Rng,
 }
 
@@ -82,17 +86,19 @@ impl ApiServer {
             shared_hash: settings.shared_hash,
             reference_shape: settings.reference_shape,
             kind_to_repeats: settings.kind_to_repeats,
+            flaps: settings.flaps,
             rng: Rng::stream(seed, "api server"),
         }
     }
 
     /// Somebody opens a payment.
-    pub(super) fn open(&mut self, planned: &Planned) {
+    pub(super) fn open(&mut self, planned: &Planned, clock: &SimClock) {
         let ramp = OffRamp {
             planned: planned.clone(),
-            created_at: BEGIN.plus(planned.create_at),
-            expires_at: planned.expires_at.map(|at| BEGIN.plus(at)),
-            expired_from: planned.expires_at.map(|at| BEGIN.plus(at).plus(self.expiry_lag)),
+            created_at: clock.moment(planned.create_at),
+            expires_at: planned.expires_at.map(|at| clock.moment(at)),
+            expired_from: planned.expires_at.map(|at| clock.moment(at).plus(self.expiry_lag)),
+            flaps: self.flaps.as_ref().map_or_else(Vec::new, |flaps| flaps.of(&mut self.rng, planned, clock)),
             hash: None,
             later: Vec::new(),
         };
@@ -130,11 +136,14 @@ impl ApiServer {
 
     /// Whether a payment has, or ever had, this status.
     pub(super) fn ever_was(&self, id: &PaymentId, status: &ApiStatus, now: Timestamp) -> bool {
-        self.ramps.get(id).is_some_and(|ramp| match status {
+        let said = |ramp: &OffRamp| match status {
             ApiStatus::AwaitingFunds => true,
             ApiStatus::Expired => ramp.expired_from.is_some_and(|end| end <= now),
             status => ramp.later.iter().any(|(at, later)| *at <= now && later == status),
-        })
+        };
+        let flapped =
+            |ramp: &OffRamp| ramp.flaps.iter().any(|flap| flap.from <= now && flap.status == *status);
+        self.ramps.get(id).is_some_and(|ramp| said(ramp) || flapped(ramp))
     }
 
     /// Whether a payment has this hash, or had none once.
@@ -198,7 +207,14 @@ impl ApiServer {
 }
 
 impl OffRamp {
+    /// What it says.
     fn status(&self, now: Timestamp) -> ApiStatus {
+        let real = self.real_status(now);
+        let flap = self.flaps.iter().find(|flap| flap.from <= now && now < flap.to);
+        flap.filter(|_| real.outcome().is_none()).map_or(real, |flap| flap.status.clone())
+    }
+
+    fn real_status(&self, now: Timestamp) -> ApiStatus {
         let reached = self.later.iter().rev().find(|(at, _)| *at <= now);
         if let Some((_, status)) = reached {
             return status.clone();

@@ -88,6 +88,8 @@ pub(super) struct TrueChain {
     taken_off: (BlockNumber, Vec<usize>),
     tagged: BlockNumber,
     final_to: BlockNumber,
+    /// Up to which block the chain became final, and when.
+    finals: Vec<(BlockNumber, Timestamp)>,
     tag: bool,
     depth: u64,
     rng: Rng,
@@ -108,6 +110,7 @@ impl TrueChain {
             taken_off: (0, Vec::new()),
             tagged: 0,
             final_to: 0,
+            finals: Vec::new(),
             tag: settings.tag,
             depth: settings.depth,
             rng: Rng::stream(seed, "chain"),
@@ -217,7 +220,10 @@ impl TrueChain {
         self.views.push(View { since: now, head, tag });
         let deep = self.head_number().saturating_sub(self.depth);
         let rule = if self.tag { deep.min(self.tagged) } else { deep };
-        self.final_to = self.final_to.max(rule);
+        if rule > self.final_to {
+            self.final_to = rule;
+            self.finals.push((rule, now));
+        }
     }
 
     /// The tag moves on to `lag` blocks behind the head; it never moves back by itself.
@@ -299,6 +305,18 @@ impl TrueChain {
     pub(super) fn of_tx_ever(&self, hash: B256) -> Vec<Transfer> {
         let all = self.blocks.iter().flat_map(|block| &block.transfers);
         all.filter(|transfer| transfer.tx_hash == hash).copied().collect()
+    }
+
+    /// When a block that is on the chain now was made.
+    pub(super) fn time_of(&self, block: BlockRef) -> Option<Timestamp> {
+        let index = self.by_hash.get(&block.hash).filter(|_| self.is_canonical(block))?;
+        Some(self.blocks[*index].header.time)
+    }
+
+    /// Since when the block at this height is final by the configured rule.
+    pub(super) fn final_since(&self, number: BlockNumber) -> Option<Timestamp> {
+        let next = self.finals.partition_point(|(to, _)| *to < number);
+        self.finals.get(next).map(|(_, at)| *at)
     }
 
     /// Which of its transaction's transfers a deposit is, from 0.

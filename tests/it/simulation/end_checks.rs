@@ -5,11 +5,12 @@ use rampwatch::domain::chain::{Address, BlockNumber, Transfer};
 use rampwatch::domain::coverage::Coverage;
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::EventKind;
-use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
+use rampwatch::domain::payment::{Outcome, Payment, PaymentReview, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 
 use super::intake;
+use super::lies::laws;
 use super::plan::Story;
 use super::settings::CHAIN_ID;
 use super::wallet;
@@ -30,16 +31,28 @@ pub(super) fn at_the_end(world: &World) {
     }
     for payment in contents.payments.values() {
         payment_is_settled(world, &contents, payment);
-        if world.settings.calm {
+        if world.settings.calm || world.settings.danger.is_some() {
             paid_is_completed(world, &contents, payment);
         }
     }
+    laws::count_what_held(world);
     intake::nothing_is_overlooked(world, &contents);
     wallet::at_end::every_order_is_settled(world, &contents);
     for planned in world.plan.added() {
         if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was added and is not in the store", planned.id));
         }
+    }
+}
+
+/// Everything that has long been final is in the store, and what is plainly paid is completed.
+pub(super) fn what_is_final_is_done(world: &World) {
+    let contents = world.store.contents();
+    for coverage in contents.coverage.values() {
+        nothing_is_lost(world, &contents, coverage);
+    }
+    for payment in contents.payments.values() {
+        paid_is_completed(world, &contents, payment);
     }
 }
 
@@ -134,13 +147,25 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     let accepted = world.api().accepted.iter().find(|accepted| accepted.payment == payment.id).map(|it| it.by_us);
     let shared = planned.story == Story::Batched && !world.settings.shared_hash;
     let slack = Span::from_secs(120);
-    let time_enough = |from: Timestamp| payment.terms.expires_at.is_none_or(|end| from.plus(slack) < end);
+    // While something goes wrong it need not be completed.
+    let calm_from = if world.settings.calm { Span::ZERO } else { world.settings.chaos };
+    let calm_from = world.clock.moment(calm_from).plus(if world.settings.calm { Span::ZERO } else { SETTLED });
+    let time_enough =
+        |from: Timestamp| payment.terms.expires_at.is_none_or(|end| from.max(calm_from).plus(slack) < end);
     let Some(deposit) = is_owed(world, contents, payment) else { return };
     if by_person || shared || accepted == Some(false) || !time_enough(deposit.block_time.max(payment.added_at)) {
         return;
     }
-    world.count("end: plainly paid in a calm world");
-    if accepted != Some(true) {
+    world.count(if world.settings.calm { "end: plainly paid in a calm world" } else { "end: plainly paid after lies" });
+    // What the API refuses for no reason to be seen is a person's to decide.
+    let refused = matches!(
+        payment.state,
+        PaymentState::Review {
+            why: PaymentReview::Refused { .. } | PaymentReview::NotFound | PaymentReview::StillAwaiting,
+            ..
+        }
+    );
+    if accepted != Some(true) && !(refused && world.settings.api_faults > 0) {
         world.violate(&format!("{} is plainly paid and was not completed: {payment:?}", payment.id));
     }
 }

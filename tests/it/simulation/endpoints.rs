@@ -8,6 +8,7 @@ use rampwatch::ports::chain::{ChainError, EndpointId};
 use rampwatch::ports::clock::Clock;
 
 use super::chain::View;
+use super::lies::Lies;
 use super::only::Chaos;
 use super::rng::Rng;
 use super::weather::Fault;
@@ -30,6 +31,8 @@ pub(super) struct Sight {
     pub(super) withholds: bool,
     /// It has no logs at all.
     pub(super) empty: bool,
+    /// What its operator says that is not so.
+    pub(super) lies: Lies,
 }
 
 impl Endpoints {
@@ -64,14 +67,21 @@ impl Endpoints {
         self.travel().await;
         let elapsed = self.world.clock.elapsed();
         let mut rng = self.rng.lock().expect("one thread");
-        let is_up = |endpoint: &usize| !self.world.weather.is(elapsed, Fault::Away(*endpoint));
+        let is_up = |endpoint: &usize| !self.is_away(*endpoint, elapsed);
         let mut up: Vec<usize> = (0..self.world.settings.endpoints).filter(is_up).collect();
         if let Some(EndpointId(wanted)) = at {
             up.retain(|endpoint| *endpoint == wanted);
         } else if let Some(EndpointId(avoided)) = avoid
             && up.len() > 1
         {
-            up.retain(|endpoint| *endpoint != avoided);
+            // Another operator's, where there is one; else at least another endpoint.
+            let operators = &self.world.settings.operators;
+            let apart = |endpoint: &usize| operators[*endpoint] != operators[avoided];
+            if up.iter().any(apart) {
+                up.retain(apart);
+            } else {
+                up.retain(|endpoint| *endpoint != avoided);
+            }
         }
         let fails = rng.permille(self.world.settings.chain_faults) && self.world.fails(Chaos::Chain);
         if up.is_empty() || fails {
@@ -88,11 +98,21 @@ impl Endpoints {
         let elapsed = self.world.clock.elapsed();
         (0..self.world.settings.endpoints)
             .map(|endpoint| {
-                let away = self.world.weather.is(elapsed, Fault::Away(endpoint));
+                let away = self.is_away(endpoint, elapsed);
                 let silent = away || self.fails(self.world.settings.chain_faults);
                 (endpoint, (!silent).then(|| self.see(endpoint, elapsed)))
             })
             .collect()
+    }
+
+    /// Whether it answers nothing.
+    pub(super) fn is_away(&self, endpoint: usize, elapsed: Span) -> bool {
+        let operator = self.world.settings.operators[endpoint];
+        let silent = self.world.weather.is(elapsed, Fault::Silent(operator));
+        if silent {
+            self.world.count("lie: an operator is silent");
+        }
+        silent || self.world.weather.is(elapsed, Fault::Away(endpoint))
     }
 
     /// What an endpoint shows now.
@@ -100,7 +120,8 @@ impl Endpoints {
         let now = self.world.clock.now();
         let chain = self.world.chain();
         let view = chain.view(now);
-        let mut sight = Sight { endpoint, view, logs: view, withholds: false, empty: false };
+        let lies = self.world.weather.lies(elapsed, self.world.settings.operators[endpoint]);
+        let mut sight = Sight { endpoint, view, logs: view, withholds: false, empty: false, lies };
         for fault in self.world.weather.at(elapsed) {
             match fault {
                 Fault::Lags(lagging, by) if lagging == endpoint => {

@@ -13,6 +13,7 @@ use rampwatch::ports::clock::Clock;
 use super::endpoints::{Endpoints, Sight};
 use super::fuse::{Life, Point, Side};
 use super::hints::HintQueue;
+use super::lies::shown;
 use super::settings::CHAIN_ID;
 use super::wallet;
 use super::weather::Fault;
@@ -36,10 +37,8 @@ impl FakeChain {
 
     /// What an endpoint says of finality. The process is told.
     fn report_of(&self, sight: &Sight, tag: bool) -> FinalityReport {
-        let (head, mut finalized) = {
-            let chain = self.world.chain();
-            (chain.head_of(sight.view), if tag { chain.tag_of(sight.view) } else { None })
-        };
+        let head = shown::head(&self.world, sight);
+        let mut finalized = if tag { shown::tag(&self.world, sight) } else { None };
         let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
         if let Some(header) = finalized.as_mut().filter(|_| ahead) {
             header.block.number = head.block.number + 1;
@@ -58,14 +57,13 @@ impl FakeChain {
 
     /// Whether the last block of the question is what this endpoint calls finalized.
     fn ends_at_tag(&self, sight: &Sight, query: &TransferQuery) -> bool {
-        let tag = self.world.chain().tag_of(sight.view);
+        let tag = shown::tag(&self.world, sight);
         let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
         tag.is_some_and(|tag| tag.block.number == query.to) && !ahead
     }
 
     fn answer(&self, query: &TransferQuery, sight: &Sight) -> Result<TransferPage, ChainError> {
-        let chain = self.world.chain();
-        let Some(anchor) = chain.header_in(sight.view, query.to) else {
+        let Some(anchor) = shown::header(&self.world, sight, query.to) else {
             self.world.count("chain: behind");
             return Err(ChainError::Behind(format!("block {} is not there", query.to)));
         };
@@ -78,11 +76,11 @@ impl FakeChain {
         }
         let asked =
             |transfer: &Transfer| query.recipients.contains(&transfer.to) && query.tokens.contains(&transfer.token);
-        let mut truth = chain.transfers_in(sight.view, query.from, query.to);
-        let mut told = chain.transfers_in(sight.logs, query.from, query.to);
+        let mut truth = self.world.chain().transfers_in(sight.view, query.from, query.to);
+        let mut told = shown::transfers(&self.world, sight, sight.logs, query.from, query.to);
         truth.retain(asked);
         told.retain(asked);
-        if told != truth {
+        if told != truth && sight.lies.is_honest() {
             self.world.count("chain: logs of another head");
         }
         let all = told.len();
@@ -94,6 +92,7 @@ impl FakeChain {
             told.clear();
             self.world.count("chain: logs empty");
         }
+        let chain = self.world.chain();
         self.world.answers().note(&chain, query, &told, self.world.clock.now());
         let endpoint = EndpointId(sight.endpoint);
         Ok(TransferPage { transfers: told, anchor, is_tagged: false, endpoint, malformed: Vec::new() })
@@ -109,7 +108,7 @@ impl Chain for FakeChain {
     async fn head(&self) -> Result<Header, ChainError> {
         self.life.before(Point::ChainHead).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| self.world.chain().head_of(sight.view));
+        let answer = sight.map(|sight| shown::head(&self.world, &sight));
         self.life.after(Point::ChainHead).await;
         answer
     }
@@ -125,7 +124,7 @@ impl Chain for FakeChain {
     async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
         self.life.before(Point::ChainHeader).await;
         let sight = self.endpoints.reach(at, None).await;
-        let answer = sight.map(|sight| self.world.chain().header_in(sight.view, number));
+        let answer = sight.map(|sight| shown::header(&self.world, &sight, number));
         self.life.after(Point::ChainHeader).await;
         answer
     }
@@ -140,10 +139,9 @@ impl Chain for FakeChain {
         let sight = self.endpoints.reach(Some(at), None).await;
         let answer = sight.map(|sight| {
             let report = self.report_of(&sight, tag);
-            let chain = self.world.chain();
             let FinalityReport { finalized, head, .. } = report;
             let witnessed = |header| WitnessedHeader { header, finalized, head };
-            numbers.iter().map(|number| witnessed(chain.header_in(sight.view, *number))).collect()
+            numbers.iter().map(|number| witnessed(shown::header(&self.world, &sight, *number))).collect()
         });
         self.life.after(Point::ChainHeader).await;
         answer

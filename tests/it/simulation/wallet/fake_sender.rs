@@ -20,7 +20,7 @@ use tokio::sync::oneshot;
 use super::super::chain::View;
 use super::super::endpoints::{Endpoints, Sight};
 use super::super::fuse::{Life, Point};
-use super::super::weather::Fault;
+use super::super::lies::shown;
 use super::super::world::{World, short};
 use super::account::TRANSFER_GAS;
 use super::bytes::{self, Signed};
@@ -73,10 +73,7 @@ impl FakeSender {
     }
 
     fn view_of(&self, transfer: &TransferSpec, sight: &Sight) -> TransferView {
-        let (head, account) = {
-            let chain = self.world.chain();
-            (chain.head_of(sight.view), chain.account_of(sight.view))
-        };
+        let (head, account) = (shown::head(&self.world, sight), shown::account(&self.world, sight));
         let amount = transfer.amount.base_units();
         let mut call = match account.refuses(transfer.to, amount) {
             None => CallResult::True,
@@ -101,11 +98,8 @@ impl FakeSender {
     }
 
     fn receipts_of(&self, hashes: &[B256], sight: &Sight) -> Receipts {
-        let (head, mut receipts) = {
-            let chain = self.world.chain();
-            let receipts: Vec<_> = hashes.iter().map(|hash| chain.receipt_in(sight.view, *hash)).collect();
-            (chain.head_of(sight.view).block.number, receipts)
-        };
+        let head = shown::head(&self.world, sight).block.number;
+        let mut receipts: Vec<_> = hashes.iter().map(|hash| shown::receipt(&self.world, sight, *hash)).collect();
         for receipt in &mut receipts {
             if receipt.is_some() && self.endpoints.fails(25) {
                 self.world.count("sender: a receipt is left out");
@@ -116,7 +110,7 @@ impl FakeSender {
     }
 
     fn draw_mishap(&self, endpoint: usize) -> Mishap {
-        if self.world.weather.is(self.world.clock.elapsed(), Fault::Away(endpoint)) {
+        if self.endpoints.is_away(endpoint, self.world.clock.elapsed()) {
             return if self.endpoints.below(2) == 0 { Mishap::NotReached } else { Mishap::Lost };
         }
         let faults = self.world.settings.wallet.as_ref().map_or(0, |wallet| wallet.send_faults);
@@ -194,11 +188,8 @@ impl FakeSender {
     }
 
     fn count_nonces(&self, at: Option<BlockNumber>, sight: &Sight) -> NonceCount {
-        let (latest, at_block) = {
-            let chain = self.world.chain();
-            let below = at.map(|number| chain.account_at(sight.view, number).map_or(0, |account| account.nonce));
-            (chain.account_of(sight.view).nonce, below)
-        };
+        let below = |number| shown::account_at(&self.world, sight, number).map_or(0, |account| account.nonce);
+        let (latest, at_block) = (shown::account(&self.world, sight).nonce, at.map(below));
         let pending = self.world.wallet().pools.pending(sight.endpoint, latest, self.world.clock.now());
         NonceCount { latest, pending, at_block }
     }
@@ -261,9 +252,8 @@ impl Sender for FakeSender {
         let sight = self.endpoints.reach(None, None).await;
         let answer = sight.map(|sight| {
             let tip = self.market_tip();
-            let chain = self.world.chain();
-            let base_fee = Wei::new(chain.account_of(sight.view).conditions.base_fee);
-            Market { head: chain.head_of(sight.view), base_fee, tip }
+            let base_fee = Wei::new(shown::account(&self.world, &sight).conditions.base_fee);
+            Market { head: shown::head(&self.world, &sight), base_fee, tip }
         });
         self.life.after(Point::SenderMarket).await;
         answer
@@ -273,7 +263,7 @@ impl Sender for FakeSender {
         self.life.before(Point::SenderBalances).await;
         let sight = self.endpoints.reach(None, None).await;
         let answer = sight.map(|sight| {
-            let account = self.world.chain().account_of(sight.view);
+            let account = shown::account(&self.world, &sight);
             (Amount::from_base_units(account.balance), Wei::new(account.native))
         });
         self.life.after(Point::SenderBalances).await;
@@ -295,10 +285,9 @@ impl Sender for FakeSender {
         to: BlockNumber,
     ) -> Result<TransferPage, ChainError> {
         let sight = self.endpoints.reach(None, None).await?;
-        let chain = self.world.chain();
         let behind = || ChainError::Behind(format!("block {to} is not there"));
-        let anchor = chain.header_in(sight.view, to).ok_or_else(behind)?;
-        let mut transfers = chain.transfers_in(sight.view, from, to);
+        let anchor = shown::header(&self.world, &sight, to).ok_or_else(behind)?;
+        let mut transfers = shown::transfers(&self.world, &sight, sight.view, from, to);
         transfers.retain(|transfer| transfer.from == wallet && tokens.contains(&transfer.token));
         Ok(TransferPage {
             transfers,
@@ -311,7 +300,7 @@ impl Sender for FakeSender {
 
     async fn balance_at(&self, _: Address, _: Address, block: BlockNumber) -> Result<Option<Amount>, ChainError> {
         let sight = self.endpoints.reach(None, None).await?;
-        let account = self.world.chain().account_at(sight.view, block);
+        let account = shown::account_at(&self.world, &sight, block);
         Ok(account.map(|account| Amount::from_base_units(account.balance)))
     }
 

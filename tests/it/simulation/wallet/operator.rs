@@ -13,8 +13,12 @@ use rampwatch::engine::orders::FundRequest;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::Store;
 
+use super::super::lies::settings::Danger;
 use super::super::rng::Rng;
 use super::super::world::World;
+
+/// An approval that comes later than this comes late.
+const LATE: Span = Span::from_secs(3_600);
 
 /// Why people do things.
 const REASON: &str = "the simulation says so";
@@ -128,6 +132,11 @@ impl People {
     /// Approves or rejects. Nobody approves an order of their own.
     async fn decide(&mut self, order: &Order, chaos: bool) {
         if chaos && self.rng.permille(600) {
+            return;
+        }
+        // Where days pass, most approvals come days late.
+        let is_young = self.world.clock.now().since(order.placed_at) < LATE;
+        if chaos && self.world.settings.danger == Some(Danger::Days) && is_young && self.rng.permille(900) {
             return;
         }
         let id = order.id.to_string();
