@@ -123,6 +123,16 @@ bugs! {
     RevertBelievedAtOnce = "an order is over, and its spend given back, as soon as its transfer has failed in a block",
     /// An order is paid once its transfer's block is final.
     MinedIsPaid = "an order has paid as soon as its transfer is in a block",
+    /// As many operators as configured say the same before a fact frees something (decision 14).
+    AgreementSkipped = "a completion, or an order's end, rests on one operator's word, however many are to agree",
+    /// A block is final when as many operators as configured say so (decision 14).
+    FinalByOne = "an operator that agrees on a transaction counts, whether or not it calls its block final",
+    /// No majority overrules a dispute (decision 14).
+    DisputeByMajority = "an operator that says otherwise is overruled by those who agree",
+    /// What a self-send or a failure frees needs the wallet's own records too (decision 14).
+    FreedWithoutRecords = "a self-send is believed without a look at the wallet's own transfers",
+    /// After a revert the same value is never signed again by itself (decision 14).
+    RevertSignedAgain = "an order whose transfer failed is checked anew and signed again by itself",
     /// No money is sent for a payment that somebody else has paid.
     PaidByHandPaidAgain = "money that is there already does not hold a transfer back",
     /// Signed bytes are not broadcast when too little of the payment's time is left.

@@ -347,6 +347,7 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
     let rpc = &settings.rpc;
     let endpoints = rpc.endpoints.iter().map(|endpoint| EndpointSettings {
         name: endpoint.name.clone(),
+        operator: endpoint.operator.clone(),
         http: endpoint.http.clone(),
         ws: endpoint.ws.clone(),
     });
@@ -454,6 +455,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             config::FinalityRule::Finalized => FinalityRule::Finalized { depth },
             config::FinalityRule::Depth => FinalityRule::Depth { depth },
         },
+        agreement: rpc.agreement,
         stall_after: chain.finality.stall_after,
         sweep: SweepParams {
             overlap: watch.overlap_blocks,

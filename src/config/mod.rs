@@ -34,6 +34,7 @@ use secrecy::SecretString;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
+use crate::domain::operator::Operator;
 use crate::domain::time::Span;
 
 pub use error::{ConfigError, Origin, Problem, Problems};
@@ -165,6 +166,8 @@ pub struct RpcSettings {
     pub max_addresses: usize,
     /// Requests at once, for each endpoint.
     pub max_in_flight: usize,
+    /// How many operators must say the same before a fact is acted upon that frees something; from 1 to as many as there are.
+    pub agreement: usize,
     /// The endpoints, in the order they are preferred; at least one.
     pub endpoints: Vec<EndpointSettings>,
 }
@@ -174,6 +177,8 @@ pub struct RpcSettings {
 pub struct EndpointSettings {
     /// A name for logs and metrics, unique.
     pub name: String,
+    /// Who runs it: as configured, or as the URL's host tells.
+    pub operator: Operator,
     /// An `http` or `https` URL.
     pub http: Option<SecretString>,
     /// A `ws` or `wss` URL.

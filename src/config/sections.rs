@@ -1,12 +1,13 @@
 //! What each key means, its default, and what it may be. The defaults are the values of the documented example.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use secrecy::SecretString;
 use url::Url;
 
 use crate::domain::amount::Amount;
+use crate::domain::operator::Operator;
 use crate::domain::time::Span;
 
 use super::funding;
@@ -154,9 +155,20 @@ fn rpc(mut section: Section<'_>) -> Option<RpcSettings> {
     let max_block_range = section.number("max_block_range", Some(2_000), 1..=1_000_000);
     let max_addresses = section.number("max_addresses", Some(1_000), 1..=20_000);
     let max_in_flight = section.number("max_in_flight", Some(8), 1..=1_024);
+    let given = section.has("agreement");
+    let agreement = section.number("agreement", Some(1), 1..=32);
     let endpoints = endpoints(&mut section);
+    let agreement = agreement.and_then(|agreement| usize::try_from(agreement).ok());
+    let operators = endpoints.as_deref().map(count_operators);
+    if let (true, Some(agreement), Some(operators)) = (given, agreement, operators)
+        && agreement > operators
+    {
+        let text = format!("the endpoints belong to {operators} operators: add an endpoint of another one, or lower it");
+        section.complain("agreement", text);
+    }
     section.finish(
-        "connect_timeout, request_timeout, silence_timeout, max_block_range, max_addresses, max_in_flight, endpoints",
+        "connect_timeout, request_timeout, silence_timeout, max_block_range, max_addresses, max_in_flight, agreement, \
+         endpoints",
     );
     Some(RpcSettings {
         connect_timeout: connect_timeout?,
@@ -165,8 +177,16 @@ fn rpc(mut section: Section<'_>) -> Option<RpcSettings> {
         max_block_range: max_block_range?,
         max_addresses: usize::try_from(max_addresses?).ok()?,
         max_in_flight: usize::try_from(max_in_flight?).ok()?,
+        agreement: if given { agreement? } else { operators?.min(USUAL_AGREEMENT) },
         endpoints: endpoints?,
     })
+}
+
+/// How many operators must agree where nothing is configured, if there are so many.
+const USUAL_AGREEMENT: usize = 2;
+
+fn count_operators(endpoints: &[EndpointSettings]) -> usize {
+    endpoints.iter().map(|endpoint| &endpoint.operator).collect::<BTreeSet<_>>().len()
 }
 
 fn endpoints(rpc: &mut Section<'_>) -> Option<Vec<EndpointSettings>> {
@@ -207,9 +227,16 @@ fn endpoints(rpc: &mut Section<'_>) -> Option<Vec<EndpointSettings>> {
             }
             urls.push(url.clone());
         }
-        section.finish("name, http, ws");
+        let operator = section.removable("operator", Show::Value, label);
+        section.finish("name, operator, http, ws");
+        let host = http.as_ref().or(ws.as_ref()).and_then(Url::host_str).unwrap_or_default().to_owned();
         let secret = |url: Url| SecretString::from(String::from(url));
-        endpoints.extend(name.map(|name| EndpointSettings { name, http: http.map(secret), ws: ws.map(secret) }));
+        endpoints.extend(name.map(|name| EndpointSettings {
+            operator: operator.as_deref().map_or_else(|| Operator::of_host(&name, &host), Operator::named),
+            name,
+            http: http.map(secret),
+            ws: ws.map(secret),
+        }));
     }
     (endpoints.len() == expected).then_some(endpoints)
 }

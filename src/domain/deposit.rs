@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockNumber, BlockRef, Transfer};
+use super::operator::Operator;
 use super::order::OrderId;
 use super::payment::PaymentId;
 use super::time::Timestamp;
@@ -90,6 +91,12 @@ pub struct Deposit {
     pub verdict: Verdict,
     /// When rampwatch first learnt of it (its own clock).
     pub first_seen_at: Timestamp,
+    /// The operator whose node showed it. Kept only where operators have to agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_by: Option<Operator>,
+    /// The operator whose node called its block final. Kept only where operators have to agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub final_by: Option<Operator>,
 }
 
 impl Deposit {
@@ -108,7 +115,15 @@ impl Deposit {
             standing: Standing::Provisional,
             verdict: Verdict::Unjudged,
             first_seen_at: now,
+            seen_by: None,
+            final_by: None,
         }
+    }
+
+    /// The operator whose node both showed it and called its block final, where one did.
+    #[must_use]
+    pub fn said_by(&self) -> Option<&Operator> {
+        self.seen_by.as_ref().filter(|seen_by| self.final_by.as_ref() == Some(seen_by))
     }
 
     /// The block that holds it.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::dispute::{Dispute, Exclusion};
 use super::lead::Lead;
 use super::notice::{Condition, Notice, NoticeCursor};
 use super::payment::PaymentId;
@@ -44,6 +45,10 @@ pub enum DeskBody {
     NoticeCursor(NoticeCursor),
     /// A condition that is told once for each time that it begins.
     Condition(Condition),
+    /// Operators contradict each other, or too few say anything.
+    Dispute(Box<Dispute>),
+    /// A person has excluded an endpoint.
+    Exclusion(Exclusion),
 }
 
 /// The kinds of the desk's records.
@@ -66,6 +71,10 @@ pub enum DeskKind {
     NoticeCursor,
     /// [`DeskBody::Condition`].
     Condition,
+    /// [`DeskBody::Dispute`].
+    Dispute,
+    /// [`DeskBody::Exclusion`].
+    Exclusion,
 }
 
 impl DeskKind {
@@ -81,6 +90,8 @@ impl DeskKind {
             Self::Notice => "notice",
             Self::NoticeCursor => "notice-cursor",
             Self::Condition => "condition",
+            Self::Dispute => "dispute",
+            Self::Exclusion => "exclusion",
         }
     }
 }
@@ -119,6 +130,8 @@ impl DeskBody {
             Self::Notice(_) => DeskKind::Notice,
             Self::NoticeCursor(_) => DeskKind::NoticeCursor,
             Self::Condition(_) => DeskKind::Condition,
+            Self::Dispute(_) => DeskKind::Dispute,
+            Self::Exclusion(_) => DeskKind::Exclusion,
         }
     }
 
@@ -134,6 +147,8 @@ impl DeskBody {
             Self::NoticeCursor(cursor) => cursor.endpoint.clone(),
             Self::Condition(condition) => condition.what.name().to_owned(),
             Self::Shadow(shadow) => shadow.id(),
+            Self::Dispute(dispute) => dispute.matter.id(),
+            Self::Exclusion(exclusion) => exclusion.endpoint.clone(),
         };
         DeskKey { kind: self.kind(), id }
     }
@@ -149,6 +164,8 @@ impl DeskBody {
             | Self::Notice(_)
             | Self::NoticeCursor(_)
             | Self::Condition(_)
+            | Self::Dispute(_)
+            | Self::Exclusion(_)
             | Self::Shadow(_) => None,
             Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }

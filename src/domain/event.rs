@@ -301,6 +301,20 @@ pub enum Alarm {
         /// The mark.
         mark: Wei,
     },
+    /// Operators contradict each other about a fact that frees something; nothing it concerns is acted upon.
+    OperatorsDisagree {
+        /// What it is about: `payment p-1`, `order p-1:1`.
+        about: String,
+        /// When the payment runs out, where that is known.
+        deadline: Option<Timestamp>,
+    },
+    /// Too few operators say anything about a fact that frees something.
+    AgreementMissing {
+        /// What it is about: `payment p-1`, `order p-1:1`.
+        about: String,
+        /// When the payment runs out, where that is known.
+        deadline: Option<Timestamp>,
+    },
     /// Nothing could be read from the chain for longer than configured.
     ChainUnread {
         /// Since when (our clock).

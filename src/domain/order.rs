@@ -277,6 +277,13 @@ pub enum ApprovalReason {
     TypedAmount,
     /// Nobody knows when the payment runs out.
     ExpiryUnknown,
+    /// Its transfer was mined and failed, for good. The same value is never signed again by itself.
+    Reverted {
+        /// The transaction.
+        tx_hash: B256,
+        /// Its block.
+        block: BlockRef,
+    },
 }
 
 /// Why the nonce of a signed transfer is consumed by a self-send.

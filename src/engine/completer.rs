@@ -12,25 +12,30 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::agreement::Agreements;
 use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
 use super::hearing::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::ledger::{Ledger, LedgerError};
 use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
-use crate::domain::chain::{B256, WitnessedHeader};
-use crate::domain::deposit::{Deposit, DepositKey, Standing};
+use crate::domain::chain::B256;
+use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState, Refusal};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
-use crate::policy::finality::{self, final_number};
-use crate::policy::last_look::{Objection, may_call};
+use crate::policy::evidence::Proof;
+use crate::policy::last_look::may_call;
 use crate::policy::settlement::{CallFailure, Fact, Unexpected};
 use crate::policy::shadow;
 use crate::ports::chain::{ChainError, FinalityReport};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::{Lane, StoreError};
+
+mod look;
+
+use self::look::Look;
 
 /// How many due payments are taken up at once.
 const BATCH: usize = 512;
@@ -43,6 +48,7 @@ pub(crate) type RecentFinality = Arc<Mutex<Option<(Result<FinalityReport, ChainE
 
 #[derive(Clone)]
 pub(crate) struct Completer {
+    pub(crate) agreements: Arc<Agreements>,
     pub(crate) ports: Ports,
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) ledger: Ledger,
@@ -61,16 +67,6 @@ struct Found {
 
 /// What the API answered.
 type Answer = Result<ApiPayment, ApiError>;
-
-/// What the last look at a deposit came to.
-enum Look {
-    /// The completion may be called.
-    Good,
-    /// Not now; look again soon.
-    NotYet(String),
-    /// The deposit is not on the chain any more; what is at its height instead, if that was asked.
-    Gone(Option<B256>),
-}
 
 impl Completer {
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), EngineError> {
@@ -173,11 +169,11 @@ impl Completer {
 
     async fn complete(&self, payment: &Payment) -> Result<(), StoreError> {
         let Some(key) = payment.state.deposit().copied() else { return Ok(()) };
-        match self.last_look(payment).await? {
-            Look::Good => {}
+        let proof = match self.last_look(payment).await? {
+            Look::Good(proof) => proof,
             Look::NotYet(why) => return self.postpone(payment, &why).await,
             Look::Gone(canonical) => return self.gone(payment, canonical).await,
-        }
+        };
         let asked_at = self.ports.clock.now();
         let answer = self.ask(payment).await?;
         let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, asked_at);
@@ -191,10 +187,10 @@ impl Completer {
         }
         if planted(Bug::PostBeforeCalling) {
             let answer = self.post(payment, key).await?;
-            self.start_call(payment, &fact).await?;
+            self.start_call(payment, &fact, &proof).await?;
             return self.take_answer(payment, key, answer).await;
         }
-        if !self.start_call(payment, &fact).await? {
+        if !self.start_call(payment, &fact, &proof).await? {
             return Ok(());
         }
         // A process that was frozen since then must not act upon an answer that has grown old. The state says
@@ -215,79 +211,6 @@ impl Completer {
         let answer = self.ports.api.payment(&payment.id).await;
         self.gate.learn(Asked::Get, &answer).await?;
         Ok(answer)
-    }
-
-    /// Do payment and deposit still belong together, and does the deposit still stand?
-    async fn last_look(&self, payment: &Payment) -> Result<Look, StoreError> {
-        let Some(key) = payment.state.deposit() else { return Ok(Look::NotYet("it has no deposit".to_owned())) };
-        let Some(deposit) = self.ports.store.deposit(key).await? else {
-            return Ok(Look::NotYet("its deposit is not in the store".to_owned()));
-        };
-        match may_call(payment, &deposit) {
-            Ok(()) => {}
-            Err(Objection::Gone) => return Ok(Look::Gone(None)),
-            Err(objection) => return Ok(Look::NotYet(objection.to_string())),
-        }
-        // Without a mark, which a node may keep us from setting by not showing the final block, the chain is asked.
-        let allowed = self.ports.store.finality().await?;
-        let allowed = allowed.is_some_and(|mark| finality::allows(&mark, deposit.block_number));
-        let Standing::Final { at } = deposit.standing else {
-            return Ok(Look::NotYet("the deposit is not final".to_owned()));
-        };
-        let now = self.ports.clock.now();
-        // What was established before the final block moved back, or by a process before this one, is looked at again.
-        let trusted = at >= self.health.snapshot().finality_doubted.unwrap_or(Timestamp::EPOCH);
-        if (trusted && allowed && finality::is_fresh(at, now)) || planted(Bug::FinalForever) {
-            return Ok(Look::Good);
-        }
-        Ok(self.look_at_chain(&deposit).await)
-    }
-
-    /// Asks the chain again: finality was established a while ago, or has moved back since.
-    async fn look_at_chain(&self, deposit: &Deposit) -> Look {
-        let rule = self.settings.finality;
-        let report = match self.recent_finality().await {
-            Ok(report) => report,
-            Err(error) => return Look::NotYet(error.to_string()),
-        };
-        match final_number(rule, &report.head, report.finalized.as_ref()) {
-            Some(number) if number >= deposit.block_number || planted(Bug::CallsAboveTheMark) => {}
-            Some(_) | None => return Look::NotYet("its block is above the final one".to_owned()),
-        }
-        let block = [deposit.block_number];
-        let found = self.ports.chain.witnessed_headers(&block, rule.uses_tag(), report.endpoint).await;
-        let witnessed = match found {
-            Ok(found) => found.into_iter().next(),
-            Err(error) => return Look::NotYet(error.to_string()),
-        };
-        let block = |witnessed: WitnessedHeader| match planted(Bug::CallsAboveTheMark) {
-            true => witnessed.header.map(|header| header.block),
-            false => finality::final_block(rule, &witnessed),
-        };
-        match witnessed.and_then(block) {
-            Some(_) if planted(Bug::LastLookByNumber) => Look::Good,
-            Some(block) if block.hash == deposit.key.block_hash => Look::Good,
-            Some(block) => Look::Gone(Some(block.hash)),
-            None => {
-                Look::NotYet("the node that was asked does not have its block, or does not call it final".to_owned())
-            }
-        }
-    }
-
-    /// What is final, asked for once in a while for all: a thousand payments that wait for the same block to become
-    /// final again must not ask a thousand times.
-    async fn recent_finality(&self) -> Result<FinalityReport, ChainError> {
-        let mut recent = self.recent.lock().await;
-        let now = self.ports.clock.now();
-        if let Some((said, at)) = &*recent
-            && *at <= now
-            && now.since(*at) < LOOK_AGAIN
-        {
-            return said.clone();
-        }
-        let said = self.ports.chain.finality(self.settings.finality.uses_tag()).await;
-        *recent = Some((said.clone(), self.ports.clock.now()));
-        said
     }
 
     async fn postpone(&self, payment: &Payment, why: &str) -> Result<(), StoreError> {
@@ -313,7 +236,7 @@ impl Completer {
     }
 
     /// Commits that the call is about to be made. False when somebody else moved the payment meanwhile.
-    async fn start_call(&self, payment: &Payment, said: &Fact) -> Result<bool, StoreError> {
+    async fn start_call(&self, payment: &Payment, said: &Fact, proof: &Proof) -> Result<bool, StoreError> {
         let mut started = false;
         let result = self
             .ledger
@@ -328,7 +251,7 @@ impl Completer {
                 if let Fact::Reported(view) = said {
                     page.book.hear(&current.id, said, view, context)?;
                 }
-                page.book.tell(&current.id, &Fact::CallStarted, context)?;
+                page.book.tell(&current.id, &Fact::CallStarted(proof.clone()), context)?;
                 started = true;
                 Ok(())
             })

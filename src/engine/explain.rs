@@ -7,6 +7,7 @@ use super::EngineSettings;
 use super::explain_orders;
 use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
+use crate::domain::time::Timestamp;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
@@ -329,6 +330,12 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         EventKind::DeskChanged { body, why } if matches!(**body, DeskBody::Shadow(_)) => {
             ("shadow", format!("Shadow mode: {why}."))
         }
+        EventKind::DeskChanged { body, why } if matches!(**body, DeskBody::Dispute(_)) => {
+            ("dispute", format!("The dispute about {} {why}.", body.key().id))
+        }
+        EventKind::DeskChanged { body, why } if matches!(**body, DeskBody::Exclusion(_)) => {
+            ("endpoint", format!("The endpoint {} {why}.", body.key().id))
+        }
         EventKind::DeskChanged { body, why } => ("desk_changed", format!("The {} {why}.", body.key())),
     }
 }
@@ -346,6 +353,11 @@ fn judged(verdict: &Verdict, names: &Names<'_>) -> String {
         Verdict::Review { why } => format!("A person must decide: {}.", review_name(why).replace('_', " ")),
         Verdict::Ignored { reason } => format!("It pays nothing, a person decided: {reason:?}."),
     }
+}
+
+/// When a payment that waits runs out.
+fn until(deadline: Option<Timestamp>) -> String {
+    deadline.map(|at| format!("; the payment expires at {}", moment(at))).unwrap_or_default()
 }
 
 /// An alarm as a sentence.
@@ -375,6 +387,13 @@ pub(super) fn alarm_text(alarm: &Alarm, names: &Names<'_>) -> String {
             have.to_native(),
             mark.to_native()
         ),
+        Alarm::OperatorsDisagree { about, deadline } => format!(
+            "operators contradict each other about {about}; nothing of it is done until they agree{}.",
+            until(*deadline)
+        ),
+        Alarm::AgreementMissing { about, deadline } => {
+            format!("too few operators say anything about {about}; it waits for them{}.", until(*deadline))
+        }
         Alarm::ChainUnread { since, detail } => {
             format!("the chain could not be read since {}: {detail:?}.", moment(*since))
         }

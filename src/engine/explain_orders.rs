@@ -135,6 +135,10 @@ pub(super) fn approval_text(why: ApprovalReason, names: &Names<'_>) -> String {
         ApprovalReason::TypedAddress => "a person typed the deposit address".to_owned(),
         ApprovalReason::TypedAmount => "a person typed the amount".to_owned(),
         ApprovalReason::ExpiryUnknown => "nobody knows when the payment runs out".to_owned(),
+        ApprovalReason::Reverted { tx_hash, block } => format!(
+            "its transfer {tx_hash} failed in block {}; approve to pay it once more, reject to give it up",
+            block.number
+        ),
     }
 }
 

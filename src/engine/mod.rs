@@ -31,6 +31,7 @@ use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
+mod agreement;
 pub mod books;
 mod completer;
 pub mod events;
@@ -166,6 +167,8 @@ pub struct EngineSettings {
     pub chain_name: String,
     /// When a block is final.
     pub finality: FinalityRule,
+    /// How many operators must say the same before a fact is acted upon that frees something.
+    pub agreement: usize,
     /// After how long without a new final block, while something waits for one, it is said.
     pub stall_after: Span,
     /// How the chain is swept.
@@ -220,6 +223,14 @@ pub enum EngineError {
     Ended(&'static str),
 }
 
+/// What several loops have in common.
+pub(crate) struct Shared {
+    pub(crate) ledger: ledger::Ledger,
+    pub(crate) gate: Arc<gate::ApiGate>,
+    pub(crate) health: Arc<health::Health>,
+    pub(crate) agreements: Arc<agreement::Agreements>,
+}
+
 /// Runs the loops until `stop` is cancelled, then lets calls under way finish.
 ///
 /// # Errors
@@ -244,7 +255,9 @@ pub async fn run(
     let halt = stop.child_token();
     let watcher = watcher::Watcher::new(ports.clone(), settings.clone(), ledger.clone(), health.clone(), halt.clone());
     loops.spawn(watcher.run());
+    let agreements = Arc::new(agreement::Agreements::new(ports.clone(), settings.clone()));
     let completer = completer::Completer {
+        agreements: agreements.clone(),
         ports: ports.clone(),
         settings: settings.clone(),
         ledger: ledger.clone(),
@@ -255,7 +268,8 @@ pub async fn run(
     loops.spawn(completer.run(halt.clone()));
     if let (Some(funding), Some(rules)) = (ports.funding.clone(), settings.funding.clone()) {
         let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
-        let funder = funder::Funder::new(ports, funding, settings, rules, ledger, gate.clone(), health.clone());
+        let shared = Shared { ledger, gate: gate.clone(), health: health.clone(), agreements };
+        let funder = funder::Funder::new(ports, funding, settings, rules, shared);
         loops.spawn(funder.run(halt.clone()));
     }
     if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {

@@ -57,7 +57,7 @@ pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
 }
 
 /// Every name that [`alarm_name`] gives. A test goes through all alarms.
-pub(super) const ALARM_NAMES: [&str; 12] = [
+pub(super) const ALARM_NAMES: [&str; 14] = [
     "gone_after_final",
     "missed_by_first_reading",
     "log_withheld",
@@ -69,6 +69,8 @@ pub(super) const ALARM_NAMES: [&str; 12] = [
     "wallet_halted",
     "low_token",
     "low_native",
+    "operators_disagree",
+    "agreement_missing",
     "chain_unread",
 ];
 
@@ -86,6 +88,8 @@ pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
         Alarm::WalletHalted { .. } => "wallet_halted",
         Alarm::LowToken { .. } => "low_token",
         Alarm::LowNative { .. } => "low_native",
+        Alarm::OperatorsDisagree { .. } => "operators_disagree",
+        Alarm::AgreementMissing { .. } => "agreement_missing",
         Alarm::ChainUnread { .. } => "chain_unread",
     }
 }
@@ -117,7 +121,11 @@ mod tests {
             Alarm::MovedNothing { .. } => Some(Alarm::WalletHalted { why: HaltReason::NonceTaken { nonce: 1 } }),
             Alarm::WalletHalted { .. } => Some(Alarm::LowToken { have: Amount::ZERO, mark: Amount::ZERO }),
             Alarm::LowToken { .. } => Some(Alarm::LowNative { have: Wei::new(1), mark: Wei::new(2) }),
-            Alarm::LowNative { .. } => Some(Alarm::ChainUnread { since: Timestamp::EPOCH, detail: String::new() }),
+            Alarm::LowNative { .. } => Some(Alarm::OperatorsDisagree { about: String::new(), deadline: None }),
+            Alarm::OperatorsDisagree { .. } => Some(Alarm::AgreementMissing { about: String::new(), deadline: None }),
+            Alarm::AgreementMissing { .. } => {
+                Some(Alarm::ChainUnread { since: Timestamp::EPOCH, detail: String::new() })
+            }
             Alarm::ChainUnread { .. } => None,
         }
     }

@@ -20,6 +20,7 @@ use crate::domain::chain::Address;
 use crate::domain::event::{Event, EventKind, WalletChange};
 use crate::domain::order::{Order, OrderId, Placer};
 use crate::domain::wallet::{NonceCount, Wallet};
+use crate::policy::evidence::{Freeing, Proof};
 use crate::policy::fees::worst_cost;
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, apply};
@@ -395,7 +396,8 @@ impl Handle {
         let mut events = vec![said(None, EventKind::WalletChanged { address: wallet.address, change })];
         let mut orders = Vec::new();
         for mut order in displaced {
-            let kinds = apply(&mut order, &OrderFact::Displaced, now, &book.rules.pace);
+            let proof = Proof::decided(Freeing::Displaced, &self.actor);
+            let kinds = apply(&mut order, &OrderFact::Displaced(proof), now, &book.rules.pace);
             let kinds = kinds.map_err(|error| HandleError::Refused(error.to_string()))?;
             events.extend(kinds.into_iter().map(|kind| said(Some(order.id.payment.clone()), kind)));
             orders.push(order);

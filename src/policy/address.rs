@@ -10,6 +10,7 @@ use super::settlement::{Context, Fact, Step, Unexpected, step};
 use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
+use crate::domain::operator::Operator;
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance};
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
@@ -124,6 +125,13 @@ impl Book {
             deposit.standing = standing;
             let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical };
             self.events.push(Event { at, payment: None, deposit: Some(*key), kind });
+        }
+    }
+
+    /// Keeps who called a deposit's block final.
+    pub fn set_final_by(&mut self, key: &DepositKey, operator: Option<Operator>) {
+        if let Some(deposit) = self.deposit_mut(key).filter(|_| operator.is_some()) {
+            deposit.final_by = operator;
         }
     }
 

@@ -7,27 +7,22 @@
 use thiserror::Error;
 
 use super::acts::most_before;
+use super::evidence::{Freeing, Proof};
 use super::preflight::{Answer, answer_to};
 use crate::domain::actor::Actor;
 use crate::domain::chain::{B256, BlockRef};
 use crate::domain::event::{Alarm, EventKind};
 use crate::domain::hold::Hold;
 use crate::domain::order::{
-    Attempt, AttemptKind, CancelReason, Effect, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
+    ApprovalReason, Attempt, AttemptKind, CancelReason, Effect, Order, OrderOutcome, OrderState as State, Spend,
     UnsentReason,
 };
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
-use crate::domain::wallet::Receipt;
 use crate::planted::{Bug, planted};
 
 pub use super::acts::{Act, next_act};
-
-/// How often a transfer is tried again after it was mined and reverted. What is wrong is checked before each.
-const MAX_REVERTS: u32 = 3;
-
-/// An order with so many attempts is not tried again after a revert: there would be no room left to raise fees.
-const MOST_FOR_ANOTHER: usize = MAX_ATTEMPTS / 2;
+pub use super::evidence::effect;
 
 /// How often the funder looks and acts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,10 +87,10 @@ pub enum OrderFact {
     },
     /// The block that held its transaction is not there any more.
     Unmined,
-    /// The block that holds its transaction is final.
-    Final,
-    /// A transaction that is not ours has consumed its nonce, for good.
-    Displaced,
+    /// The block that holds its transaction is final, and what that frees is proven.
+    Final(Proof),
+    /// A transaction that is not ours has consumed its nonce, for good, and that is proven.
+    Displaced(Proof),
 }
 
 /// A fact that an order in this state cannot meet.
@@ -168,8 +163,8 @@ pub fn apply(
         }
         OrderFact::Mined { tx_hash, block, effect } => mined(order, *tx_hash, *block, *effect, now, pace),
         OrderFact::Unmined => unmined(order, now),
-        OrderFact::Final => finalised(&mut next, now, &mut extra),
-        OrderFact::Displaced => displaced(order, now),
+        OrderFact::Final(proof) => finalised(&mut next, proof, now, &mut extra),
+        OrderFact::Displaced(proof) => displaced(order, proof, now),
     };
     let Step { state, spend, next_at, why } = step.ok_or_else(unexpected)?;
     let (state, why) = (state.shortened(), short(&why));
@@ -200,8 +195,8 @@ const fn fact_name(fact: &OrderFact) -> &'static str {
         OrderFact::Sent { .. } => "a broadcast",
         OrderFact::Mined { .. } => "a receipt",
         OrderFact::Unmined => "a receipt that is gone",
-        OrderFact::Final => "a final receipt",
-        OrderFact::Displaced => "a transaction that is not ours",
+        OrderFact::Final(_) => "a final receipt",
+        OrderFact::Displaced(_) => "a transaction that is not ours",
     }
 }
 
@@ -215,8 +210,8 @@ const fn said_by(fact: &OrderFact) -> Option<&Actor> {
         | OrderFact::Sent { .. }
         | OrderFact::Mined { .. }
         | OrderFact::Unmined
-        | OrderFact::Final
-        | OrderFact::Displaced => None,
+        | OrderFact::Final(_)
+        | OrderFact::Displaced(_) => None,
     }
 }
 
@@ -243,8 +238,13 @@ fn approved(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
 }
 
 fn unsent(order: &Order, why: UnsentReason, now: Timestamp, words: &str) -> Step {
-    // Nothing of it is signed, or what was is known to have failed for good: the order went on only then.
-    ended(order, OrderOutcome::Unsent { why }, Spend::GivenBack, now, words)
+    // Nothing of it is signed; or a transfer has failed, which a person takes for certain by rejecting or cancelling it.
+    let by_person = match &why {
+        UnsentReason::Rejected { .. } | UnsentReason::Cancelled { .. } => true,
+        UnsentReason::NotPayable { .. } => false,
+    };
+    let spend = if order.reverts == 0 || by_person { Spend::GivenBack } else { order.spend };
+    ended(order, OrderOutcome::Unsent { why }, spend, now, words)
 }
 
 fn rejected(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
@@ -439,8 +439,11 @@ fn unmined(order: &Order, now: Timestamp) -> Option<Step> {
     Some(step(order, state, Some(now), "the block that held the transaction is not on the chain any more"))
 }
 
-fn finalised(order: &mut Order, now: Timestamp, extra: &mut Vec<EventKind>) -> Option<Step> {
+fn finalised(order: &mut Order, proof: &Proof, now: Timestamp, extra: &mut Vec<EventKind>) -> Option<Step> {
     let State::Mined { tx_hash, block, effect, cancelling, .. } = order.state.clone() else { return None };
+    if proof.fact() != Freeing::of_effect(effect) {
+        return None;
+    }
     Some(match effect {
         Effect::Paid { log_index } => {
             let outcome = OrderOutcome::Paid { tx_hash, block, log_index };
@@ -458,20 +461,20 @@ fn finalised(order: &mut Order, now: Timestamp, extra: &mut Vec<EventKind>) -> O
         }
         Effect::Reverted => {
             order.reverts = order.reverts.saturating_add(1);
-            let again = cancelling.is_none() && order.reverts < MAX_REVERTS && order.attempts.len() < MOST_FOR_ANOTHER;
-            if again {
-                let why = "the failed transfer is final, and its nonce consumed; the order is checked anew";
-                step(order, State::Ready, Some(now), why)
-            } else {
-                let outcome = OrderOutcome::Reverted { tx_hash };
-                ended(order, outcome, Spend::GivenBack, now, "the failed transfer is final; no money moved")
+            order.approved_by = None;
+            if planted(Bug::RevertSignedAgain) {
+                return Some(step(order, State::Ready, Some(now), "the failed transfer is final"));
             }
+            let why = ApprovalReason::Reverted { tx_hash, block };
+            let words = "the transfer failed, for good: a person decides whether to pay it again";
+            step(order, State::AwaitingApproval { why }, None, words)
         }
     })
 }
 
-fn displaced(order: &Order, now: Timestamp) -> Option<Step> {
+fn displaced(order: &Order, proof: &Proof, now: Timestamp) -> Option<Step> {
     let nonce = match &order.state {
+        _ if proof.fact() != Freeing::Displaced => return None,
         State::Sending { nonce, .. } | State::Cancelling { nonce, .. } => *nonce,
         State::AwaitingApproval { .. }
         | State::Ready
@@ -481,20 +484,4 @@ fn displaced(order: &Order, now: Timestamp) -> Option<Step> {
     };
     let words = "a transaction that is not ours has consumed its nonce; its spend stays counted";
     Some(ended(order, OrderOutcome::Displaced { nonce }, order.spend, now, words))
-}
-
-/// What a receipt says that one of the order's attempts did.
-#[must_use]
-pub fn effect(order: &Order, attempt: &Attempt, receipt: &Receipt) -> Effect {
-    if attempt.kind == AttemptKind::SelfSend {
-        return Effect::SelfSent;
-    }
-    if !receipt.succeeded {
-        return Effect::Reverted;
-    }
-    let ours = receipt.transfers.iter().find(|transfer| {
-        (transfer.token, transfer.from, transfer.to, transfer.amount)
-            == (order.token, order.wallet, order.to, order.amount)
-    });
-    ours.map_or(Effect::MovedNothing, |transfer| Effect::Paid { log_index: transfer.log_index })
 }

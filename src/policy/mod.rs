@@ -8,6 +8,7 @@ pub mod approval;
 pub mod breadth;
 pub mod broadcast;
 pub mod doctor;
+pub mod evidence;
 pub mod fees;
 pub mod finality;
 pub mod funding;

@@ -100,6 +100,8 @@ pub const fn of_alarm(alarm: &Alarm) -> Option<News> {
         Alarm::WalletHalted { .. } => None,
         Alarm::LowToken { .. } => news(NoticeKind::Balance, "The wallet is low on the token"),
         Alarm::LowNative { .. } => news(NoticeKind::Balance, "The wallet is low on gas money"),
+        Alarm::OperatorsDisagree { .. } => news(NoticeKind::Stall, "Operators contradict each other"),
+        Alarm::AgreementMissing { .. } => news(NoticeKind::Stall, "Too few operators answer"),
         Alarm::ChainUnread { .. } => news(NoticeKind::Stall, "The chain cannot be read"),
     }
 }
@@ -131,7 +133,10 @@ fn of_desk(body: &DeskBody) -> Option<News> {
         | DeskBody::Notice(_)
         | DeskBody::NoticeCursor(_)
         | DeskBody::Condition(_)
-        | DeskBody::Shadow(_) => None,
+        | DeskBody::Shadow(_)
+        // Its alarm, in the same commit, tells it; and a person's own doing is no news.
+        | DeskBody::Dispute(_)
+        | DeskBody::Exclusion(_) => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use thiserror::Error;
 
+use super::evidence::{Freeing, Proof};
 use super::pace::{Jitter, MAX_RETRY_AFTER, Pace};
 use crate::domain::chain::B256;
 use crate::domain::deposit::DepositKey;
@@ -26,8 +27,8 @@ pub enum Fact {
     Final,
     /// Its deposit had been final, and is not on the chain any more.
     GoneAfterFinal,
-    /// The completion is about to be called.
-    CallStarted,
+    /// The completion is about to be called: the deposit is proven.
+    CallStarted(Proof),
     /// What a GET said.
     Reported(ApiView),
     /// What the answer to `/complete` said.
@@ -144,8 +145,8 @@ pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Ste
             }
             _ => None,
         },
-        Fact::CallStarted => match state {
-            State::Due { deposit, attempt } => {
+        Fact::CallStarted(proof) => match state {
+            State::Due { deposit, attempt } if proof.fact() == Freeing::Completion => {
                 let attempt = attempt.saturating_add(1);
                 let calling = State::Calling { deposit: *deposit, attempt, started_at: context.now };
                 Some(context.at(calling, context.now.plus(context.pace.unclear_wait()), "the completion is called"))

@@ -1,11 +1,14 @@
 //! The chain: hints that are fast and may be lost, and readings that are the truth.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::domain::chain::{Address, BlockNumber, Header, Transfer, WitnessedHeader};
+use crate::domain::chain::{Address, B256, BlockNumber, Header, Transfer, WitnessedHeader};
+use crate::domain::operator::Operator;
+use crate::domain::testimony::Testimony;
 
 /// One of the configured endpoints, by its place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -138,6 +141,19 @@ pub trait Chain: Send + Sync {
     async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         self.transfers(query).await
     }
+
+    /// Who runs an endpoint.
+    fn operator(&self, endpoint: EndpointId) -> Operator;
+
+    /// Who can be asked: each operator with an endpoint that is not excluded, once, those whose endpoints are well first.
+    fn operators(&self) -> Vec<Operator>;
+
+    /// What a node of this operator says of a transaction and of finality, in one answer. With `tag` false the `finalized`
+    /// tag is not asked for (depth rule).
+    async fn testify(&self, operator: &Operator, tx_hash: B256, tag: bool) -> Testimony;
+
+    /// From now on the endpoints with these names are not asked anything, and what they said does not count.
+    fn exclude(&self, endpoints: &BTreeSet<String>);
 
     /// Sets what the hints tell of, from now on.
     fn watch(&self, set: WatchSet);

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore}
 use tokio::time::{Instant, timeout};
 use url::Url;
 
+use crate::domain::operator::Operator;
 use crate::ports::chain::EndpointId;
 
 use super::classify::Class;
@@ -31,6 +32,7 @@ const LESSONS_LAST: Duration = Duration::from_secs(3_600);
 pub(super) struct Endpoint {
     pub(super) id: EndpointId,
     pub(super) name: String,
+    pub(super) operator: Operator,
     chain_id: u64,
     http: Option<HttpLink>,
     ws_url: Option<SecretString>,
@@ -86,6 +88,7 @@ impl Endpoint {
         Ok(Self {
             id: EndpointId(at),
             name: endpoint,
+            operator: settings.operator.clone(),
             chain_id: all.chain_id,
             http: http.map(|url| HttpLink::new(client.clone(), url, redactor.clone())),
             ws_url: settings.ws.clone(),

@@ -35,6 +35,7 @@ mod supervisor;
 mod tx;
 mod ws;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -45,7 +46,9 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use crate::domain::chain::{BlockNumber, Header, WitnessedHeader};
+use crate::domain::chain::{B256, BlockNumber, Header, WitnessedHeader};
+use crate::domain::operator::Operator;
+use crate::domain::testimony::Testimony;
 use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
 
 pub use answer::read_transfers;
@@ -218,6 +221,22 @@ impl Chain for EvmChain {
 
     async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         logs::transfers(&self.pool, self.settings.max_in_flight, query, decode::Side::To, true).await
+    }
+
+    fn operator(&self, endpoint: EndpointId) -> Operator {
+        self.pool.operator(endpoint).cloned().unwrap_or_else(|| Operator::named("unknown"))
+    }
+
+    fn operators(&self) -> Vec<Operator> {
+        self.pool.operators()
+    }
+
+    async fn testify(&self, operator: &Operator, tx_hash: B256, tag: bool) -> Testimony {
+        reads::testify(&self.pool, operator, tx_hash, tag).await
+    }
+
+    fn exclude(&self, endpoints: &BTreeSet<String>) {
+        self.pool.exclude(endpoints);
     }
 
     fn watch(&self, set: WatchSet) {

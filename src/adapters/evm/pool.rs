@@ -1,11 +1,13 @@
 //! Which endpoint to ask: those that are well before those that lag, the configured order within.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::domain::operator::Operator;
 use crate::ports::chain::{ChainError, EndpointId};
 
 use super::classify::Class;
@@ -18,7 +20,10 @@ const MAX_WAITS: u32 = 5;
 
 /// All endpoints.
 pub(super) struct Pool {
+    /// As configured, with those that are excluded.
     pub(super) endpoints: Vec<Arc<Endpoint>>,
+    /// The names of those that a person has excluded.
+    excluded: Mutex<BTreeSet<String>>,
     /// The highest head that any endpoint has shown.
     highest: AtomicU64,
     patience: Duration,
@@ -39,6 +44,7 @@ impl Pool {
         let endpoints = endpoints.map(|(at, endpoint)| Endpoint::new(at, endpoint, settings, &client).map(Arc::new));
         Ok(Self {
             endpoints: endpoints.collect::<Result<_, _>>()?,
+            excluded: Mutex::default(),
             highest: AtomicU64::new(0),
             patience: settings.request_timeout,
         })
@@ -47,15 +53,56 @@ impl Pool {
     /// A question that is to be asked of one endpoint after the other, until one answers.
     pub(super) fn attempt(&self, avoid: Option<EndpointId>) -> Attempt {
         Attempt {
-            endpoints: self.endpoints.clone(),
+            endpoints: self.included(),
             patience: self.patience,
-            avoid,
+            avoid: avoid.and_then(|avoid| self.operator(avoid)).cloned(),
             tried: Vec::new(),
             limited: Vec::new(),
             log: Vec::new(),
             behind: None,
             waits: 0,
         }
+    }
+
+    /// A question that only this operator's endpoints can answer.
+    pub(super) fn attempt_of(&self, operator: &Operator) -> Attempt {
+        let mut attempt = self.attempt(None);
+        attempt.endpoints.retain(|endpoint| endpoint.operator == *operator);
+        attempt
+    }
+
+    /// The endpoints that are not excluded, in the configured order.
+    pub(super) fn included(&self) -> Vec<Arc<Endpoint>> {
+        let excluded = self.excluded.lock().unwrap_or_else(PoisonError::into_inner);
+        self.endpoints.iter().filter(|endpoint| !excluded.contains(&endpoint.name)).cloned().collect()
+    }
+
+    /// Leaves out the endpoints with these names from now on.
+    pub(super) fn exclude(&self, names: &BTreeSet<String>) {
+        self.excluded.lock().unwrap_or_else(PoisonError::into_inner).clone_from(names);
+    }
+
+    /// Whether an endpoint is excluded.
+    pub(super) fn is_excluded(&self, endpoint: &Endpoint) -> bool {
+        self.excluded.lock().unwrap_or_else(PoisonError::into_inner).contains(&endpoint.name)
+    }
+
+    /// Who runs an endpoint.
+    pub(super) fn operator(&self, id: EndpointId) -> Option<&Operator> {
+        self.endpoints.iter().find(|endpoint| endpoint.id == id).map(|endpoint| &endpoint.operator)
+    }
+
+    /// Each operator that can be asked, once; those with an endpoint that is well first.
+    pub(super) fn operators(&self) -> Vec<Operator> {
+        let mut endpoints = self.included();
+        endpoints.sort_by_key(|endpoint| (endpoint.rests_until().is_some(), endpoint.is_lagging(), endpoint.id));
+        let mut operators: Vec<Operator> = Vec::new();
+        for endpoint in endpoints {
+            if !operators.contains(&endpoint.operator) {
+                operators.push(endpoint.operator.clone());
+            }
+        }
+        operators
     }
 
     /// A question that only this endpoint can answer.
@@ -85,7 +132,8 @@ impl Pool {
 pub(super) struct Attempt {
     endpoints: Vec<Arc<Endpoint>>,
     patience: Duration,
-    avoid: Option<EndpointId>,
+    /// Whose endpoints should rather not answer.
+    avoid: Option<Operator>,
     tried: Vec<EndpointId>,
     limited: Vec<EndpointId>,
     log: Vec<String>,
@@ -103,7 +151,7 @@ impl Attempt {
         let ready = fresh
             .clone()
             .filter(|endpoint| endpoint.rests_until().is_none())
-            .min_by_key(|endpoint| (endpoint.is_lagging(), self.avoid == Some(endpoint.id), endpoint.id));
+            .min_by_key(|endpoint| (endpoint.is_lagging(), self.avoid.as_ref() == Some(&endpoint.operator), endpoint.id));
         if let Some(endpoint) = ready.cloned() {
             self.tried.push(endpoint.id);
             return Some(endpoint);

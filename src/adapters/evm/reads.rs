@@ -4,7 +4,9 @@ use alloy::primitives::{Address, Bytes, U256};
 use futures_util::stream::{StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 
-use crate::domain::chain::{BlockNumber, Header, WitnessedHeader, is_one_chain};
+use crate::domain::chain::{B256, BlockNumber, Header, WitnessedHeader, is_one_chain};
+use crate::domain::operator::Operator;
+use crate::domain::testimony::{Statement, Testimony};
 use crate::ports::chain::{ChainError, EndpointId, FinalityReport};
 
 use super::classify::Class;
@@ -12,6 +14,7 @@ use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::http::Answers;
 use super::pool::Pool;
+use super::receipts;
 use super::rpc::{self, Ask};
 
 /// A head so many blocks below the highest one seen elsewhere is that of a node that hangs.
@@ -218,6 +221,8 @@ struct Heard {
     finalized: Option<Header>,
     head: Header,
     headers: Vec<Option<Header>>,
+    /// The answers to what was asked besides.
+    besides: Answers,
     /// Whether what is final of it, or may be, is of one chain.
     fits: bool,
 }
@@ -235,10 +240,11 @@ impl Heard {
 
 /// The head is asked for after the finalized block, and so can't be below it. The headers come last: a node that catches up in
 /// between gives those of the blocks that it called final.
-async fn hear(endpoint: &Endpoint, numbers: &[BlockNumber], words: usize) -> Result<Heard, Failure> {
+async fn hear(endpoint: &Endpoint, numbers: &[BlockNumber], besides: &[Ask], words: usize) -> Result<Heard, Failure> {
     let mut asks: Vec<Ask> = (0..words).map(|_| rpc::header_under("finalized").that_may_fail()).collect();
     asks.push(rpc::header_under("latest"));
     asks.extend(numbers.iter().map(|number| rpc::header_of(*number).that_may_fail()));
+    asks.extend_from_slice(besides);
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let words = (0..words).map(|_| read_finalized(next(&mut answers))).collect::<Result<Vec<_>, Failure>>()?;
     let head = read_head(&next(&mut answers)?)?;
@@ -250,26 +256,31 @@ async fn hear(endpoint: &Endpoint, numbers: &[BlockNumber], words: usize) -> Res
     // What is above the finalized block may be replaced at any moment, between two of the answers too.
     let last = finalized.map_or(BlockNumber::MAX, |finalized| finalized.block.number);
     let fits = is_one_chain(all.into_iter().filter(|header| header.block.number <= last));
-    Ok(Heard { finalized, head, headers, fits })
+    Ok(Heard { finalized, head, headers, besides: answers.collect(), fits })
 }
 
 /// Hears what one node says of all of it. Behind a balancer that deals the calls of a request out, several may have answered;
 /// where that shows, all is asked again with more words on finality, of which the lowest counts: what the node that hangs
 /// behind calls final too, no node has otherwise. If they contradict each other even so, nothing is believed but the head.
-async fn word_of(endpoint: &Endpoint, numbers: &[BlockNumber], tag: bool) -> Result<Heard, Failure> {
+async fn word_of(
+    endpoint: &Endpoint,
+    numbers: &[BlockNumber],
+    besides: &[Ask],
+    tag: bool,
+) -> Result<Heard, Failure> {
     let words = match (tag, endpoint.is_shared()) {
         (false, _) => 0,
         (true, false) => 1,
         (true, true) => MORE_WORDS,
     };
-    let heard = hear(endpoint, numbers, words).await?;
+    let heard = hear(endpoint, numbers, besides, words).await?;
     if heard.agrees() {
         return Ok(heard);
     }
     if heard.is_above_head() {
         endpoint.found_shared();
     }
-    let again = hear(endpoint, numbers, if tag { MORE_WORDS } else { 0 }).await?;
+    let again = hear(endpoint, numbers, besides, if tag { MORE_WORDS } else { 0 }).await?;
     if again.agrees() {
         return Ok(again);
     }
@@ -283,7 +294,7 @@ async fn witnessed_of(
     numbers: &[BlockNumber],
     tag: bool,
 ) -> Result<Vec<WitnessedHeader>, Failure> {
-    let Heard { finalized, head, headers, .. } = word_of(endpoint, numbers, tag).await?;
+    let Heard { finalized, head, headers, .. } = word_of(endpoint, numbers, &[], tag).await?;
     Ok(headers.into_iter().map(|header| WitnessedHeader { header, finalized, head }).collect())
 }
 
@@ -309,8 +320,34 @@ fn read_header_of(number: BlockNumber, answer: Result<Box<RawValue>, Failure>) -
 }
 
 async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, Failure> {
-    let Heard { finalized, head, .. } = word_of(endpoint, &[], tag).await?;
+    let Heard { finalized, head, .. } = word_of(endpoint, &[], &[], tag).await?;
     Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
+}
+
+/// What one of the operator's nodes says of a transaction and of finality, in one request; another of its endpoints is asked
+/// when the first gives no answer.
+pub(super) async fn testify(pool: &Pool, operator: &Operator, tx_hash: B256, tag: bool) -> Testimony {
+    let mut attempt = pool.attempt_of(operator);
+    let mut asked = String::new();
+    while let Some(endpoint) = attempt.next().await {
+        asked.clone_from(&endpoint.name);
+        match statement_of(&endpoint, tx_hash, tag).await {
+            Ok(statement) => {
+                endpoint.worked();
+                return Testimony { operator: operator.clone(), endpoint: asked, statement: Ok(statement) };
+            }
+            Err(failure) => attempt.failed(&endpoint, &failure),
+        }
+    }
+    let statement = Err(attempt.into_error().to_string());
+    Testimony { operator: operator.clone(), endpoint: asked, statement }
+}
+
+async fn statement_of(endpoint: &Endpoint, tx_hash: B256, tag: bool) -> Result<Statement, Failure> {
+    let besides = [receipts::ask_for(tx_hash)];
+    let Heard { finalized, head, besides, .. } = word_of(endpoint, &[], &besides, tag).await?;
+    let receipt = receipts::read(&*next(&mut besides.into_iter())?, tx_hash)?;
+    Ok(Statement { head, finalized, receipt })
 }
 
 /// What a token says of its decimals: a number, or in words what came instead.

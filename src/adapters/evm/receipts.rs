@@ -59,9 +59,8 @@ async fn receipts_at(endpoint: &Endpoint, hashes: &[B256]) -> Result<Receipts, F
     let empty: &[B256] = &[];
     let batches = hashes.chunks(AT_ONCE).chain(hashes.is_empty().then_some(empty));
     for batch in batches {
-        let receipt_of = |hash| Ask::new("eth_getTransactionReceipt", json!([hash]));
         let asks: Vec<Ask> =
-            std::iter::once(Ask::new("eth_blockNumber", json!([]))).chain(batch.iter().map(receipt_of)).collect();
+            std::iter::once(Ask::new("eth_blockNumber", json!([]))).chain(batch.iter().map(|hash| ask_for(*hash))).collect();
         let mut answers = endpoint.ask(&asks).await?.into_iter();
         let number = rpc::read::<U64>(&next(&mut answers)?, "a block number")?.to();
         head = Some(head.map_or(number, |lowest| lowest.min(number)));
@@ -70,6 +69,11 @@ async fn receipts_at(endpoint: &Endpoint, hashes: &[B256]) -> Result<Receipts, F
         }
     }
     Ok(Receipts { endpoint: endpoint.id, head: head.unwrap_or_default(), receipts })
+}
+
+/// The question for a transaction's receipt.
+pub(super) fn ask_for(tx_hash: B256) -> Ask {
+    Ask::new("eth_getTransactionReceipt", json!([tx_hash]))
 }
 
 #[derive(Deserialize)]
@@ -85,7 +89,7 @@ struct RawReceipt {
 }
 
 /// Reads a receipt; `None` when there is none, or the transaction is in no block.
-fn read(answer: &RawValue, hash: B256) -> Result<Option<Receipt>, Failure> {
+pub(super) fn read(answer: &RawValue, hash: B256) -> Result<Option<Receipt>, Failure> {
     let Some(raw) = rpc::read::<Option<RawReceipt>>(answer, "a receipt")? else { return Ok(None) };
     if raw.transaction_hash != hash {
         let said = raw.transaction_hash;

@@ -74,7 +74,7 @@ impl Sender for EvmChain {
     }
 
     async fn send(&self, tx: &SignedTx) -> Vec<EndpointAnswer<SendAnswer>> {
-        join_all(self.pool.endpoints.iter().map(|endpoint| give(endpoint, tx))).await
+        join_all(self.pool.included().iter().map(|endpoint| give(endpoint, tx))).await
     }
 
     async fn receipts(&self, hashes: &[B256]) -> Result<Receipts, ChainError> {

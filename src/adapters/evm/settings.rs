@@ -6,6 +6,8 @@ use alloy::primitives::Address;
 use secrecy::SecretString;
 use thiserror::Error;
 
+use crate::domain::operator::Operator;
+
 /// A token that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownToken {
@@ -22,6 +24,8 @@ pub struct KnownToken {
 pub struct EndpointSettings {
     /// How it is called in logs, errors and metrics.
     pub name: String,
+    /// Who runs it.
+    pub operator: Operator,
     /// `http://` or `https://`; asked when it is there.
     pub http: Option<SecretString>,
     /// `ws://` or `wss://`; for the subscription, and for questions when there is no `http`.

@@ -54,12 +54,12 @@ pub(super) async fn everywhere<'a, T>(
     pool: &'a Pool,
     ask: impl Fn(Arc<Endpoint>) -> Asking<'a, T>,
 ) -> Vec<EndpointAnswer<Result<T, ChainError>>> {
-    let asked = pool.endpoints.iter().map(|endpoint| {
-        let asking = ask(Arc::clone(endpoint));
+    let asked = pool.included().into_iter().map(|endpoint| {
+        let asking = ask(Arc::clone(&endpoint));
         async move {
             let result = asking.await;
             endpoint.note(&result);
-            let answer = result.map_err(|failure| of_one(endpoint, &failure));
+            let answer = result.map_err(|failure| of_one(&endpoint, &failure));
             EndpointAnswer { endpoint: endpoint.id, name: endpoint.name.clone(), answer }
         }
     });

@@ -61,6 +61,14 @@ impl Supervisor {
                 continue;
             }
             let Some(endpoint) = order.next() else { return };
+            if self.pool.is_excluded(endpoint) {
+                tries = tries.saturating_add(1);
+                let why = "every endpoint with a ws URL is excluded".to_owned();
+                if tries.checked_rem(endpoints.len()) == Some(0) && !self.rest(self.cool_down.longest, why).await {
+                    return;
+                }
+                continue;
+            }
             let (why, was_live, was_stable) = match self.session(endpoint).await {
                 End::Idle => continue,
                 End::Over => return,
@@ -134,6 +142,7 @@ impl Supervisor {
             tokio::select! {
                 push = subscription.next() => match push {
                     Push::Closed => return lost("the websocket connection ended".to_owned()),
+                    _ if self.pool.is_excluded(endpoint) => return lost("the endpoint is excluded".to_owned()),
                     Push::Head(head) => {
                         last_head = Instant::now();
                         self.pool.saw_head(head.block.number);

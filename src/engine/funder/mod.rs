@@ -14,12 +14,13 @@ use futures_util::StreamExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use super::agreement::Agreements;
 use super::gate::ApiGate;
 use super::health::Health;
 use super::ledger::Ledger;
 use super::order_book::{OrderBook, OrderError};
 use super::telling::count_open;
-use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports};
+use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports, Shared};
 use crate::domain::chain::B256;
 use crate::domain::event::EventKind;
 use crate::domain::hold::Hold;
@@ -88,6 +89,7 @@ pub(crate) struct Funder {
     ledger: Ledger,
     gate: Arc<ApiGate>,
     health: Arc<Health>,
+    agreements: Arc<Agreements>,
     /// Orders whose nonce the nodes call consumed, without a receipt of ours so far: how often that was looked into, and
     /// when it is again.
     too_low: Mutex<BTreeMap<OrderId, (u32, Timestamp)>>,
@@ -111,10 +113,9 @@ impl Funder {
         funding: FundingPorts,
         settings: Arc<EngineSettings>,
         rules: FundingRules,
-        ledger: Ledger,
-        gate: Arc<ApiGate>,
-        health: Arc<Health>,
+        shared: Shared,
     ) -> Self {
+        let Shared { ledger, gate, health, agreements } = shared;
         let book = OrderBook { store: ports.store.clone(), clock: ports.clock.clone(), rules, actor: None };
         Self {
             ports,
@@ -124,6 +125,7 @@ impl Funder {
             ledger,
             gate,
             health,
+            agreements,
             too_low: Mutex::default(),
             take_up_at: Timestamp::EPOCH,
             retire_at: Timestamp::EPOCH,

@@ -1,17 +1,30 @@
 //! Asks for receipts of what is on its way, and for finality of what is in a block.
 
-use std::collections::BTreeSet;
+use futures_util::StreamExt;
 
 use super::{Funder, Trouble};
-use crate::domain::chain::{B256, BlockNumber, BlockRef};
+use crate::domain::chain::{B256, BlockRef};
+use crate::domain::dispute::Matter;
 use crate::domain::event::EventKind;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::wallet::Receipt;
+use crate::engine::agreement::{Answer, Question};
 use crate::planted::{Bug, planted};
-use crate::policy::finality::{final_block, final_number};
+use crate::policy::evidence::{Claim, Freeing, WalletRecords, nothing_left, prove};
+use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, effect};
 use crate::ports::sender::Receipts;
+
+/// How many orders' ends are proven at once.
+const PROOFS_AT_ONCE: usize = 8;
+
+/// More blocks than any chain makes in a second: how far back a transfer of a given age may have been mined.
+const MOST_BLOCKS_A_SECOND: u64 = 4;
+/// So many blocks are read in any case.
+const LEAST_BLOCKS_BACK: u64 = 64;
+/// The most blocks that are read.
+const MOST_BLOCKS_BACK: u64 = 50_000;
 
 impl Funder {
     /// Takes in what became of every order that has a nonce.
@@ -109,21 +122,64 @@ impl Funder {
         let report = self.ports.chain.finality(rule.uses_tag()).await?;
         let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else { return Ok(()) };
         let is_final = |block: &BlockRef| block.number <= number || planted(Bug::MinedIsPaid);
-        let mined: Vec<(&Order, BlockRef)> = mined.into_iter().filter(|(_, block)| is_final(block)).collect();
-        let numbers: BTreeSet<BlockNumber> = mined.iter().map(|(_, block)| block.number).collect();
-        let numbers: Vec<BlockNumber> = numbers.into_iter().collect();
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        let found = self.ports.chain.witnessed_headers(&numbers, rule.uses_tag(), report.endpoint).await?;
-        let blocks: Vec<BlockRef> = found.iter().filter_map(|found| final_block(rule, found)).collect();
-        for (order, block) in mined {
-            // Another block at that height is told by the receipts, which are asked for again.
-            if blocks.contains(&block) || planted(Bug::MinedIsPaid) {
-                self.tell_unchanged(order, OrderFact::Final).await?;
-            }
+        let of_final = |(order, block): (&Order, BlockRef)| is_final(&block).then(|| order.clone());
+        let proving: Vec<Order> = mined.into_iter().filter_map(of_final).collect();
+        let proving = proving.into_iter().map(|order| async move { self.prove_final(&order).await });
+        let mut under_way = futures_util::stream::iter(proving).buffered(PROOFS_AT_ONCE);
+        while let Some(proven) = under_way.next().await {
+            proven?;
         }
         Ok(())
+    }
+
+    /// Ends an order whose transaction is final, if that is proven: enough operators say the same, and where nothing is
+    /// said to have moved, the wallet's own records fit (decision 14).
+    async fn prove_final(&self, order: &Order) -> Result<(), Trouble> {
+        let OrderState::Mined { tx_hash, block, effect, .. } = order.state else { return Ok(()) };
+        let payment = self.ports.store.payment(&order.id.payment).await?;
+        let question = Question {
+            matter: Matter::Order(order.id.clone()),
+            claim: Claim::of_order(order, tx_hash, block, effect),
+            said_by: None,
+            deadline: payment.and_then(|payment| payment.terms.expires_at),
+        };
+        let agreed = match self.agreements.ask(&question).await? {
+            Answer::Agreed(agreed) => agreed,
+            Answer::NotYet(why) => {
+                tracing::debug!(order = %order.id, %tx_hash, why, "its end is not proven yet");
+                return Ok(());
+            }
+        };
+        let fact = Freeing::of_effect(effect);
+        let fit = if fact.needs().records && !planted(Bug::FreedWithoutRecords) {
+            match nothing_left(order, block, &self.wallet_records(order, block).await?) {
+                Ok(fit) => Some(fit),
+                Err(why) => return Ok(self.agreements.contradicted(&question, &why).await?),
+            }
+        } else {
+            None
+        };
+        match prove(fact, &agreed, fit.as_ref()) {
+            Some(proof) => self.tell_unchanged(order, OrderFact::Final(proof)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// The transfers that left the wallet since the order was first signed, up to this block, and the wallet's balance before
+    /// and after it.
+    async fn wallet_records(&self, order: &Order, block: BlockRef) -> Result<WalletRecords, Trouble> {
+        let sender = &self.funding.sender;
+        let now = self.ports.clock.now();
+        let age = order.live_attempts().map(|attempt| now.since(attempt.signed_at)).max().unwrap_or_default();
+        let back = age.as_secs().saturating_mul(MOST_BLOCKS_A_SECOND).saturating_add(LEAST_BLOCKS_BACK);
+        let from = block.number.saturating_sub(back.min(MOST_BLOCKS_BACK));
+        let page = sender.sent(order.wallet, &[order.token], from, block.number).await?;
+        let before = match block.number.checked_sub(1) {
+            Some(parent) => sender.balance_at(order.wallet, order.token, parent).await?,
+            None => None,
+        };
+        let after = sender.balance_at(order.wallet, order.token, block.number).await?;
+        Ok(WalletRecords { sent: page.transfers, balances: before.zip(after) })
     }
 }
 

@@ -109,6 +109,20 @@ pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
         Alarm::LowNative { .. } => {
             format!("Send more of the native coin to {}: rampwatch wallet balance", to_wallet())
         }
+        Alarm::OperatorsDisagree { .. } => {
+            return vec![
+                "See what each operator says: rampwatch disputes".to_owned(),
+                "Look the transaction up in an explorer of your own choice; then exclude the endpoint that is wrong: \
+                 rampwatch endpoints exclude --reason '…' NAME"
+                    .to_owned(),
+            ];
+        }
+        Alarm::AgreementMissing { .. } => {
+            return vec![
+                "See which endpoints answer: rampwatch doctor".to_owned(),
+                "With endpoints of three operators one of them may be silent; two wait for each other.".to_owned(),
+            ];
+        }
         Alarm::ChainUnread { .. } => {
             "See which endpoints answer: rampwatch config check. What is sent meanwhile is seen afterwards.".to_owned()
         }

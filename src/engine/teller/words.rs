@@ -105,6 +105,8 @@ impl Words {
             | DeskBody::Notice(_)
             | DeskBody::NoticeCursor(_)
             | DeskBody::Condition(_)
+            | DeskBody::Dispute(_)
+            | DeskBody::Exclusion(_)
             | DeskBody::Shadow(_) => (None, None),
         };
         let Some(review) = review else { return self.of_any(event) };

@@ -10,6 +10,7 @@ use crate::domain::chain::{Address, B256, BlockNumber, Header, Transfer};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
+use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::ledger::{LedgerError, Page};
 use crate::engine::names::alarm_name;
@@ -78,6 +79,8 @@ struct Read<'a> {
     proof: Option<Source>,
     /// What is believed of finality since, to be stored with what was read.
     mark: Option<FinalityMark>,
+    /// Whose node showed it, where that counts.
+    said_by: Option<&'a Operator>,
 }
 
 /// The coverage after the reading; `None` when it stays.
@@ -157,7 +160,9 @@ impl Watcher {
         // With one address alone, the mark is stored with it: the disk is waited for once.
         let (within, apart) = if evidence.len() == 1 { (mark, None) } else { (None, mark) };
         // One moment for all, so that those who were read together go on standing together.
-        let read = Read { job, reading, now: self.ports.clock.now(), proof, mark: within };
+        let said_by = self.word_of(source.endpoint);
+        let read =
+            Read { job, reading, now: self.ports.clock.now(), proof, mark: within, said_by: said_by.as_ref() };
         if planted(Bug::CoverageBeforeDeposits) {
             let (last_final, params) = (self.last_final, self.settings.sweep);
             self.roll.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
@@ -219,9 +224,11 @@ impl Watcher {
                 page.coverage = page.coverage.take().map(|stored| self.roll.brought_up(&stored));
                 page.mark = read.mark;
                 for (transfer, time) in &evidence.transfers {
-                    note_transfer(page, chain_id, transfer, *time, read.reading, context);
+                    let seen = Deposit::from_transfer(chain_id, transfer, *time, context.now);
+                    note_transfer(page, Deposit { seen_by: read.said_by.cloned(), ..seen }, read.reading, context);
                     if read.proof.is_some_and(|source| source.proves(rule, transfer)) {
-                        note_proof(page, &DepositKey::of_transfer(chain_id, transfer), context);
+                        let key = DepositKey::of_transfer(chain_id, transfer);
+                        note_proof(page, &key, read.said_by.cloned(), context);
                     }
                 }
                 let mut withheld = false;
@@ -367,9 +374,10 @@ const fn place_of(key: &DepositKey) -> Place {
 }
 
 /// A deposit that is final by the very reading that brought it is written as final at once.
-fn note_proof(page: &mut Page, key: &DepositKey, context: &Context<'_>) {
+fn note_proof(page: &mut Page, key: &DepositKey, said_by: Option<Operator>, context: &Context<'_>) {
     if page.book.deposit(key).is_some_and(|deposit| deposit.standing == Standing::Provisional) {
         page.book.set_standing(key, Standing::Final { at: context.now }, None, context.now);
+        page.book.set_final_by(key, said_by);
     }
 }
 
@@ -379,16 +387,8 @@ fn is_of(transfer: &Transfer, key: &DepositKey) -> bool {
 }
 
 /// Writes a transfer into the book: a new deposit, or one whose block came back.
-fn note_transfer(
-    page: &mut Page,
-    chain_id: u64,
-    transfer: &Transfer,
-    time: Timestamp,
-    reading: Reading,
-    context: &Context<'_>,
-) {
-    let fresh = Deposit::from_transfer(chain_id, transfer, time, context.now);
-    let is_same = |known: &Deposit| known.key.tx_hash == transfer.tx_hash;
+fn note_transfer(page: &mut Page, fresh: Deposit, reading: Reading, context: &Context<'_>) {
+    let is_same = |known: &Deposit| known.key.tx_hash == fresh.key.tx_hash;
     if planted(Bug::KeyedByTransaction) && page.book.deposits().iter().any(is_same) {
         return;
     }

@@ -7,6 +7,7 @@ use crate::domain::chain::{Address, BlockNumber, BlockRef, Header, WitnessedHead
 use crate::domain::coverage::FinalityMark;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::operator::Operator;
 use crate::domain::time::Timestamp;
 use crate::engine::names::alarm_name;
 use crate::engine::telling::count_alarm;
@@ -25,7 +26,15 @@ const MOST_BATCHES: usize = 4;
 /// After so many heads without a new final block, only every second head is worth the question.
 const PATIENT_HEADS: u32 = 8;
 
+/// Where deposits stand, by address, with what is at their height if that is another block.
+type Standings = BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>>;
+
 impl Watcher {
+    /// Who runs an endpoint, where it counts whose word a fact is.
+    pub(super) fn word_of(&self, endpoint: EndpointId) -> Option<Operator> {
+        (self.settings.agreement > 1).then(|| self.ports.chain.operator(endpoint))
+    }
+
     /// Whether the final block may have come to something that waits, with the head at this number.
     pub(super) fn worth_asking(&self, head: BlockNumber) -> bool {
         let heads = self.waiting.heads_without_news;
@@ -254,7 +263,7 @@ impl Watcher {
 
     /// True when at least one of them could be settled.
     async fn settle_batch(&self, provisional: &[Deposit], report: &FinalityReport) -> Result<bool, Trouble> {
-        let mut standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>> = BTreeMap::new();
+        let mut standings: Standings = BTreeMap::new();
         let blocks = self.final_blocks(provisional, report).await?;
         let now = self.ports.clock.now();
         for deposit in provisional {
@@ -268,7 +277,7 @@ impl Watcher {
             standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));
         }
         let some = !standings.is_empty();
-        self.write_standings(standings).await?;
+        self.write_standings(standings, self.word_of(report.endpoint)).await?;
         Ok(some)
     }
 
@@ -294,14 +303,19 @@ impl Watcher {
 
     async fn write_standings(
         &self,
-        standings: BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>>,
+        standings: Standings,
+        said_by: Option<Operator>,
     ) -> Result<(), Trouble> {
+        let said_by = said_by.as_ref();
         let writing = standings.into_iter().map(|(address, standings)| async move {
             let result = self
                 .ledger
                 .change(address, |page, context| {
                     for (key, standing, canonical) in &standings {
                         page.book.set_standing(key, *standing, canonical.map(|block| block.hash), context.now);
+                        if matches!(standing, Standing::Final { .. }) {
+                            page.book.set_final_by(key, said_by.cloned());
+                        }
                     }
                     Ok::<(), Unexpected>(())
                 })

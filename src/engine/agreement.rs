@@ -1,0 +1,269 @@
+//! Asks operators whether they say the same of a fact that frees something, and keeps what they say otherwise (decision 14).
+//!
+//! As many operators are asked at once as are missing; one that does not answer soon delays nothing while another can be
+//! asked. Deliberately absent: judging (`policy::evidence`), and acting: whoever asks acts only with the proof.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::telling::log_events;
+use super::{EngineSettings, Ports};
+use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
+use crate::domain::dispute::{Dispute, DisputeEnd, DisputeKind, MAX_SAID, Matter};
+use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::operator::Operator;
+use crate::domain::testimony::{Said, Testimony};
+use crate::domain::text::short;
+use crate::domain::time::{Span, Timestamp};
+use crate::policy::evidence::{Agreed, Agreement, Claim, judge};
+use crate::ports::store::{Commit, StoreError};
+
+/// How long an operator may take before another one is asked too.
+const HEDGE_AFTER: Span = Span::from_millis(700);
+
+/// How long too few operators may say anything before people hear of it.
+const TOLD_AFTER: Span = Span::from_secs(20);
+
+/// A question to operators.
+pub(crate) struct Question<'a> {
+    /// What it is about.
+    pub(crate) matter: Matter,
+    /// What is claimed.
+    pub(crate) claim: Claim,
+    /// The operator whose word it is so far, if it is the word of one.
+    pub(crate) said_by: Option<&'a Operator>,
+    /// When the payment runs out.
+    pub(crate) deadline: Option<Timestamp>,
+}
+
+/// What asking came to.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Enough operators say the same, and none says otherwise.
+    Agreed(Agreed),
+    /// Not now: why, in words. It is to be asked again.
+    NotYet(String),
+}
+
+/// Asks operators, for the completer and the funder.
+pub(crate) struct Agreements {
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    /// Since when too few operators have said anything.
+    silent: Mutex<BTreeMap<Matter, Timestamp>>,
+}
+
+impl Agreements {
+    pub(crate) fn new(ports: Ports, settings: Arc<EngineSettings>) -> Self {
+        Self { ports, settings, silent: Mutex::default() }
+    }
+
+    /// Asks until enough operators agree, one of them says otherwise, or nobody is left to ask.
+    pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Answer, StoreError> {
+        let mut open = self.ports.chain.operators();
+        let needed = self.settings.agreement.min(open.len()).max(1);
+        let record = if self.settings.agreement > 1 { self.record(&question.matter).await? } else { None };
+        let is_same = |dispute: &&Dispute| dispute.tx_hash == question.claim.tx_hash && dispute.ended.is_none();
+        let trusted = record.as_ref().and_then(dispute_of).filter(is_same).and_then(|it| it.trusted.as_ref());
+        // Nobody who was excluded counts. Of a matter that a person has decided, the trusted operator alone is heard.
+        let said_by = question.said_by.filter(|said_by| open.contains(said_by));
+        let (said_by, needed) = match trusted {
+            Some(trust) => {
+                open.retain(|operator| *operator == trust.operator);
+                (said_by.filter(|said_by| **said_by == trust.operator), 1)
+            }
+            None => (said_by, needed),
+        };
+        let (agreement, heard) = self.gather(&question.claim, said_by, open, needed).await;
+        match agreement {
+            Agreement::Reached(agreed) => {
+                self.silence(&question.matter, false);
+                if let Some(record) = record {
+                    self.end(record, "the operators agree").await?;
+                }
+                Ok(Answer::Agreed(agreed))
+            }
+            Agreement::Missing { more, silent } => {
+                let why = format!("{more} more operator(s) must say the same; {}", silent.join("; "));
+                if self.silence(&question.matter, true) >= TOLD_AFTER {
+                    let said = heard.iter().map(spoken).collect();
+                    self.keep(question, record, DisputeKind::Silence, said).await?;
+                }
+                Ok(Answer::NotYet(why))
+            }
+            Agreement::Disputed(said) => {
+                self.keep(question, record, DisputeKind::Contradiction, said).await?;
+                Ok(Answer::NotYet("operators contradict each other: rampwatch disputes".to_owned()))
+            }
+        }
+    }
+
+    /// The wallet's own records contradict what operators say of an order.
+    pub(crate) async fn contradicted(&self, question: &Question<'_>, why: &str) -> Result<(), StoreError> {
+        let record = self.record(&question.matter).await?;
+        let claim = &question.claim;
+        let ours = format!("{:?} of {} in block {}", claim.did, claim.tx_hash, claim.block.number);
+        let said = |operator: &str, words: &str| Said {
+            operator: Operator::named(operator),
+            endpoint: String::new(),
+            words: short(words),
+        };
+        let said = vec![said("the nodes' receipts", &ours), said("the wallet's records", why)];
+        self.keep(question, record, DisputeKind::Contradiction, said).await
+    }
+
+    /// How operators stand to a claim, and what was heard.
+    async fn gather(
+        &self,
+        claim: &Claim,
+        said_by: Option<&Operator>,
+        open: Vec<Operator>,
+        needed: usize,
+    ) -> (Agreement, Vec<Testimony>) {
+        let rule = self.settings.finality;
+        let mut heard: Vec<Testimony> = Vec::new();
+        let mut agreement = judge(claim, said_by, &heard, rule, needed);
+        let mut left = open.into_iter().filter(|operator| said_by != Some(operator));
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let Agreement::Missing { more, .. } = &agreement else { return (agreement, heard) };
+            while under_way.len() < *more {
+                let Some(operator) = left.next() else { break };
+                under_way.push(self.testimony(operator, claim));
+            }
+            let next = tokio::select! {
+                biased;
+                next = under_way.next() => next,
+                // One that takes its time delays nothing while another can be asked.
+                () = self.ports.clock.sleep(HEDGE_AFTER), if !under_way.is_empty() => {
+                    if let Some(operator) = left.next() {
+                        under_way.push(self.testimony(operator, claim));
+                        continue;
+                    }
+                    under_way.next().await
+                }
+            };
+            let Some(testimony) = next else { return (agreement, heard) };
+            heard.push(testimony);
+            agreement = judge(claim, said_by, &heard, rule, needed);
+        }
+    }
+
+    async fn testimony(&self, operator: Operator, claim: &Claim) -> Testimony {
+        self.ports.chain.testify(&operator, claim.tx_hash, self.settings.finality.uses_tag()).await
+    }
+
+    /// Notes whether too few say anything of a matter; returns for how long that has been so.
+    fn silence(&self, matter: &Matter, lasts: bool) -> Span {
+        let now = self.ports.clock.now();
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !lasts {
+            silent.remove(matter);
+            return Span::ZERO;
+        }
+        now.since(*silent.entry(matter.clone()).or_insert(now))
+    }
+
+    async fn record(&self, matter: &Matter) -> Result<Option<DeskRecord>, StoreError> {
+        self.ports.store.desk(&DeskKey { kind: DeskKind::Dispute, id: matter.id() }).await
+    }
+
+    /// Keeps a dispute as evidence, with an alarm the first time, and again when it becomes a contradiction.
+    async fn keep(
+        &self,
+        question: &Question<'_>,
+        record: Option<DeskRecord>,
+        kind_of: DisputeKind,
+        mut said: Vec<Said>,
+    ) -> Result<(), StoreError> {
+        let now = self.ports.clock.now();
+        said.truncate(MAX_SAID);
+        let before = record.as_ref().and_then(dispute_of).filter(|it| it.ended.is_none());
+
+        // What is known is not written again; heads move with each answer, and are no news.
+        let is_known = |it: &Dispute| {
+            let kept = it.kind_of == kind_of || it.kind_of == DisputeKind::Contradiction;
+            kept && it.tx_hash == question.claim.tx_hash
+        };
+        if before.is_some_and(is_known) {
+            return Ok(());
+        }
+        let dispute = Dispute {
+            matter: question.matter.clone(),
+            tx_hash: question.claim.tx_hash,
+            block: question.claim.block,
+            kind_of,
+            since: before.map_or(now, |it| it.since),
+            said,
+            deadline: question.deadline,
+            trusted: before.filter(|it| it.tx_hash == question.claim.tx_hash).and_then(|it| it.trusted.clone()),
+            ended: None,
+        };
+        let (about, deadline) = (question.matter.to_string(), question.deadline);
+        let alarm = match kind_of {
+            DisputeKind::Contradiction => Alarm::OperatorsDisagree { about, deadline },
+            DisputeKind::Silence => Alarm::AgreementMissing { about, deadline },
+        };
+        let why = match kind_of {
+            DisputeKind::Contradiction => "began: operators contradict each other",
+            DisputeKind::Silence => "began: too few operators say anything",
+        };
+        self.store(record, dispute, why, Some(alarm)).await
+    }
+
+    async fn end(&self, record: DeskRecord, how: &str) -> Result<(), StoreError> {
+        let Some(dispute) = dispute_of(&record).filter(|it| it.ended.is_none()).cloned() else { return Ok(()) };
+        let ended = Some(DisputeEnd { at: self.ports.clock.now(), how: how.to_owned() });
+        self.store(Some(record), Dispute { ended, ..dispute }, "is over: the operators agree", None).await
+    }
+
+    async fn store(
+        &self,
+        record: Option<DeskRecord>,
+        dispute: Dispute,
+        why: &str,
+        alarm: Option<Alarm>,
+    ) -> Result<(), StoreError> {
+        let now = self.ports.clock.now();
+        let payment = Some(dispute.matter.payment().clone());
+        let next_at = dispute.ended.is_none().then_some(now);
+        let body = DeskBody::Dispute(Box::new(dispute));
+        let event = |kind| Event { at: now, payment: payment.clone(), deposit: None, kind };
+        let changed = EventKind::DeskChanged { body: Box::new(body.clone()), why: why.to_owned() };
+        let mut events = vec![event(changed)];
+        events.extend(alarm.map(|alarm| event(EventKind::Alarm { alarm })));
+        let version = record.map_or(0, |record| record.version);
+        let desk = vec![DeskRecord { version, next_at, body }];
+        match self.ports.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await {
+            Ok(_) => {
+                log_events(&events);
+                Ok(())
+            }
+            // Somebody else has just written it; the next question finds it so.
+            Err(StoreError::Conflict(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn dispute_of(record: &DeskRecord) -> Option<&Dispute> {
+    match &record.body {
+        DeskBody::Dispute(dispute) => Some(dispute),
+        _ => None,
+    }
+}
+
+/// What a testimony comes to, where nobody contradicts anybody.
+fn spoken(testimony: &Testimony) -> Said {
+    let words = match &testimony.statement {
+        Ok(statement) if statement.receipt.is_some() => {
+            format!("has it, and does not call its block final yet (head {})", statement.head.block.number)
+        }
+        Ok(statement) => format!("has no receipt of it (head {})", statement.head.block.number),
+        Err(why) => format!("no answer: {why}"),
+    };
+    Said { operator: testimony.operator.clone(), endpoint: testimony.endpoint.clone(), words: short(&words) }
+}
