@@ -82,6 +82,8 @@ pub(super) struct TrueChain {
     loose: Vec<Signed>,
     /// Which blocks hold a transaction of the wallet, on the chain or not any more.
     holders: BTreeMap<B256, Vec<usize>>,
+    /// The same for other people's transactions.
+    others: BTreeMap<B256, Vec<usize>>,
     /// What the next blocks are made under.
     conditions: Conditions,
     /// The blocks that the last reorg took off, and the number of the first.
@@ -106,6 +108,7 @@ impl TrueChain {
             waiting: Vec::new(),
             loose: Vec::new(),
             holders: BTreeMap::new(),
+            others: BTreeMap::new(),
             conditions: Conditions::plain(),
             taken_off: (0, Vec::new()),
             tagged: 0,
@@ -365,19 +368,19 @@ impl TrueChain {
         self.blocks[self.canonical[place]].account
     }
 
-    /// The receipt that a view has of a transaction of the wallet.
+    /// The receipt that a view has of a transaction.
     pub(super) fn receipt_in(&self, view: View, hash: B256) -> Option<Receipt> {
-        let holders = self.holders.get(&hash)?;
+        let holders = self.holders.get(&hash).or_else(|| self.others.get(&hash))?;
         let here = |index: &&usize| self.index_in(view, self.blocks[**index].header.block.number) == Some(**index);
         let block = &self.blocks[*holders.iter().find(here)?];
-        let mined = block.mined.iter().find(|mined| mined.signed.hash == hash)?;
+        let mined = block.mined.iter().find(|mined| mined.signed.hash == hash);
         Some(Receipt {
             tx_hash: hash,
             block: block.header.block,
-            succeeded: mined.succeeded,
+            succeeded: mined.is_none_or(|mined| mined.succeeded),
             transfers: block.transfers.iter().filter(|transfer| transfer.tx_hash == hash).copied().collect(),
-            gas_used: mined.gas_used,
-            gas_price: Wei::new(mined.gas_price),
+            gas_used: mined.map_or(0, |mined| mined.gas_used),
+            gas_price: Wei::new(mined.map_or(0, |mined| mined.gas_price)),
         })
     }
 
@@ -434,6 +437,9 @@ impl TrueChain {
             steps.extend(tx.moves.iter().map(|step| (tx.hash, step.clone())));
         }
         let index = self.blocks.len();
+        for tx in &txs {
+            self.others.entry(tx.hash).or_default().push(index);
+        }
         for signed in ours {
             if !account.takes(&signed) {
                 self.loose.push(signed);

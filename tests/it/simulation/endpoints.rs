@@ -14,6 +14,9 @@ use super::rng::Rng;
 use super::weather::Fault;
 use super::world::World;
 
+/// How long an endpoint is waited for that answers nothing.
+const GIVES_UP_AFTER: Span = Span::from_secs(10);
+
 /// The ways of one life to the endpoints.
 pub(super) struct Endpoints {
     world: Arc<World>,
@@ -90,6 +93,23 @@ impl Endpoints {
         }
         let endpoint = *rng.pick(&up);
         Ok(self.see(endpoint, elapsed))
+    }
+
+    /// The way to one of this operator's endpoints, and what it sees. One that answers nothing takes its time about it.
+    pub(super) async fn reach_operator(&self, operator: usize) -> Result<Sight, String> {
+        self.travel().await;
+        let elapsed = self.world.clock.elapsed();
+        let of = (0..self.world.settings.endpoints).filter(|it| self.world.settings.operators[*it] == operator);
+        let up: Vec<usize> = of.filter(|endpoint| !self.is_away(*endpoint, elapsed)).collect();
+        if up.is_empty() {
+            self.world.clock.sleep(GIVES_UP_AFTER).await;
+            return Err("no answer in time".to_owned());
+        }
+        if self.fails(self.world.settings.chain_faults) {
+            return Err("simulated".to_owned());
+        }
+        let endpoint = *self.rng.lock().expect("one thread").pick(&up);
+        Ok(self.see(endpoint, self.world.clock.elapsed()))
     }
 
     /// The way to all of them at once, and what each sees; `None` for one that does not answer.

@@ -1,10 +1,13 @@
 //! The chain as the process sees it: several endpoints that lag, lie, are away and take their time. What they show
 //! is the true chain at some moment, so that all answers of one endpoint fit together.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use rampwatch::domain::chain::{BlockNumber, Header, Transfer, WitnessedHeader};
+use rampwatch::domain::chain::{B256, BlockNumber, Header, Transfer, WitnessedHeader};
+use rampwatch::domain::operator::Operator;
+use rampwatch::domain::testimony::{Statement, Testimony};
 use rampwatch::ports::chain::{
     Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
 };
@@ -18,6 +21,11 @@ use super::settings::CHAIN_ID;
 use super::wallet;
 use super::weather::Fault;
 use super::world::World;
+
+/// What an operator is called.
+fn name_of(operator: usize) -> Operator {
+    Operator::named(&format!("operator-{operator}"))
+}
 
 /// The chain port of one life of the process.
 pub(super) struct FakeChain {
@@ -178,6 +186,41 @@ impl Chain for FakeChain {
             None => self.transfers(query).await,
         }
     }
+
+    fn operator(&self, endpoint: EndpointId) -> Operator {
+        name_of(self.world.settings.operators[endpoint.0])
+    }
+
+    fn operators(&self) -> Vec<Operator> {
+        let elapsed = self.world.clock.elapsed();
+        let mut operators = self.world.settings.operators.clone();
+        operators.sort_unstable();
+        operators.dedup();
+        let of = |operator: usize| (0..self.world.settings.endpoints).filter(move |it| self.world.settings.operators[*it] == operator);
+        operators.sort_by_key(|operator| of(*operator).all(|endpoint| self.endpoints.is_away(endpoint, elapsed)));
+        operators.into_iter().map(name_of).collect()
+    }
+
+    async fn testify(&self, operator: &Operator, tx_hash: B256, tag: bool) -> Testimony {
+        self.life.before(Point::ChainTestify).await;
+        let operators = &self.world.settings.operators;
+        let which = operators.iter().find(|known| name_of(**known) == *operator).copied();
+        let sight = self.endpoints.reach_operator(which.unwrap_or_default()).await;
+        let statement = sight.map(|sight| {
+            let FinalityReport { finalized, head, .. } = self.report_of(&sight, tag);
+            let receipt = shown::receipt(&self.world, &sight, tx_hash);
+            let kind = if receipt.is_some() { "a receipt" } else { "none" };
+            self.world.count(&format!("testimony: {kind}"));
+            Statement { head, finalized, receipt }
+        });
+        if statement.is_err() {
+            self.world.count("testimony: no answer");
+        }
+        self.life.after(Point::ChainTestify).await;
+        Testimony { operator: operator.clone(), endpoint: operator.to_string(), statement }
+    }
+
+    fn exclude(&self, _: &BTreeSet<String>) {}
 
     fn watch(&self, set: WatchSet) {
         if self.life.passes(Point::ChainWatch, Side::Before) {

@@ -30,6 +30,7 @@ pub(super) enum Point {
     ChainTransfers,
     ChainHint,
     ChainWatch,
+    ChainTestify,
     ApiPayment,
     ApiComplete,
     DeskList,
@@ -57,7 +58,7 @@ pub(super) const WALLET_POINTS: [Point; 8] = [
 ];
 
 /// All others.
-pub(super) const POINTS: [Point; 12] = [
+pub(super) const POINTS: [Point; 13] = [
     Point::StoreCommit,
     Point::StoreRead,
     Point::ChainHead,
@@ -66,6 +67,7 @@ pub(super) const POINTS: [Point; 12] = [
     Point::ChainTransfers,
     Point::ChainHint,
     Point::ChainWatch,
+    Point::ChainTestify,
     Point::ApiPayment,
     Point::ApiComplete,
     Point::DeskList,
@@ -100,7 +102,7 @@ impl Ending {
         let point = if of_wallet { *rng.pick(&WALLET_POINTS) } else { *rng.pick(&POINTS) };
         let side = *rng.pick(&[Side::Before, Side::After]);
         let most = match point {
-            Point::ApiComplete | Point::ChainWatch => 2,
+            Point::ApiComplete | Point::ChainWatch | Point::ChainTestify => 2,
             Point::SenderReceiptsEverywhere | Point::SenderBalances => 1,
             Point::SenderSend | Point::SignerSign | Point::SenderMarket => 2,
             Point::SenderNonces | Point::SenderView => 5,
@@ -251,7 +253,7 @@ impl Life {
     fn count_minute(&self, point: Point) {
         let kind = match point {
             Point::StoreCommit => "commits",
-            Point::ChainHead | Point::ChainFinality | Point::ChainHeader | Point::ChainTransfers => "chain calls",
+            Point::ChainHead | Point::ChainFinality | Point::ChainHeader | Point::ChainTransfers | Point::ChainTestify => "chain calls",
             Point::ApiPayment | Point::ApiComplete | Point::DeskList => "API calls",
             Point::SenderView
             | Point::SenderMarket

@@ -141,17 +141,28 @@ pub(crate) fn account_at(world: &World, sight: &Sight, number: BlockNumber) -> O
     truth.map(|truth| with_lies(world, sight, truth, number))
 }
 
-/// The receipt of a transaction of the wallet.
+/// The receipt of a transaction.
 pub(crate) fn receipt(world: &World, sight: &Sight, hash: B256) -> Option<Receipt> {
     if sight.lies.other_chain {
         return None;
     }
     if let Some(fork) = fork(world, sight) {
-        return world.chain().receipt_in(fork.base, hash);
+        let height = fork_height(world, &fork);
+        let invented = fork.transfers.iter().find(|transfer| transfer.tx_hash == hash && transfer.block.number <= height);
+        let invented = invented.map(|transfer| Receipt {
+            tx_hash: hash,
+            block: transfer.block,
+            succeeded: true,
+            transfers: vec![*transfer],
+            gas_used: GAS,
+            gas_price: Wei::new(0),
+        });
+        return invented.or_else(|| world.chain().receipt_in(fork.base, hash));
     }
     let truth = world.chain().receipt_in(sight.view, hash);
     // It does not lie about everything.
-    let Some(lie) = sight.lies.receipts.filter(|_| !hash.0[30].is_multiple_of(4)) else { return truth };
+    let lies = |_: &Lie| !hash.0[30].is_multiple_of(4) && world.lies().sent.contains_key(&hash);
+    let Some(lie) = sight.lies.receipts.filter(lies) else { return truth };
     let placed = placed(world, sight, hash);
     match (lie, truth, placed) {
         (Lie::Consumed | Lie::Paid, _, Some((block, succeeded))) => {

@@ -1,7 +1,7 @@
 //! What must hold of the orders at the end, after the faults stopped and everything had time to settle.
 
 use rampwatch::domain::hold::Hold;
-use rampwatch::domain::order::{Order, OrderOutcome, OrderState};
+use rampwatch::domain::order::{ApprovalReason, Order, OrderOutcome, OrderState};
 use rampwatch::ports::clock::Clock;
 
 use super::super::world::World;
@@ -41,6 +41,13 @@ fn is_settled(world: &World, settings: &WalletSettings, order: &Order) -> Option
     let hold = match &order.state {
         OrderState::Ended { .. } => return None,
         OrderState::Held { why } => why,
+        // A person knows better than the one operator there is, and leaves it.
+        OrderState::AwaitingApproval { why: ApprovalReason::Reverted { tx_hash, .. } }
+            if world.chain().mined_now(*tx_hash).is_some_and(|(mined, _)| mined.succeeded) =>
+        {
+            world.count("end: a person knows that a transfer has not failed");
+            return None;
+        }
         state => return Some(format!("order {} is still {state:?}", order.id)),
     };
     world.count(&format!("end: held, {}", hold.name()));

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::order::{Order, OrderState};
+use rampwatch::domain::chain::B256;
+use rampwatch::domain::order::{ApprovalReason, Order, OrderState};
 use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::domain::time::Span;
 use rampwatch::engine::handle::{Handle, HandleError};
@@ -153,6 +154,12 @@ impl People {
             }
             return self.said(&format!("own {id}"), &done);
         }
+        if let OrderState::AwaitingApproval { why: ApprovalReason::Reverted { tx_hash, .. } } = &order.state
+            && !self.has_failed_for_good(*tx_hash)
+        {
+            self.world.count("treasurer: sees that a transfer has not failed");
+            return;
+        }
         if self.rng.permille(150) {
             let done = other.reject(&id, REASON).await;
             return self.said(&format!("reject {id}"), &done);
@@ -160,6 +167,13 @@ impl People {
         self.world.wallet().books.approved.insert(order.id.clone());
         let done = other.approve(&id, REASON).await;
         self.said(&format!("approve {id}"), &done);
+    }
+
+    /// Whoever decides what becomes of a transfer that is said to have failed looks at the true chain.
+    fn has_failed_for_good(&self, tx_hash: B256) -> bool {
+        let chain = self.world.chain();
+        let mined = chain.mined_now(tx_hash);
+        mined.is_some_and(|(mined, block)| !mined.succeeded && block.number <= chain.final_to())
     }
 
     async fn cancel(&mut self, order: &Order) {
