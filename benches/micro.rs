@@ -107,6 +107,7 @@ fn reading(criterion: &mut Criterion) {
         from: 0,
         to: u64::MAX,
         avoid: None,
+        by: None,
     };
     let mut group = criterion.benchmark_group("reading");
     // As the chain has them: most logs are for others.

@@ -131,6 +131,8 @@ bugs! {
     DisputeByMajority = "an operator that says otherwise is overruled by those who agree",
     /// What a self-send or a failure frees needs the wallet's own records too (decision 14).
     FreedWithoutRecords = "a self-send is believed without a look at the wallet's own transfers",
+    /// A second reading is made by as many operators as have to agree, so that none alone can hide a deposit (decision 14).
+    SecondReadingByOne = "one operator's second reading is enough to let an address go",
     /// After a revert the same value is never signed again by itself (decision 14).
     RevertSignedAgain = "an order whose transfer failed is checked anew and signed again by itself",
     /// No money is sent for a payment that somebody else has paid.

@@ -20,6 +20,7 @@ use crate::adapters::system::{SystemChance, SystemClock, SystemEntropy};
 use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
+use crate::domain::operator::KnownEndpoint;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
@@ -115,6 +116,9 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let ports = Ports { store, chain, api: api.payments, desk_api, clock, chance, funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
     let health = Arc::new(Health::default());
+    if settings.chain.id != config::SANDBOX_CHAIN_ID {
+        health.update(|health| health.agreement = doctor::operators(settings));
+    }
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
     Ok(App { handle, wallet, ports, settings: engine_settings, health, telling })
 }
@@ -163,6 +167,9 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     SledStore::check_place(&settings.store.path)?;
     found.push(format!("the store can be kept at {}", settings.store.path.display()));
     let sides = chain(settings)?.check().await?;
+    if settings.chain.id != config::SANDBOX_CHAIN_ID {
+        found.push(doctor::operators(settings));
+    }
     found.push(format!("the nodes say chain {}", settings.chain.id));
     for token in settings.chain.tokens() {
         found.push(format!("{} at {} has {} decimals", token.symbol, token.address, token.decimals));
@@ -366,6 +373,14 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
     Ok(chain)
 }
 
+fn known_endpoints(settings: &Settings) -> Vec<KnownEndpoint> {
+    let known = |endpoint: &config::EndpointSettings| KnownEndpoint {
+        name: endpoint.name.clone(),
+        operator: endpoint.operator.clone(),
+    };
+    settings.rpc.endpoints.iter().map(known).collect()
+}
+
 /// The tokens, each with the section that it comes from, so that an error can name the key.
 fn known_tokens(settings: &Settings) -> Vec<KnownToken> {
     let known = |setting: String, token: &config::Token| KnownToken {
@@ -455,6 +470,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             config::FinalityRule::Finalized => FinalityRule::Finalized { depth },
             config::FinalityRule::Depth => FinalityRule::Depth { depth },
         },
+        endpoints: known_endpoints(settings),
         agreement: rpc.agreement,
         stall_after: chain.finality.stall_after,
         sweep: SweepParams {
@@ -475,7 +491,7 @@ fn engine_settings(settings: &Settings) -> EngineSettings {
             over: settings.matching.tolerance_over,
             skew: settings.matching.skew,
         },
-        pace: Pace::for_timeout(settings.api.timeout),
+        pace: Pace::for_timeout(settings.api.timeout).confirming_ends_after(settings.api.end_confirm_after),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
         intake: IntakeRules {

@@ -23,6 +23,7 @@ mod completions;
 mod config_check;
 mod demo;
 mod deposits;
+mod disputes;
 mod doctor;
 mod events;
 mod exit;
@@ -118,6 +119,8 @@ enum Command {
     Quote(quote::Quote),
     Webhook(webhook::Webhook),
     Reconcile(reconcile::Reconcile),
+    Disputes(disputes::Disputes),
+    Endpoints(disputes::Endpoints),
     Notices(notices::Notices),
     Notify(notices::Notify),
     Config(config_check::Config),
@@ -190,6 +193,8 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Quote(command) => command.run(&quiet(file)?).await,
         Command::Webhook(command) => command.run(&quiet(file)?).await,
         Command::Reconcile(command) => command.run(&quiet(file)?).await,
+        Command::Disputes(command) => command.run(&quiet(file)?).await,
+        Command::Endpoints(command) => command.run(&quiet(file)?).await,
         Command::Notices(command) => command.run(&quiet(file)?).await,
         Command::Notify(command) => command.run(&quiet(file)?).await,
         Command::Config(command) => {

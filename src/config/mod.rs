@@ -198,6 +198,8 @@ pub struct ApiSettings {
     pub timeout: Span,
     /// Calls under way at once.
     pub max_concurrent: usize,
+    /// How long after the API has first named an end a second answer must name it again.
+    pub end_confirm_after: Span,
 }
 
 /// `[store]`.

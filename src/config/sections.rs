@@ -163,7 +163,8 @@ fn rpc(mut section: Section<'_>) -> Option<RpcSettings> {
     if let (true, Some(agreement), Some(operators)) = (given, agreement, operators)
         && agreement > operators
     {
-        let text = format!("the endpoints belong to {operators} operators: add an endpoint of another one, or lower it");
+        let text =
+            format!("the endpoints belong to {operators} operators: add an endpoint of another one, or lower it");
         section.complain("agreement", text);
     }
     section.finish(
@@ -269,13 +270,15 @@ fn api(mut section: Section<'_>, base: &Path, others: &[(String, String)]) -> Op
         section.complain("connect_timeout", format!("it must be shorter than timeout ({})", write_span(whole)));
     }
     let max_concurrent = section.number("max_concurrent", Some(128), 1..=256);
-    section.finish("base_url, key_env, key_file, connect_timeout, timeout, max_concurrent");
+    let end_confirm_after = section.span("end_confirm_after", secs(180), secs(1)..=DAY);
+    section.finish("base_url, key_env, key_file, connect_timeout, timeout, max_concurrent, end_confirm_after");
     Some(ApiSettings {
         base_url: base_url?,
         key_source: key_source?,
         connect_timeout: connect_timeout?,
         timeout: timeout?,
         max_concurrent: usize::try_from(max_concurrent?).ok()?,
+        end_confirm_after: end_confirm_after?,
     })
 }
 

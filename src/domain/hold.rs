@@ -27,6 +27,11 @@ pub enum Hold {
         /// What it says.
         status: ApiStatus,
     },
+    /// The API names an end of the payment, and no second look has confirmed it yet.
+    EndUnconfirmed {
+        /// What it says.
+        status: ApiStatus,
+    },
     /// The API has a transaction hash for the payment already.
     ApiHasHash {
         /// The hash, as it came.
@@ -143,9 +148,10 @@ pub enum Hold {
 
 impl Hold {
     /// Every [`Hold::name`]. A test keeps it whole.
-    pub const NAMES: [&'static str; 26] = [
+    pub const NAMES: [&'static str; 27] = [
         "api-unavailable",
         "api-status",
+        "end-unconfirmed",
         "api-has-hash",
         "terms-differ",
         "payment-state",
@@ -178,6 +184,7 @@ impl Hold {
         match self {
             Self::ApiUnavailable { .. } => "api-unavailable",
             Self::ApiStatus { .. } => "api-status",
+            Self::EndUnconfirmed { .. } => "end-unconfirmed",
             Self::ApiHasHash { .. } => "api-has-hash",
             Self::TermsDiffer { .. } => "terms-differ",
             Self::PaymentState { .. } => "payment-state",
@@ -212,6 +219,7 @@ impl Hold {
         match self {
             Self::ApiUnavailable { detail } => Self::ApiUnavailable { detail: short(&detail) },
             Self::ApiStatus { status } => Self::ApiStatus { status: short(status.as_str()).into() },
+            Self::EndUnconfirmed { status } => Self::EndUnconfirmed { status: short(status.as_str()).into() },
             Self::ApiHasHash { tx_hash } => Self::ApiHasHash { tx_hash: short(&tx_hash) },
             Self::TermsDiffer { field, ours, theirs } => {
                 Self::TermsDiffer { field: short(&field), ours: short(&ours), theirs: short(&theirs) }
@@ -253,6 +261,9 @@ impl fmt::Display for Hold {
         match self {
             Self::ApiUnavailable { detail } => write!(f, "the payment API could not be asked: {detail}"),
             Self::ApiStatus { status } => write!(f, "the payment API says {status}, not AWAITING_FUNDS"),
+            Self::EndUnconfirmed { status } => {
+                write!(f, "the payment API says {status}, which is believed once it says so again")
+            }
             Self::ApiHasHash { tx_hash } => write!(f, "the payment API has the transaction {tx_hash} for it already"),
             Self::TermsDiffer { field, ours, theirs } => {
                 write!(f, "the payment API's {field} is {theirs}, the order's {ours}")

@@ -9,6 +9,15 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Operator(String);
 
+/// An endpoint as it is configured, without its URLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownEndpoint {
+    /// Its name.
+    pub name: String,
+    /// Who runs it.
+    pub operator: Operator,
+}
+
 impl Operator {
     /// The operator with this name. Case does not tell operators apart.
     #[must_use]

@@ -131,6 +131,21 @@ pub struct Payment {
     pub quiet_checks: u32,
     /// When it was added (our clock).
     pub added_at: Timestamp,
+    /// The end that the API names and that no second look has confirmed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ending: Option<Ending>,
+    /// Whether the API has taken a completion with the payment's deposit; `None` in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<bool>,
+}
+
+/// An end that the API names. It is believed when a second answer, some minutes later, says the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ending {
+    /// Which end.
+    pub outcome: Outcome,
+    /// Since when the API has named it without a break (our clock).
+    pub since: Timestamp,
 }
 
 /// What is to be paid. Fixed once the payment is known.

@@ -19,13 +19,16 @@ use crate::domain::testimony::{Said, Testimony};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::evidence::{Agreed, Agreement, Claim, judge};
-use crate::ports::store::{Commit, StoreError};
+use crate::ports::store::{Commit, Store, StoreError};
 
 /// How long an operator may take before another one is asked too.
 const HEDGE_AFTER: Span = Span::from_millis(700);
 
 /// How long too few operators may say anything before people hear of it.
 const TOLD_AFTER: Span = Span::from_secs(20);
+
+/// The most open disputes that are counted.
+const MOST_SHOWN: usize = 10_000;
 
 /// A question to operators.
 pub(crate) struct Question<'a> {
@@ -240,13 +243,20 @@ impl Agreements {
         match self.ports.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await {
             Ok(_) => {
                 log_events(&events);
-                Ok(())
+                show_open(&*self.ports.store).await
             }
             // Somebody else has just written it; the next question finds it so.
             Err(StoreError::Conflict(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
+}
+
+/// Shows how many disputes are open.
+pub(super) async fn show_open(store: &dyn Store) -> Result<(), StoreError> {
+    let open = store.desk_due(DeskKind::Dispute, Timestamp::FAR_FUTURE, MOST_SHOWN).await?.len();
+    metrics::gauge!("rampwatch_disputes").set(u32::try_from(open).unwrap_or(u32::MAX));
+    Ok(())
 }
 
 fn dispute_of(record: &DeskRecord) -> Option<&Dispute> {

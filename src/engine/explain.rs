@@ -7,13 +7,13 @@ use super::EngineSettings;
 use super::explain_orders;
 use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
-use crate::domain::time::Timestamp;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, EventKind, Reading};
-use crate::domain::payment::{Outcome, PaymentReview, PaymentState};
+use crate::domain::payment::{Ending, Outcome, PaymentReview, PaymentState};
+use crate::domain::time::Timestamp;
 
 /// What tokens are called, for amounts.
 #[derive(Clone, Copy, Debug)]
@@ -96,6 +96,23 @@ pub(super) fn state(state: &PaymentState, names: &Names<'_>) -> String {
         PaymentState::Ended { outcome, at } => format!("{} ({}).", outcome_text(*outcome), moment(*at)),
         PaymentState::Review { why, .. } => payment_review(why, names),
     }
+}
+
+/// An end that the API names and that is not confirmed, as a sentence.
+pub(super) fn ending(ending: Ending, second: Option<Timestamp>) -> String {
+    let word = match ending.outcome {
+        Outcome::Completed => "COMPLETED, without naming our transaction,",
+        Outcome::Failed => "FAILED",
+        Outcome::Expired => "EXPIRED",
+        Outcome::Refunded => "REFUNDED",
+        Outcome::Cancelled => "that it is over",
+    };
+    let then = second.map(|at| format!("; it is asked again at {}", moment(at))).unwrap_or_default();
+    format!(
+        "The API has said {word} since {}. One answer may be wrong, so nothing is let go until a later one says the \
+         same{then}.",
+        moment(ending.since)
+    )
 }
 
 const fn outcome_text(outcome: Outcome) -> &'static str {

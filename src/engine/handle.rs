@@ -42,6 +42,8 @@ pub struct Handle {
     pub(super) tokens: Arc<[TokenName]>,
     pub(super) ledger: Ledger,
     health: Arc<Health>,
+    /// The chain, where an engine runs.
+    pub(super) chain: Option<Arc<dyn Chain>>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
     /// What payouts need besides.
@@ -108,7 +110,8 @@ impl Handle {
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
         let Ports { store, api, desk_api, clock, chance, chain, funding, payouts } = ports.clone();
         let handle = Self::offline(store, Some(api), clock, chance, settings, health);
-        Self { wallet_ports: funding.map(|funding| (chain, funding)), desk_api, payouts, ..handle }
+        let wallet_ports = funding.map(|funding| (Arc::clone(&chain), funding));
+        Self { wallet_ports, chain: Some(chain), desk_api, payouts, ..handle }
     }
 
     /// The same handle, able to place payouts although no engine runs.
@@ -143,6 +146,7 @@ impl Handle {
             tokens: Arc::default(),
             ledger,
             health,
+            chain: None,
             wallet_ports: None,
             payouts: None,
             actor: Actor::local(),
@@ -296,6 +300,8 @@ impl Handle {
             next_at: Some(now),
             quiet_checks: 0,
             added_at: now,
+            ending: None,
+            taken: Some(false),
         })
     }
 

@@ -48,6 +48,9 @@ pub struct Snapshot {
     /// Whether it runs in shadow mode: nothing is completed, signed, sent or opened.
     #[serde(default)]
     pub shadow: bool,
+    /// How many operators must agree, in a line; empty in the sandbox.
+    #[serde(default)]
+    pub agreement: String,
 }
 
 /// One part's answer to "is it ready?".
@@ -67,6 +70,9 @@ pub struct Readiness {
     /// Whether it runs in shadow mode: nothing is completed, signed, sent or opened. It can be ready all the same.
     #[serde(default)]
     pub shadow: bool,
+    /// How many operators must agree before a payment is completed or an order ends.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub agreement: String,
 }
 
 /// Shared by the loops, which write it, and by whoever tells of it.
@@ -130,6 +136,8 @@ impl Snapshot {
             (None, Some(reason)) => format!("paused: {reason}"),
             (None, None) => "ok".to_owned(),
         };
-        Readiness { ready: chain_ready && api == "ok" && store == "ok", chain, api, store, wallet, shadow: self.shadow }
+        let (shadow, agreement) = (self.shadow, self.agreement.clone());
+        let ready = chain_ready && api == "ok" && store == "ok";
+        Readiness { ready, chain, api, store, wallet, shadow, agreement }
     }
 }

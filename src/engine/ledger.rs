@@ -200,8 +200,15 @@ impl Ledger {
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
         let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said, mark } = page;
         let payments = book.payments().to_vec();
+        let until = sweep::watch_until(&payments, self.settings.sweep.keep);
+        // The API has opened a payment again whose address was let go.
+        if let (None, Some(closed)) = (until, new_coverage.as_ref().filter(|known| known.closed)) {
+            let created = payments.iter().filter(|payment| !payment.state.is_ended());
+            if let Some(created_at) = created.map(|payment| payment.terms.created_at).min() {
+                new_coverage = Some(sweep::cover(Some(closed), address, created_at, &self.settings.sweep));
+            }
+        }
         if let Some(new) = new_coverage.as_mut().filter(|new| !new.closed) {
-            let until = sweep::watch_until(&payments, self.settings.sweep.keep);
             // The wallet's own address is never let go, whatever payments somebody has added to it.
             new.watch_until = until.map(|until| if of_wallet { Timestamp::FAR_FUTURE } else { until });
         }

@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chain::Address;
+use crate::domain::operator::KnownEndpoint;
 use crate::domain::payment::{RecipientId, UserId};
 use crate::domain::time::Span;
 use crate::policy::finality::FinalityRule;
@@ -34,6 +35,7 @@ use crate::ports::store::{Store, StoreError};
 mod agreement;
 pub mod books;
 mod completer;
+pub mod disputes;
 pub mod events;
 mod explain;
 mod explain_orders;
@@ -167,6 +169,8 @@ pub struct EngineSettings {
     pub chain_name: String,
     /// When a block is final.
     pub finality: FinalityRule,
+    /// The configured endpoints.
+    pub endpoints: Vec<KnownEndpoint>,
     /// How many operators must say the same before a fact is acted upon that frees something.
     pub agreement: usize,
     /// After how long without a new final block, while something waits for one, it is said.
@@ -241,6 +245,8 @@ pub async fn run(
     health: Arc<health::Health>,
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
+    agreement::show_open(&*ports.store).await?;
+    ports.chain.exclude(&disputes::excluded(&*ports.store).await?);
     telling::show_alarms();
     telling::show_shadow(settings.mode);
     health.update(|health| health.shadow = !settings.mode.acts());

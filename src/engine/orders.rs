@@ -83,7 +83,7 @@ pub(super) fn parse_order(text: &str) -> Result<OrderId, HandleError> {
     })
 }
 
-fn given(reason: &str) -> Result<&str, HandleError> {
+pub(super) fn given(reason: &str) -> Result<&str, HandleError> {
     let trimmed = reason.trim();
     if trimmed.is_empty() || trimmed.chars().count() > 500 {
         let problem = "give a reason of 1 to 500 characters; it is kept with the decision".to_owned();
@@ -396,8 +396,9 @@ impl Handle {
         let mut events = vec![said(None, EventKind::WalletChanged { address: wallet.address, change })];
         let mut orders = Vec::new();
         for mut order in displaced {
-            let proof = Proof::decided(Freeing::Displaced, &self.actor);
-            let kinds = apply(&mut order, &OrderFact::Displaced(proof), now, &book.rules.pace);
+            let proof = Proof::decided(Freeing::Displaced, &self.actor).map(OrderFact::Displaced);
+            let Some(fact) = proof else { continue };
+            let kinds = apply(&mut order, &fact, now, &book.rules.pace);
             let kinds = kinds.map_err(|error| HandleError::Refused(error.to_string()))?;
             events.extend(kinds.into_iter().map(|kind| said(Some(order.id.payment.clone()), kind)));
             orders.push(order);

@@ -144,7 +144,15 @@ impl Auditor {
 
     async fn received(&self, addresses: Vec<Address>, range: Blocks) -> Result<Vec<Transfer>, HandleError> {
         let (tokens, recipients) = (Arc::new(self.tokens()), Arc::new(addresses));
-        let query = TransferQuery { tokens, recipients, from: range.from, to: range.to, everybody: false, avoid: None };
+        let query = TransferQuery {
+            tokens,
+            recipients,
+            from: range.from,
+            to: range.to,
+            everybody: false,
+            avoid: None,
+            by: None,
+        };
         let page = self.again(async || self.chain.transfers(&query).await).await?;
         Ok(page.transfers)
     }

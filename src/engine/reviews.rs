@@ -7,6 +7,7 @@ use super::names;
 use super::views::{ReviewView, WayOut};
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
 use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
+use crate::policy::ending::may_open_again;
 
 /// The most ways of one kind that are named.
 const MAX_WAYS: usize = 8;
@@ -74,10 +75,18 @@ pub(super) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
             "If the payment exists at the API, add it; the deposit is then judged anew.",
             format!("rampwatch add <payment> <recipient> --deposit-address {}", deposit.to),
         )),
-        ReviewReason::SecondDeposit { .. }
-        | ReviewReason::Replaced { .. }
-        | ReviewReason::PaymentEnded { .. }
-        | ReviewReason::Late { .. } => settle
+        ReviewReason::PaymentEnded { payment } => {
+            let ended = payments.iter().find(|known| known.id == *payment);
+            if ended.is_some_and(|known| may_open_again(&known.state)) {
+                settle.push(way(
+                    "Once the provider has opened the payment again: the API is asked, and it is completed if it waits for \
+                     funds.",
+                    retry(payment),
+                ));
+            }
+            settle.push(elsewhere("Have the provider pay it back, or use it for a new payment of the same address."));
+        }
+        ReviewReason::SecondDeposit { .. } | ReviewReason::Replaced { .. } | ReviewReason::Late { .. } => settle
             .push(elsewhere("Have the provider pay it back, or use it for a new payment of the same address.")),
         ReviewReason::GoneAfterFinal { .. } => settle.push(elsewhere(
             "Compare the transaction on nodes of other providers. If it is in another block, that deposit is listed by \

@@ -335,6 +335,17 @@ impl StateView {
             review,
         }
     }
+
+    /// The same, with the end that the API names and that is not confirmed.
+    fn with_end(self, payment: &Payment) -> Self {
+        match payment.ending {
+            Some(ending) if self.review.is_none() => {
+                let text = format!("{} {}", self.text, explain::ending(ending, payment.next_at));
+                Self { text, ..self }
+            }
+            Some(_) | None => self,
+        }
+    }
 }
 
 impl PaymentView {
@@ -343,7 +354,7 @@ impl PaymentView {
         Self {
             id: payment.id.clone(),
             recipient_id: payment.recipient_id.clone(),
-            state: StateView::of(&payment.state, names),
+            state: StateView::of(&payment.state, names).with_end(payment),
             api: payment.api.as_ref().map(|word| ApiWordView {
                 status: word.status.to_string(),
                 tx_hash: word.tx_hash.clone(),

@@ -6,6 +6,7 @@ use super::handle::{Handle, HandleError};
 use super::ledger::LedgerError;
 use crate::domain::payment::{ApiStatus, ApiView, PaymentId, PaymentState};
 use crate::planted::{Bug, planted};
+use crate::policy::ending::may_open_again;
 use crate::policy::settlement::{Fact, Unexpected};
 use crate::ports::store::Lane;
 
@@ -14,7 +15,7 @@ use crate::ports::store::Lane;
 pub enum Woken {
     /// The API is asked now.
     Asked,
-    /// The payment has ended, or is being completed at its own pace: an unclear call must not be asked after too early.
+    /// The payment has ended for good, or is being completed at its own pace: an unclear call must not be asked after too early.
     NotNow,
     /// The payment is not known here.
     Unknown,
@@ -56,5 +57,6 @@ impl Handle {
 }
 
 fn may_ask(state: &PaymentState) -> bool {
-    (Lane::of(state) == Lane::Follow || planted(Bug::HintHurriesUnclear)) && !state.is_ended()
+    let may_move = !state.is_ended() || may_open_again(state);
+    (Lane::of(state) == Lane::Follow || planted(Bug::HintHurriesUnclear)) && may_move
 }

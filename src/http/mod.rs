@@ -25,6 +25,7 @@ mod api;
 mod asked;
 mod counts;
 mod desk_routes;
+mod dispute_routes;
 mod document;
 mod events;
 mod guard;
@@ -96,6 +97,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     order_routes::wallet_routes(&mut api);
     ledger_routes::routes(&mut api);
     events::routes(&mut api);
+    dispute_routes::routes(&mut api);
     notice_routes::routes(&mut api);
     desk_routes::routes(&mut api);
     payout_routes::routes(&mut api);

@@ -5,10 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use super::matching::{MatchParams, Own, judge};
+use super::ending::may_open_again;
+use super::matching::{MatchParams, Own, judge, pays};
 use super::settlement::{Context, Fact, Step, Unexpected, step};
 use crate::domain::chain::{Address, B256};
-use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance};
@@ -229,6 +230,7 @@ impl Book {
         let judged: Vec<(DepositKey, Verdict)> =
             self.deposits.iter().map(|deposit| deposit.key).zip(verdicts).collect();
         for (key, verdict) in judged {
+            self.ask_after_ended(&key, &verdict, params, context.now);
             self.set_verdict(&key, verdict, context.now);
         }
         let ids: Vec<_> = self.payments.iter().map(|payment| payment.id.clone()).collect();
@@ -242,6 +244,19 @@ impl Book {
             }
         }
         Ok(())
+    }
+
+    /// Money has come for a payment that the API has ended: the API is asked whether it has opened it again.
+    fn ask_after_ended(&mut self, key: &DepositKey, verdict: &Verdict, params: &MatchParams, now: Timestamp) {
+        let Verdict::Review { why: ReviewReason::PaymentEnded { payment: id } } = verdict else { return };
+        let Some(deposit) = self.deposit(key).filter(|known| known.verdict != *verdict) else { return };
+        let amount = deposit.amount;
+        let asked_after = |payment: &&mut Payment| {
+            payment.id == *id && may_open_again(&payment.state) && pays(amount, payment.terms.amount, params)
+        };
+        if let Some(payment) = self.payments.iter_mut().find(asked_after) {
+            payment.next_at = Some(payment.next_at.map_or(now, |at| at.min(now)));
+        }
     }
 
     /// What the deposits mean for a payment and it has not taken in yet.
@@ -306,7 +321,8 @@ fn changed<T: PartialEq>(now: Vec<T>, read: &[T]) -> Vec<T> {
 
 /// Writes a step into the payment. Returns the event, if the state changed.
 pub fn apply(payment: &mut Payment, step: Step, now: Timestamp) -> Option<Event> {
-    let Step { state, next_at, quiet_checks, why } = step;
+    let Step { state, next_at, quiet_checks, why, ending, taken } = step;
+    (payment.ending, payment.taken) = (ending, taken);
     payment.next_at = next_at;
     payment.quiet_checks = quiet_checks;
     if payment.state == state {

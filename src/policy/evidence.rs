@@ -109,10 +109,10 @@ impl Proof {
         &self.operators
     }
 
-    /// A person who looked at the evidence says so, by name.
+    /// A person who looked at the evidence decides, by name. `None` for a fact that is not a person's to decide.
     #[must_use]
-    pub const fn decided(fact: Freeing, _by: &Actor) -> Self {
-        Self { fact, operators: Vec::new() }
+    pub fn decided(fact: Freeing, _by: &Actor) -> Option<Self> {
+        fact.needs().person.then(|| Self { fact, operators: Vec::new() })
     }
 }
 
@@ -223,7 +223,11 @@ fn stance(claim: &Claim, statement: &Statement, rule: FinalityRule) -> Stance {
     if claim.did(receipt) != claim.did {
         return Stance::Contradicts;
     }
-    if is_final || planted(Bug::FinalByOne) { Stance::Supports } else { Stance::Silent("does not call its block final yet") }
+    if is_final || planted(Bug::FinalByOne) {
+        Stance::Supports
+    } else {
+        Stance::Silent("does not call its block final yet")
+    }
 }
 
 /// That enough operators say the same, and none says otherwise. Only [`judge`] makes one.
@@ -351,7 +355,8 @@ pub fn nothing_left(order: &Order, block: BlockRef, records: &WalletRecords) -> 
         ));
     }
     let Some((before, after)) = records.balances else { return Ok(RecordsFit(())) };
-    let mut explained = records.sent.iter().filter(|sent| sent.block.number == block.number && sent.token == order.token);
+    let mut explained =
+        records.sent.iter().filter(|sent| sent.block.number == block.number && sent.token == order.token);
     let explained = explained.try_fold(Amount::ZERO, |sum, sent| sum.checked_add(sent.amount));
     let missing = before.checked_sub(after).unwrap_or(Amount::ZERO);
     match explained {

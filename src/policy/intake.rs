@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use super::ending::may_open_again;
 use super::pace::{Jitter, Pace};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
@@ -144,11 +145,10 @@ fn has_moved(payment: &Payment, listed: &Told) -> bool {
         | PaymentState::Seen { .. }
         | PaymentState::Following { .. }
         | PaymentState::Review { .. } => true,
-        // The completer asks by itself; what has ended is not asked after.
-        PaymentState::Due { .. }
-        | PaymentState::Calling { .. }
-        | PaymentState::Unclear { .. }
-        | PaymentState::Ended { .. } => false,
+        // The completer asks by itself.
+        PaymentState::Due { .. } | PaymentState::Calling { .. } | PaymentState::Unclear { .. } => false,
+        // What has ended is asked after only where it seems to be open again.
+        state @ PaymentState::Ended { .. } => may_open_again(state) && listed.awaits_funds(),
     };
     followed && payment.api.as_ref().is_none_or(|last| last.status != listed.status || last.tx_hash != listed.tx_hash)
 }

@@ -194,6 +194,11 @@ fn fit(deposit: &Deposit, payment: &Payment, params: &MatchParams) -> Fit {
     fit_amount(deposit.amount, payment.terms.amount, params)
 }
 
+/// Whether an amount is the right one.
+pub(super) fn pays(got: Amount, asked: Amount, params: &MatchParams) -> bool {
+    matches!(fit_amount(got, asked, params), Fit::Exact | Fit::Near)
+}
+
 fn fit_amount(got: Amount, asked: Amount, params: &MatchParams) -> Fit {
     match got.cmp(&asked) {
         std::cmp::Ordering::Equal => Fit::Exact,

@@ -9,6 +9,7 @@ pub mod breadth;
 pub mod broadcast;
 pub mod doctor;
 pub mod evidence;
+pub mod ending;
 pub mod fees;
 pub mod finality;
 pub mod funding;

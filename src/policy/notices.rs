@@ -198,6 +198,7 @@ const fn is_told(hold: &Hold, signed: bool) -> bool {
         Hold::WalletPaused | Hold::WalletHalted | Hold::OwnTransferSeen { .. } => false,
         Hold::ApiUnavailable { .. }
         | Hold::ApiStatus { .. }
+        | Hold::EndUnconfirmed { .. }
         | Hold::ApiHasHash { .. }
         | Hold::TermsDiffer { .. }
         | Hold::PaymentState { .. }

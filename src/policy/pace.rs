@@ -29,6 +29,8 @@ pub struct Pace {
     pub ask_after_expiry: Span,
     /// Between probes while the API refuses the key.
     pub key_probe: Span,
+    /// How long after the API has first named an end a second answer must name it again for the end to be believed.
+    pub end_confirm_after: Span,
 }
 
 impl Pace {
@@ -44,7 +46,14 @@ impl Pace {
             ask_every: Span::from_secs(600),
             ask_after_expiry: Span::from_secs(30),
             key_probe: Span::from_secs(300),
+            end_confirm_after: Span::from_secs(180),
         }
+    }
+
+    /// The same rates with another wait before a second answer confirms an end.
+    #[must_use]
+    pub const fn confirming_ends_after(self, end_confirm_after: Span) -> Self {
+        Self { end_confirm_after, ..self }
     }
 
     /// How long after a call began its effect can still come: twice the time-out and a second (see the API's

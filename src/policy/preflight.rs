@@ -10,7 +10,7 @@ use crate::domain::chain::{B256, Transfer};
 use crate::domain::deposit::{Deposit, Verdict};
 use crate::domain::hold::Hold;
 use crate::domain::order::{AttemptKind, CancelReason, Fees, Order};
-use crate::domain::payment::{ApiStatus, Outcome, Payment, PaymentState};
+use crate::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, PaymentState};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{CallResult, TransferView};
 use crate::domain::wei::Wei;
@@ -90,15 +90,13 @@ pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &Pre
     if let Some(tx_hash) = seen.filter(|hash| is_live(order, *hash)) {
         return Err(Hold::OwnTransferSeen { tx_hash });
     }
-    let is_named = check_word(order, api)?;
+    let is_named = check_word(order, payment, api)?;
     check_terms(order, payment, api, params)?;
-    let expires_at = [payment.terms.expires_at, api.expires_at].into_iter().flatten().min();
-    check_time(expires_at, findings.now, params)?;
-    for named in [payment.terms.sender, api.sender].into_iter().flatten() {
-        if named != order.wallet {
-            return Err(Hold::OtherSender { named });
-        }
+    check_time(payment.terms.expires_at, findings.now, params)?;
+    if let Some(named) = payment.terms.sender.filter(|named| *named != order.wallet) {
+        return Err(Hold::OtherSender { named });
     }
+    check_news(order, payment, findings, params)?;
     if let Some(what) = forbidden(order.to, order.token, Some(order.wallet)) {
         return Err(Hold::RecipientForbidden { what: what.to_owned() });
     }
@@ -169,19 +167,60 @@ fn is_live(order: &Order, tx_hash: B256) -> bool {
 
 /// Whether the API's word allows the transfer. `Ok(true)`: it does, because somebody named this very transfer to it
 /// before it was seen in a block. Now it waits for just that, so the bytes must not be left to be forgotten.
-fn check_word(order: &Order, api: &ApiFinding) -> Result<bool, Hold> {
+fn check_word(order: &Order, payment: &Payment, api: &ApiFinding) -> Result<bool, Hold> {
     let named = api.tx_hash.as_ref().and_then(|text| text.trim().parse::<B256>().ok());
     match (named.filter(|hash| is_live(order, *hash)), api.status.outcome()) {
         (Some(_), None) => return Ok(true),
         (Some(tx_hash), Some(Outcome::Completed)) => return Err(Hold::OwnTransferSeen { tx_hash }),
         (Some(_), Some(Outcome::Failed | Outcome::Expired | Outcome::Refunded | Outcome::Cancelled)) | (None, _) => {}
     }
+    let is_open = api.status == ApiStatus::AwaitingFunds && api.tx_hash.is_none();
+    // What the API says is believed here: the payment's record has it by two looks.
+    if !is_open && payment.state.is_ended() {
+        return Err(Hold::PaymentEnded);
+    }
     if api.status != ApiStatus::AwaitingFunds {
-        return Err(Hold::ApiStatus { status: api.status.clone() });
+        let status = api.status.clone();
+        return Err(match status.outcome() {
+            Some(Outcome::Failed | Outcome::Expired | Outcome::Refunded) if !ended_with_money(payment) => {
+                Hold::EndUnconfirmed { status }
+            }
+            // Nobody paid it, or somebody else did, and then a transfer of ours would pay it twice.
+            Some(Outcome::Failed | Outcome::Expired | Outcome::Refunded | Outcome::Completed | Outcome::Cancelled)
+            | None => Hold::ApiStatus { status },
+        });
     }
     match &api.tx_hash {
         Some(tx_hash) => Err(Hold::ApiHasHash { tx_hash: tx_hash.clone() }),
         None => Ok(false),
+    }
+}
+
+/// Whether the end that the API names was confirmed, and a person has the payment because of its money.
+const fn ended_with_money(payment: &Payment) -> bool {
+    matches!(payment.state, PaymentState::Review { why: PaymentReview::EndedWithMoney { .. }, .. })
+}
+
+/// Whether the API says now that there is less time, or another sender, than when the payment was added. One answer is
+/// enough to send nothing, and too little to end an order.
+fn check_news(
+    order: &Order,
+    payment: &Payment,
+    findings: &PaymentFindings<'_>,
+    params: &PreflightParams,
+) -> Result<(), Hold> {
+    let none = || "none".to_owned();
+    if check_time(findings.api.expires_at, findings.now, params).is_err() {
+        let told = |at: Option<Timestamp>| at.map_or_else(none, |at| format!("{} s", at.as_secs()));
+        let (ours, theirs) = (told(payment.terms.expires_at), told(findings.api.expires_at));
+        return Err(Hold::TermsDiffer { field: "expiresAt".to_owned(), ours, theirs });
+    }
+    match findings.api.sender.filter(|named| *named != order.wallet) {
+        Some(named) => {
+            let (field, ours) = ("senderAddress".to_owned(), order.wallet.to_string());
+            Err(Hold::TermsDiffer { field, ours, theirs: named.to_string() })
+        }
+        None => Ok(()),
     }
 }
 
@@ -306,20 +345,21 @@ pub enum Answer {
 pub const fn answer_to(hold: &Hold, is_signed: bool) -> Answer {
     let (unsigned, signed) = match hold {
         // The payment's own doing: it cannot be funded any more, by anybody.
-        Hold::PaymentEnded
-        | Hold::ApiStatus { .. }
+        Hold::PaymentEnded | Hold::TimeShort { .. } | Hold::OtherSender { .. } | Hold::RecipientForbidden { .. } => {
+            (Answer::End, Answer::SelfSend)
+        }
+        // A person can mend it, the API can say otherwise, or the chain can take it back. Nothing is let go on that, and what is
+        // signed must not wait for it: somebody else may have paid.
+        Hold::ApiStatus { .. }
         | Hold::ApiHasHash { .. }
-        | Hold::TimeShort { .. }
-        | Hold::OtherSender { .. }
-        | Hold::RecipientForbidden { .. } => (Answer::End, Answer::SelfSend),
-        // A person can mend it, or the chain can take it back; what is signed must not wait for that.
-        Hold::TermsDiffer { .. }
+        | Hold::TermsDiffer { .. }
         | Hold::PaymentState { .. }
         | Hold::MoneyThere { .. }
         | Hold::RecipientBlacklisted
         | Hold::CallFails { .. } => (Answer::Wait, Answer::SelfSend),
-        // It says nothing against the transfer itself.
+        // It says nothing against the transfer itself, or is not believed before the second look: nothing is sent meanwhile.
         Hold::ApiUnavailable { .. }
+        | Hold::EndUnconfirmed { .. }
         | Hold::OwnTransferSeen { .. }
         | Hold::NotReadYet
         | Hold::TokenPaused

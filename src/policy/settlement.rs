@@ -6,10 +6,13 @@
 use thiserror::Error;
 
 use super::evidence::{Freeing, Proof};
+use super::ending::{
+    Look, Word, is_settled_by_open, look, may_be_taken, may_open_again, open_again, second_look, taken_after, word,
+};
 use super::pace::{Jitter, MAX_RETRY_AFTER, Pace};
 use crate::domain::chain::B256;
 use crate::domain::deposit::DepositKey;
-use crate::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentReview, PaymentState as State, Refusal};
+use crate::domain::payment::{ApiView, Ending, Outcome, Payment, PaymentReview, PaymentState as State, Refusal};
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 
@@ -88,6 +91,10 @@ pub struct Step {
     pub quiet_checks: u32,
     /// Why, in words.
     pub why: String,
+    /// The end that the API names and that is not confirmed.
+    pub ending: Option<Ending>,
+    /// Whether the API has taken a completion with the payment's deposit, if that is known.
+    pub taken: Option<bool>,
 }
 
 /// A fact that a payment in this state cannot meet.
@@ -160,11 +167,11 @@ pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Ste
         Fact::Unknown if planted(Bug::UnknownMeansOver) => {
             Some(context.ended(Outcome::Failed, "the API does not know it"))
         }
-        Fact::Unknown => Some(context.unless_over(payment, PaymentReview::NotFound, "the API does not know it")),
+        Fact::Unknown => Some(context.contradicted(payment, PaymentReview::NotFound, "the API does not know it")),
         Fact::TermsDiffer { field, ours, theirs } => {
             let (field, ours, theirs) = (field.clone(), ours.clone(), theirs.clone());
             let review = PaymentReview::TermsDiffer { field, ours, theirs };
-            Some(context.unless_over(payment, review, "the API has other terms than were matched against"))
+            Some(context.contradicted(payment, review, "the API has other terms than were matched against"))
         }
         Fact::Retry { is_final } => retried(payment, *is_final, context),
         Fact::Cancel => match state {
@@ -174,7 +181,36 @@ pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Ste
             State::Calling { .. } | State::Unclear { .. } | State::Following { .. } | State::Ended { .. } => None,
         },
     };
-    step.ok_or_else(|| Unexpected { state: state.name(), fact: format!("{fact:?}") })
+    let step = step.ok_or_else(|| Unexpected { state: state.name(), fact: format!("{fact:?}") })?;
+    Ok(remember(payment, fact, step, context))
+}
+
+/// What is kept of the API's answers besides the last one.
+fn remember(payment: &Payment, fact: &Fact, step: Step, context: &Context<'_>) -> Step {
+    let (ending, taken) = match fact {
+        Fact::Reported(view) | Fact::Accepted(view) => {
+            let ending = match look(payment, view, context) {
+                Look::Named(ending) => Some(ending),
+                // It stays believed while the API goes on to say it.
+                Look::Believed(_) => payment.ending,
+                Look::Open => None,
+            };
+            (ending, taken_after(payment, view, &step.state))
+        }
+        Fact::Matched(_)
+        | Fact::Unmatched
+        | Fact::Final
+        | Fact::GoneAfterFinal
+        | Fact::CallStarted
+        | Fact::CallFailed(_)
+        | Fact::AskFailed { .. }
+        | Fact::Unknown
+        | Fact::TermsDiffer { .. }
+        | Fact::Retry { .. }
+        | Fact::Cancel => (payment.ending, payment.taken),
+    };
+    let ending = ending.filter(|_| !step.state.is_ended());
+    Step { ending, taken, ..step }
 }
 
 /// A deposit pays the payment.
@@ -205,29 +241,11 @@ fn retried(payment: &Payment, is_final: bool, context: &Context<'_>) -> Option<S
         state @ (State::Due { .. } | State::Waiting | State::Seen { .. } | State::Following { .. }) => {
             Some(context.at(state.clone(), context.now, "a person wants it looked at now"))
         }
+        // The API's fresh answer decides.
+        state @ State::Ended { .. } if may_open_again(state) => {
+            Some(context.at(state.clone(), context.now, "a person wants to know whether the API has opened it again"))
+        }
         State::Calling { .. } | State::Unclear { .. } | State::Ended { .. } => None,
-    }
-}
-
-/// What the API's word says of the hash that pays the payment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
-    /// It waits for funds and has no hash: a completion may be called.
-    Open,
-    /// It bears our hash.
-    Ours,
-    /// It bears a hash that is not ours, or we have none.
-    Other,
-    /// It has moved on without naming a hash.
-    MovedOn,
-}
-
-fn word(view: &ApiView, ours: Option<&DepositKey>) -> Word {
-    match (&view.tx_hash, ours) {
-        (Some(text), Some(key)) if same_hash(text, key.tx_hash) => Word::Ours,
-        (Some(_), _) => Word::Other,
-        (None, _) if view.status == ApiStatus::AwaitingFunds => Word::Open,
-        (None, _) => Word::MovedOn,
     }
 }
 
@@ -237,13 +255,21 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
     let deposit = state.deposit().copied();
     let word = word(view, deposit.as_ref());
     if let State::Ended { .. } = state {
-        return context.unchanged(payment, state.clone(), "it has ended");
+        let again = word == Word::Open && may_open_again(state);
+        return if again { open_again(payment, context) } else { context.rest(state.clone()) };
     }
+    let seen = look(payment, view, context);
     if word == Word::Other && deposit.is_some() {
-        return other_hash(payment, view, context);
+        return other_hash(payment, view, seen, context);
     }
-    if let Some(outcome) = view.status.outcome() {
-        return api_ended(payment, view, outcome, word, context);
+    match seen {
+        Look::Open => {}
+        Look::Named(ending) => return second_look(payment, view, ending, context),
+        // A call that was made may still take effect, and its money would be there.
+        Look::Believed(outcome) if outcome != Outcome::Completed && may_still_land(payment, view.as_of, context) => {
+            return second_look(payment, view, Ending { outcome, since: context.now }, context);
+        }
+        Look::Believed(outcome) => return api_ended(payment, view, outcome, word, context),
     }
     match (state, word) {
         (State::Waiting, Word::Open)
@@ -259,14 +285,7 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
         (State::Calling { .. } | State::Unclear { refusal: None, .. }, Word::Open)
             if may_still_land(payment, view.as_of, context) =>
         {
-            let why = "the API waits for funds; the call can still take effect";
-            let step = context.unchanged(payment, state.clone(), why);
-            // The time-out may have been raised since the call was made: what was due then is not asked again and again.
-            let settles_at = match state {
-                State::Calling { started_at, .. } => Some(started_at.plus(context.pace.unclear_wait())),
-                _ => None,
-            };
-            Step { next_at: step.next_at.max(settles_at), ..step }
+            context.until_settled(payment, "the API waits for funds; the call can still take effect")
         }
         (State::Calling { deposit, attempt, .. } | State::Unclear { deposit, attempt, refusal: None }, Word::Open) => {
             let due = State::Due { deposit: *deposit, attempt: *attempt };
@@ -277,18 +296,23 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
             let why = PaymentReview::Refused { refusal: refusal.clone() };
             context.review(why, Some(*deposit), "the API refused the completion")
         }
+        // Somebody else had moved it on, so no completion of ours is behind it.
+        (State::Following { .. }, Word::Open) if !may_be_taken(payment) => open_again(payment, context),
         (State::Following { deposit }, Word::Open) if payment.quiet_checks >= MAX_STILL_AWAITING => context.review(
             PaymentReview::StillAwaiting,
             *deposit,
             "the API took the completion and still waits for funds",
         ),
         (State::Following { .. }, _) => context.follow(payment, view, deposit),
+        (State::Review { why, .. }, Word::Open) if is_settled_by_open(why) && !may_be_taken(payment) => {
+            open_again(payment, context)
+        }
         (State::Review { .. }, Word::Open)
         | (State::Review { why: PaymentReview::OtherHash { .. }, .. }, Word::MovedOn) => {
             context.ask(payment, state.clone(), "a person has to decide")
         }
         (_, Word::Ours | Word::Other | Word::MovedOn) => context.follow(payment, view, deposit),
-        (State::Ended { .. }, Word::Open) => context.unchanged(payment, state.clone(), "it has ended"),
+        (State::Ended { .. }, Word::Open) => context.rest(state.clone()),
     }
 }
 
@@ -303,10 +327,10 @@ fn may_still_land(payment: &Payment, asked_at: Timestamp, context: &Context<'_>)
 }
 
 /// The API names another transaction than the one that we matched.
-fn other_hash(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
+fn other_hash(payment: &Payment, view: &ApiView, seen: Look, context: &Context<'_>) -> Step {
     let deposit = payment.state.deposit().copied();
     let was_told = matches!(&payment.state, State::Review { why: PaymentReview::OtherHash { .. }, .. });
-    if was_told && view.status.outcome() == Some(Outcome::Completed) {
+    if was_told && seen == Look::Believed(Outcome::Completed) {
         return context.ended(Outcome::Completed, "the API completed it with another transaction; a person was told");
     }
     let theirs: String = view.tx_hash.as_deref().unwrap_or_default().chars().take(160).collect();
@@ -342,7 +366,7 @@ fn accepted(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Option<
         return None;
     };
     Some(match (word(view, Some(deposit)), view.status.outcome()) {
-        (Word::Other, _) => other_hash(payment, view, context),
+        (Word::Other, _) => other_hash(payment, view, look(payment, view, context), context),
         // A good answer that says nothing has happened is not one to rely upon.
         (Word::Open, _) => {
             let unclear = State::Unclear { deposit: *deposit, attempt: *attempt, refusal: None };
@@ -352,9 +376,7 @@ fn accepted(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Option<
                 "the answer says that nothing has changed",
             )
         }
-        (Word::Ours | Word::MovedOn, Some(Outcome::Completed)) => {
-            context.ended(Outcome::Completed, "the API completed it")
-        }
+        (Word::Ours, Some(Outcome::Completed)) => context.ended(Outcome::Completed, "the API completed it"),
         (Word::Ours | Word::MovedOn, _) => {
             let following = State::Following { deposit: Some(*deposit) };
             Step {
@@ -404,44 +426,68 @@ fn ask_failed(payment: &Payment, retry_after: Option<Span>, context: &Context<'_
     let quiet_checks = payment.quiet_checks.saturating_add(1);
     let then = context.now.plus(context.pace.backoff(quiet_checks, retry_after, context.jitter));
     let next_at = match &payment.state {
-        State::Ended { .. } => None,
+        // Somebody wants to know whether it is open again.
+        State::Ended { .. } => payment.next_at.map(|_| then),
         State::Due { .. } | State::Calling { .. } | State::Unclear { .. } => payment.next_at.max(Some(then)),
         State::Waiting | State::Seen { .. } | State::Following { .. } | State::Review { .. } => Some(then),
     };
-    Step { state: payment.state.clone(), next_at, quiet_checks, why: "the API did not answer".to_owned() }
+    new_step(payment.state.clone(), next_at, quiet_checks, "the API did not answer")
+}
+
+fn new_step(state: State, next_at: Option<Timestamp>, quiet_checks: u32, why: &str) -> Step {
+    Step { state, next_at, quiet_checks, why: why.to_owned(), ending: None, taken: None }
 }
 
 impl Context<'_> {
-    fn at(&self, state: State, at: Timestamp, why: &str) -> Step {
-        Step { state, next_at: Some(at), quiet_checks: 0, why: why.to_owned() }
+    pub(super) fn at(&self, state: State, at: Timestamp, why: &str) -> Step {
+        new_step(state, Some(at), 0, why)
     }
 
     fn unchanged(&self, payment: &Payment, state: State, why: &str) -> Step {
-        Step { state, next_at: payment.next_at, quiet_checks: payment.quiet_checks, why: why.to_owned() }
+        new_step(state, payment.next_at, payment.quiet_checks, why)
+    }
+
+    /// Nothing moves before the call that was made can no longer take effect.
+    fn until_settled(&self, payment: &Payment, why: &str) -> Step {
+        let step = self.unchanged(payment, payment.state.clone(), why);
+        // The time-out may have been raised since the call was made: what was due then is not asked again and again.
+        let settles_at = match &payment.state {
+            State::Calling { started_at, .. } => Some(started_at.plus(self.pace.unclear_wait())),
+            _ => None,
+        };
+        Step { next_at: step.next_at.max(settles_at), ..step }
+    }
+
+    /// Nothing is left to be asked.
+    fn rest(&self, state: State) -> Step {
+        new_step(state, None, 0, "it has ended")
     }
 
     /// To a state in which the API is asked now and then whether something happened over there.
-    fn ask(&self, payment: &Payment, state: State, why: &str) -> Step {
+    pub(super) fn ask(&self, payment: &Payment, state: State, why: &str) -> Step {
         let next_at = self.now.plus(self.pace.ask_wait(self.now, payment.terms.expires_at));
-        Step { state, next_at: Some(next_at), quiet_checks: 0, why: why.to_owned() }
+        new_step(state, Some(next_at), 0, why)
     }
 
-    fn review(&self, why: PaymentReview, deposit: Option<DepositKey>, because: &str) -> Step {
+    pub(super) fn review(&self, why: PaymentReview, deposit: Option<DepositKey>, because: &str) -> Step {
         let next_at = self.now.plus(self.pace.ask_wait(self.now, None));
-        Step { state: State::Review { why, deposit }, next_at: Some(next_at), quiet_checks: 0, why: because.to_owned() }
+        new_step(State::Review { why, deposit }, Some(next_at), 0, because)
     }
 
-    /// A review, unless the payment is over: then nothing is left to decide.
-    fn unless_over(&self, payment: &Payment, why: PaymentReview, because: &str) -> Step {
+    /// A review, unless the payment is over: then nothing is left to decide. While a call may still take effect, the answer
+    /// to the next question says more.
+    fn contradicted(&self, payment: &Payment, why: PaymentReview, because: &str) -> Step {
         if payment.state.is_ended() {
-            self.unchanged(payment, payment.state.clone(), "it has ended")
+            self.rest(payment.state.clone())
+        } else if may_still_land(payment, self.now, self) {
+            self.until_settled(payment, because)
         } else {
             self.review(why, payment.state.deposit().copied(), because)
         }
     }
 
     fn ended(&self, outcome: Outcome, why: &str) -> Step {
-        Step { state: State::Ended { outcome, at: self.now }, next_at: None, quiet_checks: 0, why: why.to_owned() }
+        new_step(State::Ended { outcome, at: self.now }, None, 0, why)
     }
 
     /// The API has the payment in hand: asked at a rate that slows down while nothing changes.
@@ -450,7 +496,6 @@ impl Context<'_> {
         let was_following = matches!(payment.state, State::Following { .. });
         let quiet_checks = if news || !was_following { 0 } else { payment.quiet_checks.saturating_add(1) };
         let next_at = self.now.plus(self.pace.follow_wait(quiet_checks));
-        let why = format!("the API says {}", view.status);
-        Step { state: State::Following { deposit }, next_at: Some(next_at), quiet_checks, why }
+        new_step(State::Following { deposit }, Some(next_at), quiet_checks, &format!("the API says {}", view.status))
     }
 }

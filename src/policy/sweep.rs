@@ -2,10 +2,10 @@
 //!
 //! Deliberately absent: how a question is split for a provider; that is the chain adapter's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::chain::{Address, BlockNumber};
+use crate::domain::chain::{Address, BlockNumber, Transfer};
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::time::{Span, Timestamp};
@@ -229,6 +229,32 @@ pub fn after_second(coverage: &Coverage, job: &Job, now: Timestamp, params: &Swe
         None
     };
     Some(Coverage { swept: Some(Swept { confirmed_to, second_reading, ..swept }), ..coverage.clone() })
+}
+
+/// What two readings of one range show together: every transfer that either has. Nodes may number the logs of a block
+/// differently: a transfer that differs in nothing else is the same one.
+#[must_use]
+pub fn together(mut one: Vec<Transfer>, other: Vec<Transfer>) -> Vec<Transfer> {
+    let what = |it: &Transfer| (it.block.hash, it.tx_hash, it.token, it.from, it.to, it.amount);
+    let mut unpaired: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
+    for transfer in &one {
+        unpaired.entry(what(transfer)).or_default().insert(transfer.log_index);
+    }
+    let mut left = Vec::new();
+    for transfer in other {
+        let known = unpaired.get_mut(&what(&transfer));
+        if !known.is_some_and(|indexes| indexes.remove(&transfer.log_index)) {
+            left.push(transfer);
+        }
+    }
+    for transfer in left {
+        let known = unpaired.get_mut(&what(&transfer));
+        if known.and_then(BTreeSet::pop_first).is_none() {
+            one.push(transfer);
+        }
+    }
+    one.sort_by_key(|it| (it.block.number, it.log_index));
+    one
 }
 
 /// Whether the address's time is over, by our clock and by the chain's: `covered_time` is the time of the block that

@@ -65,6 +65,8 @@ pub struct TransferQuery {
     pub to: BlockNumber,
     /// An endpoint that should rather not answer (it gave the first reading), when there is another.
     pub avoid: Option<EndpointId>,
+    /// Only this operator's endpoints may answer.
+    pub by: Option<Operator>,
 }
 
 /// The answer to a [`TransferQuery`]: all of the range, or an error.

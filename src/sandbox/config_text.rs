@@ -74,6 +74,7 @@ base_url = {api}
 key_file = {key_path}
 timeout = "6s"
 max_concurrent = 8
+end_confirm_after = "5s"
 
 [store]
 path = {store_path}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, future};
 
-use super::{chain, funding_rules, payment_api_http, signer};
+use super::{chain, funding_rules, known_endpoints, payment_api_http, signer};
 use crate::adapters::evm::EvmChain;
 use crate::adapters::sled;
 use crate::adapters::system::SystemClock;
@@ -48,6 +48,11 @@ pub struct Examined {
 struct Part {
     findings: Vec<Finding>,
     wallet: Option<Address>,
+}
+
+/// In a line: who has to agree.
+pub(super) fn operators(settings: &Settings) -> String {
+    doctor::operators(settings.rpc.agreement, &known_endpoints(settings)).found
 }
 
 /// Asks everything, and never fails: what cannot be asked is a finding. Changes nothing.
@@ -90,6 +95,9 @@ async fn around_chain(settings: &Settings) -> Part {
     let stall_after = settings.chain.finality.stall_after;
     let rules = EndpointRules { now, chain_id: settings.chain.id, needs_tag, stall_after };
     let mut findings = doctor::endpoints(&endpoints, &rules);
+    if settings.chain.id != config::SANDBOX_CHAIN_ID {
+        findings.push(doctor::operators(settings.rpc.agreement, &known_endpoints(settings)));
+    }
     if endpoints.len() > 1
         && let Some((number, is_final)) = common_height(&endpoints, settings)
     {
@@ -231,7 +239,7 @@ async fn daemon(settings: &Settings) -> DaemonCheckup {
         None => String::new(),
     };
     let head = metrics.lines().find_map(|line| line.strip_prefix("rampwatch_head_block ")?.trim().parse().ok());
-    let Readiness { ready, chain, api, store, wallet, shadow: _ } = readiness;
+    let Readiness { ready, chain, api, store, wallet, shadow: _, agreement: _ } = readiness;
     let parts = [("chain", chain), ("api", api), ("store", store), ("wallet", wallet)];
     let parts = parts.into_iter().map(|(part, word)| (part.to_owned(), word)).collect();
     if ready { DaemonCheckup::Ready { parts, head } } else { DaemonCheckup::NotReady { parts, head } }

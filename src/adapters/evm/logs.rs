@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::domain::chain::{BlockNumber, Header, Transfer};
+use crate::domain::operator::Operator;
 use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
 
 use super::classify::{Class, suggested_blocks, suggested_recipients};
@@ -64,6 +65,16 @@ struct Question {
     /// The accounts are not named in the question.
     everybody: bool,
     avoid: Option<EndpointId>,
+    by: Option<Operator>,
+}
+
+impl Question {
+    fn attempt(&self, pool: &Pool) -> Attempt {
+        match &self.by {
+            Some(operator) => pool.attempt_of(operator),
+            None => pool.attempt(self.avoid),
+        }
+    }
 }
 
 /// Answers the query. With [`Side::From`] its recipients are the senders that are asked after. `to_final`: its last block is
@@ -82,10 +93,10 @@ pub(super) async fn transfers(
     if accounts.is_empty() || query.tokens.is_empty() {
         return nothing(pool, query).await;
     }
-    let (everybody, avoid) = (query.everybody, query.avoid);
+    let (everybody, avoid, by) = (query.everybody, query.avoid, query.by.clone());
     // Whom the question does not name need not be cut into pieces.
     let whole = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
-    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, everybody, avoid });
+    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, everybody, avoid, by });
     let answers = ask_all(pool, max_in_flight, &question, whole, to_final).await?;
     merge(query.to, answers)
 }
@@ -126,7 +137,7 @@ async fn ask_all(
     whole: Piece,
     mut to_final: bool,
 ) -> Result<Vec<Answer>, ChainError> {
-    let job = |piece| Job { piece, attempt: pool.attempt(question.avoid), tagged: false };
+    let job = |piece| Job { piece, attempt: question.attempt(pool), tagged: false };
     let mut queue = VecDeque::from([job(whole)]);
     let mut running: FuturesUnordered<BoxFuture<'static, Step>> = FuturesUnordered::new();
     let mut answers = Vec::new();

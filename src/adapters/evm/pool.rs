@@ -148,10 +148,9 @@ impl Attempt {
     /// the rest, within the request timeout.
     pub(super) async fn next(&mut self) -> Option<Arc<Endpoint>> {
         let fresh = self.endpoints.iter().filter(|endpoint| !self.tried.contains(&endpoint.id));
-        let ready = fresh
-            .clone()
-            .filter(|endpoint| endpoint.rests_until().is_none())
-            .min_by_key(|endpoint| (endpoint.is_lagging(), self.avoid.as_ref() == Some(&endpoint.operator), endpoint.id));
+        let ready = fresh.clone().filter(|endpoint| endpoint.rests_until().is_none()).min_by_key(|endpoint| {
+            (endpoint.is_lagging(), self.avoid.as_ref() == Some(&endpoint.operator), endpoint.id)
+        });
         if let Some(endpoint) = ready.cloned() {
             self.tried.push(endpoint.id);
             return Some(endpoint);

@@ -262,12 +262,7 @@ async fn hear(endpoint: &Endpoint, numbers: &[BlockNumber], besides: &[Ask], wor
 /// Hears what one node says of all of it. Behind a balancer that deals the calls of a request out, several may have answered;
 /// where that shows, all is asked again with more words on finality, of which the lowest counts: what the node that hangs
 /// behind calls final too, no node has otherwise. If they contradict each other even so, nothing is believed but the head.
-async fn word_of(
-    endpoint: &Endpoint,
-    numbers: &[BlockNumber],
-    besides: &[Ask],
-    tag: bool,
-) -> Result<Heard, Failure> {
+async fn word_of(endpoint: &Endpoint, numbers: &[BlockNumber], besides: &[Ask], tag: bool) -> Result<Heard, Failure> {
     let words = match (tag, endpoint.is_shared()) {
         (false, _) => 0,
         (true, false) => 1,

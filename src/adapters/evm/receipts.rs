@@ -59,8 +59,9 @@ async fn receipts_at(endpoint: &Endpoint, hashes: &[B256]) -> Result<Receipts, F
     let empty: &[B256] = &[];
     let batches = hashes.chunks(AT_ONCE).chain(hashes.is_empty().then_some(empty));
     for batch in batches {
-        let asks: Vec<Ask> =
-            std::iter::once(Ask::new("eth_blockNumber", json!([]))).chain(batch.iter().map(|hash| ask_for(*hash))).collect();
+        let asks: Vec<Ask> = std::iter::once(Ask::new("eth_blockNumber", json!([])))
+            .chain(batch.iter().map(|hash| ask_for(*hash)))
+            .collect();
         let mut answers = endpoint.ask(&asks).await?.into_iter();
         let number = rpc::read::<U64>(&next(&mut answers)?, "a block number")?.to();
         head = Some(head.map_or(number, |lowest| lowest.min(number)));

@@ -60,7 +60,7 @@ impl Sender for EvmChain {
         to: BlockNumber,
     ) -> Result<TransferPage, ChainError> {
         let (tokens, recipients) = (Arc::new(tokens.to_vec()), Arc::new(vec![wallet]));
-        let query = TransferQuery { tokens, recipients, from, to, everybody: false, avoid: None };
+        let query = TransferQuery { tokens, recipients, from, to, everybody: false, avoid: None, by: None };
         logs::transfers(&self.pool, self.settings.max_in_flight, &query, Side::From, false).await
     }
 

@@ -69,8 +69,7 @@ impl Completer {
     async fn agreed(&self, payment: &Payment, deposit: &Deposit) -> Result<Look, StoreError> {
         let (token, from, to, amount) = (deposit.token, deposit.from, deposit.to, deposit.amount);
         let transfer = Movement { token, from, to, amount };
-        let claim =
-            Claim { tx_hash: deposit.key.tx_hash, block: deposit.block(), transfer, did: Did::Transfer };
+        let claim = Claim { tx_hash: deposit.key.tx_hash, block: deposit.block(), transfer, did: Did::Transfer };
         // Where nobody else is to be asked, it is the word of whoever showed it.
         let alone = (self.settings.agreement <= 1).then(|| self.ports.chain.operators().into_iter().next()).flatten();
         let question = Question {

@@ -155,7 +155,9 @@ impl Funder {
         self.gate.learn(Asked::Get, &answer).await?;
         match answer {
             Ok(said) => {
-                let is_news = said.status != ApiStatus::AwaitingFunds || said.tx_hash.is_some();
+                // That it is open after all clears an end that was named before.
+                let is_news =
+                    said.status != ApiStatus::AwaitingFunds || said.tx_hash.is_some() || payment.ending.is_some();
                 if is_news {
                     record(&self.ledger, payment, Ok(said.clone()), &self.settings.chain_name, asked_at).await?;
                 }
@@ -198,6 +200,7 @@ impl Funder {
             from: swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head),
             to: head,
             avoid: None,
+            by: None,
         };
         Ok(match self.ports.chain.transfers(&query).await {
             Ok(page) => Ok(page.transfers),

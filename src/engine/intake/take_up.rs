@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::follow_ups::lead_of;
 use crate::engine::gate::{Asked, Pass};
 use crate::engine::handle::{AddPayment, HandleError};
+use crate::policy::ending::may_open_again;
 use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort};
 use crate::policy::settlement::Unexpected;
 use crate::ports::payment_api::{ApiError, ApiPayment};
@@ -164,7 +165,8 @@ impl Intake {
         let result = self
             .ledger
             .change_payment(id, |page, payment, context| {
-                if payment.next_at.is_some_and(|at| at > context.now) {
+                let rests = payment.next_at.is_none() && may_open_again(&payment.state);
+                if rests || payment.next_at.is_some_and(|at| at > context.now) {
                     page.book.postpone(&payment.id, context.now);
                 }
                 Ok::<(), Unexpected>(())

@@ -106,6 +106,8 @@ impl Opener {
             next_at: Some(now),
             quiet_checks: 0,
             added_at: now,
+            ending: None,
+            taken: Some(false),
         })
     }
 

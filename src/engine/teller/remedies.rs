@@ -69,9 +69,11 @@ pub(super) fn of_hold(id: &OrderId, hold: &Hold) -> Vec<String> {
         Hold::Signer { .. } => "Look at the keystore and its password: rampwatch config check",
         Hold::WalletPaused => "Go on with sending: rampwatch wallet resume --reason '…'",
         Hold::WalletHalted => "See why: rampwatch wallet status",
-        Hold::ApiStatus { .. } | Hold::ApiHasHash { .. } | Hold::PaymentState { .. } | Hold::PaymentEnded => {
-            "See how the payment stands."
-        }
+        Hold::ApiStatus { .. }
+        | Hold::EndUnconfirmed { .. }
+        | Hold::ApiHasHash { .. }
+        | Hold::PaymentState { .. }
+        | Hold::PaymentEnded => "See how the payment stands.",
         Hold::NotReadYet | Hold::OwnTransferSeen { .. } => "Nothing is to be done; if it lasts, see /readyz.",
     };
     vec![first.to_owned(), cancel(id), why(id.payment.as_str())]

@@ -161,8 +161,7 @@ impl Watcher {
         let (within, apart) = if evidence.len() == 1 { (mark, None) } else { (None, mark) };
         // One moment for all, so that those who were read together go on standing together.
         let said_by = self.word_of(source.endpoint);
-        let read =
-            Read { job, reading, now: self.ports.clock.now(), proof, mark: within, said_by: said_by.as_ref() };
+        let read = Read { job, reading, now: self.ports.clock.now(), proof, mark: within, said_by: said_by.as_ref() };
         if planted(Bug::CoverageBeforeDeposits) {
             let (last_final, params) = (self.last_final, self.settings.sweep);
             self.roll.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));

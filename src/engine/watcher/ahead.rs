@@ -160,6 +160,7 @@ impl Watcher {
 mod tests {
     use super::*;
 
+    use std::collections::BTreeSet;
     use std::sync::Mutex;
     use std::time::Duration;
 
@@ -167,6 +168,8 @@ mod tests {
 
     use crate::domain::amount::Amount;
     use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer, WitnessedHeader};
+    use crate::domain::operator::Operator;
+    use crate::domain::testimony::Testimony;
     use crate::domain::time::Timestamp;
     use crate::ports::chain::{EndpointId, FinalityReport, Hint, WatchSet};
 
@@ -234,6 +237,17 @@ mod tests {
                 malformed: vec![query.from.to_string()],
             })
         }
+        fn operator(&self, _: EndpointId) -> Operator {
+            Operator::named("one")
+        }
+        fn operators(&self) -> Vec<Operator> {
+            vec![Operator::named("one")]
+        }
+        async fn testify(&self, operator: &Operator, _: B256, _: bool) -> Testimony {
+            let statement = Err("it does not tell of transactions".to_owned());
+            Testimony { operator: operator.clone(), endpoint: "one".to_owned(), statement }
+        }
+        fn exclude(&self, _: &BTreeSet<String>) {}
         fn watch(&self, _: WatchSet) {}
         async fn hint(&self) -> Hint {
             std::future::pending().await

@@ -301,11 +301,7 @@ impl Watcher {
         Ok(blocks)
     }
 
-    async fn write_standings(
-        &self,
-        standings: Standings,
-        said_by: Option<Operator>,
-    ) -> Result<(), Trouble> {
+    async fn write_standings(&self, standings: Standings, said_by: Option<Operator>) -> Result<(), Trouble> {
         let said_by = said_by.as_ref();
         let writing = standings.into_iter().map(|(address, standings)| async move {
             let result = self

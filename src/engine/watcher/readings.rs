@@ -89,7 +89,7 @@ impl Watcher {
             // Where the rule asks for no depth and the tag keeps up with the head, the reading itself can prove what is final.
             let rule = self.settings.finality;
             let to_final = self.tag_at_head && self.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
-            let page = if to_final { self.read_to_final(&job).await? } else { self.read(&job, false).await? };
+            let page = if to_final { self.read_to_final(&job).await? } else { self.read(&job).await? };
             self.tag_at_head = self.tag_at_head && (!to_final || page.is_tagged);
             self.read_to = job.to;
             self.note_hinted(&page);
@@ -124,7 +124,7 @@ impl Watcher {
         let now = self.ports.clock.now();
         if let Some(job) = sweep::second_job(&ready, now, &params) {
             let job = self.roll.for_members(job);
-            let page = self.read(&job, true).await?;
+            let page = self.read_again(&job).await?;
             self.absorb(&job, page, Reading::Second).await?;
             let next = sweep::second_job(&self.ready(), now, &params);
             return Ok(self.got_on(&job, next));
@@ -167,7 +167,7 @@ impl Watcher {
         }
         let to = job.to.min(job.from.saturating_add(self.settings.sweep.chunk));
         let piece = Job { to, ..job.clone() };
-        let page = self.read(&piece, true).await?;
+        let page = self.read_again(&piece).await?;
         let left = self.absorb(&piece, page, Reading::Second).await?;
         let Some(LastReading { mut job, .. }) = self.last_reading.take() else { return Ok(Deeper::Nothing) };
         if !left.is_empty() {
@@ -242,13 +242,45 @@ impl Watcher {
         Ok(of_job(self.ports.store.provisional(BlockNumber::MAX, MOST_UNSETTLED).await?))
     }
 
-    async fn read(&mut self, job: &Job, elsewhere: bool) -> Result<TransferPage, Trouble> {
-        let query = self.query(job, self.last_reader.filter(|_| elsewhere));
-        let page = self.ports.chain.transfers(&query).await?;
-        if !elsewhere {
-            self.last_reader = Some(page.endpoint);
-        }
+    /// A first reading.
+    async fn read(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
+        let page = self.ports.chain.transfers(&self.query(job, None)).await?;
+        self.last_reader = Some(page.endpoint);
         Ok(page)
+    }
+
+    /// A reading that confirms an earlier one, so that an address may be let go: elsewhere, where there is another place.
+    /// Where operators have to agree, so many of them read it, and what one of them leaves out another shows (decision 14).
+    async fn read_again(&self, job: &Job) -> Result<TransferPage, Trouble> {
+        let chain = &self.ports.chain;
+        let elsewhere = self.query(job, self.last_reader);
+        let operators = chain.operators();
+        let needed = self.settings.agreement.min(operators.len());
+        if needed <= 1 || planted(Bug::SecondReadingByOne) {
+            return Ok(chain.transfers(&elsewhere).await?);
+        }
+        let mut all: Option<TransferPage> = None;
+        let (mut read, mut trouble) = (0_usize, None);
+        for operator in operators {
+            if read >= needed {
+                break;
+            }
+            let query = TransferQuery { by: Some(operator), avoid: None, ..elsewhere.clone() };
+            let page = match chain.transfers(&query).await {
+                Ok(page) => page,
+                Err(error) => {
+                    trouble = Some(error);
+                    continue;
+                }
+            };
+            read = read.saturating_add(1);
+            all = Some(match all {
+                None => page,
+                Some(before) => joined(before, page)?,
+            });
+        }
+        let missing = || ChainError::Unavailable("too few operators can be read for a second reading".to_owned());
+        all.filter(|_| read >= needed).ok_or_else(|| Trouble::Chain(trouble.unwrap_or_else(missing)))
     }
 
     /// A first reading whose end is likely to be the finalized block.
@@ -263,10 +295,21 @@ impl Watcher {
     }
 }
 
+/// What two operators show of one range, together.
+fn joined(one: TransferPage, other: TransferPage) -> Result<TransferPage, ChainError> {
+    if one.anchor.block != other.anchor.block {
+        let number = one.anchor.block.number;
+        return Err(ChainError::Behind(format!("two operators have different blocks at {number}")));
+    }
+    let transfers = sweep::together(one.transfers, other.transfers);
+    let malformed = one.malformed.into_iter().chain(other.malformed).collect();
+    Ok(TransferPage { transfers, malformed, is_tagged: false, ..other })
+}
+
 /// The question for a job; whoever answers gives the same, whichever way it is put.
 pub(super) fn query(tokens: &Arc<Vec<Address>>, job: &Job, filter: usize) -> TransferQuery {
     let blocks = job.to.saturating_sub(job.from).saturating_add(1);
     let everybody = breadth::asks_for_everybody(job.addresses.len(), blocks, filter);
     let (tokens, recipients) = (Arc::clone(tokens), Arc::clone(&job.addresses));
-    TransferQuery { tokens, recipients, everybody, from: job.from, to: job.to, avoid: None }
+    TransferQuery { tokens, recipients, everybody, from: job.from, to: job.to, avoid: None, by: None }
 }

@@ -7,11 +7,13 @@ use crate::domain::time::Span;
 
 mod around;
 mod endpoints;
+mod operators;
 mod wallet;
 mod webhook;
 
 pub use around::{api, clock_of_api, clock_of_chain, daemon, private_file, store, token};
 pub use endpoints::{EndpointRules, agreement, endpoints};
+pub use operators::operators;
 pub use wallet::{WalletRules, wallet};
 pub use webhook::webhook;
 

@@ -11,6 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Router, routing::any};
 use rampwatch::adapters::evm::EndpointSettings;
+use rampwatch::domain::operator::Operator;
 use rampwatch::sandbox::Node;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -120,7 +121,12 @@ impl Proxy {
     /// How the engine reaches the node through it.
     pub(crate) fn endpoint(&self, name: String) -> EndpointSettings {
         let ws = self.pipe.as_ref().map(|pipe| SecretString::from(format!("ws://{}", pipe.address())));
-        EndpointSettings { name, http: Some(SecretString::from(format!("http://{}", self.door.address()))), ws }
+        EndpointSettings {
+            operator: Operator::named(&name),
+            name,
+            http: Some(SecretString::from(format!("http://{}", self.door.address()))),
+            ws,
+        }
     }
 
     /// The way of the websocket.

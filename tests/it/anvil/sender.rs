@@ -9,6 +9,7 @@ use alloy::sol_types::SolCall;
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::Fees;
 use rampwatch::domain::wallet::{CallResult, NonceCount, TransferView};
 use rampwatch::domain::wei::Wei;
@@ -48,6 +49,7 @@ impl Scene {
             tokens: Vec::new(),
             endpoints: vec![EndpointSettings {
                 name: "anvil".to_owned(),
+                operator: Operator::named("anvil"),
                 http: Some(node.http_url().as_str().into()),
                 ws: None,
             }],

@@ -19,6 +19,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, EventKind};
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::Handle;
@@ -84,6 +85,8 @@ pub(crate) fn quick_settings() -> EngineSettings {
         other_tokens: vec![USDC_E],
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
+        endpoints: Vec::new(),
+        agreement: 1,
         stall_after: Span::from_secs(120),
         sweep: SweepParams {
             overlap: 32,
@@ -107,6 +110,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
             ask_every: Span::from_millis(500),
             ask_after_expiry: Span::from_millis(100),
             key_probe: Span::from_secs(1),
+            end_confirm_after: Span::from_millis(200),
         },
         api_concurrency: 8,
         funding: None,
@@ -232,6 +236,7 @@ impl World {
         let node = self.node();
         let itself = EndpointSettings {
             name: "anvil".to_owned(),
+            operator: Operator::named("anvil"),
             http: Some(SecretString::from(node.http_url().as_str())),
             ws: self.setup.websocket.then(|| SecretString::from(node.ws_url())),
         };

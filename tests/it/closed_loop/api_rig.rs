@@ -37,6 +37,7 @@ fn settings() -> EngineSettings {
         ask_every: Span::from_millis(500),
         ask_after_expiry: Span::from_millis(50),
         key_probe: Span::from_millis(400),
+        end_confirm_after: Span::from_millis(200),
     };
     EngineSettings { pace, api_concurrency: 64, ..quick_settings() }
 }

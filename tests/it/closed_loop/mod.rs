@@ -1,11 +1,13 @@
 //! The engine over scripted nodes: the real chain adapter, the store of the tests, and an API in the process or the
 //! stand-in over HTTP.
 
+mod agreement;
 mod api;
 mod api_faults;
 mod api_rig;
 mod budget;
 mod endpoints;
+mod ends;
 mod finality;
 mod intake;
 mod laws;

@@ -13,6 +13,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::deposit::Verdict;
 use rampwatch::domain::event::{Alarm, EventKind};
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle, HandleError};
@@ -55,6 +56,8 @@ pub(crate) fn quick_settings() -> EngineSettings {
         other_tokens: vec![USDC_E],
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
+        endpoints: Vec::new(),
+        agreement: 1,
         stall_after: Span::from_secs(60),
         sweep: SweepParams {
             overlap: 32,
@@ -69,7 +72,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
             filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
-        pace: Pace::for_timeout(Span::from_secs(2)),
+        pace: Pace::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300)),
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
@@ -82,6 +85,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
 pub(crate) fn quick_evm(endpoints: &[(String, String)]) -> EvmSettings {
     let endpoint = |(n, (http, ws)): (usize, &(String, String))| EndpointSettings {
         name: format!("node-{n}"),
+        operator: Operator::named(&format!("node-{n}")),
         http: Some(http.clone()).filter(|url| !url.is_empty()).map(SecretString::from),
         ws: Some(ws.clone()).filter(|url| !url.is_empty()).map(SecretString::from),
     };

@@ -3,6 +3,7 @@
 use super::*;
 
 use rampwatch::adapters::evm::EvmError;
+use rampwatch::domain::operator::Operator;
 use rampwatch::ports::chain::ChainError;
 
 use crate::support::node::{HttpFault, MethodFault, Refusal};
@@ -117,6 +118,7 @@ async fn keys_are_not_seen() {
     };
     let endpoint = EndpointSettings {
         name: "one".to_owned(),
+        operator: Operator::named("one"),
         http: Some(url("http", node.url()).into()),
         ws: Some(url("ws", node.url()).into()),
     };

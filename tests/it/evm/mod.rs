@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
+use rampwatch::domain::operator::Operator;
 use rampwatch::ports::chain::{Chain, EndpointId, Hint, TransferQuery, WatchSet};
 
 use crate::support::node::{Balancer, LogSpec, Node, NodeOptions, ScriptedChain, Token};
@@ -43,15 +44,20 @@ fn deposit(to: Address, value: u128) -> LogSpec {
 }
 
 fn http(name: &str, url: String) -> EndpointSettings {
-    EndpointSettings { name: name.to_owned(), http: Some(url.into()), ws: None }
+    EndpointSettings { name: name.to_owned(), operator: Operator::named(name), http: Some(url.into()), ws: None }
 }
 
 fn ws(name: &str, url: String) -> EndpointSettings {
-    EndpointSettings { name: name.to_owned(), http: None, ws: Some(url.into()) }
+    EndpointSettings { name: name.to_owned(), operator: Operator::named(name), http: None, ws: Some(url.into()) }
 }
 
 fn both(name: &str, node: &Node) -> EndpointSettings {
-    EndpointSettings { name: name.to_owned(), http: Some(node.url().into()), ws: Some(node.ws_url().into()) }
+    EndpointSettings {
+        name: name.to_owned(),
+        operator: Operator::named(name),
+        http: Some(node.url().into()),
+        ws: Some(node.ws_url().into()),
+    }
 }
 
 fn settings(endpoints: Vec<EndpointSettings>) -> EvmSettings {
@@ -74,7 +80,7 @@ fn chain_of(endpoints: Vec<EndpointSettings>) -> EvmChain {
 }
 
 fn query(from: u64, to: u64, recipients: Arc<Vec<Address>>) -> TransferQuery {
-    TransferQuery { tokens: Arc::new(vec![TOKEN]), recipients, from, to, everybody: false, avoid: None }
+    TransferQuery { tokens: Arc::new(vec![TOKEN]), recipients, from, to, everybody: false, avoid: None, by: None }
 }
 
 fn set(recipients: Arc<Vec<Address>>) -> WatchSet {

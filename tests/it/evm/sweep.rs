@@ -399,7 +399,8 @@ async fn a_recorded_block_of_polygon() {
     let logs = block.logs.iter().filter(|log| log.address == USDC_E && log.topics.first() == Some(&TRANSFER)).count();
     let tokens = Arc::new(vec![USDC_E]);
     let recipients = Arc::new(recipients.into_iter().collect::<Vec<_>>());
-    let whole = TransferQuery { tokens, recipients, from: 49_999_950, to: 50_000_010, everybody: false, avoid: None };
+    let whole =
+        TransferQuery { tokens, recipients, from: 49_999_950, to: 50_000_010, everybody: false, avoid: None, by: None };
     let page = chain_of(vec![http("one", node.url())]).transfers(&whole).await.unwrap();
     assert!(logs > 10, "{logs} transfers");
     assert_eq!((page.transfers.len(), page.malformed.len()), (logs, 0));

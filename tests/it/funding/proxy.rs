@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rampwatch::adapters::evm::EndpointSettings;
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::{OrderOutcome, OrderState};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::engine::FundingRules;
@@ -107,7 +108,7 @@ impl Behind {
 }
 
 fn endpoint(name: String, url: &str) -> EndpointSettings {
-    EndpointSettings { name, http: Some(SecretString::from(url)), ws: None }
+    EndpointSettings { operator: Operator::named(&name), name, http: Some(SecretString::from(url)), ws: None }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -35,10 +35,10 @@ fn soon(seconds: u64) -> Timestamp {
 fn changes() -> Vec<(Change, &'static str)> {
     let hash = Some(B256::repeat_byte(0x99).to_string());
     vec![
-        (Change { status: Some("EXPIRED".to_owned()), ..Change::default() }, "api-status"),
-        (Change { expires_at: Some(soon(40)), ..Change::default() }, "time-short"),
+        (Change { status: Some("EXPIRED".to_owned()), ..Change::default() }, "payment-ended"),
+        (Change { expires_at: Some(soon(40)), ..Change::default() }, "terms-differ"),
         (Change { transaction_hash: hash, ..Change::default() }, "api-has-hash"),
-        (Change { sender: Some(Some(DEV_ACCOUNTS[7])), ..Change::default() }, "other-sender"),
+        (Change { sender: Some(Some(DEV_ACCOUNTS[7])), ..Change::default() }, "terms-differ"),
         (told(Told { amount: Some(usdc(9)), ..Told::default() }), "terms-differ"),
         (told(Told { deposit_address: Some(DEV_ACCOUNTS[8]), ..Told::default() }), "terms-differ"),
         (told(Told { deposit_chain: Some("BASE".to_owned()), ..Told::default() }), "terms-differ"),
@@ -129,11 +129,11 @@ async fn what_the_api_takes_back_before_signing_ends_the_order_or_holds_it_for_a
         fund(&world, &off_ramp).await.unwrap();
         world.api.change(&off_ramp.id, change.clone()).unwrap();
         world.handle().resume_wallet("it has").await.unwrap();
-        if expected == "terms-differ" {
-            let Hold::TermsDiffer { field, ours, theirs } = wait_hold(&world, &off_ramp, expected).await else {
-                unreachable!("it has the name")
-            };
-            assert!(!field.is_empty() && ours != theirs, "{field}: {ours}, {theirs}");
+        if expected != "payment-ended" {
+            if let Hold::TermsDiffer { field, ours, theirs } = wait_hold(&world, &off_ramp, expected).await {
+                assert!(!field.is_empty() && ours != theirs, "{field}: {ours}, {theirs}");
+            }
+            assert_eq!(order(&world, &off_ramp).await.spend, Spend::Counted, "one answer gives nothing back");
             let id = order(&world, &off_ramp).await.id.to_string();
             world.handle().cancel_order(&id, "the API is not to be trusted").await.unwrap();
         }
@@ -167,6 +167,48 @@ async fn an_api_that_is_honest_again_lets_the_held_order_go_on_once_a_person_has
     world.handle().resolve(&retry, "they have corrected it").await.unwrap();
     in_flight(&world, &off_ramp).await;
     end(world, &[&off_ramp], &[]).await;
+}
+
+/// One answer neither ends the order nor withdraws it, and nothing is sent while it stands.
+#[tokio::test(flavor = "multi_thread")]
+async fn f11_an_end_that_is_named_once_neither_sends_nor_ends_an_order() {
+    let mut setup = setup(rebroadcasting(150));
+    setup.engine.pace.end_confirm_after = Span::from_secs(3_600);
+    let world = World::start(setup).await;
+    wallet_opened(&world).await;
+    for (place, status) in ["EXPIRED", "FAILED", "REFUNDED"].into_iter().enumerate() {
+        let amount = 720 + 2 * u128::try_from(place).unwrap();
+        let says = |status: &str| Change { status: Some(status.to_owned()), ..Change::default() };
+        let (waiting, flying) = (open(&world, usdc(amount)).await, open(&world, usdc(amount + 1)).await);
+        let transfer = fund_in_flight(&world, &flying).await;
+        world.handle().pause_wallet("until the API flaps").await.unwrap();
+        fund(&world, &waiting).await.unwrap();
+        for off_ramp in [&waiting, &flying] {
+            world.api.change(&off_ramp.id, says(status)).unwrap();
+        }
+        world.node().drop_all_transactions().await.unwrap();
+        world.handle().resume_wallet("it does").await.unwrap();
+        for off_ramp in [&waiting, &flying] {
+            wait_hold(&world, off_ramp, "end-unconfirmed").await;
+        }
+        let sends = order(&world, &flying).await.attempts[0].sends;
+        world.sweeps(3).await;
+        assert_eq!(world.node().pool().await.unwrap(), [], "{status}: nothing goes out");
+        let (held, sending) = (order(&world, &waiting).await, order(&world, &flying).await);
+        assert!(held.attempts.is_empty() && held.spend == Spend::Counted, "{held:?}");
+        assert!(sending.attempts.len() == 1 && sending.attempts[0].sends == sends, "{sending:?}");
+        assert_eq!(sending.spend, Spend::Counted);
+        for off_ramp in [&waiting, &flying] {
+            world.api.change(&off_ramp.id, says("AWAITING_FUNDS")).unwrap();
+        }
+        wait_pooled(&world, transfer.tx_hash).await;
+        let second = in_flight(&world, &waiting).await;
+        world.mine_for(transfer.tx_hash).await;
+        world.mine_for(second.tx_hash).await;
+        world.until_completed(&[&waiting, &flying]).await;
+    }
+    let mut world = world;
+    world.end_whatever_was_completed().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

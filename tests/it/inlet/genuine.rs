@@ -35,7 +35,7 @@ async fn it_is_the_apis_word_that_counts_and_not_the_bodys() {
     rig.follow(1).await;
     rig.keep(2, PaymentState::Unclear { deposit, attempt: 1, refusal: None }).await;
     rig.keep(3, PaymentState::Calling { deposit, attempt: 1, started_at: super::rig::now() }).await;
-    rig.keep(4, PaymentState::Ended { outcome: Outcome::Failed, at: super::rig::now() }).await;
+    rig.keep(4, PaymentState::Ended { outcome: Outcome::Cancelled, at: super::rig::now() }).await;
     rig.keep(5, PaymentState::Waiting).await;
     rig.says(5, ApiStatus::AwaitingFunds);
     let before = rig.contents();

@@ -137,7 +137,8 @@ impl Rig {
     /// The nth payment, in this state, to be looked at again in an hour.
     pub(super) async fn keep(&self, n: u64, state: PaymentState) {
         let next_at = Some(now().plus(Span::from_secs(3_600)));
-        let payments = vec![Payment { state, next_at, ..payment(n) }];
+        let taken = Some(matches!(state, PaymentState::Following { .. }));
+        let payments = vec![Payment { state, next_at, taken, ..payment(n) }];
         self.store.commit(Commit { payments, ..Commit::default() }).await.unwrap();
     }
 

@@ -33,6 +33,7 @@ pub(super) fn following(users: &[&str], recipients: &[&str]) -> EngineSettings {
     let pace = Pace {
         ask_every: Span::from_millis(400),
         backoff_first: Span::from_millis(50),
+        end_confirm_after: Span::from_millis(200),
         ..Pace::for_timeout(Span::from_secs(2))
     };
     let intake = IntakeRules {

@@ -154,6 +154,8 @@ impl World {
             standing: Standing::Final { at: at_secs(60) },
             verdict: Verdict::Unjudged,
             first_seen_at: at_secs(30),
+            seen_by: None,
+            final_by: None,
         }
     }
 

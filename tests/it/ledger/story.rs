@@ -122,6 +122,8 @@ pub(super) fn final_deposit() -> Deposit {
         standing: Standing::Final { at: at(20_100) },
         verdict: Verdict::Pays { payment: payment_id(1), rule: MatchRule::OwnTransfer { order: placed().id } },
         first_seen_at: at(12_500),
+        seen_by: None,
+        final_by: None,
         to: address(1),
         ..deposit(BLOCK)
     }

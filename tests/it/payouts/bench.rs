@@ -88,7 +88,7 @@ impl Bench {
         let clock = TestClock(tokio::time::Instant::now());
         let store = MemoryStore::new();
         store.commit(Commit { wallet: Some(wallet(7)), ..Commit::default() }).await.unwrap();
-        let pace = Pace::for_timeout(Span::from_secs(2));
+        let pace = Pace::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300));
         let settings = EngineSettings { pace, ..EngineSettings::clone(&wallet_settings()) };
         Self { store, shop: Shop::open(clock), clock, drawer: Drawer::default(), settings }
     }

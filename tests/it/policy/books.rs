@@ -7,6 +7,7 @@ use rampwatch::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Ve
 use rampwatch::domain::event::{EventKind, Reading};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentId, PaymentReview, PaymentState};
 use rampwatch::policy::address::{Book, BookChanges};
+use rampwatch::policy::evidence::Freeing;
 use rampwatch::policy::last_look::may_call;
 use rampwatch::policy::matching::{Own, judge};
 use rampwatch::policy::resolve::{Decision, resolve};
@@ -64,7 +65,7 @@ fn learnt() -> impl Strategy<Value = Learnt> {
         Standing::Gone { after_final: true },
     ]);
     let fact = prop::sample::select(vec![
-        Fact::CallStarted,
+        Fact::CallStarted(proof(Freeing::Completion)),
         Fact::CallFailed(CallFailure::Unclear { retry_after: None }),
         Fact::CallFailed(CallFailure::NotNow { retry_after: None }),
         Fact::CallFailed(CallFailure::Refused(refusal())),

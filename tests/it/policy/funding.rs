@@ -7,10 +7,11 @@ use rampwatch::domain::chain::Transfer;
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{
-    Attempt, AttemptKind, Effect, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
+    ApprovalReason, Attempt, AttemptKind, Effect, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
 };
 use rampwatch::domain::wallet::Receipt;
 use rampwatch::domain::wei::Wei;
+use rampwatch::policy::evidence::Freeing;
 use rampwatch::policy::funding::{OrderFact, UnexpectedOrder, apply, effect};
 
 use super::orders::*;
@@ -98,8 +99,8 @@ const fn fact_number(fact: &OrderFact) -> usize {
         OrderFact::Sent { .. } => 5,
         OrderFact::Mined { .. } => 6,
         OrderFact::Unmined => 7,
-        OrderFact::Final => 8,
-        OrderFact::Displaced => 9,
+        OrderFact::Final(_) => 8,
+        OrderFact::Displaced(_) => 9,
         OrderFact::Cleared => 10,
     }
 }
@@ -196,12 +197,14 @@ fn receipts() -> Vec<Row> {
         (is_mined(2, 1_500, PAID), "x *12"),
         (is_mined(2, 1_500, Effect::Reverted), "x *12"),
         (OrderFact::Unmined, "x *6 | sending +0 *3 | cancelling +0 *2 | x"),
-        (
-            OrderFact::Final,
-            "x *6 | ended paid never | ready +0 r1 | ended moved-nothing! never | ended self-sent back never | \
-             ended paid never | x",
-        ),
-        (OrderFact::Displaced, "x *3 | ended displaced never *3 | x *6"),
+        (OrderFact::Final(proof(Freeing::Paid)), "x *6 | ended paid never | x *3 | ended paid never | x"),
+        (OrderFact::Final(proof(Freeing::Reverted)), "x *7 | awaiting-approval never r1 | x *4"),
+        (OrderFact::Final(proof(Freeing::MovedNothing)), "x *8 | ended moved-nothing! never | x *3"),
+        (OrderFact::Final(proof(Freeing::SelfSent)), "x *9 | ended self-sent back never | x *2"),
+        // A proof of something else proves nothing.
+        (OrderFact::Final(proof(Freeing::Completion)), "x *12"),
+        (OrderFact::Displaced(proof(Freeing::Paid)), "x *12"),
+        (OrderFact::Displaced(proof(Freeing::Displaced)), "x *3 | ended displaced never *3 | x *6"),
     ]
 }
 
@@ -293,7 +296,11 @@ fn what_is_not_signed_raises_no_alarm_at_the_ceiling() {
 
 #[test]
 fn after_a_revert_the_order_takes_a_later_nonce() {
-    let (ready, _) = taken(&states()[7], &OrderFact::Final).unwrap();
+    let asked = Order { approved_by: Some(alice()), ..states()[7].clone() };
+    let (failed, _) = taken(&asked, &OrderFact::Final(proof(Freeing::Reverted))).unwrap();
+    assert_eq!((failed.spend, failed.approved_by.clone()), (Spend::Counted, None), "a person decides, again");
+    let approved = OrderFact::Approved { reason: "so it is".to_owned(), by: alice() };
+    let (ready, _) = taken(&failed, &approved).unwrap();
     assert_eq!((ready.state.clone(), ready.spend, ready.attempts.len()), (State::Ready, Spend::Counted, 1));
     assert_eq!(ready.live_attempts().count(), 0, "what has failed for good is not live");
     for nonce in [0, NONCE - 1, NONCE] {
@@ -311,18 +318,24 @@ fn after_a_revert_the_order_takes_a_later_nonce() {
 }
 
 #[test]
-fn a_transfer_that_reverts_is_tried_three_times() {
-    let reverts = |reverts, attempts: u8, cancelling| {
+fn after_a_revert_a_person_decides_and_spend_is_given_back_by_nobody_else() {
+    let reverted = |reverts, attempts: u8, cancelling| {
         let state = mined(1, Effect::Reverted, cancelling);
         let attempts = (0..attempts).map(|number| given(transfer(number + 1))).collect();
-        let (after, _) = taken(&Order { reverts, attempts, ..order_in("p", state) }, &OrderFact::Final).unwrap();
-        (after.state.name(), after.spend, after.reverts)
+        let before = Order { reverts, attempts, ..order_in("p", state) };
+        taken(&before, &OrderFact::Final(proof(Freeing::Reverted))).unwrap().0
     };
-    assert_eq!(reverts(0, 1, None), ("ready", Spend::Counted, 1));
-    assert_eq!(reverts(1, 7, None), ("ready", Spend::Counted, 2));
-    assert_eq!(reverts(2, 3, None), ("ended", Spend::GivenBack, 3));
-    assert_eq!(reverts(0, 8, None), ("ended", Spend::GivenBack, 1), "no room to raise fees");
-    assert_eq!(reverts(0, 1, Some(person())), ("ended", Spend::GivenBack, 1), "a person wanted it cancelled");
+    for (reverts, attempts, cancelling) in [(0, 1, None), (1, 7, None), (2, 12, None), (0, 1, Some(person()))] {
+        let after = reverted(reverts, attempts, cancelling);
+        let why = ApprovalReason::Reverted { tx_hash: tx(1), block: block(1_500) };
+        assert_eq!((after.state.clone(), after.spend), (State::AwaitingApproval { why }, Spend::Counted));
+        assert_eq!(after.reverts, reverts + 1);
+        let (over, _) = taken(&after, &OrderFact::Held(Hold::PaymentEnded)).unwrap();
+        assert_eq!((over.state.name(), over.spend), ("ended", Spend::Counted), "the API's end gives nothing back");
+        let rejected = OrderFact::Rejected { reason: "no".to_owned(), by: alice() };
+        let (over, _) = taken(&after, &rejected).unwrap();
+        assert_eq!((over.state.name(), over.spend), ("ended", Spend::GivenBack));
+    }
 }
 
 #[test]
@@ -345,7 +358,7 @@ fn a_cancelled_order_tells_which_of_the_two_was_mined() {
     let outcome = |number: u8, effect| {
         let fact = OrderFact::Mined { tx_hash: tx(number), block: block(1_600), effect };
         let (mined, _) = taken(&states()[5], &fact).unwrap();
-        let (after, _) = taken(&mined, &OrderFact::Final).unwrap();
+        let (after, _) = taken(&mined, &OrderFact::Final(proof(Freeing::of_effect(effect)))).unwrap();
         match after.state {
             State::Ended { outcome, .. } => (outcome, after.spend),
             state => panic!("it is over, not {state:?}"),

@@ -8,6 +8,8 @@ mod address;
 mod approval;
 mod books;
 mod doctor;
+mod evidence;
+mod ending;
 mod fees;
 mod funding;
 mod intake;

@@ -182,6 +182,7 @@ pub(super) fn all_holds() -> Vec<Hold> {
     vec![
         Hold::ApiUnavailable { detail: text() },
         Hold::ApiStatus { status: ApiStatus::Expired },
+        Hold::EndUnconfirmed { status: ApiStatus::Expired },
         Hold::ApiHasHash { tx_hash: text() },
         Hold::TermsDiffer { field: text(), ours: text(), theirs: text() },
         Hold::PaymentState { state: text() },

@@ -85,18 +85,18 @@ fn what_other_orders_will_take_is_not_there() {
 /// What is to be done about a hold: unsigned, signed. Exhaustive, so that a new hold must find its place here.
 const fn expected(hold: &Hold) -> (Answer, Answer) {
     match hold {
-        Hold::PaymentEnded
-        | Hold::ApiStatus { .. }
+        Hold::PaymentEnded | Hold::TimeShort { .. } | Hold::OtherSender { .. } | Hold::RecipientForbidden { .. } => {
+            (Answer::End, Answer::SelfSend)
+        }
+        Hold::ApiStatus { .. }
         | Hold::ApiHasHash { .. }
-        | Hold::TimeShort { .. }
-        | Hold::OtherSender { .. }
-        | Hold::RecipientForbidden { .. } => (Answer::End, Answer::SelfSend),
-        Hold::TermsDiffer { .. }
+        | Hold::TermsDiffer { .. }
         | Hold::PaymentState { .. }
         | Hold::MoneyThere { .. }
         | Hold::RecipientBlacklisted
         | Hold::CallFails { .. } => (Answer::Wait, Answer::SelfSend),
         Hold::ApiUnavailable { .. }
+        | Hold::EndUnconfirmed { .. }
         | Hold::OwnTransferSeen { .. }
         | Hold::NotReadYet
         | Hold::TokenPaused
@@ -126,5 +126,5 @@ fn every_hold_has_its_answer_and_its_words() {
         assert!(names.insert(hold.name()), "{} is used twice", hold.name());
         assert_eq!(withdrawn(hold.clone()), CancelReason::Hold { hold: hold.clone() });
     }
-    assert_eq!(names.len(), 26, "every hold is in the list");
+    assert_eq!(names.len(), 27, "every hold is in the list");
 }

@@ -45,7 +45,9 @@ fn table() -> Vec<(PaymentState, bool, bool, bool)> {
         (review(PaymentReview::Refused { refusal: refusal() }), true, true, true),
         (PaymentState::Review { why: PaymentReview::NotFound, deposit: None }, true, true, true),
         (ended(Outcome::Completed), false, false, false),
-        (ended(Outcome::Expired), false, false, false),
+        (ended(Outcome::Expired), true, false, false),
+        (ended(Outcome::Failed), true, false, false),
+        (ended(Outcome::Refunded), true, false, false),
         (ended(Outcome::Cancelled), false, false, false),
     ]
 }

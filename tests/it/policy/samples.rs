@@ -6,10 +6,16 @@ use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
+use rampwatch::domain::operator::Operator;
+use rampwatch::domain::order::OrderState;
 use rampwatch::domain::payment::{
     ApiStatus, ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId, Refusal, Terms,
 };
 use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::policy::evidence::{
+    Agreement, Claim, Did, Freeing, Movement, Proof, WalletRecords, judge, nothing_left, prove,
+};
+use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::{Jitter, Pace};
 use rampwatch::policy::resolve::Said;
@@ -44,6 +50,19 @@ pub(super) const fn at(secs: u64) -> Timestamp {
 /// Who decides in samples.
 pub(super) fn alice() -> Actor {
     Actor::new("alice").unwrap()
+}
+
+/// A proof of the fact: of one operator where one is enough, and with the wallet's records where those are needed.
+pub(super) fn proof(fact: Freeing) -> Proof {
+    let transfer = Movement { token: USDC, from: ALICE, to: HOME, amount: Amount::from_base_units(ASKED) };
+    let claim =
+        Claim { tx_hash: B256::repeat_byte(1), block: super::orders::block(1_500), transfer, did: Did::Transfer };
+    let operator = Operator::named("one");
+    let rule = FinalityRule::Depth { depth: 1 };
+    let Agreement::Reached(agreed) = judge(&claim, Some(&operator), &[], rule, 1) else { panic!("one is enough") };
+    let order = super::orders::order_in("p", OrderState::Ready);
+    let fit = nothing_left(&order, super::orders::block(1_500), &WalletRecords::default()).expect("nothing has left");
+    prove(fact, &agreed, Some(&fit)).expect("it is proven")
 }
 
 /// What she says.
@@ -100,6 +119,8 @@ pub(super) fn payment(name: &str) -> Payment {
         next_at: None,
         quiet_checks: 0,
         added_at: at(CREATED),
+        ending: None,
+        taken: None,
     }
 }
 
@@ -145,6 +166,8 @@ pub(super) fn deposit(number: u8, amount: u128) -> Deposit {
         standing: Standing::Provisional,
         verdict: Verdict::Unjudged,
         first_seen_at: at(11_500),
+        seen_by: None,
+        final_by: None,
     }
 }
 

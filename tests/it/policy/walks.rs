@@ -3,10 +3,11 @@
 use proptest::prelude::*;
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::order::{
-    Attempt, AttemptKind, Effect, Fees, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
+    Attempt, AttemptKind, Effect, Fees, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend, UnsentReason,
 };
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wei::Wei;
+use rampwatch::policy::evidence::Freeing;
 use rampwatch::policy::fees::outbid;
 use rampwatch::policy::funding::{OrderFact, apply};
 
@@ -90,8 +91,11 @@ fn fact(order: &Order, happening: Happening, next_nonce: u64, height: u64, now: 
             OrderFact::Mined { tx_hash: attempt.tx_hash, block: block(height), effect }
         }
         Happening::Unmined => OrderFact::Unmined,
-        Happening::Final => OrderFact::Final,
-        Happening::Displaced => OrderFact::Displaced,
+        Happening::Final => match order.state {
+            State::Mined { effect, .. } => OrderFact::Final(proof(Freeing::of_effect(effect))),
+            _ => OrderFact::Final(proof(Freeing::Paid)),
+        },
+        Happening::Displaced => OrderFact::Displaced(proof(Freeing::Displaced)),
     })
 }
 
@@ -104,7 +108,7 @@ fn check_nonce(before: &Order, after: &Order, fact: &OrderFact) -> Result<(), Te
     match (before.state.nonce(), after.state.nonce()) {
         (Some(old), Some(new)) => prop_assert_eq!(old, new, "the nonce stays"),
         (Some(_), None) => {
-            let ends = matches!(fact, OrderFact::Final | OrderFact::Displaced);
+            let ends = matches!(fact, OrderFact::Final(_) | OrderFact::Displaced(_));
             prop_assert!(ends, "a nonce is given up only when it is consumed for good: {fact:?}");
         }
         (None, Some(_)) => {
@@ -142,6 +146,8 @@ fn check_attempts(before: &Order, after: &Order) -> Result<(), TestCaseError> {
 fn check_spend(order: &Order) -> Result<(), TestCaseError> {
     let back = match &order.state {
         State::Ended { outcome, .. } => match outcome {
+            // After a revert only a person gives spend back.
+            OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } } => order.reverts == 0,
             OrderOutcome::SelfSent { .. } | OrderOutcome::Reverted { .. } | OrderOutcome::Unsent { .. } => true,
             OrderOutcome::Paid { .. } | OrderOutcome::MovedNothing { .. } | OrderOutcome::Displaced { .. } => false,
         },
@@ -159,7 +165,8 @@ fn check_spend(order: &Order) -> Result<(), TestCaseError> {
 /// What is said of the end must be what was mined.
 fn check_end(before: &Order, after: &Order) -> Result<(), TestCaseError> {
     let State::Ended { outcome, .. } = &after.state else {
-        prop_assert!(after.next_at.is_some(), "somebody has to look at what is open");
+        let asks = matches!(after.state, State::AwaitingApproval { .. });
+        prop_assert!(asks || after.next_at.is_some(), "somebody has to look at what is open");
         return Ok(());
     };
     prop_assert_eq!(after.next_at, None);
@@ -282,7 +289,8 @@ fn the_walks_reach_every_end() {
             *ends.entry("paid after a revert").or_insert(0) += 1;
         }
     }
-    for end in ["paid", "self-sent", "reverted", "moved-nothing", "unsent", "displaced", "paid after a revert"] {
+    for end in ["paid", "self-sent", "awaiting-approval", "moved-nothing", "unsent", "displaced", "paid after a revert"]
+    {
         assert!(ends.get(end).is_some_and(|count| *count >= 1), "{end}: {ends:?}");
     }
 }

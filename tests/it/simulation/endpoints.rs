@@ -67,10 +67,20 @@ impl Endpoints {
 
     /// The way there, the choice of an endpoint, what it sees.
     pub(super) async fn reach(&self, at: Option<EndpointId>, avoid: Option<EndpointId>) -> Result<Sight, ChainError> {
+        self.reach_among(|_| true, at, avoid).await
+    }
+
+    /// The same among these endpoints only.
+    pub(super) async fn reach_among(
+        &self,
+        may: impl Fn(usize) -> bool + Send,
+        at: Option<EndpointId>,
+        avoid: Option<EndpointId>,
+    ) -> Result<Sight, ChainError> {
         self.travel().await;
         let elapsed = self.world.clock.elapsed();
         let mut rng = self.rng.lock().expect("one thread");
-        let is_up = |endpoint: &usize| !self.is_away(*endpoint, elapsed);
+        let is_up = |endpoint: &usize| may(*endpoint) && !self.is_away(*endpoint, elapsed);
         let mut up: Vec<usize> = (0..self.world.settings.endpoints).filter(is_up).collect();
         if let Some(EndpointId(wanted)) = at {
             up.retain(|endpoint| *endpoint == wanted);

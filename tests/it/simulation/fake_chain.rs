@@ -63,6 +63,13 @@ impl FakeChain {
         FinalityReport { finalized, head, endpoint: EndpointId(sight.endpoint) }
     }
 
+    /// The way to an endpoint that may answer the question.
+    async fn reach_for(&self, query: &TransferQuery) -> Result<Sight, ChainError> {
+        let operators = &self.world.settings.operators;
+        let may = |endpoint: usize| query.by.as_ref().is_none_or(|by| name_of(operators[endpoint]) == *by);
+        self.endpoints.reach_among(may, None, query.avoid).await
+    }
+
     /// Whether the last block of the question is what this endpoint calls finalized.
     fn ends_at_tag(&self, sight: &Sight, query: &TransferQuery) -> bool {
         let tag = shown::tag(&self.world, sight);
@@ -158,7 +165,7 @@ impl Chain for FakeChain {
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         self.life.before(Point::ChainTransfers).await;
         let asked_at = self.world.clock.now();
-        let sight = self.endpoints.reach(None, query.avoid).await;
+        let sight = self.reach_for(query).await;
         let answer = sight.and_then(|sight| self.answer(query, &sight));
         if let Ok(page) = &answer {
             wallet::heard::transfers(&self.world, query, &page.transfers, asked_at);
@@ -170,7 +177,7 @@ impl Chain for FakeChain {
     async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         self.life.before(Point::ChainTransfers).await;
         let asked_at = self.world.clock.now();
-        let sight = self.endpoints.reach(None, query.avoid).await;
+        let sight = self.reach_for(query).await;
         let proven = sight.ok().filter(|sight| self.ends_at_tag(sight, query));
         let answer = proven.and_then(|sight| self.answer(query, &sight).ok());
         if let Some(page) = &answer {

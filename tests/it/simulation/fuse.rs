@@ -29,8 +29,8 @@ pub(super) enum Point {
     ChainHeader,
     ChainTransfers,
     ChainHint,
-    ChainWatch,
     ChainTestify,
+    ChainWatch,
     ApiPayment,
     ApiComplete,
     DeskList,
@@ -253,7 +253,11 @@ impl Life {
     fn count_minute(&self, point: Point) {
         let kind = match point {
             Point::StoreCommit => "commits",
-            Point::ChainHead | Point::ChainFinality | Point::ChainHeader | Point::ChainTransfers | Point::ChainTestify => "chain calls",
+            Point::ChainHead
+            | Point::ChainFinality
+            | Point::ChainHeader
+            | Point::ChainTransfers
+            | Point::ChainTestify => "chain calls",
             Point::ApiPayment | Point::ApiComplete | Point::DeskList => "API calls",
             Point::SenderView
             | Point::SenderMarket

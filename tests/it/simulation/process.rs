@@ -87,8 +87,9 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
         decimals: 6,
         other_tokens: vec![world.other_token],
         chain_name: "simulated".to_owned(),
-        agreement: world.agreement,
         finality: if world.tag { FinalityRule::Finalized { depth } } else { FinalityRule::Depth { depth } },
+        endpoints: Vec::new(),
+        agreement: world.agreement,
         stall_after: Span::from_secs(60),
         sweep: SweepParams {
             overlap: 32,

@@ -96,7 +96,7 @@ fn a_calm_chain_tells_of_a_transfer_and_finds_it() {
                 break block;
             }
         };
-        let query = TransferQuery { tokens, recipients, from: 1, to: block, everybody: false, avoid: None };
+        let query = TransferQuery { tokens, recipients, from: 1, to: block, everybody: false, avoid: None, by: None };
         let page = chain.transfers(&query).await.expect("an answer");
         assert_eq!(page.transfers.len(), 1);
         assert_eq!(page.anchor.block, page.transfers[0].block);

@@ -64,6 +64,7 @@ pub(crate) fn records() -> Vec<DeskRecord> {
     }));
     all.extend(payouts::records());
     all.extend(notices::records());
+    all.extend(notices::disputes());
     all
 }
 

@@ -44,6 +44,7 @@ pub(super) fn holds() -> Vec<Hold> {
         Hold::WalletPaused,
         Hold::WalletHalted,
         Hold::Signer { detail: detail() },
+        Hold::EndUnconfirmed { status: ApiStatus::Expired },
     ]
 }
 
@@ -55,6 +56,13 @@ pub(super) fn approvals() -> Vec<ApprovalReason> {
         ApprovalReason::TypedAddress,
         ApprovalReason::TypedAmount,
         ApprovalReason::ExpiryUnknown,
+        ApprovalReason::Reverted {
+            tx_hash: rampwatch::domain::chain::B256::repeat_byte(1),
+            block: rampwatch::domain::chain::BlockRef {
+                number: 9,
+                hash: rampwatch::domain::chain::B256::repeat_byte(2),
+            },
+        },
     ]
 }
 

@@ -1,11 +1,16 @@
 //! The records and alarms of telling people, one of every shape.
 
+use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::{B256, BlockRef};
 use rampwatch::domain::desk::{DeskBody, DeskRecord};
+use rampwatch::domain::dispute::{Dispute, DisputeEnd, DisputeKind, Exclusion, Matter, Trust};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::notice::{
     Condition, ConditionName, Message, Notice, NoticeCursor, NoticeKind, NoticeState, notice_id,
 };
+use rampwatch::domain::operator::Operator;
+use rampwatch::domain::testimony::Said;
 use rampwatch::domain::wei::Wei;
 
 use crate::support::records::{at, order_id, payment_id};
@@ -57,6 +62,42 @@ pub(super) fn records() -> Vec<DeskRecord> {
     all
 }
 
+/// A dispute of every kind, and an endpoint that was excluded.
+pub(super) fn disputes() -> Vec<DeskRecord> {
+    let said = |operator: &str, words: &str| Said {
+        operator: Operator::named(operator),
+        endpoint: operator.to_owned(),
+        words: text(words),
+    };
+    let dispute = |matter, kind_of, ended: Option<&str>| {
+        let trust = Trust { operator: Operator::named("b"), by: Some(actor()), reason: text("seen"), at: at(5) };
+        let next_at = ended.is_none().then_some(at(3));
+        let body = DeskBody::Dispute(Box::new(Dispute {
+            matter,
+            tx_hash: B256::repeat_byte(7),
+            block: BlockRef { number: 9, hash: B256::repeat_byte(8) },
+            kind_of,
+            since: at(3),
+            said: vec![said("a", "failed in block 9"), said("b", "no receipt; head 12, finalized 8")],
+            deadline: Some(at(90)),
+            trusted: ended.map(|_| trust),
+            ended: ended.map(|how| DisputeEnd { at: at(6), how: text(how) }),
+        }));
+        DeskRecord::new(body, next_at)
+    };
+    let excluded =
+        Exclusion { endpoint: text("a"), excluded: true, by: Some(actor()), reason: text("it lies"), at: at(4) };
+    vec![
+        dispute(Matter::Payment(payment_id(1)), DisputeKind::Silence, None),
+        dispute(Matter::Order(order_id(1, 1)), DisputeKind::Contradiction, Some("the operators agree")),
+        DeskRecord::new(DeskBody::Exclusion(excluded), None),
+    ]
+}
+
+fn actor() -> Actor {
+    Actor::new("alice").expect("a name")
+}
+
 /// Events about them.
 pub(super) fn kinds() -> Vec<EventKind> {
     let alarm = |alarm| EventKind::Alarm { alarm };
@@ -65,6 +106,8 @@ pub(super) fn kinds() -> Vec<EventKind> {
     vec![
         alarm(Alarm::LowToken { have: units(5), mark: units(6) }),
         alarm(Alarm::LowNative { have: Wei::new(7), mark: Wei::new(8) }),
+        alarm(Alarm::OperatorsDisagree { about: text("order pay-000001:1"), deadline: None }),
+        alarm(Alarm::AgreementMissing { about: text("payment pay-000001"), deadline: Some(at(90)) }),
         alarm(Alarm::ChainUnread { since: at(1), detail: text("nobody home") }),
         EventKind::DeskChanged { body: Box::new(told), why: text("was delivered to treasury") },
     ]

@@ -87,13 +87,13 @@ fn orders_have_every_shape() {
         OrderState::AwaitingApproval { why } => Some(why),
         _ => None,
     });
-    every!(approvals => ApprovalReason: AboveAmount, TypedAddress, TypedAmount, ExpiryUnknown);
+    every!(approvals => ApprovalReason: AboveAmount, TypedAddress, TypedAmount, ExpiryUnknown, Reverted);
     let holds = states().filter_map(|state| match state {
         OrderState::Held { why } => Some(why),
         _ => None,
     });
     every!(holds => Hold:
-        ApiUnavailable, ApiStatus, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen, PaymentEnded,
+        ApiUnavailable, ApiStatus, EndUnconfirmed, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen, PaymentEnded,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
     let names: Vec<&str> = funding::holds().iter().map(Hold::name).collect();
@@ -130,7 +130,8 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body);
-    every!(bodies => DeskBody: Webhook, WebhookAttempt, Lead, Payout, Notice, NoticeCursor, Condition, Shadow);
+    every!(bodies => DeskBody:
+        Webhook, WebhookAttempt, Lead, Payout, Notice, NoticeCursor, Condition, Shadow, Dispute, Exclusion);
     let shadows = desk::shadows();
     every!(shadows.iter().map(|shadow| shadow.act.clone()) => ShadowAct: Complete, Send, Create);
     every!(shadows.iter().filter_map(|shadow| shadow.outcome.clone()) => ShadowOutcome:
@@ -183,7 +184,7 @@ fn events_have_every_shape() {
     });
     every!(alarms => Alarm:
         GoneAfterFinal, MissedByFirstReading, LogWithheld, MalformedLog, FinalityStalled, KeyRefused, FundingStuck,
-        MovedNothing, WalletHalted, LowToken, LowNative, ChainUnread);
+        MovedNothing, WalletHalted, LowToken, LowNative, OperatorsDisagree, AgreementMissing, ChainUnread);
     let readings = kinds().filter_map(|kind| match kind {
         EventKind::DepositSeen { reading, .. } => Some(reading),
         _ => None,

@@ -10,8 +10,8 @@ use rampwatch::domain::decimal::Decimal;
 use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, Event, EventKind, Reading};
 use rampwatch::domain::payment::{
-    ApiStatus, ApiView, BankAccountId, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, Refusal,
-    Terms,
+    ApiStatus, ApiView, BankAccountId, Ending, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance,
+    Refusal, Terms,
 };
 
 use rampwatch::ports::store::Commit;
@@ -90,6 +90,9 @@ pub(crate) fn payments() -> Vec<Payment> {
     all[20].terms.bank_account = Some(BankAccountId::new("acc-1").unwrap());
     let fee = Some(Decimal::from_person("1.25").unwrap());
     all[20].api = Some(ApiView { status: ApiStatus::Sent, tx_hash: None, as_of: at(8), fee });
+    let ending = Some(Ending { outcome: Outcome::Expired, since: at(8) });
+    let last = records::payment(u64::try_from(all.len()).unwrap() + 1);
+    all.push(Payment { ending, taken: Some(true), next_at: Some(at(9)), ..last });
     all
 }
 

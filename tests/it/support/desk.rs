@@ -67,6 +67,8 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         other_tokens: vec![rampwatch::sandbox::USDC_E],
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
+        endpoints: Vec::new(),
+        agreement: 1,
         stall_after: Span::from_secs(60),
         sweep: SweepParams {
             overlap: 32,
@@ -81,7 +83,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
             filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
-        pace: Pace::for_timeout(Span::from_secs(2)),
+        pace: Pace::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300)),
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),

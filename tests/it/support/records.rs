@@ -63,6 +63,8 @@ pub(crate) fn payment(n: u64) -> Payment {
         next_at: None,
         quiet_checks: 0,
         added_at: at(0),
+        ending: None,
+        taken: None,
     }
 }
 
@@ -85,6 +87,8 @@ pub(crate) fn deposit(n: u64) -> Deposit {
         standing: Standing::Provisional,
         verdict: Verdict::Unjudged,
         first_seen_at: at(n.saturating_mul(2_000)),
+        seen_by: None,
+        final_by: None,
     }
 }
 

@@ -12,6 +12,7 @@ use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings
 use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use rampwatch::adapters::signer::{KeyOrigin, LocalSigner, SignerSettings};
 use rampwatch::adapters::system::{SystemChance, SystemClock};
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::Order;
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::Span;
@@ -204,6 +205,7 @@ fn evm_settings(node: &str) -> EvmSettings {
             .to_vec(),
         endpoints: vec![EndpointSettings {
             name: "anvil".to_owned(),
+            operator: Operator::named("anvil"),
             http: Some(SecretString::from(node.to_owned())),
             ws: None,
         }],

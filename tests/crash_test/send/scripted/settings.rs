@@ -29,6 +29,8 @@ pub(crate) fn settings() -> EngineSettings {
         other_tokens: vec![USDC_E],
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
+        endpoints: Vec::new(),
+        agreement: 1,
         stall_after: Span::from_secs(120),
         sweep: SweepParams {
             overlap: 32,
@@ -52,6 +54,7 @@ pub(crate) fn settings() -> EngineSettings {
             ask_every: Span::from_secs(2),
             ask_after_expiry: Span::from_millis(100),
             key_probe: Span::from_secs(1),
+            end_confirm_after: Span::from_millis(200),
         },
         api_concurrency: 8,
         funding: Some(rules()),

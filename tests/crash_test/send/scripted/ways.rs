@@ -4,9 +4,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use std::collections::BTreeSet;
+
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockNumber, Header, WitnessedHeader};
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
+use rampwatch::domain::testimony::Testimony;
 use rampwatch::domain::wallet::{Market, NonceCount, TransferView};
 use rampwatch::domain::wei::Wei;
 use rampwatch::ports::chain::{
@@ -64,6 +68,22 @@ impl<T: Chain> Chain for Mortal<Arc<T>> {
 
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         self.at("chain.transfers", self.inner.transfers(query)).await
+    }
+
+    fn operator(&self, endpoint: EndpointId) -> Operator {
+        self.inner.operator(endpoint)
+    }
+
+    fn operators(&self) -> Vec<Operator> {
+        self.inner.operators()
+    }
+
+    async fn testify(&self, operator: &Operator, tx_hash: B256, tag: bool) -> Testimony {
+        self.at("chain.testify", self.inner.testify(operator, tx_hash, tag)).await
+    }
+
+    fn exclude(&self, endpoints: &BTreeSet<String>) {
+        self.inner.exclude(endpoints);
     }
 
     fn watch(&self, set: WatchSet) {

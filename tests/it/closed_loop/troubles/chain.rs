@@ -1,6 +1,6 @@
 //! A chain in the process, behind the engine's port: blocks are numbers, and it answers as it is told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -8,6 +8,8 @@ use tokio::sync::{Semaphore, mpsc};
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer, WitnessedHeader};
+use rampwatch::domain::operator::Operator;
+use rampwatch::domain::testimony::Testimony;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::chain::{
     Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
@@ -170,6 +172,21 @@ impl Chain for PlainChain {
         let anchor = self.header_of(query.to);
         Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint: EndpointId(0), malformed: Vec::new() })
     }
+
+    fn operator(&self, _: EndpointId) -> Operator {
+        Operator::named("one")
+    }
+
+    fn operators(&self) -> Vec<Operator> {
+        vec![Operator::named("one")]
+    }
+
+    async fn testify(&self, operator: &Operator, _: B256, _: bool) -> Testimony {
+        let statement = Err("it does not tell of transactions".to_owned());
+        Testimony { operator: operator.clone(), endpoint: "one".to_owned(), statement }
+    }
+
+    fn exclude(&self, _: &BTreeSet<String>) {}
 
     fn watch(&self, _: WatchSet) {}
 

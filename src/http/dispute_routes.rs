@@ -1,0 +1,80 @@
+//! The routes of disputes and of endpoints.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::api::{Api, Told};
+use super::asked::{Asked, NoQuery};
+use super::problem::Code;
+use super::route::Access::Needs;
+use super::route::{get, post};
+use super::routes::limit;
+use crate::domain::actor::Role::{Approve, Read};
+use crate::engine::disputes::{DisputeView, EndpointView, TrustRequest};
+use crate::engine::orders::ReasonRequest;
+use crate::engine::views::Page;
+
+/// What `GET /v1/disputes` takes.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct DisputesQuery {
+    /// Also those that have ended.
+    #[serde(default)]
+    all: bool,
+    /// Those after this one, by id.
+    after: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 1_000))]
+    limit: Option<usize>,
+}
+
+/// The routes.
+pub(super) fn routes(api: &mut Api) {
+    use Code::{Invalid, NotFound, Refused};
+
+    let route =
+        get("/v1/disputes", Needs(Read), "listDisputes", "Where operators contradict each other, or say nothing");
+    api.add(route.refuses(&[Invalid]), disputes);
+    api.add(
+        post("/v1/disputes/{id}/decide", Needs(Approve), "decideDispute", "Believes one operator in this one case")
+            .about("The payment or order goes on with that operator's word. Everything else needs agreement as before.")
+            .param::<String>("What the dispute is about: the id of the payment or of the order.")
+            .refuses(&[Invalid, NotFound, Refused]),
+        decide,
+    );
+    api.add(get("/v1/endpoints", Needs(Read), "listEndpoints", "The RPC endpoints, and who runs them"), endpoints);
+    api.add(
+        post("/v1/endpoints/{name}/exclude", Needs(Approve), "excludeEndpoint", "Excludes an RPC endpoint at once")
+            .about("It is not asked any more, and what it said does not count, until it is included again.")
+            .param::<String>("The endpoint's configured name.")
+            .refuses(&[Invalid, NotFound, Refused]),
+        exclude,
+    );
+    api.add(
+        post("/v1/endpoints/{name}/include", Needs(Approve), "includeEndpoint", "Includes an RPC endpoint again")
+            .param::<String>("The endpoint's configured name.")
+            .refuses(&[Invalid, NotFound, Refused]),
+        include,
+    );
+}
+
+async fn disputes(asked: Asked<DisputesQuery>) -> Told<Page<DisputeView>> {
+    let DisputesQuery { all, after, limit: most } = asked.query;
+    Ok(asked.handle.list_disputes(all, after.as_deref(), limit(most)?).await?)
+}
+
+async fn decide(asked: Asked<NoQuery, TrustRequest>) -> Told<DisputeView> {
+    Ok(asked.handle.decide_dispute(&asked.path, &asked.body).await?)
+}
+
+async fn endpoints(asked: Asked) -> Told<Page<EndpointView>> {
+    Ok(asked.handle.list_endpoints().await?)
+}
+
+async fn exclude(asked: Asked<NoQuery, ReasonRequest>) -> Told<Page<EndpointView>> {
+    Ok(asked.handle.exclude_endpoint(&asked.path, true, &asked.body.reason).await?)
+}
+
+async fn include(asked: Asked<NoQuery, ReasonRequest>) -> Told<Page<EndpointView>> {
+    Ok(asked.handle.exclude_endpoint(&asked.path, false, &asked.body.reason).await?)
+}
