@@ -51,6 +51,12 @@ bugs! {
     WithheldMeansGone = "a deposit that an answer leaves out is taken for gone, though its block stands",
     /// What fails is asked again later and later.
     NoBackoff = "a chain that cannot be read is asked again at once",
+    /// What counts as read above the head was never there: it is taken back and read again.
+    CoverageAboveHeadKept = "coverage above the head stays as it is",
+    /// Where an address's sweep begins is confirmed by a second endpoint.
+    StartByOneWord = "one endpoint's block times decide where a sweep begins",
+    /// The final block that readings count on comes down when endpoints say less.
+    LastFinalOnlyRises = "the highest word on the final block counts for ever",
 
     /// A deposit is final only if the hash at its height is still its block's (decision 6).
     FinalByNumber = "a deposit is called final by its block's number, whatever its hash",

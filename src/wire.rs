@@ -21,22 +21,14 @@ use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::operator::KnownEndpoint;
+use crate::domain::plausibility::Plausibility;
+use crate::domain::time::Span;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
 use crate::engine::teller::{self, Telling};
-use crate::engine::{EngineSettings, FundingPorts, FundingRules, IntakeRules, PayoutPorts, PayoutRules, Ports, purse};
+use crate::engine::{EngineSettings, FundingPorts, PayoutPorts, Ports, purse};
 use crate::policy::approval::Approvers;
-use crate::policy::fees::FeeParams;
-use crate::policy::finality::FinalityRule;
-use crate::policy::funding::FundingPace;
-use crate::policy::matching::MatchParams;
-use crate::policy::pace::Pace;
-use crate::policy::payout::{FileLimits, PayoutParams};
-use crate::policy::preflight::PreflightParams;
-use crate::policy::shadow::Mode;
-use crate::policy::spend::SpendLimits;
-use crate::policy::sweep::SweepParams;
 use crate::ports::clock::Clock;
 use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::PaymentApi;
@@ -46,6 +38,7 @@ use crate::ports::signer::Signer;
 mod audit;
 mod doctor;
 mod notify;
+mod rules;
 mod store;
 
 pub use self::audit::auditor;
@@ -56,9 +49,13 @@ pub use self::store::{
 };
 pub use crate::adapters::signer::KeystoreError;
 
-/// How many addresses' coverage is written after one reading. With more addresses than that, what a crash makes the next
-/// start read again grows with their number; what is written each second does not.
-const KEPT_AT_ONCE: usize = 2_048;
+use self::rules::{engine_settings, funding_rules};
+
+/// How many blocks may come at once on a real chain, beyond its pace.
+const LIVE_SLACK: u64 = 2_000;
+
+/// What lasts for less than this says nothing of an endpoint.
+const LEAST_STALL: Span = Span::from_secs(60);
 
 /// A program that is put together and not started.
 pub struct App {
@@ -166,11 +163,14 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     }
     SledStore::check_place(&settings.store.path)?;
     found.push(format!("the store can be kept at {}", settings.store.path.display()));
-    let sides = chain(settings)?.check().await?;
+    let evm = chain(settings)?;
+    let sides = evm.check().await?;
+    // `run` goes on without an endpoint of another chain; whoever checks the configuration is to correct it.
+    evm.other_chain(&sides).map_or(Ok(()), Err)?;
+    found.push(format!("the nodes say chain {}", settings.chain.id));
     if settings.chain.id != config::SANDBOX_CHAIN_ID {
         found.push(doctor::operators(settings));
     }
-    found.push(format!("the nodes say chain {}", settings.chain.id));
     for token in settings.chain.tokens() {
         found.push(format!("{} at {} has {} decimals", token.symbol, token.address, token.decimals));
     }
@@ -358,7 +358,7 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         http: endpoint.http.clone(),
         ws: endpoint.ws.clone(),
     });
-    let chain = EvmChain::new(EvmSettings {
+    let evm = EvmSettings {
         chain_id: settings.chain.id,
         tokens: known_tokens(settings),
         endpoints: endpoints.collect(),
@@ -369,8 +369,23 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         max_addresses: rpc.max_addresses,
         max_in_flight: rpc.max_in_flight,
         cool_down: CoolDown::default(),
-    })?;
-    Ok(chain)
+    };
+    Ok(EvmChain::with_rules(evm, plausibility(settings))?)
+}
+
+/// What a head may be: on the sandbox's chain people move the clock, and make many blocks at once.
+fn plausibility(settings: &Settings) -> Plausibility {
+    let is_sandbox = settings.chain.id == config::SANDBOX_CHAIN_ID;
+    let rules = if is_sandbox {
+        Plausibility::for_rehearsal()
+    } else {
+        Plausibility { slack: LIVE_SLACK, ..Plausibility::default() }
+    };
+    Plausibility {
+        stall_after: settings.chain.finality.stall_after.max(LEAST_STALL),
+        skew: rules.skew.max(settings.matching.skew),
+        ..rules
+    }
 }
 
 fn known_endpoints(settings: &Settings) -> Vec<KnownEndpoint> {
@@ -400,107 +415,4 @@ fn payout_ports(settings: &Settings) -> PayoutPorts {
     let folder = settings.store.path.join(ATTACHMENTS);
     let files = AttachmentFiles::new(AttachmentSettings { folder });
     PayoutPorts { attachments: Arc::new(files), entropy: Arc::new(SystemEntropy) }
-}
-
-fn payout_rules(settings: &Settings) -> PayoutRules {
-    let (chain, payouts) = (&settings.chain, &settings.payouts);
-    PayoutRules {
-        params: PayoutParams {
-            quote_margin: payouts.quote_margin,
-            currency: chain.token.symbol.clone(),
-            chain_name: chain.name.clone(),
-            token: chain.token.address,
-        },
-        files: FileLimits {
-            types: payouts.file_types.clone(),
-            max_bytes: payouts.max_file_bytes,
-            max_files: payouts.max_files,
-        },
-        max_concurrent: payouts.max_concurrent,
-    }
-}
-
-fn funding_rules(settings: &Settings) -> FundingRules {
-    let funding = &settings.funding;
-    FundingRules {
-        limits: SpendLimits {
-            enabled: funding.enabled,
-            auto: funding.auto,
-            max_per_payment: funding.max_per_payment,
-            max_per_day: funding.max_per_day,
-            max_per_recipient: funding.max_per_recipient,
-            approval_above: funding.approval_above,
-            allowed_recipients: funding.allowed_recipients.iter().cloned().collect(),
-            allowed_bank_accounts: funding.allowed_bank_accounts.iter().cloned().collect(),
-            min_time_left: funding.min_time_left,
-        },
-        preflight: PreflightParams {
-            chain_name: settings.chain.name.clone(),
-            currency: settings.chain.token.symbol.clone(),
-            min_time_left: funding.min_time_left,
-            reserve_token: funding.reserve_token,
-            reserve_native: funding.reserve_native,
-            fees: FeeParams {
-                tip_floor: funding.tip_floor,
-                ceiling: funding.max_fee,
-                gas_limit_max: funding.gas_limit_max,
-            },
-        },
-        pace: FundingPace {
-            hold_check: funding.hold_check,
-            bump_after: funding.bump_after,
-            rebroadcast_after: funding.rebroadcast_after,
-            poll_interval: funding.poll_interval,
-            max_in_flight: funding.max_in_flight,
-        },
-    }
-}
-
-fn engine_settings(settings: &Settings) -> EngineSettings {
-    let (chain, watch, rpc) = (&settings.chain, &settings.watch, &settings.rpc);
-    let depth = chain.finality.depth;
-    let in_flight = u64::try_from(rpc.max_in_flight).unwrap_or(u64::MAX);
-    EngineSettings {
-        chain_id: chain.id,
-        token: chain.token.address,
-        decimals: chain.token.decimals,
-        other_tokens: chain.other_tokens.iter().map(|token| token.address).collect(),
-        chain_name: chain.name.clone(),
-        finality: match chain.finality.rule {
-            config::FinalityRule::Finalized => FinalityRule::Finalized { depth },
-            config::FinalityRule::Depth => FinalityRule::Depth { depth },
-        },
-        endpoints: known_endpoints(settings),
-        agreement: rpc.agreement,
-        stall_after: chain.finality.stall_after,
-        sweep: SweepParams {
-            overlap: watch.overlap_blocks,
-            // One job of catching up keeps all allowed requests in flight.
-            chunk: rpc.max_block_range.saturating_mul(in_flight),
-            interval: watch.sweep_interval,
-            poll_interval: watch.poll_interval,
-            ended_interval: watch.ended_interval,
-            second_after: watch.second_reading_after,
-            keep: watch.keep_watching,
-            start_margin: watch.start_margin,
-            kept_at_once: KEPT_AT_ONCE,
-            filter: rpc.max_addresses,
-        },
-        matching: MatchParams {
-            under: settings.matching.tolerance_under,
-            over: settings.matching.tolerance_over,
-            skew: settings.matching.skew,
-        },
-        pace: Pace::for_timeout(settings.api.timeout).confirming_ends_after(settings.api.end_confirm_after),
-        api_concurrency: settings.api.max_concurrent,
-        funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
-        intake: IntakeRules {
-            users: settings.intake.users.clone(),
-            recipients: settings.intake.recipients.clone(),
-            interval: settings.intake.interval,
-            currency: chain.token.symbol.clone(),
-        },
-        mode: if settings.shadow { Mode::Shadow } else { Mode::Real },
-        payouts: payout_rules(settings),
-    }
 }

@@ -2,6 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::operator::{Operator, told};
+use crate::engine::adopt::AdoptRequest;
 use crate::engine::order_views::{FundView, OrderView, WalletView};
 use crate::engine::orders::{FundRequest, ReasonRequest};
 use crate::engine::return_views::ReturnsView;
@@ -96,14 +97,14 @@ impl Operator {
         }
     }
 
-    pub(super) async fn adopt_wallet(&self, reason: &str) -> Result<WalletView, Failure> {
+    pub(super) async fn adopt_wallet(&self, request: &AdoptRequest) -> Result<WalletView, Failure> {
         match self {
             Self::Store(_) => {
                 let said = "adopting the wallet asks the nodes, which the daemon does, and none runs: start `rampwatch \
                             run` first";
                 Err(Failure::new(Exit::Unavailable, said))
             }
-            Self::Daemon(daemon) => daemon.post(&["wallet", "adopt"], &because(reason)).await,
+            Self::Daemon(daemon) => daemon.post(&["wallet", "adopt"], request).await,
         }
     }
 

@@ -36,6 +36,7 @@ const fn secs(count: u64) -> Span {
 }
 const HOUR: Span = secs(3_600);
 const DAY: Span = secs(86_400);
+const MONTH: Span = secs(30 * 86_400);
 
 /// `[wallet]`.
 #[derive(Clone, Debug)]
@@ -110,6 +111,8 @@ pub struct FundingSettings {
     pub rebroadcast_after: Span,
     /// How often the nodes are asked what became of a transaction.
     pub poll_interval: Span,
+    /// How long an order may wait for its approval.
+    pub approval_valid_for: Span,
 }
 
 /// Reads `[wallet]`, which is there or not.
@@ -211,10 +214,11 @@ pub(super) fn funding(mut section: Section<'_>, decimals: Option<u8>, has_wallet
     let bump_after = section.span("bump_after", secs(20), ms(100)..=HOUR);
     let rebroadcast_after = section.span("rebroadcast_after", secs(30), ms(100)..=HOUR);
     let poll_interval = section.span("poll_interval", secs(2), ms(50)..=secs(300));
+    let approval_valid_for = section.span("approval_valid_for", DAY, secs(60)..=MONTH);
     section.finish(
         "enabled, auto, max_per_payment, max_per_day, max_per_recipient, approval_above, allowed_recipients, \
          allowed_bank_accounts, min_time_left, reserve_token, reserve_native, tip_floor_gwei, max_fee_gwei, \
-         gas_limit_max, max_in_flight, hold_check, bump_after, rebroadcast_after, poll_interval",
+         gas_limit_max, max_in_flight, hold_check, bump_after, rebroadcast_after, poll_interval, approval_valid_for",
     );
     let (limits, fees) = (limits?, fees?);
     Some(FundingSettings {
@@ -237,6 +241,7 @@ pub(super) fn funding(mut section: Section<'_>, decimals: Option<u8>, has_wallet
         bump_after: bump_after?,
         rebroadcast_after: rebroadcast_after?,
         poll_interval: poll_interval?,
+        approval_valid_for: approval_valid_for?,
     })
 }
 

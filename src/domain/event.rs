@@ -116,6 +116,11 @@ pub enum EventKind {
         /// The last block that was swept for it.
         through: BlockNumber,
     },
+    /// An endpoint that contradicted, stood still or lagged does so no more.
+    EndpointBack {
+        /// The endpoint's name.
+        endpoint: String,
+    },
     /// An order was placed.
     OrderPlaced {
         /// The order as it was first stored.
@@ -232,6 +237,12 @@ pub enum WalletChange {
         /// Who, where a person did it; `None` also in records from before names were kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Actor>,
+        /// What the wallet sent in the last 24 hours that no order accounts for, in base units: it counts as spent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        booked: Option<Amount>,
+        /// Whether the person gave the nonce.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        typed: bool,
     },
 }
 
@@ -321,5 +332,28 @@ pub enum Alarm {
         since: Timestamp,
         /// What happened last.
         detail: String,
+    },
+    /// An endpoint contradicts the configuration, the clock, or what is known of the chain. It is left out for a while.
+    EndpointContradicts {
+        /// The endpoint's name.
+        endpoint: String,
+        /// What it says.
+        said: String,
+    },
+    /// An endpoint's head stands still or lags while others move. It is asked last, and its word on finality does not count.
+    EndpointStalled {
+        /// The endpoint's name.
+        endpoint: String,
+        /// What it shows.
+        said: String,
+    },
+    /// More counted as swept, or as final, than the chain has. It was taken back, and is read again.
+    CoverageAboveHead {
+        /// How many addresses it concerned.
+        addresses: u64,
+        /// The highest block that counted as swept or final.
+        covered: BlockNumber,
+        /// The head.
+        head: BlockNumber,
     },
 }

@@ -19,6 +19,7 @@ pub mod operator;
 pub mod order;
 pub mod payment;
 pub mod payout;
+pub mod plausibility;
 pub mod quote;
 pub mod shadow;
 pub mod testimony;

@@ -98,8 +98,12 @@ pub struct Order {
     /// Who approved it, where somebody had to and has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub approved_by: Option<Actor>,
-    /// When it was placed, by the wallet's own clock, which never runs backwards. Spend counts from here on.
+    /// When it was placed (our clock).
     pub placed_at: Timestamp,
+    /// The block time that its spend counts from once it is over: that of the block that mined it. `None` while it is open,
+    /// and in records from before block times were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent_at: Option<Timestamp>,
     /// How far it is.
     pub state: OrderState,
     /// Whether it counts as spent.
@@ -132,6 +136,12 @@ impl Order {
         true
     }
 
+    /// The moment that its spend counts from, once it is over. A record that keeps no block time counts as it always did.
+    #[must_use]
+    pub fn counts_from(&self) -> Timestamp {
+        self.spent_at.unwrap_or(self.placed_at)
+    }
+
     /// The attempt with this hash.
     #[must_use]
     pub fn attempt(&self, tx_hash: B256) -> Option<&Attempt> {
@@ -153,7 +163,7 @@ pub enum Placer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Spend {
-    /// It counts, from its placing on.
+    /// It counts: for as long as the order is open, and then for a day of block time.
     Counted,
     /// It does not any more: nothing was signed, or a revert or a self-send at its nonce is final.
     GivenBack,
@@ -413,6 +423,11 @@ pub enum UnsentReason {
         /// What was found.
         hold: Hold,
     },
+    /// Nobody approved it in time.
+    ApprovalExpired {
+        /// How long an approval may be waited for, in seconds.
+        valid_for_s: u64,
+    },
 }
 
 impl UnsentReason {
@@ -421,6 +436,7 @@ impl UnsentReason {
             Self::Rejected { reason } => Self::Rejected { reason: short(&reason) },
             Self::Cancelled { reason } => Self::Cancelled { reason: short(&reason) },
             Self::NotPayable { hold } => Self::NotPayable { hold: hold.shortened() },
+            Self::ApprovalExpired { valid_for_s } => Self::ApprovalExpired { valid_for_s },
         }
     }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockRef, Header, Transfer};
+use super::payment::RecipientId;
 use super::time::Timestamp;
 use super::wei::Wei;
 
@@ -24,8 +25,23 @@ pub struct Wallet {
     pub paused: Option<Pause>,
     /// Set while something about its nonces is not understood; only a person's adoption ends it.
     pub halted: Option<Halt>,
-    /// The latest moment that counted for the spend window. It never runs backwards, whatever the system's clock does.
+    /// The latest moment that counted for the spend window: never far ahead of the chain, whatever the system's clock does.
     pub clock: Timestamp,
+    /// What left the wallet by transfers that no order here accounts for, as an adoption found it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub booked: Vec<BookedSpend>,
+}
+
+/// Spend that no order accounts for: what the wallet sent in about an hour of block time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BookedSpend {
+    /// The block time of the last of these transfers: they count from here on.
+    pub at: Timestamp,
+    /// Whose payments were at the addresses; `None` where that is not known, and it counts for everybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient: Option<RecipientId>,
+    /// How much, in base units of the token that pays.
+    pub amount: Amount,
 }
 
 /// A person's pause.

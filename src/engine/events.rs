@@ -119,6 +119,7 @@ pub(super) fn said_by(kind: &EventKind) -> Option<&Actor> {
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
+        | EventKind::EndpointBack { .. }
         | EventKind::AttemptSigned { .. }
         | EventKind::AttemptSent { .. }
         | EventKind::AttemptMined { .. }
@@ -146,6 +147,7 @@ pub(super) fn order_of(kind: &EventKind) -> Option<&OrderId> {
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
+        | EventKind::EndpointBack { .. }
         | EventKind::WalletChanged { .. }
         | EventKind::DeskChanged { .. } => None,
     }

@@ -338,6 +338,9 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
             "address_closed",
             format!("{address} is not watched any more; it was read a last time through block {through}."),
         ),
+        EventKind::EndpointBack { endpoint } => {
+            ("endpoint_back", format!("RPC endpoint {endpoint:?} is used again; what it says is plausible."))
+        }
         EventKind::OrderPlaced { .. }
         | EventKind::OrderMoved { .. }
         | EventKind::AttemptSigned { .. }
@@ -414,5 +417,15 @@ pub(super) fn alarm_text(alarm: &Alarm, names: &Names<'_>) -> String {
         Alarm::ChainUnread { since, detail } => {
             format!("the chain could not be read since {}: {detail:?}.", moment(*since))
         }
+        Alarm::EndpointContradicts { endpoint, said } => {
+            format!("RPC endpoint {endpoint:?} contradicts what is known, and is left out for a while: {said:?}.")
+        }
+        Alarm::EndpointStalled { endpoint, said } => {
+            format!("RPC endpoint {endpoint:?} stands still or lags; its word on finality does not count: {said:?}.")
+        }
+        Alarm::CoverageAboveHead { addresses, covered, head } => format!(
+            "{addresses} addresses or the final block counted as read up to block {covered}, but the chain's head is \
+             {head}. An endpoint reported blocks that do not exist; the blocks are read again."
+        ),
     }
 }

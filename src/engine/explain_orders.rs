@@ -33,7 +33,9 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
                 gas_price.to_gwei()
             ),
         ),
-        EventKind::WalletChanged { address, change } => ("wallet_changed", change_text(&address.to_string(), change)),
+        EventKind::WalletChanged { address, change } => {
+            ("wallet_changed", change_text(&address.to_string(), change, names))
+        }
         EventKind::PaymentAdded { .. }
         | EventKind::PaymentMoved { .. }
         | EventKind::ApiReported { .. }
@@ -45,6 +47,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
+        | EventKind::EndpointBack { .. }
         | EventKind::DeskChanged { .. } => ("other", String::new()),
     }
 }
@@ -67,7 +70,7 @@ fn by_whom(by: Option<&Actor>) -> String {
     by.map_or_else(String::new, |by| format!(" by {by}"))
 }
 
-fn change_text(wallet: &str, change: &WalletChange) -> String {
+fn change_text(wallet: &str, change: &WalletChange, names: &Names<'_>) -> String {
     match change {
         WalletChange::Opened { next_nonce } => format!("This store sends from {wallet} from nonce {next_nonce} on."),
         WalletChange::Paused { reason, by } => {
@@ -77,9 +80,13 @@ fn change_text(wallet: &str, change: &WalletChange) -> String {
             format!("The pause of wallet {wallet} was ended{}: {reason:?}.", by_whom(by.as_ref()))
         }
         WalletChange::Halted { why } => format!("The wallet {wallet} is halted: {why}."),
-        WalletChange::Adopted { reason, next_nonce, by } => {
-            let by = by_whom(by.as_ref());
-            format!("The wallet {wallet} was adopted{by}, with nonce {next_nonce} next: {reason:?}.")
+        WalletChange::Adopted { reason, next_nonce, by, booked, typed } => {
+            let (by, given) = (by_whom(by.as_ref()), if *typed { ", which the person gave," } else { "" });
+            let counts = booked.map_or_else(String::new, |booked| {
+                let sent = names.paid(booked);
+                format!(" It sent {sent} in the last 24 hours that no order here accounts for: they count as spent.")
+            });
+            format!("The wallet {wallet} was adopted{by}, with nonce {next_nonce}{given} next: {reason:?}.{counts}")
         }
     }
 }
@@ -167,6 +174,10 @@ fn outcome_text(outcome: &OrderOutcome, names: &Names<'_>) -> String {
             UnsentReason::Rejected { reason } => format!("nothing was sent: a person rejected it: {reason:?}"),
             UnsentReason::Cancelled { reason } => format!("nothing was sent: a person cancelled it: {reason:?}"),
             UnsentReason::NotPayable { hold } => format!("nothing was sent: {}", hold_text(hold, names)),
+            UnsentReason::ApprovalExpired { valid_for_s } => format!(
+                "nothing was sent: nobody approved it within {valid_for_s} s (funding.approval_valid_for); if it is still to be \
+                 paid, place another order"
+            ),
         },
         OrderOutcome::Displaced { nonce } => {
             format!("no money of it moved: a transaction that is not ours consumed nonce {nonce}")

@@ -212,6 +212,7 @@ pub(super) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
         EventKind::FinalityMoved { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
+        | EventKind::EndpointBack { .. }
         | EventKind::DeskChanged { .. } => false,
     };
     is_row.then_some(row).into_iter().chain(extra).collect()

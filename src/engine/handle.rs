@@ -41,9 +41,9 @@ pub struct Handle {
     /// What tokens are called in what is shown; set by `with_tokens`.
     pub(super) tokens: Arc<[TokenName]>,
     pub(super) ledger: Ledger,
-    health: Arc<Health>,
     /// The chain, where an engine runs.
     pub(super) chain: Option<Arc<dyn Chain>>,
+    pub(super) health: Arc<Health>,
     /// The chain, and the ways out of funding, where an engine runs that has a wallet.
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
     /// What payouts need besides.

@@ -17,6 +17,9 @@ pub struct Snapshot {
     pub head: Option<BlockNumber>,
     /// When `head` was learnt.
     pub head_at: Option<Timestamp>,
+    /// When `head` was made, by the chain.
+    #[serde(default)]
+    pub head_time: Option<Timestamp>,
     /// The newest block taken for final.
     pub last_final: Option<BlockNumber>,
     /// Whether hints come in over a subscription.

@@ -32,6 +32,7 @@ use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
+pub mod adopt;
 mod agreement;
 pub mod books;
 mod completer;

@@ -57,7 +57,7 @@ pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
 }
 
 /// Every name that [`alarm_name`] gives. A test goes through all alarms.
-pub(super) const ALARM_NAMES: [&str; 14] = [
+pub(super) const ALARM_NAMES: [&str; 17] = [
     "gone_after_final",
     "missed_by_first_reading",
     "log_withheld",
@@ -72,6 +72,9 @@ pub(super) const ALARM_NAMES: [&str; 14] = [
     "operators_disagree",
     "agreement_missing",
     "chain_unread",
+    "endpoint_contradicts",
+    "endpoint_stalled",
+    "coverage_above_head",
 ];
 
 /// The name of an alarm, as in JSON.
@@ -91,6 +94,9 @@ pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
         Alarm::OperatorsDisagree { .. } => "operators_disagree",
         Alarm::AgreementMissing { .. } => "agreement_missing",
         Alarm::ChainUnread { .. } => "chain_unread",
+        Alarm::EndpointContradicts { .. } => "endpoint_contradicts",
+        Alarm::EndpointStalled { .. } => "endpoint_stalled",
+        Alarm::CoverageAboveHead { .. } => "coverage_above_head",
     }
 }
 
@@ -126,7 +132,14 @@ mod tests {
             Alarm::AgreementMissing { .. } => {
                 Some(Alarm::ChainUnread { since: Timestamp::EPOCH, detail: String::new() })
             }
-            Alarm::ChainUnread { .. } => None,
+            Alarm::ChainUnread { .. } => {
+                Some(Alarm::EndpointContradicts { endpoint: String::new(), said: String::new() })
+            }
+            Alarm::EndpointContradicts { .. } => {
+                Some(Alarm::EndpointStalled { endpoint: String::new(), said: String::new() })
+            }
+            Alarm::EndpointStalled { .. } => Some(Alarm::CoverageAboveHead { addresses: 1, covered: 2, head: 1 }),
+            Alarm::CoverageAboveHead { .. } => None,
         }
     }
 

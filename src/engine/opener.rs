@@ -166,7 +166,9 @@ impl Opener {
     fn orders(&self, payout: &Payout) -> Option<OrderBook> {
         let rules = self.settings.funding.clone()?;
         let actor = Some(payout.placed_by.clone());
-        Some(OrderBook { store: self.ports.store.clone(), clock: self.ports.clock.clone(), rules, actor })
+        let (store, clock) = (self.ports.store.clone(), self.ports.clock.clone());
+        let (health, skew) = (self.health.clone(), self.settings.matching.skew);
+        Some(OrderBook { store, clock, rules, health, skew, actor })
     }
 }
 

@@ -3,9 +3,11 @@
 //! An order and the wallet change in one commit wherever one follows from the other: the nonce with the signed bytes,
 //! the window's clock with the placing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::FundingRules;
+use super::health::Health;
 use super::telling::log_events;
 use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
@@ -13,12 +15,14 @@ use crate::domain::chain::Address;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::order::{Order, OrderId, OrderState, Placer, Spend};
 use crate::domain::payment::PaymentId;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{Halt, HaltReason, Pause, Wallet};
 use crate::planted::{Bug, planted};
 use crate::policy::approval::{Approvers, OwnOrder, may_approve};
 use crate::policy::funding::{OrderFact, UnexpectedOrder, apply};
-use crate::policy::spend::{Granted, SpendRefusal, Wish, authorize, window_now, window_start};
+use crate::policy::order_decisions::is_approval_over;
+use crate::policy::spend::{Granted, SpendRefusal, Spending, Wish, authorize};
+use crate::policy::window::{window_now, window_start};
 use crate::ports::clock::Clock;
 use crate::ports::store::{Commit, Store, StoreError};
 
@@ -49,6 +53,17 @@ pub(crate) enum OrderError {
     /// Whoever placed it cannot approve it.
     #[error("{0}")]
     OwnOrder(#[from] OwnOrder),
+    /// It has waited for its approval for too long.
+    #[error(
+        "order {id} has waited for its approval for more than {valid_for_s} s (funding.approval_valid_for), and ends unsent: \
+         if it is still to be paid, place another order"
+    )]
+    ApprovalOver {
+        /// The order.
+        id: OrderId,
+        /// How long it may wait, in seconds.
+        valid_for_s: u64,
+    },
 }
 
 /// The way to the store for everything that concerns orders.
@@ -57,6 +72,10 @@ pub(crate) struct OrderBook {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rules: FundingRules,
+    /// Knows the newest block.
+    pub(crate) health: Arc<Health>,
+    /// How far the chain's clock and ours may be apart.
+    pub(crate) skew: Span,
     /// The person who asks; `None` for the automatic mode.
     pub(crate) actor: Option<Actor>,
 }
@@ -66,6 +85,7 @@ pub(crate) struct OrderBook {
 pub(crate) struct Considered {
     pub(crate) granted: Granted,
     pub(crate) order: Order,
+    /// The wallet's record, with the window's clock as of now.
     pub(crate) wallet: Wallet,
 }
 
@@ -90,9 +110,10 @@ impl OrderBook {
         let orders = self.store.orders_of(id).await?;
         let wallet = self.store.wallet().await?.ok_or(OrderError::NoWallet)?;
         let now = self.clock.now();
-        let at = window_now(Some(&wallet), now);
-        let window = self.store.spent_since(window_start(at)).await?;
-        let wish = Wish { payment: &payment, orders: &orders, window: &window, wallet: Some(&wallet), by, shown, now };
+        let at = self.window_now(&wallet, now);
+        let counted = self.counted(at).await?;
+        let spending = Spending { orders: &counted, booked: &wallet.booked, at };
+        let wish = Wish { payment: &payment, orders: &orders, spending, wallet: Some(&wallet), by, shown, now };
         let granted = authorize(&wish, &self.rules.limits)?;
         let state = match granted.approval {
             Some(why) if !planted(Bug::ApprovalNotNeeded) => OrderState::AwaitingApproval { why },
@@ -111,14 +132,38 @@ impl OrderBook {
             placed_by: by,
             placed_by_name: self.actor.clone().filter(|_| by == Placer::Person),
             approved_by: None,
-            placed_at: granted.placed_at,
+            placed_at: now,
+            spent_at: None,
             next_at: (state == OrderState::Ready).then_some(now),
             state,
             spend: Spend::Counted,
             attempts: Vec::new(),
             reverts: 0,
         };
-        Ok(Considered { granted, order, wallet })
+        // Without a block to go by, the stored moment stays what it is.
+        let clock = if self.newest_block().is_some() { at } else { wallet.clock };
+        Ok(Considered { granted, order, wallet: Wallet { clock, ..wallet } })
+    }
+
+    /// The time of the newest block, as it was last read.
+    fn newest_block(&self) -> Option<Timestamp> {
+        self.health.snapshot().head_time
+    }
+
+    /// The moment of the window of the limits per day.
+    pub(crate) fn window_now(&self, wallet: &Wallet, now: Timestamp) -> Timestamp {
+        window_now(Some(wallet), self.newest_block(), now, self.skew)
+    }
+
+    /// All orders that may count towards the limits per day, each once. The wallet's record must have been read before: who
+    /// places an order meanwhile changes it.
+    pub(crate) async fn counted(&self, at: Timestamp) -> Result<Vec<Order>, StoreError> {
+        // Open ones first: one that ends between the two readings is in both, and in neither it cannot be.
+        let mut orders = self.store.open_orders().await?;
+        let open: BTreeSet<OrderId> = orders.iter().map(|order| order.id.clone()).collect();
+        let ended = self.store.spent_since(window_start(at)).await?;
+        orders.extend(ended.into_iter().filter(|order| !open.contains(&order.id)));
+        Ok(orders)
     }
 
     /// The order that a wish comes to, and the commit that places it: [`StoreError::Conflict`] means that somebody was
@@ -129,11 +174,11 @@ impl OrderBook {
         by: Placer,
         shown: Option<(Address, Amount)>,
     ) -> Result<(Order, Commit), OrderError> {
-        let Considered { granted, order, wallet } = self.consider(id, by, shown).await?;
+        let Considered { order, wallet, .. } = self.consider(id, by, shown).await?;
         let kind = EventKind::OrderPlaced { order: Box::new(order.clone()) };
         let commit = Commit {
             orders: vec![order.clone()],
-            wallet: Some(Wallet { clock: granted.placed_at, ..wallet }),
+            wallet: Some(wallet),
             events: vec![event(&order, self.clock.now(), kind)],
             ..Commit::default()
         };
@@ -198,9 +243,14 @@ impl OrderBook {
         Err(StoreError::Conflict(format!("order {id}")).into())
     }
 
-    /// Whether somebody may approve the order. Who placed it never changes, so this holds until it is approved.
+    /// Whether somebody may approve the order. Who placed it never changes, so this holds until it is approved. Whether it has
+    /// waited for too long is looked at again with the approval.
     pub(crate) async fn check_eyes(&self, id: &OrderId, by: &Actor, approvers: Approvers) -> Result<(), OrderError> {
         let order = self.store.order(id).await?.ok_or_else(|| OrderError::NoOrder(id.clone()))?;
+        if is_approval_over(&order, self.clock.now(), &self.rules.pace) {
+            let valid_for_s = self.rules.pace.approval_valid_for.as_secs();
+            return Err(OrderError::ApprovalOver { id: order.id, valid_for_s });
+        }
         Ok(may_approve(&order, by, approvers)?)
     }
 
@@ -266,7 +316,8 @@ impl OrderBook {
             }
             wallet.halted = None;
             let reason = "the wallet's own key is configured again".to_owned();
-            Some(WalletChange::Adopted { reason, next_nonce: wallet.next_nonce, by: None })
+            let next_nonce = wallet.next_nonce;
+            Some(WalletChange::Adopted { reason, next_nonce, by: None, booked: None, typed: false })
         })
         .await
     }

@@ -1,4 +1,4 @@
-//! What operators may ask about funding: place, approve, reject, cancel; pause, resume and adopt the wallet.
+//! What operators may ask about funding: place, approve, reject, cancel; pause and resume the wallet. Adopting it is in `adopt`.
 //!
 //! Nothing here signs or sends: it changes what the store says, and the one sender acts on that.
 
@@ -12,30 +12,21 @@ use super::order_views::{FundView, OrderView, Stop, WalletView};
 use super::queries::MAX_PAGE;
 use super::requests::{parse_address, parse_payment};
 use super::shapes;
-use super::telling::log_events;
 use super::views::Page;
 use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::event::{Event, EventKind, WalletChange};
 use crate::domain::order::{Order, OrderId, Placer};
-use crate::domain::wallet::{NonceCount, Wallet};
-use crate::policy::evidence::{Freeing, Proof};
+use crate::domain::wallet::Wallet;
 use crate::policy::fees::worst_cost;
-use crate::policy::finality::final_number;
-use crate::policy::funding::{OrderFact, apply};
-use crate::policy::nonces::{self, AdoptRefusal};
-use crate::policy::spend::{counted_sum, window_now, window_start};
-use crate::ports::store::{Commit, StoreError};
+use crate::policy::funding::OrderFact;
+use crate::policy::spend::Spending;
 
 /// The names of the states, for filters.
 pub const ORDER_STATES: [&str; 7] = ["awaiting-approval", "ready", "held", "sending", "cancelling", "mined", "ended"];
 
 /// The most orders that one question looks at.
 const MAX_SCAN: usize = 10_000;
-
-/// How often an adoption is judged anew when orders change meanwhile.
-const ADOPT_TRIES: u32 = 5;
 
 /// How many orders are read at once.
 const CHUNK: usize = 500;
@@ -64,14 +55,15 @@ pub struct ReasonRequest {
     pub reason: String,
 }
 
-fn refused(error: OrderError) -> HandleError {
+pub(super) fn refused(error: OrderError) -> HandleError {
     match error {
         OrderError::Store(error) => HandleError::Store(error),
         OrderError::NoPayment(id) => HandleError::NotFound(format!("payment {id}")),
         OrderError::NoOrder(id) => HandleError::NotFound(format!("order {id}")),
-        error @ (OrderError::NoWallet | OrderError::Spend(_) | OrderError::Unexpected(_)) => {
-            HandleError::Refused(error.to_string())
-        }
+        error @ (OrderError::NoWallet
+        | OrderError::Spend(_)
+        | OrderError::Unexpected(_)
+        | OrderError::ApprovalOver { .. }) => HandleError::Refused(error.to_string()),
         OrderError::OwnOrder(error) => HandleError::OwnOrder(error.to_string()),
     }
 }
@@ -93,12 +85,14 @@ pub(super) fn given(reason: &str) -> Result<&str, HandleError> {
 }
 
 impl Handle {
-    fn order_book(&self) -> Result<OrderBook, HandleError> {
+    pub(super) fn order_book(&self) -> Result<OrderBook, HandleError> {
         let rules = self.settings.funding.clone().ok_or_else(|| {
             HandleError::Refused("there is no wallet: give the section [wallet] in the configuration".to_owned())
         })?;
         let actor = Some(self.actor.clone());
-        Ok(OrderBook { store: self.store.clone(), clock: self.clock.clone(), rules, actor })
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        let (health, skew) = (self.health.clone(), self.settings.matching.skew);
+        Ok(OrderBook { store, clock, rules, health, skew, actor })
     }
 
     /// What funding a payment would mean: where, how much, the most that it may cost, what is left of each limit.
@@ -286,13 +280,14 @@ impl Handle {
         self.store.wallet().await?.ok_or_else(|| refused(OrderError::NoWallet))
     }
 
-    async fn wallet_view(&self, wallet: &Wallet) -> Result<WalletView, HandleError> {
+    pub(super) async fn wallet_view(&self, wallet: &Wallet) -> Result<WalletView, HandleError> {
         let book = self.order_book()?;
-        let at = window_now(Some(wallet), self.clock.now());
-        let window = self.store.spent_since(window_start(at)).await?;
+        let at = book.window_now(wallet, self.clock.now());
+        let counted = book.counted(at).await?;
         let open = self.store.open_orders().await?.len();
         let paid = |amount: Amount| self.names().amount(amount, self.settings.token);
-        let (spent, limit) = (counted_sum(&window, at), book.rules.limits.max_per_day);
+        let spent = Spending { orders: &counted, booked: &wallet.booked, at }.all();
+        let limit = book.rules.limits.max_per_day;
         Ok(WalletView::new(wallet, paid(spent), paid(limit), open))
     }
 
@@ -312,104 +307,5 @@ impl Handle {
     pub async fn resume_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
         let wallet = self.order_book()?.pause(false, given(reason)?).await.map_err(refused)?;
         self.wallet_view(&wallet).await
-    }
-
-    /// Ends a halt, once every endpoint agrees on the wallet's nonces. Orders whose nonce somebody else's transaction
-    /// has consumed for good end as displaced.
-    ///
-    /// # Errors
-    /// When no engine with a wallet runs, the wallet is not halted, the endpoints do not agree, or no reason is given.
-    pub async fn adopt_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
-        for _ in 0..ADOPT_TRIES {
-            match self.adopt_as_it_stands(reason).await {
-                // The sender notes on the orders what became of them meanwhile: everything is asked and judged anew.
-                Err(HandleError::Store(StoreError::Conflict(_))) => {}
-                adopted => return adopted,
-            }
-        }
-        Err(HandleError::Refused("something changed meanwhile: try again".to_owned()))
-    }
-
-    async fn adopt_as_it_stands(&self, reason: &str) -> Result<WalletView, HandleError> {
-        let (book, reason) = (self.order_book()?, given(reason)?);
-        let Some((chain, funding)) = &self.wallet_ports else {
-            return Err(HandleError::Refused(
-                "adopting asks the nodes: it needs `rampwatch run` with the wallet configured".to_owned(),
-            ));
-        };
-        let unreachable = |error: crate::ports::chain::ChainError| HandleError::Refused(error.to_string());
-        let rule = self.settings.finality;
-        let report = chain.finality(rule.uses_tag()).await.map_err(unreachable)?;
-        let last_final = final_number(rule, &report.head, report.finalized.as_ref());
-        let Some(last_final) = last_final else {
-            return Err(HandleError::Refused("no block is final yet: try again in a while".to_owned()));
-        };
-        let answers = funding.sender.nonces(funding.signer.address(), Some(last_final)).await;
-        let counts: Vec<(String, Result<NonceCount, String>)> =
-            answers.into_iter().map(|answer| (answer.name, answer.answer.map_err(|error| error.to_string()))).collect();
-        let wallet = self.wallet_record().await?;
-        let open = self.store.open_orders().await?;
-        let refuse = |refusal: AdoptRefusal| HandleError::Refused(refusal.to_string());
-        let adoption = nonces::adopt(&wallet, &counts, &open).map_err(refuse)?;
-        let certain = counts.iter().filter_map(|(_, count)| count.as_ref().ok()?.at_block).min().unwrap_or(0);
-        let mut displaced = Vec::new();
-        for order in open.iter().filter(|order| order.state.nonce().is_some_and(|nonce| nonce < adoption.latest)) {
-            if self.has_receipt(order).await? {
-                continue;
-            }
-            let nonce = order.state.nonce().unwrap_or_default();
-            if nonce >= certain {
-                return Err(refuse(AdoptRefusal::NotFinal { nonce, order: order.id.to_string() }));
-            }
-            displaced.push(order.clone());
-        }
-        let adopted = Wallet { next_nonce: adoption.next_nonce, halted: None, ..wallet };
-        self.keep_adoption(&book, adopted, displaced, reason).await
-    }
-
-    /// Whether any endpoint has a receipt of one of the order's transactions. Each must answer.
-    async fn has_receipt(&self, order: &Order) -> Result<bool, HandleError> {
-        let Some((_, funding)) = &self.wallet_ports else { return Ok(false) };
-        let hashes: Vec<_> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
-        for answer in funding.sender.receipts_everywhere(&hashes).await {
-            let receipts = answer
-                .answer
-                .map_err(|error| HandleError::Refused(format!("endpoint {:?} did not answer: {error}", answer.name)))?;
-            if receipts.receipts.iter().any(Option::is_some) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    async fn keep_adoption(
-        &self,
-        book: &OrderBook,
-        wallet: Wallet,
-        displaced: Vec<Order>,
-        reason: &str,
-    ) -> Result<WalletView, HandleError> {
-        let now = self.clock.now();
-        let said = |payment, kind| Event { at: now, payment, deposit: None, kind };
-        let by = Some(self.actor.clone());
-        let change = WalletChange::Adopted { reason: reason.to_owned(), next_nonce: wallet.next_nonce, by };
-        let mut events = vec![said(None, EventKind::WalletChanged { address: wallet.address, change })];
-        let mut orders = Vec::new();
-        for mut order in displaced {
-            let proof = Proof::decided(Freeing::Displaced, &self.actor).map(OrderFact::Displaced);
-            let Some(fact) = proof else { continue };
-            let kinds = apply(&mut order, &fact, now, &book.rules.pace);
-            let kinds = kinds.map_err(|error| HandleError::Refused(error.to_string()))?;
-            events.extend(kinds.into_iter().map(|kind| said(Some(order.id.payment.clone()), kind)));
-            orders.push(order);
-        }
-        let commit = Commit { orders, wallet: Some(wallet), events: events.clone(), ..Commit::default() };
-        match self.store.commit(commit).await {
-            Ok(_) => {
-                log_events(&events);
-                self.wallet().await
-            }
-            Err(error) => Err(HandleError::Store(error)),
-        }
     }
 }

@@ -79,6 +79,7 @@ impl Tally {
             | EventKind::Alarm { .. }
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. }
+            | EventKind::EndpointBack { .. }
             | EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }
             | EventKind::AttemptSigned { .. }

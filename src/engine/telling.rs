@@ -55,6 +55,7 @@ pub(crate) fn log_events(events: &[Event]) {
             | EventKind::FinalityMoved { .. }
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. } => {}
+            EventKind::EndpointBack { endpoint } => tracing::info!(endpoint, "the endpoint is used again"),
             EventKind::DeskChanged { body, why } => log_desk(body, why),
             EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }

@@ -12,6 +12,7 @@ use super::route::Access::Needs;
 use super::route::{get, post};
 use super::routes::limit;
 use crate::domain::actor::Role::{Approve, Operate, Read};
+use crate::engine::adopt::AdoptRequest;
 use crate::engine::order_views::{FundView, OrderView, WalletView};
 use crate::engine::orders::{FundRequest, ORDER_STATES, ReasonRequest};
 use crate::engine::return_views::ReturnsView;
@@ -124,6 +125,10 @@ pub(super) fn wallet_routes(api: &mut Api) {
             "adoptWallet",
             "Ends a halt, once every endpoint agrees on the nonces",
         )
+        .about(
+            "Where only one endpoint is configured, or they do not agree, give `next_nonce` as you know it from elsewhere: one \
+             endpoint must say the same. What the wallet sent in the last 24 hours counts as spent from then on.",
+        )
         .refuses(&[Invalid, Refused]),
         adopt,
     );
@@ -176,6 +181,6 @@ async fn resume(asked: Asked<NoQuery, ReasonRequest>) -> Told<WalletView> {
     Ok(asked.handle.resume_wallet(&asked.body.reason).await?)
 }
 
-async fn adopt(asked: Asked<NoQuery, ReasonRequest>) -> Told<WalletView> {
-    Ok(asked.handle.adopt_wallet(&asked.body.reason).await?)
+async fn adopt(asked: Asked<NoQuery, AdoptRequest>) -> Told<WalletView> {
+    Ok(asked.handle.adopt(&asked.body).await?)
 }

@@ -32,6 +32,10 @@ pub enum Word {
     NonceTooLow,
     /// One may have it; it counts as sent.
     Unclear,
+    /// Those that answered say that it offers too little.
+    TooCheap,
+    /// Those that answered say that lower nonces are missing.
+    OutOfTurn,
     /// Those that answered refuse it.
     Refused,
     /// None got it.
@@ -52,8 +56,14 @@ pub fn read(answers: &[Heard]) -> Word {
     if has(&[Heard::Unclear]) {
         return Word::Unclear;
     }
-    if has(&[Heard::NonceTooHigh, Heard::TooCheap, Heard::InsufficientFunds, Heard::Refused]) {
+    if has(&[Heard::InsufficientFunds, Heard::Refused]) {
         return Word::Refused;
+    }
+    if has(&[Heard::TooCheap]) {
+        return Word::TooCheap;
+    }
+    if has(&[Heard::NonceTooHigh]) {
+        return Word::OutOfTurn;
     }
     Word::NotReached
 }

@@ -223,7 +223,7 @@ fn stance(claim: &Claim, statement: &Statement, rule: FinalityRule) -> Stance {
     if claim.did(receipt) != claim.did {
         return Stance::Contradicts;
     }
-    if is_final || planted(Bug::FinalByOne) {
+    if is_final || planted(Bug::FinalByOne) || planted(Bug::MinedIsPaid) {
         Stance::Supports
     } else {
         Stance::Silent("does not call its block final yet")

@@ -79,6 +79,25 @@ pub fn is_final_as_read(rule: FinalityRule, anchor: &Header, is_tagged: bool, bl
     *block == anchor.block && number.is_some_and(|number| number >= block.number)
 }
 
+/// How long an endpoint's word on the final block counts when others have spoken since.
+const WORD_COUNTS_FOR: Span = Span::from_secs(60);
+
+/// The final block that readings may count on, by the last word of each endpoint and when it came: the lowest of those who
+/// spoke lately, else the latest. It is no promise that never shrinks: it comes down when an endpoint says less, so that one
+/// wrong number is forgotten.
+#[must_use]
+pub fn counted_final(words: impl IntoIterator<Item = (BlockNumber, Timestamp)>, now: Timestamp) -> Option<BlockNumber> {
+    let mut lately: Option<BlockNumber> = None;
+    let mut latest: Option<(Timestamp, BlockNumber)> = None;
+    for (number, at) in words {
+        if now.since(at) <= WORD_COUNTS_FOR {
+            lately = Some(lately.map_or(number, |lowest| lowest.min(number)));
+        }
+        latest = latest.max(Some((at, number)));
+    }
+    lately.or(latest.map(|(_, number)| number))
+}
+
 /// What a newly reported final block does to the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MarkMove {
@@ -168,6 +187,26 @@ mod tests {
         for (backlog, seconds, expected) in cases {
             let now = at.plus(Span::from_secs(seconds));
             assert_eq!(settles_later(&backlog, now), expected, "{backlog:?} after {seconds} s");
+        }
+    }
+
+    #[test]
+    fn f3_the_final_block_that_counts_comes_down_again() {
+        let at = |second| Moment::from_secs(1_000 + second);
+        let now = at(100);
+        let cases: [(&[(u64, u64)], Option<u64>); 7] = [
+            (&[], None),
+            (&[(50, 100)], Some(50)),
+            (&[(50, 0)], Some(50)),
+            (&[(401_000_007, 39), (50, 100)], Some(50)),
+            (&[(401_000_007, 99), (50, 100)], Some(50)),
+            (&[(60, 30), (50, 10)], Some(60)),
+            // Our clock was set back: such a word counts.
+            (&[(60, 100), (50, 200)], Some(50)),
+        ];
+        for (words, expected) in cases {
+            let said = words.iter().map(|(number, second)| (*number, at(*second)));
+            assert_eq!(counted_final(said, now), expected, "{words:?}");
         }
     }
 

@@ -6,8 +6,9 @@
 
 use thiserror::Error;
 
-use super::acts::most_before;
+use super::acts::{is_at_most, most_before};
 use super::evidence::{Freeing, Proof};
+use super::order_decisions::{approval_expired, approved, cancelled, rejected, unsent};
 use super::preflight::{Answer, answer_to};
 use crate::domain::actor::Actor;
 use crate::domain::chain::{B256, BlockRef};
@@ -37,6 +38,8 @@ pub struct FundingPace {
     pub poll_interval: Span,
     /// How many orders may have a nonce that is not mined.
     pub max_in_flight: usize,
+    /// How long an order may wait for its approval; it ends unsent then.
+    pub approval_valid_for: Span,
 }
 
 /// Something that was learnt and concerns one order.
@@ -63,6 +66,8 @@ pub enum OrderFact {
         /// Who.
         by: Actor,
     },
+    /// Nobody has approved it in time.
+    ApprovalExpired,
     /// Something stands in the way.
     Held(Hold),
     /// Every check has passed, and it is not signed all the same: shadow mode keeps it ready.
@@ -88,9 +93,19 @@ pub enum OrderFact {
     /// The block that held its transaction is not there any more.
     Unmined,
     /// The block that holds its transaction is final, and what that frees is proven.
-    Final(Proof),
+    Final {
+        /// The proof.
+        proof: Proof,
+        /// The block's time: what it spent counts from then on.
+        block_time: Timestamp,
+    },
     /// A transaction that is not ours has consumed its nonce, for good, and that is proven.
-    Displaced(Proof),
+    Displaced {
+        /// The proof.
+        proof: Proof,
+        /// The time of a block by which it had: its spend counts from then on.
+        block_time: Timestamp,
+    },
 }
 
 /// A fact that an order in this state cannot meet.
@@ -104,11 +119,11 @@ pub struct UnexpectedOrder {
 }
 
 /// What a fact makes of the state.
-struct Step {
-    state: State,
-    spend: Spend,
-    next_at: Option<Timestamp>,
-    why: String,
+pub(super) struct Step {
+    pub(super) state: State,
+    pub(super) spend: Spend,
+    pub(super) next_at: Option<Timestamp>,
+    pub(super) why: String,
 }
 
 /// Takes a fact into the order. Returns the events that explain it; none when nothing but the next look changed.
@@ -127,10 +142,11 @@ pub fn apply(
     let step = match fact {
         OrderFact::Approved { reason, by } => {
             next.approved_by = Some(by.clone());
-            approved(order, reason, now)
+            approved(order, reason, now, pace)
         }
         OrderFact::Rejected { reason, .. } => rejected(order, reason, now),
         OrderFact::CancelAsked { reason, .. } => cancelled(order, reason, now),
+        OrderFact::ApprovalExpired => approval_expired(order, now, pace),
         OrderFact::Held(hold) => held(order, &hold.clone().shortened(), now, pace, &mut extra),
         OrderFact::Cleared => cleared(order, now, pace),
         OrderFact::Signed(attempt) => {
@@ -163,10 +179,11 @@ pub fn apply(
         }
         OrderFact::Mined { tx_hash, block, effect } => mined(order, *tx_hash, *block, *effect, now, pace),
         OrderFact::Unmined => unmined(order, now),
-        OrderFact::Final(proof) => finalised(&mut next, proof, now, &mut extra),
-        OrderFact::Displaced(proof) => displaced(order, proof, now),
+        OrderFact::Final { proof, .. } => finalised(&mut next, proof, now, &mut extra),
+        OrderFact::Displaced { proof, .. } => displaced(order, proof, now),
     };
     let Step { state, spend, next_at, why } = step.ok_or_else(unexpected)?;
+    next.spent_at = spent_at(fact, &state, spend).or(next.spent_at);
     let (state, why) = (state.shortened(), short(&why));
     let mut events = Vec::new();
     if state != order.state || spend != order.spend {
@@ -189,14 +206,15 @@ const fn fact_name(fact: &OrderFact) -> &'static str {
         OrderFact::Approved { .. } => "an approval",
         OrderFact::Rejected { .. } => "a rejection",
         OrderFact::CancelAsked { .. } => "a cancellation",
+        OrderFact::ApprovalExpired => "an approval that has expired",
         OrderFact::Held(_) => "a hold",
         OrderFact::Cleared => "checks that have passed",
         OrderFact::Signed(_) => "a signature",
         OrderFact::Sent { .. } => "a broadcast",
         OrderFact::Mined { .. } => "a receipt",
         OrderFact::Unmined => "a receipt that is gone",
-        OrderFact::Final(_) => "a final receipt",
-        OrderFact::Displaced(_) => "a transaction that is not ours",
+        OrderFact::Final { .. } => "a final receipt",
+        OrderFact::Displaced { .. } => "a transaction that is not ours",
     }
 }
 
@@ -204,79 +222,40 @@ const fn fact_name(fact: &OrderFact) -> &'static str {
 const fn said_by(fact: &OrderFact) -> Option<&Actor> {
     match fact {
         OrderFact::Approved { by, .. } | OrderFact::Rejected { by, .. } | OrderFact::CancelAsked { by, .. } => Some(by),
-        OrderFact::Held(_)
+        OrderFact::ApprovalExpired
+        | OrderFact::Held(_)
         | OrderFact::Cleared
         | OrderFact::Signed(_)
         | OrderFact::Sent { .. }
         | OrderFact::Mined { .. }
         | OrderFact::Unmined
-        | OrderFact::Final(_)
-        | OrderFact::Displaced(_) => None,
+        | OrderFact::Final { .. }
+        | OrderFact::Displaced { .. } => None,
     }
 }
 
-fn step(order: &Order, state: State, next_at: Option<Timestamp>, why: impl Into<String>) -> Step {
+/// From which block time on what an order spent counts, if the fact has ended it and it counts.
+fn spent_at(fact: &OrderFact, state: &State, spend: Spend) -> Option<Timestamp> {
+    match fact {
+        OrderFact::Final { block_time, .. } | OrderFact::Displaced { block_time, .. } => {
+            (state.is_ended() && spend == Spend::Counted).then_some(*block_time)
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn step(order: &Order, state: State, next_at: Option<Timestamp>, why: impl Into<String>) -> Step {
     Step { state, spend: order.spend, next_at, why: why.into() }
 }
 
-fn ended(order: &Order, outcome: OrderOutcome, spend: Spend, now: Timestamp, why: impl Into<String>) -> Step {
+pub(super) fn ended(
+    order: &Order,
+    outcome: OrderOutcome,
+    spend: Spend,
+    now: Timestamp,
+    why: impl Into<String>,
+) -> Step {
     Step { spend, ..step(order, State::Ended { outcome, at: now }, None, why) }
-}
-
-fn approved(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
-    match order.state {
-        State::AwaitingApproval { .. } => {
-            Some(step(order, State::Ready, Some(now), format!("a person approved it: {reason:?}")))
-        }
-        State::Ready
-        | State::Held { .. }
-        | State::Sending { .. }
-        | State::Cancelling { .. }
-        | State::Mined { .. }
-        | State::Ended { .. } => None,
-    }
-}
-
-fn unsent(order: &Order, why: UnsentReason, now: Timestamp, words: &str) -> Step {
-    // Nothing of it is signed; or a transfer has failed, which a person takes for certain by rejecting or cancelling it.
-    let by_person = match &why {
-        UnsentReason::Rejected { .. } | UnsentReason::Cancelled { .. } => true,
-        UnsentReason::NotPayable { .. } => false,
-    };
-    let spend = if order.reverts == 0 || by_person { Spend::GivenBack } else { order.spend };
-    ended(order, OrderOutcome::Unsent { why }, spend, now, words)
-}
-
-fn rejected(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
-    match order.state {
-        State::AwaitingApproval { .. } => {
-            let why = UnsentReason::Rejected { reason: reason.to_owned() };
-            Some(unsent(order, why, now, "a person rejected it"))
-        }
-        State::Ready
-        | State::Held { .. }
-        | State::Sending { .. }
-        | State::Cancelling { .. }
-        | State::Mined { .. }
-        | State::Ended { .. } => None,
-    }
-}
-
-fn cancelled(order: &Order, reason: &str, now: Timestamp) -> Option<Step> {
-    match &order.state {
-        State::AwaitingApproval { .. } | State::Ready | State::Held { .. } => {
-            let why = UnsentReason::Cancelled { reason: reason.to_owned() };
-            Some(unsent(order, why, now, "a person cancelled it, and nothing of it is on its way"))
-        }
-        State::Sending { nonce, .. } => {
-            let why = CancelReason::Person { reason: reason.to_owned() };
-            let state = State::Cancelling { nonce: *nonce, why, trouble: None };
-            let words = "a person cancels it; the transfer is signed, so its nonce is consumed by a self-send";
-            let spend = if planted(Bug::SpendGivenBackEarly) { Spend::GivenBack } else { order.spend };
-            Some(Step { spend, ..step(order, state, Some(now), words) })
-        }
-        State::Cancelling { .. } | State::Mined { .. } | State::Ended { .. } => None,
-    }
 }
 
 fn held(order: &Order, hold: &Hold, now: Timestamp, pace: &FundingPace, extra: &mut Vec<EventKind>) -> Option<Step> {
@@ -381,9 +360,7 @@ fn sent(order: &Order, now: Timestamp, pace: &FundingPace) -> Option<Step> {
     let later = Some(now.plus(pace.bump_after.min(pace.rebroadcast_after)));
     let words = "the nodes were given the transaction";
     // That the fees cannot be raised is not mended by sending the same bytes again; it would be news, and an alarm, anew.
-    let kept = |trouble: &Option<Hold>| {
-        trouble.clone().filter(|hold| matches!(hold, Hold::FeeCeiling { .. } | Hold::TooManyAttempts))
-    };
+    let kept = |trouble: &Option<Hold>| trouble.clone().filter(is_at_most);
     match &order.state {
         State::Sending { nonce, trouble } => {
             Some(step(order, State::Sending { nonce: *nonce, trouble: kept(trouble) }, later, words))

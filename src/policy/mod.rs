@@ -2,14 +2,15 @@
 //!
 //! Deliberately absent: clocks, networks, chance, logging. Whoever calls brings the moment and the facts.
 
+pub mod above_head;
 pub mod acts;
 pub mod address;
 pub mod approval;
 pub mod breadth;
 pub mod broadcast;
 pub mod doctor;
-pub mod evidence;
 pub mod ending;
+pub mod evidence;
 pub mod fees;
 pub mod finality;
 pub mod funding;
@@ -18,6 +19,7 @@ pub mod last_look;
 pub mod matching;
 pub mod nonces;
 pub mod notices;
+pub mod order_decisions;
 pub mod pace;
 pub mod payout;
 pub mod preflight;
@@ -32,3 +34,4 @@ pub mod shadow;
 pub mod spend;
 pub mod sweep;
 pub mod webhooks;
+pub mod window;

@@ -89,6 +89,37 @@ pub enum AdoptRefusal {
         /// The same with those that wait.
         other_pending: u64,
     },
+    /// One endpoint alone says that transactions were made which this store knows nothing of.
+    #[error(
+        "endpoint {name:?} alone says that {next_nonce} is the wallet's next nonce, and one endpoint's word is not enough to \
+         go by: look the wallet up elsewhere, such as in a block explorer, and give the next nonce yourself (--next-nonce)"
+    )]
+    OneWord {
+        /// The endpoint.
+        name: String,
+        /// What it comes to.
+        next_nonce: u64,
+    },
+    /// The nonce that a person gave is held by an order.
+    #[error(
+        "nonce {given} cannot be the next one: order {order} holds nonce {nonce}, which is signed and may be mined"
+    )]
+    Held {
+        /// The nonce that was given.
+        given: u64,
+        /// The nonce that is held.
+        nonce: u64,
+        /// The order.
+        order: String,
+    },
+    /// No endpoint says what the person says.
+    #[error("no endpoint says that {given} is the wallet's next nonce: {said}")]
+    NoWitness {
+        /// The nonce that was given.
+        given: u64,
+        /// What each endpoint says.
+        said: String,
+    },
     /// Transactions that are not ours wait.
     #[error("nonce {nonce} waits in the nodes' pools, and is not of an order here: try again when it is mined")]
     Foreign {
@@ -136,7 +167,10 @@ pub struct Adoption {
     pub latest: u64,
 }
 
-/// Whether the wallet can be adopted: every endpoint answers, all agree, and what waits is ours.
+/// Whether the wallet can be adopted: every endpoint answers, all agree, and what waits is ours. Nonces that this store never
+/// gave out are not believed on one endpoint's word: a count that is too high would have everything that is signed from then
+/// on wait for ever, and stay good for ever. A person who gives the nonce is the other voice, and one endpoint that says the
+/// same is enough; no person's slip is taken that no endpoint confirms.
 ///
 /// # Errors
 /// The first thing that is against it.
@@ -144,12 +178,54 @@ pub fn adopt(
     wallet: &Wallet,
     counts: &[(String, Result<NonceCount, String>)],
     open: &[Order],
+    given: Option<u64>,
 ) -> Result<Adoption, AdoptRefusal> {
     match wallet.halted.as_ref().map(|halt| &halt.why) {
         None => return Err(AdoptRefusal::NotHalted),
         Some(HaltReason::OtherWallet { .. }) => return Err(AdoptRefusal::OtherWallet),
         Some(HaltReason::UsedBefore { .. } | HaltReason::UsedElsewhere { .. } | HaltReason::NonceTaken { .. }) => {}
     }
+    if let Some(given) = given {
+        return witnessed(wallet, counts, open, given);
+    }
+    let adoption = judge(wallet, agreed(counts)?, open)?;
+    match counts {
+        [(name, _)] if !is_ours(wallet) || adoption.next_nonce > wallet.next_nonce => {
+            Err(AdoptRefusal::OneWord { name: name.clone(), next_nonce: adoption.next_nonce })
+        }
+        _ => Ok(adoption),
+    }
+}
+
+/// What a person's word comes to, which at least one endpoint must confirm.
+fn witnessed(
+    wallet: &Wallet,
+    counts: &[(String, Result<NonceCount, String>)],
+    open: &[Order],
+    given: u64,
+) -> Result<Adoption, AdoptRefusal> {
+    let held =
+        open.iter().filter_map(|order| order.state.nonce().map(|nonce| (nonce, order))).max_by_key(|held| held.0);
+    if let Some((nonce, order)) = held.filter(|(nonce, _)| *nonce >= given) {
+        return Err(AdoptRefusal::Held { given, nonce, order: order.id.to_string() });
+    }
+    let mut said = Vec::new();
+    for (name, count) in counts {
+        let judged = match count {
+            Ok(count) => judge(wallet, *count, open).map_err(|refusal| refusal.to_string()),
+            Err(detail) => Err(format!("it did not answer: {detail}")),
+        };
+        match judged {
+            Ok(adoption) if adoption.next_nonce == given => return Ok(adoption),
+            Ok(adoption) => said.push(format!("{name:?} says {}", adoption.next_nonce)),
+            Err(why) => said.push(format!("{name:?}: {why}")),
+        }
+    }
+    Err(AdoptRefusal::NoWitness { given, said: said.join("; ") })
+}
+
+/// What all endpoints count.
+fn agreed(counts: &[(String, Result<NonceCount, String>)]) -> Result<NonceCount, AdoptRefusal> {
     let mut agreed: Option<NonceCount> = None;
     for (name, count) in counts {
         let count = match count {
@@ -167,9 +243,17 @@ pub fn adopt(
             });
         }
     }
-    let Some(agreed) = agreed else {
-        return Err(AdoptRefusal::Silent { name: "any".to_owned(), detail: "there is none".to_owned() });
-    };
+    agreed.ok_or_else(|| AdoptRefusal::Silent { name: "any".to_owned(), detail: "there is none".to_owned() })
+}
+
+/// What was given out here is consumed or held by an open order; only what was taken from the nodes at the beginning can be
+/// gone again.
+fn is_ours(wallet: &Wallet) -> bool {
+    !matches!(wallet.halted.as_ref().map(|halt| &halt.why), Some(HaltReason::UsedBefore { .. }))
+}
+
+/// What a count comes to: what waits must be ours, and no order's nonce may lie beyond a gap.
+fn judge(wallet: &Wallet, agreed: NonceCount, open: &[Order]) -> Result<Adoption, AdoptRefusal> {
     let ours: Vec<u64> = open.iter().filter_map(|order| order.state.nonce()).collect();
     if let Some(nonce) = (agreed.latest..agreed.pending).take(1_000).find(|nonce| !ours.contains(nonce)) {
         return Err(AdoptRefusal::Foreign { nonce });
@@ -185,10 +269,8 @@ pub fn adopt(
         }
         reached = reached.max(nonce.saturating_add(1));
     }
-    // What this store has given out is consumed or held by an open order; nodes that count less only lag. Only what it took
-    // from the nodes at its beginning, transactions of somebody else that waited, can be gone again.
-    let is_ours = !matches!(wallet.halted.as_ref().map(|halt| &halt.why), Some(HaltReason::UsedBefore { .. }));
-    if is_ours && reached < wallet.next_nonce {
+    // Nodes that count less than was given out only lag.
+    if is_ours(wallet) && reached < wallet.next_nonce {
         return Err(AdoptRefusal::Lag { ours: wallet.next_nonce, theirs: reached });
     }
     Ok(Adoption { next_nonce: reached, latest: agreed.latest })

@@ -44,6 +44,7 @@ pub fn of_event(kind: &EventKind) -> Option<News> {
         EventKind::OrderMoved { from, to, .. } => of_order(Some(from), to),
         EventKind::WalletChanged { change, .. } => of_wallet(change),
         EventKind::DeskChanged { body, .. } => of_desk(body),
+        EventKind::EndpointBack { .. } => news(NoticeKind::Failure, "An RPC endpoint is used again"),
         EventKind::ApiReported { .. }
         | EventKind::DepositSeen { .. }
         | EventKind::DepositStands { .. }
@@ -103,6 +104,9 @@ pub const fn of_alarm(alarm: &Alarm) -> Option<News> {
         Alarm::OperatorsDisagree { .. } => news(NoticeKind::Stall, "Operators contradict each other"),
         Alarm::AgreementMissing { .. } => news(NoticeKind::Stall, "Too few operators answer"),
         Alarm::ChainUnread { .. } => news(NoticeKind::Stall, "The chain cannot be read"),
+        Alarm::EndpointContradicts { .. } => news(NoticeKind::Failure, "An RPC endpoint says what cannot be"),
+        Alarm::EndpointStalled { .. } => news(NoticeKind::Failure, "An RPC endpoint stands still"),
+        Alarm::CoverageAboveHead { .. } => news(NoticeKind::Failure, "More counted as read than the chain has"),
     }
 }
 
@@ -164,6 +168,9 @@ const fn of_outcome(outcome: &OrderOutcome) -> Option<News> {
         }
         OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } } => {
             news(NoticeKind::Failure, "An order ended unsent: the payment cannot be funded")
+        }
+        OrderOutcome::Unsent { why: UnsentReason::ApprovalExpired { .. } } => {
+            news(NoticeKind::Failure, "An order ended unsent: nobody approved it in time")
         }
         // Its payment tells of money that arrived; an alarm of the same commit tells of a transfer that moved nothing; and a
         // person's own doing is no news.

@@ -112,6 +112,14 @@ pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &Pre
     }
 }
 
+/// The moment that a payment's time is held against: our clock, or the head's time where that is later, by no more than the
+/// skew. A clock that is slow must not make a payment look younger than it is, and a head that is dated into the future must
+/// not make it look older.
+#[must_use]
+pub fn moment(clock: Timestamp, head: Timestamp, skew: Span) -> Timestamp {
+    clock.max(head.min(clock.plus(skew)))
+}
+
 /// What already says that the order must not be paid, while `unread`, an endpoint or the API that is silent, keeps the rest from
 /// being asked for: `unread` itself, unless what is known is reason enough to end or to withdraw the order. `findings` are what
 /// was found without the chain's transfers, or, where the API is silent, only the payment as the store has it and the moment. A

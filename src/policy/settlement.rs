@@ -5,10 +5,10 @@
 
 use thiserror::Error;
 
-use super::evidence::{Freeing, Proof};
 use super::ending::{
     Look, Word, is_settled_by_open, look, may_be_taken, may_open_again, open_again, second_look, taken_after, word,
 };
+use super::evidence::{Freeing, Proof};
 use super::pace::{Jitter, MAX_RETRY_AFTER, Pace};
 use crate::domain::chain::B256;
 use crate::domain::deposit::DepositKey;
@@ -201,7 +201,7 @@ fn remember(payment: &Payment, fact: &Fact, step: Step, context: &Context<'_>) -
         | Fact::Unmatched
         | Fact::Final
         | Fact::GoneAfterFinal
-        | Fact::CallStarted
+        | Fact::CallStarted(_)
         | Fact::CallFailed(_)
         | Fact::AskFailed { .. }
         | Fact::Unknown

@@ -1,7 +1,8 @@
 //! Whether the wallet may fund a payment: limits, allow-lists, and who must approve.
 //!
 //! Everything is decided on the payment's own recipient and amount. A transaction's `to` says nothing: for a token it is
-//! always the token. Deliberately absent: balances and the chain (`preflight` looks at those just before signing).
+//! always the token. Deliberately absent: what counts towards the limits per day, and until when (`window`), and balances
+//! and the chain (`preflight` looks at those just before signing).
 
 use std::collections::BTreeSet;
 
@@ -9,14 +10,13 @@ use thiserror::Error;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::order::{ApprovalReason, Order, OrderId, OrderOutcome, OrderState, Placer, Spend, UnsentReason};
+use crate::domain::order::{ApprovalReason, Order, OrderId, OrderOutcome, OrderState, Placer, UnsentReason};
 use crate::domain::payment::{ApiStatus, BankAccountId, Payment, PaymentState, Provenance, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::Wallet;
 use crate::planted::{Bug, planted};
 
-/// The window that the limits per day count in.
-pub const WINDOW: Span = Span::from_secs(86_400);
+pub use super::window::{Spending, window_now, window_start};
 
 /// How many orders a payment may have had for the automatic mode to place another. What ended them before they were
 /// signed may come again each time, and nobody would notice.
@@ -52,8 +52,8 @@ pub struct Wish<'a> {
     pub payment: &'a Payment,
     /// All its orders so far, by turn.
     pub orders: &'a [Order],
-    /// All orders of the window that count as spent.
-    pub window: &'a [Order],
+    /// What counts towards the limits per day, as of this moment.
+    pub spending: Spending<'a>,
     /// The wallet's record; `None` while the wallet was never looked at.
     pub wallet: Option<&'a Wallet>,
     /// Who wishes it.
@@ -80,8 +80,6 @@ pub struct Left {
 pub struct Granted {
     /// The id of the order to be placed.
     pub id: OrderId,
-    /// The moment that counts for the window.
-    pub placed_at: Timestamp,
     /// What is left of each limit, before this order.
     pub left: Left,
     /// Why a person must approve it first, if one must.
@@ -244,9 +242,7 @@ pub fn authorize(wish: &Wish<'_>, limits: &SpendLimits) -> Result<Granted, Spend
     let turn = next_turn(wish)?;
     check_payment(wish)?;
     check_lists(wish, limits)?;
-    let placed_at = window_now(wish.wallet, wish.now);
-    let left = left(payment, wish.window, placed_at, limits);
-    check_limits(wish, limits, placed_at)?;
+    check_limits(wish, limits)?;
     if let Some(expires_at) = payment.terms.expires_at {
         let left = expires_at.since(wish.now);
         if left < limits.min_time_left {
@@ -255,23 +251,7 @@ pub fn authorize(wish: &Wish<'_>, limits: &SpendLimits) -> Result<Granted, Spend
         }
     }
     let id = OrderId { payment: payment.id.clone(), turn };
-    Ok(Granted { id, placed_at, left, approval: approval(payment, limits) })
-}
-
-/// The moment that counts for the window: never before one that has counted already.
-#[must_use]
-pub fn window_now(wallet: Option<&Wallet>, now: Timestamp) -> Timestamp {
-    wallet.map_or(now, |wallet| wallet.clock.max(now))
-}
-
-/// From when on orders count at this moment.
-#[must_use]
-pub const fn window_start(at: Timestamp) -> Timestamp {
-    // An order that was placed exactly 24 hours ago does not count any more.
-    match at.as_millis().checked_sub(WINDOW.as_millis()) {
-        Some(a_day_ago) => Timestamp::from_millis(a_day_ago.saturating_add(1)),
-        None => Timestamp::EPOCH,
-    }
+    Ok(Granted { id, left: left(payment, &wish.spending, limits), approval: approval(payment, limits) })
 }
 
 /// The turn of the payment's next order.
@@ -358,39 +338,18 @@ fn check_lists(wish: &Wish<'_>, limits: &SpendLimits) -> Result<(), SpendRefusal
     Ok(())
 }
 
-fn spent<'a>(mut window: impl Iterator<Item = &'a Order>) -> Amount {
-    // A sum that does not fit is more than any limit.
-    let sum = window.try_fold(Amount::ZERO, |sum, order| sum.checked_add(order.amount));
-    sum.unwrap_or(Amount::from_base_units(u128::MAX))
-}
-
-/// How much counts as spent at this moment. `window`: the orders that may count.
+/// What is left of each limit.
 #[must_use]
-pub fn counted_sum(window: &[Order], at: Timestamp) -> Amount {
-    spent(counted(window, at))
-}
-
-fn counted(window: &[Order], at: Timestamp) -> impl Iterator<Item = &Order> {
-    let start = window_start(at);
-    window.iter().filter(move |order| order.spend == Spend::Counted && order.placed_at >= start)
-}
-
-fn to_recipient(payment: &Payment) -> impl Fn(&&Order) -> bool {
-    move |order| order.recipient_id == payment.recipient_id
-}
-
-/// What is left of each limit at this moment. `window`: the orders that may count.
-#[must_use]
-pub fn left(payment: &Payment, window: &[Order], at: Timestamp, limits: &SpendLimits) -> Left {
+pub fn left(payment: &Payment, spending: &Spending<'_>, limits: &SpendLimits) -> Left {
     let rest = |limit: Amount, spent: Amount| limit.checked_sub(spent).unwrap_or(Amount::ZERO);
     Left {
         per_payment: limits.max_per_payment,
-        per_day: rest(limits.max_per_day, spent(counted(window, at))),
-        per_recipient: rest(limits.max_per_recipient, spent(counted(window, at).filter(to_recipient(payment)))),
+        per_day: rest(limits.max_per_day, spending.all()),
+        per_recipient: rest(limits.max_per_recipient, spending.to(&payment.recipient_id)),
     }
 }
 
-fn check_limits(wish: &Wish<'_>, limits: &SpendLimits, at: Timestamp) -> Result<(), SpendRefusal> {
+fn check_limits(wish: &Wish<'_>, limits: &SpendLimits) -> Result<(), SpendRefusal> {
     let (payment, amount) = (wish.payment, wish.payment.terms.amount);
     if amount > limits.max_per_payment {
         return Err(SpendRefusal::PerPayment { amount, limit: limits.max_per_payment });
@@ -398,11 +357,11 @@ fn check_limits(wish: &Wish<'_>, limits: &SpendLimits, at: Timestamp) -> Result<
     let above = |spent: Amount, limit: Amount| {
         spent.checked_add(amount).is_none_or(|sum| sum > limit) && !planted(Bug::LimitsIgnored)
     };
-    let all = spent(counted(wish.window, at));
+    let all = wish.spending.all();
     if above(all, limits.max_per_day) {
         return Err(SpendRefusal::PerDay { amount, spent: all, limit: limits.max_per_day });
     }
-    let his = spent(counted(wish.window, at).filter(to_recipient(payment)));
+    let his = wish.spending.to(&payment.recipient_id);
     if above(his, limits.max_per_recipient) {
         let recipient = payment.recipient_id.clone();
         return Err(SpendRefusal::PerRecipient { recipient, amount, spent: his, limit: limits.max_per_recipient });

@@ -25,6 +25,23 @@ pub struct WatchSet {
     pub heads_only: bool,
 }
 
+/// What is to be said of an endpoint. Each is said once, when it begins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndpointNews {
+    /// It contradicts the configuration, the clock or what is known of the chain, and is left out for a while.
+    Contradicts {
+        /// What it says, without secrets.
+        said: String,
+    },
+    /// Its head stands still or lags while others move: it is asked last, and its word on finality does not count.
+    Stalls {
+        /// What it shows.
+        said: String,
+    },
+    /// It is used again.
+    Back,
+}
+
 /// Something that may be worth a look. Hints can be late, doubled, missing or wrong; none is believed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hint {
@@ -46,6 +63,13 @@ pub enum Hint {
     Down {
         /// Why, in words, without secrets.
         why: String,
+    },
+    /// What is to be told of an endpoint. It is never lost, and says nothing of the chain.
+    Endpoint {
+        /// The endpoint's name.
+        name: String,
+        /// What.
+        news: EndpointNews,
     },
 }
 
@@ -101,6 +125,11 @@ pub struct FinalityReport {
 pub trait Chain: Send + Sync {
     /// The chain's id, as configured and as checked at every connect.
     fn chain_id(&self) -> u64;
+
+    /// How many endpoints there are, at least one: each has its place as its [`EndpointId`].
+    fn endpoints(&self) -> usize {
+        1
+    }
 
     /// The newest block.
     async fn head(&self) -> Result<Header, ChainError>;

@@ -210,7 +210,8 @@ pub trait Store: Send + Sync {
     /// All orders that have not ended, by payment id and turn.
     async fn open_orders(&self) -> Result<Vec<Order>, StoreError>;
 
-    /// All orders placed at or after `since` that count as spent, the earliest first.
+    /// All orders that count as spent and have [`Order::counts_from`] at or after `since`, the earliest first. What is open
+    /// counts whatever its age: see [`Store::open_orders`].
     async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError>;
 
     /// The order that ever signed a transaction with this hash, also when its record does not hold that attempt any

@@ -40,11 +40,11 @@ type Answer = Result<Box<RawValue>, Failure>;
 /// What one endpoint says of a transfer.
 pub(super) async fn view(pool: &Pool, transfer: &TransferSpec) -> Result<TransferView, ChainError> {
     let transfer = *transfer;
-    let ask = |endpoint: Arc<Endpoint>| async move { view_at(&endpoint, &transfer).await }.boxed();
+    let ask = |endpoint: Arc<Endpoint>| async move { view_at(pool, &endpoint, &transfer).await }.boxed();
     spread::first(pool, ask, |view: &TransferView| Some(view.head.block.number)).await
 }
 
-async fn view_at(endpoint: &Endpoint, transfer: &TransferSpec) -> Result<TransferView, Failure> {
+async fn view_at(pool: &Pool, endpoint: &Endpoint, transfer: &TransferSpec) -> Result<TransferView, Failure> {
     let token = transfer.token;
     let blacklisted = |account| rpc::view_of(token, &abi::Usdc::isBlacklistedCall { account }).that_may_fail();
     let call = json!({ "from": transfer.wallet, "to": token, "data": tx::call_data(transfer) });
@@ -62,6 +62,7 @@ async fn view_at(endpoint: &Endpoint, transfer: &TransferSpec) -> Result<Transfe
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let mut next = || next(&mut answers);
     let (head, base_fee) = rpc::read_priced_header(&next()?)?;
+    pool.believe(endpoint, &head)?;
     Ok(TransferView {
         head,
         base_fee,
@@ -82,6 +83,7 @@ pub(super) async fn market(pool: &Pool) -> Result<Market, ChainError> {
         async move {
             let mut answers = endpoint.ask(&[rpc::header_under("latest"), tip_ask()]).await?.into_iter();
             let (head, base_fee) = rpc::read_priced_header(&next(&mut answers)?)?;
+            pool.believe(&endpoint, &head)?;
             Ok(Market { head, base_fee, tip: read_tip(next(&mut answers))? })
         }
         .boxed()

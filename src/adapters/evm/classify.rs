@@ -55,13 +55,15 @@ pub(super) enum Class {
     Inconsistent,
     /// The endpoint is on another chain than the configuration says.
     Contradiction,
+    /// The endpoint shows a head that cannot be.
+    Implausible,
     /// Some other error. It stays the last one: the test of [`Class::ALL`] counts up to it.
     Refused,
 }
 
 impl Class {
     /// All classes, in the order of their declaration. A test keeps it whole.
-    pub(super) const ALL: [Self; 25] = [
+    pub(super) const ALL: [Self; 26] = [
         Self::Range,
         Self::Results,
         Self::Addresses,
@@ -86,6 +88,7 @@ impl Class {
         Self::Garbage,
         Self::Inconsistent,
         Self::Contradiction,
+        Self::Implausible,
         Self::Refused,
     ];
 
@@ -116,8 +119,14 @@ impl Class {
             Self::Garbage => "garbage",
             Self::Inconsistent => "inconsistent",
             Self::Contradiction => "contradiction",
+            Self::Implausible => "implausible",
             Self::Refused => "refused",
         }
+    }
+
+    /// Whether the endpoint contradicts what is known: it is left out for a while, and that is told.
+    pub(super) const fn contradicts(self) -> bool {
+        matches!(self, Self::Contradiction | Self::Implausible)
     }
 
     /// Whether the node said that it has not got the block.

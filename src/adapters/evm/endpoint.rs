@@ -1,7 +1,7 @@
 //! One endpoint: its links, what it takes, and how well it is.
 //!
-//! The chain id is asked before the first question, on each new websocket connection, and again after a failure that
-//! may have put another node behind the URL.
+//! The chain id and the chain's first block are asked for before the first question, on each new websocket connection, and
+//! again after a failure that may have put another node behind the URL.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,8 +17,11 @@ use crate::domain::operator::Operator;
 use crate::ports::chain::EndpointId;
 
 use super::classify::Class;
+use super::conduct::Conduct;
 use super::failure::{Failure, Reach};
+use super::hints::HintQueue;
 use super::http::{Answers, HttpLink};
+use super::identity::{Identity, OLD_BLOCK};
 use super::limits::Limits;
 use super::redact::Redactor;
 use super::rpc::{self, Ask};
@@ -27,6 +30,14 @@ use super::ws::WsLink;
 
 /// What was learned of an endpoint's limits is forgotten after this long.
 const LESSONS_LAST: Duration = Duration::from_secs(3_600);
+
+/// What all endpoints share.
+pub(super) struct Shared {
+    pub(super) client: reqwest::Client,
+    pub(super) identity: Arc<Identity>,
+    pub(super) hints: Arc<HintQueue>,
+    pub(super) stall_after: Duration,
+}
 
 /// One provider.
 pub(super) struct Endpoint {
@@ -45,6 +56,8 @@ pub(super) struct Endpoint {
     trial: AsyncMutex<()>,
     http_gate: AsyncMutex<bool>,
     ws_slot: AsyncMutex<Option<Arc<WsLink>>>,
+    identity: Arc<Identity>,
+    pub(super) conduct: Conduct,
     state: Mutex<State>,
 }
 
@@ -67,7 +80,7 @@ impl Endpoint {
         at: usize,
         settings: &EndpointSettings,
         all: &EvmSettings,
-        client: &reqwest::Client,
+        shared: &Shared,
     ) -> Result<Self, EvmError> {
         let endpoint = settings.name.clone();
         if settings.http.is_none() && settings.ws.is_none() {
@@ -87,10 +100,12 @@ impl Endpoint {
         }
         Ok(Self {
             id: EndpointId(at),
+            identity: Arc::clone(&shared.identity),
+            conduct: Conduct::new(&endpoint, &shared.hints, shared.stall_after),
             name: endpoint,
             operator: settings.operator.clone(),
             chain_id: all.chain_id,
-            http: http.map(|url| HttpLink::new(client.clone(), url, redactor.clone())),
+            http: http.map(|url| HttpLink::new(shared.client.clone(), url, redactor.clone())),
             ws_url: settings.ws.clone(),
             redactor,
             connect_timeout: all.connect_timeout,
@@ -172,6 +187,21 @@ impl Endpoint {
         self.state().lagging_until.is_some_and(|until| until > Instant::now())
     }
 
+    /// Whether its head has lagged for so long that it has no say.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.conduct.is_stalled()
+    }
+
+    /// It shows this head, which was believed.
+    pub(super) fn showed(&self, number: u64, highest: u64) {
+        self.conduct.showed(number, highest);
+    }
+
+    /// Whether it is on another chain: no rest changes that.
+    pub(super) fn is_shut_out(&self) -> bool {
+        self.contradiction().is_some() || self.identity.contradiction(self.id).is_some()
+    }
+
     /// The chain it says it is on, when that is the wrong one.
     pub(super) fn contradiction(&self) -> Option<u64> {
         self.state().contradiction
@@ -188,12 +218,17 @@ impl Endpoint {
         state.failures = 0;
         state.cool_until = None;
         state.last_failure = None;
+        drop(state);
+        self.conduct.worked();
     }
 
     /// It did not. Most failures make it rest; a node that is behind is only asked after the others for a while.
     pub(super) fn failed(&self, failure: &Failure) {
         metrics::counter!("rampwatch_rpc_errors_total", "endpoint" => self.name.clone(), "class" => failure.class.name())
             .increment(1);
+        if failure.class.contradicts() {
+            self.conduct.contradicts(&failure.text);
+        }
         let now = Instant::now();
         let mut state = self.state();
         state.last_failure = Some(failure.text.clone());
@@ -209,7 +244,7 @@ impl Endpoint {
             state.failures = state.failures.saturating_add(1);
         }
         let rest = match failure.class {
-            Class::Quota | Class::Denied | Class::Contradiction => self.cool_down.longest,
+            Class::Quota | Class::Denied | Class::Contradiction | Class::Implausible => self.cool_down.longest,
             _ => self.cool_down.after(state.failures).max(failure.retry_after.unwrap_or_default()),
         };
         state.cool_until = now.checked_add(rest).max(state.cool_until);
@@ -333,7 +368,7 @@ impl Endpoint {
     /// The connection for questions, made when there is none, and whether it was there already.
     async fn ws_link(&self) -> Result<(Arc<WsLink>, bool), Failure> {
         let mut slot = self.ws_slot.lock().await;
-        if let Some(link) = slot.as_ref() {
+        if let Some(link) = slot.as_ref().filter(|_| self.identity.contradiction(self.id).is_none()) {
             return Ok((Arc::clone(link), true));
         }
         let connected = self.connect_ws().await;
@@ -350,29 +385,58 @@ impl Endpoint {
         };
         let redactor = self.redactor.clone();
         let link = WsLink::connect(url.expose_secret(), self.connect_timeout, self.request_timeout, redactor).await?;
-        let ask = rpc::chain_id();
-        self.count(std::slice::from_ref(&ask));
-        let answer = link.one(&ask).await?;
-        self.same_chain(rpc::read::<U64>(&answer, "a chain id")?.to())?;
+        let [chain, old] = identity_asks();
+        self.count(std::slice::from_ref(&chain));
+        self.same_chain(link.one(&chain).await)?;
+        self.count(std::slice::from_ref(&old));
+        self.same_beginning(link.one(&old).await)?;
         Ok(link)
     }
 
     /// Asks the HTTP side for its chain, unless that is known; `anew` asks in any case.
     async fn verify_http(&self, http: &HttpLink, anew: bool) -> Result<(), Failure> {
         let mut verified = self.http_gate.lock().await;
-        if std::mem::take(&mut self.state().doubted) || anew {
+        let is_doubted = std::mem::take(&mut self.state().doubted) || self.identity.contradiction(self.id).is_some();
+        if is_doubted || anew {
             *verified = false;
         }
         if !*verified {
-            let ask = rpc::chain_id();
-            self.count(std::slice::from_ref(&ask));
-            let answer = self.in_time(http.one(&ask)).await?;
-            let checked = rpc::read::<U64>(&answer, "a chain id").and_then(|said| self.same_chain(said.to()));
+            let [chain, old] = self.ask_identity(http).await?;
+            let checked = self.same_chain(chain);
             self.note_chain(&checked);
             checked?;
+            self.same_beginning(old)?;
             *verified = true;
         }
         Ok(())
+    }
+
+    /// What the HTTP side says of its chain's id and first block: in one batch where it takes batches.
+    async fn ask_identity(&self, http: &HttpLink) -> Result<[Result<Box<RawValue>, Failure>; 2], Failure> {
+        let asks = identity_asks();
+        if self.limits().takes_batch(asks.len()) {
+            self.count(&asks);
+            let answers = self.in_time(http.batch(&asks)).await;
+            let refused = |failure: &Failure| failure.class == Class::Batch;
+            let is_refused = match &answers {
+                Ok(answers) => answers.iter().any(|answer| answer.as_ref().is_err_and(refused)),
+                Err(failure) => refused(failure),
+            };
+            if !is_refused {
+                let mut answers = answers?.into_iter();
+                let mut next = || answers.next().unwrap_or_else(|| Err(Failure::garbage("an answer is missing")));
+                return Ok([next(), next()]);
+            }
+            self.learn(|limits: &mut Limits| limits.no_batch(asks.len()));
+        }
+        let [chain, old] = asks;
+        self.count(std::slice::from_ref(&chain));
+        let chain = self.in_time(http.one(&chain)).await;
+        if chain.is_err() {
+            return Ok([chain, Err(Failure::garbage("it was not asked"))]);
+        }
+        self.count(std::slice::from_ref(&old));
+        Ok([chain, self.in_time(http.one(&old)).await])
     }
 
     /// Asks each of its sides, anew, which chain it is on.
@@ -387,12 +451,22 @@ impl Endpoint {
         sides
     }
 
-    fn same_chain(&self, said: u64) -> Result<(), Failure> {
+    fn same_chain(&self, answer: Result<Box<RawValue>, Failure>) -> Result<(), Failure> {
+        let said = rpc::read::<U64>(&answer?, "a chain id")?.to::<u64>();
         if said == self.chain_id {
             return Ok(());
         }
         let text = format!("it is on chain {said}, but chain.id is {}", self.chain_id);
         Err(Failure { chain: Some(said), ..Failure::new(Class::Contradiction, text) })
+    }
+
+    /// Whether the chain began with the block that the others know. Who no longer has that block is not shut out for it.
+    fn same_beginning(&self, answer: Result<Box<RawValue>, Failure>) -> Result<(), Failure> {
+        let header = answer.ok().and_then(|answer| rpc::read_header(&answer).ok()).flatten();
+        match header.filter(|header| header.block.number == OLD_BLOCK) {
+            Some(header) => self.identity.note(self.id, header.block.hash),
+            None => Ok(()),
+        }
     }
 
     /// Remembers whether the side that answers questions is on the right chain.
@@ -413,6 +487,11 @@ impl Endpoint {
                 .increment(1);
         }
     }
+}
+
+/// Which chain it is on, and what that began with.
+fn identity_asks() -> [Ask; 2] {
+    [rpc::chain_id(), rpc::header_of(OLD_BLOCK).that_may_fail()]
 }
 
 /// Whether the questions after this one are still worth asking.

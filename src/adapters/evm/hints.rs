@@ -19,12 +19,12 @@ pub(super) struct HintQueue {
 
 impl HintQueue {
     /// Adds a hint. When the queue is full, all that wait become one gap; the last word on whether the subscription
-    /// works is kept.
+    /// works is kept, and what is to be told of endpoints.
     pub(super) fn push(&self, hint: Hint) {
         let mut hints = self.hints.lock().unwrap_or_else(PoisonError::into_inner);
         if hints.len() >= CAPACITY {
             let standing = hints.iter().rev().find(|hint| matches!(hint, Hint::Live | Hint::Down { .. })).cloned();
-            hints.clear();
+            hints.retain(|hint| matches!(hint, Hint::Endpoint { .. }));
             hints.push_back(Hint::Gap { why: "more hints came than were taken".to_owned() });
             hints.extend(standing);
         }

@@ -16,6 +16,7 @@ use crate::domain::chain::{BlockNumber, Header, Transfer};
 use crate::domain::operator::Operator;
 use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
 
+use super::budget::Budget;
 use super::classify::{Class, suggested_blocks, suggested_recipients};
 use super::decode::{Decoded, Side, Wanted, decode};
 use super::endpoint::Endpoint;
@@ -140,7 +141,7 @@ async fn ask_all(
     let job = |piece| Job { piece, attempt: question.attempt(pool), tagged: false };
     let mut queue = VecDeque::from([job(whole)]);
     let mut running: FuturesUnordered<BoxFuture<'static, Step>> = FuturesUnordered::new();
-    let mut answers = Vec::new();
+    let (mut answers, mut budget) = (Vec::new(), Budget::default());
     loop {
         while running.len() < max_in_flight {
             let Some(job) = queue.pop_front() else { break };
@@ -150,6 +151,7 @@ async fn ask_all(
         match step {
             Step::Chosen(job, None) => return Err(job.attempt.into_error()),
             Step::Chosen(mut chosen, Some(endpoint)) => {
+                budget.ask()?;
                 let limits = endpoint.limits();
                 let (piece, rest) = chosen.piece.cut(limits.blocks(), limits.recipients());
                 chosen.piece = piece;
@@ -158,11 +160,17 @@ async fn ask_all(
                 running.push(Box::pin(ask(chosen, endpoint, Arc::clone(question))));
             }
             Step::Changed(job) => queue.push_front(job),
-            Step::Asked(_, endpoint, Ok(answer)) => {
-                endpoint.worked();
-                pool.saw_head(answer.anchor.block.number);
-                answers.push(answer);
-            }
+            Step::Asked(mut job, endpoint, Ok(answer)) => match pool.believe(&endpoint, &answer.anchor) {
+                Ok(()) => {
+                    endpoint.worked();
+                    budget.keep(answer.transfers.len())?;
+                    answers.push(answer);
+                }
+                Err(failure) => {
+                    job.attempt.failed(&endpoint, &failure);
+                    queue.push_front(job);
+                }
+            },
             Step::Asked(mut job, endpoint, Err(Lesson { failure, smaller })) => {
                 if smaller {
                     tracing::info!(

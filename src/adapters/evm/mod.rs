@@ -9,8 +9,10 @@
 
 mod account;
 mod answer;
+mod budget;
 mod checkup;
 mod classify;
+mod conduct;
 mod decode;
 mod endpoint;
 mod failure;
@@ -18,6 +20,7 @@ mod failure;
 pub(crate) mod fuzzing;
 mod hints;
 mod http;
+mod identity;
 mod limits;
 mod logs;
 mod pool;
@@ -48,12 +51,14 @@ use tokio::task::AbortHandle;
 
 use crate::domain::chain::{B256, BlockNumber, Header, WitnessedHeader};
 use crate::domain::operator::Operator;
+use crate::domain::plausibility::Plausibility;
 use crate::domain::testimony::Testimony;
 use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
 
 pub use answer::read_transfers;
 pub use settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, KnownToken, SideReport};
 
+use classify::Class;
 use hints::HintQueue;
 use pool::Pool;
 use supervisor::Supervisor;
@@ -89,20 +94,30 @@ impl EvmChain {
     /// # Errors
     /// No endpoints, an endpoint without URL, a URL that is none, a limit or timeout of zero.
     pub fn new(settings: EvmSettings) -> Result<Self, EvmError> {
-        settings.check()?;
-        let pool = Arc::new(Pool::new(&settings)?);
-        let (sets, _) = watch::channel(WatchSet::default());
-        Ok(Self { settings, pool, hints: Arc::new(HintQueue::default()), sets, supervisor: Mutex::new(None) })
+        Self::with_rules(settings, Plausibility::default())
     }
 
-    /// Asks every endpoint that can be reached for its chain id, over each of its URLs, and each known token for its
-    /// decimals. Returns how each URL did; at least one has answered.
+    /// The same, with what a head may be.
     ///
     /// # Errors
-    /// The first contradiction; [`EvmError::Unreachable`] when no endpoint answers.
+    /// As [`EvmChain::new`].
+    pub fn with_rules(settings: EvmSettings, rules: Plausibility) -> Result<Self, EvmError> {
+        settings.check()?;
+        let hints = Arc::new(HintQueue::default());
+        let pool = Arc::new(Pool::new(&settings, rules, &hints)?);
+        let (sets, _) = watch::channel(WatchSet::default());
+        Ok(Self { settings, pool, hints, sets, supervisor: Mutex::new(None) })
+    }
+
+    /// Asks every endpoint that can be reached which chain it is on, over each of its URLs, and each known token for its
+    /// decimals. Returns how each URL did; at least one is right. One that is on another chain is shut out, and told of.
+    ///
+    /// # Errors
+    /// [`EvmError::ChainId`] when every URL is on another chain, [`EvmError::Unreachable`] when none is right and some
+    /// cannot be reached; a token that contradicts the configuration.
     pub async fn check(&self) -> Result<Vec<SideReport>, EvmError> {
         let sides = join_all(self.pool.endpoints.iter().map(|endpoint| endpoint.verify())).await;
-        let mut reports = Vec::new();
+        let mut reports: Vec<SideReport> = Vec::new();
         for (endpoint, (side, result)) in self
             .pool
             .endpoints
@@ -111,17 +126,24 @@ impl EvmChain {
             .flat_map(|(endpoint, sides)| sides.into_iter().map(move |side| (endpoint, side)))
         {
             let name = endpoint.name.clone();
-            let problem = match result {
-                Ok(()) => None,
-                Err(failure) => {
-                    if let Some(said) = failure.chain {
-                        return Err(EvmError::ChainId { endpoint: name, expected: self.settings.chain_id, said });
-                    }
-                    tracing::warn!(endpoint = %name, side, error = %failure.text, "an RPC endpoint can't be reached");
-                    Some(failure.text)
-                }
+            // Once all have spoken it is known who is on another chain than most.
+            let failure = match result {
+                Err(failure) if failure.class != Class::Contradiction || failure.chain.is_some() => Some(failure),
+                Ok(()) | Err(_) => self.pool.beginning_of(endpoint).err(),
             };
-            reports.push(SideReport { endpoint: name, side, problem });
+            if let Some(failure) = &failure {
+                if failure.class.contradicts() {
+                    endpoint.conduct.contradicts(&failure.text);
+                }
+                tracing::warn!(endpoint = %name, side, error = %failure.text, "an RPC endpoint can't be used");
+            }
+            let contradicts = failure.as_ref().is_some_and(|failure| failure.class.contradicts());
+            let chain = failure.as_ref().and_then(|failure| failure.chain);
+            let problem = failure.map(|failure| failure.text);
+            reports.push(SideReport { endpoint: name, side, problem, contradicts, chain });
+        }
+        if let Some(error) = self.other_chain(&reports).filter(|_| reports.iter().all(|report| report.contradicts)) {
+            return Err(error);
         }
         if reports.iter().all(|report| report.problem.is_some()) {
             let said = |report: &SideReport| {
@@ -135,10 +157,29 @@ impl EvmChain {
         Ok(reports)
     }
 
+    /// What speaks against the first endpoint that is on another chain, if one is.
+    #[must_use]
+    pub fn other_chain(&self, reports: &[SideReport]) -> Option<EvmError> {
+        let report = reports.iter().find(|report| report.contradicts)?;
+        let endpoint = report.endpoint.clone();
+        Some(match report.chain {
+            Some(said) => EvmError::ChainId { endpoint, expected: self.settings.chain_id, said },
+            None => EvmError::OtherChain { endpoint, why: report.problem.clone().unwrap_or_default() },
+        })
+    }
+
     async fn check_token(&self, token: &KnownToken) -> Result<(), EvmError> {
         let KnownToken { setting, address, decimals } = token.clone();
-        let said =
-            reads::decimals(&self.pool, address).await.map_err(|error| EvmError::Unreachable(error.to_string()))?;
+        let expected = |said: &Result<U256, String>| matches!(said, Ok(said) if *said == U256::from(decimals));
+        let asked = reads::decimals(&self.pool, address, None).await;
+        let said = asked.map_err(|error| EvmError::Unreachable(error.to_string()))?;
+        // One endpoint's word does not end the start: another may know better.
+        for endpoint in self.pool.endpoints.iter().filter(|_| !expected(&said) && self.pool.endpoints.len() > 1) {
+            if reads::decimals(&self.pool, address, Some(endpoint.id)).await.is_ok_and(|said| expected(&said)) {
+                tracing::warn!(%address, said = ?said, "endpoints differ about a token's decimals; one confirms the configuration");
+                return Ok(());
+            }
+        }
         match said {
             Ok(said) if said == U256::from(decimals) => Ok(()),
             Ok(said) => Err(EvmError::Decimals { setting, token: address, expected: decimals, said: said.to_string() }),
@@ -184,6 +225,10 @@ impl Drop for EvmChain {
 impl Chain for EvmChain {
     fn chain_id(&self) -> u64 {
         self.settings.chain_id
+    }
+
+    fn endpoints(&self) -> usize {
+        self.pool.endpoints.len()
     }
 
     async fn head(&self) -> Result<Header, ChainError> {

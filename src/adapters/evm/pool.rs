@@ -1,18 +1,21 @@
 //! Which endpoint to ask: those that are well before those that lag, the configured order within.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, sleep_until};
 
 use crate::domain::operator::Operator;
+use crate::domain::plausibility::{Heads, Plausibility, Shown};
+use crate::domain::time::Timestamp;
 use crate::ports::chain::{ChainError, EndpointId};
 
 use super::classify::Class;
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, Shared};
 use super::failure::Failure;
+use super::hints::HintQueue;
+use super::identity::Identity;
 use super::settings::{EvmError, EvmSettings};
 
 /// How often one question waits out rate limits.
@@ -24,14 +27,17 @@ pub(super) struct Pool {
     pub(super) endpoints: Vec<Arc<Endpoint>>,
     /// The names of those that a person has excluded.
     excluded: Mutex<BTreeSet<String>>,
-    /// The highest head that any endpoint has shown.
-    highest: AtomicU64,
+    /// The heads that were believed.
+    heads: Mutex<Heads>,
+    /// What the endpoints say the chain began with.
+    identity: Arc<Identity>,
+    rules: Plausibility,
     patience: Duration,
 }
 
 impl Pool {
     /// The endpoints of the settings.
-    pub(super) fn new(settings: &EvmSettings) -> Result<Self, EvmError> {
+    pub(super) fn new(settings: &EvmSettings, rules: Plausibility, hints: &Arc<HintQueue>) -> Result<Self, EvmError> {
         let client = reqwest::Client::builder()
             .connect_timeout(settings.connect_timeout)
             .timeout(settings.request_timeout)
@@ -41,11 +47,16 @@ impl Pool {
             .build()
             .map_err(|error| EvmError::Client(error.without_url().to_string()))?;
         let endpoints = settings.endpoints.iter().enumerate();
-        let endpoints = endpoints.map(|(at, endpoint)| Endpoint::new(at, endpoint, settings, &client).map(Arc::new));
+        let identity = Arc::new(Identity::default());
+        let (stall_after, hints) = (rules.stall_after.as_duration(), Arc::clone(hints));
+        let shared = Shared { client, identity: Arc::clone(&identity), hints, stall_after };
+        let endpoints = endpoints.map(|(at, endpoint)| Endpoint::new(at, endpoint, settings, &shared).map(Arc::new));
         Ok(Self {
             endpoints: endpoints.collect::<Result<_, _>>()?,
             excluded: Mutex::default(),
-            highest: AtomicU64::new(0),
+            heads: Mutex::default(),
+            identity,
+            rules,
             patience: settings.request_timeout,
         })
     }
@@ -112,20 +123,43 @@ impl Pool {
         attempt
     }
 
-    /// The highest head seen so far.
-    pub(super) fn highest(&self) -> u64 {
-        self.highest.load(Ordering::Relaxed)
+    fn heads(&self) -> MutexGuard<'_, Heads> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a head.
-    pub(super) fn saw_head(&self, number: u64) {
-        self.highest.fetch_max(number, Ordering::Relaxed);
+    /// The highest head seen so far.
+    pub(super) fn highest(&self) -> u64 {
+        self.heads().highest()
+    }
+
+    /// The one place where a head is believed, or not: whoever showed it, and however it came. What cannot be is a
+    /// contradiction of the endpoint's.
+    pub(super) fn believe(&self, endpoint: &Endpoint, shown: impl Into<Shown>) -> Result<(), Failure> {
+        let shown = shown.into();
+        let (judged, highest) = {
+            let mut heads = self.heads();
+            (heads.judge(shown, now(), &self.rules), heads.highest())
+        };
+        judged.map_err(|why| Failure::new(Class::Implausible, why.to_string()))?;
+        endpoint.showed(shown.number, highest);
+        Ok(())
     }
 
     /// All endpoints agree that the highest head is this one: a deep reorg took the others back.
     pub(super) fn settle_head(&self, number: u64) {
-        self.highest.store(number, Ordering::Relaxed);
+        self.heads().settle(number, now());
     }
+
+    /// Whether the endpoint's chain began with the block that most others know.
+    pub(super) fn beginning_of(&self, endpoint: &Endpoint) -> Result<(), Failure> {
+        self.identity.contradiction(endpoint.id).map_or(Ok(()), Err)
+    }
+}
+
+/// Our clock.
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// One question on its way from endpoint to endpoint.
@@ -148,9 +182,10 @@ impl Attempt {
     /// the rest, within the request timeout.
     pub(super) async fn next(&mut self) -> Option<Arc<Endpoint>> {
         let fresh = self.endpoints.iter().filter(|endpoint| !self.tried.contains(&endpoint.id));
-        let ready = fresh.clone().filter(|endpoint| endpoint.rests_until().is_none()).min_by_key(|endpoint| {
-            (endpoint.is_lagging(), self.avoid.as_ref() == Some(&endpoint.operator), endpoint.id)
-        });
+        let ready = fresh
+            .clone()
+            .filter(|endpoint| endpoint.rests_until().is_none())
+            .min_by_key(|it| (it.is_stalled(), it.is_lagging(), self.avoid.as_ref() == Some(&it.operator), it.id));
         if let Some(endpoint) = ready.cloned() {
             self.tried.push(endpoint.id);
             return Some(endpoint);
@@ -163,7 +198,7 @@ impl Attempt {
         let (until, endpoint) = self
             .endpoints
             .iter()
-            .filter(|endpoint| endpoint.contradiction().is_none())
+            .filter(|endpoint| !endpoint.is_shut_out())
             .filter(|endpoint| untouched || self.limited.contains(&endpoint.id))
             .map(|endpoint| (endpoint.rests_until().unwrap_or(now), endpoint))
             .min_by_key(|(until, endpoint)| (*until, endpoint.id))?;

@@ -10,15 +10,13 @@ use crate::domain::testimony::{Statement, Testimony};
 use crate::ports::chain::{ChainError, EndpointId, FinalityReport};
 
 use super::classify::Class;
+use super::conduct::MAX_LAG;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::http::Answers;
 use super::pool::Pool;
 use super::receipts;
 use super::rpc::{self, Ask};
-
-/// A head so many blocks below the highest one seen elsewhere is that of a node that hangs.
-pub(super) const MAX_LAG: u64 = 16;
 
 /// How many headers are asked for in one batch. Providers take at least so many calls at once, those that take several.
 const HEADERS_AT_ONCE: usize = 20;
@@ -46,20 +44,20 @@ pub(super) async fn head(pool: &Pool) -> Result<Header, ChainError> {
 }
 
 /// What an endpoint says of finality, and of its head. Another one is asked when the first hangs far behind the heads
-/// that were seen before, or has no finalized block, so that a node that stands still does not stop us while others
-/// go on.
+/// that were seen before, has stood still for long, or has no finalized block, so that a node that stands still does not
+/// stop us while others go on. One that has lagged for long has no say in what is final.
 pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, ChainError> {
     let mut attempt = pool.attempt(None);
     let mut best: Option<FinalityReport> = None;
     let alone = pool.endpoints.len() == 1;
     while let Some(endpoint) = attempt.next().await {
-        match finality_of(&endpoint, tag).await {
+        match finality_of(pool, &endpoint, tag).await {
             Ok(report) => {
                 endpoint.worked();
                 let (number, highest) = (report.head.block.number, pool.highest());
                 let hangs = number.saturating_add(MAX_LAG) < highest;
-                if alone || !(hangs || tag && report.finalized.is_none()) {
-                    pool.saw_head(number);
+                let is_enough = !(hangs || tag && report.finalized.is_none() || endpoint.conduct.is_to_be_compared());
+                if alone || is_enough {
                     return Ok(report);
                 }
                 if hangs {
@@ -198,7 +196,7 @@ async fn piece_of_witnessed(
     let mut attempt = pool.attempt_at(at);
     let mut partly: Option<Vec<WitnessedHeader>> = None;
     while let Some(endpoint) = attempt.next().await {
-        match witnessed_of(&endpoint, numbers, tag).await {
+        match witnessed_of(pool, &endpoint, numbers, tag).await {
             Ok(headers) => {
                 endpoint.worked();
                 if headers.iter().all(|witnessed| witnessed.header.is_some()) {
@@ -262,7 +260,27 @@ async fn hear(endpoint: &Endpoint, numbers: &[BlockNumber], besides: &[Ask], wor
 /// Hears what one node says of all of it. Behind a balancer that deals the calls of a request out, several may have answered;
 /// where that shows, all is asked again with more words on finality, of which the lowest counts: what the node that hangs
 /// behind calls final too, no node has otherwise. If they contradict each other even so, nothing is believed but the head.
-async fn word_of(endpoint: &Endpoint, numbers: &[BlockNumber], besides: &[Ask], tag: bool) -> Result<Heard, Failure> {
+///
+/// A head that cannot be makes all of it worth nothing. What an endpoint that has no say calls final is left out.
+async fn word_of(
+    pool: &Pool,
+    endpoint: &Endpoint,
+    numbers: &[BlockNumber],
+    besides: &[Ask],
+    tag: bool,
+) -> Result<Heard, Failure> {
+    let heard = fitting_word_of(endpoint, numbers, besides, tag).await?;
+    pool.believe(endpoint, &heard.head)?;
+    let has_say = pool.endpoints.len() == 1 || !endpoint.is_stalled();
+    Ok(Heard { finalized: heard.finalized.filter(|_| has_say), ..heard })
+}
+
+async fn fitting_word_of(
+    endpoint: &Endpoint,
+    numbers: &[BlockNumber],
+    besides: &[Ask],
+    tag: bool,
+) -> Result<Heard, Failure> {
     let words = match (tag, endpoint.is_shared()) {
         (false, _) => 0,
         (true, false) => 1,
@@ -285,11 +303,12 @@ async fn word_of(endpoint: &Endpoint, numbers: &[BlockNumber], besides: &[Ask], 
 }
 
 async fn witnessed_of(
+    pool: &Pool,
     endpoint: &Endpoint,
     numbers: &[BlockNumber],
     tag: bool,
 ) -> Result<Vec<WitnessedHeader>, Failure> {
-    let Heard { finalized, head, headers, .. } = word_of(endpoint, numbers, &[], tag).await?;
+    let Heard { finalized, head, headers, .. } = word_of(pool, endpoint, numbers, &[], tag).await?;
     Ok(headers.into_iter().map(|header| WitnessedHeader { header, finalized, head }).collect())
 }
 
@@ -314,8 +333,8 @@ fn read_header_of(number: BlockNumber, answer: Result<Box<RawValue>, Failure>) -
     Ok(header)
 }
 
-async fn finality_of(endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, Failure> {
-    let Heard { finalized, head, .. } = word_of(endpoint, &[], &[], tag).await?;
+async fn finality_of(pool: &Pool, endpoint: &Endpoint, tag: bool) -> Result<FinalityReport, Failure> {
+    let Heard { finalized, head, .. } = word_of(pool, endpoint, &[], &[], tag).await?;
     Ok(FinalityReport { finalized, head, endpoint: endpoint.id })
 }
 
@@ -326,7 +345,7 @@ pub(super) async fn testify(pool: &Pool, operator: &Operator, tx_hash: B256, tag
     let mut asked = String::new();
     while let Some(endpoint) = attempt.next().await {
         asked.clone_from(&endpoint.name);
-        match statement_of(&endpoint, tx_hash, tag).await {
+        match statement_of(pool, &endpoint, tx_hash, tag).await {
             Ok(statement) => {
                 endpoint.worked();
                 return Testimony { operator: operator.clone(), endpoint: asked, statement: Ok(statement) };
@@ -338,16 +357,20 @@ pub(super) async fn testify(pool: &Pool, operator: &Operator, tx_hash: B256, tag
     Testimony { operator: operator.clone(), endpoint: asked, statement }
 }
 
-async fn statement_of(endpoint: &Endpoint, tx_hash: B256, tag: bool) -> Result<Statement, Failure> {
+async fn statement_of(pool: &Pool, endpoint: &Endpoint, tx_hash: B256, tag: bool) -> Result<Statement, Failure> {
     let besides = [receipts::ask_for(tx_hash)];
-    let Heard { finalized, head, besides, .. } = word_of(endpoint, &[], &besides, tag).await?;
+    let Heard { finalized, head, besides, .. } = word_of(pool, endpoint, &[], &besides, tag).await?;
     let receipt = receipts::read(&*next(&mut besides.into_iter())?, tx_hash)?;
     Ok(Statement { head, finalized, receipt })
 }
 
-/// What a token says of its decimals: a number, or in words what came instead.
-pub(super) async fn decimals(pool: &Pool, token: Address) -> Result<Result<U256, String>, ChainError> {
-    let mut attempt = pool.attempt(None);
+/// What a token says of its decimals, at this endpoint or at any: a number, or in words what came instead.
+pub(super) async fn decimals(
+    pool: &Pool,
+    token: Address,
+    at: Option<EndpointId>,
+) -> Result<Result<U256, String>, ChainError> {
+    let mut attempt = at.map_or_else(|| pool.attempt(None), |id| pool.attempt_at(id));
     while let Some(endpoint) = attempt.next().await {
         let answer = match one(&endpoint, rpc::decimals_of(token)).await {
             Ok(answer) => rpc::read::<Bytes>(&answer, "bytes"),

@@ -13,6 +13,7 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::domain::chain::{BlockRef, Transfer};
+use crate::domain::plausibility::Shown;
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::Receipt;
 use crate::domain::wei::Wei;
@@ -36,7 +37,7 @@ pub(super) async fn first(pool: &Pool, hashes: &[B256]) -> Result<Receipts, Chai
     let hashes: Arc<[B256]> = hashes.into();
     let ask = |endpoint: Arc<Endpoint>| {
         let hashes = Arc::clone(&hashes);
-        async move { receipts_at(&endpoint, &hashes).await }.boxed()
+        async move { receipts_at(pool, &endpoint, &hashes).await }.boxed()
     };
     spread::first(pool, ask, |receipts: &Receipts| Some(receipts.head)).await
 }
@@ -46,14 +47,14 @@ pub(super) async fn everywhere(pool: &Pool, hashes: &[B256]) -> Vec<EndpointAnsw
     let hashes: Arc<[B256]> = hashes.into();
     let ask = |endpoint: Arc<Endpoint>| {
         let hashes = Arc::clone(&hashes);
-        async move { receipts_at(&endpoint, &hashes).await }.boxed()
+        async move { receipts_at(pool, &endpoint, &hashes).await }.boxed()
     };
     spread::everywhere(pool, ask).await
 }
 
 /// The head is asked for first in each batch, and the lowest counts: behind a balancer each batch may come from another
 /// node.
-async fn receipts_at(endpoint: &Endpoint, hashes: &[B256]) -> Result<Receipts, Failure> {
+async fn receipts_at(pool: &Pool, endpoint: &Endpoint, hashes: &[B256]) -> Result<Receipts, Failure> {
     let mut head: Option<u64> = None;
     let mut receipts = Vec::new();
     let empty: &[B256] = &[];
@@ -64,6 +65,7 @@ async fn receipts_at(endpoint: &Endpoint, hashes: &[B256]) -> Result<Receipts, F
             .collect();
         let mut answers = endpoint.ask(&asks).await?.into_iter();
         let number = rpc::read::<U64>(&next(&mut answers)?, "a block number")?.to();
+        pool.believe(endpoint, Shown { number, time: None })?;
         head = Some(head.map_or(number, |lowest| lowest.min(number)));
         for hash in batch {
             receipts.push(read(&next(&mut answers)?, *hash)?);

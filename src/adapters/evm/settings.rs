@@ -87,8 +87,12 @@ pub struct SideReport {
     pub endpoint: String,
     /// `http` or `ws`.
     pub side: &'static str,
-    /// Why it cannot be reached, without secrets; `None` when it answered well.
+    /// Why it cannot be used, without secrets; `None` when it answered well.
     pub problem: Option<String>,
+    /// Whether it is on another chain.
+    pub contradicts: bool,
+    /// The id of that chain, where it is another one.
+    pub chain: Option<u64>,
 }
 
 /// Why the adapter can't work with its settings, or why the chain doesn't fit them.
@@ -133,6 +137,14 @@ pub enum EvmError {
         expected: u64,
         /// What the node said.
         said: u64,
+    },
+    /// A node is on another chain with the same id.
+    #[error("endpoint {endpoint:?} is on another chain than the other endpoints: {why}")]
+    OtherChain {
+        /// The endpoint's name.
+        endpoint: String,
+        /// What it says.
+        why: String,
     },
     /// A token's contract contradicts the configuration.
     #[error("{setting}.decimals is {expected}, but the token {token} itself says that it has {said}")]

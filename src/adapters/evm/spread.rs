@@ -8,15 +8,15 @@ use crate::ports::chain::ChainError;
 use crate::ports::sender::EndpointAnswer;
 
 use super::classify::Class;
+use super::conduct::MAX_LAG;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::pool::Pool;
-use super::reads::MAX_LAG;
 
 /// How one endpoint is asked.
 pub(super) type Asking<'a, T> = BoxFuture<'a, Result<T, Failure>>;
 
-/// The answer of the first endpoint that gives one. With `head_of`, one whose head hangs far behind the highest that was
+/// The answer of the first endpoint that gives one; the head in it was believed where it was asked for. With `head_of`, one whose head hangs far behind the highest that was
 /// seen is taken only when no other answers.
 pub(super) async fn first<'a, T>(
     pool: &'a Pool,
@@ -32,7 +32,6 @@ pub(super) async fn first<'a, T>(
                 endpoint.worked();
                 let (head, highest) = (head_of(&answer), pool.highest());
                 let Some(head) = head.filter(|head| !alone && head.saturating_add(MAX_LAG) < highest) else {
-                    head.into_iter().for_each(|head| pool.saw_head(head));
                     return Ok(answer);
                 };
                 let text = format!("its head is {head}, but {highest} was seen");
@@ -69,7 +68,7 @@ pub(super) async fn everywhere<'a, T>(
 /// What to say when only this endpoint could have answered.
 fn of_one(endpoint: &Endpoint, failure: &Failure) -> ChainError {
     let text = format!("{:?}: {}", endpoint.name, failure.text);
-    if failure.chain.is_some() {
+    if failure.class == Class::Contradiction {
         return ChainError::Contradiction(format!("endpoint {text}"));
     }
     if failure.class.is_behind() { ChainError::Behind(text) } else { ChainError::Unavailable(text) }

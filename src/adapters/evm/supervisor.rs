@@ -122,7 +122,12 @@ impl Supervisor {
         let set = self.sets.borrow_and_update().clone();
         let mut subscription = match Subscription::open(Arc::clone(endpoint), &set).await {
             Ok(subscription) => subscription,
-            Err(failure) => return End::Lost { why: failure.text, was_live: false, was_stable: false },
+            Err(failure) => {
+                if failure.class.contradicts() {
+                    endpoint.conduct.contradicts(&failure.text);
+                }
+                return End::Lost { why: failure.text, was_live: false, was_stable: false };
+            }
         };
         if self.remade {
             self.hints.push(Hint::Gap { why: "the subscription was made anew".to_owned() });
@@ -144,8 +149,11 @@ impl Supervisor {
                     Push::Closed => return lost("the websocket connection ended".to_owned()),
                     _ if self.pool.is_excluded(endpoint) => return lost("the endpoint is excluded".to_owned()),
                     Push::Head(head) => {
+                        if let Err(failure) = self.pool.believe(endpoint, &head) {
+                            endpoint.failed(&failure);
+                            return lost(failure.text);
+                        }
                         last_head = Instant::now();
-                        self.pool.saw_head(head.block.number);
                         self.hints.push(Hint::Head(head));
                     }
                     other => self.tell(other),

@@ -30,7 +30,7 @@ pub(super) const WALLET: &[u8] = b"W";
 pub(super) const WAITING: &[u8] = b"q";
 /// The index of orders that have not ended, by payment and turn.
 pub(super) const OPEN_ORDERS: &[u8] = b"oo";
-/// The index of orders that count as spent, by when they were placed.
+/// The index of orders that count as spent, by the moment that they count from.
 pub(super) const SPENT: &[u8] = b"os";
 /// The index of the coverage that is not closed, by address.
 pub(super) const WATCHED: &[u8] = b"w";
@@ -77,7 +77,7 @@ pub(super) fn open_order(id: &OrderId) -> Vec<u8> {
 
 /// The index entry of an order that counts as spent.
 pub(super) fn spent(order: &Order) -> Vec<u8> {
-    join(&[SPENT, &order.placed_at.as_millis().to_be_bytes(), &order_part(&order.id)])
+    join(&[SPENT, &order.counts_from().as_millis().to_be_bytes(), &order_part(&order.id)])
 }
 
 /// All index entries of the orders that pay to an address begin with this.

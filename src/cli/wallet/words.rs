@@ -6,6 +6,7 @@ use super::super::exit::Failure;
 use super::super::operator::Operator;
 use super::super::{order_output, output};
 use crate::config::Settings;
+use crate::engine::adopt::AdoptRequest;
 use crate::engine::order_views::WalletView;
 
 /// Stop sending at once, until the wallet is resumed
@@ -32,10 +33,15 @@ pub(super) struct Resume {
 /// A wallet is halted when its nonces are not understood: it was used before this store was made, or something else uses
 /// its key. First make sure that nothing else uses the key. Needs the running daemon, which asks every node; all must
 /// agree on the wallet's nonces, and only transactions of this store may wait to be mined. Sending goes on from there.
+/// What the wallet sent in the last 24 hours counts as spent, whether or not this store knows of it.
 #[derive(Debug, Args)]
 pub(super) struct Adopt {
     #[command(flatten)]
     why: Why,
+    /// The wallet's next nonce, as a block explorer shows it. Needed where only one node is configured, or where the nodes
+    /// do not agree; one of them must say the same
+    #[arg(long, value_name = "NUMBER")]
+    next_nonce: Option<u64>,
 }
 
 /// Show whether the wallet sends, what it has spent in 24 hours, and how many orders are open
@@ -81,7 +87,8 @@ impl Resume {
 
 impl Adopt {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let view = Operator::open(settings).await?.adopt_wallet(&self.why.reason).await?;
+        let request = AdoptRequest { reason: self.why.reason, next_nonce: self.next_nonce };
+        let view = Operator::open(settings).await?.adopt_wallet(&request).await?;
         show(&view, self.why.json)
     }
 }

@@ -18,6 +18,7 @@ use crate::policy::fees::{self, SELF_SEND_GAS};
 use crate::policy::funding::Act;
 use crate::policy::preflight::{
     ApiFinding, Committed, PaymentFindings, check_chain, check_native, check_payment, despite,
+    moment as preflight_moment,
 };
 use crate::ports::chain::{ChainError, TransferQuery};
 use crate::ports::payment_api::ApiPayment;
@@ -140,9 +141,10 @@ impl Funder {
         })
     }
 
-    /// The moment: a clock that is slow must not make a payment look younger than the chain does.
+    /// The moment: a clock that is slow must not make a payment look younger than the chain does. A head that is dated further
+    /// ahead than clocks may differ says nothing: no single node ends an order by it.
     fn now_at(&self, view: &TransferView) -> Timestamp {
-        self.ports.clock.now().max(view.head.time)
+        preflight_moment(self.ports.clock.now(), view.head.time, self.settings.matching.skew)
     }
 
     /// The API's word, fresh.
@@ -190,7 +192,9 @@ impl Funder {
         let head = view.head.block.number;
         let coverage = self.ports.store.coverage(order.to).await?;
         let Some(swept) = coverage.and_then(|coverage| coverage.swept) else { return Ok(Err(Hold::NotReadYet)) };
-        if head.saturating_sub(swept.covered_to) > MOST_UNREAD {
+        // What counts as read above the head was not read: the node lags, or was lied about.
+        let is_above = swept.covered_to > head.saturating_add(self.settings.sweep.overlap);
+        if is_above || head.saturating_sub(swept.covered_to) > MOST_UNREAD {
             return Ok(Err(Hold::NotReadYet));
         }
         let query = TransferQuery {

@@ -116,7 +116,8 @@ impl Funder {
         shared: Shared,
     ) -> Self {
         let Shared { ledger, gate, health, agreements } = shared;
-        let book = OrderBook { store: ports.store.clone(), clock: ports.clock.clone(), rules, actor: None };
+        let (store, clock, skew) = (ports.store.clone(), ports.clock.clone(), settings.matching.skew);
+        let book = OrderBook { store, clock, rules, health: health.clone(), skew, actor: None };
         Self {
             ports,
             funding,

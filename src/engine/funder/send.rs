@@ -6,6 +6,7 @@ use crate::domain::hold::Hold;
 use crate::domain::order::Order;
 use crate::domain::text::short;
 use crate::domain::wallet::HaltReason;
+use crate::policy::acts::too_cheap;
 use crate::policy::broadcast::{Heard, Word, read};
 use crate::policy::funding::OrderFact;
 use crate::ports::sender::{SendAnswer, SignedTx};
@@ -31,6 +32,8 @@ impl Funder {
         match read(&heard) {
             Word::Taken | Word::Unclear => self.note_sent(order, tx_hash, said).await,
             Word::NonceTooLow => self.look_everywhere(order).await,
+            Word::TooCheap => self.note_hold(order, too_cheap(order, &said)).await,
+            Word::OutOfTurn => self.note_out_of_turn(order, tx_hash, said).await,
             Word::Refused => self.note_refused(order, said).await,
             Word::NotReached => self.note_hold(order, Hold::ChainUnavailable { detail: said }).await,
         }
@@ -40,6 +43,17 @@ impl Funder {
         self.set_looks(&order.id, None);
         let fact = OrderFact::Sent { tx_hash, said };
         self.tell(order, fact, Vec::new(), |now| now.attempt(tx_hash).is_some()).await
+    }
+
+    /// The nodes miss lower nonces. Where those are ours and wait, nothing is wrong with this one: it is offered again as any
+    /// other, and its fees are left as they are.
+    async fn note_out_of_turn(&self, order: &Order, tx_hash: B256, said: String) -> Result<(), Trouble> {
+        let open = self.ports.store.open_orders().await?;
+        let nonce = order.state.nonce();
+        if open.iter().any(|other| other.state.nonce().is_some_and(|lower| Some(lower) < nonce)) {
+            return self.note_sent(order, tx_hash, said).await;
+        }
+        self.note_refused(order, said).await
     }
 
     async fn note_refused(&self, order: &Order, said: String) -> Result<(), Trouble> {

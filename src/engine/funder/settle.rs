@@ -1,19 +1,23 @@
 //! Asks for receipts of what is on its way, and for finality of what is in a block.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures_util::StreamExt;
 
 use super::{Funder, Trouble};
-use crate::domain::chain::{B256, BlockRef};
+use crate::domain::chain::{B256, BlockNumber, BlockRef};
 use crate::domain::dispute::Matter;
 use crate::domain::event::EventKind;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
+use crate::domain::time::Timestamp;
 use crate::domain::wallet::Receipt;
 use crate::engine::agreement::{Answer, Question};
 use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Claim, Freeing, WalletRecords, nothing_left, prove};
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, effect};
+use crate::policy::window::spent_at;
 use crate::ports::sender::Receipts;
 
 /// How many orders' ends are proven at once.
@@ -122,9 +126,19 @@ impl Funder {
         let report = self.ports.chain.finality(rule.uses_tag()).await?;
         let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else { return Ok(()) };
         let is_final = |block: &BlockRef| block.number <= number || planted(Bug::MinedIsPaid);
-        let of_final = |(order, block): (&Order, BlockRef)| is_final(&block).then(|| order.clone());
-        let proving: Vec<Order> = mined.into_iter().filter_map(of_final).collect();
-        let proving = proving.into_iter().map(|order| async move { self.prove_final(&order).await });
+        let mined: Vec<(&Order, BlockRef)> = mined.into_iter().filter(|(_, block)| is_final(block)).collect();
+        let numbers: BTreeSet<BlockNumber> = mined.iter().map(|(_, block)| block.number).collect();
+        let numbers: Vec<BlockNumber> = numbers.into_iter().collect();
+        let headers = self.ports.chain.headers(&numbers, Some(report.endpoint)).await?;
+        let times: BTreeMap<B256, Timestamp> =
+            headers.into_iter().flatten().map(|header| (header.block.hash, header.time)).collect();
+        let newest = report.head.time;
+        let proving = mined.into_iter().map(|(order, block)| (order.clone(), times.get(&block.hash).copied()));
+        let proving: Vec<(Order, Option<Timestamp>)> = proving.collect();
+        let proving = proving.into_iter().map(|(order, made_at)| async move {
+            // Without its block's time, what it spent counts from the newest block on: longer, not shorter.
+            self.prove_final(&order, spent_at(&order, made_at.unwrap_or(newest), newest)).await
+        });
         let mut under_way = futures_util::stream::iter(proving).buffered(PROOFS_AT_ONCE);
         while let Some(proven) = under_way.next().await {
             proven?;
@@ -134,7 +148,7 @@ impl Funder {
 
     /// Ends an order whose transaction is final, if that is proven: enough operators say the same, and where nothing is
     /// said to have moved, the wallet's own records fit (decision 14).
-    async fn prove_final(&self, order: &Order) -> Result<(), Trouble> {
+    async fn prove_final(&self, order: &Order, block_time: Timestamp) -> Result<(), Trouble> {
         let OrderState::Mined { tx_hash, block, effect, .. } = order.state else { return Ok(()) };
         let payment = self.ports.store.payment(&order.id.payment).await?;
         let question = Question {
@@ -160,7 +174,7 @@ impl Funder {
             None
         };
         match prove(fact, &agreed, fit.as_ref()) {
-            Some(proof) => self.tell_unchanged(order, OrderFact::Final(proof)).await,
+            Some(proof) => self.tell_unchanged(order, OrderFact::Final { proof, block_time }).await,
             None => Ok(()),
         }
     }

@@ -52,6 +52,7 @@ impl Funder {
             paused: None,
             halted,
             clock: now,
+            booked: Vec::new(),
         };
         let said = |change| Event {
             at: now,

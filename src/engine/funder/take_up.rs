@@ -7,7 +7,9 @@ use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::shadow::ShadowAct;
 use crate::engine::follow_ups;
+use crate::policy::acts::{is_at_its_most, jam};
 use crate::policy::funding::OrderFact;
+use crate::policy::order_decisions::is_approval_over;
 
 impl Funder {
     /// Checks orders that are ready, and signs those that pass. They are sent with all others that are due, after the
@@ -33,6 +35,12 @@ impl Funder {
             let why = wallet.and_then(|wallet| self.stopped(&wallet)).unwrap_or_else(no_word_of_nonces);
             let ready: Vec<Order> = open.iter().filter(|order| order.state == OrderState::Ready).cloned().collect();
             return self.name_stop(&ready, &why).await;
+        }
+        if let Some(why) = self.jam_ahead(open).await? {
+            for order in &due {
+                self.note_hold(order, why.clone()).await?;
+            }
+            return Ok(());
         }
         let this = &*self;
         let checking = due.into_iter().map(|order| async move {
@@ -65,6 +73,15 @@ impl Funder {
         Ok(())
     }
 
+    /// Why no further nonce is taken now: the lowest one that waits cannot be mined before the market comes down.
+    async fn jam_ahead(&self, open: &[Order]) -> Result<Option<Hold>, Trouble> {
+        let waits = |order: &&Order| matches!(order.state, OrderState::Sending { .. } | OrderState::Cancelling { .. });
+        let lowest = open.iter().filter(waits).min_by_key(|order| order.state.nonce());
+        let Some(lowest) = lowest.filter(|lowest| is_at_its_most(lowest)) else { return Ok(None) };
+        let market = self.funding.sender.market().await?;
+        Ok(jam(lowest, market.base_fee, &self.book.rules.preflight.fees))
+    }
+
     /// In shadow mode: says once that the order would be signed and sent now. It stays ready, and is checked again.
     async fn would_send(&self, order: &Order) -> Result<(), Trouble> {
         let act = ShadowAct::Send { order: order.id.clone(), to: order.to, amount: order.amount };
@@ -73,7 +90,8 @@ impl Funder {
         self.tell_unchanged(order, OrderFact::Cleared).await
     }
 
-    /// Ends orders that wait for an approval of a payment that is over: their spend is not held for nothing.
+    /// Ends orders that have waited for an approval for too long, or for that of a payment that is over: their spend is not held
+    /// for nothing.
     pub(super) async fn retire_unapproved(&mut self, open: &[Order]) -> Result<(), Trouble> {
         let now = self.ports.clock.now();
         if self.retire_at > now {
@@ -81,6 +99,10 @@ impl Funder {
         }
         self.retire_at = now.plus(self.pace().hold_check);
         for order in open.iter().filter(|order| matches!(order.state, OrderState::AwaitingApproval { .. })) {
+            if is_approval_over(order, now, &self.pace()) {
+                self.tell_unchanged(order, OrderFact::ApprovalExpired).await?;
+                continue;
+            }
             let payment = self.ports.store.payment(&order.id.payment).await?;
             if payment.is_some_and(|payment| payment.state.is_ended()) {
                 self.note_hold(order, Hold::PaymentEnded).await?;

@@ -125,6 +125,20 @@ pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
                 "With endpoints of three operators one of them may be silent; two wait for each other.".to_owned(),
             ];
         }
+        Alarm::EndpointContradicts { .. } => {
+            "It is left out by itself, and asked again later. If it comes again, ask its provider, or replace it in \
+             rpc.endpoints; if every endpoint does it, set this machine's clock: rampwatch doctor"
+                .to_owned()
+        }
+        Alarm::EndpointStalled { .. } => {
+            "The other endpoints are asked first. If it lasts, ask its provider, or replace it in rpc.endpoints."
+                .to_owned()
+        }
+        Alarm::CoverageAboveHead { .. } => {
+            "Nothing is lost: the blocks are read again. Find out which endpoint reported them (see the alarms before \
+             this one), and replace it in rpc.endpoints."
+                .to_owned()
+        }
         Alarm::ChainUnread { .. } => {
             "See which endpoints answer: rampwatch config check. What is sent meanwhile is seen afterwards.".to_owned()
         }

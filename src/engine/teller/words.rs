@@ -69,6 +69,7 @@ impl Words {
             | EventKind::FinalityMoved { .. }
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. }
+            | EventKind::EndpointBack { .. }
             | EventKind::AttemptSigned { .. }
             | EventKind::AttemptSent { .. }
             | EventKind::AttemptMined { .. } => self.of_any(event),

@@ -116,8 +116,8 @@ impl Watcher {
     pub(super) async fn catch_up(&mut self) -> Result<Option<Deeper>, Trouble> {
         let params = self.settings.sweep;
         if !self.ahead.is_under_way() {
-            let ready = self.ready();
-            let Some(way) = sweep::catch_up_job(&ready, self.last_final, &params) else { return Ok(None) };
+            let (ready, to) = (self.ready(), self.final_below_head());
+            let Some(way) = sweep::catch_up_job(&ready, to, &params) else { return Ok(None) };
             self.ahead.rest = Some(self.roll.for_members(way));
         }
         self.ask_ahead();
@@ -140,7 +140,7 @@ impl Watcher {
             // What is above the way is swept at once: it was not swept while the addresses were behind.
             self.sweep_whole_at(self.ports.clock.now());
         }
-        let next = sweep::catch_up_job(&self.ready(), self.last_final, &params);
+        let next = sweep::catch_up_job(&self.ready(), self.final_below_head(), &params);
         let next = next.map(|next| self.roll.for_members(next));
         if next.is_some_and(|next| next.from <= job.from && next.addresses == job.addresses) {
             self.ahead = Ahead::default();

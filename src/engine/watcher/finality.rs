@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::engine::names::alarm_name;
 use crate::engine::telling::count_alarm;
 use crate::planted::{Bug, planted};
-use crate::policy::finality::{MarkMove, advance, final_block, final_number};
+use crate::policy::finality::{MarkMove, advance, counted_final, final_block, final_number};
 use crate::policy::settlement::Unexpected;
 use crate::ports::chain::{EndpointId, FinalityReport};
 use crate::ports::store::{Commit, StoreError};
@@ -109,9 +109,12 @@ impl Watcher {
             self.no_news(now).await?;
             return Ok(None);
         };
-        let moved_back = self.finals.insert(report.endpoint, number).is_none_or(|last| number < last);
-        if self.last_final.is_none_or(|last| number > last) {
-            self.rose_to(number, now);
+        let before = self.finals.insert(report.endpoint, (number, now)).map(|(last, _)| last);
+        let moved_back = before.is_none_or(|last| number < last) || std::mem::take(&mut self.above_head.mark);
+        let rises = before.is_some_and(|last| number > last) || self.last_final.is_none_or(|last| number > last);
+        self.count_final(now);
+        if rises {
+            self.moved(now);
         } else {
             self.no_news(now).await?;
         }
@@ -119,17 +122,28 @@ impl Watcher {
         Ok(Some(number))
     }
 
-    /// The final block is higher than it ever was.
-    fn rose_to(&mut self, number: BlockNumber, now: Timestamp) {
-        self.last_final = Some(number);
+    /// Finality goes on.
+    fn moved(&mut self, now: Timestamp) {
         self.waiting.heads_without_news = 0;
         self.waiting.moved_at = Some(now);
         self.waiting.stall_told = false;
-        self.health.update(|health| {
-            health.last_final = Some(number);
-            health.finality_stalled = None;
-        });
-        metrics::gauge!("rampwatch_final_block").set(super::gauge(number));
+        self.health.update(|health| health.finality_stalled = None);
+    }
+
+    /// Counts what the endpoints have said lately. It comes down when they say less.
+    pub(super) fn count_final(&mut self, now: Timestamp) {
+        let counted = counted_final(self.finals.values().copied(), now);
+        self.last_final = if planted(Bug::LastFinalOnlyRises) { counted.max(self.last_final) } else { counted };
+        let last_final = self.last_final;
+        self.health.update(|health| health.last_final = last_final);
+        if let Some(number) = last_final {
+            metrics::gauge!("rampwatch_final_block").set(super::gauge(number));
+        }
+    }
+
+    /// The final block, as far as the head that is known reaches.
+    pub(super) fn final_below_head(&self) -> Option<BlockNumber> {
+        self.last_final.map(|number| self.head.map_or(number, |(head, _)| number.min(head.block.number)))
     }
 
     /// Takes a reading's word that its anchor is final. `None`: it is not taken, because more was believed before, or another
@@ -149,10 +163,12 @@ impl Watcher {
             MarkMove::Rises(new) => Some(new),
         };
         let number = anchor.block.number;
-        let said = self.finals.entry(endpoint).or_insert(number);
-        *said = number.max(*said);
-        if self.last_final.is_none_or(|last| number > last) {
-            self.rose_to(number, now);
+        let said = self.finals.entry(endpoint).or_insert((number, now));
+        let rises = number > said.0 || self.last_final.is_none_or(|last| number > last);
+        *said = (number.max(said.0), now);
+        self.count_final(now);
+        if rises {
+            self.moved(now);
         }
         Ok(Some(mark))
     }

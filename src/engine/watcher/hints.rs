@@ -65,6 +65,7 @@ impl Watcher {
                 self.head = None;
                 self.sweep_whole_at(soon);
             }
+            Hint::Endpoint { name, news } => self.told.endpoints.push((name, news)),
             Hint::Down { why } => {
                 tracing::warn!(why, "no subscription; polling");
                 self.hints_live = false;
@@ -84,6 +85,7 @@ impl Watcher {
         self.health.update(|health| {
             health.head = Some(header.block.number);
             health.head_at = Some(now);
+            health.head_time = Some(header.time);
         });
         metrics::gauge!("rampwatch_head_block").set(gauge(header.block.number));
         self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);
@@ -95,6 +97,9 @@ impl Watcher {
     pub(super) fn forget_times(&mut self) {
         while self.times.len() > MOST_TIMES {
             self.times.pop_first();
+        }
+        while self.confirmed.len() > MOST_TIMES {
+            self.confirmed.pop_first();
         }
     }
 

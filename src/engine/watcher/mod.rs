@@ -20,9 +20,10 @@ use crate::planted::{Bug, planted};
 use crate::policy::finality::{Backlog, settles_later};
 use crate::policy::roll::Roll;
 use crate::policy::sweep;
-use crate::ports::chain::{ChainError, EndpointId};
+use crate::ports::chain::{ChainError, EndpointId, EndpointNews};
 use crate::ports::store::StoreError;
 
+mod above_head;
 mod absorb;
 mod ahead;
 mod finality;
@@ -33,6 +34,7 @@ mod rest;
 mod roll;
 mod tips;
 
+use self::above_head::AboveHead;
 use self::ahead::Ahead;
 use self::readings::{Deeper, LastReading};
 use self::rest::Rest;
@@ -92,6 +94,8 @@ struct Waiting {
 struct Told {
     withheld: BTreeSet<DepositKey>,
     malformed: BTreeSet<String>,
+    /// What is still to be told of endpoints, by name.
+    endpoints: Vec<(String, EndpointNews)>,
 }
 
 pub(crate) struct Watcher {
@@ -114,8 +118,11 @@ pub(crate) struct Watcher {
     last_final: Option<BlockNumber>,
     /// Whether the finalized block was the head when it was heard of last.
     tag_at_head: bool,
-    /// Each endpoint's last word on the final block.
-    finals: BTreeMap<EndpointId, BlockNumber>,
+    /// Each endpoint's last word on the final block, and when it came.
+    finals: BTreeMap<EndpointId, (BlockNumber, Timestamp)>,
+    above_head: AboveHead,
+    /// Blocks of which two endpoints say that they are no younger than this.
+    confirmed: BTreeMap<BlockNumber, Timestamp>,
     waiting: Waiting,
     hints_live: bool,
     /// The block of the newest deposit of each address: only those can miss from a reading.
@@ -187,6 +194,8 @@ impl Watcher {
             last_final: None,
             tag_at_head: false,
             finals: BTreeMap::new(),
+            above_head: AboveHead::default(),
+            confirmed: BTreeMap::new(),
             waiting: Waiting::default(),
             hints_live: false,
             tips: Tips::default(),
@@ -221,6 +230,7 @@ impl Watcher {
         self.load_tips().await?;
         self.reload().await?;
         loop {
+            self.tell_endpoints().await?;
             let now = *changes.borrow_and_update();
             if Some(now.coverage) != self.learnt {
                 self.reload().await?;
@@ -270,6 +280,7 @@ impl Watcher {
                 self.whole_at = now.plus(self.pause());
             }
             self.sweep_at = self.whole_at.min(now.plus(self.pause()));
+            self.above_head.look_at(now).into_iter().for_each(|at| self.sweep_whole_at(at));
         }
         if self.is_final_due(now) {
             self.ask_finality().await?;

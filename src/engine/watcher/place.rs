@@ -1,16 +1,28 @@
 //! Finds the block that an address's sweep begins with, by the time since when its money matters.
+//!
+//! One endpoint's block times could hide an early deposit for good: where there are several endpoints, two must say that the
+//! block before the start is older. If they do not agree, the lower start is taken: reading more costs only requests.
+
+use std::collections::BTreeMap;
 
 use super::{Trouble, Watcher};
+use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 use crate::policy::sweep;
-use crate::ports::chain::ChainError;
+use crate::ports::chain::{ChainError, EndpointId};
 use crate::ports::store::{Commit, StoreError};
 
 /// The most questions one search may take; 2^40 blocks need fewer.
 const MOST_PROBES: u32 = 128;
+
+/// How many endpoints must agree on a start block, where there are as many.
+const ENOUGH: u32 = 2;
+
+/// A start block that was confirmed serves addresses whose own is at most so many blocks higher.
+const NEAR: u64 = 64;
 
 /// How many addresses are placed in one commit.
 const BATCH: usize = 256;
@@ -93,21 +105,70 @@ impl Watcher {
     }
 
     async fn start_block(&mut self, since: Timestamp) -> Result<u64, Trouble> {
+        let mut times = std::mem::take(&mut self.times);
+        let found = self.search(&mut times, since, None).await;
+        self.times = times;
+        self.confirmed(found?, since).await
+    }
+
+    /// Searches by the block times that this endpoint gives, or any. What it asks for is added to `times`.
+    async fn search(
+        &self,
+        times: &mut BTreeMap<BlockNumber, Timestamp>,
+        since: Timestamp,
+        at: Option<EndpointId>,
+    ) -> Result<BlockNumber, Trouble> {
         for _ in 0..MOST_PROBES {
-            match sweep::find_start(&self.times, since) {
+            match sweep::find_start(times, since) {
                 Err(start) => return Ok(start),
                 Ok(probe) => {
-                    let header = self.ports.chain.header(probe, None).await?;
+                    let header = self.ports.chain.header(probe, at).await?;
                     let missing = || {
                         ChainError::Behind(format!(
                             "no endpoint has block {probe}, which is needed to find where to begin"
                         ))
                     };
                     let header = header.ok_or_else(missing)?;
-                    self.times.insert(probe, header.time);
+                    times.insert(probe, header.time);
                 }
             }
         }
         Err(ChainError::Behind("the chain's block times do not lead to a start block".to_owned()).into())
+    }
+
+    /// The start block, once two endpoints say that the block before it is older than `since`; the lower of both words where
+    /// one of them does not. An endpoint that does not answer, or has no such block, is left out.
+    async fn confirmed(&mut self, start: BlockNumber, since: Timestamp) -> Result<BlockNumber, Trouble> {
+        let endpoints = self.ports.chain.endpoints();
+        let Some(below) = start.checked_sub(1).filter(|_| endpoints > 1 && !planted(Bug::StartByOneWord)) else {
+            return Ok(start);
+        };
+        // What was confirmed for another address serves this one too, where it is near.
+        let near = self.confirmed.range(below.saturating_sub(NEAR)..=below).next_back();
+        if let Some((number, _)) = near.filter(|(_, time)| **time < since) {
+            return Ok(number.saturating_add(1));
+        }
+        let (mut lowest, mut youngest, mut heard) = (start, Timestamp::EPOCH, 0_u32);
+        for endpoint in (0..endpoints).map(EndpointId) {
+            let Ok(Some(header)) = self.ports.chain.header(below, Some(endpoint)).await else { continue };
+            heard = heard.saturating_add(1);
+            youngest = youngest.max(header.time);
+            if header.time >= since {
+                tracing::warn!(
+                    endpoint = endpoint.0,
+                    block = below,
+                    "endpoints differ about a block's time; the lower start is taken"
+                );
+                let mut times = BTreeMap::from([(below, header.time)]);
+                lowest = lowest.min(self.search(&mut times, since, Some(endpoint)).await?);
+            }
+            if heard >= ENOUGH {
+                break;
+            }
+        }
+        if heard >= ENOUGH && lowest == start {
+            self.confirmed.insert(below, youngest);
+        }
+        Ok(lowest)
     }
 }

@@ -70,7 +70,8 @@ impl Watcher {
     /// `is_whole`, only what is above the last one. That finds deposits, and adds nothing to the coverage.
     pub(super) async fn sweep_to_head(&mut self, is_whole: bool) -> Result<(), Trouble> {
         let head = self.fresh_head().await?;
-        let mut trouble = None;
+        let fits = self.mind_the_head(head.block.number).await?;
+        let (mut trouble, mut is_swept) = (None, false);
         if self.last_final.is_none() || (is_whole && sweep::wants_final(&self.roll.leads(), head.block.number)) {
             // How far the sweep counts is to be known; what it settles may have time.
             let later = self.settles_later(self.ports.clock.now());
@@ -91,7 +92,7 @@ impl Watcher {
             let to_final = self.tag_at_head && self.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
             let page = if to_final { self.read_to_final(&job).await? } else { self.read(&job).await? };
             self.tag_at_head = self.tag_at_head && (!to_final || page.is_tagged);
-            self.read_to = job.to;
+            (self.read_to, is_swept) = (job.to, fits);
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
         }
@@ -99,7 +100,10 @@ impl Watcher {
         let behind = sweep::behind_by(&self.roll.leads(), self.last_final);
         let now = self.ports.clock.now();
         self.health.update(|health| {
-            health.swept_at = Some(now);
+            // Where nothing was read, or where the head is below what counts as read, nobody knows what came in.
+            if is_swept {
+                health.swept_at = Some(now);
+            }
             health.behind_by = behind;
         });
         metrics::gauge!("rampwatch_swept_block").set(super::gauge(head.block.number));

@@ -379,6 +379,25 @@ impl Roll {
         found
     }
 
+    /// These were taken back in the store, each with its version raised by one. What readings had added is forgotten.
+    pub fn taken_back(&mut self, stored: &[Coverage]) {
+        for coverage in stored {
+            let Ok(place) = self.addresses.binary_search(&coverage.address) else { continue };
+            let Some(member) = self.members.get(place).copied() else { continue };
+            if member.version != coverage.version {
+                continue;
+            }
+            let stored = Coverage { version: coverage.version.saturating_add(1), ..coverage.clone() };
+            let rests = self.groups.at(member.group).is_some_and(|group| group.stand.rests);
+            let group = self.join(&stored, rests);
+            self.groups.leave(member.group, 1);
+            if let Some(known) = self.members.get_mut(place) {
+                *known = Member::new(&stored, group);
+            }
+        }
+        self.look_at_all();
+    }
+
     /// These were stored, each with its version raised by one.
     pub fn kept(&mut self, stored: &[Coverage]) {
         for coverage in stored {

@@ -21,6 +21,7 @@ use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
+use rampwatch::domain::plausibility::Plausibility;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
@@ -206,7 +207,7 @@ impl World {
             decimals: 6,
             webhook_secret: None,
         };
-        let chain = Arc::new(EvmChain::new(self.evm_settings()).unwrap());
+        let chain = Arc::new(EvmChain::with_rules(self.evm_settings(), Plausibility::for_rehearsal()).unwrap());
         chain.check().await.unwrap();
         let funding = funding_ports(&self.setup.engine, &chain).await;
         let ports = Ports {

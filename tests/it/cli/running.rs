@@ -191,6 +191,21 @@ async fn a_node_of_another_chain_is_refused_at_start() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f19_a_second_endpoint_of_another_chain_is_shut_out_with_an_alarm() {
+    let world = World::new().await;
+    let wrong = Node::start(&world.chain, NodeOptions::default());
+    wrong.behave(|it| it.chain_id = Some(80_002));
+    let second = format!("[[rpc.endpoints]]\nname = \"wrong\"\nhttp = \"{}\"\n\n[api]", wrong.url());
+    world.place.edit("[api]", &second);
+    world.place.run(&["config", "check"]).await.fails(3, &["wrong", "80002"]);
+    let daemon = world.start().await;
+    let told = || async { world.place.run(&["events"]).await.data().contains("80002") };
+    eventually(LIMIT, "the alarm", told).await;
+    let ran = stop(daemon, "TERM").await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn config_check_lists_each_endpoint_and_one_is_enough() {
     let world = World::new().await;
     let second =

@@ -54,6 +54,7 @@ impl Told {
                 | EventKind::FinalityMoved { .. }
                 | EventKind::AddressPlaced { .. }
                 | EventKind::AddressClosed { .. }
+                | EventKind::EndpointBack { .. }
                 | EventKind::OrderPlaced { .. }
                 | EventKind::OrderMoved { .. }
                 | EventKind::AttemptSigned { .. }

@@ -9,6 +9,7 @@ mod budget;
 mod endpoints;
 mod ends;
 mod finality;
+mod heads;
 mod intake;
 mod laws;
 mod limits;

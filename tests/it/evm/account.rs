@@ -236,7 +236,7 @@ async fn many_receipts_come_in_bounded_batches_or_without() {
         let answer = evm.receipts(&hashes).await.unwrap();
         let found: Vec<_> = answer.receipts.iter().map(|receipt| receipt.as_ref().unwrap().tx_hash).collect();
         assert_eq!((found, answer.head), (hashes.clone(), chain.head().number));
-        assert!(most == 1 || node.counts().batches == 3);
+        assert!(most == 1 || node.counts().batches == 4, "one of them is for the chain's id and first block");
     }
 }
 

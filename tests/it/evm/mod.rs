@@ -13,6 +13,7 @@ use crate::support::node::{Balancer, LogSpec, Node, NodeOptions, ScriptedChain, 
 mod account;
 mod checks;
 mod endpoints;
+mod heads;
 mod hints;
 mod reads;
 mod sending;

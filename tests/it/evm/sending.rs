@@ -60,8 +60,8 @@ async fn every_endpoint_gets_the_bytes_once_and_is_asked_for_its_chain_first() {
     assert_eq!(chain.taken(), [tx.hash]);
     for node in [&first, &second] {
         let methods: Vec<String> = node.calls().into_iter().map(|call| call.method).collect();
-        assert_eq!(methods, ["eth_chainId", SEND]);
-        assert_eq!(node.calls()[1].params, serde_json::json!([tx.raw.0]));
+        assert_eq!(methods, ["eth_chainId", "eth_getBlockByNumber", SEND]);
+        assert_eq!(node.calls()[2].params, serde_json::json!([tx.raw.0]));
     }
     let again = evm.send(&tx).await;
     assert_eq!(names(&again), [(0, "first", "AlreadyKnown".to_owned()), (1, "second", "AlreadyKnown".to_owned())]);

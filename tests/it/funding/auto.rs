@@ -2,11 +2,10 @@
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::desk::{DeskBody, DeskRecord};
-use rampwatch::domain::order::{OrderOutcome, OrderState, Placer, Spend};
+use rampwatch::domain::order::{Order, OrderOutcome, OrderState, Placer, Spend};
 use rampwatch::domain::payment::BankAccountId;
 use rampwatch::domain::payout::{Funding, Payout, PayoutState};
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::domain::wallet::Wallet;
 use rampwatch::engine::FundingRules;
 use rampwatch::engine::handle::AddPayment;
 use rampwatch::ports::store::{Commit, Store};
@@ -122,9 +121,13 @@ async fn a_limit_that_is_reached_holds_the_rest_until_it_is_free_again() {
     assert!(!has_order(&world, &second).await && !has_order(&world, &tiny).await, "the limit is used up still");
     world.crash().await;
     let store = world.open_store().await;
-    let wallet = store.wallet().await.unwrap().unwrap();
-    let tomorrow = Wallet { clock: wallet.clock.plus(Span::from_secs(90_000)), ..wallet };
-    store.commit(Commit { wallet: Some(tomorrow), ..Commit::default() }).await.unwrap();
+    let yesterday = |order: Order| {
+        let spent_at = order.spent_at.map(|at| at.minus(Span::from_secs(90_000)));
+        assert!(spent_at.is_some(), "it counts from its block on: {order:?}");
+        Order { spent_at, ..order }
+    };
+    let orders = store.orders(None, 100).await.unwrap().into_iter().map(yesterday).collect();
+    store.commit(Commit { orders, ..Commit::default() }).await.unwrap();
     drop(store);
     world.start_engine().await;
     placed(&world, &second).await;

@@ -75,6 +75,7 @@ pub(crate) fn rules() -> FundingRules {
             rebroadcast_after: Span::from_millis(1_500),
             poll_interval: Span::from_millis(60),
             max_in_flight: 16,
+            approval_valid_for: Span::from_secs(86_400),
         },
     }
 }

@@ -11,8 +11,8 @@ use rampwatch::ports::clock::Clock;
 use rampwatch::sandbox::stand_in::OffRamp;
 
 use super::bench::{
-    alarms, end, events, fund, open, order, pooled, rules, send, setup, spent, until, until_all_ended, wait_order,
-    wallet_opened,
+    alarms, end, events, fund, mined_nonces, open, order, pooled, rules, send, setup, spent, until, until_all_ended,
+    wait_order, wallet_opened,
 };
 use crate::anvil::world::{World, usdc};
 
@@ -141,4 +141,48 @@ async fn at_the_ceiling_the_same_bytes_are_sent_again_and_the_alarm_is_raised_on
     assert_eq!(stuck(&world, &off_ramp).await.len(), 1);
     until_all_ended(&world).await;
     end(world, &[&off_ramp]).await;
+}
+
+/// Peers stand still for ever here: their pools have dropped everything, and nobody offers it again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_market_above_the_ceiling_jams_nothing_though_every_pool_has_dropped_all() {
+    let world = world(|rules| rules.pace.bump_after = Span::from_millis(700)).await;
+    world.node().mine_at(Wei::from_gwei(20), 1).await.unwrap();
+    let mut off_ramps = Vec::new();
+    for nth in 0..3 {
+        off_ramps.push(send(&world, usdc(330 + nth)).await.0);
+    }
+    let dear = Wei::from_gwei(600);
+    world.node().mine_at(dear, 1).await.unwrap();
+    world.node().drop_all_transactions().await.unwrap();
+    let fresh = open(&world, usdc(340)).await;
+    fund(&world, &fresh).await.unwrap();
+    let held = |state: &OrderState| matches!(state, OrderState::Held { why: Hold::FeeCeiling { .. } });
+    wait_order(&world, &fresh, "held for its fees", held).await;
+    let waits =
+        |state: &OrderState| matches!(state, OrderState::Sending { trouble: Some(Hold::FeeCeiling { .. }), .. });
+    for off_ramp in &off_ramps {
+        wait_order(&world, off_ramp, "waiting by name", waits).await;
+    }
+    // Many times as long as a hold and a broadcast last. Refused or not, it is the ceiling that keeps them.
+    for _ in 0..5 {
+        world.sweeps(6).await;
+        for off_ramp in &off_ramps {
+            let now = order(&world, off_ramp).await;
+            assert!(waits(&now.state), "{:?}", now.state);
+            assert_eq!(now.attempts.len(), 1, "nothing is signed above the ceiling");
+            assert_eq!(stuck(&world, off_ramp).await.len(), 1, "the alarm is raised once");
+        }
+    }
+    assert!(order(&world, &fresh).await.attempts.is_empty(), "it takes no nonce behind them");
+    assert_eq!(world.store().wallet().await.unwrap().unwrap().next_nonce, 3);
+
+    world.node().mine_at(Wei::from_gwei(15), 1).await.unwrap();
+    until_all_ended(&world).await;
+    assert_eq!(mined_nonces(&world).await, [0, 1, 2, 3]);
+    off_ramps.push(fresh);
+    for off_ramp in &off_ramps {
+        assert_rises(&order(&world, off_ramp).await);
+    }
+    end(world, &off_ramps.iter().collect::<Vec<_>>()).await;
 }

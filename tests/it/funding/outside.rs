@@ -4,6 +4,7 @@ use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::HaltReason;
+use rampwatch::engine::adopt::AdoptRequest;
 use rampwatch::sandbox::{BlockTag, PAYER, WALLET};
 
 use super::bench::{
@@ -39,8 +40,12 @@ async fn adopt_refused(world: &World) -> String {
     world.handle().adopt_wallet("I have looked").await.unwrap_err().to_string()
 }
 
+/// Adopts the wallet as a person who has looked up elsewhere which nonce is next: there is one endpoint.
 pub(super) async fn adopt(world: &World) {
-    world.handle().adopt_wallet("I have looked").await.unwrap();
+    let open = world.store().open_orders().await.unwrap();
+    let held = open.iter().filter_map(|order| order.state.nonce()).max().map_or(0, |nonce| nonce + 1);
+    let next_nonce = Some(world.node().transaction_count(WALLET, BlockTag::Pending).await.unwrap().max(held));
+    world.handle().adopt(&AdoptRequest { reason: "I have looked".to_owned(), next_nonce }).await.unwrap();
     assert_eq!(world.store().wallet().await.unwrap().unwrap().halted, None);
     until("it is told to be well", || async { world.handle().readiness(Span::from_secs(60)).wallet == "ok" }).await;
 }
@@ -122,7 +127,7 @@ async fn a_replacement_that_only_waits_is_outbid() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_key_that_was_used_elsewhere_while_nothing_was_sent_halts_the_next_funding() {
+async fn s12_a_key_that_was_used_elsewhere_halts_and_one_endpoint_s_count_alone_does_not_end_that() {
     let world = World::start(quick()).await;
     wallet_opened(&world).await;
     let (early, _) = send(&world, usdc(710)).await;
@@ -134,6 +139,11 @@ async fn a_key_that_was_used_elsewhere_while_nothing_was_sent_halts_the_next_fun
     assert_eq!(halted(&world, "the key is used").await, HaltReason::UsedElsewhere { ours: 1, theirs: 2 });
     let kept = wait_order(&world, &late, "held", stopped).await;
     assert!(kept.attempts.is_empty(), "nothing was signed");
+    let alone = adopt_refused(&world).await;
+    assert!(alone.contains("alone says that 2") && alone.contains("--next-nonce"), "{alone}");
+    let wrong = AdoptRequest { reason: "I have looked".to_owned(), next_nonce: Some(1_000) };
+    let refused = world.handle().adopt(&wrong).await.unwrap_err().to_string();
+    assert!(refused.contains("no endpoint says that 1000"), "{refused}");
     adopt(&world).await;
     until_all_ended(&world).await;
     assert_eq!(order(&world, &late).await.attempts[0].nonce, 2);

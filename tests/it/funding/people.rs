@@ -1,16 +1,17 @@
 //! What people decide about orders and the wallet, in every state, and how it is refused.
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::order::{CancelReason, OrderOutcome, OrderState, Spend, UnsentReason};
+use rampwatch::domain::order::{CancelReason, Order, OrderOutcome, OrderState, Spend, UnsentReason};
 use rampwatch::domain::payment::RecipientId;
 use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::domain::wallet::Wallet;
 use rampwatch::engine::orders::FundRequest;
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::store::Commit;
+use rampwatch::sandbox::USDC;
 use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
-use rampwatch::sandbox::{USDC, WALLET};
 
-use super::bench::{assert_laws, fund, open, order, rules, setup, until_all_ended, wait_order, wallet_opened};
+use super::bench::{assert_laws, fund, open, order, rules, setup, until, until_all_ended, wait_order, wallet_opened};
 use super::tools::{
     end, fund_in_flight, in_flight, rebroadcasting, until_ended, until_self_sent, wait_hold, wait_mined, wait_pooled,
     withdrawn,
@@ -236,20 +237,25 @@ async fn of_fifty_who_ask_at_once_one_places_the_order_and_the_others_are_told_s
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_set_back_frees_nothing() {
+async fn f8_a_clock_that_was_ahead_frees_nothing_and_locks_nothing_up() {
     let mut rules = rules();
     rules.limits.max_per_day = usdc(100);
     let mut world = World::start(setup(rules)).await;
     wallet_opened(&world).await;
     // The clock was three days ahead when the last order was placed, and was set right since.
     let wallet = world.store().wallet().await.unwrap().unwrap();
-    let ahead = wallet.clock.plus(Span::from_secs(3 * 86_400));
-    let moved = rampwatch::domain::wallet::Wallet { clock: ahead, ..wallet };
+    let right = wallet.clock;
+    let moved = Wallet { clock: right.plus(Span::from_secs(3 * 86_400)), ..wallet };
     world.store().commit(Commit { wallet: Some(moved), ..Commit::default() }).await.unwrap();
+    until("the newest block is known", || async { world.health().snapshot().head_time.is_some() }).await;
     let (first, second) = (open(&world, usdc(60)).await, open(&world, usdc(41)).await);
     fund(&world, &first).await.unwrap();
-    assert_eq!(order(&world, &first).await.placed_at, ahead, "the window's clock goes on from where it was");
-    for _ in 0..2 {
+    let clock = world.store().wallet().await.unwrap().unwrap().clock;
+    assert!(clock <= right.plus(Span::from_secs(86_400)), "the window's clock is the chain's again: {clock:?}");
+    for ends in [false, true] {
+        if ends {
+            until_all_ended(&world).await;
+        }
         let refused = fund(&world, &second).await.unwrap_err();
         assert!(refused.contains("60") && refused.contains("max_per_day"), "{refused}");
         assert_eq!(world.handle().wallet().await.unwrap().spent.base_units, usdc(60));
@@ -259,10 +265,77 @@ async fn a_clock_that_was_set_back_frees_nothing() {
     let third = open(&world, usdc(40)).await;
     fund(&world, &third).await.unwrap();
     until_all_ended(&world).await;
-    // The funder's own times are the clock's, not the window's: nothing waits three days.
     assert_laws(&world, &[&first, &third]).await;
-    assert!(world.node().balance(USDC, WALLET).await.unwrap() > usdc(1));
     end(world, &[&first, &third], &[]).await;
+}
+
+/// An order that was placed five days ago and waits for its approval still.
+async fn five_days_old(world: &World, off_ramp: &OffRamp) {
+    fund(world, off_ramp).await.unwrap();
+    let waiting = order(world, off_ramp).await;
+    assert!(matches!(waiting.state, OrderState::AwaitingApproval { .. }), "{waiting:?}");
+    let placed_at = waiting.placed_at.minus(Span::from_secs(5 * 86_400));
+    let orders = vec![Order { placed_at, ..waiting }];
+    world.store().commit(Commit { orders, ..Commit::default() }).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f2_what_waits_for_its_approval_for_days_counts_all_the_while_and_a_day_from_its_block_on() {
+    let mut rules = rules();
+    (rules.limits.approval_above, rules.limits.max_per_day) = (Amount::ZERO, usdc(100));
+    rules.pace.approval_valid_for = Span::from_secs(30 * 86_400);
+    let mut world = World::start(setup(rules)).await;
+    wallet_opened(&world).await;
+    let first = open(&world, usdc(100)).await;
+    five_days_old(&world, &first).await;
+    let others = [open(&world, usdc(100)).await, open(&world, usdc(1)).await];
+    let all_refused = async |world: &World| {
+        assert_eq!(world.handle().wallet().await.unwrap().spent.base_units, usdc(100));
+        for other in &others {
+            let refused = fund(world, other).await.unwrap_err();
+            assert!(refused.contains("max_per_day"), "{refused}");
+        }
+    };
+    all_refused(&world).await;
+    world.handle().approve(&id_of(&world, &first).await, "at last").await.unwrap();
+    all_refused(&world).await;
+    until_all_ended(&world).await;
+    let paid = order(&world, &first).await;
+    assert!(paid.spent_at > Some(paid.placed_at.plus(Span::from_secs(4 * 86_400))), "by the block: {paid:?}");
+    all_refused(&world).await;
+    world.crash().await;
+    world.start_engine().await;
+    all_refused(&world).await;
+    end(world, &[&first], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f2_what_nobody_approves_in_time_ends_unsent_and_gives_its_spend_back() {
+    let mut rules = rules();
+    rules.limits.approval_above = Amount::ZERO;
+    rules.pace.approval_valid_for = Span::from_secs(4 * 86_400);
+    let world = World::start(setup(rules)).await;
+    wallet_opened(&world).await;
+    let (old, fresh) = (open(&world, usdc(60)).await, open(&world, usdc(61)).await);
+    fund(&world, &fresh).await.unwrap();
+    // The funder ends it as soon as it looks; whoever is quicker with an approval is refused.
+    world.handle().pause_wallet("to look around").await.unwrap();
+    five_days_old(&world, &old).await;
+    let id = id_of(&world, &old).await;
+    let refused = world.handle().approve(&id, "better late than never").await.unwrap_err().to_string();
+    assert!(refused.contains("approval"), "{refused}");
+    let ended = wait_order(&world, &old, "ended", OrderState::is_ended).await;
+    let why = UnsentReason::ApprovalExpired { valid_for_s: 4 * 86_400 };
+    assert!(
+        matches!(&ended.state, OrderState::Ended { outcome: OrderOutcome::Unsent { why: is }, .. } if *is == why),
+        "{ended:?}"
+    );
+    assert_eq!((ended.spend, ended.attempts.len()), (Spend::GivenBack, 0));
+    assert_eq!(world.handle().wallet().await.unwrap().spent.base_units, usdc(61));
+    world.handle().resume_wallet("looked around").await.unwrap();
+    world.handle().approve(&id_of(&world, &fresh).await, "in time").await.unwrap();
+    until_all_ended(&world).await;
+    end(world, &[&fresh], &[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

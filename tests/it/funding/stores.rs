@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{OrderOutcome, OrderState, Spend, UnsentReason};
 use rampwatch::domain::time::Span;
-use rampwatch::domain::wallet::HaltReason;
+use rampwatch::domain::wallet::{Halt, HaltReason, Wallet};
 use rampwatch::domain::wei::Wei;
+use rampwatch::ports::store::Commit;
 use rampwatch::sandbox::WALLET;
 use serde_json::json;
 use tempfile::TempDir;
@@ -59,6 +60,41 @@ async fn a_used_wallet_on_a_new_store_begins_halted_and_goes_on_when_it_is_adopt
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f8_a_new_store_that_adopts_the_wallet_begins_no_new_day() {
+    let mut setup = quick();
+    let limits = &mut setup.engine.funding.as_mut().unwrap().limits;
+    (limits.max_per_payment, limits.max_per_day) = (usdc(100), usdc(100));
+    let mut world = World::start(setup).await;
+    wallet_opened(&world).await;
+    let (early, _) = send(&world, usdc(90)).await;
+    until_all_ended(&world).await;
+    world.until_completed(&[&early]).await;
+    assert_eq!(spent(&world).await, usdc(90));
+    world.crash().await;
+
+    let folder: TempDir = temp_dir();
+    world.start_engine_on(Arc::new(store_in(folder.path()).await)).await;
+    halted(&world, "has sent 1 transactions before").await;
+    assert_eq!(spent(&world).await, usdc(0), "this store knows of nothing yet");
+    adopt(&world).await;
+    assert_eq!(spent(&world).await, usdc(90), "what the wallet sent is read from the chain");
+    let late = open(&world, usdc(90)).await;
+    let refused = fund(&world, &late).await.unwrap_err();
+    assert!(refused.contains("max_per_day") && refused.contains("90"), "{refused}");
+    // Halted and adopted once more, the same transfer is not counted twice; neither are our own, by orders of this store.
+    let small = open(&world, usdc(10)).await;
+    fund(&world, &small).await.unwrap();
+    until_all_ended(&world).await;
+    let wallet = world.store().wallet().await.unwrap().unwrap();
+    let halt = Halt { at: wallet.clock, why: HaltReason::NonceTaken { nonce: 0 } };
+    let again = Wallet { halted: Some(halt), ..wallet };
+    world.store().commit(Commit { wallet: Some(again), ..Commit::default() }).await.unwrap();
+    adopt(&world).await;
+    assert_eq!(spent(&world).await, usdc(100));
+    assert_laws(&world, &[&early, &small]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_copy_of_the_store_begins_halted_and_pays_nothing_again() {
     let mut world = World::start(quick()).await;
     wallet_opened(&world).await;
@@ -104,7 +140,7 @@ async fn an_old_copy_of_the_store_begins_halted_and_pays_nothing_again() {
 }
 
 async fn adopt_and_resume(world: &World) {
-    world.handle().adopt_wallet("the copy is all that is left").await.unwrap();
+    adopt(world).await;
     world.handle().resume_wallet("all is well").await.unwrap();
 }
 

@@ -6,6 +6,8 @@ use rampwatch::domain::order::{Attempt, AttemptKind, Effect, Fees, MAX_ATTEMPTS,
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::Market;
 use rampwatch::domain::wei::Wei;
+use rampwatch::policy::acts::{jam, too_cheap};
+use rampwatch::policy::broadcast::{Heard, Word, read};
 use rampwatch::policy::fees::is_includable;
 use rampwatch::policy::funding::{Act, OrderFact, apply, next_act};
 
@@ -52,7 +54,7 @@ fn a_transfer_that_was_given_to_the_nodes() {
         ("not quite yet", 19, 10, dear, true, "wait 1"),
         ("also behind a lower nonce", 20, 10, dear, false, "transfer 253.75/33.75"),
         ("the market is above the ceiling", 20, 10, beyond, true, "fee-ceiling"),
-        ("then it is sent again as it is", 200, 45, beyond, true, "broadcast 1"),
+        ("that is noted first, however long ago it was sent", 200, 45, beyond, true, "fee-ceiling"),
     ] {
         let act = next(&sent_before(signed_s, given_s), &market(base, 30), is_lowest);
         assert_eq!(short(&act), expected, "{what}");
@@ -82,7 +84,8 @@ fn what_the_nodes_refuse_is_raised_and_does_not_wait_for_ever() {
         let of = |order: &Order, base| short(&next(order, &market(base, 30), is_lowest));
         assert_eq!(of(&never(19), 50), "broadcast 1", "once more; it may have been a whim");
         assert_eq!(of(&never(20), 50), "transfer 146.25/33.75", "no node has it, and the cap fits");
-        assert_eq!(of(&never(20), 2_000), "broadcast 1", "nothing can be raised");
+        assert_eq!(of(&never(20), 110), "transfer 253.75/33.75", "no node took it, for no block could");
+        assert_eq!(of(&never(20), 2_000), "fee-ceiling", "nothing can be raised");
         let later = Order { state: troubled(refused()), ..sent_before(20, 10) };
         assert_eq!(of(&later, 50), "transfer 146.25/33.75", "it was taken once, and is refused now");
     }
@@ -137,6 +140,81 @@ fn the_attempts_of_an_older_nonce_are_left_alone() {
     assert_eq!(short(&next(&order, &market(50, 30), true)), "self-send 146.25/33.75");
 }
 
+fn ceiling() -> Hold {
+    Hold::FeeCeiling { needed: Wei::from_gwei(2_030), ceiling: Wei::from_gwei(400) }
+}
+
+#[test]
+fn at_the_ceiling_the_same_bytes_are_offered_for_as_long_as_it_takes() {
+    for (hold, state) in [(ceiling(), troubled(ceiling())), (Hold::TooManyAttempts, troubled(Hold::TooManyAttempts))] {
+        for is_lowest in [true, false] {
+            let of = |given_s, base| {
+                let order = Order { state: state.clone(), ..sent_before(600, given_s) };
+                short(&next(&order, &market(base, 30), is_lowest))
+            };
+            assert_eq!(of(10, 2_000), "fee-ceiling", "{hold} is not forgotten");
+            assert_eq!(of(45, 2_000), "broadcast 1", "nodes that have dropped it take it up again");
+            assert_eq!(of(45, 50), if is_lowest { "transfer 146.25/33.75" } else { "broadcast 1" }, "the market fell");
+            assert_eq!(of(10, 110), "transfer 253.75/33.75", "it fell to where more can be offered");
+        }
+        // No node ever took it: it is offered all the same, and raised as soon as it can be.
+        let attempt = Attempt { signed_at: at(NOW - 600), ..transfer(1) };
+        let never = Order { attempts: vec![attempt], ..order_in("p", state) };
+        assert_eq!(short(&next(&never, &market(2_000, 30), true)), "broadcast 1");
+        assert_eq!(short(&next(&never, &market(110, 30), true)), "transfer 253.75/33.75");
+        assert_eq!(short(&next(&never, &market(50, 30), false)), "broadcast 1");
+    }
+    let self_send = Attempt { signed_at: at(1), sent_at: Some(at(NOW - 45)), ..given(self_send(2)) };
+    let why = State::Cancelling { nonce: NONCE, why: person(), trouble: Some(ceiling()) };
+    let withdrawn = Order { attempts: vec![given(transfer(1)), self_send], ..order_in("p", why) };
+    assert_eq!(short(&next(&withdrawn, &market(2_000, 30), true)), "broadcast 2", "a self-send too");
+}
+
+#[test]
+fn what_nodes_say_of_the_fees_is_no_news_at_the_ceiling() {
+    let said = "one: replacement underpriced";
+    let of = |state| too_cheap(&order_in("p", state), said);
+    assert_eq!(of(troubled(ceiling())), ceiling());
+    assert_eq!(of(troubled(Hold::TooManyAttempts)), Hold::TooManyAttempts);
+    let refuses = Hold::NodeRefuses { detail: said.to_owned() };
+    assert_eq!(of(sending()), refuses);
+    assert_eq!(of(troubled(Hold::TokenPaused)), refuses);
+    use Heard::{Accepted, InsufficientFunds, NonceTooHigh, NonceTooLow, NotReached, Refused, TooCheap, Unclear};
+    for (heard, word) in [
+        (vec![TooCheap, NotReached], Word::TooCheap),
+        (vec![TooCheap, NonceTooHigh], Word::TooCheap),
+        (vec![TooCheap, Refused], Word::Refused),
+        (vec![TooCheap, InsufficientFunds], Word::Refused),
+        (vec![NonceTooHigh, NotReached], Word::OutOfTurn),
+        (vec![NonceTooHigh, Refused], Word::Refused),
+        (vec![TooCheap, Accepted], Word::Taken),
+        (vec![NonceTooHigh, Unclear], Word::Unclear),
+        (vec![TooCheap, NonceTooLow], Word::NonceTooLow),
+        (vec![NotReached], Word::NotReached),
+    ] {
+        assert_eq!(read(&heard), word, "{heard:?}");
+    }
+}
+
+#[test]
+fn the_last_transfer_that_may_be_signed_offers_all_that_it_may() {
+    let count = u8::try_from(MAX_ATTEMPTS).unwrap() - 5;
+    let attempts = (0..count).map(|number| Attempt { signed_at: at(1), ..given(transfer(number + 1)) }).collect();
+    let order = Order { attempts, ..order_in("p", sending()) };
+    assert_eq!(short(&next(&order, &market(110, 30), true)), "transfer 400.00/33.75");
+}
+
+#[test]
+fn nothing_takes_a_nonce_behind_one_that_no_block_takes() {
+    let of = |state, base: u64| jam(&Order { state, ..sent_before(600, 10) }, Wei::from_gwei(base), &FEES);
+    let told = |base: u64| Some(Hold::FeeCeiling { needed: Wei::from_gwei(base + 30), ceiling: Wei::from_gwei(130) });
+    assert_eq!(of(troubled(ceiling()), 380), told(380), "others could still pay that, and would only queue");
+    assert_eq!(of(troubled(Hold::TooManyAttempts), 380), told(380));
+    assert_eq!(of(troubled(ceiling()), 50), None, "the next block can take it");
+    assert_eq!(of(sending(), 380), None, "it is raised first");
+    assert_eq!(of(troubled(refused()), 380), None);
+}
+
 /// One look at the order, and the weather then.
 #[derive(Clone, Copy, Debug)]
 struct Look {
@@ -189,7 +267,8 @@ fn check(order: &Order, act: &Act, look: &Look, now: Timestamp) -> Result<(), Te
         state => panic!("{state:?}"),
     };
     let fits = is_includable(&last.fees, market.base_fee, &FEES);
-    let is_refused = matches!(trouble, Some(Hold::NodeRefuses { .. }));
+    let is_refused =
+        matches!(trouble, Some(Hold::NodeRefuses { .. } | Hold::FeeCeiling { .. } | Hold::TooManyAttempts));
     match act {
         Act::Wait(until) => {
             prop_assert!(*until > now, "what is due now does not wait");

@@ -8,6 +8,7 @@ use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{
     ApprovalReason, Attempt, AttemptKind, Effect, MAX_ATTEMPTS, Order, OrderOutcome, OrderState as State, Spend,
+    UnsentReason,
 };
 use rampwatch::domain::wallet::Receipt;
 use rampwatch::domain::wei::Wei;
@@ -39,6 +40,16 @@ fn states() -> [Order; 12] {
         of(mined(1, PAID, Some(person())), both()),
         of(ended(outcomes()[0].clone()), vec![sent()]),
     ]
+}
+
+/// The order's receipt is final, and that is proven.
+fn is_final(fact: Freeing) -> OrderFact {
+    OrderFact::Final { proof: proof(fact), block_time: at(NOW - 3) }
+}
+
+/// Another transaction has consumed its nonce, and that is proven.
+fn is_displaced(fact: Freeing) -> OrderFact {
+    OrderFact::Displaced { proof: proof(fact), block_time: at(NOW - 3) }
 }
 
 const fn effect_name(effect: Effect) -> &'static str {
@@ -99,9 +110,10 @@ const fn fact_number(fact: &OrderFact) -> usize {
         OrderFact::Sent { .. } => 5,
         OrderFact::Mined { .. } => 6,
         OrderFact::Unmined => 7,
-        OrderFact::Final(_) => 8,
-        OrderFact::Displaced(_) => 9,
+        OrderFact::Final { .. } => 8,
+        OrderFact::Displaced { .. } => 9,
         OrderFact::Cleared => 10,
+        OrderFact::ApprovalExpired => 11,
     }
 }
 
@@ -126,6 +138,8 @@ fn people_and_holds() -> Vec<Row> {
             OrderFact::CancelAsked { reason: reason(), by: alice() },
             "ended unsent back never *3 | cancelling +0 *2 | x *7",
         ),
+        // It waits for less long than it may.
+        (OrderFact::ApprovalExpired, "x *12"),
         (OrderFact::Cleared, "x | same +30 | ready +30 | x *9"),
         (
             OrderFact::Held(Hold::TokenPaused),
@@ -197,14 +211,14 @@ fn receipts() -> Vec<Row> {
         (is_mined(2, 1_500, PAID), "x *12"),
         (is_mined(2, 1_500, Effect::Reverted), "x *12"),
         (OrderFact::Unmined, "x *6 | sending +0 *3 | cancelling +0 *2 | x"),
-        (OrderFact::Final(proof(Freeing::Paid)), "x *6 | ended paid never | x *3 | ended paid never | x"),
-        (OrderFact::Final(proof(Freeing::Reverted)), "x *7 | awaiting-approval never r1 | x *4"),
-        (OrderFact::Final(proof(Freeing::MovedNothing)), "x *8 | ended moved-nothing! never | x *3"),
-        (OrderFact::Final(proof(Freeing::SelfSent)), "x *9 | ended self-sent back never | x *2"),
+        (is_final(Freeing::Paid), "x *6 | ended paid never | x *3 | ended paid never | x"),
+        (is_final(Freeing::Reverted), "x *7 | awaiting-approval never r1 | x *4"),
+        (is_final(Freeing::MovedNothing), "x *8 | ended moved-nothing! never | x *3"),
+        (is_final(Freeing::SelfSent), "x *9 | ended self-sent back never | x *2"),
         // A proof of something else proves nothing.
-        (OrderFact::Final(proof(Freeing::Completion)), "x *12"),
-        (OrderFact::Displaced(proof(Freeing::Paid)), "x *12"),
-        (OrderFact::Displaced(proof(Freeing::Displaced)), "x *3 | ended displaced never *3 | x *6"),
+        (is_final(Freeing::Completion), "x *12"),
+        (is_displaced(Freeing::Paid), "x *12"),
+        (is_displaced(Freeing::Displaced), "x *3 | ended displaced never *3 | x *6"),
     ]
 }
 
@@ -297,7 +311,7 @@ fn what_is_not_signed_raises_no_alarm_at_the_ceiling() {
 #[test]
 fn after_a_revert_the_order_takes_a_later_nonce() {
     let asked = Order { approved_by: Some(alice()), ..states()[7].clone() };
-    let (failed, _) = taken(&asked, &OrderFact::Final(proof(Freeing::Reverted))).unwrap();
+    let (failed, _) = taken(&asked, &is_final(Freeing::Reverted)).unwrap();
     assert_eq!((failed.spend, failed.approved_by.clone()), (Spend::Counted, None), "a person decides, again");
     let approved = OrderFact::Approved { reason: "so it is".to_owned(), by: alice() };
     let (ready, _) = taken(&failed, &approved).unwrap();
@@ -323,7 +337,7 @@ fn after_a_revert_a_person_decides_and_spend_is_given_back_by_nobody_else() {
         let state = mined(1, Effect::Reverted, cancelling);
         let attempts = (0..attempts).map(|number| given(transfer(number + 1))).collect();
         let before = Order { reverts, attempts, ..order_in("p", state) };
-        taken(&before, &OrderFact::Final(proof(Freeing::Reverted))).unwrap().0
+        taken(&before, &is_final(Freeing::Reverted)).unwrap().0
     };
     for (reverts, attempts, cancelling) in [(0, 1, None), (1, 7, None), (2, 12, None), (0, 1, Some(person()))] {
         let after = reverted(reverts, attempts, cancelling);
@@ -358,7 +372,7 @@ fn a_cancelled_order_tells_which_of_the_two_was_mined() {
     let outcome = |number: u8, effect| {
         let fact = OrderFact::Mined { tx_hash: tx(number), block: block(1_600), effect };
         let (mined, _) = taken(&states()[5], &fact).unwrap();
-        let (after, _) = taken(&mined, &OrderFact::Final(proof(Freeing::of_effect(effect)))).unwrap();
+        let (after, _) = taken(&mined, &is_final(Freeing::of_effect(effect))).unwrap();
         match after.state {
             State::Ended { outcome, .. } => (outcome, after.spend),
             state => panic!("it is over, not {state:?}"),
@@ -413,5 +427,45 @@ fn a_receipt_pays_only_by_the_tokens_own_log_of_the_very_transfer() {
     for succeeded in [true, false] {
         let got = effect(&order, &order.attempts[1], &receipt(succeeded, vec![log]));
         assert_eq!(got, Effect::SelfSent, "the nonce is consumed, however it went");
+    }
+}
+
+#[test]
+fn f2_what_was_spent_counts_from_the_time_of_the_block_that_mined_it() {
+    let mined = |effect| Order { attempts: vec![given(transfer(1))], ..order_in("p", mined(1, effect, None)) };
+    for (effect, expected) in
+        [(PAID, Some(at(NOW - 3))), (Effect::MovedNothing, Some(at(NOW - 3))), (Effect::Reverted, None)]
+    {
+        let order = mined(effect);
+        assert_eq!(order.spent_at, None, "what is open counts whatever its age");
+        let (after, _) = taken(&order, &is_final(Freeing::of_effect(effect))).unwrap();
+        assert_eq!(after.spent_at, expected, "{effect:?}");
+    }
+    let signed = Order { attempts: vec![given(transfer(1))], ..order_in("p", sending()) };
+    let (displaced, _) = taken(&signed, &is_displaced(Freeing::Displaced)).unwrap();
+    assert_eq!((displaced.spend, displaced.spent_at), (Spend::Counted, Some(at(NOW - 3))));
+    let (rejected, _) = taken(&order_in("p", awaiting()), &rejection()).unwrap();
+    assert_eq!((rejected.spend, rejected.spent_at), (Spend::GivenBack, None));
+}
+
+fn rejection() -> OrderFact {
+    OrderFact::Rejected { reason: "no".to_owned(), by: alice() }
+}
+
+#[test]
+fn an_approval_ages_out_and_nothing_was_ever_signed() {
+    let approval = OrderFact::Approved { reason: "fine".to_owned(), by: alice() };
+    let waits = |secs| Order { placed_at: at(NOW - secs), ..order_in("p", awaiting()) };
+    let day = FUNDING.approval_valid_for.as_secs();
+    assert!(taken(&waits(day), &approval).is_ok(), "as long as that it may wait");
+    assert!(taken(&waits(day), &OrderFact::ApprovalExpired).is_err());
+    assert!(taken(&waits(day + 1), &approval).is_err(), "nobody approves what is not asked for any more");
+    let (over, events) = taken(&waits(day + 1), &OrderFact::ApprovalExpired).unwrap();
+    let why = UnsentReason::ApprovalExpired { valid_for_s: day };
+    assert_eq!(over.state, State::Ended { outcome: OrderOutcome::Unsent { why }, at: at(NOW) });
+    assert_eq!((over.spend, over.next_at, over.attempts.len(), events.len()), (Spend::GivenBack, None, 0, 1));
+    for state in [State::Ready, State::Held { why: Hold::TokenPaused }, sending(), cancelling()] {
+        let old = Order { placed_at: at(1), attempts: vec![transfer(1)], ..order_in("p", state) };
+        assert!(taken(&old, &OrderFact::ApprovalExpired).is_err(), "{:?}", old.state);
     }
 }

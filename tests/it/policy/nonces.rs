@@ -81,8 +81,8 @@ fn a_chain_that_knows_less_is_another_one() {
 
 #[test]
 fn only_a_halted_wallet_is_adopted() {
-    let counts = [("one".to_owned(), Ok(count(9, 9)))];
-    assert_eq!(adopt(&wallet(), &counts, &open(&[])), Err(AdoptRefusal::NotHalted));
+    let counts = ["one", "two"].map(|name| (name.to_owned(), Ok(count(9, 9))));
+    assert_eq!(adopt(&wallet(), &counts, &open(&[]), None), Err(AdoptRefusal::NotHalted));
     for why in halts() {
         let expected = match &why {
             HaltReason::OtherWallet { .. } => Err(AdoptRefusal::OtherWallet),
@@ -90,16 +90,21 @@ fn only_a_halted_wallet_is_adopted() {
                 Ok(Adoption { next_nonce: 9, latest: 9 })
             }
         };
-        assert_eq!(adopt(&halted(why), &counts, &open(&[])), expected);
+        assert_eq!(adopt(&halted(why), &counts, &open(&[]), None), expected);
     }
 }
 
 /// What adopting comes to, in short.
 fn adopted(counts: &[Result<NonceCount, &str>], nonces: &[u64]) -> Result<(u64, u64), String> {
+    adopted_at(counts, nonces, None)
+}
+
+/// The same with the nonce that a person gives.
+fn adopted_at(counts: &[Result<NonceCount, &str>], nonces: &[u64], given: Option<u64>) -> Result<(u64, u64), String> {
     let named: Vec<(String, Result<NonceCount, String>)> =
         (1..).zip(counts).map(|(number, count)| (format!("e{number}"), count.map_err(str::to_owned))).collect();
     let wallet = halted(HaltReason::UsedElsewhere { ours: NONCE, theirs: 9 });
-    let got = adopt(&wallet, &named, &open(nonces));
+    let got = adopt(&wallet, &named, &open(nonces), given);
     got.map(|adoption| (adoption.next_nonce, adoption.latest)).map_err(|refusal| refusal.to_string())
 }
 
@@ -123,11 +128,11 @@ fn adoption_wants_every_endpoint_to_agree() {
 
 #[test]
 fn adoption_takes_the_next_nonce_that_nobody_holds() {
-    let one = |latest, pending, nonces: &[u64]| adopted(&[Ok(count(latest, pending))], nonces);
+    let one = |latest, pending, nonces: &[u64]| adopted(&[Ok(count(latest, pending)); 2], nonces);
     let behind = one(0, 0, &[]).unwrap_err();
     assert!(behind.contains("they are behind"), "what was given out is not given out again: {behind}");
-    let gone = [("e1".to_owned(), Ok(count(0, 0)))];
-    let begun = adopt(&halted(HaltReason::UsedBefore { transactions: 1 }), &gone, &open(&[]));
+    let gone = ["e1", "e2"].map(|name| (name.to_owned(), Ok(count(0, 0))));
+    let begun = adopt(&halted(HaltReason::UsedBefore { transactions: 1 }), &gone, &open(&[]), None);
     assert_eq!(begun, Ok(Adoption { next_nonce: 0, latest: 0 }), "a stranger's that waited and is gone");
     assert_eq!(one(9, 9, &[]), Ok((9, 9)));
     assert_eq!(one(7, 9, &[7, 8]), Ok((9, 7)), "ours wait in the pools");
@@ -139,7 +144,7 @@ fn adoption_takes_the_next_nonce_that_nobody_holds() {
 
 #[test]
 fn adoption_waits_for_strangers_in_the_pools() {
-    let one = |latest, pending, nonces: &[u64]| adopted(&[Ok(count(latest, pending))], nonces).unwrap_err();
+    let one = |latest, pending, nonces: &[u64]| adopted(&[Ok(count(latest, pending)); 2], nonces).unwrap_err();
     assert!(one(7, 8, &[]).starts_with("nonce 7 waits"));
     assert!(one(7, 9, &[7]).starts_with("nonce 8 waits"));
     assert!(one(7, 9, &[8]).starts_with("nonce 7 waits"));
@@ -148,9 +153,46 @@ fn adoption_waits_for_strangers_in_the_pools() {
 
 #[test]
 fn adoption_leaves_no_gap() {
-    let one = |latest, pending, nonces: &[u64]| adopted(&[Ok(count(latest, pending))], nonces).unwrap_err();
+    let one = |latest, pending, nonces: &[u64]| adopted(&[Ok(count(latest, pending)); 2], nonces).unwrap_err();
     let text = one(5, 5, &[7]);
     assert!(text.starts_with("nonce 5 is no order's") && text.contains("p7:1"), "{text}");
     let text = one(5, 5, &[5, 7]);
     assert!(text.starts_with("nonce 6 is no order's") && text.contains("p7:1"), "{text}");
+}
+
+#[test]
+fn s12_one_endpoints_count_alone_is_not_believed() {
+    let alone = adopted(&[Ok(count(1_000, 1_000))], &[]).unwrap_err();
+    assert!(alone.contains("\"e1\" alone says that 1000") && alone.contains("--next-nonce"), "{alone}");
+    let only = |why| {
+        let counts = [("e1".to_owned(), Ok(count(NONCE, NONCE)))];
+        adopt(&halted(why), &counts, &open(&[]), None)
+    };
+    let new = only(HaltReason::UsedBefore { transactions: NONCE });
+    assert!(matches!(new, Err(AdoptRefusal::OneWord { next_nonce: NONCE, .. })), "{new:?}");
+    let same = only(HaltReason::NonceTaken { nonce: NONCE - 1 });
+    assert_eq!(same, Ok(Adoption { next_nonce: NONCE, latest: NONCE }), "no nonce comes of it that was not given out");
+    assert_eq!(adopted(&[Ok(count(9, 9)); 2], &[]), Ok((9, 9)), "two that agree are enough");
+}
+
+#[test]
+fn s12_a_person_s_count_is_taken_where_an_endpoint_says_the_same() {
+    let high = Ok(count(1_000, 1_000));
+    assert_eq!(adopted_at(&[Ok(count(9, 9))], &[], Some(9)), Ok((9, 9)));
+    assert_eq!(adopted_at(&[high, Ok(count(9, 9))], &[], Some(9)), Ok((9, 9)), "they need not agree");
+    assert_eq!(adopted_at(&[Err("timed out"), Ok(count(9, 9))], &[], Some(9)), Ok((9, 9)), "nor all answer");
+    assert_eq!(adopted_at(&[Ok(count(7, 8))], &[7, 8], Some(9)), Ok((9, 7)), "ours wait");
+    for (counts, nonces, given, words) in [
+        (vec![high], vec![], 9, ["no endpoint says that 9", "\"e1\" says 1000"]),
+        (vec![Ok(count(9, 9))], vec![], 1_000, ["no endpoint says that 1000", "\"e1\" says 9"]),
+        (vec![Err("timed out")], vec![], 9, ["no endpoint says that 9", "timed out"]),
+        (vec![Ok(count(7, 9))], vec![7, 8], 8, ["order p8:1 holds nonce 8", "8 cannot be the next one"]),
+        (vec![Ok(count(7, 8))], vec![], 8, ["no endpoint says that 8", "nonce 7 waits"]),
+        (vec![], vec![], 8, ["no endpoint says that 8", ""]),
+    ] {
+        let text = adopted_at(&counts, &nonces, Some(given)).unwrap_err();
+        for word in words {
+            assert!(text.contains(word), "{word:?} in {text:?}");
+        }
+    }
 }

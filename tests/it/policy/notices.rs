@@ -72,6 +72,9 @@ fn every_alarm_is_told_but_the_one_that_the_wallets_change_tells() {
         (Alarm::LowToken { have: units(1), mark: units(2) }, Some(Balance)),
         (Alarm::LowNative { have: Wei::new(1), mark: Wei::new(2) }, Some(Balance)),
         (Alarm::ChainUnread { since: Timestamp::EPOCH, detail: String::new() }, Some(Stall)),
+        (Alarm::EndpointContradicts { endpoint: String::new(), said: String::new() }, Some(Failure)),
+        (Alarm::EndpointStalled { endpoint: String::new(), said: String::new() }, Some(Failure)),
+        (Alarm::CoverageAboveHead { addresses: 1, covered: 2, head: 1 }, Some(Failure)),
     ];
     for (alarm, expected) in cases {
         assert_eq!(told(&EventKind::Alarm { alarm: alarm.clone() }), expected.map(|kind| (kind, false)), "{alarm:?}");
@@ -131,6 +134,7 @@ fn orders_are_told_when_they_need_somebody_wait_long_or_end_badly() {
         (OrderOutcome::Displaced { nonce: 1 }, true),
         (OrderOutcome::SelfSent { tx_hash, why: CancelReason::Hold { hold: Hold::PaymentEnded } }, true),
         (OrderOutcome::Unsent { why: UnsentReason::NotPayable { hold: Hold::PaymentEnded } }, true),
+        (OrderOutcome::Unsent { why: UnsentReason::ApprovalExpired { valid_for_s: 60 } }, true),
         (OrderOutcome::SelfSent { tx_hash, why: CancelReason::Person { reason: person() } }, false),
         (OrderOutcome::Unsent { why: UnsentReason::Rejected { reason: person() } }, false),
         (OrderOutcome::Unsent { why: UnsentReason::Cancelled { reason: person() } }, false),

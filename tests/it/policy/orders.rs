@@ -31,6 +31,7 @@ pub(super) const FUNDING: FundingPace = FundingPace {
     rebroadcast_after: Span::from_secs(45),
     poll_interval: Span::from_secs(4),
     max_in_flight: 16,
+    approval_valid_for: Span::from_secs(86_400),
 };
 
 /// The nonce of the samples.
@@ -45,6 +46,7 @@ pub(super) fn wallet() -> Wallet {
         paused: None,
         halted: None,
         clock: at(NOW - 100),
+        booked: Vec::new(),
     }
 }
 
@@ -70,6 +72,7 @@ pub(super) fn order_in(name: &str, state: OrderState) -> Order {
         placed_by_name: None,
         approved_by: None,
         placed_at: at(NOW - 50),
+        spent_at: None,
         state,
         spend: Spend::Counted,
         attempts: Vec::new(),
@@ -158,6 +161,7 @@ pub(super) fn outcomes() -> Vec<OrderOutcome> {
         unsent(UnsentReason::Rejected { reason: "no".to_owned() }),
         unsent(UnsentReason::Cancelled { reason: "no".to_owned() }),
         unsent(UnsentReason::NotPayable { hold: Hold::TimeShort { expires_at: at(EXPIRY), least_s: 600 } }),
+        unsent(UnsentReason::ApprovalExpired { valid_for_s: 86_400 }),
     ]
 }
 

@@ -9,7 +9,7 @@ use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, Pay
 use rampwatch::domain::time::Span;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wei::Wei;
-use rampwatch::policy::preflight::{ApiFinding, PaymentFindings, PreflightParams, check_payment, despite};
+use rampwatch::policy::preflight::{ApiFinding, PaymentFindings, PreflightParams, check_payment, despite, moment};
 
 use super::orders::*;
 use super::samples::*;
@@ -457,4 +457,16 @@ fn silence_does_not_keep_a_transfer_minable_past_its_time() {
     assert!(matches!(own.unheard(), Hold::ApiUnavailable { .. }));
     let completed = signed().with(|it| it.payment.state = ended(Outcome::Completed));
     assert!(matches!(completed.unheard(), Hold::ApiUnavailable { .. }), "its receipt is awaited");
+}
+
+#[test]
+fn f18_a_head_moves_the_moment_by_no_more_than_the_skew() {
+    let skew = Span::from_secs(120);
+    // The head's seconds, and the moment when our clock is at second 1,000.
+    let cases =
+        [(0, 1_000), (999, 1_000), (1_000, 1_000), (1_060, 1_060), (1_120, 1_120), (1_121, 1_120), (87_400, 1_120)];
+    for (head, expected) in cases {
+        let found = moment(Timestamp::from_secs(1_000), Timestamp::from_secs(head), skew);
+        assert_eq!(found, Timestamp::from_secs(expected), "a head at {head}");
+    }
 }

@@ -311,3 +311,29 @@ fn those_who_were_swept_together_are_one_group() {
         Some((11, 105))
     );
 }
+
+#[test]
+fn f3_what_was_taken_back_stays_so_though_readings_had_come_further() {
+    let swept = |to| Some(Swept { start: 5, covered_to: to, confirmed_to: 4, second_reading: None });
+    let stored = |n: u8, version, to| Coverage {
+        address: address(n),
+        version,
+        since: Timestamp::EPOCH,
+        swept: swept(to),
+        watch_until: None,
+        closed: false,
+    };
+    let mut roll = Roll::new(PARAMS.keep);
+    roll.put(vec![stored(1, 1, 10), stored(2, 1, 10), stored(3, 7, 10)]);
+    let job = Job { from: 11, to: 900, addresses: roll.addresses().clone() };
+    roll.raise(&job, &BTreeSet::new(), |coverage| Some(Coverage { swept: swept(900), ..coverage.clone() }));
+    // Somebody else has changed the third one meanwhile: its record is not the one that was taken back.
+    roll.taken_back(&[stored(1, 1, 4), stored(3, 6, 4)]);
+    let of = |roll: &Roll, n| roll.coverage(&address(n)).map(|it| (it.version, it.swept.map(|swept| swept.covered_to)));
+    assert_eq!(of(&roll, 1), Some((2, Some(4))));
+    assert_eq!((of(&roll, 2), of(&roll, 3)), (Some((1, Some(900))), Some((7, Some(900)))));
+    roll.put(vec![stored(1, 2, 4)]);
+    assert_eq!(of(&roll, 1), Some((2, Some(4))), "the store says the same");
+    assert!(!roll.unkept(10).iter().any(|it| it.address == address(1)), "there is nothing to be stored");
+    assert_eq!(roll.leads().iter().filter_map(|lead| lead.swept).map(|swept| swept.covered_to).min(), Some(4));
+}

@@ -11,12 +11,14 @@ use rampwatch::domain::order::{
 use rampwatch::domain::payment::{ApiStatus, BankAccountId, Outcome, Payment, PaymentState, Provenance, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::Wallet;
-use rampwatch::policy::spend::{Granted, SpendLimits, SpendRefusal, Wish, authorize};
+use rampwatch::policy::spend::{Granted, SpendLimits, SpendRefusal, Spending, Wish, authorize, window_now};
 
 use super::orders::*;
 use super::samples::*;
 
 pub(super) const DAY: u64 = 86_400;
+/// How far the chain's clock and ours may be apart.
+pub(super) const SKEW: Span = Span::from_secs(120);
 /// A moment with more than a day before it.
 pub(super) const LATER: u64 = 1_000_000;
 
@@ -26,6 +28,7 @@ pub(super) struct Scene {
     pub(super) payment: Payment,
     pub(super) orders: Vec<Order>,
     pub(super) window: Vec<Order>,
+    pub(super) newest: Option<Timestamp>,
     pub(super) wallet: Option<Wallet>,
     pub(super) by: Placer,
     pub(super) shown: Option<(Address, Amount)>,
@@ -65,6 +68,7 @@ pub(super) fn scene() -> Scene {
         payment,
         orders: Vec::new(),
         window: Vec::new(),
+        newest: Some(at(LATER)),
         wallet: Some(wallet()),
         by: Placer::Person,
         shown: Some((HOME, units(ASKED))),
@@ -83,11 +87,17 @@ impl Scene {
         Self { by: Placer::Auto, shown: None, ..self }
     }
 
+    /// The window's clock.
+    pub(super) fn clock(&self) -> Timestamp {
+        window_now(self.wallet.as_ref(), self.newest, self.now, SKEW)
+    }
+
     pub(super) fn decide(&self) -> Result<Granted, SpendRefusal> {
+        let booked = self.wallet.as_ref().map(|wallet| wallet.booked.clone()).unwrap_or_default();
         let wish = Wish {
             payment: &self.payment,
             orders: &self.orders,
-            window: &self.window,
+            spending: Spending { orders: &self.window, booked: &booked, at: self.clock() },
             wallet: self.wallet.as_ref(),
             by: self.by,
             shown: self.shown,
@@ -97,9 +107,10 @@ impl Scene {
     }
 }
 
-/// An order of the window.
-pub(super) fn spent(name: &str, amount: u128, placed_at: Timestamp) -> Order {
-    Order { amount: units(amount), placed_at, ..order(name) }
+/// An order of the window, paid by a block of this moment.
+pub(super) fn spent(name: &str, amount: u128, mined_at: Timestamp) -> Order {
+    let paid = ended(OrderOutcome::Paid { tx_hash: tx(1), block: block(1_500), log_index: 3 });
+    Order { amount: units(amount), placed_at: at(1), spent_at: Some(mined_at), ..order_in(name, paid) }
 }
 
 pub(super) fn to_another(order: Order) -> Order {
@@ -218,7 +229,6 @@ fn a_wish_that_nothing_forbids_is_granted_with_its_figures() {
     let window = vec![spent("q", 7, at(LATER - 5)), to_another(spent("r", 11, at(LATER - 4)))];
     let granted = scene().with(|it| it.window = window).decide().unwrap();
     assert_eq!(granted.id.to_string(), "p:1");
-    assert_eq!(granted.placed_at, at(LATER));
     assert_eq!(granted.left.per_payment, units(ASKED * 2));
     assert_eq!(granted.left.per_day, units(ASKED * 5 - 18));
     assert_eq!(granted.left.per_recipient, units(ASKED * 3 - 7), "another recipient's does not count");
@@ -327,7 +337,10 @@ fn the_next_order_comes_only_after_the_last_moved_nothing_for_good() {
             | OrderOutcome::Reverted { .. }
             | OrderOutcome::MovedNothing { .. }
             | OrderOutcome::Displaced { .. }
-            | OrderOutcome::Unsent { why: UnsentReason::Rejected { .. } | UnsentReason::Cancelled { .. } } => {
+            | OrderOutcome::Unsent {
+                why:
+                    UnsentReason::Rejected { .. } | UnsentReason::Cancelled { .. } | UnsentReason::ApprovalExpired { .. },
+            } => {
                 assert_eq!(person.unwrap().id.turn, 2);
                 let outcome = outcome.name();
                 assert_eq!(auto, Err(SpendRefusal::NotAgainByItself { id: turn(1, sending()).id, outcome }));

@@ -92,10 +92,12 @@ fn fact(order: &Order, happening: Happening, next_nonce: u64, height: u64, now: 
         }
         Happening::Unmined => OrderFact::Unmined,
         Happening::Final => match order.state {
-            State::Mined { effect, .. } => OrderFact::Final(proof(Freeing::of_effect(effect))),
-            _ => OrderFact::Final(proof(Freeing::Paid)),
+            State::Mined { effect, .. } => {
+                OrderFact::Final { proof: proof(Freeing::of_effect(effect)), block_time: at(NOW) }
+            }
+            _ => OrderFact::Final { proof: proof(Freeing::Paid), block_time: at(NOW) },
         },
-        Happening::Displaced => OrderFact::Displaced(proof(Freeing::Displaced)),
+        Happening::Displaced => OrderFact::Displaced { proof: proof(Freeing::Displaced), block_time: at(NOW) },
     })
 }
 
@@ -108,7 +110,7 @@ fn check_nonce(before: &Order, after: &Order, fact: &OrderFact) -> Result<(), Te
     match (before.state.nonce(), after.state.nonce()) {
         (Some(old), Some(new)) => prop_assert_eq!(old, new, "the nonce stays"),
         (Some(_), None) => {
-            let ends = matches!(fact, OrderFact::Final(_) | OrderFact::Displaced(_));
+            let ends = matches!(fact, OrderFact::Final { .. } | OrderFact::Displaced { .. });
             prop_assert!(ends, "a nonce is given up only when it is consumed for good: {fact:?}");
         }
         (None, Some(_)) => {

@@ -76,6 +76,8 @@ impl Told {
                 self.closed.remove(address);
                 true
             }
+            // It is about no record.
+            EventKind::EndpointBack { .. } => true,
             EventKind::AddressClosed { address, .. } => self.closed.insert(*address, ()).is_none(),
             EventKind::OrderPlaced { order } => self.orders.insert(order.id.clone(), order.as_ref().clone()).is_none(),
             EventKind::OrderMoved { order, from, to, spend, .. } => self.orders.get_mut(order).is_some_and(|order| {

@@ -8,7 +8,7 @@ use rampwatch::domain::order::{
     UnsentReason,
 };
 use rampwatch::domain::payment::{ApiStatus, BankAccountId};
-use rampwatch::domain::wallet::{Halt, HaltReason, Pause, Wallet};
+use rampwatch::domain::wallet::{BookedSpend, Halt, HaltReason, Pause, Wallet};
 use rampwatch::domain::wei::Wei;
 
 use super::specimens::{block, numbered, text, units};
@@ -83,6 +83,7 @@ pub(super) fn unsent() -> Vec<UnsentReason> {
         UnsentReason::Rejected { reason: reason() },
         UnsentReason::Cancelled { reason: reason() },
         UnsentReason::NotPayable { hold: Hold::TokenPaused },
+        UnsentReason::ApprovalExpired { valid_for_s: 86_400 },
     ]
 }
 
@@ -140,6 +141,10 @@ pub(crate) fn orders() -> Vec<Order> {
     for order in all.iter_mut().filter(|order| order.state.is_ended()) {
         (order.spend, order.reverts, order.next_at) = (Spend::GivenBack, 2, None);
     }
+    let last = u64::try_from(all.len()).unwrap() + 1;
+    let outcome = OrderOutcome::Paid { tx_hash: hash(1), block: block(5), log_index: 3 };
+    let paid = OrderState::Ended { outcome, at: at(9) };
+    all.push(Order { state: paid, spent_at: Some(at(8)), next_at: None, ..records::order(last) });
     all
 }
 
@@ -162,7 +167,7 @@ pub(super) fn named_kinds() -> Vec<EventKind> {
     let changes = [
         WalletChange::Paused { reason: reason(), by: by() },
         WalletChange::Resumed { reason: reason(), by: by() },
-        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: by() },
+        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: by(), booked: Some(units(5)), typed: true },
     ];
     let mut all = vec![EventKind::PersonDecided { action: text("ignore"), reason: reason(), by: by() }, moved];
     let address = wallet_address();
@@ -183,7 +188,10 @@ pub(super) fn halts() -> Vec<HaltReason> {
 /// The wallet's record, with everything that may be absent.
 pub(crate) fn wallet() -> Wallet {
     let paused = Some(Pause { at: at(1), reason: text("a test") });
-    Wallet { paused, halted: Some(Halt { at: at(2), why: HaltReason::NonceTaken { nonce: 5 } }), ..records::wallet(7) }
+    let halted = Some(Halt { at: at(2), why: HaltReason::NonceTaken { nonce: 5 } });
+    let recipient = Some(records::order(1).recipient_id);
+    let booked = vec![BookedSpend { at: at(3), recipient, amount: units(5) }];
+    Wallet { paused, halted, booked, ..records::wallet(7) }
 }
 
 /// Everything that changes about the wallet.
@@ -193,7 +201,7 @@ pub(super) fn wallet_changes() -> Vec<WalletChange> {
         WalletChange::Opened { next_nonce: 7 },
         WalletChange::Paused { reason: reason(), by: None },
         WalletChange::Resumed { reason: reason(), by: None },
-        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: None },
+        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: None, booked: None, typed: false },
     ];
     all.extend(halts().into_iter().map(|why| WalletChange::Halted { why }));
     all

@@ -33,7 +33,6 @@ async fn the_stored_form_has_not_changed() {
     drop(store);
 
     let dump = raw::dump(&path);
-    std::fs::write("/tmp/golden-ends.txt", dump.join("\n") + "\n").unwrap();
     let golden: Vec<&str> = GOLDEN.lines().collect();
     for (number, (stored, golden)) in dump.iter().zip(&golden).enumerate() {
         assert_eq!(stored, golden, "line {number} of golden.txt");

@@ -102,7 +102,8 @@ async fn order_for(model: &MemoryStore, (n, what, stale): Change) -> Order {
     let spend = if what % 3 == 0 { Spend::GivenBack } else { Spend::Counted };
     let attempts = (0..what % 5).map(|more| records::attempt(nonce, what / 4 % HASHES + more)).collect();
     let (to, placed_at) = (records::address(what % 2), at(what % 6));
-    Order { id, version, state, spend, attempts, to, placed_at, ..records::order(n) }
+    let spent_at = (what % 4 == 0).then(|| at(what % 5));
+    Order { id, version, state, spend, attempts, to, placed_at, spent_at, ..records::order(n) }
 }
 
 async fn commit_for(model: &MemoryStore, step: &Step) -> Commit {

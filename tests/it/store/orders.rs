@@ -146,6 +146,11 @@ async fn adds_up_what_is_spent(store: Dyn) {
     assert_eq!(spent(at(10)).await, ["2", "4"]);
     change(&store, &order_id(1, 1), |order| order.spend = Spend::Counted).await;
     assert_eq!(spent(at(5)).await, ["5", "2", "1", "4"]);
+    // Once its block's time is known it counts from then on, however long ago it was placed.
+    change(&store, &order_id(2, 1), |order| (order.state, order.spent_at) = (ended(), Some(at(300)))).await;
+    change(&store, &order_id(4, 1), |order| (order.state, order.spent_at) = (ended(), Some(at(7)))).await;
+    assert_eq!(spent(at(5)).await, ["5", "4", "1", "2"]);
+    assert_eq!(spent(at(31)).await, ["2"]);
 }
 
 async fn orders_placed_at_one_moment_all_count(store: Dyn) {

@@ -119,7 +119,7 @@ fn orders_have_every_shape() {
         OrderOutcome::Unsent { why } => Some(why),
         _ => None,
     });
-    every!(unsent => UnsentReason: Rejected, Cancelled, NotPayable);
+    every!(unsent => UnsentReason: Rejected, Cancelled, NotPayable, ApprovalExpired);
     every!(orders.iter().map(|order| order.placed_by) => Placer: Person, Auto);
     assert!(orders.iter().any(|order| order.placed_by_name.is_some() && order.approved_by.is_some()));
     every!(orders.iter().map(|order| order.spend) => Spend: Counted, GivenBack);
@@ -176,7 +176,7 @@ fn events_have_every_shape() {
     let kinds = || events.iter().map(|event| event.kind.clone());
     every!(kinds() => EventKind:
         PaymentAdded, PaymentMoved, ApiReported, DepositSeen, DepositJudged, DepositStands, PersonDecided, FinalityMoved,
-        Alarm, AddressPlaced, AddressClosed, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
+        Alarm, AddressPlaced, AddressClosed, EndpointBack, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
         WalletChanged, DeskChanged);
     let alarms = kinds().filter_map(|kind| match kind {
         EventKind::Alarm { alarm } => Some(alarm),
@@ -184,7 +184,8 @@ fn events_have_every_shape() {
     });
     every!(alarms => Alarm:
         GoneAfterFinal, MissedByFirstReading, LogWithheld, MalformedLog, FinalityStalled, KeyRefused, FundingStuck,
-        MovedNothing, WalletHalted, LowToken, LowNative, OperatorsDisagree, AgreementMissing, ChainUnread);
+        MovedNothing, WalletHalted, LowToken, LowNative, OperatorsDisagree, AgreementMissing, ChainUnread,
+        EndpointContradicts, EndpointStalled, CoverageAboveHead);
     let readings = kinds().filter_map(|kind| match kind {
         EventKind::DepositSeen { reading, .. } => Some(reading),
         _ => None,

@@ -119,6 +119,7 @@ fn largest_order() -> Order {
         placed_by_name: Some(longest_name()),
         approved_by: Some(longest_name()),
         placed_at: Timestamp::FAR_FUTURE,
+        spent_at: Some(Timestamp::FAR_FUTURE),
         state: largest_state(),
         spend: Spend::GivenBack,
         attempts: (0..MAX_ATTEMPTS).map(attempt).collect(),

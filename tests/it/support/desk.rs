@@ -126,6 +126,7 @@ pub(crate) fn funding_rules() -> FundingRules {
             rebroadcast_after: Span::from_secs(30),
             poll_interval: Span::from_secs(2),
             max_in_flight: 16,
+            approval_valid_for: Span::from_secs(86_400),
         },
     }
 }

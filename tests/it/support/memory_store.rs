@@ -424,9 +424,9 @@ impl Store for MemoryStore {
 
     async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError> {
         self.read(|all| {
-            let counts = |order: &&Order| order.spend == Spend::Counted && order.placed_at >= since;
+            let counts = |order: &&Order| order.spend == Spend::Counted && order.counts_from() >= since;
             let mut found: Vec<Order> = all.orders.values().filter(counts).cloned().collect();
-            found.sort_by(|one, other| (one.placed_at, &one.id).cmp(&(other.placed_at, &other.id)));
+            found.sort_by(|one, other| (one.counts_from(), &one.id).cmp(&(other.counts_from(), &other.id)));
             found
         })
     }

@@ -130,6 +130,7 @@ pub(crate) fn order(n: u64) -> Order {
         placed_by_name: None,
         approved_by: None,
         placed_at: at(n),
+        spent_at: None,
         state: OrderState::Ready,
         spend: Spend::Counted,
         attempts: vec![],
@@ -163,6 +164,7 @@ pub(crate) fn wallet(next_nonce: u64) -> Wallet {
         paused: None,
         halted: None,
         clock: at(next_nonce),
+        booked: Vec::new(),
     }
 }
 

@@ -189,6 +189,7 @@ fn kind(kind: &EventKind) -> String {
         EventKind::Alarm { .. } => "alarm".to_owned(),
         EventKind::AddressPlaced { .. } => "address placed".to_owned(),
         EventKind::AddressClosed { .. } => "address closed".to_owned(),
+        EventKind::EndpointBack { .. } => "endpoint back".to_owned(),
         EventKind::OrderPlaced { .. } => "order placed".to_owned(),
         EventKind::AttemptSent { .. } => "sent".to_owned(),
         EventKind::AttemptMined { .. } => "mined".to_owned(),

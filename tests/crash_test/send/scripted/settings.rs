@@ -101,6 +101,7 @@ fn rules() -> FundingRules {
             rebroadcast_after: Span::from_millis(500),
             poll_interval: Span::from_millis(50),
             max_in_flight: 16,
+            approval_valid_for: Span::from_secs(86_400),
         },
     }
 }

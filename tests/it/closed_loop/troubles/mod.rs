@@ -1,6 +1,6 @@
 //! Things that go wrong in one place, and must not spread to another.
 
-mod chain;
+pub(super) mod chain;
 mod clock;
 
 use std::sync::Arc;

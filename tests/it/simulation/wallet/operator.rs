@@ -9,6 +9,7 @@ use rampwatch::domain::chain::B256;
 use rampwatch::domain::order::{ApprovalReason, Order, OrderState};
 use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::domain::time::Span;
+use rampwatch::engine::adopt::AdoptRequest;
 use rampwatch::engine::handle::{Handle, HandleError};
 use rampwatch::engine::orders::FundRequest;
 use rampwatch::ports::clock::Clock;
@@ -81,7 +82,14 @@ impl People {
     async fn mind_the_wallet(&mut self, chaos: bool) {
         let Some(wallet) = self.world.store.wallet().await.expect("memory") else { return };
         if wallet.halted.is_some() && (!chaos || self.rng.permille(250)) {
-            let done = self.bert.adopt_wallet(REASON).await;
+            let mut done = self.bert.adopt_wallet(REASON).await;
+            if done.is_err() {
+                // Where one endpoint says so alone, he looks the wallet up on the true chain.
+                let open = self.world.store.open_orders().await.expect("memory");
+                let held = open.iter().filter_map(|order| order.state.nonce()).max().map_or(0, |nonce| nonce + 1);
+                let next_nonce = Some(self.world.chain().final_account().nonce.max(held));
+                done = self.bert.adopt(&AdoptRequest { reason: REASON.to_owned(), next_nonce }).await;
+            }
             self.said("adopt", &done);
         }
         if wallet.paused.is_some() && (!chaos || self.rng.permille(200)) {

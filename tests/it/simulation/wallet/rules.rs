@@ -157,6 +157,7 @@ fn draw_rules(rng: &mut Rng) -> FundingRules {
         rebroadcast_after: Span::from_secs(rng.range(10, 60)),
         poll_interval: Span::from_secs(rng.range(2, 6)),
         max_in_flight: usize::try_from(rng.range(1, 6)).expect("few"),
+        approval_valid_for: Span::from_secs(86_400),
     };
     FundingRules { limits, preflight, pace }
 }

@@ -115,6 +115,10 @@ pub(crate) struct Behaviour {
     pub(crate) finalized_ignores_lag: bool,
     /// It claims another chain id.
     pub(crate) chain_id: Option<u64>,
+    /// It claims that the chain began with another block.
+    pub(crate) other_beginning: bool,
+    /// It has forgotten the blocks below this one.
+    pub(crate) pruned_below: u64,
     /// Orphaned blocks can be asked for by hash, as geth and Bor allow.
     pub(crate) serves_orphans: bool,
     /// It claims that these blocks have no logs.

@@ -68,7 +68,8 @@ impl Sight<'_> {
     }
 
     fn at(&self, number: u64) -> Option<Arc<Block>> {
-        if number <= self.head() { self.state.at(number) } else { None }
+        let is_kept = number <= self.head() && number >= self.behaviour.pruned_below;
+        if is_kept { self.state.at(number) } else { None }
     }
 
     fn by_hash(&self, hash: &Value) -> Result<Option<Arc<Block>>, Refusal> {
@@ -99,7 +100,12 @@ impl Sight<'_> {
 
     fn show(&self, block: Option<Arc<Block>>, full: &Value) -> Answer {
         let full = full.as_bool().ok_or_else(|| invalid("missing value for required argument 1"))?;
-        block.map_or(Ok(Value::Null), |block| block.to_json(full).map_err(|text| invalid(&text)))
+        let Some(block) = block else { return Ok(Value::Null) };
+        let mut json = block.to_json(full).map_err(|text| invalid(&text))?;
+        if self.behaviour.other_beginning && block.number == 0 {
+            json["hash"] = json!(B256::repeat_byte(0x0e));
+        }
+        Ok(json)
     }
 
     fn bound(&self, bound: &Value) -> Result<u64, Refusal> {

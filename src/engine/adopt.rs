@@ -1,0 +1,286 @@
+//! Adopting the wallet: a person ends a halt, once it is known which nonce is next and what the wallet has sent.
+//!
+//! The store may be an old copy, or new: what the wallet sent in the last 24 hours is read from the chain, and what no order
+//! here accounts for is booked as spend. So an adoption begins no new day.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::FundingPorts;
+use super::handle::{Handle, HandleError};
+use super::order_book::OrderBook;
+use super::order_views::WalletView;
+use super::orders::given;
+use super::telling::log_events;
+use crate::domain::amount::Amount;
+use crate::domain::chain::{BlockNumber, Header, Transfer};
+use crate::domain::event::{Event, EventKind, WalletChange};
+use crate::domain::order::{Order, OrderOutcome, OrderState, Spend};
+use crate::domain::payment::RecipientId;
+use crate::domain::time::Timestamp;
+use crate::domain::wallet::{BookedSpend, NonceCount, Wallet};
+use crate::policy::evidence::{Freeing, Proof};
+use crate::policy::finality::final_number;
+use crate::policy::funding::{OrderFact, apply};
+use crate::policy::nonces::{self, AdoptRefusal};
+use crate::policy::sweep::find_start;
+use crate::policy::window::{book, window_start};
+use crate::ports::chain::{Chain, ChainError};
+use crate::ports::store::{Commit, StoreError};
+
+/// How often an adoption is judged anew when orders change meanwhile.
+const ADOPT_TRIES: u32 = 5;
+
+/// The most questions that finding the block of a moment may take.
+const MOST_PROBES: u32 = 128;
+
+/// A wish to adopt the wallet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdoptRequest {
+    /// Why: 1 to 500 characters.
+    #[schemars(length(min = 1, max = 500))]
+    pub reason: String,
+    /// The wallet's next nonce, as the person knows it from elsewhere, such as a block explorer. Needed where only one
+    /// endpoint is configured, or where the endpoints do not agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_nonce: Option<u64>,
+}
+
+fn unreachable(error: &ChainError) -> HandleError {
+    HandleError::Refused(error.to_string())
+}
+
+fn unread(detail: impl std::fmt::Display) -> HandleError {
+    HandleError::Refused(format!(
+        "what the wallet sent in the last 24 hours cannot be read ({detail}), and without it the limit per day would begin \
+         anew: try again"
+    ))
+}
+
+impl Handle {
+    /// Ends a halt, once every endpoint agrees on the wallet's nonces.
+    ///
+    /// # Errors
+    /// As [`Handle::adopt`].
+    pub async fn adopt_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
+        self.adopt(&AdoptRequest { reason: reason.to_owned(), next_nonce: None }).await
+    }
+
+    /// Ends a halt, once every endpoint agrees on the wallet's nonces, or one with the person who gives the next. Orders
+    /// whose nonce somebody else's transaction has consumed for good end as displaced; what the wallet sent in the last
+    /// 24 hours counts as spent.
+    ///
+    /// # Errors
+    /// When no engine with a wallet runs, the wallet is not halted, the endpoints do not agree, the wallet's transfers
+    /// cannot be read, or no reason is given.
+    pub async fn adopt(&self, request: &AdoptRequest) -> Result<WalletView, HandleError> {
+        for _ in 0..ADOPT_TRIES {
+            match self.adopt_as_it_stands(request).await {
+                // The sender notes on the orders what became of them meanwhile: everything is asked and judged anew.
+                Err(HandleError::Store(StoreError::Conflict(_))) => {}
+                adopted => return adopted,
+            }
+        }
+        Err(HandleError::Refused("something changed meanwhile: try again".to_owned()))
+    }
+
+    async fn adopt_as_it_stands(&self, request: &AdoptRequest) -> Result<WalletView, HandleError> {
+        let (orders, reason) = (self.order_book()?, given(&request.reason)?);
+        let Some((chain, funding)) = &self.wallet_ports else {
+            return Err(HandleError::Refused(
+                "adopting asks the nodes: it needs `rampwatch run` with the wallet configured".to_owned(),
+            ));
+        };
+        let rule = self.settings.finality;
+        let report = chain.finality(rule.uses_tag()).await.map_err(|error| unreachable(&error))?;
+        let last_final = final_number(rule, &report.head, report.finalized.as_ref());
+        let Some(last_final) = last_final else {
+            return Err(HandleError::Refused("no block is final yet: try again in a while".to_owned()));
+        };
+        let answers = funding.sender.nonces(funding.signer.address(), Some(last_final)).await;
+        let counts: Vec<(String, Result<NonceCount, String>)> =
+            answers.into_iter().map(|answer| (answer.name, answer.answer.map_err(|error| error.to_string()))).collect();
+        let wallet = self.wallet_record().await?;
+        let open = self.store.open_orders().await?;
+        let refuse = |refusal: AdoptRefusal| HandleError::Refused(refusal.to_string());
+        let adoption = nonces::adopt(&wallet, &counts, &open, request.next_nonce).map_err(refuse)?;
+        let certain = counts.iter().filter_map(|(_, count)| count.as_ref().ok()?.at_block).min().unwrap_or(0);
+        let mut displaced = Vec::new();
+        for order in open.iter().filter(|order| order.state.nonce().is_some_and(|nonce| nonce < adoption.latest)) {
+            if self.has_receipt(order).await? {
+                continue;
+            }
+            let nonce = order.state.nonce().unwrap_or_default();
+            if nonce >= certain {
+                return Err(refuse(AdoptRefusal::NotFinal { nonce, order: order.id.to_string() }));
+            }
+            displaced.push(order.clone());
+        }
+        let spent = Unaccounted { handle: self, chain: &**chain, funding, orders: &orders, head: report.head };
+        let found = spent.find(&wallet, &displaced).await?;
+        let booked = book(&wallet.booked, &found, report.head.time);
+        let adopted = Wallet { next_nonce: adoption.next_nonce, halted: None, booked, ..wallet };
+        let sum = found.iter().try_fold(Amount::ZERO, |sum, entry| sum.checked_add(entry.amount));
+        let change = WalletChange::Adopted {
+            reason: reason.to_owned(),
+            next_nonce: adoption.next_nonce,
+            by: Some(self.actor.clone()),
+            booked: sum.filter(|sum| !sum.is_zero()),
+            typed: request.next_nonce.is_some(),
+        };
+        self.keep_adoption(&orders, adopted, displaced, change, report.head.time).await
+    }
+
+    /// Whether any endpoint has a receipt of one of the order's transactions. Each must answer.
+    async fn has_receipt(&self, order: &Order) -> Result<bool, HandleError> {
+        let Some((_, funding)) = &self.wallet_ports else { return Ok(false) };
+        let hashes: Vec<_> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
+        for answer in funding.sender.receipts_everywhere(&hashes).await {
+            let receipts = answer
+                .answer
+                .map_err(|error| HandleError::Refused(format!("endpoint {:?} did not answer: {error}", answer.name)))?;
+            if receipts.receipts.iter().any(Option::is_some) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    async fn keep_adoption(
+        &self,
+        book: &OrderBook,
+        wallet: Wallet,
+        displaced: Vec<Order>,
+        change: WalletChange,
+        block_time: Timestamp,
+    ) -> Result<WalletView, HandleError> {
+        let now = self.clock.now();
+        let said = |payment, kind| Event { at: now, payment, deposit: None, kind };
+        let mut events = vec![said(None, EventKind::WalletChanged { address: wallet.address, change })];
+        let mut orders = Vec::new();
+        for mut order in displaced {
+            let Some(proof) = Proof::decided(Freeing::Displaced, &self.actor) else { continue };
+            let kinds = apply(&mut order, &OrderFact::Displaced { proof, block_time }, now, &book.rules.pace);
+            let kinds = kinds.map_err(|error| HandleError::Refused(error.to_string()))?;
+            events.extend(kinds.into_iter().map(|kind| said(Some(order.id.payment.clone()), kind)));
+            orders.push(order);
+        }
+        let commit = Commit { orders, wallet: Some(wallet), events: events.clone(), ..Commit::default() };
+        match self.store.commit(commit).await {
+            Ok(_) => {
+                log_events(&events);
+                self.wallet().await
+            }
+            Err(error) => Err(HandleError::Store(error)),
+        }
+    }
+}
+
+/// Finds what the wallet has sent and no order accounts for.
+struct Unaccounted<'a> {
+    handle: &'a Handle,
+    chain: &'a dyn Chain,
+    funding: &'a FundingPorts,
+    orders: &'a OrderBook,
+    head: Header,
+}
+
+impl Unaccounted<'_> {
+    /// The transfers of the token that pays which left the wallet within 24 hours of the head and which no order accounts
+    /// for. `displaced`: the orders that end so with this adoption.
+    async fn find(&self, wallet: &Wallet, displaced: &[Order]) -> Result<Vec<BookedSpend>, HandleError> {
+        let start = window_start(self.head.time);
+        let from = self.first_block(start).await?;
+        let token = self.handle.settings.token;
+        let page = self.funding.sender.sent(wallet.address, &[token], from, self.head.block.number).await;
+        let page = page.map_err(unread)?;
+        let left = |transfer: &Transfer| {
+            transfer.token == token
+                && transfer.from == wallet.address
+                && transfer.to != wallet.address
+                && !transfer.amount.is_zero()
+        };
+        let sent: Vec<Transfer> = page.transfers.into_iter().filter(left).collect();
+        let times = self.times(&sent).await?;
+        let mut replaced = self.displaced(start, displaced).await?;
+        let mut found = Vec::new();
+        for transfer in sent {
+            let at = times.get(&transfer.block.number).copied().unwrap_or(self.head.time);
+            if at >= start && !self.is_an_orders(&transfer, at, &mut replaced).await? {
+                let recipient = self.recipient(&transfer).await?;
+                found.push(BookedSpend { at, recipient, amount: transfer.amount });
+            }
+        }
+        Ok(found)
+    }
+
+    /// A block near the first one at or after a moment, and none after it.
+    async fn first_block(&self, moment: Timestamp) -> Result<BlockNumber, HandleError> {
+        let mut times = BTreeMap::from([(self.head.block.number, self.head.time)]);
+        for _ in 0..MOST_PROBES {
+            match find_start(&times, moment) {
+                Err(start) => return Ok(start),
+                Ok(probe) => {
+                    let header = self.chain.header(probe, None).await.map_err(unread)?;
+                    let header = header.ok_or_else(|| unread(format!("no endpoint has block {probe}")))?;
+                    times.insert(probe, header.time);
+                }
+            }
+        }
+        Err(unread("the chain's block times do not lead to a block of a day ago"))
+    }
+
+    /// When the blocks of these transfers were made.
+    async fn times(&self, sent: &[Transfer]) -> Result<BTreeMap<BlockNumber, Timestamp>, HandleError> {
+        let numbers: BTreeSet<BlockNumber> = sent.iter().map(|transfer| transfer.block.number).collect();
+        let numbers: Vec<BlockNumber> = numbers.into_iter().collect();
+        let headers = self.chain.headers(&numbers, None).await.map_err(unread)?;
+        let found = headers.into_iter().flatten().map(|header| (header.block.number, header.time));
+        let times: BTreeMap<BlockNumber, Timestamp> = found.collect();
+        match numbers.iter().find(|number| !times.contains_key(number)) {
+            Some(missing) => Err(unread(format!("no endpoint has block {missing}"))),
+            None => Ok(times),
+        }
+    }
+
+    /// Displaced orders, whose spend counts although nothing of theirs was mined: what replaced one, to its address and of
+    /// its amount, is counted by it.
+    async fn displaced(&self, start: Timestamp, now: &[Order]) -> Result<Vec<(Order, Timestamp)>, HandleError> {
+        let counted = self.orders.store.spent_since(start).await?;
+        let is_displaced =
+            |order: &Order| matches!(order.state, OrderState::Ended { outcome: OrderOutcome::Displaced { .. }, .. });
+        let before = counted.into_iter().filter(is_displaced).map(|order| {
+            let from = order.counts_from();
+            (order, from)
+        });
+        Ok(now.iter().map(|order| (order.clone(), self.head.time)).chain(before).collect())
+    }
+
+    /// Whether an order counts this transfer as its own. One whose spend was given back does not.
+    async fn is_an_orders(
+        &self,
+        transfer: &Transfer,
+        at: Timestamp,
+        displaced: &mut Vec<(Order, Timestamp)>,
+    ) -> Result<bool, HandleError> {
+        let fits = |order: &Order| {
+            order.spend == Spend::Counted
+                && (order.token, order.to, order.amount) == (transfer.token, transfer.to, transfer.amount)
+        };
+        if self.orders.store.order_of_tx(transfer.tx_hash).await?.is_some_and(|order| fits(&order)) {
+            return Ok(true);
+        }
+        let place = displaced.iter().position(|(order, from)| fits(order) && *from >= at);
+        Ok(place.map(|place| displaced.swap_remove(place)).is_some())
+    }
+
+    /// Whose payments are at the address that the money went to, where they are all one recipient's.
+    async fn recipient(&self, transfer: &Transfer) -> Result<Option<RecipientId>, HandleError> {
+        let payments = self.orders.store.payments_at(transfer.to).await?;
+        let all: BTreeSet<RecipientId> = payments.into_iter().map(|payment| payment.recipient_id).collect();
+        Ok(all.first().cloned().filter(|_| all.len() == 1))
+    }
+}

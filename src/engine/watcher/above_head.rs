@@ -1,0 +1,113 @@
+//! Sees that nothing counts as read or final above the head, and takes it back where it does.
+
+use super::{Trouble, Watcher};
+use crate::domain::chain::BlockNumber;
+use crate::domain::coverage::Coverage;
+use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::time::{Span, Timestamp};
+use crate::engine::telling::log_events;
+use crate::engine::watcher::ahead::Ahead;
+use crate::planted::{Bug, planted};
+use crate::policy::above_head::{self, Excess, Judgement};
+use crate::ports::chain::EndpointNews;
+use crate::ports::store::{Commit, StoreError};
+
+/// How many addresses' coverage goes into one commit.
+const BATCH: usize = 512;
+
+/// How soon the head is looked at again while more counts than it allows.
+const LOOK_AGAIN: Span = Span::from_secs(3);
+
+/// What is known of coverage above the head.
+#[derive(Debug, Default)]
+pub(super) struct AboveHead {
+    excess: Option<Excess>,
+    /// Whether the alarm was raised.
+    told: bool,
+    /// The mark of finality is above the head: the next lower word on finality takes it back.
+    pub(super) mark: bool,
+}
+
+impl AboveHead {
+    /// When the head is to be looked at again on this account.
+    pub(super) fn look_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.excess.map(|_| now.plus(LOOK_AGAIN))
+    }
+}
+
+impl Watcher {
+    /// Takes back what counts as read or final above the head, once that is certain. True when nothing does.
+    pub(super) async fn mind_the_head(&mut self, head: BlockNumber) -> Result<bool, Trouble> {
+        let read = above_head::highest_read(&self.roll.leads()).unwrap_or(0);
+        let mark = self.ports.store.finality().await?.map_or(0, |mark| mark.current.number);
+        let (counted, now) = (read.max(mark), self.ports.clock.now());
+        match above_head::judge(self.above_head.excess, counted, head, now, self.settings.stall_after) {
+            Judgement::Fits => self.above_head = AboveHead::default(),
+            Judgement::Waits(excess) => self.above_head.excess = Some(excess),
+            Judgement::TakeBack(_) if planted(Bug::CoverageAboveHeadKept) => {}
+            Judgement::TakeBack(excess) => {
+                self.above_head.excess = Some(excess);
+                self.above_head.mark = mark > head;
+                self.take_back(counted, head, now).await?;
+                // Nothing is settled by it that the endpoint does not call final itself.
+                self.only_learn_finality().await?;
+            }
+        }
+        Ok(self.above_head.excess.is_none())
+    }
+
+    async fn take_back(&mut self, counted: BlockNumber, head: BlockNumber, now: Timestamp) -> Result<(), Trouble> {
+        let addresses = self.roll.addresses().clone();
+        let all = addresses.iter().filter_map(|address| self.roll.coverage(address));
+        let back: Vec<Coverage> = all.filter_map(|it| above_head::taken_back(&it, head)).collect();
+        // What is under way was asked for because of it.
+        (self.ahead, self.last_reading) = (Ahead::default(), None);
+        self.read_to = self.read_to.min(head);
+        self.finals.retain(|_, (number, _)| *number <= head);
+        self.count_final(now);
+        if !std::mem::replace(&mut self.above_head.told, true) {
+            let count = u64::try_from(back.len()).unwrap_or(u64::MAX);
+            let alarm = Alarm::CoverageAboveHead { addresses: count, covered: counted, head };
+            tracing::error!(
+                addresses = count,
+                covered = counted,
+                head,
+                "more counts as read or final than the chain has"
+            );
+            self.tell(vec![EventKind::Alarm { alarm }]).await?;
+        }
+        for batch in back.chunks(BATCH) {
+            if self.store_coverage(Commit { coverage: batch.to_vec(), ..Commit::default() }).await? {
+                self.roll.taken_back(batch);
+            }
+        }
+        self.reload().await?;
+        self.sweep_whole_at(now);
+        Ok(())
+    }
+
+    /// Raises the alarms about endpoints that hints have brought.
+    pub(super) async fn tell_endpoints(&mut self) -> Result<(), StoreError> {
+        let news = std::mem::take(&mut self.told.endpoints);
+        let kinds = news.into_iter().map(|(endpoint, news)| match news {
+            EndpointNews::Contradicts { said } => {
+                EventKind::Alarm { alarm: Alarm::EndpointContradicts { endpoint, said } }
+            }
+            EndpointNews::Stalls { said } => EventKind::Alarm { alarm: Alarm::EndpointStalled { endpoint, said } },
+            EndpointNews::Back => EventKind::EndpointBack { endpoint },
+        });
+        self.tell(kinds.collect()).await
+    }
+
+    async fn tell(&self, kinds: Vec<EventKind>) -> Result<(), StoreError> {
+        if kinds.is_empty() {
+            return Ok(());
+        }
+        let at = self.ports.clock.now();
+        let events: Vec<Event> =
+            kinds.into_iter().map(|kind| Event { at, payment: None, deposit: None, kind }).collect();
+        self.ports.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
+        log_events(&events);
+        Ok(())
+    }
+}
