@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use rampwatch::domain::chain::B256;
-use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
+use rampwatch::domain::payment::{ApiStatus, Outcome, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::payment_api::ApiPayment;
 
@@ -16,6 +16,11 @@ use super::plan::Planned;
 use super::rng::Rng;
 use super::settings::Settings;
 use super::wallet::rules::bank_account;
+
+/// How far apart two looks must be that confirm an end.
+const SECOND_LOOK: Span = Span::from_secs(180);
+/// From an answer to the commit that it leads to, at the slowest.
+const ON_ITS_WAY: Span = Span::from_secs(60);
 
 /// One off-ramp at the API.
 struct OffRamp {
@@ -146,6 +151,18 @@ impl ApiServer {
         self.ramps.get(id).is_some_and(|ramp| said(ramp) || flapped(ramp))
     }
 
+    /// Whether it says, or has just said, that a payment has come to this end, and has said so for as long as a second
+    /// look must be away from the first.
+    pub(super) fn has_said(&self, id: &PaymentId, outcome: Outcome, now: Timestamp) -> bool {
+        let Some(ramp) = self.ramps.get(id) else { return false };
+        let long_ago = now.minus(SECOND_LOOK);
+        let flapped = ramp.flaps.iter().any(|flap| {
+            flap.status.outcome() == Some(outcome) && flap.from <= long_ago && flap.to.plus(ON_ITS_WAY) >= now
+        });
+        let said = |at: Timestamp| ramp.real_status(at).outcome() == Some(outcome);
+        flapped || (said(now) && (said(long_ago) || outcome == Outcome::Completed))
+    }
+
     /// Whether a payment has this hash, or had none once.
     pub(super) fn ever_had(&self, id: &PaymentId, hash: Option<&str>) -> bool {
         self.ramps.get(id).is_some_and(|ramp| hash.is_none() || ramp.hash.as_deref() == hash)
@@ -211,7 +228,7 @@ impl OffRamp {
     fn status(&self, now: Timestamp) -> ApiStatus {
         let real = self.real_status(now);
         let flap = self.flaps.iter().find(|flap| flap.from <= now && now < flap.to);
-        flap.filter(|_| real.outcome().is_none()).map_or(real, |flap| flap.status.clone())
+        flap.filter(|_| real.outcome().is_none()).map_or_else(|| real.clone(), |flap| flap.status.clone())
     }
 
     fn real_status(&self, now: Timestamp) -> ApiStatus {

@@ -210,6 +210,13 @@ fn payment_is_settled(world: &World, contents: &Contents, payment: &Payment) {
                 world.violate(&format!("{} expired with money that nobody is told of: {deposit:?}", payment.id));
             }
         }
+        // What it says so for long is believed; that it says otherwise since is heard when somebody asks.
+        PaymentState::Ended { .. } if world.settings.flaps.is_some() => {
+            if let Some(deposit) = is_owed(world, contents, payment).filter(|_| at_api.is_none()) {
+                world.violate(&format!("{} is open again with money, and is over here: {deposit:?}", payment.id));
+            }
+            world.count("end: over here, and not at an API that flaps");
+        }
         PaymentState::Waiting if at_api.is_none() => {
             if let Some(deposit) = is_owed(world, contents, payment) {
                 world.violate(&format!("{} waits although {} pays it: {deposit:?}", payment.id, deposit.key));

@@ -3,12 +3,14 @@
 
 use std::sync::{Arc, Mutex};
 
+use rampwatch::domain::chain::Header;
 use rampwatch::domain::time::Span;
 use rampwatch::ports::chain::{ChainError, EndpointId};
 use rampwatch::ports::clock::Clock;
 
 use super::chain::View;
-use super::lies::Lies;
+use super::fuse::Life;
+use super::lies::{Lies, shown};
 use super::only::Chaos;
 use super::rng::Rng;
 use super::weather::Fault;
@@ -20,6 +22,7 @@ const GIVES_UP_AFTER: Span = Span::from_secs(10);
 /// The ways of one life to the endpoints.
 pub(super) struct Endpoints {
     world: Arc<World>,
+    life: Arc<Life>,
     rng: Mutex<Rng>,
 }
 
@@ -40,9 +43,34 @@ pub(super) struct Sight {
 
 impl Endpoints {
     /// The ways of one life; `name` tells them from others'.
-    pub(super) fn new(world: Arc<World>, name: &str) -> Self {
+    pub(super) fn new(world: Arc<World>, life: Arc<Life>, name: &str) -> Self {
         let rng = Mutex::new(Rng::stream(world.seed, name));
-        Self { world, rng }
+        Self { world, life, rng }
+    }
+
+    /// The endpoint's head, if it can be.
+    pub(super) fn head(&self, sight: &Sight) -> Result<Header, ChainError> {
+        let head = shown::head(&self.world, sight);
+        self.believe(sight, &head).map(|()| head)
+    }
+
+    /// Whether the adapter believes what the endpoint shows, which has this head.
+    pub(super) fn believe(&self, sight: &Sight, head: &Header) -> Result<(), ChainError> {
+        let (now, awake_at) = (self.world.process_now(), self.world.clock.now());
+        let believed = self.life.gate.believes(sight.endpoint, head, now, awake_at);
+        believed.map_err(|why| {
+            self.world.count("gate: a head that cannot be");
+            self.world.note(&format!("node-{} is not believed: {why}", sight.endpoint));
+            ChainError::Unavailable(why)
+        })
+    }
+
+    /// Whether the adapters ask it at all.
+    fn is_asked(&self, endpoint: usize, elapsed: Span) -> bool {
+        let now = self.world.clock.now();
+        let lies = self.world.weather.lies(elapsed, self.world.settings.operators[endpoint]);
+        let is_shut_out = lies.other_chain && self.life.gate.is_new();
+        !self.is_away(endpoint, elapsed) && !is_shut_out && !self.life.gate.rests(endpoint, now)
     }
 
     pub(super) fn draw_millis(&self, low: u64, high: u64) -> Span {
@@ -80,7 +108,7 @@ impl Endpoints {
         self.travel().await;
         let elapsed = self.world.clock.elapsed();
         let mut rng = self.rng.lock().expect("one thread");
-        let is_up = |endpoint: &usize| may(*endpoint) && !self.is_away(*endpoint, elapsed);
+        let is_up = |endpoint: &usize| may(*endpoint) && self.is_asked(*endpoint, elapsed);
         let mut up: Vec<usize> = (0..self.world.settings.endpoints).filter(is_up).collect();
         if let Some(EndpointId(wanted)) = at {
             up.retain(|endpoint| *endpoint == wanted);
@@ -110,7 +138,7 @@ impl Endpoints {
         self.travel().await;
         let elapsed = self.world.clock.elapsed();
         let of = (0..self.world.settings.endpoints).filter(|it| self.world.settings.operators[*it] == operator);
-        let up: Vec<usize> = of.filter(|endpoint| !self.is_away(*endpoint, elapsed)).collect();
+        let up: Vec<usize> = of.filter(|endpoint| self.is_asked(*endpoint, elapsed)).collect();
         if up.is_empty() {
             self.world.clock.sleep(GIVES_UP_AFTER).await;
             return Err("no answer in time".to_owned());
@@ -128,7 +156,7 @@ impl Endpoints {
         let elapsed = self.world.clock.elapsed();
         (0..self.world.settings.endpoints)
             .map(|endpoint| {
-                let away = self.is_away(endpoint, elapsed);
+                let away = !self.is_asked(endpoint, elapsed);
                 let silent = away || self.fails(self.world.settings.chain_faults);
                 (endpoint, (!silent).then(|| self.see(endpoint, elapsed)))
             })

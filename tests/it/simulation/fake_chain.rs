@@ -38,14 +38,14 @@ pub(super) struct FakeChain {
 impl FakeChain {
     /// The port of this life.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
-        let endpoints = Endpoints::new(Arc::clone(&world), &format!("chain calls of life {}", life.number));
+        let endpoints = Endpoints::new(Arc::clone(&world), Arc::clone(&life), &format!("chain calls of life {}", life.number));
         let hints = world.hints.connect(life.number, world.clock);
         Self { world, life, hints, endpoints }
     }
 
     /// What an endpoint says of finality. The process is told.
-    fn report_of(&self, sight: &Sight, tag: bool) -> FinalityReport {
-        let head = shown::head(&self.world, sight);
+    fn report_of(&self, sight: &Sight, tag: bool) -> Result<FinalityReport, ChainError> {
+        let head = self.endpoints.head(sight)?;
         let mut finalized = if tag { shown::tag(&self.world, sight) } else { None };
         let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
         if let Some(header) = finalized.as_mut().filter(|_| ahead) {
@@ -60,7 +60,7 @@ impl FakeChain {
         let tagged = finalized.filter(below_head).map(|header| header.block.number);
         let told = if tag { tagged.map(|number| number.min(deep)) } else { Some(deep) };
         self.world.tell_final(told.unwrap_or(0));
-        FinalityReport { finalized, head, endpoint: EndpointId(sight.endpoint) }
+        Ok(FinalityReport { finalized, head, endpoint: EndpointId(sight.endpoint) })
     }
 
     /// The way to an endpoint that may answer the question.
@@ -82,6 +82,7 @@ impl FakeChain {
             self.world.count("chain: behind");
             return Err(ChainError::Behind(format!("block {} is not there", query.to)));
         };
+        self.endpoints.believe(sight, &anchor)?;
         let (elapsed, blocks) = (self.world.clock.elapsed(), query.to - query.from + 1);
         let refuses =
             |fault| matches!(fault, Fault::Limits(endpoint, most) if endpoint == sight.endpoint && blocks > most);
@@ -120,10 +121,14 @@ impl Chain for FakeChain {
         CHAIN_ID
     }
 
+    fn endpoints(&self) -> usize {
+        self.world.settings.endpoints
+    }
+
     async fn head(&self) -> Result<Header, ChainError> {
         self.life.before(Point::ChainHead).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| shown::head(&self.world, &sight));
+        let answer = sight.and_then(|sight| self.endpoints.head(&sight));
         self.life.after(Point::ChainHead).await;
         answer
     }
@@ -131,7 +136,7 @@ impl Chain for FakeChain {
     async fn finality(&self, tag: bool) -> Result<FinalityReport, ChainError> {
         self.life.before(Point::ChainFinality).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| self.report_of(&sight, tag));
+        let answer = sight.and_then(|sight| self.report_of(&sight, tag));
         self.life.after(Point::ChainFinality).await;
         answer
     }
@@ -152,11 +157,10 @@ impl Chain for FakeChain {
     ) -> Result<Vec<WitnessedHeader>, ChainError> {
         self.life.before(Point::ChainHeader).await;
         let sight = self.endpoints.reach(Some(at), None).await;
-        let answer = sight.map(|sight| {
-            let report = self.report_of(&sight, tag);
-            let FinalityReport { finalized, head, .. } = report;
+        let answer = sight.and_then(|sight| {
+            let FinalityReport { finalized, head, .. } = self.report_of(&sight, tag)?;
             let witnessed = |header| WitnessedHeader { header, finalized, head };
-            numbers.iter().map(|number| witnessed(shown::header(&self.world, &sight, *number))).collect()
+            Ok(numbers.iter().map(|number| witnessed(shown::header(&self.world, &sight, *number))).collect())
         });
         self.life.after(Point::ChainHeader).await;
         answer
@@ -213,12 +217,13 @@ impl Chain for FakeChain {
         let operators = &self.world.settings.operators;
         let which = operators.iter().find(|known| name_of(**known) == *operator).copied();
         let sight = self.endpoints.reach_operator(which.unwrap_or_default()).await;
-        let statement = sight.map(|sight| {
-            let FinalityReport { finalized, head, .. } = self.report_of(&sight, tag);
+        let statement = sight.and_then(|sight| {
+            let report = self.report_of(&sight, tag).map_err(|error| error.to_string())?;
+            let FinalityReport { finalized, head, .. } = report;
             let receipt = shown::receipt(&self.world, &sight, tx_hash);
             let kind = if receipt.is_some() { "a receipt" } else { "none" };
             self.world.count(&format!("testimony: {kind}"));
-            Statement { head, finalized, receipt }
+            Ok(Statement { head, finalized, receipt })
         });
         if statement.is_err() {
             self.world.count("testimony: no answer");

@@ -16,6 +16,7 @@ use rampwatch::domain::time::Span;
 use rampwatch::ports::clock::Clock;
 use tokio::sync::Notify;
 
+use super::lies::gate::Gate;
 use super::rng::Rng;
 use super::world::World;
 
@@ -130,6 +131,8 @@ pub(super) struct Life {
     dead: AtomicBool,
     died: Notify,
     ending: Mutex<Ending>,
+    /// What its adapters believe of heads.
+    pub(super) gate: Gate,
     /// How many calls were made at this moment of virtual time.
     rush: Mutex<(Span, u64)>,
     /// How many calls of each kind were made in this minute of virtual time.
@@ -164,6 +167,7 @@ impl Life {
             dead,
             died: Notify::new(),
             ending: Mutex::new(ending),
+            gate: Gate::default(),
             rush: Mutex::default(),
             minute: Mutex::default(),
         }

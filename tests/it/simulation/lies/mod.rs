@@ -2,12 +2,14 @@
 //! its heads and what it calls final, blocks that it has invented, the blocks of another chain. The API flaps between
 //! an end and open (`flaps`). Days pass while orders are open, the process's clock jumps, and an older copy of the
 //! store comes back (`times`).
+//! What the adapters do before they believe a node is done before the process hears of it (`gate`).
 //!
 //! What is false is drawn with the weather, so it ends with the chaos, and a world that fails is made smaller by it
 //! like by any other fault. `shown` is what an endpoint shows; all answers of one operator fit together, and `told` is
 //! what it has said so far. `laws` is what must hold all the same, against the true chain.
 
 pub(crate) mod flaps;
+pub(crate) mod gate;
 pub(crate) mod laws;
 pub(crate) mod settings;
 pub(crate) mod shown;

@@ -112,9 +112,9 @@ impl Danger {
         let drawn = WalletSettings::draw(seed, settings.chaos, settings.payments, self == Self::Silence);
         let needed = || WalletSettings::surely(seed, settings.chaos, settings.payments, self == Self::Silence);
         match self {
-            Self::Heads | Self::Inventions | Self::Flaps | Self::Clocks => drawn,
+            Self::Heads | Self::Inventions | Self::Flaps => drawn,
             Self::Receipts | Self::Everything | Self::Silence => Some(needed()),
-            Self::Days | Self::Restores => Some(needed().with_tight_limits(rng)),
+            Self::Days | Self::Restores | Self::Clocks => Some(needed().with_tight_limits(rng)),
         }
     }
 

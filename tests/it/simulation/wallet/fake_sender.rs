@@ -55,7 +55,7 @@ enum Mishap {
 impl FakeSender {
     /// The port of this life.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
-        let endpoints = Endpoints::new(Arc::clone(&world), &format!("sender of life {}", life.number));
+        let endpoints = Endpoints::new(Arc::clone(&world), Arc::clone(&life), &format!("sender of life {}", life.number));
         Self { world, life, endpoints }
     }
 
@@ -72,8 +72,8 @@ impl FakeSender {
         Wei::new(GWEI * if crazy { 40_000 } else { 25 + u128::from(self.endpoints.below(20)) })
     }
 
-    fn view_of(&self, transfer: &TransferSpec, sight: &Sight) -> TransferView {
-        let (head, account) = (shown::head(&self.world, sight), shown::account(&self.world, sight));
+    fn view_of(&self, transfer: &TransferSpec, sight: &Sight) -> Result<TransferView, ChainError> {
+        let (head, account) = (self.endpoints.head(sight)?, shown::account(&self.world, sight));
         let amount = transfer.amount.base_units();
         let mut call = match account.refuses(transfer.to, amount) {
             None => CallResult::True,
@@ -83,7 +83,7 @@ impl FakeSender {
             self.world.count("sender: a call is said to fail");
             call = CallResult::Other("it returned nothing".to_owned());
         }
-        TransferView {
+        Ok(TransferView {
             head,
             base_fee: Wei::new(account.conditions.base_fee),
             market_tip: self.market_tip(),
@@ -94,11 +94,11 @@ impl FakeSender {
             native_balance: Wei::new(account.native),
             gas_estimate: (call == CallResult::True).then_some(TRANSFER_GAS + self.endpoints.below(900)),
             call,
-        }
+        })
     }
 
-    fn receipts_of(&self, hashes: &[B256], sight: &Sight) -> Receipts {
-        let head = shown::head(&self.world, sight).block.number;
+    fn receipts_of(&self, hashes: &[B256], sight: &Sight) -> Result<Receipts, ChainError> {
+        let head = self.endpoints.head(sight)?.block.number;
         let mut receipts: Vec<_> = hashes.iter().map(|hash| shown::receipt(&self.world, sight, *hash)).collect();
         for receipt in &mut receipts {
             if receipt.is_some() && self.endpoints.fails(25) {
@@ -106,7 +106,7 @@ impl FakeSender {
                 *receipt = None;
             }
         }
-        Receipts { endpoint: EndpointId(sight.endpoint), head, receipts }
+        Ok(Receipts { endpoint: EndpointId(sight.endpoint), head, receipts })
     }
 
     fn draw_mishap(&self, endpoint: usize) -> Mishap {
@@ -174,7 +174,10 @@ impl FakeSender {
         receiver
     }
 
-    async fn ask_each<T>(&self, answer: impl Fn(&Sight) -> T) -> Vec<EndpointAnswer<Result<T, ChainError>>> {
+    async fn ask_each<T>(
+        &self,
+        answer: impl Fn(&Sight) -> Result<T, ChainError>,
+    ) -> Vec<EndpointAnswer<Result<T, ChainError>>> {
         let reached = self.endpoints.reach_each().await;
         let unavailable = || ChainError::Unavailable("simulated".to_owned());
         reached
@@ -182,7 +185,7 @@ impl FakeSender {
             .map(|(endpoint, sight)| EndpointAnswer {
                 endpoint: EndpointId(endpoint),
                 name: Self::name(endpoint),
-                answer: sight.as_ref().map(&answer).ok_or_else(unavailable),
+                answer: sight.as_ref().ok_or_else(unavailable).and_then(&answer),
             })
             .collect()
     }
@@ -239,7 +242,7 @@ impl Sender for FakeSender {
         self.life.before(Point::SenderView).await;
         let asked_at = self.world.clock.now();
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| self.view_of(transfer, &sight));
+        let answer = sight.and_then(|sight| self.view_of(transfer, &sight));
         self.life.after(Point::SenderView).await;
         if let Ok(view) = &answer {
             heard::view(&self.world, transfer, view, asked_at);
@@ -250,10 +253,10 @@ impl Sender for FakeSender {
     async fn market(&self) -> Result<Market, ChainError> {
         self.life.before(Point::SenderMarket).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| {
+        let answer = sight.and_then(|sight| {
             let tip = self.market_tip();
             let base_fee = Wei::new(shown::account(&self.world, &sight).conditions.base_fee);
-            Market { head: shown::head(&self.world, &sight), base_fee, tip }
+            Ok(Market { head: self.endpoints.head(&sight)?, base_fee, tip })
         });
         self.life.after(Point::SenderMarket).await;
         answer
@@ -272,7 +275,7 @@ impl Sender for FakeSender {
 
     async fn nonces(&self, _: Address, at: Option<BlockNumber>) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>> {
         self.life.before(Point::SenderNonces).await;
-        let answers = self.ask_each(|sight| self.count_nonces(at, sight)).await;
+        let answers = self.ask_each(|sight| Ok(self.count_nonces(at, sight))).await;
         self.life.after(Point::SenderNonces).await;
         answers
     }
@@ -327,7 +330,7 @@ impl Sender for FakeSender {
     async fn receipts(&self, hashes: &[B256]) -> Result<Receipts, ChainError> {
         self.life.before(Point::SenderReceipts).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| self.receipts_of(hashes, &sight));
+        let answer = sight.and_then(|sight| self.receipts_of(hashes, &sight));
         self.life.after(Point::SenderReceipts).await;
         answer
     }

@@ -18,6 +18,7 @@ use rampwatch::ports::store::Store;
 use super::super::lies::settings::Danger;
 use super::super::rng::Rng;
 use super::super::world::World;
+use super::broadcasts::SLOWEST;
 
 /// An approval that comes later than this comes late.
 const LATE: Span = Span::from_secs(3_600);
@@ -173,7 +174,17 @@ impl People {
             return self.said(&format!("reject {id}"), &done);
         }
         self.world.wallet().books.approved.insert(order.id.clone());
+        let valid_for = self.world.settings.wallet.as_ref().map_or(Span::ZERO, |it| it.rules.pace.approval_valid_for);
+        let asked_at = self.world.process_now();
+        let is_over = order.placed_at.plus(valid_for).plus(SLOWEST) < asked_at;
+        let reverted = matches!(&order.state, OrderState::AwaitingApproval { why: ApprovalReason::Reverted { .. } });
         let done = other.approve(&id, REASON).await;
+        if is_over && !reverted {
+            self.world.count("treasurer: approve too late");
+            if done.is_ok() {
+                self.world.violate(&format!("{id} was approved long after it was placed"));
+            }
+        }
         self.said(&format!("approve {id}"), &done);
     }
 

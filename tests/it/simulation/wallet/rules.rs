@@ -77,6 +77,10 @@ impl WalletSettings {
         if rng.permille(600) {
             limits.approval_above = Amount::ZERO;
         }
+        // In half of these worlds an approval may come after a month.
+        if rng.permille(500) {
+            self.rules.pace.approval_valid_for = Span::from_secs(40 * 86_400);
+        }
         self
     }
 
