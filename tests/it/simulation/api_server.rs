@@ -146,8 +146,7 @@ impl ApiServer {
             ApiStatus::Expired => ramp.expired_from.is_some_and(|end| end <= now),
             status => ramp.later.iter().any(|(at, later)| *at <= now && later == status),
         };
-        let flapped =
-            |ramp: &OffRamp| ramp.flaps.iter().any(|flap| flap.from <= now && flap.status == *status);
+        let flapped = |ramp: &OffRamp| ramp.flaps.iter().any(|flap| flap.from <= now && flap.status == *status);
         self.ramps.get(id).is_some_and(|ramp| said(ramp) || flapped(ramp))
     }
 

@@ -57,7 +57,6 @@ impl SimClock {
     pub(super) fn elapsed(&self) -> Span {
         Span::from_millis(u64::try_from(self.started.elapsed().as_millis()).expect("a simulation is short"))
     }
-
 }
 
 #[async_trait]

@@ -38,7 +38,8 @@ pub(super) struct FakeChain {
 impl FakeChain {
     /// The port of this life.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
-        let endpoints = Endpoints::new(Arc::clone(&world), Arc::clone(&life), &format!("chain calls of life {}", life.number));
+        let endpoints =
+            Endpoints::new(Arc::clone(&world), Arc::clone(&life), &format!("chain calls of life {}", life.number));
         let hints = world.hints.connect(life.number, world.clock);
         Self { world, life, hints, endpoints }
     }
@@ -207,7 +208,9 @@ impl Chain for FakeChain {
         let mut operators = self.world.settings.operators.clone();
         operators.sort_unstable();
         operators.dedup();
-        let of = |operator: usize| (0..self.world.settings.endpoints).filter(move |it| self.world.settings.operators[*it] == operator);
+        let of = |operator: usize| {
+            (0..self.world.settings.endpoints).filter(move |it| self.world.settings.operators[*it] == operator)
+        };
         operators.sort_by_key(|operator| of(*operator).all(|endpoint| self.endpoints.is_away(endpoint, elapsed)));
         operators.into_iter().map(name_of).collect()
     }

@@ -26,7 +26,13 @@ pub(crate) struct Gate {
 impl Gate {
     /// Whether a head of this endpoint's is believed at `now`, by the process's clock. `awake_at`: the same moment by a
     /// clock that is never wrong.
-    pub(crate) fn believes(&self, endpoint: usize, head: &Header, now: Timestamp, awake_at: Timestamp) -> Result<(), String> {
+    pub(crate) fn believes(
+        &self,
+        endpoint: usize,
+        head: &Header,
+        now: Timestamp,
+        awake_at: Timestamp,
+    ) -> Result<(), String> {
         let rules = Plausibility { stall_after: STALL_AFTER, ..Plausibility::default() };
         let judged = self.heads.lock().expect("one thread").judge(Shown::from(head), now, &rules);
         judged.map_err(|why| {

@@ -105,7 +105,11 @@ pub(crate) fn on_false_deposit(world: &World, old: Option<&Deposit>, new: &Depos
     if !is_told {
         return world.violate(&format!("deposit {} never existed", new.key));
     }
-    world.count(if old.is_none() { "deposit: one that never was is seen" } else { "deposit: one that never was changes" });
+    world.count(if old.is_none() {
+        "deposit: one that never was is seen"
+    } else {
+        "deposit: one that never was changes"
+    });
     if matches!(new.standing, Standing::Final { .. }) && world.settings.agreement > 1 {
         world.violate(&format!("deposit {} never existed, and is called final", new.key));
     }

@@ -84,9 +84,13 @@ impl Danger {
         let settings = Settings { wallet, ..settings };
         match self {
             Self::Receipts | Self::Heads | Self::Inventions | Self::Everything | Self::Clocks => settings,
-            Self::Silence => Settings { deaths: 0, reorgs: 0, api_faults: 0, chain_faults: 0, store_millis: 8, ..settings },
+            Self::Silence => {
+                Settings { deaths: 0, reorgs: 0, api_faults: 0, chain_faults: 0, store_millis: 8, ..settings }
+            }
             Self::Flaps => Settings { flaps: Some(Flaps { permille: 700, until: chaos }), ..settings },
-            Self::Days => Settings { leaps: draw_leaps(&mut rng, chaos), payments: settings.payments.max(8), ..settings },
+            Self::Days => {
+                Settings { leaps: draw_leaps(&mut rng, chaos), payments: settings.payments.max(8), ..settings }
+            }
             Self::Restores => Settings { restores: rng.range(1, 2), deaths: settings.deaths.max(2), ..settings },
         }
     }

@@ -1,8 +1,8 @@
 //! What an endpoint shows of the chain: the truth at the moment that it has come to, but for what its operator says that
 //! is not so. All answers of one operator fit together.
 
-use rampwatch::domain::chain::{B256, BlockNumber, BlockRef, Header, Transfer};
 use rampwatch::domain::amount::Amount;
+use rampwatch::domain::chain::{B256, BlockNumber, BlockRef, Header, Transfer};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::Receipt;
 use rampwatch::domain::wei::Wei;
@@ -38,7 +38,9 @@ pub(crate) fn head(world: &World, sight: &Sight) -> Header {
     let Some(lie) = lies.head else { return truth };
     tell(world, lie);
     match lie {
-        Lie::FutureHead(by) => Header { time: truth.time.plus(by), ..derived(world, "future", truth.block.number + 1, truth.time) },
+        Lie::FutureHead(by) => {
+            Header { time: truth.time.plus(by), ..derived(world, "future", truth.block.number + 1, truth.time) }
+        }
         Lie::FarHead(by) | Lie::FarFinal(by) => derived(world, "far", truth.block.number + by, truth.time),
         _ => truth,
     }
@@ -102,13 +104,18 @@ pub(crate) fn transfers(world: &World, sight: &Sight, logs: View, from: BlockNum
             receipt(world, sight, hash);
         }
         let told = world.lies();
-        found.retain(|transfer| !told.hidden.contains(&transfer.tx_hash) && !told.placed.contains_key(&transfer.tx_hash));
-        for (hash, (block, succeeded)) in told.placed.iter().filter(|(_, (block, _))| (from..=to).contains(&block.number)) {
+        found.retain(|transfer| {
+            !told.hidden.contains(&transfer.tx_hash) && !told.placed.contains_key(&transfer.tx_hash)
+        });
+        for (hash, (block, succeeded)) in
+            told.placed.iter().filter(|(_, (block, _))| (from..=to).contains(&block.number))
+        {
             found.extend(told.sent.get(hash).filter(|_| *succeeded).and_then(|sent| transfer_of(sent, *block)));
         }
         drop(told);
         for transfer in &mut found {
-            transfer.block_time = transfer.block_time.or_else(|| header(world, sight, transfer.block.number).map(|header| header.time));
+            transfer.block_time =
+                transfer.block_time.or_else(|| header(world, sight, transfer.block.number).map(|header| header.time));
         }
         found.sort_by_key(|transfer| (transfer.block.number, transfer.log_index));
     }
@@ -148,7 +155,8 @@ pub(crate) fn receipt(world: &World, sight: &Sight, hash: B256) -> Option<Receip
     }
     if let Some(fork) = fork(world, sight) {
         let height = fork_height(world, &fork);
-        let invented = fork.transfers.iter().find(|transfer| transfer.tx_hash == hash && transfer.block.number <= height);
+        let invented =
+            fork.transfers.iter().find(|transfer| transfer.tx_hash == hash && transfer.block.number <= height);
         let invented = invented.map(|transfer| Receipt {
             tx_hash: hash,
             block: transfer.block,
@@ -237,11 +245,15 @@ fn with_lies(world: &World, sight: &Sight, mut account: State, number: BlockNumb
     let Some(lie) = sight.lies.receipts else { return account };
     let sent: Vec<Sent> = world.lies().sent.values().cloned().collect();
     for sent in sent {
-        let Some(receipt) = receipt(world, sight, sent.signed.hash).filter(|it| it.block.number <= number) else { continue };
+        let Some(receipt) = receipt(world, sight, sent.signed.hash).filter(|it| it.block.number <= number) else {
+            continue;
+        };
         let amount = sent.signed.transfer().map_or(0, |spec| spec.amount.base_units());
         let is_false = !sent.signed.hash.0[30].is_multiple_of(4);
         match lie {
-            Lie::Failed if is_false && !receipt.succeeded && world.lies().hidden.contains(&sent.signed.hash) => account.balance += amount,
+            Lie::Failed if is_false && !receipt.succeeded && world.lies().hidden.contains(&sent.signed.hash) => {
+                account.balance += amount
+            }
             Lie::Paid | Lie::Consumed if is_false && world.lies().placed.contains_key(&sent.signed.hash) => {
                 account.nonce = account.nonce.max(sent.signed.tx.nonce + 1);
                 if receipt.succeeded {

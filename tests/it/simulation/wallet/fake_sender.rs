@@ -55,7 +55,8 @@ enum Mishap {
 impl FakeSender {
     /// The port of this life.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
-        let endpoints = Endpoints::new(Arc::clone(&world), Arc::clone(&life), &format!("sender of life {}", life.number));
+        let endpoints =
+            Endpoints::new(Arc::clone(&world), Arc::clone(&life), &format!("sender of life {}", life.number));
         Self { world, life, endpoints }
     }
 
