@@ -90,6 +90,11 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
             }
         }
     }
+    for event in &commit.events {
+        if let EventKind::Alarm { alarm } = &event.kind {
+            laws::on_alarm(world, alarm);
+        }
+    }
     wallet::commits::on_commit(world, store, commit).await;
     if !commit.payments.is_empty() {
         no_deposit_serves_two(world, &store.payments(None, 10_000).await.expect("memory"));

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use rampwatch::domain::chain::{B256, BlockNumber};
 use rampwatch::domain::coverage::Swept;
 use rampwatch::domain::deposit::{Deposit, Standing};
+use rampwatch::domain::event::Alarm;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
@@ -112,6 +113,29 @@ pub(crate) fn on_false_deposit(world: &World, old: Option<&Deposit>, new: &Depos
     });
     if matches!(new.standing, Standing::Final { .. }) && world.settings.agreement > 1 {
         world.violate(&format!("deposit {} never existed, and is called final", new.key));
+    }
+}
+
+/// An alarm was raised. Where nobody says anything false, operators do not contradict each other.
+pub(crate) fn on_alarm(world: &World, alarm: &Alarm) {
+    match alarm {
+        Alarm::OperatorsDisagree { about, .. } => {
+            let what = about.split_whitespace().next().unwrap_or_default();
+            world.count(&format!("{what}: operators contradict each other"));
+            world.note(&format!("operators contradict each other about {about}"));
+            if !world.settings.lies() && !world.finality_is_broken() {
+                world.violate(&format!("operators are said to contradict each other about {about}, and nobody lies"));
+            }
+        }
+        Alarm::AgreementMissing { about, .. } => {
+            world.count("alarm: too few operators say anything");
+            world.note(&format!("too few operators say anything about {about}"));
+        }
+        Alarm::CoverageAboveHead { covered, head, .. } => {
+            world.count("watcher: coverage above the head is taken back");
+            world.note(&format!("blocks up to {covered} counted, and the head is {head}"));
+        }
+        _ => {}
     }
 }
 

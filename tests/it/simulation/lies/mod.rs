@@ -10,6 +10,7 @@
 
 pub(crate) mod flaps;
 pub(crate) mod gate;
+pub(crate) mod hits;
 pub(crate) mod laws;
 pub(crate) mod settings;
 pub(crate) mod shown;
