@@ -158,6 +158,9 @@ fn deposit_is_explained(world: &World, old: Option<&Deposit>, new: &Deposit, com
     let Some(mut told) = told else {
         return world.violate(&format!("deposit {} appeared without an event", new.key));
     };
+    // Whose word it is that it is final goes with the standing.
+    let is_final = matches!(new.standing, Standing::Final { .. });
+    told.final_by = new.final_by.clone().filter(|_| is_final || told.final_by.is_some());
     told.version = new.version;
     if told != *new {
         world.violate(&format!("events tell {told:?}, stored is {new:?}"));
