@@ -8,12 +8,13 @@ ROUNDS ?= 10
 SECONDS ?= 60
 SEEDS ?= 100000
 ONLY ?=
+PROGRAM ?=
 RUNS ?= 3
 YARDSTICK := ../shared/bench
 BENCH_TOOLS := target/bench-tools
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign simulate planted-bugs fuzz bench bench-tools token ci
+.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign attacks simulate planted-bugs fuzz bench bench-tools token ci
 
 build: ## the release binary
 	$(CARGO) build --release --locked
@@ -59,6 +60,11 @@ payout-crash-test: tools ## payouts by command, all killed at random moments: ma
 # with the simulation, whose tests want other features of some dependencies, so that all would be built anew.
 campaign: tools $(if $(BUILT),,build) ## the release binary killed, frozen and cut off in the middle of its work: make campaign FAULTS=500
 	$(CARGO) test --locked --test crash_test -- campaign --program target/release/rampwatch --faults $(FAULTS)
+
+# Three minutes; the worlds mostly wait. An older binary runs without the settings that it does not know. ONLY=F3 is one
+# finding, ONLY='F3 poison' one row of it. BUILT as above.
+attacks: $(if $(PROGRAM)$(BUILT),,build) ## what reviewers did to the binary, done to it again: make attacks ONLY=F1 PROGRAM=older/rampwatch
+	$(CARGO) test --locked --test attacks -- --program $(if $(PROGRAM),'$(PROGRAM)' --older,target/release/rampwatch) $(if $(ONLY),--only '$(ONLY)')
 
 # Single steps first, then the program beside the load source; the table goes to target/bench.md too. One part alone:
 # make bench ONLY=live (micro, backfill, live, states, idle, million, burst, store). Under twelve minutes once it is built.

@@ -21,8 +21,6 @@ use crate::config::{self, ConfigError, Settings, WalletKey};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::operator::KnownEndpoint;
-use crate::domain::plausibility::Plausibility;
-use crate::domain::time::Span;
 use crate::domain::wei::Wei;
 use crate::engine::handle::Handle;
 use crate::engine::health::Health;
@@ -38,6 +36,7 @@ use crate::ports::signer::Signer;
 mod audit;
 mod doctor;
 mod notify;
+mod plausibility;
 mod rules;
 mod store;
 
@@ -50,12 +49,6 @@ pub use self::store::{
 pub use crate::adapters::signer::KeystoreError;
 
 use self::rules::{engine_settings, funding_rules};
-
-/// How many blocks may come at once on a real chain, beyond its pace.
-const LIVE_SLACK: u64 = 2_000;
-
-/// What lasts for less than this says nothing of an endpoint.
-const LEAST_STALL: Span = Span::from_secs(60);
 
 /// A program that is put together and not started.
 pub struct App {
@@ -370,22 +363,7 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         max_in_flight: rpc.max_in_flight,
         cool_down: CoolDown::default(),
     };
-    Ok(EvmChain::with_rules(evm, plausibility(settings))?)
-}
-
-/// What a head may be: on the sandbox's chain people move the clock, and make many blocks at once.
-fn plausibility(settings: &Settings) -> Plausibility {
-    let is_sandbox = settings.chain.id == config::SANDBOX_CHAIN_ID;
-    let rules = if is_sandbox {
-        Plausibility::for_rehearsal()
-    } else {
-        Plausibility { slack: LIVE_SLACK, ..Plausibility::default() }
-    };
-    Plausibility {
-        stall_after: settings.chain.finality.stall_after.max(LEAST_STALL),
-        skew: rules.skew.max(settings.matching.skew),
-        ..rules
-    }
+    Ok(EvmChain::with_rules(evm, plausibility::rules(settings))?)
 }
 
 fn known_endpoints(settings: &Settings) -> Vec<KnownEndpoint> {

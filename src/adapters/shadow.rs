@@ -10,6 +10,7 @@ use async_trait::async_trait;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
+use crate::domain::operator::Operator;
 use crate::domain::payment::{BankAccountId, PaymentId, RecipientId, UserId, WebhookId};
 use crate::domain::quote::{Exchange, Quote, Rate};
 use crate::domain::wallet::{Market, NonceCount, TransferView};
@@ -135,8 +136,9 @@ impl Sender for ShadowSender {
         tokens: &[Address],
         from: BlockNumber,
         to: BlockNumber,
+        by: Option<&Operator>,
     ) -> Result<TransferPage, ChainError> {
-        self.0.sent(wallet, tokens, from, to).await
+        self.0.sent(wallet, tokens, from, to, by).await
     }
 
     async fn balance_at(

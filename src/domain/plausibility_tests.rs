@@ -10,7 +10,7 @@ const RULES: Plausibility = Plausibility {
 const START: u64 = 1_000_000;
 
 fn at(seconds: u64) -> Timestamp {
-    Timestamp::from_secs(START + seconds)
+    Timestamp::from_secs(START.saturating_add(seconds))
 }
 
 fn shown(number: u64, seconds: u64) -> Shown {

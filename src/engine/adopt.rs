@@ -26,7 +26,7 @@ use crate::policy::evidence::{Freeing, Proof};
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, apply};
 use crate::policy::nonces::{self, AdoptRefusal};
-use crate::policy::sweep::find_start;
+use crate::policy::sweep::{find_start, together};
 use crate::policy::window::{book, window_start};
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::store::{Commit, StoreError};
@@ -197,15 +197,14 @@ impl Unaccounted<'_> {
         let start = window_start(self.head.time);
         let from = self.first_block(start).await?;
         let token = self.handle.settings.token;
-        let page = self.funding.sender.sent(wallet.address, &[token], from, self.head.block.number).await;
-        let page = page.map_err(unread)?;
+        let transfers = self.outgoing(wallet, from).await?;
         let left = |transfer: &Transfer| {
             transfer.token == token
                 && transfer.from == wallet.address
                 && transfer.to != wallet.address
                 && !transfer.amount.is_zero()
         };
-        let sent: Vec<Transfer> = page.transfers.into_iter().filter(left).collect();
+        let sent: Vec<Transfer> = transfers.into_iter().filter(left).collect();
         let times = self.times(&sent).await?;
         let mut replaced = self.displaced(start, displaced).await?;
         let mut found = Vec::new();
@@ -217,6 +216,20 @@ impl Unaccounted<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// The transfers of the token that pays which left the wallet from this block on. As many operators as have to agree read
+    /// them: what one of them leaves out, another shows.
+    async fn outgoing(&self, wallet: &Wallet, from: BlockNumber) -> Result<Vec<Transfer>, HandleError> {
+        let (token, to) = (self.handle.settings.token, self.head.block.number);
+        let mut operators = self.chain.operators();
+        operators.truncate(self.handle.settings.agreement.max(1));
+        let mut all = Vec::new();
+        for operator in &operators {
+            let page = self.funding.sender.sent(wallet.address, &[token], from, to, Some(operator)).await;
+            all = together(all, page.map_err(unread)?.transfers);
+        }
+        Ok(all)
     }
 
     /// A block near the first one at or after a moment, and none after it.

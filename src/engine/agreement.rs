@@ -25,7 +25,7 @@ use crate::ports::store::{Commit, Store, StoreError};
 const HEDGE_AFTER: Span = Span::from_millis(700);
 
 /// How long too few operators may say anything before people hear of it.
-const TOLD_AFTER: Span = Span::from_secs(20);
+pub(crate) const TOLD_AFTER: Span = Span::from_secs(20);
 
 /// The most open disputes that are counted.
 const MOST_SHOWN: usize = 10_000;
@@ -47,8 +47,26 @@ pub(crate) struct Question<'a> {
 pub(crate) enum Answer {
     /// Enough operators say the same, and none says otherwise.
     Agreed(Agreed),
-    /// Not now: why, in words. It is to be asked again.
-    NotYet(String),
+    /// Too few say so: it is to be asked again.
+    Missing {
+        /// Why, in words.
+        why: String,
+        /// For how long it has been so.
+        lasted: Span,
+    },
+    /// Somebody says otherwise: nothing is done.
+    Disputed,
+}
+
+impl Answer {
+    /// Why nothing is done, in words.
+    pub(crate) fn why(&self) -> String {
+        match self {
+            Self::Agreed(_) => "operators agree".to_owned(),
+            Self::Missing { why, .. } => why.clone(),
+            Self::Disputed => "operators contradict each other: rampwatch disputes".to_owned(),
+        }
+    }
 }
 
 /// Asks operators, for the completer and the funder.
@@ -80,7 +98,11 @@ impl Agreements {
             }
             None => (said_by, needed),
         };
-        let (agreement, heard) = self.gather(&question.claim, said_by, open, needed).await;
+        let (mut agreement, mut heard) = self.gather(&question.claim, said_by, open.clone(), needed).await;
+        // Whoever is contradicted is asked once more: what nobody says any more is no dispute.
+        if said_by.is_some() && matches!(agreement, Agreement::Disputed(_)) {
+            (agreement, heard) = self.gather(&question.claim, None, open, needed).await;
+        }
         match agreement {
             Agreement::Reached(agreed) => {
                 self.silence(&question.matter, false);
@@ -91,16 +113,27 @@ impl Agreements {
             }
             Agreement::Missing { more, silent } => {
                 let why = format!("{more} more operator(s) must say the same; {}", silent.join("; "));
-                if self.silence(&question.matter, true) >= TOLD_AFTER {
+                let lasted = self.silence(&question.matter, true);
+                if lasted >= TOLD_AFTER {
                     let said = heard.iter().map(spoken).collect();
                     self.keep(question, record, DisputeKind::Silence, said).await?;
                 }
-                Ok(Answer::NotYet(why))
+                Ok(Answer::Missing { why, lasted })
             }
             Agreement::Disputed(said) => {
+                self.silence(&question.matter, false);
                 self.keep(question, record, DisputeKind::Contradiction, said).await?;
-                Ok(Answer::NotYet("operators contradict each other: rampwatch disputes".to_owned()))
+                Ok(Answer::Disputed)
             }
+        }
+    }
+
+    /// The matter is over without an agreement.
+    pub(crate) async fn over(&self, matter: &Matter, how: &str) -> Result<(), StoreError> {
+        self.silence(matter, false);
+        match self.record(matter).await? {
+            Some(record) => self.end(record, how).await,
+            None => Ok(()),
         }
     }
 
@@ -220,7 +253,7 @@ impl Agreements {
     async fn end(&self, record: DeskRecord, how: &str) -> Result<(), StoreError> {
         let Some(dispute) = dispute_of(&record).filter(|it| it.ended.is_none()).cloned() else { return Ok(()) };
         let ended = Some(DisputeEnd { at: self.ports.clock.now(), how: how.to_owned() });
-        self.store(Some(record), Dispute { ended, ..dispute }, "is over: the operators agree", None).await
+        self.store(Some(record), Dispute { ended, ..dispute }, &format!("is over: {how}"), None).await
     }
 
     async fn store(

@@ -20,7 +20,7 @@ use super::ledger::{Ledger, LedgerError};
 use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::B256;
-use crate::domain::deposit::DepositKey;
+use crate::domain::deposit::{DepositKey, Standing};
 use crate::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState, Refusal};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
@@ -173,6 +173,7 @@ impl Completer {
             Look::Good(proof) => proof,
             Look::NotYet(why) => return self.postpone(payment, &why).await,
             Look::Gone(canonical) => return self.gone(payment, canonical).await,
+            Look::Disowned => return self.disowned(payment, key).await,
         };
         let asked_at = self.ports.clock.now();
         let answer = self.ask(payment).await?;
@@ -229,6 +230,18 @@ impl Completer {
         let result = self.ledger.change_known(payment, |page, current, context| {
             if let Some(key) = current.state.deposit().copied() {
                 page.book.lose_final(&key, canonical, context.now);
+            }
+            Ok::<(), Unexpected>(())
+        });
+        settle_result(&payment.id, result.await)
+    }
+
+    /// Nobody shows the deposit any more, and nothing was called for it: the payment waits for another one.
+    async fn disowned(&self, payment: &Payment, key: DepositKey) -> Result<(), StoreError> {
+        tracing::error!(payment_id = %payment.id, tx_hash = %key.tx_hash, "an endpoint showed a deposit that nobody has");
+        let result = self.ledger.change_known(payment, |page, current, context| {
+            if current.state == payment.state {
+                page.book.set_standing(&key, Standing::Gone { after_final: false }, None, context.now);
             }
             Ok::<(), Unexpected>(())
         });

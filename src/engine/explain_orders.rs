@@ -81,10 +81,12 @@ fn change_text(wallet: &str, change: &WalletChange, names: &Names<'_>) -> String
         }
         WalletChange::Halted { why } => format!("The wallet {wallet} is halted: {why}."),
         WalletChange::Adopted { reason, next_nonce, by, booked, typed } => {
-            let (by, given) = (by_whom(by.as_ref()), if *typed { ", which the person gave," } else { "" });
+            let (by, given) = (by_whom(by.as_ref()), if *typed { " (as it was given)" } else { "" });
             let counts = booked.map_or_else(String::new, |booked| {
                 let sent = names.paid(booked);
-                format!(" It sent {sent} in the last 24 hours that no order here accounts for: they count as spent.")
+                format!(
+                    " It sent {sent} in the last 24 hours that no order here accounts for, and that counts as spent."
+                )
             });
             format!("The wallet {wallet} was adopted{by}, with nonce {next_nonce}{given} next: {reason:?}.{counts}")
         }

@@ -20,6 +20,9 @@ pub struct Snapshot {
     /// When `head` was made, by the chain.
     #[serde(default)]
     pub head_time: Option<Timestamp>,
+    /// Since when the nodes answer and the newest block has stayed the same, if that is too long.
+    #[serde(default)]
+    pub head_stalled: Option<Timestamp>,
     /// The newest block taken for final.
     pub last_final: Option<BlockNumber>,
     /// Whether hints come in over a subscription.
@@ -120,6 +123,11 @@ impl Snapshot {
             _ if self.watched == 0 => "idle".to_owned(),
             (Some((since, why)), _) if stale => {
                 format!("not read for {} s: {why}", now.since(*since).as_secs())
+            }
+            _ if self.head_stalled.is_some() => {
+                let since = self.head_stalled.unwrap_or(now);
+                let head = self.head.unwrap_or_default();
+                format!("the newest block, {head}, has stayed the same for {} s", now.since(since).as_secs())
             }
             (_, Some(since)) => format!("the final block has not moved for {} s", now.since(since).as_secs()),
             _ if stale => "not swept yet, or not for too long".to_owned(),

@@ -159,7 +159,7 @@ impl Auditor {
 
     async fn sent(&self, wallet: Address, range: Blocks) -> Result<Vec<Transfer>, HandleError> {
         let tokens = self.tokens();
-        let page = self.again(async || self.sender.sent(wallet, &tokens, range.from, range.to).await).await?;
+        let page = self.again(async || self.sender.sent(wallet, &tokens, range.from, range.to, None).await).await?;
         Ok(page.transfers)
     }
 

@@ -82,7 +82,7 @@ mod tests {
     use crate::domain::chain::Address;
 
     fn at(seconds: u64) -> Timestamp {
-        Timestamp::from_secs(1_000 + seconds)
+        Timestamp::from_secs(1_000_u64.saturating_add(seconds))
     }
 
     #[test]

@@ -290,8 +290,11 @@ impl Book {
                 matches!(paying.standing, Standing::Final { .. }).then_some(Fact::Final)
             }
             // Gone, or back again and judged anew while the payment was being called: it would never be called for it.
-            (PaymentState::Due { deposit: key, .. }, _) => {
-                deposit(key).is_some_and(|deposit| !pays(&deposit)).then_some(Fact::GoneAfterFinal)
+            (PaymentState::Due { deposit: key, attempt }, _) => {
+                let gone = deposit(key).filter(|deposit| !pays(deposit))?;
+                // Operators never agreed on it, and nothing was called: it was one operator's word.
+                let was_a_word = *attempt == 0 && gone.standing == Standing::Gone { after_final: false };
+                Some(if was_a_word { Fact::Unmatched } else { Fact::GoneAfterFinal })
             }
             (
                 PaymentState::Waiting

@@ -194,7 +194,8 @@ mod tests {
     fn f3_the_final_block_that_counts_comes_down_again() {
         let at = |second| Moment::from_secs(1_000 + second);
         let now = at(100);
-        let cases: [(&[(u64, u64)], Option<u64>); 7] = [
+        type Case = (&'static [(u64, u64)], Option<u64>);
+        let cases: [Case; 7] = [
             (&[], None),
             (&[(50, 100)], Some(50)),
             (&[(50, 0)], Some(50)),

@@ -3,8 +3,11 @@
 //! The nonce is ours and kept in the store; the nodes' counts never give one out. They only tell when something does
 //! not fit, and then nothing is sent until a person has looked.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
+use crate::domain::operator::Operator;
 use crate::domain::order::Order;
 use crate::domain::wallet::{HaltReason, NonceCount, Wallet};
 
@@ -28,6 +31,38 @@ fn highest(counts: &[NonceCount]) -> u64 {
 pub fn check(wallet: &Wallet, counts: &[NonceCount]) -> Result<(), HaltReason> {
     let (ours, theirs) = (wallet.next_nonce, highest(counts));
     if theirs > ours { Err(HaltReason::UsedElsewhere { ours, theirs }) } else { Ok(()) }
+}
+
+/// How the nodes' counts fit what the store knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fit {
+    /// No operator knows of a nonce that was never given out here.
+    Fits,
+    /// Too few operators do: nothing is sent while they contradict each other, and nothing is halted on their word.
+    Contradicted {
+        /// Who does.
+        operators: Vec<Operator>,
+        /// The nonce that would be next by their count.
+        theirs: u64,
+    },
+    /// As many operators as have to agree do: the wallet is halted.
+    Halt(HaltReason),
+}
+
+/// The same by operator: a halt ends only when a person adopts the wallet, so one operator's word makes none where others
+/// are to agree. `agreement`: how many must say so.
+#[must_use]
+pub fn fit(wallet: &Wallet, counts: &[(Operator, NonceCount)], agreement: usize) -> Fit {
+    let ours = wallet.next_nonce;
+    let above: Vec<&(Operator, NonceCount)> =
+        counts.iter().filter(|(_, count)| count.latest.max(count.pending) > ours).collect();
+    let operators: BTreeSet<Operator> = above.iter().map(|(operator, _)| operator.clone()).collect();
+    let all: Vec<NonceCount> = above.iter().map(|(_, count)| *count).collect();
+    match check(wallet, &all) {
+        Ok(()) => Fit::Fits,
+        Err(why) if operators.len() >= agreement.max(1) => Fit::Halt(why),
+        Err(_) => Fit::Contradicted { operators: operators.into_iter().collect(), theirs: highest(&all) },
+    }
 }
 
 /// The nodes count fewer transactions than are final by the store: they lag, or are on another chain, or on a wiped one.

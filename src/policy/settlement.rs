@@ -1,7 +1,6 @@
 //! The payment's state machine: what a fact makes of a state.
 //!
-//! [`step`] is the only place where a payment's state changes. It is a closed match over state and fact; what a
-//! state does not expect is answered with [`Unexpected`], never swallowed.
+//! [`step`] alone changes a payment's state: a closed match over state and fact. What is not expected is [`Unexpected`].
 
 use thiserror::Error;
 
@@ -133,7 +132,7 @@ pub fn step(payment: &Payment, fact: &Fact, context: &Context<'_>) -> Result<Ste
     let step = match fact {
         Fact::Matched(deposit) => matched(payment, *deposit, context),
         Fact::Unmatched => match state {
-            State::Seen { .. } => {
+            State::Seen { .. } | State::Due { attempt: 0, .. } => {
                 Some(context.ask(payment, State::Waiting, "the deposit that paid it does not any more"))
             }
             _ => None,

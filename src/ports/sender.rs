@@ -10,6 +10,7 @@ use super::chain::{ChainError, EndpointId, TransferPage};
 use super::signer::DigestSignature;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
+use crate::domain::operator::Operator;
 use crate::domain::order::{Fees, RawTransaction};
 use crate::domain::wallet::{Market, NonceCount, Receipt, TransferView};
 use crate::domain::wei::Wei;
@@ -138,13 +139,15 @@ pub trait Sender: Send + Sync {
         at: Option<BlockNumber>,
     ) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>>;
 
-    /// The transfers of these tokens that left the wallet in these blocks, the last included: all of them, or an error.
+    /// The transfers of these tokens that left the wallet in these blocks, the last included: all of them, or an error. With
+    /// `by`, as this operator's endpoints say.
     async fn sent(
         &self,
         wallet: Address,
         tokens: &[Address],
         from: BlockNumber,
         to: BlockNumber,
+        by: Option<&Operator>,
     ) -> Result<TransferPage, ChainError>;
 
     /// The wallet's balance of the token after this block, in base units; `None` when the node that answered does not

@@ -11,7 +11,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore};
 use tokio::time::{Instant, timeout};
-use url::Url;
 
 use crate::domain::operator::Operator;
 use crate::ports::chain::EndpointId;
@@ -25,7 +24,7 @@ use super::identity::{Identity, OLD_BLOCK};
 use super::limits::Limits;
 use super::redact::Redactor;
 use super::rpc::{self, Ask};
-use super::settings::{CoolDown, EndpointSettings, EvmError, EvmSettings};
+use super::settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, parse_url};
 use super::ws::WsLink;
 
 /// What was learned of an endpoint's limits is forgotten after this long.
@@ -497,17 +496,4 @@ fn identity_asks() -> [Ask; 2] {
 /// Whether the questions after this one are still worth asking.
 fn goes_on(ask: &Ask, answer: &Result<Box<RawValue>, Failure>) -> bool {
     answer.as_ref().err().is_none_or(|failure| ask.may_fail && failure.was_answered())
-}
-
-fn parse_url(endpoint: &str, field: &'static str, schemes: [&str; 2], url: &SecretString) -> Result<Url, EvmError> {
-    let bad = |why: String| EvmError::BadUrl { endpoint: endpoint.to_owned(), field, why };
-    let url = Url::parse(url.expose_secret()).map_err(|error| bad(format!("is no URL: {error}")))?;
-    if !schemes.contains(&url.scheme()) {
-        let [plain, secure] = schemes;
-        return Err(bad(format!("must begin with {plain}:// or {secure}://")));
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(bad("names no host".to_owned()));
-    }
-    Ok(url)
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
+use crate::domain::operator::Operator;
 use crate::domain::wallet::{Market, NonceCount, TransferView};
 use crate::domain::wei::Wei;
 use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
@@ -58,9 +59,10 @@ impl Sender for EvmChain {
         tokens: &[Address],
         from: BlockNumber,
         to: BlockNumber,
+        by: Option<&Operator>,
     ) -> Result<TransferPage, ChainError> {
         let (tokens, recipients) = (Arc::new(tokens.to_vec()), Arc::new(vec![wallet]));
-        let query = TransferQuery { tokens, recipients, from, to, everybody: false, avoid: None, by: None };
+        let query = TransferQuery { tokens, recipients, from, to, everybody: false, avoid: None, by: by.cloned() };
         logs::transfers(&self.pool, self.settings.max_in_flight, &query, Side::From, false).await
     }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use alloy::primitives::Address;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use thiserror::Error;
+use url::Url;
 
 use crate::domain::operator::Operator;
 
@@ -204,4 +205,23 @@ impl EvmSettings {
         }
         Ok(())
     }
+}
+
+/// Reads one of an endpoint's URLs; `field` is `http` or `ws`.
+pub(super) fn parse_url(
+    endpoint: &str,
+    field: &'static str,
+    schemes: [&str; 2],
+    url: &SecretString,
+) -> Result<Url, EvmError> {
+    let bad = |why: String| EvmError::BadUrl { endpoint: endpoint.to_owned(), field, why };
+    let url = Url::parse(url.expose_secret()).map_err(|error| bad(format!("is no URL: {error}")))?;
+    if !schemes.contains(&url.scheme()) {
+        let [plain, secure] = schemes;
+        return Err(bad(format!("must begin with {plain}:// or {secure}://")));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(bad("names no host".to_owned()));
+    }
+    Ok(url)
 }

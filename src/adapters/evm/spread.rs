@@ -16,7 +16,8 @@ use super::pool::Pool;
 /// How one endpoint is asked.
 pub(super) type Asking<'a, T> = BoxFuture<'a, Result<T, Failure>>;
 
-/// The answer of the first endpoint that gives one; the head in it was believed where it was asked for. With `head_of`, one whose head hangs far behind the highest that was
+/// The answer of the first endpoint that gives one; the head in it was believed where it was asked for. With `head_of`, one
+/// whose head hangs far behind the highest that was
 /// seen is taken only when no other answers.
 pub(super) async fn first<'a, T>(
     pool: &'a Pool,

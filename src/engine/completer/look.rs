@@ -1,24 +1,30 @@
 //! The last look before a completion is called: payment and deposit still belong together, the deposit's block is final and
 //! still on the chain, and enough operators say so.
 
-use super::super::agreement::{Answer, Question};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::super::agreement::{Answer, Question, TOLD_AFTER};
 use super::{Completer, LOOK_AGAIN};
 use crate::domain::chain::{B256, WitnessedHeader};
 use crate::domain::deposit::{Deposit, Standing};
 use crate::domain::dispute::Matter;
+use crate::domain::operator::Operator;
 use crate::domain::payment::Payment;
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Claim, Did, Freeing, Movement, Proof, prove};
 use crate::policy::finality::{self, final_number};
 use crate::policy::last_look::{Objection, may_call};
-use crate::ports::chain::{ChainError, FinalityReport};
+use crate::ports::chain::{ChainError, FinalityReport, TransferQuery};
 use crate::ports::store::StoreError;
 
 /// What the last look at a deposit came to.
 pub(super) enum Look {
     /// The completion may be called: the deposit stands and is final, and enough operators say so.
     Good(Proof),
+    /// Whoever showed the deposit does not any more, and nobody else does.
+    Disowned,
     /// Not now; look again soon.
     NotYet(String),
     /// The deposit is not on the chain any more; what is at its height instead, if that was asked.
@@ -56,17 +62,26 @@ impl Completer {
         // What was established before the final block moved back, or by a process before this one, is looked at again.
         let trusted = at >= self.health.snapshot().finality_doubted.unwrap_or(Timestamp::EPOCH);
         if (trusted && allowed && finality::is_fresh(at, now)) || planted(Bug::FinalForever) {
-            return self.agreed(payment, &deposit).await;
+            return self.agreed(payment, &deposit, deposit.said_by()).await;
         }
         match self.look_at_chain(&deposit).await {
-            Stands::Yes => self.agreed(payment, &deposit).await,
+            Stands::Yes => self.agreed(payment, &deposit, deposit.said_by()).await,
+            // That it has gone, or is not final, is one operator's word too: the others are asked.
+            Stands::NotYet(_) | Stands::Gone(_) if self.settings.agreement > 1 => {
+                self.agreed(payment, &deposit, None).await
+            }
             Stands::NotYet(why) => Ok(Look::NotYet(why)),
             Stands::Gone(canonical) => Ok(Look::Gone(Some(canonical))),
         }
     }
 
     /// Whether enough operators say that the deposit is there, and final (decision 14).
-    async fn agreed(&self, payment: &Payment, deposit: &Deposit) -> Result<Look, StoreError> {
+    async fn agreed(
+        &self,
+        payment: &Payment,
+        deposit: &Deposit,
+        said_by: Option<&Operator>,
+    ) -> Result<Look, StoreError> {
         let (token, from, to, amount) = (deposit.token, deposit.from, deposit.to, deposit.amount);
         let transfer = Movement { token, from, to, amount };
         let claim = Claim { tx_hash: deposit.key.tx_hash, block: deposit.block(), transfer, did: Did::Transfer };
@@ -75,7 +90,7 @@ impl Completer {
         let question = Question {
             matter: Matter::Payment(payment.id.clone()),
             claim,
-            said_by: deposit.said_by().or(alone.as_ref()),
+            said_by: said_by.or(alone.as_ref()),
             deadline: payment.terms.expires_at,
         };
         Ok(match self.agreements.ask(&question).await? {
@@ -83,8 +98,40 @@ impl Completer {
                 Some(proof) => Look::Good(proof),
                 None => Look::NotYet("what is known of its deposit is no proof".to_owned()),
             },
-            Answer::NotYet(why) => Look::NotYet(why),
+            Answer::Missing { lasted, .. } if lasted >= TOLD_AFTER && self.is_disowned(deposit).await => {
+                self.agreements.over(&question.matter, "nobody shows the deposit any more").await?;
+                Look::Disowned
+            }
+            answer @ (Answer::Missing { .. } | Answer::Disputed) => Look::NotYet(answer.why()),
         })
+    }
+
+    /// Whether the operator that showed the deposit does not show it any more, and nobody else does either: read once more
+    /// from each of them. Should that be wrong, the second and the last reading find it again.
+    async fn is_disowned(&self, deposit: &Deposit) -> bool {
+        let operators = self.ports.chain.operators();
+        let mut without: BTreeSet<Operator> = BTreeSet::new();
+        for operator in &operators {
+            let query = TransferQuery {
+                tokens: Arc::new(self.settings.tokens()),
+                recipients: Arc::new(vec![deposit.to]),
+                everybody: false,
+                from: deposit.block_number,
+                to: deposit.block_number,
+                avoid: None,
+                by: Some(operator.clone()),
+            };
+            let Ok(page) = self.ports.chain.transfers(&query).await else { continue };
+            if page.transfers.iter().any(|transfer| transfer.tx_hash == deposit.key.tx_hash) {
+                return false;
+            }
+            without.insert(operator.clone());
+        }
+        let shown_by = deposit.seen_by.as_ref().filter(|seen_by| operators.contains(seen_by));
+        let needed = self.settings.agreement.min(operators.len());
+        self.settings.agreement > 1
+            && without.len() >= needed
+            && shown_by.is_none_or(|shown_by| without.contains(shown_by))
     }
 
     /// Asks the chain again: finality was established a while ago, or has moved back since.

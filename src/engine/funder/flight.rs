@@ -212,12 +212,15 @@ impl Funder {
         })
     }
 
-    /// What the other signed orders will take.
+    /// What the other signed orders will take before this one: those with lower nonces, where it has one, and all where it has
+    /// none yet. What comes after it must not keep it from being sent, or nothing behind it is ever mined.
     async fn committed(&self, order: &Order) -> Result<Committed, StoreError> {
         let open = self.ports.store.open_orders().await?;
         let mut committed = Committed::default();
         for other in open.iter().filter(|other| other.id != order.id) {
-            if !matches!(other.state, OrderState::Sending { .. } | OrderState::Cancelling { .. }) {
+            let waits = matches!(other.state, OrderState::Sending { .. } | OrderState::Cancelling { .. });
+            let comes_after = order.state.nonce().is_some_and(|ours| other.state.nonce() > Some(ours));
+            if !waits || comes_after {
                 continue;
             }
             let most = other.live_attempts().map(|attempt| fees::worst_cost(&attempt.fees, attempt.gas_limit)).max();

@@ -159,8 +159,8 @@ impl Funder {
         };
         let agreed = match self.agreements.ask(&question).await? {
             Answer::Agreed(agreed) => agreed,
-            Answer::NotYet(why) => {
-                tracing::debug!(order = %order.id, %tx_hash, why, "its end is not proven yet");
+            answer @ (Answer::Missing { .. } | Answer::Disputed) => {
+                tracing::debug!(order = %order.id, %tx_hash, why = answer.why(), "its end is not proven yet");
                 return Ok(());
             }
         };
@@ -187,7 +187,7 @@ impl Funder {
         let age = order.live_attempts().map(|attempt| now.since(attempt.signed_at)).max().unwrap_or_default();
         let back = age.as_secs().saturating_mul(MOST_BLOCKS_A_SECOND).saturating_add(LEAST_BLOCKS_BACK);
         let from = block.number.saturating_sub(back.min(MOST_BLOCKS_BACK));
-        let page = sender.sent(order.wallet, &[order.token], from, block.number).await?;
+        let page = sender.sent(order.wallet, &[order.token], from, block.number, None).await?;
         let before = match block.number.checked_sub(1) {
             Some(parent) => sender.balance_at(order.wallet, order.token, parent).await?,
             None => None,

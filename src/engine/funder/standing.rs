@@ -1,11 +1,14 @@
 //! Whose wallet it is, and whether anybody else uses it.
 
-use super::{Funder, Trouble};
+use super::{Funder, Trouble, no_word_of_nonces};
 use crate::domain::coverage::Coverage;
 use crate::domain::event::{Event, EventKind, WalletChange};
+use crate::domain::hold::Hold;
+use crate::domain::operator::Operator;
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{Halt, HaltReason, NonceCount, Wallet};
 use crate::engine::telling::log_events;
+use crate::policy::nonces::Fit;
 use crate::policy::{nonces, sweep};
 use crate::ports::chain::ChainError;
 use crate::ports::store::{Commit, StoreError};
@@ -37,6 +40,7 @@ impl Funder {
         let address = self.funding.signer.address();
         // One that is behind knows nothing of a wallet that was used: none may be missing when a wallet is begun with.
         let (counts, all_answered) = self.counts().await;
+        let counts: Vec<NonceCount> = counts.into_iter().map(|(_, count)| count).collect();
         if counts.is_empty() || !all_answered {
             tracing::warn!(wallet = %address, "not every endpoint tells of the wallet's nonces; it is opened when all do");
             return Ok(None);
@@ -94,13 +98,15 @@ impl Funder {
     }
 
     /// What the endpoints that answer count, and whether all do.
-    async fn counts(&self) -> (Vec<NonceCount>, bool) {
+    async fn counts(&self) -> (Vec<(Operator, NonceCount)>, bool) {
         let answers = self.funding.sender.nonces(self.funding.signer.address(), None).await;
-        let all_answered = answers.iter().all(|answer| answer.answer.is_ok());
+        // One of another chain is shut out: it knows nothing of this wallet.
+        let is_out = |error: &ChainError| matches!(error, ChainError::Contradiction(_));
+        let all_answered = answers.iter().all(|answer| answer.answer.as_ref().err().is_none_or(is_out));
         let counts = answers
             .into_iter()
             .filter_map(|answer| match answer.answer {
-                Ok(count) => Some(count),
+                Ok(count) => Some((self.ports.chain.operator(answer.endpoint), count)),
                 Err(error) => {
                     tracing::warn!(endpoint = answer.name, %error, "it does not tell of the wallet's nonces");
                     None
@@ -123,10 +129,21 @@ impl Funder {
         }
         let Some(wallet) = self.ports.store.wallet().await? else { return Ok(()) };
         let open = self.ports.store.open_orders().await?;
-        if let Err(why) = nonces::check(&wallet, &counts) {
-            self.checked_start = true;
-            return self.halt(&why).await;
+        match self.fit(&wallet, &counts) {
+            Fit::Fits => {}
+            Fit::Halt(why) => {
+                self.checked_start = true;
+                return self.halt(&why).await;
+            }
+            Fit::Contradicted { operators, theirs } => {
+                let why = contradicted(&wallet, &operators, theirs);
+                tracing::error!(why, "nothing is sent yet");
+                self.behind = Some(why);
+                self.take_up_at = now.plus(self.pace().hold_check);
+                return Ok(());
+            }
         }
+        let counts: Vec<NonceCount> = counts.into_iter().map(|(_, count)| count).collect();
         match nonces::check_start(&wallet, &counts, &open) {
             Ok(()) => {
                 self.checked_start = true;
@@ -142,21 +159,42 @@ impl Funder {
         Ok(())
     }
 
-    /// Whether nobody else uses the key, by the counts of every endpoint that answers. Asked before nonces are taken.
-    pub(super) async fn nonces_fit(&self) -> Result<bool, Trouble> {
+    fn fit(&self, wallet: &Wallet, counts: &[(Operator, NonceCount)]) -> Fit {
+        let needed = self.settings.agreement.min(self.ports.chain.operators().len());
+        nonces::fit(wallet, counts, needed)
+    }
+
+    /// What keeps a nonce from being taken: that somebody else uses the key, by the counts of every endpoint that answers, or
+    /// that operators contradict each other about it; `None`: nothing. Asked before nonces are taken.
+    pub(super) async fn nonces_hold(&self) -> Result<Option<Hold>, Trouble> {
         let (counts, _) = self.counts().await;
         if counts.is_empty() {
             let detail = "no endpoint tells of the wallet's nonces".to_owned();
             return Err(Trouble::Chain(ChainError::Unavailable(detail)));
         }
         // Read after the counts: the nodes cannot know of a nonce before it is taken.
-        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(false) };
-        match nonces::check(&wallet, &counts) {
-            Ok(()) => Ok(wallet.halted.is_none() && wallet.paused.is_none()),
-            Err(why) => {
+        let Some(wallet) = self.ports.store.wallet().await? else { return Ok(Some(no_word_of_nonces())) };
+        match self.fit(&wallet, &counts) {
+            Fit::Fits => Ok(self.stopped(&wallet)),
+            Fit::Halt(why) => {
                 self.halt(&why).await?;
-                Ok(false)
+                Ok(Some(Hold::WalletHalted))
+            }
+            Fit::Contradicted { operators, theirs } => {
+                let detail = contradicted(&wallet, &operators, theirs);
+                tracing::error!(detail, "no nonce is taken while that is so");
+                Ok(Some(Hold::ChainUnavailable { detail }))
             }
         }
     }
+}
+
+fn contradicted(wallet: &Wallet, operators: &[Operator], theirs: u64) -> String {
+    let who: Vec<&str> = operators.iter().map(Operator::as_str).collect();
+    format!(
+        "operators contradict each other: {} knows of the wallet's nonces up to {theirs}, and here and elsewhere {} is next; \
+         look the wallet up in an explorer, and exclude the endpoint that is wrong",
+        who.join(", "),
+        wallet.next_nonce
+    )
 }

@@ -2,7 +2,7 @@
 
 use futures_util::StreamExt;
 
-use super::{CHECKS_AT_ONCE, Funder, Trouble, due_at, no_word_of_nonces};
+use super::{CHECKS_AT_ONCE, Funder, Trouble, due_at};
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::shadow::ShadowAct;
@@ -29,10 +29,9 @@ impl Funder {
             return Ok(());
         }
         // Shadow mode takes no nonce. Whoever sends by hand meanwhile is found out once it is over, and then the wallet halts.
-        if self.settings.mode.acts() && !self.nonces_fit().await? {
+        let unfit = if self.settings.mode.acts() { self.nonces_hold().await? } else { None };
+        if let Some(why) = unfit {
             self.take_up_at = now.plus(self.pace().hold_check);
-            let wallet = self.ports.store.wallet().await?;
-            let why = wallet.and_then(|wallet| self.stopped(&wallet)).unwrap_or_else(no_word_of_nonces);
             let ready: Vec<Order> = open.iter().filter(|order| order.state == OrderState::Ready).cloned().collect();
             return self.name_stop(&ready, &why).await;
         }

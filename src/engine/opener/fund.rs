@@ -2,6 +2,7 @@
 
 use super::Opener;
 use crate::domain::order::{OrderId, Placer};
+use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::payout::Payout;
 use crate::engine::EngineSettings;
 use crate::engine::explain::Names;
@@ -54,6 +55,7 @@ impl Opener {
             };
             let payment = self.ports.store.payment(id).await?;
             // What is funded is what was asked for, wherever it is to be sent.
+            let may_wait = payment.as_ref().is_some_and(may_wait_again);
             let shown = payment.map(|payment| (payment.terms.deposit_address, payout.wish.exchange.source_amount));
             let (order, mut commit) = match orders.propose(id, Placer::Person, shown).await {
                 Ok(proposed) => proposed,
@@ -63,7 +65,8 @@ impl Opener {
                 }
                 Err(OrderError::Spend(refusal)) => {
                     let why = refusal_text(&refusal, &self.names());
-                    return Ok(Outcome::Refused { why, again: may_pass(&refusal) });
+                    let again = may_pass(&refusal) || (may_wait && matches!(refusal, SpendRefusal::NotWaiting { .. }));
+                    return Ok(Outcome::Refused { why, again });
                 }
                 Err(error) => return Ok(Outcome::Refused { why: error.to_string(), again: true }),
             };
@@ -89,6 +92,20 @@ impl Opener {
     }
 }
 
+/// Whether a payment may wait for funds again by itself: one answer of the API said otherwise, and nothing has paid it.
+const fn may_wait_again(payment: &Payment) -> bool {
+    match &payment.state {
+        PaymentState::Waiting | PaymentState::Following { deposit: None } => true,
+        PaymentState::Seen { .. }
+        | PaymentState::Due { .. }
+        | PaymentState::Calling { .. }
+        | PaymentState::Unclear { .. }
+        | PaymentState::Following { deposit: Some(_) }
+        | PaymentState::Ended { .. }
+        | PaymentState::Review { .. } => false,
+    }
+}
+
 /// Whether a refusal can pass by itself: limits come free with time, and what is switched off can be switched on.
 const fn may_pass(refusal: &SpendRefusal) -> bool {
     match refusal {
@@ -109,5 +126,32 @@ const fn may_pass(refusal: &SpendRefusal) -> bool {
         | SpendRefusal::ForbiddenAddress { .. }
         | SpendRefusal::NotForAuto { .. }
         | SpendRefusal::TimeShort { .. } => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::payment::Outcome;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn f11_a_payment_that_one_answer_called_over_is_funded_later() {
+        let of = |state| {
+            let text = serde_json::json!({
+                "id": "p", "version": 1, "recipient_id": "r", "api": null, "next_at": null, "quiet_checks": 0,
+                "added_at": 1, "state": state,
+                "terms": {
+                    "chain_id": 137, "token": "0x3c499c542cef5e3811e1192ce70d8cc03d5c3359",
+                    "deposit_address": "0x3c499c542cef5e3811e1192ce70d8cc03d5c3359", "address_from": "api", "amount": "1",
+                    "amount_from": "api", "sender": null, "created_at": 1, "expires_at": null,
+                },
+            });
+            may_wait_again(&serde_json::from_value(text).expect("a payment as it is stored"))
+        };
+        let at = Timestamp::from_secs(1);
+        assert!(of(PaymentState::Waiting), "an end that is not confirmed leaves it waiting");
+        assert!(of(PaymentState::Following { deposit: None }));
+        assert!(!of(PaymentState::Ended { outcome: Outcome::Expired, at }), "a confirmed one does not");
     }
 }

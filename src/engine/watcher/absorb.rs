@@ -232,7 +232,9 @@ impl Watcher {
                 }
                 let mut withheld = false;
                 for (key, missing) in &evidence.missing {
-                    withheld |= note_missing(page, key, *missing, context);
+                    // That a final deposit has gone is not believed on one operator's word where others are to agree.
+                    let one_word = read.said_by.is_some();
+                    withheld |= note_missing(page, key, *missing, one_word, context);
                 }
                 is_left = withheld;
                 // A provider that withholds a log may withhold others: the range does not count as read.
@@ -410,7 +412,7 @@ fn note_transfer(page: &mut Page, fresh: Deposit, reading: Reading, context: &Co
 }
 
 /// Writes into the book what became of a missing deposit. True when the provider withholds it.
-fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, context: &Context<'_>) -> bool {
+fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, one_word: bool, context: &Context<'_>) -> bool {
     let Some(deposit) = page.book.deposit(key) else { return false };
     match (missing, deposit.standing) {
         (_, Standing::Gone { .. }) => false,
@@ -424,6 +426,7 @@ fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, context: &C
             page.book.set_standing(key, Standing::Gone { after_final: false }, Some(canonical), context.now);
             false
         }
+        (Missing::Gone(_), Standing::Final { .. }) if one_word => true,
         (Missing::Gone(canonical), Standing::Final { .. }) => {
             page.book.lose_final(key, Some(canonical), context.now);
             false

@@ -110,6 +110,8 @@ pub(crate) struct Watcher {
     /// The count of the store's changes of coverage up to which the roll has them; `None` before the first reading.
     learnt: Option<u64>,
     head: Option<(Header, Timestamp)>,
+    /// When the head last was another block than the one before.
+    head_moved_at: Timestamp,
     /// Whether a block was asked for that the node has not got: then the head is asked for, however new the pushed one.
     head_unserved: bool,
     /// How far below the head the sweep ends, while blocks near the head are asked for in vain: behind a balancer the
@@ -189,6 +191,7 @@ impl Watcher {
             roll,
             learnt: None,
             head: None,
+            head_moved_at: Timestamp::EPOCH,
             head_unserved: false,
             step_back: 0,
             last_final: None,

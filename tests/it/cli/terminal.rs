@@ -30,6 +30,7 @@ async fn a_bar_is_shown_while_the_sweep_catches_up() {
     // No block is dated in the future, which nobody would believe.
     world.chain.set_block_time(0);
     world.chain.append_empty(2_000);
+    world.chain.set_block_time(2);
     // Eighty blocks at a time, and none of them at once.
     world.place.edit("max_block_range = 2000", "max_block_range = 10");
     world.node.behave(|it| it.latency = Duration::from_millis(150));

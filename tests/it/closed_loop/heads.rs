@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rampwatch::adapters::system::SystemClock;
-use rampwatch::domain::chain::Address;
+use rampwatch::domain::chain::{Address, BlockRef};
 use rampwatch::domain::coverage::{Coverage, FinalityMark, Swept};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -13,7 +13,7 @@ use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
 use super::api::PlainApi;
-use super::rig::{LIMIT, Rig, Ticker, now, pay, place, quick_settings, urls};
+use super::rig::{LIMIT, Rig, Ticker, now, pay, quick_settings, urls};
 use super::troubles::chain::PlainChain;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
@@ -64,17 +64,17 @@ async fn f3_one_wrong_number_of_the_only_endpoint_stops_nothing() {
     rig.stop().await;
 }
 
-/// What was stored under a lie: all of it counts as read twice, far above the head.
-async fn poison(store: &MemoryStore, to: Address, above: u64) {
-    let known = store.coverage(to).await.unwrap().unwrap();
-    let swept = known.swept.unwrap();
-    let swept = Swept { covered_to: swept.covered_to + above, second_reading: None, ..swept };
-    let coverage = vec![Coverage { swept: Some(swept), ..known }];
-    let mark = store.finality().await.unwrap();
-    let finality = mark.map(|mark| {
-        let mut lie = mark.current;
-        lie.number += above;
-        FinalityMark { highest: lie, current: lie, ..mark }
+/// What was stored under a lie: all of it counts as read far above the head.
+async fn poison(store: &MemoryStore, above: u64) {
+    let lie = |known: Coverage| {
+        let covered =
+            known.swept.map(|swept| Swept { covered_to: swept.covered_to + above, second_reading: None, ..swept });
+        Coverage { swept: covered, ..known }
+    };
+    let coverage = store.contents().coverage.into_values().map(lie).collect();
+    let finality = store.finality().await.unwrap().map(|mark| {
+        let current = BlockRef { number: mark.current.number + above, ..mark.current };
+        FinalityMark { highest: current, current, ..mark }
     });
     store.commit(Commit { coverage, finality, ..Commit::default() }).await.unwrap();
 }
@@ -91,7 +91,7 @@ async fn taken_back(above: u64, settings: EngineSettings) {
     let api = rig.api.clone();
     let store = rig.crash().await;
     drop(ticker);
-    poison(&store, place(2), above).await;
+    poison(&store, above).await;
     // It is in no block that is read because it is the newest.
     chain.append(pay(2));
     chain.append_empty(8);

@@ -40,14 +40,19 @@ async fn adopt_refused(world: &World) -> String {
     world.handle().adopt_wallet("I have looked").await.unwrap_err().to_string()
 }
 
-/// Adopts the wallet as a person who has looked up elsewhere which nonce is next: there is one endpoint.
+/// Adopts the wallet, and waits until it is told to be well.
 pub(super) async fn adopt(world: &World) {
+    adopt_at_once(world).await;
+    until("it is told to be well", || async { world.handle().readiness(Span::from_secs(60)).wallet == "ok" }).await;
+}
+
+/// Adopts the wallet as a person who has looked up elsewhere which nonce is next: there is one endpoint.
+pub(super) async fn adopt_at_once(world: &World) {
     let open = world.store().open_orders().await.unwrap();
     let held = open.iter().filter_map(|order| order.state.nonce()).max().map_or(0, |nonce| nonce + 1);
     let next_nonce = Some(world.node().transaction_count(WALLET, BlockTag::Pending).await.unwrap().max(held));
     world.handle().adopt(&AdoptRequest { reason: "I have looked".to_owned(), next_nonce }).await.unwrap();
     assert_eq!(world.store().wallet().await.unwrap().unwrap().halted, None);
-    until("it is told to be well", || async { world.handle().readiness(Span::from_secs(60)).wallet == "ok" }).await;
 }
 
 /// Whether an order is held because the wallet is halted.

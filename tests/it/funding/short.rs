@@ -106,6 +106,25 @@ async fn gas_money_that_goes_away_in_flight_is_named_and_the_same_bytes_go_out_w
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_waits_behind_keeps_nobody_from_being_sent_though_the_gas_money_is_not_enough_for_all() {
+    let world = World::start(setup(rebroadcasting(200))).await;
+    wallet_opened(&world).await;
+    let (first, second) = (open(&world, usdc(44)).await, open(&world, usdc(45)).await);
+    let transfer = fund_in_flight(&world, &first).await;
+    let behind = fund_in_flight(&world, &second).await;
+    let most = worst_cost(&transfer.fees, transfer.gas_limit);
+    world.node().set_native_balance(WALLET, most).await.unwrap();
+    world.node().drop_all_transactions().await.unwrap();
+    wait_pooled(&world, transfer.tx_hash).await;
+    wait_hold(&world, &second, "native-short").await;
+    world.node().set_native_balance(WALLET, WALLET_GAS_MONEY).await.unwrap();
+    wait_pooled(&world, behind.tx_hash).await;
+    until_ended(&world, &first).await;
+    until_ended(&world, &second).await;
+    end(world, &[&first, &second], &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn tokens_that_go_away_in_flight_are_named_and_the_transfer_is_paid_when_they_are_back() {
     let world = World::start(setup(rebroadcasting(200))).await;
     wallet_opened(&world).await;

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use rampwatch::domain::event::{EventKind, WalletChange};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{OrderOutcome, OrderState, Spend, UnsentReason};
 use rampwatch::domain::time::Span;
@@ -14,10 +15,10 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::bench::{
-    assert_laws, end, fund, mined_nonces, open, order, paid_by, send, spent, until, until_all_ended, wait_order,
-    wallet_opened,
+    assert_laws, end, events, fund, mined_nonces, open, order, paid_by, send, spent, until, until_all_ended,
+    wait_order, wallet_opened,
 };
-use super::outside::{adopt, halted, quick, stopped};
+use super::outside::{adopt, adopt_at_once, halted, quick, stopped};
 use crate::anvil::world::{World, is_completed, usdc};
 use crate::support::{store_in, temp_dir};
 
@@ -78,6 +79,13 @@ async fn f8_a_new_store_that_adopts_the_wallet_begins_no_new_day() {
     assert_eq!(spent(&world).await, usdc(0), "this store knows of nothing yet");
     adopt(&world).await;
     assert_eq!(spent(&world).await, usdc(90), "what the wallet sent is read from the chain");
+    let told = events(&world).await.into_iter().any(|event| match event {
+        EventKind::WalletChanged { change: WalletChange::Adopted { booked: Some(sum), typed, .. }, .. } => {
+            typed && sum == usdc(90)
+        }
+        _ => false,
+    });
+    assert!(told, "the ledger says what was booked");
     let late = open(&world, usdc(90)).await;
     let refused = fund(&world, &late).await.unwrap_err();
     assert!(refused.contains("max_per_day") && refused.contains("90"), "{refused}");
@@ -140,7 +148,7 @@ async fn an_old_copy_of_the_store_begins_halted_and_pays_nothing_again() {
 }
 
 async fn adopt_and_resume(world: &World) {
-    adopt(world).await;
+    adopt_at_once(world).await;
     world.handle().resume_wallet("all is well").await.unwrap();
 }
 

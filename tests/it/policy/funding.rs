@@ -257,7 +257,7 @@ fn every_fact_in_every_state() {
         }
         facts.insert(fact_number(&fact));
     }
-    assert_eq!(facts.into_iter().collect::<Vec<_>>(), (0..11).collect::<Vec<_>>(), "every fact has its row");
+    assert_eq!(facts.into_iter().collect::<Vec<_>>(), (0..12).collect::<Vec<_>>(), "every fact has its row");
     assert_eq!(states_seen.into_iter().collect::<Vec<_>>(), (0..7).collect::<Vec<_>>(), "every state its column");
 }
 
@@ -456,12 +456,12 @@ fn rejection() -> OrderFact {
 fn an_approval_ages_out_and_nothing_was_ever_signed() {
     let approval = OrderFact::Approved { reason: "fine".to_owned(), by: alice() };
     let waits = |secs| Order { placed_at: at(NOW - secs), ..order_in("p", awaiting()) };
-    let day = FUNDING.approval_valid_for.as_secs();
-    assert!(taken(&waits(day), &approval).is_ok(), "as long as that it may wait");
-    assert!(taken(&waits(day), &OrderFact::ApprovalExpired).is_err());
-    assert!(taken(&waits(day + 1), &approval).is_err(), "nobody approves what is not asked for any more");
-    let (over, events) = taken(&waits(day + 1), &OrderFact::ApprovalExpired).unwrap();
-    let why = UnsentReason::ApprovalExpired { valid_for_s: day };
+    let most = FUNDING.approval_valid_for.as_secs();
+    assert!(taken(&waits(most), &approval).is_ok(), "as long as that it may wait");
+    assert!(taken(&waits(most), &OrderFact::ApprovalExpired).is_err());
+    assert!(taken(&waits(most + 1), &approval).is_err(), "nobody approves what is not asked for any more");
+    let (over, events) = taken(&waits(most + 1), &OrderFact::ApprovalExpired).unwrap();
+    let why = UnsentReason::ApprovalExpired { valid_for_s: most };
     assert_eq!(over.state, State::Ended { outcome: OrderOutcome::Unsent { why }, at: at(NOW) });
     assert_eq!((over.spend, over.next_at, over.attempts.len(), events.len()), (Spend::GivenBack, None, 0, 1));
     for state in [State::Ready, State::Held { why: Hold::TokenPaused }, sending(), cancelling()] {

@@ -1,8 +1,9 @@
 //! One wallet, one sender: what the nodes' counts are taken for.
 
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::{Order, OrderId, OrderState};
 use rampwatch::domain::wallet::{Halt, HaltReason, NonceCount, Wallet};
-use rampwatch::policy::nonces::{AdoptRefusal, Adoption, Behind, adopt, begin, check, check_start};
+use rampwatch::policy::nonces::{AdoptRefusal, Adoption, Behind, Fit, adopt, begin, check, check_start, fit};
 
 use super::orders::*;
 use super::samples::*;
@@ -42,6 +43,29 @@ fn a_used_wallet_does_not_begin_by_itself() {
         (vec![count(6, 6), count(0, 0)], used(6)),
     ] {
         assert_eq!(begin(&counts), expected, "{counts:?}");
+    }
+}
+
+/// S12: a halt needs a person to end it, so one operator's word makes none where others are to agree.
+#[test]
+fn s12_one_operators_count_halts_nothing_where_two_are_to_agree() {
+    let said = |counts: &[(&str, u64)]| -> Vec<(Operator, NonceCount)> {
+        counts.iter().map(|(name, nonce)| (Operator::named(name), count(*nonce, *nonce))).collect()
+    };
+    let halt = |theirs| Fit::Halt(HaltReason::UsedElsewhere { ours: 5, theirs });
+    let contradicted = |name: &str, theirs| Fit::Contradicted { operators: vec![Operator::named(name)], theirs };
+    let cases = [
+        (said(&[("a", 5), ("b", 4)]), 2, Fit::Fits),
+        (said(&[]), 2, Fit::Fits),
+        (said(&[("a", 7), ("b", 5)]), 2, contradicted("a", 7)),
+        (said(&[("a", 7)]), 2, contradicted("a", 7)),
+        (said(&[("a", 7), ("a", 8), ("b", 5)]), 2, contradicted("a", 8)),
+        (said(&[("a", 7), ("b", 6)]), 2, halt(7)),
+        (said(&[("a", 7), ("b", 5)]), 1, halt(7)),
+        (said(&[("a", 7)]), 0, halt(7)),
+    ];
+    for (counts, agreement, expected) in cases {
+        assert_eq!(fit(&next(5), &counts, agreement), expected, "{counts:?} {agreement}");
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) const FUNDING: FundingPace = FundingPace {
     rebroadcast_after: Span::from_secs(45),
     poll_interval: Span::from_secs(4),
     max_in_flight: 16,
-    approval_valid_for: Span::from_secs(86_400),
+    approval_valid_for: Span::from_secs(300),
 };
 
 /// The nonce of the samples.
@@ -161,7 +161,7 @@ pub(super) fn outcomes() -> Vec<OrderOutcome> {
         unsent(UnsentReason::Rejected { reason: "no".to_owned() }),
         unsent(UnsentReason::Cancelled { reason: "no".to_owned() }),
         unsent(UnsentReason::NotPayable { hold: Hold::TimeShort { expires_at: at(EXPIRY), least_s: 600 } }),
-        unsent(UnsentReason::ApprovalExpired { valid_for_s: 86_400 }),
+        unsent(UnsentReason::ApprovalExpired { valid_for_s: 300 }),
     ]
 }
 

@@ -213,7 +213,9 @@ fn the_first_hurdle_is_told() {
                     change(it);
                 })
                 .check();
-            let named_sender = matches!((hold, other), (Hold::OtherSender { .. }, Hold::RecipientForbidden { .. }));
+            let named_sender = matches!(other, Hold::RecipientForbidden { .. })
+                && (matches!(hold, Hold::OtherSender { .. })
+                    || matches!(hold, Hold::TermsDiffer { field, .. } if field == "senderAddress"));
             // Once the payment is over, what the API says of it is believed.
             let is_over = *other == Hold::PaymentEnded && got == Err(Hold::PaymentEnded);
             let is_word =

@@ -53,7 +53,7 @@ fn f2_an_open_order_counts_whatever_its_age_and_its_state() {
     ];
     for state in states {
         let old = Order { placed_at: at(1), amount: units(7), ..order_in("q", state) };
-        assert_eq!(spending(&[old.clone()], LATER + 30 * DAY).all(), units(7), "{:?}", old.state);
+        assert_eq!(spending(std::slice::from_ref(&old), LATER + 30 * DAY).all(), units(7), "{:?}", old.state);
         let back = Order { spend: Spend::GivenBack, ..old };
         assert_eq!(spending(&[back], LATER).all(), Amount::ZERO);
     }
@@ -92,7 +92,7 @@ fn f2_five_days_of_approvals_never_leave_in_one_day() {
     let mined_at = LATER + 4 * DAY + 10;
     let paid = spent("p0", limit, at(mined_at));
     for (secs, expected) in [(mined_at, limit), (mined_at + DAY - 1, limit), (mined_at + DAY, 0)] {
-        assert_eq!(spending(&[paid.clone()], secs).all(), units(expected), "{secs}");
+        assert_eq!(spending(std::slice::from_ref(&paid), secs).all(), units(expected), "{secs}");
     }
 }
 

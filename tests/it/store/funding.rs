@@ -83,7 +83,6 @@ pub(super) fn unsent() -> Vec<UnsentReason> {
         UnsentReason::Rejected { reason: reason() },
         UnsentReason::Cancelled { reason: reason() },
         UnsentReason::NotPayable { hold: Hold::TokenPaused },
-        UnsentReason::ApprovalExpired { valid_for_s: 86_400 },
     ]
 }
 
@@ -145,6 +144,9 @@ pub(crate) fn orders() -> Vec<Order> {
     let outcome = OrderOutcome::Paid { tx_hash: hash(1), block: block(5), log_index: 3 };
     let paid = OrderState::Ended { outcome, at: at(9) };
     all.push(Order { state: paid, spent_at: Some(at(8)), next_at: None, ..records::order(last) });
+    let outcome = OrderOutcome::Unsent { why: UnsentReason::ApprovalExpired { valid_for_s: 86_400 } };
+    let (state, spend) = (OrderState::Ended { outcome, at: at(10) }, Spend::GivenBack);
+    all.push(Order { state, spend, next_at: None, ..records::order(last + 1) });
     all
 }
 
@@ -167,7 +169,7 @@ pub(super) fn named_kinds() -> Vec<EventKind> {
     let changes = [
         WalletChange::Paused { reason: reason(), by: by() },
         WalletChange::Resumed { reason: reason(), by: by() },
-        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: by(), booked: Some(units(5)), typed: true },
+        WalletChange::Adopted { reason: reason(), next_nonce: 7, by: by(), booked: None, typed: false },
     ];
     let mut all = vec![EventKind::PersonDecided { action: text("ignore"), reason: reason(), by: by() }, moved];
     let address = wallet_address();

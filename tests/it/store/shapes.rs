@@ -170,10 +170,26 @@ fn records_of_the_desk_have_every_shape() {
     every!(conditions => ConditionName: LowToken, LowNative, ChainUnread);
 }
 
+/// What is on disk outlives the program: these must be read for ever.
+#[test]
+fn kinds_that_came_later_are_stored_like_this() {
+    let stored = [
+        r#"{"event":"alarm","alarm":{"alarm":"endpoint_contradicts","endpoint":"one","said":"tomorrow"}}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"endpoint_stalled","endpoint":"two","said":"9"}}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"coverage_above_head","addresses":3,"covered":90,"head":9}}"#,
+        r#"{"event":"endpoint_back","endpoint":"one"}"#,
+    ];
+    let kinds = specimens::later_kinds();
+    let written: Vec<String> = kinds.iter().map(|kind| serde_json::to_string(kind).unwrap()).collect();
+    assert_eq!(written, stored);
+    let read: Vec<EventKind> = stored.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
+    assert_eq!(read, kinds);
+}
+
 #[test]
 fn events_have_every_shape() {
     let events = specimens::events();
-    let kinds = || events.iter().map(|event| event.kind.clone());
+    let kinds = || events.iter().map(|event| event.kind.clone()).chain(specimens::later_kinds());
     every!(kinds() => EventKind:
         PaymentAdded, PaymentMoved, ApiReported, DepositSeen, DepositJudged, DepositStands, PersonDecided, FinalityMoved,
         Alarm, AddressPlaced, AddressClosed, EndpointBack, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,

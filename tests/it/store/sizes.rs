@@ -164,7 +164,7 @@ fn the_longest_hold_has_a_bound() {
         assert_eq!(hold.clone().shortened(), hold, "a short one stays as it is");
     }
     let with_text = funding::holds().into_iter().filter(|hold| stored_bytes(&endless_texts(hold)) > MAX_RECORD_BYTES);
-    assert_eq!(with_text.count(), 10, "those that take a text");
+    assert_eq!(with_text.count(), 11, "those that take a text");
 }
 
 #[test]

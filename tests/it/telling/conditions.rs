@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockNumber};
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::{Market, NonceCount, TransferView};
 use rampwatch::domain::wei::Wei;
@@ -89,6 +90,7 @@ impl Sender for Purse {
         _: &[Address],
         _: BlockNumber,
         _: BlockNumber,
+        _: Option<&Operator>,
     ) -> Result<TransferPage, ChainError> {
         unreachable!("nobody audits here")
     }

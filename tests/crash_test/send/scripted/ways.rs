@@ -131,8 +131,9 @@ impl<T: Sender> Sender for Mortal<Arc<T>> {
         tokens: &[Address],
         from: BlockNumber,
         to: BlockNumber,
+        by: Option<&Operator>,
     ) -> Result<TransferPage, ChainError> {
-        self.at("sender.sent", self.inner.sent(wallet, tokens, from, to)).await
+        self.at("sender.sent", self.inner.sent(wallet, tokens, from, to, by)).await
     }
 
     async fn balance_at(

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockNumber};
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::{CallResult, Market, NonceCount, TransferView};
 use rampwatch::domain::wei::Wei;
@@ -287,6 +288,7 @@ impl Sender for FakeSender {
         tokens: &[Address],
         from: BlockNumber,
         to: BlockNumber,
+        _: Option<&Operator>,
     ) -> Result<TransferPage, ChainError> {
         let sight = self.endpoints.reach(None, None).await?;
         let behind = || ChainError::Behind(format!("block {to} is not there"));

@@ -1,0 +1,139 @@
+//! The configuration of an attacked program.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use rampwatch::sandbox::USDC;
+
+use super::chain::CHAIN_ID;
+use crate::kit::OPERATOR;
+
+/// The variable with the throw-away key.
+pub(crate) const WALLET_KEY_ENV: &str = "ATTACKS_WALLET_KEY";
+
+/// How a world differs from the usual one.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// The names of the endpoints, in their order.
+    pub(crate) endpoints: Vec<&'static str>,
+    /// Who runs each of them; nothing is said of those beyond the last.
+    pub(crate) operators: Vec<&'static str>,
+    /// Whether there is a wallet.
+    pub(crate) wallet: bool,
+    /// `max_per_payment`, `max_per_day` and `max_per_recipient`, in whole units.
+    pub(crate) limit: u64,
+    /// The most for a unit of gas.
+    pub(crate) max_fee_gwei: u64,
+    /// Whether the clock of the program can be set.
+    pub(crate) clock: bool,
+    /// Section, key and value, each written only where the program knows the key.
+    pub(crate) new_keys: Vec<(&'static str, &'static str, &'static str)>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            endpoints: vec!["first", "second", "third"],
+            operators: Vec::new(),
+            wallet: false,
+            limit: 100,
+            max_fee_gwei: 500,
+            clock: false,
+            new_keys: vec![("api", "end_confirm_after", "\"2s\"")],
+        }
+    }
+}
+
+/// A complete configuration. `known`: which of the new keys the program knows. `endpoints`: names and URLs.
+pub(crate) fn text(
+    setup: &Setup,
+    known: &BTreeSet<String>,
+    endpoints: &[(String, String)],
+    api: &str,
+    folder: &Path,
+    port: u16,
+) -> String {
+    let keys = |wanted: &str| {
+        let keys = setup.new_keys.iter();
+        let keys = keys.filter(|(section, key, _)| *section == wanted && known.contains(&format!("{section}.{key}")));
+        keys.map(|(_, key, value)| format!("{key} = {value}\n")).collect::<String>()
+    };
+    let (rpc_keys, api_keys) = (keys("rpc"), keys("api"));
+    let store = toml::Value::String(folder.join("store").display().to_string());
+    let token_file = toml::Value::String(folder.join("operator-token").display().to_string());
+    let mut text = format!(
+        r#"[chain]
+id = {CHAIN_ID}
+name = "polygon"
+[chain.token]
+address = "{USDC}"
+symbol = "USDC"
+decimals = 6
+[chain.finality]
+rule = "finalized"
+depth = 1
+stall_after = "20s"
+[rpc]
+connect_timeout = "2s"
+request_timeout = "5s"
+max_block_range = 2000
+{rpc_keys}
+[api]
+base_url = "{api}"
+key_env = "RAMPWATCH_API_KEY"
+connect_timeout = "2s"
+timeout = "5s"
+{api_keys}
+[store]
+path = {store}
+[watch]
+sweep_interval = "3s"
+poll_interval = "3s"
+ended_interval = "2s"
+start_margin = "1m"
+second_reading_after = "5s"
+keep_watching = "10m"
+[http]
+listen = "127.0.0.1:{port}"
+token_file = {token_file}
+[log]
+filter = "info"
+"#
+    );
+    if setup.wallet {
+        text.push_str(&wallet(setup, &keys("funding")));
+    }
+    for (nth, (name, url)) in endpoints.iter().enumerate() {
+        // A String takes whatever is written.
+        let _ = write!(text, "[[rpc.endpoints]]\nname = \"{name}\"\nhttp = \"{url}\"\n");
+        if let Some(operator) = setup.operators.get(nth).filter(|_| known.contains(OPERATOR)) {
+            let _ = writeln!(text, "operator = \"{operator}\"");
+        }
+    }
+    text
+}
+
+/// The sections of the wallet, with spans as short as an attack wants them.
+fn wallet(setup: &Setup, new_keys: &str) -> String {
+    let Setup { limit, max_fee_gwei, .. } = setup;
+    format!(
+        r#"[wallet]
+key_env = "{WALLET_KEY_ENV}"
+[funding]
+enabled = true
+max_per_payment = "{limit}"
+max_per_day = "{limit}"
+max_per_recipient = "{limit}"
+approval_above = "{limit}"
+min_time_left = "30s"
+reserve_native = "0.1"
+max_fee_gwei = "{max_fee_gwei}"
+hold_check = "1s"
+bump_after = "5s"
+rebroadcast_after = "2s"
+poll_interval = "500ms"
+{new_keys}
+"#
+    )
+}
