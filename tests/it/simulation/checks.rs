@@ -190,7 +190,9 @@ fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
             world.count("deposit: final as read");
         }
         let stands = chain.is_canonical(new.block()) || world.settings.beyond_finality;
-        if new.block_number > chain.final_to() || !stands {
+        if (new.block_number > chain.final_to() || !stands) && world.settings.lies() {
+            laws::on_false_finality(world, new);
+        } else if new.block_number > chain.final_to() || !stands {
             world.violate(&format!("deposit {} is called final and is not", new.key));
         }
     }
@@ -325,7 +327,9 @@ fn pays_truly(world: &World, id: &PaymentId, hash: B256, what: &str) -> Option<T
         }
         found
     };
-    if found.is_none() {
+    if found.is_none() && world.settings.one_word() {
+        world.count("one operator's word completed a payment");
+    } else if found.is_none() {
         world.violate(&format!("{id} is {what} with {hash}, which does not pay it finally"));
     }
     found

@@ -70,7 +70,7 @@ async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
             true
         }
         // A clock that is wrong finds what the creator says wrong.
-        Err(HandleError::Refused(_)) if world.process_now() != world.clock.now() => false,
+        Err(_) if world.process_now() != world.clock.now() => false,
         Err(HandleError::Api(_) | HandleError::NotFound(_)) => {
             world.count("operator: add tried again");
             false

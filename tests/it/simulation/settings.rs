@@ -229,6 +229,11 @@ impl Settings {
         self.danger.is_some_and(Danger::has_liar)
     }
 
+    /// Whether what one operator says may be all there is to go by, and be false.
+    pub(super) fn one_word(&self) -> bool {
+        self.lies() && self.agreement == 1
+    }
+
     /// What kind of world it is, in a word.
     pub(crate) fn name(&self) -> &'static str {
         if let Some(danger) = self.danger {

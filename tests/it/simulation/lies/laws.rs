@@ -10,6 +10,7 @@ use rampwatch::domain::chain::{B256, BlockNumber};
 use rampwatch::domain::coverage::Swept;
 use rampwatch::domain::deposit::{Deposit, Standing};
 use rampwatch::domain::event::Alarm;
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
@@ -96,8 +97,8 @@ fn most_in_a_day(left: &[&Left], limit: u128) -> Option<(u128, Timestamp)> {
     })
 }
 
-/// A deposit was stored that never was. One operator's word makes it seen, and lets it be called final where it is the
-/// only one; where two must agree, it is never final.
+/// A deposit was stored that never was. One operator's word makes it seen, and final; but where two must agree, it completes
+/// nothing.
 pub(crate) fn on_false_deposit(world: &World, old: Option<&Deposit>, new: &Deposit) {
     let is_told = {
         let told = world.lies();
@@ -111,8 +112,19 @@ pub(crate) fn on_false_deposit(world: &World, old: Option<&Deposit>, new: &Depos
     } else {
         "deposit: one that never was changes"
     });
-    if matches!(new.standing, Standing::Final { .. }) && world.settings.agreement > 1 {
-        world.violate(&format!("deposit {} never existed, and is called final", new.key));
+    on_false_finality(world, new);
+}
+
+/// A deposit is called final that is not on the true chain, or not final there. That is one operator's word: it is kept
+/// whose, and completes nothing where two must agree.
+pub(crate) fn on_false_finality(world: &World, deposit: &Deposit) {
+    if !matches!(deposit.standing, Standing::Final { .. }) {
+        return;
+    }
+    world.count("deposit: called final by the operator that lies");
+    let liar = Operator::named(&format!("operator-{}", world.settings.liar));
+    if world.settings.agreement > 1 && deposit.final_by.as_ref() != Some(&liar) {
+        world.violate(&format!("{deposit:?} is called final, and is not, and nobody is named who said so"));
     }
 }
 

@@ -83,15 +83,25 @@ impl Danger {
         let wallet = self.wallet(seed, &settings, &mut rng);
         let settings = Settings { wallet, ..settings };
         match self {
-            Self::Receipts | Self::Heads | Self::Inventions | Self::Everything | Self::Clocks => settings,
+            Self::Receipts | Self::Heads | Self::Inventions | Self::Everything => settings,
+            Self::Clocks => Settings { reference_shape: false, ..settings },
             Self::Silence => {
                 Settings { deaths: 0, reorgs: 0, api_faults: 0, chain_faults: 0, store_millis: 8, ..settings }
             }
             Self::Flaps => Settings { flaps: Some(Flaps { permille: 700, until: chaos }), ..settings },
-            Self::Days => {
-                Settings { leaps: draw_leaps(&mut rng, chaos), payments: settings.payments.max(8), ..settings }
-            }
-            Self::Restores => Settings { restores: rng.range(1, 2), deaths: settings.deaths.max(2), ..settings },
+            Self::Days => Settings {
+                leaps: draw_leaps(&mut rng, chaos),
+                payments: settings.payments.max(9),
+                reference_shape: false,
+                ..settings
+            },
+            Self::Restores => Settings {
+                restores: rng.range(1, 2),
+                deaths: settings.deaths.max(4),
+                payments: settings.payments.max(8),
+                reference_shape: false,
+                ..settings
+            },
         }
     }
 
@@ -118,7 +128,7 @@ impl Danger {
         match self {
             Self::Heads | Self::Inventions | Self::Flaps => drawn,
             Self::Receipts | Self::Everything | Self::Silence => Some(needed()),
-            Self::Days | Self::Restores | Self::Clocks => Some(needed().with_tight_limits(rng)),
+            Self::Days | Self::Restores | Self::Clocks => Some(needed().with_tight_limits(rng, settings.chaos)),
         }
     }
 

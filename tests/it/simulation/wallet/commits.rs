@@ -286,7 +286,7 @@ fn is_reverted_for_good(world: &World, line: &Line, nonce: u64) -> bool {
 
 /// None of the order's transfers can be mined any more, and none is.
 fn is_over_for_good(world: &World, line: &Line, what: &str, broken: &mut Vec<String>) {
-    if world.finality_is_broken() {
+    if world.finality_is_broken() || world.settings.one_word() {
         return;
     }
     let chain = world.chain();
@@ -304,7 +304,7 @@ fn is_over_for_good(world: &World, line: &Line, what: &str, broken: &mut Vec<Str
 /// An order that ends says what is true for good.
 fn ends_truly(world: &World, line: &Line, new: &Order, broken: &mut Vec<String>) {
     let OrderState::Ended { outcome, .. } = &new.state else { return };
-    if line.order.state.is_ended() || world.finality_is_broken() {
+    if line.order.state.is_ended() || world.finality_is_broken() || world.settings.one_word() {
         return;
     }
     let OrderOutcome::Paid { tx_hash, block, .. } = outcome else {

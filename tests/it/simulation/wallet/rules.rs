@@ -68,12 +68,16 @@ impl WalletSettings {
         Self::draw_from(&mut Rng::stream(seed, "the wallet"), chaos, payments, calm)
     }
 
-    /// So little may be spent in a day that a second day matters, and nobody but people decides.
-    pub(crate) fn with_tight_limits(mut self, rng: &mut Rng) -> Self {
+    /// So little may be spent in a day that a second day matters; and it is the wallet that pays.
+    pub(crate) fn with_tight_limits(mut self, rng: &mut Rng, chaos: Span) -> Self {
         let limits = &mut self.rules.limits;
-        limits.max_per_day = limits.max_per_payment;
-        limits.max_per_recipient = limits.max_per_payment;
+        limits.max_per_payment = Amount::from_base_units(2_100 * WHOLE);
+        limits.max_per_day = Amount::from_base_units(u128::from(rng.range(2_100, 3_200)) * WHOLE);
+        limits.max_per_recipient = limits.max_per_day;
         limits.allowed_recipients.clear();
+        let listed = (0..4).map(|number| RecipientId::new(format!("rec-{number}")).expect("an id"));
+        limits.allowed_bank_accounts =
+            if limits.auto { listed.map(|recipient| bank_account(&recipient)).collect() } else { BTreeSet::new() };
         if rng.permille(600) {
             limits.approval_above = Amount::ZERO;
         }
@@ -81,7 +85,11 @@ impl WalletSettings {
         if rng.permille(500) {
             self.rules.pace.approval_valid_for = Span::from_secs(40 * 86_400);
         }
-        self
+        if rng.permille(600) {
+            self.fortunes = Fortunes::default().mended(chaos, 100_000 * WHOLE, 50 * COIN);
+        }
+        self.left_to_it = 1_000;
+        Self { balance: 40_000 * WHOLE, native: 20 * COIN, ..self }
     }
 
     fn draw_from(rng: &mut Rng, chaos: Span, payments: u64, calm: bool) -> Self {
