@@ -27,6 +27,8 @@ pub(super) enum Look {
     Disowned,
     /// Not now; look again soon.
     NotYet(String),
+    /// Operators have not agreed for a while, or contradict each other; it costs each of them a question to look again.
+    Unagreed(String),
     /// The deposit is not on the chain any more; what is at its height instead, if that was asked.
     Gone(Option<B256>),
 }
@@ -102,7 +104,8 @@ impl Completer {
                 self.agreements.over(&question.matter, "nobody shows the deposit any more").await?;
                 Look::Disowned
             }
-            answer @ (Answer::Missing { .. } | Answer::Disputed) => Look::NotYet(answer.why()),
+            answer @ Answer::Missing { lasted, .. } if lasted < TOLD_AFTER => Look::NotYet(answer.why()),
+            answer @ (Answer::Missing { .. } | Answer::Disputed) => Look::Unagreed(answer.why()),
         })
     }
 

@@ -207,8 +207,11 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     let Some(swept) = new.swept else { return };
     let final_to = world.chain().final_to();
     let some = swept.covered_to >= swept.start;
-    let believed = if world.settings.lies() { laws::covered_truly(world, &swept) } else { swept.covered_to };
-    if (some && believed > final_to) || swept.confirmed_to > swept.covered_to {
+    if world.settings.lies() {
+        laws::confirmed_truly(world, &swept);
+    }
+    let too_far = some && swept.covered_to > final_to && !world.settings.lies();
+    if too_far || swept.confirmed_to > swept.covered_to {
         world.violate(&format!("covered, and blocks are final up to {final_to}: {new:?}"));
     }
     let fell = old.and_then(|old| old.swept).is_some_and(|old| {

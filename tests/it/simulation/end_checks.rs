@@ -106,6 +106,8 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
         let key = key_of(&transfer);
         match contents.deposits.get(&key) {
             None => world.violate(&format!("deposit {key} in block {} was lost: {coverage:?}", transfer.block.number)),
+            // Where there is one operator, its word on what has gone stands until the last reading.
+            Some(_) if world.settings.one_word() => {}
             Some(deposit) if !matches!(deposit.standing, Standing::Final { .. }) => {
                 world.violate(&format!("deposit {key} is final, and stored as {:?}", deposit.standing));
             }
@@ -188,6 +190,14 @@ fn deposit_is_settled(world: &World, deposit: &Deposit) {
         Standing::Final { .. } if deposit.verdict == Verdict::Unjudged => {
             world.violate(&format!("deposit {} is final and was never judged", deposit.key));
         }
+        // It completes nothing, and a person who is asked what to do with it finds that it is not there.
+        Standing::Final { .. } if !is_canonical && world.settings.lies() => {
+            let pays = matches!(deposit.verdict, Verdict::Pays { .. });
+            world.count("end: a deposit that never was is left to a person");
+            if pays && !world.settings.one_word() && is_awaited(world, deposit) {
+                world.violate(&format!("{} still counts as paid by {}, which never was", deposit.to, deposit.key));
+            }
+        }
         Standing::Final { .. } if !is_canonical && !world.settings.beyond_finality => {
             world.violate(&format!("deposit {} is called final and is not on the chain", deposit.key));
         }
@@ -200,6 +210,12 @@ fn deposit_is_settled(world: &World, deposit: &Deposit) {
         }
         Standing::Final { .. } | Standing::Gone { .. } => {}
     }
+}
+
+/// Whether the payment that a deposit is said to pay has not ended.
+fn is_awaited(world: &World, deposit: &Deposit) -> bool {
+    let Verdict::Pays { payment, .. } = &deposit.verdict else { return false };
+    world.store.look(|contents| contents.payments.get(payment).is_some_and(|payment| !payment.state.is_ended()))
 }
 
 fn payment_is_settled(world: &World, contents: &Contents, payment: &Payment) {

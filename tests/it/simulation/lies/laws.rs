@@ -123,8 +123,9 @@ pub(crate) fn on_false_finality(world: &World, deposit: &Deposit) {
     }
     world.count("deposit: called final by the operator that lies");
     let liar = Operator::named(&format!("operator-{}", world.settings.liar));
-    if world.settings.agreement > 1 && deposit.final_by.as_ref() != Some(&liar) {
-        world.violate(&format!("{deposit:?} is called final, and is not, and nobody is named who said so"));
+    // Who showed it, or who called its block final: both by one operator's word that is not the liar's would be new.
+    if world.settings.agreement > 1 && deposit.said_by().is_some_and(|said_by| *said_by != liar) {
+        world.violate(&format!("{deposit:?} is called final, and is not, by an operator that does not lie"));
     }
 }
 
@@ -151,10 +152,13 @@ pub(crate) fn on_alarm(world: &World, alarm: &Alarm) {
     }
 }
 
-/// How far an address counts as read by more than one operator's word: the second reading is another operator's, where
-/// there is one.
-pub(crate) fn covered_truly(world: &World, swept: &Swept) -> BlockNumber {
-    if world.settings.agreement > 1 { swept.confirmed_to } else { 0 }
+/// What was read a second time is there: where two must agree, that reading is more than one operator's. That it is final is
+/// one operator's word.
+pub(crate) fn confirmed_truly(world: &World, swept: &Swept) {
+    let head = world.chain().head_number();
+    if world.settings.agreement > 1 && swept.confirmed_to > head {
+        world.violate(&format!("blocks were read twice that are not there, the head is {head}: {swept:?}"));
+    }
 }
 
 /// The lies have ended long enough ago: everything that is final is seen, and what is plainly paid is completed.

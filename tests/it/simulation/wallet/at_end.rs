@@ -75,7 +75,8 @@ fn is_true(world: &World, line: &Line) -> Option<String> {
     if paid {
         world.count("end: an order paid");
     }
-    (paid != says).then(|| format!("order {:?} has paid: {paid}", line.order))
+    // Where one operator has said that it failed, a person knew better.
+    (paid != says && !world.settings.one_word()).then(|| format!("order {:?} has paid: {paid}", line.order))
 }
 
 /// Every nonce that was given out is consumed.
