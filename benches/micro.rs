@@ -73,6 +73,8 @@ fn payment(number: u64, to: Address) -> Payment {
         next_at: None,
         quiet_checks: 0,
         added_at: NOW,
+        ending: None,
+        taken: None,
     }
 }
 

@@ -88,6 +88,8 @@ pub(crate) fn payment(number: usize, awaited: &Awaited, story: &Story) -> Paymen
         next_at: Some(now.plus(ASKED_AFTER).plus(spread)),
         quiet_checks: 0,
         added_at: now,
+        ending: None,
+        taken: None,
     }
 }
 

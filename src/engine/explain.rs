@@ -347,16 +347,17 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::AttemptSent { .. }
         | EventKind::AttemptMined { .. }
         | EventKind::WalletChanged { .. } => explain_orders::event(kind, names),
-        EventKind::DeskChanged { body, why } if matches!(**body, DeskBody::Shadow(_)) => {
-            ("shadow", format!("Shadow mode: {why}."))
-        }
-        EventKind::DeskChanged { body, why } if matches!(**body, DeskBody::Dispute(_)) => {
-            ("dispute", format!("The dispute about {} {why}.", body.key().id))
-        }
-        EventKind::DeskChanged { body, why } if matches!(**body, DeskBody::Exclusion(_)) => {
-            ("endpoint", format!("The endpoint {} {why}.", body.key().id))
-        }
-        EventKind::DeskChanged { body, why } => ("desk_changed", format!("The {} {why}.", body.key())),
+        EventKind::DeskChanged { body, why } => desk_changed(body, why),
+    }
+}
+
+fn desk_changed(body: &DeskBody, why: &str) -> (&'static str, String) {
+    let key = body.key();
+    match body {
+        DeskBody::Shadow(_) => ("shadow", format!("Shadow mode: {why}.")),
+        DeskBody::Dispute(_) => ("dispute", format!("The dispute about {} {why}.", key.id)),
+        DeskBody::Exclusion(_) => ("endpoint", format!("The endpoint {} {why}.", key.id)),
+        _ => ("desk_changed", format!("The {key} {why}.")),
     }
 }
 

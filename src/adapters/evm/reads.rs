@@ -360,7 +360,7 @@ pub(super) async fn testify(pool: &Pool, operator: &Operator, tx_hash: B256, tag
 async fn statement_of(pool: &Pool, endpoint: &Endpoint, tx_hash: B256, tag: bool) -> Result<Statement, Failure> {
     let besides = [receipts::ask_for(tx_hash)];
     let Heard { finalized, head, besides, .. } = word_of(pool, endpoint, &[], &besides, tag).await?;
-    let receipt = receipts::read(&*next(&mut besides.into_iter())?, tx_hash)?;
+    let receipt = receipts::read(&next(&mut besides.into_iter())?, tx_hash)?;
     Ok(Statement { head, finalized, receipt })
 }
 

@@ -57,7 +57,8 @@ mod tests {
             name: (*name).to_owned(),
             operator: Operator::named(operator),
         };
-        let cases: [(usize, &[(&str, &str)], Grade, &str); 5] = [
+        type Case = (usize, &'static [(&'static str, &'static str)], Grade, &'static str);
+        let cases: [Case; 5] = [
             (1, &[("a", "x")], Grade::Warning, "one operator, x (a): its word is enough"),
             (1, &[("a", "x"), ("b", "y")], Grade::Warning, "2 operators, x (a), y (b); rpc.agreement = 1"),
             (2, &[("a", "x"), ("b", "y")], Grade::Ok, "while one is silent, completions wait"),

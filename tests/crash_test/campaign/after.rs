@@ -3,21 +3,31 @@
 
 use std::collections::BTreeSet;
 
+use rampwatch::adapters::sled::SledStore;
+use rampwatch::domain::desk::{DeskBody, DeskKind};
+use rampwatch::domain::order::OrderId;
 use rampwatch::domain::payment::PaymentId;
+use rampwatch::domain::time::Timestamp;
+use rampwatch::ports::store::Store as _;
 use rampwatch::sandbox::SandboxError;
 
-use super::report::Report;
+use super::report::{Disputes, Report};
 use super::world::World;
 use crate::run;
 use crate::run::autopsy::{self, Left};
 use crate::send::aftermath;
 use crate::send::kills;
 
+/// More than there are of anything.
+const MOST: usize = 100_000;
+
 /// What was in the stores that were left behind.
 #[derive(Default)]
 pub(crate) struct Memory {
     records: autopsy::Memory,
     orders: kills::Memory,
+    /// Orders that counted as failed, and had not.
+    reverted: BTreeSet<OrderId>,
 }
 
 impl Memory {
@@ -38,7 +48,9 @@ impl Memory {
         if node_answers {
             let _still = world.life.still().await;
             report.violate_all("unknown", aftermath::unknown(world.sandbox.anvil().node(), &store).await?);
+            self.look_for_reverts(world, &store, report).await?;
         }
+        report.disputes = disputes(&store).await?;
         report.violate_all("undone", self.orders.compare(&store).await?);
         aftermath::close(store).await;
         check(world, report).await?;
@@ -52,10 +64,42 @@ impl Memory {
         Ok(left)
     }
 
+    /// Orders that count as failed for good, of which no transaction has failed on the chain.
+    async fn look_for_reverts(
+        &mut self,
+        world: &World,
+        store: &SledStore,
+        report: &mut Report,
+    ) -> Result<(), SandboxError> {
+        let orders = store.orders(None, MOST).await.map_err(aftermath::failed)?;
+        for order in orders.into_iter().filter(|order| order.reverts > 0) {
+            let mut has_failed = false;
+            for attempt in &order.attempts {
+                let receipt = world.sandbox.anvil().node().receipt(attempt.tx_hash).await?;
+                has_failed |= receipt.is_some_and(|receipt| !receipt.succeeded);
+            }
+            if !has_failed && self.reverted.insert(order.id.clone()) {
+                report.violate("reverted", format!("order {} has not failed: {order:#?}", order.id));
+            }
+        }
+        Ok(())
+    }
+
     /// How often orders were found in which state.
     pub(crate) fn order_states(&self) -> String {
         kills::shown(&self.orders.states)
     }
+}
+
+/// What operators contradict each other about, or say too little of: how many cases there are, and those that are open.
+async fn disputes(store: &SledStore) -> Result<Disputes, SandboxError> {
+    let open = store.desk_due(DeskKind::Dispute, Timestamp::FAR_FUTURE, MOST).await.map_err(aftermath::failed)?;
+    let all = store.desk_page(DeskKind::Dispute, None, MOST).await.map_err(aftermath::failed)?.len();
+    let open = open.into_iter().filter_map(|record| match record.body {
+        DeskBody::Dispute(dispute) => Some(format!("{} ({:?}): {:?}", dispute.matter, dispute.kind_of, dispute.said)),
+        _ => None,
+    });
+    Ok(Disputes { all, open: open.collect() })
 }
 
 /// Has the release binary look through the whole store: no kill may leave anything in it that should not be there.

@@ -9,13 +9,13 @@ pub(crate) enum Fault {
     Kill,
     /// rampwatch stands still.
     FreezeDaemon,
-    /// The chain's node stands still.
+    /// The chain's node stands still, and with it every endpoint.
     FreezeNode,
     /// The way to the API stands still.
     FreezeApi,
     /// The way of the websocket stands still.
     FreezeSocket,
-    /// The connections of the node's HTTP are cut.
+    /// The HTTP connections of the first endpoint are cut, or of all but the one that lies.
     CutNode,
     /// The websocket is cut.
     CutSocket,
@@ -57,9 +57,9 @@ impl Fault {
         }
     }
 
-    /// Whether the chain may be out of reach while it lasts.
+    /// Whether the chain may be out of reach while it lasts, for there may be nobody who tells the truth.
     pub(crate) const fn is_of_the_chain(self) -> bool {
-        matches!(self.target(), Target::Node | Target::NodeLine | Target::SocketLine)
+        matches!(self.target(), Target::Node | Target::NodeLine)
     }
 
     /// Whether another fault can strike while this one lasts: not one at the same place, but a stopped process can be

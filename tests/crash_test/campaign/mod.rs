@@ -23,6 +23,8 @@ mod after;
 mod chain;
 mod deck;
 mod guard;
+mod liar;
+mod lies;
 mod line;
 mod report;
 mod verdict;
@@ -41,9 +43,10 @@ use tokio::time::Instant;
 
 use self::after::Memory;
 use self::deck::Fault;
-use self::report::{Report, Wanted};
+use self::lies::Kind;
+use self::report::{Disputes, Report, Wanted};
 use self::verdict::Payments;
-use self::world::{LIMIT, World};
+use self::world::World;
 use crate::run::autopsy::{self, KINDS};
 use crate::run::chance::{self, Chance};
 use crate::run::load::{self as hand_load, Load as HandLoad};
@@ -61,6 +64,12 @@ const DUST: Duration = Duration::from_millis(150);
 
 /// With so many faults every kind of step must have been hit by a kill.
 const ENOUGH_FOR_ALL_KINDS: u32 = 300;
+
+/// With so many faults every kind of lie must have been told: the deck of them goes round several times.
+const ENOUGH_FOR_ALL_LIES: u32 = 100;
+
+/// In so much time after the last fault and the last lie everything must have come to its end.
+const SETTLED_WITHIN: Duration = Duration::from_secs(300);
 
 const USAGE: &str = "usage: crash_test campaign [--program FILE] [--faults N] [--seed N] [--set RAMPWATCH__…=VALUE]…";
 
@@ -160,6 +169,10 @@ fn wanted(plan: &Plan) -> Wanted {
     let faults = plan.faults as usize;
     wanted.reorgs = faults / 10;
     wanted.api_faults = faults / 2;
+    wanted.lies = faults;
+    if plan.faults >= ENOUGH_FOR_ALL_LIES {
+        wanted.kinds_of_lies = Kind::ALL.map(|(kind, _)| kind).to_vec();
+    }
     wanted.completed = faults;
     wanted.mined = faults / 3;
     if plan.faults >= ENOUGH_FOR_ALL_KINDS {
@@ -331,19 +344,22 @@ impl Campaign<'_> {
     /// After the last fault.
     async fn settle_and_judge(mut self, folder: &Path, had: Amount) -> Result<(), SandboxError> {
         self.back().await?;
-        self.world.life.calm();
-        self.world.sandbox.stand_in().clear_faults();
+        self.world.calm().await;
+        let until = Instant::now() + SETTLED_WITHIN;
+        let left_until = || until.saturating_duration_since(Instant::now());
         let Self { mut world, hands, wallet, mut memory, report, .. } = self;
+        report.lies = world.lies();
         let acknowledged = hands.acknowledged();
-        let mut all = hands.finish(LIMIT).await?;
-        let (mut wallets, paid_by_hand) = wallet.finish(LIMIT).await?;
+        let mut all = hands.finish(left_until()).await?;
+        let (mut wallets, paid_by_hand) = wallet.finish(left_until()).await?;
         all.extend(wallets.clone());
         wallets.retain(|id: &PaymentId, _| !paid_by_hand.contains(id));
         let payments = Payments { all, wallets };
-        eprintln!("no more faults; {} payments have to settle", payments.all.len());
-        if let Err(error) = verdict::settle(&world, &payments, LIMIT).await {
+        eprintln!("no more faults and lies; {} payments have to settle", payments.all.len());
+        if let Err(error) = verdict::settle(&world, &payments, until).await {
             report.violate("stuck", error.to_string());
         }
+        eprintln!("settled after {} s", (SETTLED_WITHIN - left_until()).as_secs());
         verdict::judge_orders(&world, report).await?;
         if let Err(error) = world.daemon.stop(Duration::from_secs(20)).await {
             report.violate("exits", error.to_string());
@@ -353,6 +369,9 @@ impl Campaign<'_> {
         let log = std::fs::read(folder.join("watcher.log")).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
         report.violate_all("exits", log.lines().filter(|line| line.contains("panicked")).map(str::to_owned));
+        eprintln!("lied about: {}", report.kinds_of_lies());
+        let Disputes { all, open } = &report.disputes;
+        eprintln!("{all} disputes, {} of them open: {open:#?}", open.len());
         eprintln!("killed in the middle of: {}", shown(&report.kinds));
         eprintln!("killed while orders were: {}", memory.order_states());
         world.stop().await

@@ -14,15 +14,19 @@
 //! - `gaps`: the wallet's nonces have a gap, or one was taken and never consumed.
 //! - `unknown`: transactions of the wallet that the node has and the store, after a kill, has not.
 //! - `undone`: what had ended, or was signed, and is not any more.
+//! - `reverted`: orders that count as failed on the chain, for which a person would be asked, though none of their transactions
+//!   failed there.
 //! - `unsound`: what `rampwatch store check` finds, after each kill and at the end.
 //! - `exits`: ends of rampwatch by itself, panics, and stops after which it did not come back.
 
 use std::collections::BTreeMap;
 
 use super::deck::Fault;
+use super::liar::Told;
+use super::lies::Kind;
 
 /// Everything that must not be.
-pub(crate) const VIOLATIONS: [&str; 13] = [
+pub(crate) const VIOLATIONS: [&str; 14] = [
     "lost",
     "wrong",
     "early",
@@ -34,9 +38,19 @@ pub(crate) const VIOLATIONS: [&str; 13] = [
     "gaps",
     "unknown",
     "undone",
+    "reverted",
     "unsound",
     "exits",
 ];
+
+/// What operators were at odds about, or too few said anything of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disputes {
+    /// How many cases there were.
+    pub(crate) all: usize,
+    /// Those that are open.
+    pub(crate) open: Vec<String>,
+}
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +67,10 @@ pub(crate) struct Report {
     pub(crate) reorgs: u32,
     /// Calls to the API that went wrong over there.
     pub(crate) api_faults: usize,
+    /// Answers in which the lying endpoint lied.
+    pub(crate) lies: Told,
+    /// What came of them, by the store that was left last.
+    pub(crate) disputes: Disputes,
     /// Payments that were opened.
     pub(crate) opened: usize,
     /// Payments that the API completed by exactly one call, and that ended so in the store.
@@ -91,6 +109,17 @@ impl Report {
         self.faults.values().sum()
     }
 
+    /// How many lies were told.
+    pub(crate) fn lies(&self) -> u64 {
+        self.lies.values().sum()
+    }
+
+    /// How often each kind of lie was told.
+    pub(crate) fn kinds_of_lies(&self) -> String {
+        let told = Kind::ALL.map(|(kind, name)| format!("{name} ({})", self.lies.get(&kind).unwrap_or(&0)));
+        told.join(", ")
+    }
+
     /// The last line.
     pub(crate) fn line(&self, seed: u64) -> String {
         let faults = Fault::ALL.map(|(fault, name, _)| format!("{name}={}", self.faults.get(&fault).unwrap_or(&0)));
@@ -98,9 +127,10 @@ impl Report {
         let Self { together, starting, refused_starts, reorgs, api_faults, opened, completed, mined, .. } = self;
         format!(
             "campaign: seed={seed} faults={} {} together={together} starting={starting} \
-             refused_starts={refused_starts} reorgs={reorgs} api_faults={api_faults} opened={opened} completed={completed} orders_mined={mined} violations={} {}",
+             refused_starts={refused_starts} reorgs={reorgs} api_faults={api_faults} lies={} opened={opened} completed={completed} orders_mined={mined} violations={} {}",
             self.total(),
             faults.join(" "),
+            self.lies(),
             self.violations.values().sum::<usize>(),
             wrong.join(" "),
         )
@@ -118,6 +148,7 @@ impl Report {
         let counts = [
             ("reorgs", self.reorgs as usize, wanted.reorgs),
             ("spoilt calls to the API", self.api_faults, wanted.api_faults),
+            ("lies", usize::try_from(self.lies()).unwrap_or(usize::MAX), wanted.lies),
             ("completed payments", self.completed, wanted.completed),
             ("mined orders", self.mined, wanted.mined),
         ];
@@ -128,6 +159,9 @@ impl Report {
         }
         for kind in wanted.kinds.iter().filter(|kind| !self.kinds.contains_key(*kind)) {
             problems.push(format!("no kill hit the step {kind:?}"));
+        }
+        for kind in wanted.kinds_of_lies.iter().filter(|kind| !self.lies.contains_key(*kind)) {
+            problems.push(format!("no lie was a {kind:?}"));
         }
         problems
     }
@@ -140,8 +174,11 @@ pub(crate) struct Wanted {
     pub(crate) faults: BTreeMap<Fault, u32>,
     pub(crate) reorgs: usize,
     pub(crate) api_faults: usize,
+    pub(crate) lies: usize,
     pub(crate) completed: usize,
     pub(crate) mined: usize,
+    /// The kinds of lies that must have been told.
+    pub(crate) kinds_of_lies: Vec<Kind>,
     /// The steps that a kill must have hit.
     pub(crate) kinds: Vec<&'static str>,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::deposit::{Standing, Verdict};
+use rampwatch::domain::order::{ApprovalReason, OrderState};
 use rampwatch::domain::payment::{PaymentId, PaymentState};
 use rampwatch::sandbox::stand_in::Call;
 use rampwatch::sandbox::{Audit, Operator, OrderRow, SandboxError, Sent, WALLET, audit};
@@ -31,29 +32,37 @@ pub(crate) struct Payments {
 }
 
 /// Waits until everything has come to its end.
-pub(crate) async fn settle(world: &World, payments: &Payments, limit: Duration) -> Result<(), SandboxError> {
+pub(crate) async fn settle(world: &World, payments: &Payments, until: Instant) -> Result<(), SandboxError> {
     let operator = world.daemon.operator();
+    let limit = until.saturating_duration_since(Instant::now());
     settle_all(operator, &payments.wallets, limit).await?;
-    settle_funded(&world.sandbox, operator, &payments.all, limit).await?;
-    let end = Instant::now() + limit;
+    settle_funded(&world.sandbox, operator, &payments.all, until.saturating_duration_since(Instant::now())).await?;
     loop {
         let waits = what_waits(world, operator, payments).await?;
         let Some(what) = waits else { return Ok(()) };
-        if Instant::now() >= end {
+        if Instant::now() >= until {
             return Err(SandboxError::TooLate { what, seconds: limit.as_secs() });
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
-/// An order that has not ended, or a final transfer that is not known as such.
+/// An order that has not ended, a payment that is neither at its end nor where it may stay, or a final transfer that is not
+/// known as such.
 async fn what_waits(world: &World, operator: &Operator, payments: &Payments) -> Result<Option<String>, SandboxError> {
     let mut waits = None;
     for order in operator.orders().await?.iter().filter(|order| order.outcome().is_none()) {
         waits = Some(format!("order {} to end: {}", order.id, order.text));
-        if order.state == "awaiting-approval" {
+        // What a person has to decide because a transfer is said to have failed is nothing to be approved unseen.
+        let is_usual = !matches!(order.detail, OrderState::AwaitingApproval { why: ApprovalReason::Reverted { .. } });
+        if order.state == "awaiting-approval" && is_usual {
             operator.approve(&order.id, "it is as it should be").await?;
         }
+    }
+    let rows = operator.payments().await?;
+    let may_stay = |name: &str| matches!(name, "ended" | "review" | "waiting");
+    if let Some(row) = rows.iter().find(|row| !may_stay(&row.state.name)) {
+        waits = Some(format!("payment {} to come to its end: {}", row.id, row.state.text));
     }
     let known: BTreeSet<String> = operator
         .deposits()

@@ -15,12 +15,16 @@ use tokio::sync::broadcast;
 use super::chain::{Life, SLOTS};
 use super::deck::{Fault, Target};
 use super::guard::Guard;
+use super::liar::{Liar, Told};
 use super::line::{Line, Sight};
 use super::{APPROVAL_ABOVE, Plan};
 use crate::run::chance::Chance;
 
 /// How long a start may take, and coming back from a fault.
 pub(crate) const LIMIT: Duration = Duration::from_secs(120);
+
+/// Who runs the endpoints, in their order.
+const OPERATORS: [&str; 3] = ["north", "east", "south"];
 
 /// The most that is waited for a sight to strike at.
 const SIGHT_WITHIN: Duration = Duration::from_secs(2);
@@ -33,7 +37,13 @@ pub(crate) struct World {
     pub(crate) sandbox: Arc<Sandbox>,
     pub(crate) daemon: Daemon,
     pub(crate) life: Life,
-    node_line: Line,
+    liar: Liar,
+    /// Which endpoint it is.
+    lies: usize,
+    /// The endpoints that are cut off.
+    cut_off: Vec<usize>,
+    /// The ways to the endpoints, in their order.
+    node_lines: [Line; OPERATORS.len()],
     socket_line: Line,
     api_line: Line,
     sights: broadcast::Sender<Sight>,
@@ -61,16 +71,22 @@ impl World {
         let api_url = url::Url::parse(&stand_in.base_url()).unwrap();
         let api_address = api_url.socket_addrs(|| None).unwrap()[0];
         let (sights, _) = broadcast::channel(256);
-        let node_line = Line::start(node_address, 4, plan.seed, &guard, sights.clone()).await?;
+        let mut liar = Liar::open(node_address).await?;
+        let lies = the_one_that_lies(plan.seed);
+        let line = |nth: usize| {
+            let to = if nth == lies { liar.address() } else { node_address };
+            Line::start(to, 4, plan.seed + 3 + nth as u64, &guard, sights.clone())
+        };
+        let node_lines = [line(0).await?, line(1).await?, line(2).await?];
         let socket_line = Line::start(node_address, 4, plan.seed + 1, &guard, sights.clone()).await?;
         let api_line = Line::start(api_address, 60, plan.seed + 2, &guard, sights.clone()).await?;
         let wallet = WalletConfig { auto: true, approval_above: APPROVAL_ABOVE.to_string(), ..WalletConfig::default() };
         let sandbox = Arc::new(Sandbox::of_parts_with(anvil, stand_in, folder, Some(wallet))?);
         let mut overrides = overrides(
-            &format!("http://{}", node_line.address()),
             &format!("ws://{}", socket_line.address()),
             &format!("http://{}{}", api_line.address(), api_url.path()),
         );
+        overrides.extend(endpoints(&node_lines));
         overrides.extend(plan.settings.iter().cloned());
         let daemon = Daemon::new(DaemonOptions {
             program: plan.program.clone(),
@@ -79,12 +95,17 @@ impl World {
             overrides,
         })?;
         let life = Life::start(Arc::clone(&sandbox), plan.seed).await?;
+        eprintln!("the endpoint of {} lies", OPERATORS[lies]);
+        liar.begin(Arc::clone(&sandbox), plan.seed);
         let chance = Chance::new(plan.seed, "faults");
         Ok(Self {
             sandbox,
             daemon,
             life,
-            node_line,
+            liar,
+            lies,
+            cut_off: Vec::new(),
+            node_lines,
             socket_line,
             api_line,
             sights,
@@ -99,17 +120,31 @@ impl World {
     /// Ends the chain, the API and the lines in good order.
     pub(crate) async fn stop(mut self) -> Result<(), SandboxError> {
         self.life.stop().await?;
-        let Self { sandbox, life, daemon, node_line, socket_line, api_line, guard, .. } = self;
+        self.liar.calm().await;
+        let Self { sandbox, life, daemon, liar, node_lines, socket_line, api_line, guard, .. } = self;
         drop((life, daemon));
-        for line in [node_line, socket_line, api_line] {
+        for line in node_lines.into_iter().chain([socket_line, api_line]) {
             guard.forget(line.pid());
             line.stop().await?;
         }
+        drop(liar);
         guard.forget(sandbox.anvil().pid());
         match Arc::into_inner(sandbox) {
             Some(sandbox) => sandbox.stop().await,
             None => Err(SandboxError::Outcome("somebody still uses the chain".to_owned())),
         }
+    }
+
+    /// No more reorgs, spoilt answers and lies from now on.
+    pub(crate) async fn calm(&mut self) {
+        self.life.calm();
+        self.sandbox.stand_in().clear_faults();
+        self.liar.calm().await;
+    }
+
+    /// The lies so far.
+    pub(crate) fn lies(&self) -> Told {
+        self.liar.told()
     }
 
     /// Starts rampwatch. It is not ready yet.
@@ -164,7 +199,7 @@ impl World {
                 self.pid_of(fault.target()).freeze().await
             }
             Fault::FreezeNode | Fault::FreezeApi | Fault::FreezeSocket => self.pid_of(fault.target()).freeze().await,
-            Fault::CutNode => self.node_line.cut().await,
+            Fault::CutNode => self.cut_nodes().await,
             Fault::CutSocket => self.socket_line.cut().await,
             Fault::CutApi => self.api_line.cut().await,
         }
@@ -181,17 +216,34 @@ impl World {
                 None => Ok(()),
             },
             Fault::FreezeNode | Fault::FreezeApi | Fault::FreezeSocket => self.pid_of(fault.target()).thaw().await,
-            Fault::CutNode => self.node_line.mend().await,
+            Fault::CutNode => {
+                for nth in std::mem::take(&mut self.cut_off) {
+                    self.node_lines[nth].mend().await?;
+                }
+                Ok(())
+            }
             Fault::CutSocket => self.socket_line.mend().await,
             Fault::CutApi => self.api_line.mend().await,
         }
+    }
+
+    /// Cuts off the first endpoint, or all but the one that lies, so that nobody else says anything.
+    async fn cut_nodes(&mut self) -> Result<(), SandboxError> {
+        self.cut_off = match self.chance.one_in(2) {
+            true => vec![0],
+            false => (0..self.node_lines.len()).filter(|nth| *nth != self.lies).collect(),
+        };
+        for nth in self.cut_off.clone() {
+            self.node_lines[nth].cut().await?;
+        }
+        Ok(())
     }
 
     fn pid_of(&self, target: Target) -> Pid {
         match target {
             Target::Daemon => self.daemon.pid().expect("it runs whenever it can be stopped"),
             Target::Node => self.sandbox.anvil().pid(),
-            Target::NodeLine => self.node_line.pid(),
+            Target::NodeLine => self.node_lines[0].pid(),
             Target::SocketLine => self.socket_line.pid(),
             Target::ApiLine => self.api_line.pid(),
         }
@@ -221,10 +273,29 @@ impl World {
     }
 }
 
+/// Which endpoint lies. Half of the time it is the first one, which is asked before the others.
+fn the_one_that_lies(seed: u64) -> usize {
+    let drawn = Chance::new(seed, "who lies").between(0, 4);
+    usize::try_from(drawn.saturating_sub(1)).unwrap()
+}
+
+/// Where the endpoints are, and who runs them. The first one has the websocket besides.
+fn endpoints(lines: &[Line]) -> Vec<(String, String)> {
+    let name = |nth: usize, key: &str| format!("RAMPWATCH__RPC__ENDPOINTS__{nth}__{key}");
+    let all = lines.iter().zip(OPERATORS).enumerate();
+    let pairs = all.flat_map(|(nth, (line, operator))| {
+        [
+            (name(nth, "NAME"), operator.to_owned()),
+            (name(nth, "OPERATOR"), operator.to_owned()),
+            (name(nth, "HTTP"), format!("http://{}", line.address())),
+        ]
+    });
+    pairs.collect()
+}
+
 /// Small spans, so that much happens between two faults, and that a long stop outlasts them.
-fn overrides(http: &str, ws: &str, api: &str) -> Vec<(String, String)> {
+fn overrides(ws: &str, api: &str) -> Vec<(String, String)> {
     let pairs = [
-        ("RAMPWATCH__RPC__ENDPOINTS__0__HTTP", http),
         ("RAMPWATCH__RPC__ENDPOINTS__0__WS", ws),
         ("RAMPWATCH__RPC__CONNECT_TIMEOUT", "500ms"),
         ("RAMPWATCH__RPC__REQUEST_TIMEOUT", "1500ms"),

@@ -151,7 +151,7 @@ async fn json_is_all_that_is_printed() {
 
 fn in_state(n: u64, state: OrderState) -> Order {
     let attempts = if state.nonce().is_some() { vec![attempt(7, n)] } else { vec![] };
-    Order { state, attempts, ..order(n) }
+    Order { state, attempts, placed_at: hours_from_now(0), ..order(n) }
 }
 
 fn waiting(n: u64) -> Order {
@@ -206,7 +206,8 @@ async fn orders_are_approved_rejected_and_cancelled() {
 #[tokio::test]
 async fn the_wallet_is_paused_and_goes_on() {
     let place = offline().await;
-    keep(&place, Commit { orders: vec![sending(4)], payments: vec![fundable(4, 1)], ..Commit::default() }).await;
+    let small = Order { amount: Amount::from_base_units(1), ..sending(4) };
+    keep(&place, Commit { orders: vec![small], payments: vec![fundable(4, 1)], ..Commit::default() }).await;
     let (paused, _) = worked(place.run(&["wallet", "pause", "--reason", "an audit"]).await);
     assert!(paused.contains("paused: nothing is sent") && paused.contains("an audit"), "{paused}");
     assert_eq!(place.run(&["wallet", "status"]).await.data(), paused, "it is kept");

@@ -58,6 +58,7 @@ async fn offline() -> Place {
     let placed = |n, name: &str| Order {
         state: OrderState::AwaitingApproval { why: ApprovalReason::TypedAddress },
         placed_by_name: Some(Actor::new(name).unwrap()),
+        placed_at: rampwatch::ports::clock::Clock::now(&rampwatch::adapters::system::SystemClock),
         ..order(n)
     };
     let orders = vec![placed(1, "local"), placed(2, "bob"), placed(3, "local")];

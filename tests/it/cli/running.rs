@@ -150,7 +150,12 @@ async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
                 "wallet_halted",
                 "low_token",
                 "low_native",
+                "operators_disagree",
+                "agreement_missing",
                 "chain_unread",
+                "endpoint_contradicts",
+                "endpoint_stalled",
+                "coverage_above_head",
             ],
         ),
         ("rampwatch_completions_total{result=", &["taken", "not_now", "unclear", "key_refused", "refused"]),
@@ -166,7 +171,7 @@ async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
         }
     }
     // Each alarm that is shown is one of those above.
-    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 12, "{text}");
+    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 17, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

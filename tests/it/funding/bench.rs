@@ -12,7 +12,7 @@ use rampwatch::adapters::signer::{KeyOrigin, LocalSigner, SignerSettings};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::event::{Alarm, EventKind};
-use rampwatch::domain::order::{Order, OrderOutcome, OrderState, Spend};
+use rampwatch::domain::order::{ApprovalReason, Order, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
 use rampwatch::engine::orders::FundRequest;
@@ -107,6 +107,17 @@ pub(crate) async fn fund(world: &World, off_ramp: &OffRamp) -> Result<(), String
 pub(crate) async fn order(world: &World, off_ramp: &OffRamp) -> Order {
     let orders = world.store().orders_of(&off_ramp.id).await.unwrap();
     orders.into_iter().max_by_key(|order| order.id.turn).unwrap_or_else(|| panic!("{} has an order", off_ramp.id))
+}
+
+/// Whether a person is asked because what was sent failed.
+pub(crate) fn is_reverted(state: &OrderState) -> bool {
+    matches!(state, OrderState::AwaitingApproval { why: ApprovalReason::Reverted { .. } })
+}
+
+/// Waits until a person is asked because what was sent failed, and approves.
+pub(crate) async fn approve_reverted(world: &World, off_ramp: &OffRamp) {
+    let asked = wait_order(world, off_ramp, "waiting for a person", is_reverted).await;
+    world.handle().approve(&asked.id.to_string(), "the cause is gone").await.unwrap();
 }
 
 /// Waits, without mining, until the last order of an off-ramp is as wished.

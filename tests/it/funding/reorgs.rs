@@ -7,7 +7,7 @@ use rampwatch::engine::FundingRules;
 use rampwatch::sandbox::stand_in::OffRamp;
 use rampwatch::sandbox::{DEV_ACCOUNTS, PAYER, Placed, USDC, WALLET};
 
-use super::bench::{fund, open, order, setup, wait_order, wallet_opened};
+use super::bench::{approve_reverted, fund, is_reverted, open, order, setup, wait_order, wallet_opened};
 use super::tools::{
     end, force_mined, fund_in_flight, hold_of, paid_by, rebroadcasting, until_ended, until_order, until_self_sent,
     wait_mined, withdrawn,
@@ -107,7 +107,7 @@ async fn a_transfer_that_comes_back_elsewhere_by_itself_is_followed_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paid_transfer_that_a_reorg_turns_into_a_revert_is_paid_anew_at_another_nonce() {
+async fn a_paid_transfer_that_a_reorg_turns_into_a_revert_is_paid_anew_at_another_nonce_once_approved() {
     let world = deep(rebroadcasting(100)).await;
     let off_ramp = open(&world, usdc(250)).await;
     let tx_hash = mined_under(&world, &off_ramp, 2).await;
@@ -117,6 +117,8 @@ async fn a_paid_transfer_that_a_reorg_turns_into_a_revert_is_paid_anew_at_anothe
     let reverted = |state: &OrderState| matches!(state, OrderState::Mined { effect: Effect::Reverted, .. });
     wait_order(&world, &off_ramp, "reverted", reverted).await;
     world.wait(&off_ramp, "waiting again", |state| *state == PaymentState::Waiting).await;
+    until_order(&world, &off_ramp, "waiting for a person", is_reverted).await;
+    approve_reverted(&world, &off_ramp).await;
     let paused = |state: &OrderState| hold_of(state).is_some_and(|hold| hold.name() == "token-paused");
     let held = until_order(&world, &off_ramp, "held for the pause", paused).await;
     assert!(matches!(held.state, OrderState::Held { .. }), "the first nonce is over: {held:?}");

@@ -10,8 +10,8 @@ use rampwatch::sandbox::stand_in::OffRamp;
 use rampwatch::sandbox::{USDC, WALLET};
 
 use super::bench::{
-    alarms, assert_laws, end, mined_nonces, order, rules, send, setup, spent, until_all_ended, wait_order,
-    wallet_opened,
+    alarms, approve_reverted, assert_laws, end, mined_nonces, order, rules, send, setup, spent, until_all_ended,
+    wait_order, wallet_opened,
 };
 use crate::anvil::world::{World, usdc};
 
@@ -47,13 +47,15 @@ async fn mine_behind(world: &World, first: B256, lifted: Lifted) {
     assert!(!receipt.succeeded, "the transfer fails in its block");
 }
 
-/// The order says that it is mined and failed; then, when that is final and not before, it is held for this.
+/// The order says that it is mined and failed; then, when that is final and not before, a person is asked. Once somebody
+/// approves, it is held for this.
 async fn reverted_then_held(world: &World, off_ramp: &OffRamp, why: Hold) {
     let reverted = |state: &OrderState| matches!(state, OrderState::Mined { effect: Effect::Reverted, .. });
     wait_order(world, off_ramp, "mined and reverted", reverted).await;
     world.sweeps(3).await;
     assert!(reverted(&order(world, off_ramp).await.state), "it is not tried again before the failure is final");
     world.mine(3).await;
+    approve_reverted(world, off_ramp).await;
     let held = wait_order(world, off_ramp, "held", |state| *state == OrderState::Held { why: why.clone() }).await;
     assert_eq!((held.spend, held.reverts, held.attempts.len()), (Spend::Counted, 1, 1));
     assert_eq!(spent(world).await, off_ramp.amount);

@@ -8,7 +8,7 @@ use rampwatch::policy::fees::worst_cost;
 use rampwatch::sandbox::stand_in::OffRamp;
 use rampwatch::sandbox::{USDC, WALLET, WALLET_FUNDS, WALLET_GAS_MONEY};
 
-use super::bench::{fund, open, order, rules, setup, wait_order, wallet_opened};
+use super::bench::{approve_reverted, fund, is_reverted, open, order, rules, setup, wait_order, wallet_opened};
 use super::tools::{
     end, fund_in_flight, hold_of, in_flight, newest, rebroadcasting, until_ended, until_order, wait_hold, wait_mined,
     wait_pooled,
@@ -139,11 +139,13 @@ async fn tokens_that_go_away_in_flight_are_named_and_the_transfer_is_paid_when_t
     assert!(
         matches!(until_ended(&world, &waits).await, OrderOutcome::Paid { tx_hash, .. } if tx_hash == transfer.tx_hash)
     );
-    // Mined meanwhile: it reverts, and the order is held until they are back.
+    // Mined meanwhile: it reverts. Approved once more, the order is held until they are back.
     let transfer = fund_in_flight(&world, &reverts).await;
     world.node().deal(USDC, WALLET, Amount::ZERO).await.unwrap();
     world.mine_for(transfer.tx_hash).await;
     assert_eq!(wait_mined(&world, &reverts).await, (transfer.tx_hash, Effect::Reverted));
+    until_order(&world, &reverts, "waiting for a person", is_reverted).await;
+    approve_reverted(&world, &reverts).await;
     let held = |state: &OrderState| matches!(state, OrderState::Held { why: Hold::TokenShort { .. } });
     let held = until_order(&world, &reverts, "held", held).await;
     assert_eq!(newest(&held).tx_hash, transfer.tx_hash, "nothing more was signed");

@@ -56,19 +56,17 @@ pub(super) fn approvals() -> Vec<ApprovalReason> {
         ApprovalReason::TypedAddress,
         ApprovalReason::TypedAmount,
         ApprovalReason::ExpiryUnknown,
-        ApprovalReason::Reverted {
-            tx_hash: rampwatch::domain::chain::B256::repeat_byte(1),
-            block: rampwatch::domain::chain::BlockRef {
-                number: 9,
-                hash: rampwatch::domain::chain::B256::repeat_byte(2),
-            },
-        },
     ]
 }
 
 /// Every reason for a self-send.
 pub(super) fn cancels() -> Vec<CancelReason> {
     vec![CancelReason::Person { reason: text("a test") }, CancelReason::Hold { hold: Hold::TokenPaused }]
+}
+
+/// A person is asked because what was sent failed.
+pub(super) fn reverted() -> ApprovalReason {
+    ApprovalReason::Reverted { tx_hash: hash(1), block: block(9) }
 }
 
 /// Everything that a mined attempt can have done.
@@ -116,7 +114,9 @@ pub(super) fn states() -> Vec<OrderState> {
     all.extend(effects().into_iter().map(|effect| mined(effect, None)));
     all.push(mined(Effect::SelfSent, Some(why)));
     all.extend(outcomes().into_iter().map(|outcome| OrderState::Ended { outcome, at: at(8) }));
-    all.extend(holds().into_iter().map(|why| OrderState::Held { why }));
+    // What came later is at the end of `orders`.
+    let first = holds().into_iter().filter(|hold| !matches!(hold, Hold::EndUnconfirmed { .. }));
+    all.extend(first.map(|why| OrderState::Held { why }));
     all
 }
 
@@ -147,6 +147,10 @@ pub(crate) fn orders() -> Vec<Order> {
     let outcome = OrderOutcome::Unsent { why: UnsentReason::ApprovalExpired { valid_for_s: 86_400 } };
     let (state, spend) = (OrderState::Ended { outcome, at: at(10) }, Spend::GivenBack);
     all.push(Order { state, spend, next_at: None, ..records::order(last + 1) });
+    let state = OrderState::AwaitingApproval { why: reverted() };
+    all.push(Order { state, reverts: 1, next_at: None, ..records::order(last + 2) });
+    let state = OrderState::Held { why: Hold::EndUnconfirmed { status: ApiStatus::Expired } };
+    all.push(Order { state, ..records::order(last + 3) });
     all
 }
 

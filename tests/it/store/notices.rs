@@ -106,8 +106,6 @@ pub(super) fn kinds() -> Vec<EventKind> {
     vec![
         alarm(Alarm::LowToken { have: units(5), mark: units(6) }),
         alarm(Alarm::LowNative { have: Wei::new(7), mark: Wei::new(8) }),
-        alarm(Alarm::OperatorsDisagree { about: text("order pay-000001:1"), deadline: None }),
-        alarm(Alarm::AgreementMissing { about: text("payment pay-000001"), deadline: Some(at(90)) }),
         alarm(Alarm::ChainUnread { since: at(1), detail: text("nobody home") }),
         EventKind::DeskChanged { body: Box::new(told), why: text("was delivered to treasury") },
     ]

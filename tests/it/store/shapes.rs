@@ -178,6 +178,8 @@ fn kinds_that_came_later_are_stored_like_this() {
         r#"{"event":"alarm","alarm":{"alarm":"endpoint_stalled","endpoint":"two","said":"9"}}"#,
         r#"{"event":"alarm","alarm":{"alarm":"coverage_above_head","addresses":3,"covered":90,"head":9}}"#,
         r#"{"event":"endpoint_back","endpoint":"one"}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"operators_disagree","about":"order pay-000001:1","deadline":null}}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"agreement_missing","about":"payment pay-000001","deadline":1790000000090}}"#,
     ];
     let kinds = specimens::later_kinds();
     let written: Vec<String> = kinds.iter().map(|kind| serde_json::to_string(kind).unwrap()).collect();

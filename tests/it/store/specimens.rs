@@ -194,6 +194,8 @@ pub(crate) fn later_kinds() -> Vec<EventKind> {
         alarm(Alarm::EndpointStalled { endpoint: text("two"), said: text("9") }),
         alarm(Alarm::CoverageAboveHead { addresses: 3, covered: 90, head: 9 }),
         EventKind::EndpointBack { endpoint: text("one") },
+        alarm(Alarm::OperatorsDisagree { about: text("order pay-000001:1"), deadline: None }),
+        alarm(Alarm::AgreementMissing { about: text("payment pay-000001"), deadline: Some(at(90)) }),
     ]
 }
 

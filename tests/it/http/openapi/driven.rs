@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use rampwatch::domain::actor::Role;
 use rampwatch::domain::desk::DeskKind;
+use rampwatch::domain::operator::{KnownEndpoint, Operator};
 use rampwatch::domain::order::{ApprovalReason, Order, OrderState, Spend};
+use rampwatch::engine::EngineSettings;
 use rampwatch::policy::approval::Approvers;
 use rampwatch::ports::store::{Commit, Store as _};
 use tempfile::TempDir;
@@ -31,6 +33,9 @@ const LIMIT: Duration = Duration::from_secs(180);
 
 const PEOPLE: &[(&str, &[Role])] =
     &[("all", &Role::ALL), ("reader", &[Role::Read]), ("operator", &[Role::Operate]), ("approver", &[Role::Approve])];
+
+/// The endpoints, each run by an operator of its name.
+const ENDPOINTS: [&str; 3] = ["a", "b", "c"];
 
 /// What needs nodes, the payment API or a file to be answered well: other tests see to these.
 const ELSEWHERE: &[&str] = &[
@@ -88,7 +93,10 @@ impl Stage {
             ..Commit::default()
         };
         store.commit(all).await.unwrap();
-        let handle = handle_with(Arc::new(store.clone()), wallet_settings()).with_approvers(Approvers::Named);
+        let known = |name: &&str| KnownEndpoint { name: (*name).to_owned(), operator: Operator::named(name) };
+        let endpoints = ENDPOINTS.iter().map(known).collect();
+        let settings = Arc::new(EngineSettings { endpoints, ..EngineSettings::clone(&wallet_settings()) });
+        let handle = handle_with(Arc::new(store.clone()), settings).with_approvers(Approvers::Named);
         let desk = Desk::serve_to(store, handle, PEOPLE).await;
         let folder = temp_dir();
         for file in ["hooks.py", "schemathesis.toml"] {
@@ -98,9 +106,11 @@ impl Stage {
         let known = specimens::payments().into_iter().map(|payment| payment.id.to_string());
         stage.dictionary("payments", known.chain(FUNDABLE.map(|n| fundable(n).id.to_string())));
         stage.dictionary("orders", orders().iter().map(|order| order.id.to_string()));
-        let records = desk::records().into_iter().map(|record| record.body.key());
-        let payouts = records.filter(|key| key.kind == DeskKind::Payout).map(|key| key.id);
-        stage.dictionary("payouts", payouts);
+        for (name, kind) in [("payouts", DeskKind::Payout), ("disputes", DeskKind::Dispute)] {
+            let records = desk::records().into_iter().map(|record| record.body.key());
+            stage.dictionary(name, records.filter(|key| key.kind == kind).map(|key| key.id));
+        }
+        stage.dictionary("endpoints", ENDPOINTS.map(str::to_owned));
         stage.dictionary("deposits", specimens::deposits().iter().map(|deposit| deposit.key.to_string()));
         stage.dictionary("fundable", FUNDABLE.map(|n| fundable(n).id.to_string()));
         stage.dictionary("addresses", FUNDABLE.map(|n| fundable(n).terms.deposit_address.to_string()));
