@@ -70,6 +70,8 @@ pub(super) struct ApiServer {
     pub(super) coming: Vec<(PaymentId, B256)>,
     /// When the process was last told, for each payment, that it awaits funds and has no hash; and when it asked.
     pub(super) told_awaiting: BTreeMap<PaymentId, Timestamp>,
+    /// When the process was told that a payment is over, and how.
+    pub(super) told_ends: BTreeMap<PaymentId, Vec<(Timestamp, Outcome)>>,
     expiry_lag: Span,
     shared_hash: bool,
     reference_shape: bool,
@@ -87,6 +89,7 @@ impl ApiServer {
             calls: Vec::new(),
             coming: Vec::new(),
             told_awaiting: BTreeMap::new(),
+            told_ends: BTreeMap::new(),
             expiry_lag: settings.expiry_lag,
             shared_hash: settings.shared_hash,
             reference_shape: settings.reference_shape,
@@ -150,16 +153,16 @@ impl ApiServer {
         self.ramps.get(id).is_some_and(|ramp| said(ramp) || flapped(ramp))
     }
 
-    /// Whether it says, or has just said, that a payment has come to this end, and has said so for as long as a second
-    /// look must be away from the first.
+    /// Whether the process was told, twice and as far apart as a second look must be from the first, that a payment has
+    /// come to this end.
     pub(super) fn has_said(&self, id: &PaymentId, outcome: Outcome, now: Timestamp) -> bool {
-        let Some(ramp) = self.ramps.get(id) else { return false };
-        let long_ago = now.minus(SECOND_LOOK);
-        let flapped = ramp.flaps.iter().any(|flap| {
-            flap.status.outcome() == Some(outcome) && flap.from <= long_ago && flap.to.plus(ON_ITS_WAY) >= now
-        });
-        let said = |at: Timestamp| ramp.real_status(at).outcome() == Some(outcome);
-        flapped || (said(now) && (said(long_ago) || outcome == Outcome::Completed))
+        let said = self.told_ends.get(id).into_iter().flatten().filter(|(_, told)| *told == outcome);
+        let (mut long_ago, mut lately) = (false, false);
+        for (at, _) in said {
+            long_ago |= *at <= now.minus(SECOND_LOOK);
+            lately |= now.since(*at) <= ON_ITS_WAY;
+        }
+        lately && (long_ago || outcome == Outcome::Completed)
     }
 
     /// Whether a payment has this hash, or had none once.

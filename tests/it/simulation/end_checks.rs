@@ -105,6 +105,7 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
     for transfer in expected(world, contents, coverage) {
         let key = key_of(&transfer);
         match contents.deposits.get(&key) {
+            None if world.settings.one_word() => world.count("end: one operator has hidden a deposit for good"),
             None => world.violate(&format!("deposit {key} in block {} was lost: {coverage:?}", transfer.block.number)),
             // Where there is one operator, its word on what has gone stands until the last reading.
             Some(_) if world.settings.one_word() => {}
@@ -173,7 +174,13 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
             ..
         }
     );
-    if accepted != Some(true) && !(refused && world.settings.api_faults > 0) {
+    // So is what the only operator there is has hidden until it was too late.
+    let hidden = {
+        let told = world.lies();
+        let hash = deposit.key.tx_hash;
+        world.settings.one_word() && (told.hidden.contains(&hash) || told.placed.contains_key(&hash))
+    };
+    if accepted != Some(true) && !hidden && !(refused && world.settings.api_faults > 0) {
         world.violate(&format!("{} is plainly paid and was not completed: {payment:?}", payment.id));
     }
 }
@@ -202,6 +209,9 @@ fn deposit_is_settled(world: &World, deposit: &Deposit) {
             world.violate(&format!("deposit {} is called final and is not on the chain", deposit.key));
         }
         // What was final and replaced is not read again when it comes back: that is the alarm's business.
+        Standing::Gone { .. } if is_canonical && world.settings.one_word() => {}
+        // Its block is there, and has no such transfer.
+        Standing::Gone { .. } if is_canonical && world.chain().ever(&deposit.key).is_none() => {}
         Standing::Gone { .. } if is_canonical && !world.finality_is_broken() => {
             let coverage = world.store.contents().coverage.get(&deposit.to).cloned();
             let what =

@@ -36,7 +36,9 @@ pub(super) fn run_world(seed: u64, settings: Settings, loud: bool) -> Outcome {
 
 async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
     let world = Arc::new(World::new(seed, settings, loud));
-    world.note(&format!("the world: {}", world.settings.name()));
+    let Settings { operators, agreement, liar, .. } = &world.settings;
+    let name = world.settings.name();
+    world.note(&format!("the world: {name}; operators {operators:?}, {agreement} must agree, {liar} may lie"));
     for (from, to, fault) in world.weather.all() {
         world.note(&format!("weather: {fault:?} from {} s to {} s", from.as_secs(), to.as_secs()));
     }

@@ -92,6 +92,9 @@ impl People {
                 done = self.bert.adopt(&AdoptRequest { reason: REASON.to_owned(), next_nonce }).await;
             }
             self.said("adopt", &done);
+            if done.is_err_and(|error| error.to_string().contains("over the limits")) {
+                self.make_room().await;
+            }
         }
         if wallet.paused.is_some() && (!chaos || self.rng.permille(200)) {
             let done = self.anna.resume_wallet(REASON).await;
@@ -99,6 +102,15 @@ impl People {
         } else if chaos && self.rng.permille(8) {
             let done = self.bert.pause_wallet(REASON).await;
             self.said("pause", &done);
+        }
+    }
+
+    /// What was placed while nobody knew what the wallet had sent does not fit the limits: it is cancelled.
+    async fn make_room(&mut self) {
+        self.world.count("treasurer: cancels what does not fit an adoption");
+        let open = self.world.store.open_orders().await.expect("memory");
+        for order in open.iter().filter(|order| order.state.nonce().is_none()) {
+            self.cancel(order).await;
         }
     }
 
