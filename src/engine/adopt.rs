@@ -21,12 +21,13 @@ use crate::domain::order::{Order, OrderOutcome, OrderState, Spend};
 use crate::domain::payment::RecipientId;
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{BookedSpend, NonceCount, Wallet};
+use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Freeing, Proof};
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, apply};
 use crate::policy::nonces::{self, AdoptRefusal};
 use crate::policy::sweep::{find_start, together};
-use crate::policy::window::{book, window_start};
+use crate::policy::window::{Spending, book, window_now, window_start};
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::store::{Commit, StoreError};
 
@@ -120,8 +121,10 @@ impl Handle {
             displaced.push(order.clone());
         }
         let spent = Unaccounted { handle: self, chain: &**chain, funding, orders: &orders, head: report.head };
-        let found = spent.find(&wallet, &displaced).await?;
+        let mut found = spent.find(&wallet, &displaced).await?;
+        found.retain(|_| !planted(Bug::AdoptForgetsSpend));
         let booked = book(&wallet.booked, &found, report.head.time);
+        self.fits_the_limits(&orders, &wallet, &booked, report.head.time).await?;
         let adopted = Wallet { next_nonce: adoption.next_nonce, halted: None, booked, ..wallet };
         let sum = found.iter().try_fold(Amount::ZERO, |sum, entry| sum.checked_add(entry.amount));
         let change = WalletChange::Adopted {
@@ -132,6 +135,36 @@ impl Handle {
             typed: request.next_nonce.is_some(),
         };
         self.keep_adoption(&orders, adopted, displaced, change, report.head.time).await
+    }
+
+    /// Orders that nothing is signed for yet were placed when nobody knew what the wallet had sent; the limits are not looked
+    /// at again before they are signed. So they must fit now, together with what was found.
+    async fn fits_the_limits(
+        &self,
+        book: &OrderBook,
+        wallet: &Wallet,
+        booked: &[BookedSpend],
+        newest: Timestamp,
+    ) -> Result<(), HandleError> {
+        let at = window_now(Some(wallet), Some(newest), self.clock.now(), book.skew);
+        let counted = book.counted(at).await?;
+        let spending = Spending { orders: &counted, booked, at };
+        let limits = &book.rules.limits;
+        let is_over = |order: &&Order| {
+            let unsigned = !order.state.is_ended() && order.state.nonce().is_none();
+            let over =
+                spending.all() > limits.max_per_day || spending.to(&order.recipient_id) > limits.max_per_recipient;
+            unsigned && over && !planted(Bug::AdoptOverLimits)
+        };
+        let over: Vec<String> = counted.iter().filter(is_over).map(|order| order.id.to_string()).collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        Err(HandleError::Refused(format!(
+            "together with what the wallet has sent in the last 24 hours, open orders go over the limits per day: cancel some \
+             of them (rampwatch cancel), then adopt: {}",
+            over.join(", ")
+        )))
     }
 
     /// Whether any endpoint has a receipt of one of the order's transactions. Each must answer.

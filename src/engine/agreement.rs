@@ -3,7 +3,7 @@
 //! As many operators are asked at once as are missing; one that does not answer soon delays nothing while another can be
 //! asked. Deliberately absent: judging (`policy::evidence`), and acting: whoever asks acts only with the proof.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
@@ -11,6 +11,8 @@ use futures_util::stream::FuturesUnordered;
 
 use super::telling::log_events;
 use super::{EngineSettings, Ports};
+use crate::domain::chain::Transfer;
+use crate::domain::deposit::Deposit;
 use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use crate::domain::dispute::{Dispute, DisputeEnd, DisputeKind, MAX_SAID, Matter};
 use crate::domain::event::{Alarm, Event, EventKind};
@@ -19,6 +21,7 @@ use crate::domain::testimony::{Said, Testimony};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::evidence::{Agreed, Agreement, Claim, judge};
+use crate::ports::chain::TransferQuery;
 use crate::ports::store::{Commit, Store, StoreError};
 
 /// How long an operator may take before another one is asked too.
@@ -283,6 +286,37 @@ impl Agreements {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Who shows a deposit in its block, and who answers without it.
+#[derive(Debug, Default)]
+pub(super) struct Witnesses {
+    /// These show it.
+    pub(super) with: BTreeSet<Operator>,
+    /// These have read its block's height, and do not.
+    pub(super) without: BTreeSet<Operator>,
+}
+
+/// Reads the height of a deposit's block from each operator. Who gives no answer counts for nothing.
+pub(super) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit: &Deposit) -> Witnesses {
+    let mut witnesses = Witnesses::default();
+    for operator in ports.chain.operators() {
+        let query = TransferQuery {
+            tokens: Arc::new(settings.tokens()),
+            recipients: Arc::new(vec![deposit.to]),
+            everybody: false,
+            from: deposit.block_number,
+            to: deposit.block_number,
+            avoid: None,
+            by: Some(operator.clone()),
+        };
+        let Ok(page) = ports.chain.transfers(&query).await else { continue };
+        // The same transaction in another block at that height is another deposit.
+        let is_it = |it: &Transfer| it.tx_hash == deposit.key.tx_hash && it.block.hash == deposit.key.block_hash;
+        let told = if page.transfers.iter().any(is_it) { &mut witnesses.with } else { &mut witnesses.without };
+        told.insert(operator);
+    }
+    witnesses
 }
 
 /// Shows how many disputes are open.

@@ -43,6 +43,10 @@ const BATCH: usize = 512;
 /// How long a due payment is left alone when the chain could not confirm its deposit again.
 const LOOK_AGAIN: Span = Span::from_secs(2);
 
+/// How long a completion waits that operators have not agreed upon for a while: each look asks them all, and whoever invents
+/// deposits must not have us ask without end.
+const ASK_AGAIN: Span = Span::from_secs(10);
+
 /// The last answer to the question for finality, for all payments that look within [`LOOK_AGAIN`].
 pub(crate) type RecentFinality = Arc<Mutex<Option<(Result<FinalityReport, ChainError>, Timestamp)>>>;
 
@@ -171,7 +175,8 @@ impl Completer {
         let Some(key) = payment.state.deposit().copied() else { return Ok(()) };
         let proof = match self.last_look(payment).await? {
             Look::Good(proof) => proof,
-            Look::NotYet(why) => return self.postpone(payment, &why).await,
+            Look::NotYet(why) => return self.postpone(payment, &why, LOOK_AGAIN).await,
+            Look::Unagreed(why) => return self.postpone(payment, &why, ASK_AGAIN).await,
             Look::Gone(canonical) => return self.gone(payment, canonical).await,
             Look::Disowned => return self.disowned(payment, key).await,
         };
@@ -214,11 +219,11 @@ impl Completer {
         Ok(answer)
     }
 
-    async fn postpone(&self, payment: &Payment, why: &str) -> Result<(), StoreError> {
+    async fn postpone(&self, payment: &Payment, why: &str, wait: Span) -> Result<(), StoreError> {
         tracing::info!(payment_id = %payment.id, why, "the completion has to wait");
         let result = self.ledger.change_known(payment, |page, current, context| {
             if current.state == payment.state {
-                page.book.postpone(&current.id, context.now.plus(LOOK_AGAIN));
+                page.book.postpone(&current.id, context.now.plus(wait));
             }
             Ok::<(), Unexpected>(())
         });

@@ -8,6 +8,7 @@
 use super::settlement::{Context, Step, same_hash};
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, ApiView, Ending, Outcome, Payment, PaymentReview, PaymentState as State};
+use crate::planted::{Bug, planted};
 
 /// What the API's word says of the hash that pays the payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,6 +62,7 @@ pub(super) fn look(payment: &Payment, view: &ApiView, context: &Context<'_>) -> 
         // Counted from when the first answer was in to when the second was asked for.
         Some(known) if view.as_of >= known.since.plus(context.pace.end_confirm_after) => Look::Believed(outcome),
         Some(known) => Look::Named(known),
+        None if planted(Bug::EndBelievedAtOnce) => Look::Believed(outcome),
         None => Look::Named(Ending { outcome, since: context.now }),
     }
 }

@@ -14,7 +14,7 @@ pub fn is_approval_over(order: &Order, now: Timestamp, pace: &FundingPace) -> bo
     // After a revert it is not a wish that grows old, but money that somebody has to decide about.
     let waits =
         matches!(&order.state, State::AwaitingApproval { why } if !matches!(why, ApprovalReason::Reverted { .. }));
-    waits && now.since(order.placed_at) > pace.approval_valid_for
+    waits && now.since(order.placed_at) > pace.approval_valid_for && !planted(Bug::ApprovalForEver)
 }
 
 pub(super) fn approved(order: &Order, reason: &str, now: Timestamp, pace: &FundingPace) -> Option<Step> {

@@ -1,10 +1,7 @@
 //! The last look before a completion is called: payment and deposit still belong together, the deposit's block is final and
 //! still on the chain, and enough operators say so.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use super::super::agreement::{Answer, Question, TOLD_AFTER};
+use super::super::agreement::{Answer, Question, TOLD_AFTER, Witnesses, witnesses};
 use super::{Completer, LOOK_AGAIN};
 use crate::domain::chain::{B256, WitnessedHeader};
 use crate::domain::deposit::{Deposit, Standing};
@@ -16,7 +13,7 @@ use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Claim, Did, Freeing, Movement, Proof, prove};
 use crate::policy::finality::{self, final_number};
 use crate::policy::last_look::{Objection, may_call};
-use crate::ports::chain::{ChainError, FinalityReport, TransferQuery};
+use crate::ports::chain::{ChainError, FinalityReport};
 use crate::ports::store::StoreError;
 
 /// What the last look at a deposit came to.
@@ -27,6 +24,8 @@ pub(super) enum Look {
     Disowned,
     /// Not now; look again soon.
     NotYet(String),
+    /// Operators have not agreed for a while, or contradict each other; it costs each of them a question to look again.
+    Unagreed(String),
     /// The deposit is not on the chain any more; what is at its height instead, if that was asked.
     Gone(Option<B256>),
 }
@@ -102,7 +101,8 @@ impl Completer {
                 self.agreements.over(&question.matter, "nobody shows the deposit any more").await?;
                 Look::Disowned
             }
-            answer @ (Answer::Missing { .. } | Answer::Disputed) => Look::NotYet(answer.why()),
+            answer @ Answer::Missing { lasted, .. } if lasted < TOLD_AFTER => Look::NotYet(answer.why()),
+            answer @ (Answer::Missing { .. } | Answer::Disputed) => Look::Unagreed(answer.why()),
         })
     }
 
@@ -110,26 +110,11 @@ impl Completer {
     /// from each of them. Should that be wrong, the second and the last reading find it again.
     async fn is_disowned(&self, deposit: &Deposit) -> bool {
         let operators = self.ports.chain.operators();
-        let mut without: BTreeSet<Operator> = BTreeSet::new();
-        for operator in &operators {
-            let query = TransferQuery {
-                tokens: Arc::new(self.settings.tokens()),
-                recipients: Arc::new(vec![deposit.to]),
-                everybody: false,
-                from: deposit.block_number,
-                to: deposit.block_number,
-                avoid: None,
-                by: Some(operator.clone()),
-            };
-            let Ok(page) = self.ports.chain.transfers(&query).await else { continue };
-            if page.transfers.iter().any(|transfer| transfer.tx_hash == deposit.key.tx_hash) {
-                return false;
-            }
-            without.insert(operator.clone());
-        }
+        let Witnesses { with, without } = witnesses(&self.ports, &self.settings, deposit).await;
         let shown_by = deposit.seen_by.as_ref().filter(|seen_by| operators.contains(seen_by));
         let needed = self.settings.agreement.min(operators.len());
         self.settings.agreement > 1
+            && with.is_empty()
             && without.len() >= needed
             && shown_by.is_none_or(|shown_by| without.contains(shown_by))
     }

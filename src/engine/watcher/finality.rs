@@ -9,6 +9,7 @@ use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::operator::Operator;
 use crate::domain::time::Timestamp;
+use crate::engine::agreement::witnesses;
 use crate::engine::names::alarm_name;
 use crate::engine::telling::count_alarm;
 use crate::planted::{Bug, planted};
@@ -19,6 +20,9 @@ use crate::ports::store::{Commit, StoreError};
 
 /// How many provisional deposits are taken up in one pass.
 const BATCH: usize = 2_000;
+
+/// After how many deposits that seem to be gone other operators are asked in one pass.
+const MOST_ASKED: usize = 8;
 
 /// How many batches are settled in one pass.
 const MOST_BATCHES: usize = 4;
@@ -281,20 +285,34 @@ impl Watcher {
     async fn settle_batch(&self, provisional: &[Deposit], report: &FinalityReport) -> Result<bool, Trouble> {
         let mut standings: Standings = BTreeMap::new();
         let blocks = self.final_blocks(provisional, report).await?;
-        let now = self.ports.clock.now();
+        let (now, mut asked) = (self.ports.clock.now(), 0);
         for deposit in provisional {
             // Who does not call it final himself, or has no such block, is asked again.
             let Some(block) = blocks.get(&deposit.block_number) else { continue };
             let found = if block.hash == deposit.key.block_hash || planted(Bug::FinalByNumber) {
                 (Standing::Final { at: now }, None)
-            } else {
+            } else if self.is_gone(deposit, &mut asked).await {
                 (Standing::Gone { after_final: false }, Some(*block))
+            } else {
+                continue;
             };
             standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));
         }
         let some = !standings.is_empty();
         self.write_standings(standings, self.word_of(report.endpoint)).await?;
         Ok(some)
+    }
+
+    /// Whether a deposit whose height has another block, by one operator's word, is gone. Where operators have to agree, so
+    /// many must read its height without it: what one of them hides would not be looked for again before the last reading.
+    async fn is_gone(&self, deposit: &Deposit, asked: &mut usize) -> bool {
+        let needed = self.settings.agreement.min(self.ports.chain.operators().len());
+        if needed <= 1 || planted(Bug::GoneByOneWord) {
+            return true;
+        }
+        // Whoever invents deposits must not have us ask without end: the others are come to with the next final blocks.
+        *asked = asked.saturating_add(1);
+        *asked <= MOST_ASKED && witnesses(&self.ports, &self.settings, deposit).await.without.len() >= needed
     }
 
     /// The final blocks at the heights of these deposits, each by the word of one node that both gave it and calls it final.

@@ -6,15 +6,21 @@
 use std::collections::BTreeMap;
 
 use rampwatch::domain::chain::B256;
-use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
+use rampwatch::domain::payment::{ApiStatus, Outcome, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::payment_api::ApiPayment;
 
-use super::clock::BEGIN;
+use super::clock::SimClock;
+use super::lies::flaps::{Flap, Flaps};
 use super::plan::Planned;
 use super::rng::Rng;
 use super::settings::Settings;
 use super::wallet::rules::bank_account;
+
+/// How far apart two looks must be that confirm an end.
+const SECOND_LOOK: Span = Span::from_secs(180);
+/// From an answer to the commit that it leads to, at the slowest.
+const ON_ITS_WAY: Span = Span::from_secs(60);
 
 /// One off-ramp at the API.
 struct OffRamp {
@@ -25,6 +31,8 @@ struct OffRamp {
     expired_from: Option<Timestamp>,
     hash: Option<String>,
     later: Vec<(Timestamp, ApiStatus)>,
+    /// When it says that it is over, and is not.
+    flaps: Vec<Flap>,
 }
 
 /// A completion that the API accepted.
@@ -62,10 +70,13 @@ pub(super) struct ApiServer {
     pub(super) coming: Vec<(PaymentId, B256)>,
     /// When the process was last told, for each payment, that it awaits funds and has no hash; and when it asked.
     pub(super) told_awaiting: BTreeMap<PaymentId, Timestamp>,
+    /// When the process was told that a payment is over, and how.
+    pub(super) told_ends: BTreeMap<PaymentId, Vec<(Timestamp, Outcome)>>,
     expiry_lag: Span,
     shared_hash: bool,
     reference_shape: bool,
     kind_to_repeats: bool,
+    flaps: Option<Flaps>,
     rng: Rng,
 }
 
@@ -78,21 +89,24 @@ impl ApiServer {
             calls: Vec::new(),
             coming: Vec::new(),
             told_awaiting: BTreeMap::new(),
+            told_ends: BTreeMap::new(),
             expiry_lag: settings.expiry_lag,
             shared_hash: settings.shared_hash,
             reference_shape: settings.reference_shape,
             kind_to_repeats: settings.kind_to_repeats,
+            flaps: settings.flaps,
             rng: Rng::stream(seed, "api server"),
         }
     }
 
     /// Somebody opens a payment.
-    pub(super) fn open(&mut self, planned: &Planned) {
+    pub(super) fn open(&mut self, planned: &Planned, clock: &SimClock) {
         let ramp = OffRamp {
             planned: planned.clone(),
-            created_at: BEGIN.plus(planned.create_at),
-            expires_at: planned.expires_at.map(|at| BEGIN.plus(at)),
-            expired_from: planned.expires_at.map(|at| BEGIN.plus(at).plus(self.expiry_lag)),
+            created_at: clock.moment(planned.create_at),
+            expires_at: planned.expires_at.map(|at| clock.moment(at)),
+            expired_from: planned.expires_at.map(|at| clock.moment(at).plus(self.expiry_lag)),
+            flaps: self.flaps.as_ref().map_or_else(Vec::new, |flaps| flaps.of(&mut self.rng, planned, clock)),
             hash: None,
             later: Vec::new(),
         };
@@ -130,11 +144,25 @@ impl ApiServer {
 
     /// Whether a payment has, or ever had, this status.
     pub(super) fn ever_was(&self, id: &PaymentId, status: &ApiStatus, now: Timestamp) -> bool {
-        self.ramps.get(id).is_some_and(|ramp| match status {
+        let said = |ramp: &OffRamp| match status {
             ApiStatus::AwaitingFunds => true,
             ApiStatus::Expired => ramp.expired_from.is_some_and(|end| end <= now),
             status => ramp.later.iter().any(|(at, later)| *at <= now && later == status),
-        })
+        };
+        let flapped = |ramp: &OffRamp| ramp.flaps.iter().any(|flap| flap.from <= now && flap.status == *status);
+        self.ramps.get(id).is_some_and(|ramp| said(ramp) || flapped(ramp))
+    }
+
+    /// Whether the process was told, twice and as far apart as a second look must be from the first, that a payment has
+    /// come to this end.
+    pub(super) fn has_said(&self, id: &PaymentId, outcome: Outcome, now: Timestamp) -> bool {
+        let said = self.told_ends.get(id).into_iter().flatten().filter(|(_, told)| *told == outcome);
+        let (mut long_ago, mut lately) = (false, false);
+        for (at, _) in said {
+            long_ago |= *at <= now.minus(SECOND_LOOK);
+            lately |= now.since(*at) <= ON_ITS_WAY;
+        }
+        lately && (long_ago || outcome == Outcome::Completed)
     }
 
     /// Whether a payment has this hash, or had none once.
@@ -198,7 +226,14 @@ impl ApiServer {
 }
 
 impl OffRamp {
+    /// What it says.
     fn status(&self, now: Timestamp) -> ApiStatus {
+        let real = self.real_status(now);
+        let flap = self.flaps.iter().find(|flap| flap.from <= now && now < flap.to);
+        flap.filter(|_| real.outcome().is_none()).map_or_else(|| real.clone(), |flap| flap.status.clone())
+    }
+
+    fn real_status(&self, now: Timestamp) -> ApiStatus {
         let reached = self.later.iter().rev().find(|(at, _)| *at <= now);
         if let Some((_, status)) = reached {
             return status.clone();

@@ -82,12 +82,16 @@ pub(super) struct TrueChain {
     loose: Vec<Signed>,
     /// Which blocks hold a transaction of the wallet, on the chain or not any more.
     holders: BTreeMap<B256, Vec<usize>>,
+    /// The same for other people's transactions.
+    others: BTreeMap<B256, Vec<usize>>,
     /// What the next blocks are made under.
     conditions: Conditions,
     /// The blocks that the last reorg took off, and the number of the first.
     taken_off: (BlockNumber, Vec<usize>),
     tagged: BlockNumber,
     final_to: BlockNumber,
+    /// Up to which block the chain became final, and when.
+    finals: Vec<(BlockNumber, Timestamp)>,
     tag: bool,
     depth: u64,
     rng: Rng,
@@ -104,10 +108,12 @@ impl TrueChain {
             waiting: Vec::new(),
             loose: Vec::new(),
             holders: BTreeMap::new(),
+            others: BTreeMap::new(),
             conditions: Conditions::plain(),
             taken_off: (0, Vec::new()),
             tagged: 0,
             final_to: 0,
+            finals: Vec::new(),
             tag: settings.tag,
             depth: settings.depth,
             rng: Rng::stream(seed, "chain"),
@@ -217,7 +223,10 @@ impl TrueChain {
         self.views.push(View { since: now, head, tag });
         let deep = self.head_number().saturating_sub(self.depth);
         let rule = if self.tag { deep.min(self.tagged) } else { deep };
-        self.final_to = self.final_to.max(rule);
+        if rule > self.final_to {
+            self.final_to = rule;
+            self.finals.push((rule, now));
+        }
     }
 
     /// The tag moves on to `lag` blocks behind the head; it never moves back by itself.
@@ -301,6 +310,18 @@ impl TrueChain {
         all.filter(|transfer| transfer.tx_hash == hash).copied().collect()
     }
 
+    /// When a block that is on the chain now was made.
+    pub(super) fn time_of(&self, block: BlockRef) -> Option<Timestamp> {
+        let index = self.by_hash.get(&block.hash).filter(|_| self.is_canonical(block))?;
+        Some(self.blocks[*index].header.time)
+    }
+
+    /// Since when the block at this height is final by the configured rule.
+    pub(super) fn final_since(&self, number: BlockNumber) -> Option<Timestamp> {
+        let next = self.finals.partition_point(|(to, _)| *to < number);
+        self.finals.get(next).map(|(_, at)| *at)
+    }
+
     /// Which of its transaction's transfers a deposit is, from 0.
     pub(super) fn place_in_tx(&self, key: &DepositKey) -> usize {
         let block = self.by_hash.get(&key.block_hash).map(|index| &self.blocks[*index].transfers);
@@ -347,33 +368,20 @@ impl TrueChain {
         self.blocks[self.canonical[place]].account
     }
 
-    /// The receipt that a view has of a transaction of the wallet.
+    /// The receipt that a view has of a transaction.
     pub(super) fn receipt_in(&self, view: View, hash: B256) -> Option<Receipt> {
-        let holders = self.holders.get(&hash)?;
+        let holders = self.holders.get(&hash).or_else(|| self.others.get(&hash))?;
         let here = |index: &&usize| self.index_in(view, self.blocks[**index].header.block.number) == Some(**index);
         let block = &self.blocks[*holders.iter().find(here)?];
-        let mined = block.mined.iter().find(|mined| mined.signed.hash == hash)?;
+        let mined = block.mined.iter().find(|mined| mined.signed.hash == hash);
         Some(Receipt {
             tx_hash: hash,
             block: block.header.block,
-            succeeded: mined.succeeded,
+            succeeded: mined.is_none_or(|mined| mined.succeeded),
             transfers: block.transfers.iter().filter(|transfer| transfer.tx_hash == hash).copied().collect(),
-            gas_used: mined.gas_used,
-            gas_price: Wei::new(mined.gas_price),
+            gas_used: mined.map_or(0, |mined| mined.gas_used),
+            gas_price: Wei::new(mined.map_or(0, |mined| mined.gas_price)),
         })
-    }
-
-    /// The receipt that a view has of a transaction, whoever made it.
-    pub(super) fn any_receipt_in(&self, view: View, hash: B256) -> Option<Receipt> {
-        let of_wallet = self.receipt_in(view, hash);
-        if of_wallet.is_some() {
-            return of_wallet;
-        }
-        let head = self.head_of(view).block.number;
-        let transfers: Vec<_> =
-            self.transfers_in(view, 0, head).into_iter().filter(|transfer| transfer.tx_hash == hash).collect();
-        let block = transfers.first()?.block;
-        Some(Receipt { tx_hash: hash, block, succeeded: true, transfers, gas_used: 0, gas_price: Wei::new(0) })
     }
 
     /// A transaction of the wallet that is on the chain now: what came of it, and in which block.
@@ -429,6 +437,9 @@ impl TrueChain {
             steps.extend(tx.moves.iter().map(|step| (tx.hash, step.clone())));
         }
         let index = self.blocks.len();
+        for tx in &txs {
+            self.others.entry(tx.hash).or_default().push(index);
+        }
         for signed in ours {
             if !account.takes(&signed) {
                 self.loose.push(signed);

@@ -15,6 +15,7 @@ use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
+use super::lies::laws;
 use super::plan::Planned;
 use super::world::{World, short};
 use super::{counted, intake, late_logs, verdicts, wallet, words};
@@ -89,6 +90,11 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
             }
         }
     }
+    for event in &commit.events {
+        if let EventKind::Alarm { alarm } = &event.kind {
+            laws::on_alarm(world, alarm);
+        }
+    }
     wallet::commits::on_commit(world, store, commit).await;
     if !commit.payments.is_empty() {
         no_deposit_serves_two(world, &store.payments(None, 10_000).await.expect("memory"));
@@ -152,6 +158,9 @@ fn deposit_is_explained(world: &World, old: Option<&Deposit>, new: &Deposit, com
     let Some(mut told) = told else {
         return world.violate(&format!("deposit {} appeared without an event", new.key));
     };
+    // Whose word it is that it is final goes with the standing.
+    let is_final = matches!(new.standing, Standing::Final { .. });
+    told.final_by = new.final_by.clone().filter(|_| is_final || told.final_by.is_some());
     told.version = new.version;
     if told != *new {
         world.violate(&format!("events tell {told:?}, stored is {new:?}"));
@@ -162,7 +171,8 @@ fn deposit_is_explained(world: &World, old: Option<&Deposit>, new: &Deposit, com
 fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
     let chain = world.chain();
     let Some(truth) = chain.ever(&new.key) else {
-        return world.violate(&format!("deposit {} never existed", new.key));
+        drop(chain);
+        return laws::on_false_deposit(world, old, new);
     };
     let same = truth.block == new.block()
         && truth.token == new.token
@@ -180,7 +190,9 @@ fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
             world.count("deposit: final as read");
         }
         let stands = chain.is_canonical(new.block()) || world.settings.beyond_finality;
-        if new.block_number > chain.final_to() || !stands {
+        if (new.block_number > chain.final_to() || !stands) && world.settings.lies() {
+            laws::on_false_finality(world, new);
+        } else if new.block_number > chain.final_to() || !stands {
             world.violate(&format!("deposit {} is called final and is not", new.key));
         }
     }
@@ -195,13 +207,17 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
     let Some(swept) = new.swept else { return };
     let final_to = world.chain().final_to();
     let some = swept.covered_to >= swept.start;
-    if (some && swept.covered_to > final_to) || swept.confirmed_to > swept.covered_to {
+    if world.settings.lies() {
+        laws::confirmed_truly(world, &swept);
+    }
+    let too_far = some && swept.covered_to > final_to && !world.settings.lies();
+    if too_far || swept.confirmed_to > swept.covered_to {
         world.violate(&format!("covered, and blocks are final up to {final_to}: {new:?}"));
     }
     let fell = old.and_then(|old| old.swept).is_some_and(|old| {
         old.start == swept.start && (old.covered_to > swept.covered_to || old.confirmed_to > swept.confirmed_to)
     });
-    if fell && !world.settings.beyond_finality {
+    if fell && !world.settings.beyond_finality && !world.settings.lies() {
         world.violate(&format!("coverage fell from {old:?} to {new:?}"));
     }
 }
@@ -285,7 +301,9 @@ pub(super) fn on_call(world: &World, id: &PaymentId, hash: B256, now: Timestamp)
 
 /// The API accepted a completion of ours.
 pub(super) fn on_accepted(world: &World, id: &PaymentId, hash: B256) {
-    pays_truly(world, id, hash, "completed");
+    let paid_by = pays_truly(world, id, hash, "completed");
+    let final_since = paid_by.and_then(|transfer| world.chain().final_since(transfer.block.number));
+    laws::on_accepted(world, id, final_since);
     let times = world.api().accepted.iter().filter(|accepted| accepted.payment == *id && accepted.by_us).count();
     if times > 1 {
         world.violate(&format!("{id} was completed {times} times"));
@@ -293,7 +311,7 @@ pub(super) fn on_accepted(world: &World, id: &PaymentId, hash: B256) {
 }
 
 /// The transaction holds a final transfer that pays this payment, on the true chain, now.
-fn pays_truly(world: &World, id: &PaymentId, hash: B256, what: &str) {
+fn pays_truly(world: &World, id: &PaymentId, hash: B256, what: &str) -> Option<Transfer> {
     let planned = world.plan.payments.iter().find(|planned| planned.id == *id).expect("only these exist");
     let assigned = world.was_assigned(id);
     let pays = |transfer: &Transfer| {
@@ -312,9 +330,12 @@ fn pays_truly(world: &World, id: &PaymentId, hash: B256, what: &str) {
         }
         found
     };
-    if found.is_none() {
+    if found.is_none() && world.settings.one_word() {
+        world.count("one operator's word completed a payment");
+    } else if found.is_none() {
         world.violate(&format!("{id} is {what} with {hash}, which does not pay it finally"));
     }
+    found
 }
 
 fn amount_fits(world: &World, planned: &Planned, got: Amount) -> bool {

@@ -160,6 +160,9 @@ pub(super) async fn on_coverage(
             } else if world.answers().excuse(&key, count, world.clock.now()) {
                 world.count(&format!("counted: {count:?}, withheld"));
                 world.note(&format!("counted ({count:?}) up to {to} without {key}, which an answer left out"));
+            } else if world.settings.one_word() {
+                // The only operator there is has shown another block in its place.
+                world.count("counted: missing by the only operator's word");
             } else if !world.finality_is_broken() {
                 let place = transfer.block.number;
                 world.violate(&format!("{count:?} count of {from} to {to}, and {key} in {place} is {stored:?}"));

@@ -221,7 +221,7 @@ impl CrashClock {
 #[async_trait]
 impl Clock for CrashClock {
     fn now(&self) -> Timestamp {
-        self.world.clock.now()
+        self.world.process_now()
     }
 
     async fn sleep(&self, span: Span) {

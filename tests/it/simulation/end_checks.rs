@@ -5,11 +5,12 @@ use rampwatch::domain::chain::{Address, BlockNumber, Transfer};
 use rampwatch::domain::coverage::Coverage;
 use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::EventKind;
-use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
+use rampwatch::domain::payment::{Outcome, Payment, PaymentReview, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 
 use super::intake;
+use super::lies::laws;
 use super::plan::Story;
 use super::settings::CHAIN_ID;
 use super::wallet;
@@ -21,6 +22,10 @@ const SETTLED: Span = Span::from_secs(400);
 
 /// Looks at everything once more.
 pub(super) fn at_the_end(world: &World) {
+    laws::count_what_held(world);
+    if world.was_misled() {
+        return world.count("end: misled by a clock");
+    }
     let contents = world.store.contents();
     for coverage in contents.coverage.values() {
         nothing_is_lost(world, &contents, coverage);
@@ -30,7 +35,7 @@ pub(super) fn at_the_end(world: &World) {
     }
     for payment in contents.payments.values() {
         payment_is_settled(world, &contents, payment);
-        if world.settings.calm {
+        if world.settings.calm || world.settings.danger.is_some() {
             paid_is_completed(world, &contents, payment);
         }
     }
@@ -40,6 +45,20 @@ pub(super) fn at_the_end(world: &World) {
         if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was added and is not in the store", planned.id));
         }
+    }
+}
+
+/// Everything that has long been final is in the store, and what is plainly paid is completed.
+pub(super) fn what_is_final_is_done(world: &World) {
+    if world.was_misled() {
+        return;
+    }
+    let contents = world.store.contents();
+    for coverage in contents.coverage.values() {
+        nothing_is_lost(world, &contents, coverage);
+    }
+    for payment in contents.payments.values() {
+        paid_is_completed(world, &contents, payment);
     }
 }
 
@@ -86,7 +105,10 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
     for transfer in expected(world, contents, coverage) {
         let key = key_of(&transfer);
         match contents.deposits.get(&key) {
+            None if world.settings.one_word() => world.count("end: one operator has hidden a deposit for good"),
             None => world.violate(&format!("deposit {key} in block {} was lost: {coverage:?}", transfer.block.number)),
+            // Where there is one operator, its word on what has gone stands until the last reading.
+            Some(_) if world.settings.one_word() => {}
             Some(deposit) if !matches!(deposit.standing, Standing::Final { .. }) => {
                 world.violate(&format!("deposit {key} is final, and stored as {:?}", deposit.standing));
             }
@@ -134,13 +156,31 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     let accepted = world.api().accepted.iter().find(|accepted| accepted.payment == payment.id).map(|it| it.by_us);
     let shared = planned.story == Story::Batched && !world.settings.shared_hash;
     let slack = Span::from_secs(120);
-    let time_enough = |from: Timestamp| payment.terms.expires_at.is_none_or(|end| from.plus(slack) < end);
+    // While something goes wrong it need not be completed.
+    let calm_from = if world.settings.calm { Span::ZERO } else { world.settings.chaos };
+    let calm_from = world.clock.moment(calm_from).plus(if world.settings.calm { Span::ZERO } else { SETTLED });
+    let time_enough =
+        |from: Timestamp| payment.terms.expires_at.is_none_or(|end| from.max(calm_from).plus(slack) < end);
     let Some(deposit) = is_owed(world, contents, payment) else { return };
     if by_person || shared || accepted == Some(false) || !time_enough(deposit.block_time.max(payment.added_at)) {
         return;
     }
-    world.count("end: plainly paid in a calm world");
-    if accepted != Some(true) {
+    world.count(if world.settings.calm { "end: plainly paid in a calm world" } else { "end: plainly paid after lies" });
+    // What the API refuses for no reason to be seen is a person's to decide.
+    let refused = matches!(
+        payment.state,
+        PaymentState::Review {
+            why: PaymentReview::Refused { .. } | PaymentReview::NotFound | PaymentReview::StillAwaiting,
+            ..
+        }
+    );
+    // So is what the only operator there is has hidden until it was too late.
+    let hidden = {
+        let told = world.lies();
+        let hash = deposit.key.tx_hash;
+        world.settings.one_word() && (told.hidden.contains(&hash) || told.placed.contains_key(&hash))
+    };
+    if accepted != Some(true) && !hidden && !(refused && world.settings.api_faults > 0) {
         world.violate(&format!("{} is plainly paid and was not completed: {payment:?}", payment.id));
     }
 }
@@ -157,10 +197,21 @@ fn deposit_is_settled(world: &World, deposit: &Deposit) {
         Standing::Final { .. } if deposit.verdict == Verdict::Unjudged => {
             world.violate(&format!("deposit {} is final and was never judged", deposit.key));
         }
+        // It completes nothing, and a person who is asked what to do with it finds that it is not there.
+        Standing::Final { .. } if !is_canonical && world.settings.lies() => {
+            let pays = matches!(deposit.verdict, Verdict::Pays { .. });
+            world.count("end: a deposit that never was is left to a person");
+            if pays && !world.settings.one_word() && is_awaited(world, deposit) {
+                world.violate(&format!("{} still counts as paid by {}, which never was", deposit.to, deposit.key));
+            }
+        }
         Standing::Final { .. } if !is_canonical && !world.settings.beyond_finality => {
             world.violate(&format!("deposit {} is called final and is not on the chain", deposit.key));
         }
         // What was final and replaced is not read again when it comes back: that is the alarm's business.
+        Standing::Gone { .. } if is_canonical && world.settings.one_word() => {}
+        // Its block is there, and has no such transfer.
+        Standing::Gone { .. } if is_canonical && world.chain().ever(&deposit.key).is_none() => {}
         Standing::Gone { .. } if is_canonical && !world.finality_is_broken() => {
             let coverage = world.store.contents().coverage.get(&deposit.to).cloned();
             let what =
@@ -169,6 +220,12 @@ fn deposit_is_settled(world: &World, deposit: &Deposit) {
         }
         Standing::Final { .. } | Standing::Gone { .. } => {}
     }
+}
+
+/// Whether the payment that a deposit is said to pay has not ended.
+fn is_awaited(world: &World, deposit: &Deposit) -> bool {
+    let Verdict::Pays { payment, .. } = &deposit.verdict else { return false };
+    world.store.look(|contents| contents.payments.get(payment).is_some_and(|payment| !payment.state.is_ended()))
 }
 
 fn payment_is_settled(world: &World, contents: &Contents, payment: &Payment) {
@@ -184,6 +241,13 @@ fn payment_is_settled(world: &World, contents: &Contents, payment: &Payment) {
             {
                 world.violate(&format!("{} expired with money that nobody is told of: {deposit:?}", payment.id));
             }
+        }
+        // What it says so for long is believed; that it says otherwise since is heard when somebody asks.
+        PaymentState::Ended { .. } if world.settings.flaps.is_some() => {
+            if let Some(deposit) = is_owed(world, contents, payment).filter(|_| at_api.is_none()) {
+                world.violate(&format!("{} is open again with money, and is over here: {deposit:?}", payment.id));
+            }
+            world.count("end: over here, and not at an API that flaps");
         }
         PaymentState::Waiting if at_api.is_none() => {
             if let Some(deposit) = is_owed(world, contents, payment) {

@@ -3,19 +3,26 @@
 
 use std::sync::{Arc, Mutex};
 
+use rampwatch::domain::chain::Header;
 use rampwatch::domain::time::Span;
 use rampwatch::ports::chain::{ChainError, EndpointId};
 use rampwatch::ports::clock::Clock;
 
 use super::chain::View;
+use super::fuse::Life;
+use super::lies::{Lies, shown};
 use super::only::Chaos;
 use super::rng::Rng;
 use super::weather::Fault;
 use super::world::World;
 
+/// How long an endpoint is waited for that answers nothing.
+const GIVES_UP_AFTER: Span = Span::from_secs(10);
+
 /// The ways of one life to the endpoints.
 pub(super) struct Endpoints {
     world: Arc<World>,
+    life: Arc<Life>,
     rng: Mutex<Rng>,
 }
 
@@ -30,13 +37,40 @@ pub(super) struct Sight {
     pub(super) withholds: bool,
     /// It has no logs at all.
     pub(super) empty: bool,
+    /// What its operator says that is not so.
+    pub(super) lies: Lies,
 }
 
 impl Endpoints {
     /// The ways of one life; `name` tells them from others'.
-    pub(super) fn new(world: Arc<World>, name: &str) -> Self {
+    pub(super) fn new(world: Arc<World>, life: Arc<Life>, name: &str) -> Self {
         let rng = Mutex::new(Rng::stream(world.seed, name));
-        Self { world, rng }
+        Self { world, life, rng }
+    }
+
+    /// The endpoint's head, if it can be.
+    pub(super) fn head(&self, sight: &Sight) -> Result<Header, ChainError> {
+        let head = shown::head(&self.world, sight);
+        self.believe(sight, &head).map(|()| head)
+    }
+
+    /// Whether the adapter believes what the endpoint shows, which has this head.
+    pub(super) fn believe(&self, sight: &Sight, head: &Header) -> Result<(), ChainError> {
+        let (now, awake_at) = (self.world.process_now(), self.world.clock.now());
+        let believed = self.life.gate.believes(sight.endpoint, head, now, awake_at);
+        believed.map_err(|why| {
+            self.world.count("gate: a head that cannot be");
+            self.world.note(&format!("node-{} is not believed: {why}", sight.endpoint));
+            ChainError::Unavailable(why)
+        })
+    }
+
+    /// Whether the adapters ask it at all.
+    fn is_asked(&self, endpoint: usize, elapsed: Span) -> bool {
+        let now = self.world.clock.now();
+        let lies = self.world.weather.lies(elapsed, self.world.settings.operators[endpoint]);
+        let is_shut_out = lies.other_chain && self.life.gate.is_new();
+        !self.is_away(endpoint, elapsed) && !is_shut_out && !self.life.gate.rests(endpoint, now)
     }
 
     pub(super) fn draw_millis(&self, low: u64, high: u64) -> Span {
@@ -61,17 +95,34 @@ impl Endpoints {
 
     /// The way there, the choice of an endpoint, what it sees.
     pub(super) async fn reach(&self, at: Option<EndpointId>, avoid: Option<EndpointId>) -> Result<Sight, ChainError> {
+        self.reach_among(|_| true, at, avoid).await
+    }
+
+    /// The same among these endpoints only.
+    pub(super) async fn reach_among(
+        &self,
+        may: impl Fn(usize) -> bool + Send,
+        at: Option<EndpointId>,
+        avoid: Option<EndpointId>,
+    ) -> Result<Sight, ChainError> {
         self.travel().await;
         let elapsed = self.world.clock.elapsed();
         let mut rng = self.rng.lock().expect("one thread");
-        let is_up = |endpoint: &usize| !self.world.weather.is(elapsed, Fault::Away(*endpoint));
+        let is_up = |endpoint: &usize| may(*endpoint) && self.is_asked(*endpoint, elapsed);
         let mut up: Vec<usize> = (0..self.world.settings.endpoints).filter(is_up).collect();
         if let Some(EndpointId(wanted)) = at {
             up.retain(|endpoint| *endpoint == wanted);
         } else if let Some(EndpointId(avoided)) = avoid
             && up.len() > 1
         {
-            up.retain(|endpoint| *endpoint != avoided);
+            // Another operator's, where there is one; else at least another endpoint.
+            let operators = &self.world.settings.operators;
+            let apart = |endpoint: &usize| operators[*endpoint] != operators[avoided];
+            if up.iter().any(apart) {
+                up.retain(apart);
+            } else {
+                up.retain(|endpoint| *endpoint != avoided);
+            }
         }
         let fails = rng.permille(self.world.settings.chain_faults) && self.world.fails(Chaos::Chain);
         if up.is_empty() || fails {
@@ -82,17 +133,44 @@ impl Endpoints {
         Ok(self.see(endpoint, elapsed))
     }
 
+    /// The way to one of this operator's endpoints, and what it sees. One that answers nothing takes its time about it.
+    pub(super) async fn reach_operator(&self, operator: usize) -> Result<Sight, String> {
+        self.travel().await;
+        let elapsed = self.world.clock.elapsed();
+        let of = (0..self.world.settings.endpoints).filter(|it| self.world.settings.operators[*it] == operator);
+        let up: Vec<usize> = of.filter(|endpoint| self.is_asked(*endpoint, elapsed)).collect();
+        if up.is_empty() {
+            self.world.clock.sleep(GIVES_UP_AFTER).await;
+            return Err("no answer in time".to_owned());
+        }
+        if self.fails(self.world.settings.chain_faults) {
+            return Err("simulated".to_owned());
+        }
+        let endpoint = *self.rng.lock().expect("one thread").pick(&up);
+        Ok(self.see(endpoint, self.world.clock.elapsed()))
+    }
+
     /// The way to all of them at once, and what each sees; `None` for one that does not answer.
     pub(super) async fn reach_each(&self) -> Vec<(usize, Option<Sight>)> {
         self.travel().await;
         let elapsed = self.world.clock.elapsed();
         (0..self.world.settings.endpoints)
             .map(|endpoint| {
-                let away = self.world.weather.is(elapsed, Fault::Away(endpoint));
+                let away = !self.is_asked(endpoint, elapsed);
                 let silent = away || self.fails(self.world.settings.chain_faults);
                 (endpoint, (!silent).then(|| self.see(endpoint, elapsed)))
             })
             .collect()
+    }
+
+    /// Whether it answers nothing.
+    pub(super) fn is_away(&self, endpoint: usize, elapsed: Span) -> bool {
+        let operator = self.world.settings.operators[endpoint];
+        let silent = self.world.weather.is(elapsed, Fault::Silent(operator));
+        if silent {
+            self.world.count("lie: an operator is silent");
+        }
+        silent || self.world.weather.is(elapsed, Fault::Away(endpoint))
     }
 
     /// What an endpoint shows now.
@@ -100,7 +178,8 @@ impl Endpoints {
         let now = self.world.clock.now();
         let chain = self.world.chain();
         let view = chain.view(now);
-        let mut sight = Sight { endpoint, view, logs: view, withholds: false, empty: false };
+        let lies = self.world.weather.lies(elapsed, self.world.settings.operators[endpoint]);
+        let mut sight = Sight { endpoint, view, logs: view, withholds: false, empty: false, lies };
         for fault in self.world.weather.at(elapsed) {
             match fault {
                 Fault::Lags(lagging, by) if lagging == endpoint => {

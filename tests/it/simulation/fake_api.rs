@@ -175,6 +175,10 @@ impl PaymentApi for FakeApi {
         let told = answer.as_ref().map_or_else(ToString::to_string, |payment| payment.status.to_string());
         self.world.note(&format!("GET {id}: {told}"));
         wallet::heard::payment(&self.world, id, &answer, asked_at);
+        if let Some(outcome) = answer.as_ref().ok().and_then(|payment| payment.status.outcome()) {
+            let now = self.world.clock.now();
+            self.world.api().told_ends.entry(id.clone()).or_default().push((now, outcome));
+        }
         if let Ok(payment) = &answer
             && payment.status == ApiStatus::AwaitingFunds
             && payment.tx_hash.is_none()
@@ -201,6 +205,9 @@ impl PaymentApi for FakeApi {
         self.life.after(Point::ApiComplete).await;
         if !matches!(answer, Err(ApiError::Unclear { .. })) {
             self.world.api().calls[call].clear = true;
+        }
+        if let Some(outcome) = answer.as_ref().ok().and_then(|payment| payment.status.outcome()) {
+            self.world.api().told_ends.entry(id.clone()).or_default().push((self.world.clock.now(), outcome));
         }
         answer
     }

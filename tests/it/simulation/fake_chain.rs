@@ -16,10 +16,16 @@ use rampwatch::ports::clock::Clock;
 use super::endpoints::{Endpoints, Sight};
 use super::fuse::{Life, Point, Side};
 use super::hints::HintQueue;
+use super::lies::shown;
 use super::settings::CHAIN_ID;
 use super::wallet;
 use super::weather::Fault;
 use super::world::World;
+
+/// What an operator is called.
+fn name_of(operator: usize) -> Operator {
+    Operator::named(&format!("operator-{operator}"))
+}
 
 /// The chain port of one life of the process.
 pub(super) struct FakeChain {
@@ -32,17 +38,16 @@ pub(super) struct FakeChain {
 impl FakeChain {
     /// The port of this life.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
-        let endpoints = Endpoints::new(Arc::clone(&world), &format!("chain calls of life {}", life.number));
+        let endpoints =
+            Endpoints::new(Arc::clone(&world), Arc::clone(&life), &format!("chain calls of life {}", life.number));
         let hints = world.hints.connect(life.number, world.clock);
         Self { world, life, hints, endpoints }
     }
 
     /// What an endpoint says of finality. The process is told.
-    fn report_of(&self, sight: &Sight, tag: bool) -> FinalityReport {
-        let (head, mut finalized) = {
-            let chain = self.world.chain();
-            (chain.head_of(sight.view), if tag { chain.tag_of(sight.view) } else { None })
-        };
+    fn report_of(&self, sight: &Sight, tag: bool) -> Result<FinalityReport, ChainError> {
+        let head = self.endpoints.head(sight)?;
+        let mut finalized = if tag { shown::tag(&self.world, sight) } else { None };
         let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
         if let Some(header) = finalized.as_mut().filter(|_| ahead) {
             header.block.number = head.block.number + 1;
@@ -56,22 +61,29 @@ impl FakeChain {
         let tagged = finalized.filter(below_head).map(|header| header.block.number);
         let told = if tag { tagged.map(|number| number.min(deep)) } else { Some(deep) };
         self.world.tell_final(told.unwrap_or(0));
-        FinalityReport { finalized, head, endpoint: EndpointId(sight.endpoint) }
+        Ok(FinalityReport { finalized, head, endpoint: EndpointId(sight.endpoint) })
+    }
+
+    /// The way to an endpoint that may answer the question.
+    async fn reach_for(&self, query: &TransferQuery) -> Result<Sight, ChainError> {
+        let operators = &self.world.settings.operators;
+        let may = |endpoint: usize| query.by.as_ref().is_none_or(|by| name_of(operators[endpoint]) == *by);
+        self.endpoints.reach_among(may, None, query.avoid).await
     }
 
     /// Whether the last block of the question is what this endpoint calls finalized.
     fn ends_at_tag(&self, sight: &Sight, query: &TransferQuery) -> bool {
-        let tag = self.world.chain().tag_of(sight.view);
+        let tag = shown::tag(&self.world, sight);
         let ahead = self.world.weather.is(self.world.clock.elapsed(), Fault::TagAhead(sight.endpoint));
         tag.is_some_and(|tag| tag.block.number == query.to) && !ahead
     }
 
     fn answer(&self, query: &TransferQuery, sight: &Sight) -> Result<TransferPage, ChainError> {
-        let chain = self.world.chain();
-        let Some(anchor) = chain.header_in(sight.view, query.to) else {
+        let Some(anchor) = shown::header(&self.world, sight, query.to) else {
             self.world.count("chain: behind");
             return Err(ChainError::Behind(format!("block {} is not there", query.to)));
         };
+        self.endpoints.believe(sight, &anchor)?;
         let (elapsed, blocks) = (self.world.clock.elapsed(), query.to - query.from + 1);
         let refuses =
             |fault| matches!(fault, Fault::Limits(endpoint, most) if endpoint == sight.endpoint && blocks > most);
@@ -81,11 +93,11 @@ impl FakeChain {
         }
         let asked =
             |transfer: &Transfer| query.recipients.contains(&transfer.to) && query.tokens.contains(&transfer.token);
-        let mut truth = chain.transfers_in(sight.view, query.from, query.to);
-        let mut told = chain.transfers_in(sight.logs, query.from, query.to);
+        let mut truth = self.world.chain().transfers_in(sight.view, query.from, query.to);
+        let mut told = shown::transfers(&self.world, sight, sight.logs, query.from, query.to);
         truth.retain(asked);
         told.retain(asked);
-        if told != truth {
+        if told != truth && sight.lies.is_honest() {
             self.world.count("chain: logs of another head");
         }
         let all = told.len();
@@ -97,6 +109,7 @@ impl FakeChain {
             told.clear();
             self.world.count("chain: logs empty");
         }
+        let chain = self.world.chain();
         self.world.answers().note(&chain, query, &told, self.world.clock.now());
         let endpoint = EndpointId(sight.endpoint);
         Ok(TransferPage { transfers: told, anchor, is_tagged: false, endpoint, malformed: Vec::new() })
@@ -109,10 +122,14 @@ impl Chain for FakeChain {
         CHAIN_ID
     }
 
+    fn endpoints(&self) -> usize {
+        self.world.settings.endpoints
+    }
+
     async fn head(&self) -> Result<Header, ChainError> {
         self.life.before(Point::ChainHead).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| self.world.chain().head_of(sight.view));
+        let answer = sight.and_then(|sight| self.endpoints.head(&sight));
         self.life.after(Point::ChainHead).await;
         answer
     }
@@ -120,7 +137,7 @@ impl Chain for FakeChain {
     async fn finality(&self, tag: bool) -> Result<FinalityReport, ChainError> {
         self.life.before(Point::ChainFinality).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| self.report_of(&sight, tag));
+        let answer = sight.and_then(|sight| self.report_of(&sight, tag));
         self.life.after(Point::ChainFinality).await;
         answer
     }
@@ -128,7 +145,7 @@ impl Chain for FakeChain {
     async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
         self.life.before(Point::ChainHeader).await;
         let sight = self.endpoints.reach(at, None).await;
-        let answer = sight.map(|sight| self.world.chain().header_in(sight.view, number));
+        let answer = sight.map(|sight| shown::header(&self.world, &sight, number));
         self.life.after(Point::ChainHeader).await;
         answer
     }
@@ -141,12 +158,10 @@ impl Chain for FakeChain {
     ) -> Result<Vec<WitnessedHeader>, ChainError> {
         self.life.before(Point::ChainHeader).await;
         let sight = self.endpoints.reach(Some(at), None).await;
-        let answer = sight.map(|sight| {
-            let report = self.report_of(&sight, tag);
-            let chain = self.world.chain();
-            let FinalityReport { finalized, head, .. } = report;
+        let answer = sight.and_then(|sight| {
+            let FinalityReport { finalized, head, .. } = self.report_of(&sight, tag)?;
             let witnessed = |header| WitnessedHeader { header, finalized, head };
-            numbers.iter().map(|number| witnessed(chain.header_in(sight.view, *number))).collect()
+            Ok(numbers.iter().map(|number| witnessed(shown::header(&self.world, &sight, *number))).collect())
         });
         self.life.after(Point::ChainHeader).await;
         answer
@@ -155,7 +170,7 @@ impl Chain for FakeChain {
     async fn transfers(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         self.life.before(Point::ChainTransfers).await;
         let asked_at = self.world.clock.now();
-        let sight = self.endpoints.reach(None, query.avoid).await;
+        let sight = self.reach_for(query).await;
         let answer = sight.and_then(|sight| self.answer(query, &sight));
         if let Ok(page) = &answer {
             wallet::heard::transfers(&self.world, query, &page.transfers, asked_at);
@@ -167,7 +182,7 @@ impl Chain for FakeChain {
     async fn transfers_to_final(&self, query: &TransferQuery) -> Result<TransferPage, ChainError> {
         self.life.before(Point::ChainTransfers).await;
         let asked_at = self.world.clock.now();
-        let sight = self.endpoints.reach(None, query.avoid).await;
+        let sight = self.reach_for(query).await;
         let proven = sight.ok().filter(|sight| self.ends_at_tag(sight, query));
         let answer = proven.and_then(|sight| self.answer(query, &sight).ok());
         if let Some(page) = &answer {
@@ -185,24 +200,39 @@ impl Chain for FakeChain {
     }
 
     fn operator(&self, endpoint: EndpointId) -> Operator {
-        Operator::named(&format!("operator-{}", endpoint.0))
+        name_of(self.world.settings.operators[endpoint.0])
     }
 
     fn operators(&self) -> Vec<Operator> {
-        (0..self.world.settings.endpoints).map(|endpoint| self.operator(EndpointId(endpoint))).collect()
+        let elapsed = self.world.clock.elapsed();
+        let mut operators = self.world.settings.operators.clone();
+        operators.sort_unstable();
+        operators.dedup();
+        let of = |operator: usize| {
+            (0..self.world.settings.endpoints).filter(move |it| self.world.settings.operators[*it] == operator)
+        };
+        operators.sort_by_key(|operator| of(*operator).all(|endpoint| self.endpoints.is_away(endpoint, elapsed)));
+        operators.into_iter().map(name_of).collect()
     }
 
     async fn testify(&self, operator: &Operator, tx_hash: B256, tag: bool) -> Testimony {
         self.life.before(Point::ChainTestify).await;
-        let whose = (0..self.world.settings.endpoints).find(|at| self.operator(EndpointId(*at)) == *operator);
-        let sight = self.endpoints.reach(whose.map(EndpointId), None).await;
-        let statement = sight.map(|sight| {
-            let FinalityReport { finalized, head, .. } = self.report_of(&sight, tag);
-            Statement { head, finalized, receipt: self.world.chain().any_receipt_in(sight.view, tx_hash) }
+        let operators = &self.world.settings.operators;
+        let which = operators.iter().find(|known| name_of(**known) == *operator).copied();
+        let sight = self.endpoints.reach_operator(which.unwrap_or_default()).await;
+        let statement = sight.and_then(|sight| {
+            let report = self.report_of(&sight, tag).map_err(|error| error.to_string())?;
+            let FinalityReport { finalized, head, .. } = report;
+            let receipt = shown::receipt(&self.world, &sight, tx_hash);
+            let kind = if receipt.is_some() { "a receipt" } else { "none" };
+            self.world.count(&format!("testimony: {kind}"));
+            Ok(Statement { head, finalized, receipt })
         });
+        if statement.is_err() {
+            self.world.count("testimony: no answer");
+        }
         self.life.after(Point::ChainTestify).await;
-        let endpoint = operator.to_string();
-        Testimony { operator: operator.clone(), endpoint, statement: statement.map_err(|error| error.to_string()) }
+        Testimony { operator: operator.clone(), endpoint: operator.to_string(), statement }
     }
 
     fn exclude(&self, _: &BTreeSet<String>) {}

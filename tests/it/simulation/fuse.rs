@@ -16,6 +16,7 @@ use rampwatch::domain::time::Span;
 use rampwatch::ports::clock::Clock;
 use tokio::sync::Notify;
 
+use super::lies::gate::Gate;
 use super::rng::Rng;
 use super::world::World;
 
@@ -46,8 +47,7 @@ pub(super) enum Point {
 }
 
 /// Those that only a process with a wallet goes.
-pub(super) const WALLET_POINTS: [Point; 9] = [
-    Point::ChainTestify,
+pub(super) const WALLET_POINTS: [Point; 8] = [
     Point::SenderView,
     Point::SenderMarket,
     Point::SenderBalances,
@@ -59,7 +59,7 @@ pub(super) const WALLET_POINTS: [Point; 9] = [
 ];
 
 /// All others.
-pub(super) const POINTS: [Point; 12] = [
+pub(super) const POINTS: [Point; 13] = [
     Point::StoreCommit,
     Point::StoreRead,
     Point::ChainHead,
@@ -68,6 +68,7 @@ pub(super) const POINTS: [Point; 12] = [
     Point::ChainTransfers,
     Point::ChainHint,
     Point::ChainWatch,
+    Point::ChainTestify,
     Point::ApiPayment,
     Point::ApiComplete,
     Point::DeskList,
@@ -102,7 +103,7 @@ impl Ending {
         let point = if of_wallet { *rng.pick(&WALLET_POINTS) } else { *rng.pick(&POINTS) };
         let side = *rng.pick(&[Side::Before, Side::After]);
         let most = match point {
-            Point::ApiComplete | Point::ChainWatch => 2,
+            Point::ApiComplete | Point::ChainWatch | Point::ChainTestify => 2,
             Point::SenderReceiptsEverywhere | Point::SenderBalances => 1,
             Point::SenderSend | Point::SignerSign | Point::SenderMarket => 2,
             Point::SenderNonces | Point::SenderView => 5,
@@ -130,6 +131,8 @@ pub(super) struct Life {
     dead: AtomicBool,
     died: Notify,
     ending: Mutex<Ending>,
+    /// What its adapters believe of heads.
+    pub(super) gate: Gate,
     /// How many calls were made at this moment of virtual time.
     rush: Mutex<(Span, u64)>,
     /// How many calls of each kind were made in this minute of virtual time.
@@ -164,6 +167,7 @@ impl Life {
             dead,
             died: Notify::new(),
             ending: Mutex::new(ending),
+            gate: Gate::default(),
             rush: Mutex::default(),
             minute: Mutex::default(),
         }

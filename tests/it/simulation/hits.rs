@@ -2,7 +2,7 @@
 
 use super::fuse::{POINTS, Side, WALLET_POINTS, crash_point};
 use super::plan::STORIES;
-use super::wallet;
+use super::{lies, wallet};
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
 const HITS: [&str; 83] = [
@@ -96,7 +96,12 @@ pub(super) fn all() -> impl Iterator<Item = String> {
     let stories = STORIES.iter().map(|story| format!("story: {story:?}"));
     let both = [Side::Before, Side::After];
     let deaths = POINTS.iter().chain(&WALLET_POINTS).flat_map(move |point| both.map(|side| crash_point(*point, side)));
-    HITS.iter().chain(&wallet::hits::HITS).map(|hit| (*hit).to_owned()).chain(deaths).chain(stories)
+    HITS.iter()
+        .chain(&wallet::hits::HITS)
+        .chain(&lies::hits::HITS)
+        .map(|hit| (*hit).to_owned())
+        .chain(deaths)
+        .chain(stories)
 }
 
 /// A hit as the last line spells it: `api: POST, UnclearAfter` is `api.post.unclearafter`.

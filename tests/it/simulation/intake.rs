@@ -23,7 +23,6 @@ use rampwatch::ports::clock::Clock;
 use rampwatch::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 
-use super::clock::BEGIN;
 use super::fuse::{Life, Point};
 use super::only::Chaos;
 use super::plan::Planned;
@@ -248,7 +247,7 @@ pub(super) async fn settle_leads(world: &World, handle: &Handle, contents: &Cont
             continue;
         };
         let (what, done) = match rng.below(10) {
-            0..5 => ("lead added", handle.add(typed(planned)).await.map(drop)),
+            0..5 => ("lead added", handle.add(typed(world, planned)).await.map(drop)),
             5 => {
                 let (payment, reason) = (planned.id.to_string(), "the simulation says so".to_owned());
                 ("lead dismissed", handle.resolve_request(&ResolveRequest::Dismiss { payment, reason }).await.map(drop))
@@ -265,14 +264,14 @@ pub(super) async fn settle_leads(world: &World, handle: &Handle, contents: &Cont
 }
 
 /// Everything that its creator knows of a payment.
-fn typed(planned: &Planned) -> AddPayment {
+fn typed(world: &World, planned: &Planned) -> AddPayment {
     AddPayment {
         id: planned.id.clone(),
         recipient_id: planned.recipient.clone(),
         deposit_address: Some(planned.address),
         amount: Some(planned.amount.to_decimal(6)),
         sender: planned.sender,
-        created_at: Some(BEGIN.plus(planned.create_at)),
+        created_at: Some(world.clock.moment(planned.create_at)),
         expires_at: None,
     }
 }

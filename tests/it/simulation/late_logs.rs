@@ -33,6 +33,8 @@ pub(crate) fn settings(seed: u64) -> Settings {
         calm: false,
         chaos: Span::from_secs(900),
         endpoints: 1,
+        operators: vec![0],
+        agreement: 1,
         second_reading_after: Span::from_secs(600),
         long_withholding: false,
         api_faults: 0,

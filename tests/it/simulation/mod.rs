@@ -30,6 +30,7 @@ mod hints;
 mod hits;
 mod intake;
 mod late_logs;
+mod lies;
 pub(crate) mod log;
 mod long_due;
 mod named;

@@ -10,7 +10,6 @@ use rampwatch::engine::handle::{AddPayment, Handle, HandleError};
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::clock::Clock;
 
-use super::clock::BEGIN;
 use super::fuse::Life;
 use super::intake;
 use super::plan::{Act, Planned};
@@ -62,7 +61,7 @@ async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
         deposit_address: typed.then_some(planned.address),
         amount: typed.then(|| planned.amount.to_decimal(6)),
         sender: planned.sender,
-        created_at: typed.then(|| BEGIN.plus(planned.create_at)),
+        created_at: typed.then(|| world.clock.moment(planned.create_at)),
         expires_at: None,
     };
     match handle.add(request).await {
@@ -70,6 +69,8 @@ async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
             world.note(&format!("{} is added; it is {}", planned.id, payment.state.name()));
             true
         }
+        // A clock that is wrong finds what the creator says wrong.
+        Err(_) if world.process_now() != world.clock.now() => false,
         Err(HandleError::Api(_) | HandleError::NotFound(_)) => {
             world.count("operator: add tried again");
             false

@@ -7,7 +7,6 @@ use rampwatch::domain::chain::B256;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::clock::Clock;
 
-use super::clock::BEGIN;
 use super::plan::{Act, Planned};
 use super::rng::Rng;
 use super::world::{World, short};
@@ -16,7 +15,7 @@ use super::world::{World, short};
 pub(super) async fn live(world: Arc<World>, mut errand: impl FnMut(Act)) {
     let mut rng = Rng::stream(world.seed, "people");
     for ((at, _), act) in &world.plan.acts {
-        world.clock.until(BEGIN.plus(*at)).await;
+        world.clock.until_elapsed(*at).await;
         match act {
             Act::Create(place) => {
                 let planned = &world.plan.payments[*place];
@@ -29,7 +28,7 @@ pub(super) async fn live(world: Arc<World>, mut errand: impl FnMut(Act)) {
                     planned.expires_at.map(|at| at.as_secs()),
                 ));
                 world.count(&format!("story: {:?}", planned.story));
-                world.api().open(planned);
+                world.api().open(planned, &world.clock);
             }
             Act::Send(tx) => world.chain().submit(tx.clone()),
             Act::ByHand(place) => by_hand(&world, &world.plan.payments[*place], &mut rng, world.clock.now()),

@@ -14,6 +14,7 @@ use super::late_logs;
 use super::long_due::LongDue;
 use super::rng::Rng;
 use super::settings::{Settings, WHOLE};
+use super::world::World;
 
 /// How the money of a payment comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,6 +157,18 @@ impl Plan {
         let told = does(|act| if let Act::Add(place) = act { Some(*place) } else { None });
         let places: Vec<usize> = opened.intersection(&told).copied().collect();
         places.into_iter().map(|place| &self.payments[place])
+    }
+
+    /// What people have to tell rampwatch again because the store has forgotten it.
+    pub(super) fn to_add_again(&self, world: &World) -> Vec<Act> {
+        let now = world.clock.elapsed();
+        let told = |((at, _), act): &(&(Span, u64), &Act)| match act {
+            Act::Add(place) => {
+                *at <= now && world.store.look(|kept| !kept.payments.contains_key(&self.payments[*place].id))
+            }
+            _ => false,
+        };
+        self.acts.iter().filter(told).map(|(_, act)| act.clone()).collect()
     }
 
     /// Nobody does anything.

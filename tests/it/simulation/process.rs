@@ -89,7 +89,7 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
         chain_name: "simulated".to_owned(),
         finality: if world.tag { FinalityRule::Finalized { depth } } else { FinalityRule::Depth { depth } },
         endpoints: Vec::new(),
-        agreement: 1,
+        agreement: world.agreement,
         stall_after: Span::from_secs(60),
         sweep: SweepParams {
             overlap: 32,

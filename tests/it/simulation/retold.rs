@@ -118,7 +118,7 @@ impl Told {
             let api = payment.api.as_ref().map(|view| (view.status.clone(), view.tx_hash.clone()));
             (id, recipient_id, terms, state, api, added_at)
         };
-        let plain = |deposit: &Deposit| Deposit { version: 0, ..deposit.clone() };
+        let plain = |deposit: &Deposit| Deposit { version: 0, final_by: None, ..deposit.clone() };
         let signed = |order: &Order| {
             let hashes: Vec<_> = order.attempts.iter().map(|attempt| (attempt.nonce, attempt.tx_hash)).collect();
             (order.id.clone(), order.to, order.amount, order.state.clone(), order.spend, hashes)

@@ -9,6 +9,8 @@ use rampwatch::ports::clock::Clock;
 
 use super::end_checks;
 use super::fuse::{Ending, Life};
+use super::lies::laws;
+use super::lies::times::{self, Copies};
 use super::log::Outcome;
 use super::named;
 use super::only::Part;
@@ -34,7 +36,9 @@ pub(super) fn run_world(seed: u64, settings: Settings, loud: bool) -> Outcome {
 
 async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
     let world = Arc::new(World::new(seed, settings, loud));
-    world.note(&format!("the world: {}", world.settings.name()));
+    let Settings { operators, agreement, liar, .. } = &world.settings;
+    let name = world.settings.name();
+    world.note(&format!("the world: {name}; operators {operators:?}, {agreement} must agree, {liar} may lie"));
     for (from, to, fault) in world.weather.all() {
         world.note(&format!("weather: {fault:?} from {} s to {} s", from.as_secs(), to.as_secs()));
     }
@@ -49,6 +53,7 @@ async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
     let end = world.settings.chaos.plus(world.settings.quiet);
     while world.clock.elapsed() < end && !world.log().is_violated() && !keeper.is_finished() {
         world.clock.sleep(Span::from_secs(5)).await;
+        laws::after_the_lies(&world);
     }
     if keeper.is_finished() {
         world.violate("whoever keeps the process has given up");
@@ -64,7 +69,7 @@ async fn simulate(seed: u64, settings: Settings, loud: bool) -> Outcome {
 /// Starts the process, and starts it again whenever it has died.
 async fn keep(world: Arc<World>, errands: Errands) {
     let mut rng = Rng::stream(world.seed, "keeper");
-    let mut drawn = 0;
+    let (mut drawn, mut copies) = (0, Copies::default());
     for number in 1.. {
         let (ending, pause) = loop {
             drawn += 1;
@@ -78,6 +83,10 @@ async fn keep(world: Arc<World>, errands: Errands) {
         };
         let life = Arc::new(Life::new(Arc::clone(&world), number, ending));
         live(&world, &life, &errands).await;
+        if copies.while_it_is_down(&world, &mut rng) {
+            errands.lock().expect("one thread").extend(world.plan.to_add_again(&world));
+        }
+        times::let_days_pass(&world).await;
         world.clock.sleep(pause).await;
     }
 }
@@ -115,6 +124,7 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
             ended => world.violate(&format!("the engine stopped by itself: {ended:?}")),
         },
         () = polite => {}
+        () = times::before_days_pass(world) => world.note(&format!("life {} is over before days pass", life.number)),
     }
     life.end();
     operator.abort();

@@ -6,13 +6,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::late_logs;
+use super::lies::settings::Danger;
 use super::log::Outcome;
 use super::long_due::LongDue;
 use super::only::Only;
 use super::run::run_world;
 use super::settings::Settings;
 
-/// The world of a seed: most are drawn, and five in fifty are about one danger each.
+/// The world of a seed: most are drawn, and some of every fifty are about one danger each.
 pub(crate) fn world_of(seed: u64) -> Settings {
     match seed % 50 {
         7 => LongDue::MarkMovesBack.settings(seed),
@@ -20,7 +21,30 @@ pub(crate) fn world_of(seed: u64) -> Settings {
         19 => late_logs::settings(seed),
         32 => LongDue::DepositsGo.settings(seed),
         44 => Settings::one_node_withholds(seed),
-        _ => Settings::draw(seed),
+        place => match danger_at(place) {
+            Some(danger) => danger.settings(seed),
+            None => Settings::draw(seed),
+        },
+    }
+}
+
+/// Whether there are worlds that lie.
+const LIES: bool = true;
+
+/// What the world lies about.
+const fn danger_at(place: u64) -> Option<Danger> {
+    match place {
+        _ if !LIES => None,
+        2 | 17 => Some(Danger::Receipts),
+        4 => Some(Danger::Heads),
+        9 => Some(Danger::Inventions),
+        11 | 34 | 48 => Some(Danger::Everything),
+        22 => Some(Danger::Silence),
+        26 => Some(Danger::Flaps),
+        29 | 46 => Some(Danger::Days),
+        37 => Some(Danger::Restores),
+        41 => Some(Danger::Clocks),
+        _ => None,
     }
 }
 

@@ -112,7 +112,7 @@ fn a_call_that_is_under_way_when_the_process_dies_still_acts() {
         let world = Arc::new(World::new(11, calm(11), false));
         let planned = world.plan.payments[0].clone();
         world.clock.until(BEGIN.plus(planned.create_at)).await;
-        world.api().open(&planned);
+        world.api().open(&planned, &world.clock);
         let life = Arc::new(Life::new(Arc::clone(&world), 1, Ending::Never));
         let api = FakeApi::new(Arc::clone(&world), Arc::clone(&life));
         let hash = Rng::stream(11, "test").hash();

@@ -4,7 +4,10 @@ use rampwatch::domain::chain::Address;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::IntakeRules;
 
+use super::clock::Leaps;
 use super::intake;
+use super::lies::flaps::Flaps;
+use super::lies::settings::Danger;
 use super::long_due::LongDue;
 use super::only::Only;
 use super::rng::Rng;
@@ -92,6 +95,20 @@ pub(crate) struct Settings {
     pub(super) long_due: Option<LongDue>,
     /// Whether the logs are always behind the head, in the world that is about that only.
     pub(super) late_logs: bool,
+    /// What lies, in the worlds that are about that only.
+    pub(super) danger: Option<Danger>,
+    /// Who runs each endpoint.
+    pub(super) operators: Vec<usize>,
+    /// The operator that lies, where one does.
+    pub(super) liar: usize,
+    /// How many operators must say the same.
+    pub(super) agreement: usize,
+    /// How often the API says that a payment is over which is not.
+    pub(super) flaps: Option<Flaps>,
+    /// When days pass at once.
+    pub(super) leaps: Leaps,
+    /// How often an older copy of the store comes back.
+    pub(super) restores: u64,
     /// Whose lists at the API are followed, if any.
     pub(super) intake: Option<IntakeRules>,
     /// The hot wallet, where there is one.
@@ -161,9 +178,18 @@ impl Settings {
             only: Only::default(),
             forbidden: None,
             late_logs: false,
+            danger: None,
+            operators: Vec::new(),
+            liar: 0,
+            agreement: 1,
+            flaps: None,
+            leaps: Leaps::default(),
+            restores: 0,
             intake: intake::draw(seed),
             wallet: None,
         };
+        let (operators, agreement) = draw_operators(seed, drawn.endpoints);
+        let drawn = Self { operators, agreement, ..drawn };
         let wallet = WalletSettings::draw(seed, drawn.chaos, drawn.payments, calm);
         Self { wallet, ..drawn }
     }
@@ -174,6 +200,8 @@ impl Settings {
         Self {
             calm: false,
             endpoints: 1,
+            operators: vec![0],
+            agreement: 1,
             long_withholding: true,
             keep_watching: Span::from_secs(600),
             beyond_finality: false,
@@ -196,8 +224,21 @@ impl Settings {
         }
     }
 
+    /// Whether one operator says what is not so.
+    pub(super) fn lies(&self) -> bool {
+        self.danger.is_some_and(Danger::has_liar)
+    }
+
+    /// Whether what one operator says may be all there is to go by, and be false.
+    pub(super) fn one_word(&self) -> bool {
+        self.lies() && self.agreement == 1
+    }
+
     /// What kind of world it is, in a word.
     pub(crate) fn name(&self) -> &'static str {
+        if let Some(danger) = self.danger {
+            return danger.name();
+        }
         match self.long_due {
             Some(LongDue::MarkMovesBack) => "mark moves back",
             Some(LongDue::DepositsGo) => "deposits go",
@@ -210,4 +251,13 @@ impl Settings {
             None => "drawn",
         }
     }
+}
+
+/// Who runs each endpoint, and how many must say the same. In half of the worlds they are all one operator's; else each
+/// has one of its own.
+fn draw_operators(seed: u64, endpoints: usize) -> (Vec<usize>, usize) {
+    let apart = Rng::stream(seed, "operators").permille(500);
+    let operators: Vec<usize> = (0..endpoints).map(|endpoint| if apart { endpoint } else { 0 }).collect();
+    let agreement = if apart { endpoints.min(2) } else { 1 };
+    (operators, agreement)
 }

@@ -62,6 +62,7 @@ fn no_guess(world: &World, contents: &Contents, deposit: &Deposit, chosen: &Paym
             && payment.terms.deposit_address == deposit.to
             && payment.terms.amount == deposit.amount
             && payment.state == PaymentState::Waiting
+            && payment.api.as_ref().is_none_or(|view| view.tx_hash.is_none())
             && in_time(world, deposit, payment)
     });
     if let Some(rival) = rival {

@@ -4,6 +4,7 @@
 use rampwatch::domain::time::Span;
 
 use super::late_logs;
+use super::lies::{Lie, Lies};
 use super::only::{Only, Part};
 use super::rng::Rng;
 use super::settings::Settings;
@@ -39,6 +40,14 @@ pub(super) enum Fault {
     KeyRefused,
     /// The API cannot be reached.
     ApiAway,
+    /// All endpoints of this operator tell this lie.
+    Lies(usize, Lie),
+    /// No endpoint of this operator answers anything.
+    Silent(usize),
+    /// The process's clock is ahead by this much.
+    ClockAhead(Span),
+    /// The process's clock is behind by this much.
+    ClockBack(Span),
 }
 
 /// All faults, with the time of each.
@@ -53,6 +62,9 @@ impl Weather {
         }
         if settings.late_logs {
             return Self(late_logs::faults(&mut rng, settings));
+        }
+        if let Some(danger) = settings.danger {
+            return Self(danger.faults(&mut rng, settings));
         }
         let mut faults = Vec::new();
         if settings.calm {
@@ -124,6 +136,15 @@ impl Weather {
             };
         }
         told
+    }
+
+    /// The lies that this operator tells at a time since the beginning.
+    pub(super) fn lies(&self, elapsed: Span, operator: usize) -> Lies {
+        let told = self.0.iter().filter(|(from, to, _)| *from <= elapsed && elapsed < *to);
+        told.fold(Lies::default(), |lies, (from, to, fault)| match fault {
+            Fault::Lies(of, lie) if *of == operator => lies.with(*lie, *from, *to),
+            _ => lies,
+        })
     }
 
     /// All faults with their times, in the order they were drawn.

@@ -22,6 +22,14 @@ pub(super) fn on_payment(world: &World, old: Option<&Payment>, new: &Payment) {
     if *outcome == Outcome::Cancelled || old.is_some_and(|old| old.state.is_ended()) {
         return;
     }
+    // An API that flaps has said so for as long as a second look takes.
+    if world.settings.flaps.is_some() {
+        if !world.api().has_said(&new.id, *outcome, now) {
+            world.violate(&format!("{} is over as {outcome:?}, which the API has not said for long", new.id));
+        }
+        world.count("flap: an end is believed");
+        return;
+    }
     // What ends a payment at the API ends it for good, so it still says so.
     let status = world.api().status(&new.id, now);
     if status.as_ref().and_then(|status| status.outcome()) != Some(*outcome) {

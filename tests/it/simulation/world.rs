@@ -16,13 +16,15 @@ use super::chain::{Fate, TrueChain};
 use super::clock::SimClock;
 use super::counted::Answers;
 use super::hints::HintHub;
+use super::lies::times;
+use super::lies::told::Told;
 use super::log::Log;
 use super::only::{Chaos, Part, slice_at};
 use super::plan::Plan;
 use super::rng::Rng;
 use super::settings::{BLOCK_MILLIS, Settings};
 use super::wallet::{self, WalletWorld};
-use super::weather::Weather;
+use super::weather::{Fault, Weather};
 use crate::support::memory_store::MemoryStore;
 
 /// What people did that the checks have to know.
@@ -31,9 +33,14 @@ struct People {
     assigned: BTreeSet<PaymentId>,
     completes: BTreeMap<(B256, usize), PaymentId>,
     broke_finality_at: Option<Timestamp>,
+    /// Whether the process's clock was ever so far ahead that what it put off then is put off for hours.
+    misled: bool,
     /// What the process was told of finality, and when.
     heard_final: Vec<(Timestamp, BlockNumber)>,
 }
+
+/// A clock that is ahead by so much misleads for longer than a simulation waits.
+const FAR_AHEAD: Span = Span::from_secs(1_800);
 
 /// The world of one seed.
 pub(super) struct World {
@@ -47,6 +54,7 @@ pub(super) struct World {
     pub(super) store: MemoryStore,
     people: Mutex<People>,
     answers: Mutex<Answers>,
+    lies: Mutex<Told>,
     chain: Mutex<TrueChain>,
     api: Mutex<ApiServer>,
     wallet: Mutex<WalletWorld>,
@@ -56,7 +64,7 @@ pub(super) struct World {
 impl World {
     /// Draws the world of a seed. Must be called inside the simulation's runtime.
     pub(super) fn new(seed: u64, settings: Settings, loud: bool) -> Self {
-        let clock = SimClock::start();
+        let clock = SimClock::start(settings.leaps);
         let plan = settings.only.trim(Plan::draw(seed, &settings));
         let chain = TrueChain::new(seed, &settings, clock.now().minus(settings.chain_behind));
         Self {
@@ -67,6 +75,7 @@ impl World {
             store: MemoryStore::new(),
             people: Mutex::default(),
             answers: Mutex::default(),
+            lies: Mutex::default(),
             chain: Mutex::new(chain),
             api: Mutex::new(ApiServer::new(seed, &settings)),
             wallet: Mutex::new(WalletWorld::new(seed, &settings)),
@@ -94,6 +103,11 @@ impl World {
     /// What the endpoints' answers left out.
     pub(super) fn answers(&self) -> MutexGuard<'_, Answers> {
         self.answers.lock().expect("one thread")
+    }
+
+    /// What the lying operator has said so far, and what has left the process.
+    pub(super) fn lies(&self) -> MutexGuard<'_, Told> {
+        self.lies.lock().expect("one thread")
     }
 
     /// The list of what happened.
@@ -178,6 +192,30 @@ impl World {
         self.is_chaos() && self.settings.only.has(Part::Chance(kind, slice()))
     }
 
+    /// Whether the process has put things off for hours because its clock was far ahead.
+    pub(super) fn was_misled(&self) -> bool {
+        self.people().misled
+    }
+
+    /// The moment by the process's clock, which may be wrong.
+    pub(super) fn process_now(&self) -> Timestamp {
+        let elapsed = self.clock.elapsed();
+        self.weather.at(elapsed).fold(self.clock.now(), |now, fault| match fault {
+            Fault::ClockAhead(by) => {
+                self.count("clock: ahead");
+                if by >= FAR_AHEAD {
+                    self.people().misled = true;
+                }
+                now.plus(by)
+            }
+            Fault::ClockBack(by) => {
+                self.count("clock: back");
+                now.minus(by)
+            }
+            _ => now,
+        })
+    }
+
     /// The moment by the chain's own clock.
     pub(super) fn chain_now(&self) -> Timestamp {
         self.clock.now().minus(self.settings.chain_behind)
@@ -189,9 +227,10 @@ impl World {
         let drawn = (self.settings.beyond_finality && !self.settings.calm).then(|| (rng.range(100, 400), None));
         let planned = self.settings.long_due.map(|long_due| long_due.reorg().map(|(at, depth)| (at, Some(depth))));
         let mut beyond = planned.unwrap_or(drawn);
-        let mut stalled_until = Timestamp::EPOCH;
+        let (mut stalled_until, mut leaps) = (Timestamp::EPOCH, 0);
         loop {
             self.clock.sleep(Span::from_millis(BLOCK_MILLIS)).await;
+            times::blocks_of_the_days(self, &mut rng, &mut leaps);
             if let Some((_, depth)) = beyond.take_if(|(at, _)| self.clock.elapsed() > Span::from_secs(*at)) {
                 self.reorg_beyond_finality(&mut rng, depth);
             } else if (rng.permille(self.settings.reorgs) && self.fails(Chaos::Reorgs)) || wallet::stirs_up(self) {

@@ -108,6 +108,11 @@ impl MemoryStore {
         self.disk().contents.clone()
     }
 
+    /// Puts an older copy in the place of everything.
+    pub(crate) fn restore(&self, older: Contents) {
+        self.disk().contents = older;
+    }
+
     fn disk(&self) -> MutexGuard<'_, Disk> {
         self.disk.lock().unwrap_or_else(PoisonError::into_inner)
     }

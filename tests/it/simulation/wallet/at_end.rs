@@ -1,7 +1,7 @@
 //! What must hold of the orders at the end, after the faults stopped and everything had time to settle.
 
 use rampwatch::domain::hold::Hold;
-use rampwatch::domain::order::{Order, OrderOutcome, OrderState};
+use rampwatch::domain::order::{ApprovalReason, Order, OrderOutcome, OrderState};
 use rampwatch::ports::clock::Clock;
 
 use super::super::world::World;
@@ -24,11 +24,18 @@ pub(crate) fn every_order_is_settled(world: &World, contents: &Contents) {
         }
         // What was final and is not any more is nobody's fault here, and nobody's to mend.
         if !world.finality_is_broken() {
+            // The only operator there is has said of a self-send that it is mined, and the nonces behind it wait for ever.
+            let misled = world.settings.one_word() && !world.lies().placed.is_empty();
             for line in wallet.books.lines.values() {
-                broken.extend(is_settled(world, settings, &line.order));
+                let settled = is_settled(world, settings, &line.order);
+                if settled.is_some() && misled {
+                    world.count("end: an order waits because of the only operator's word");
+                    continue;
+                }
+                broken.extend(settled);
                 broken.extend(is_true(world, line));
             }
-            broken.extend(no_gap(world, &wallet.books, contents));
+            broken.extend(no_gap(world, &wallet.books, contents).filter(|_| !misled));
         }
     }
     for what in &broken {
@@ -41,6 +48,13 @@ fn is_settled(world: &World, settings: &WalletSettings, order: &Order) -> Option
     let hold = match &order.state {
         OrderState::Ended { .. } => return None,
         OrderState::Held { why } => why,
+        // A person knows better than the one operator there is, and leaves it.
+        OrderState::AwaitingApproval { why: ApprovalReason::Reverted { tx_hash, .. } }
+            if world.chain().mined_now(*tx_hash).is_some_and(|(mined, _)| mined.succeeded) =>
+        {
+            world.count("end: a person knows that a transfer has not failed");
+            return None;
+        }
         state => return Some(format!("order {} is still {state:?}", order.id)),
     };
     world.count(&format!("end: held, {}", hold.name()));
@@ -68,7 +82,8 @@ fn is_true(world: &World, line: &Line) -> Option<String> {
     if paid {
         world.count("end: an order paid");
     }
-    (paid != says).then(|| format!("order {:?} has paid: {paid}", line.order))
+    // Where one operator has said that it failed, a person knew better.
+    (paid != says && !world.settings.one_word()).then(|| format!("order {:?} has paid: {paid}", line.order))
 }
 
 /// Every nonce that was given out is consumed.

@@ -1,17 +1,20 @@
 //! What must hold after each change of the chain: at most one transfer an order, and one a payment, and no more than the
-//! rules allow.
+//! rules allow (`lies::laws`).
 
 use std::collections::BTreeMap;
 
 use rampwatch::domain::chain::{B256, BlockRef};
 use rampwatch::domain::order::OrderId;
-use rampwatch::domain::payment::{PaymentId, RecipientId};
+use rampwatch::domain::payment::PaymentId;
 
+use super::super::lies::laws;
 use super::super::world::{World, short};
 
 /// Looks at the wallet's transactions that are on the chain now.
 pub(super) fn look(world: &World) {
-    let Some(settings) = &world.settings.wallet else { return };
+    if world.settings.wallet.is_none() {
+        return;
+    }
     let mut broken = Vec::new();
     let mut news = Vec::new();
     {
@@ -36,8 +39,6 @@ pub(super) fn look(world: &World) {
         wallet.books.mined = now;
         let mut of_order: BTreeMap<&OrderId, u32> = BTreeMap::new();
         let mut of_payment: BTreeMap<&PaymentId, u32> = BTreeMap::new();
-        let mut to_recipient: BTreeMap<&RecipientId, u128> = BTreeMap::new();
-        let mut left = 0;
         for (id, line) in &wallet.books.lines {
             for kept in line.kept.iter().filter(|kept| kept.signed.transfer().is_some()) {
                 if !chain.mined_now(kept.signed.hash).is_some_and(|(mined, _)| mined.succeeded) {
@@ -45,11 +46,8 @@ pub(super) fn look(world: &World) {
                 }
                 *of_order.entry(id).or_default() += 1;
                 *of_payment.entry(&id.payment).or_default() += 1;
-                *to_recipient.entry(&line.order.recipient_id).or_default() += line.order.amount.base_units();
-                left += line.order.amount.base_units();
             }
         }
-        let limits = &settings.rules.limits;
         broken.extend(
             of_order
                 .iter()
@@ -62,12 +60,6 @@ pub(super) fn look(world: &World) {
                 .filter(|(_, count)| **count > 1)
                 .map(|(id, count)| format!("{id} was paid {count} times")),
         );
-        if left > limits.max_per_day.base_units() {
-            broken.push(format!("{left} left the wallet in a day"));
-        }
-        let above = |sum: &u128| *sum > limits.max_per_recipient.base_units();
-        broken
-            .extend(to_recipient.iter().filter(|(_, sum)| above(sum)).map(|(id, sum)| format!("{id} was paid {sum}")));
     }
     for (kind, hash, number) in news {
         world.count(&format!("wallet: {kind} is mined"));
@@ -76,4 +68,5 @@ pub(super) fn look(world: &World) {
     for what in &broken {
         world.violate(what);
     }
+    laws::what_left(world);
 }

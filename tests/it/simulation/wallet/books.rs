@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockNumber, BlockRef};
 use rampwatch::domain::deposit::DepositKey;
-use rampwatch::domain::order::{Order, OrderId, RawTransaction};
+use rampwatch::domain::order::{Order, OrderId, RawTransaction, Spend};
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::Timestamp;
 
 use super::bytes::Signed;
+use crate::support::memory_store::Contents;
 
 /// Signed bytes that are on the disk.
 #[derive(Clone, Debug)]
@@ -82,6 +83,30 @@ pub(super) struct Books {
 }
 
 impl Books {
+    /// The store is what it was once: so are the orders in it.
+    pub(super) fn come_back(&mut self, older: &Contents, now: Timestamp) {
+        self.lines = older
+            .orders
+            .iter()
+            .map(|(id, order)| {
+                let kept = self.lines.get(id).map(|line| line.kept.clone()).unwrap_or_default();
+                let kept = kept.into_iter().filter(|kept| order.attempt(kept.signed.hash).is_some()).collect();
+                let counted = order.spend == Spend::Counted;
+                (id.clone(), Line { order: order.clone(), changed_at: now, counted, kept })
+            })
+            .collect();
+        let known = &self.lines;
+        self.hashes.retain(|hash, id| known.get(id).is_some_and(|line| line.order.attempt(*hash).is_some()));
+        self.nonces = known
+            .values()
+            .flat_map(|line| line.kept.iter().map(|kept| (kept.signed.tx.nonce, line.order.id.clone())))
+            .collect();
+        self.approved.retain(|id| known.contains_key(id));
+        self.cancelled.retain(|id| known.contains_key(id));
+        let stopped = older.wallet.as_ref().is_some_and(|it| it.paused.is_some() || it.halted.is_some());
+        self.stopped_since = stopped.then_some(now);
+    }
+
     /// What counts as spent.
     pub(super) fn spent(&self) -> u128 {
         let counted = self.lines.values().filter(|line| line.counted);

@@ -8,7 +8,7 @@ use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::sender::SignedTx;
 
-use super::super::clock::BEGIN;
+use super::super::lies::told::Sent;
 use super::super::world::{World, short};
 use super::books::{Books, Kept, Line};
 use super::bytes::{self, Signed};
@@ -34,6 +34,10 @@ pub(super) fn begins(world: &World, tx: &SignedTx) -> Option<Signed> {
         let known = books.hashes.get(&tx.hash).and_then(|id| books.lines.get(id));
         let kept =
             known.and_then(|line| line.kept.iter().find(|kept| kept.signed.hash == tx.hash && kept.raw == tx.raw));
+        if let Some(line) = known {
+            let sent = Sent { signed: signed.clone(), payment: line.order.id.payment.clone() };
+            world.lies().sent.insert(tx.hash, sent);
+        }
         match known.zip(kept) {
             Some((line, kept)) => look(world, books, line, kept, now, &mut broken),
             None => broken.push("is broadcast before it was committed".to_owned()),
@@ -95,7 +99,7 @@ pub(super) fn stands_against(world: &World, books: &Books, order: &Order, now: T
 fn too_late(world: &World, id: &PaymentId, now: Timestamp) -> Option<String> {
     let planned = world.plan.payments.iter().find(|planned| planned.id == *id)?;
     let least = world.settings.wallet.as_ref()?.rules.limits.min_time_left;
-    let end = BEGIN.plus(planned.expires_at?);
+    let end = world.clock.moment(planned.expires_at?);
     let late = now.plus(least) > end.plus(SLOWEST);
     late.then(|| format!("with {} s left for {id}", end.since(now).as_secs()))
 }

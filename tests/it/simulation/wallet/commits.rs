@@ -45,7 +45,8 @@ pub(crate) async fn on_commit(world: &World, store: &MemoryStore, commit: &Commi
         if stored != ours {
             broken.push(format!("{stored} counts as spent, and {ours} should"));
         }
-        if ours > settings.rules.limits.max_per_day.base_units() {
+        let one_day = world.settings.leaps.iter().all(Option::is_none);
+        if one_day && ours > settings.rules.limits.max_per_day.base_units() {
             broken.push(format!("{ours} counts as spent, more than the limit for a day"));
         }
     }
@@ -285,7 +286,7 @@ fn is_reverted_for_good(world: &World, line: &Line, nonce: u64) -> bool {
 
 /// None of the order's transfers can be mined any more, and none is.
 fn is_over_for_good(world: &World, line: &Line, what: &str, broken: &mut Vec<String>) {
-    if world.finality_is_broken() {
+    if world.finality_is_broken() || world.settings.one_word() {
         return;
     }
     let chain = world.chain();
@@ -303,7 +304,7 @@ fn is_over_for_good(world: &World, line: &Line, what: &str, broken: &mut Vec<Str
 /// An order that ends says what is true for good.
 fn ends_truly(world: &World, line: &Line, new: &Order, broken: &mut Vec<String>) {
     let OrderState::Ended { outcome, .. } = &new.state else { return };
-    if line.order.state.is_ended() || world.finality_is_broken() {
+    if line.order.state.is_ended() || world.finality_is_broken() || world.settings.one_word() {
         return;
     }
     let OrderOutcome::Paid { tx_hash, block, .. } = outcome else {

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 use super::super::chain::View;
 use super::super::endpoints::{Endpoints, Sight};
 use super::super::fuse::{Life, Point};
-use super::super::weather::Fault;
+use super::super::lies::shown;
 use super::super::world::{World, short};
 use super::account::TRANSFER_GAS;
 use super::bytes::{self, Signed};
@@ -56,7 +56,8 @@ enum Mishap {
 impl FakeSender {
     /// The port of this life.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
-        let endpoints = Endpoints::new(Arc::clone(&world), &format!("sender of life {}", life.number));
+        let endpoints =
+            Endpoints::new(Arc::clone(&world), Arc::clone(&life), &format!("sender of life {}", life.number));
         Self { world, life, endpoints }
     }
 
@@ -73,11 +74,8 @@ impl FakeSender {
         Wei::new(GWEI * if crazy { 40_000 } else { 25 + u128::from(self.endpoints.below(20)) })
     }
 
-    fn view_of(&self, transfer: &TransferSpec, sight: &Sight) -> TransferView {
-        let (head, account) = {
-            let chain = self.world.chain();
-            (chain.head_of(sight.view), chain.account_of(sight.view))
-        };
+    fn view_of(&self, transfer: &TransferSpec, sight: &Sight) -> Result<TransferView, ChainError> {
+        let (head, account) = (self.endpoints.head(sight)?, shown::account(&self.world, sight));
         let amount = transfer.amount.base_units();
         let mut call = match account.refuses(transfer.to, amount) {
             None => CallResult::True,
@@ -87,7 +85,7 @@ impl FakeSender {
             self.world.count("sender: a call is said to fail");
             call = CallResult::Other("it returned nothing".to_owned());
         }
-        TransferView {
+        Ok(TransferView {
             head,
             base_fee: Wei::new(account.conditions.base_fee),
             market_tip: self.market_tip(),
@@ -98,26 +96,23 @@ impl FakeSender {
             native_balance: Wei::new(account.native),
             gas_estimate: (call == CallResult::True).then_some(TRANSFER_GAS + self.endpoints.below(900)),
             call,
-        }
+        })
     }
 
-    fn receipts_of(&self, hashes: &[B256], sight: &Sight) -> Receipts {
-        let (head, mut receipts) = {
-            let chain = self.world.chain();
-            let receipts: Vec<_> = hashes.iter().map(|hash| chain.receipt_in(sight.view, *hash)).collect();
-            (chain.head_of(sight.view).block.number, receipts)
-        };
+    fn receipts_of(&self, hashes: &[B256], sight: &Sight) -> Result<Receipts, ChainError> {
+        let head = self.endpoints.head(sight)?.block.number;
+        let mut receipts: Vec<_> = hashes.iter().map(|hash| shown::receipt(&self.world, sight, *hash)).collect();
         for receipt in &mut receipts {
             if receipt.is_some() && self.endpoints.fails(25) {
                 self.world.count("sender: a receipt is left out");
                 *receipt = None;
             }
         }
-        Receipts { endpoint: EndpointId(sight.endpoint), head, receipts }
+        Ok(Receipts { endpoint: EndpointId(sight.endpoint), head, receipts })
     }
 
     fn draw_mishap(&self, endpoint: usize) -> Mishap {
-        if self.world.weather.is(self.world.clock.elapsed(), Fault::Away(endpoint)) {
+        if self.endpoints.is_away(endpoint, self.world.clock.elapsed()) {
             return if self.endpoints.below(2) == 0 { Mishap::NotReached } else { Mishap::Lost };
         }
         let faults = self.world.settings.wallet.as_ref().map_or(0, |wallet| wallet.send_faults);
@@ -181,7 +176,10 @@ impl FakeSender {
         receiver
     }
 
-    async fn ask_each<T>(&self, answer: impl Fn(&Sight) -> T) -> Vec<EndpointAnswer<Result<T, ChainError>>> {
+    async fn ask_each<T>(
+        &self,
+        answer: impl Fn(&Sight) -> Result<T, ChainError>,
+    ) -> Vec<EndpointAnswer<Result<T, ChainError>>> {
         let reached = self.endpoints.reach_each().await;
         let unavailable = || ChainError::Unavailable("simulated".to_owned());
         reached
@@ -189,17 +187,14 @@ impl FakeSender {
             .map(|(endpoint, sight)| EndpointAnswer {
                 endpoint: EndpointId(endpoint),
                 name: Self::name(endpoint),
-                answer: sight.as_ref().map(&answer).ok_or_else(unavailable),
+                answer: sight.as_ref().ok_or_else(unavailable).and_then(&answer),
             })
             .collect()
     }
 
     fn count_nonces(&self, at: Option<BlockNumber>, sight: &Sight) -> NonceCount {
-        let (latest, at_block) = {
-            let chain = self.world.chain();
-            let below = at.map(|number| chain.account_at(sight.view, number).map_or(0, |account| account.nonce));
-            (chain.account_of(sight.view).nonce, below)
-        };
+        let below = |number| shown::account_at(&self.world, sight, number).map_or(0, |account| account.nonce);
+        let (latest, at_block) = (shown::account(&self.world, sight).nonce, at.map(below));
         let pending = self.world.wallet().pools.pending(sight.endpoint, latest, self.world.clock.now());
         NonceCount { latest, pending, at_block }
     }
@@ -249,7 +244,7 @@ impl Sender for FakeSender {
         self.life.before(Point::SenderView).await;
         let asked_at = self.world.clock.now();
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| self.view_of(transfer, &sight));
+        let answer = sight.and_then(|sight| self.view_of(transfer, &sight));
         self.life.after(Point::SenderView).await;
         if let Ok(view) = &answer {
             heard::view(&self.world, transfer, view, asked_at);
@@ -260,11 +255,10 @@ impl Sender for FakeSender {
     async fn market(&self) -> Result<Market, ChainError> {
         self.life.before(Point::SenderMarket).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| {
+        let answer = sight.and_then(|sight| {
             let tip = self.market_tip();
-            let chain = self.world.chain();
-            let base_fee = Wei::new(chain.account_of(sight.view).conditions.base_fee);
-            Market { head: chain.head_of(sight.view), base_fee, tip }
+            let base_fee = Wei::new(shown::account(&self.world, &sight).conditions.base_fee);
+            Ok(Market { head: self.endpoints.head(&sight)?, base_fee, tip })
         });
         self.life.after(Point::SenderMarket).await;
         answer
@@ -274,7 +268,7 @@ impl Sender for FakeSender {
         self.life.before(Point::SenderBalances).await;
         let sight = self.endpoints.reach(None, None).await;
         let answer = sight.map(|sight| {
-            let account = self.world.chain().account_of(sight.view);
+            let account = shown::account(&self.world, &sight);
             (Amount::from_base_units(account.balance), Wei::new(account.native))
         });
         self.life.after(Point::SenderBalances).await;
@@ -283,7 +277,7 @@ impl Sender for FakeSender {
 
     async fn nonces(&self, _: Address, at: Option<BlockNumber>) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>> {
         self.life.before(Point::SenderNonces).await;
-        let answers = self.ask_each(|sight| self.count_nonces(at, sight)).await;
+        let answers = self.ask_each(|sight| Ok(self.count_nonces(at, sight))).await;
         self.life.after(Point::SenderNonces).await;
         answers
     }
@@ -297,10 +291,9 @@ impl Sender for FakeSender {
         _: Option<&Operator>,
     ) -> Result<TransferPage, ChainError> {
         let sight = self.endpoints.reach(None, None).await?;
-        let chain = self.world.chain();
         let behind = || ChainError::Behind(format!("block {to} is not there"));
-        let anchor = chain.header_in(sight.view, to).ok_or_else(behind)?;
-        let mut transfers = chain.transfers_in(sight.view, from, to);
+        let anchor = shown::header(&self.world, &sight, to).ok_or_else(behind)?;
+        let mut transfers = shown::transfers(&self.world, &sight, sight.view, from, to);
         transfers.retain(|transfer| transfer.from == wallet && tokens.contains(&transfer.token));
         Ok(TransferPage {
             transfers,
@@ -313,7 +306,7 @@ impl Sender for FakeSender {
 
     async fn balance_at(&self, _: Address, _: Address, block: BlockNumber) -> Result<Option<Amount>, ChainError> {
         let sight = self.endpoints.reach(None, None).await?;
-        let account = self.world.chain().account_at(sight.view, block);
+        let account = shown::account_at(&self.world, &sight, block);
         Ok(account.map(|account| Amount::from_base_units(account.balance)))
     }
 
@@ -340,7 +333,7 @@ impl Sender for FakeSender {
     async fn receipts(&self, hashes: &[B256]) -> Result<Receipts, ChainError> {
         self.life.before(Point::SenderReceipts).await;
         let sight = self.endpoints.reach(None, None).await;
-        let answer = sight.map(|sight| self.receipts_of(hashes, &sight));
+        let answer = sight.and_then(|sight| self.receipts_of(hashes, &sight));
         self.life.after(Point::SenderReceipts).await;
         answer
     }

@@ -31,7 +31,7 @@ use std::sync::Arc;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, Header, Transfer};
 use rampwatch::domain::order::Fees;
-use rampwatch::domain::time::Span;
+use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wei::Wei;
 use rampwatch::engine::FundingPorts;
 use rampwatch::ports::clock::Clock;
@@ -49,6 +49,7 @@ use super::only::Chaos;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings, WHOLE};
 use super::world::World;
+use crate::support::memory_store::Contents;
 
 /// What surrounds the wallet.
 pub(super) struct WalletWorld {
@@ -85,7 +86,11 @@ pub(super) fn ports(world: &Arc<World>, life: &Arc<Life>) -> Option<FundingPorts
 
 /// Makes the next block of the chain, with what the wallet has in the producers' pools.
 pub(super) fn make_block(world: &World) -> (Header, Vec<Transfer>) {
-    let time = world.chain_now();
+    make_block_at(world, world.chain_now())
+}
+
+/// The same, with a block of this time.
+pub(super) fn make_block_at(world: &World, time: Timestamp) -> (Header, Vec<Transfer>) {
     let Some(settings) = &world.settings.wallet else { return world.chain().produce(time) };
     let (now, elapsed) = (world.clock.now(), world.clock.elapsed());
     let chaos = world.is_chaos();
@@ -124,6 +129,13 @@ pub(super) fn make_block(world: &World) -> (Header, Vec<Transfer>) {
     drop(wallet);
     after_reorg(world);
     block
+}
+
+/// The store is what it was once. What was signed since then is out in the world all the same.
+pub(super) fn comes_back_older(world: &World, older: &Contents) {
+    if world.settings.wallet.is_some() {
+        world.wallet().books.come_back(older, world.clock.now());
+    }
 }
 
 /// Whether a reorg comes because the wallet has something to lose by it.

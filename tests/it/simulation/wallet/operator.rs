@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::order::{Order, OrderState};
+use rampwatch::domain::chain::B256;
+use rampwatch::domain::order::{ApprovalReason, Order, OrderState};
 use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::domain::time::Span;
 use rampwatch::engine::adopt::AdoptRequest;
@@ -14,8 +15,13 @@ use rampwatch::engine::orders::FundRequest;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::Store;
 
+use super::super::lies::settings::Danger;
 use super::super::rng::Rng;
 use super::super::world::World;
+use super::broadcasts::SLOWEST;
+
+/// An approval that comes later than this comes late.
+const LATE: Span = Span::from_secs(3_600);
 
 /// Why people do things.
 const REASON: &str = "the simulation says so";
@@ -86,6 +92,9 @@ impl People {
                 done = self.bert.adopt(&AdoptRequest { reason: REASON.to_owned(), next_nonce }).await;
             }
             self.said("adopt", &done);
+            if done.is_err_and(|error| error.to_string().contains("over the limits")) {
+                self.make_room().await;
+            }
         }
         if wallet.paused.is_some() && (!chaos || self.rng.permille(200)) {
             let done = self.anna.resume_wallet(REASON).await;
@@ -93,6 +102,15 @@ impl People {
         } else if chaos && self.rng.permille(8) {
             let done = self.bert.pause_wallet(REASON).await;
             self.said("pause", &done);
+        }
+    }
+
+    /// What was placed while nobody knew what the wallet had sent does not fit the limits: it is cancelled.
+    async fn make_room(&mut self) {
+        self.world.count("treasurer: cancels what does not fit an adoption");
+        let open = self.world.store.open_orders().await.expect("memory");
+        for order in open.iter().filter(|order| order.state.nonce().is_none()) {
+            self.cancel(order).await;
         }
     }
 
@@ -138,6 +156,11 @@ impl People {
         if chaos && self.rng.permille(600) {
             return;
         }
+        // Where days pass, most approvals come days late.
+        let is_young = self.world.clock.now().since(order.placed_at) < LATE;
+        if chaos && self.world.settings.danger == Some(Danger::Days) && is_young && self.rng.permille(900) {
+            return;
+        }
         let id = order.id.to_string();
         let placer = order.placed_by_name.as_ref().map(Actor::as_str);
         let (own, other) = match placer {
@@ -152,13 +175,36 @@ impl People {
             }
             return self.said(&format!("own {id}"), &done);
         }
+        if let OrderState::AwaitingApproval { why: ApprovalReason::Reverted { tx_hash, .. } } = &order.state
+            && !self.has_failed_for_good(*tx_hash)
+        {
+            self.world.count("treasurer: sees that a transfer has not failed");
+            return;
+        }
         if self.rng.permille(150) {
             let done = other.reject(&id, REASON).await;
             return self.said(&format!("reject {id}"), &done);
         }
         self.world.wallet().books.approved.insert(order.id.clone());
+        let valid_for = self.world.settings.wallet.as_ref().map_or(Span::ZERO, |it| it.rules.pace.approval_valid_for);
+        let asked_at = self.world.process_now();
+        let is_over = order.placed_at.plus(valid_for).plus(SLOWEST) < asked_at;
+        let reverted = matches!(&order.state, OrderState::AwaitingApproval { why: ApprovalReason::Reverted { .. } });
         let done = other.approve(&id, REASON).await;
+        if is_over && !reverted {
+            self.world.count("treasurer: approve too late");
+            if done.is_ok() {
+                self.world.violate(&format!("{id} was approved long after it was placed"));
+            }
+        }
         self.said(&format!("approve {id}"), &done);
+    }
+
+    /// Whoever decides what becomes of a transfer that is said to have failed looks at the true chain.
+    fn has_failed_for_good(&self, tx_hash: B256) -> bool {
+        let chain = self.world.chain();
+        let mined = chain.mined_now(tx_hash);
+        mined.is_some_and(|(mined, block)| !mined.succeeded && block.number <= chain.final_to())
     }
 
     async fn cancel(&mut self, order: &Order) {

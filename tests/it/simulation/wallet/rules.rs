@@ -60,16 +60,46 @@ impl WalletSettings {
     /// Draws the wallet of a seed; not every world has one.
     pub(crate) fn draw(seed: u64, chaos: Span, payments: u64, calm: bool) -> Option<Self> {
         let mut rng = Rng::stream(seed, "wallet");
-        if !rng.permille(620) {
-            return None;
+        rng.permille(620).then(|| Self::draw_from(&mut rng, chaos, payments, calm))
+    }
+
+    /// The wallet of a world that cannot do without one.
+    pub(crate) fn surely(seed: u64, chaos: Span, payments: u64, calm: bool) -> Self {
+        Self::draw_from(&mut Rng::stream(seed, "the wallet"), chaos, payments, calm)
+    }
+
+    /// So little may be spent in a day that a second day matters; and it is the wallet that pays.
+    pub(crate) fn with_tight_limits(mut self, rng: &mut Rng, chaos: Span) -> Self {
+        let limits = &mut self.rules.limits;
+        limits.max_per_payment = Amount::from_base_units(2_100 * WHOLE);
+        limits.max_per_day = Amount::from_base_units(u128::from(rng.range(2_100, 3_200)) * WHOLE);
+        limits.max_per_recipient = limits.max_per_day;
+        limits.allowed_recipients.clear();
+        let listed = (0..4).map(|number| RecipientId::new(format!("rec-{number}")).expect("an id"));
+        limits.allowed_bank_accounts =
+            if limits.auto { listed.map(|recipient| bank_account(&recipient)).collect() } else { BTreeSet::new() };
+        if rng.permille(600) {
+            limits.approval_above = Amount::ZERO;
         }
-        let rules = draw_rules(&mut rng);
-        let fortunes = Fortunes::draw(&mut rng, chaos, payments);
+        // In half of these worlds an approval may come after a month.
+        if rng.permille(500) {
+            self.rules.pace.approval_valid_for = Span::from_secs(40 * 86_400);
+        }
+        if rng.permille(600) {
+            self.fortunes = Fortunes::default().mended(chaos, 100_000 * WHOLE, 50 * COIN);
+        }
+        self.left_to_it = 1_000;
+        Self { balance: 40_000 * WHOLE, native: 20 * COIN, ..self }
+    }
+
+    fn draw_from(rng: &mut Rng, chaos: Span, payments: u64, calm: bool) -> Self {
+        let rules = draw_rules(rng);
+        let fortunes = Fortunes::draw(rng, chaos, payments);
         let fortunes = if calm { Fortunes::default() } else { fortunes };
         let poor = rng.permille(200);
         let balance = if poor { rng.range(0, 3_000) } else { rng.range(6_000, 40_000) };
         let out_of_fuel = rng.permille(120);
-        Some(Self {
+        Self {
             address: rng.address(),
             nonce: if rng.permille(120) { rng.range(1, 40) } else { 0 },
             balance: u128::from(balance) * WHOLE,
@@ -82,7 +112,7 @@ impl WalletSettings {
             left_to_it: rng.range(500, 950),
             fortunes: fortunes.mended(chaos, 100_000 * WHOLE, 50 * COIN),
             rules,
-        })
+        }
     }
 
     /// Leaves some payments to the wallet: nobody else pays those.
