@@ -173,12 +173,22 @@ impl EvmChain {
         let expected = |said: &Result<U256, String>| matches!(said, Ok(said) if *said == U256::from(decimals));
         let asked = reads::decimals(&self.pool, address, None).await;
         let said = asked.map_err(|error| EvmError::Unreachable(error.to_string()))?;
-        // One endpoint's word does not end the start: another may know better.
+        // One endpoint's word does not end the start: another may know better, now or when it answers again.
+        let mut silent: Option<ChainError> = None;
         for endpoint in self.pool.endpoints.iter().filter(|_| !expected(&said) && self.pool.endpoints.len() > 1) {
-            if reads::decimals(&self.pool, address, Some(endpoint.id)).await.is_ok_and(|said| expected(&said)) {
-                tracing::warn!(%address, said = ?said, "endpoints differ about a token's decimals; one confirms the configuration");
-                return Ok(());
+            match reads::decimals(&self.pool, address, Some(endpoint.id)).await {
+                Ok(other) if expected(&other) => {
+                    tracing::warn!(%address, said = ?said, "endpoints differ about a token's decimals; one confirms the configuration");
+                    return Ok(());
+                }
+                Ok(_) => {}
+                Err(_) if endpoint.is_shut_out() => {}
+                Err(error) => silent = Some(error),
             }
+        }
+        if let Some(silent) = silent {
+            let text = format!("one says of {setting}.decimals {said:?}, where {decimals} is configured, and {silent}");
+            return Err(EvmError::Unreachable(text));
         }
         match said {
             Ok(said) if said == U256::from(decimals) => Ok(()),

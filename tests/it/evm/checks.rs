@@ -50,6 +50,22 @@ async fn the_chain_and_the_token_are_as_configured() {
 }
 
 #[tokio::test]
+async fn f19_what_one_endpoint_says_of_a_token_is_no_fault_of_the_configuration_while_another_is_silent() {
+    let (chain, here) = one_node();
+    chain.set_token(TOKEN, Token::new("USDC", 18));
+    let (_, gone) = one_node();
+    gone.refuse_connections().await;
+    let evm = chain_of(vec![http("here", here.url()), http("gone", gone.url())]);
+    let error = evm.check().await.unwrap_err();
+    assert!(matches!(&error, EvmError::Unreachable(text) if text.contains("18")), "the other may know better: {error}");
+    let (_, right) = one_node();
+    let evm = chain_of(vec![http("here", here.url()), http("right", right.url())]);
+    evm.check().await.unwrap();
+    let evm = chain_of(vec![http("here", here.url()), http("again", here.url())]);
+    assert!(matches!(evm.check().await, Err(EvmError::Decimals { .. })), "all say so");
+}
+
+#[tokio::test]
 async fn one_reachable_endpoint_is_enough_at_start_and_none_is_not() {
     let (_, node) = one_node();
     let (_, gone) = one_node();
