@@ -39,8 +39,8 @@ impl Funder {
     async fn open_wallet(&self) -> Result<Option<Wallet>, Trouble> {
         let address = self.funding.signer.address();
         // One that is behind knows nothing of a wallet that was used: none may be missing when a wallet is begun with.
-        let (counts, all_answered) = self.counts().await;
-        let counts: Vec<NonceCount> = counts.into_iter().map(|(_, count)| count).collect();
+        let (said, all_answered) = self.counts().await;
+        let counts: Vec<NonceCount> = said.iter().map(|(_, count)| *count).collect();
         if counts.is_empty() || !all_answered {
             tracing::warn!(wallet = %address, "not every endpoint tells of the wallet's nonces; it is opened when all do");
             return Ok(None);
@@ -58,16 +58,23 @@ impl Funder {
             clock: now,
             booked: Vec::new(),
         };
-        let said = |change| Event {
+        // One operator's word does not begin it halted where others are to agree: only a person could end that.
+        let unused = Wallet { next_nonce: 0, ..wallet.clone() };
+        if let Fit::Contradicted { operators, theirs } = self.fit(&unused, &said) {
+            let why = contradicted(&unused, &operators, theirs);
+            tracing::error!(wallet = %address, why, "the wallet is opened when they agree");
+            return Ok(None);
+        }
+        let event = |change| Event {
             at: now,
             payment: None,
             deposit: None,
             kind: EventKind::WalletChanged { address, change },
         };
-        let mut events = vec![said(WalletChange::Opened { next_nonce })];
+        let mut events = vec![event(WalletChange::Opened { next_nonce })];
         if let Some(why) = halt {
             tracing::error!(wallet = %address, %why, "the wallet begins halted");
-            events.push(said(WalletChange::Halted { why }));
+            events.push(event(WalletChange::Halted { why }));
         }
         let commit = Commit {
             wallet: Some(wallet.clone()),

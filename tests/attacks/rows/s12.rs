@@ -18,6 +18,11 @@ pub(crate) const ROWS: &[Row] = &[
         play: |kit, told| Box::pin(play(kit, told, vec!["first", "second", "third"])),
     },
     Row {
+        name: "S12 opening",
+        what: "the first of three nodes counts seven transactions more while the wallet is opened",
+        play: |kit, told| Box::pin(opening(kit, told)),
+    },
+    Row {
         name: "S12 adopt",
         what: "the only node counts seven transactions more, and a person adopts the wallet meanwhile",
         play: |kit, told| Box::pin(play(kit, told, vec!["only"])),
@@ -26,6 +31,30 @@ pub(crate) const ROWS: &[Row] = &[
 
 /// How many transactions too many.
 const MORE: u64 = 7;
+
+/// The wallet is new, and its first order comes when the lie is over. Nobody adopts anything.
+async fn opening(kit: Kit, told: Told) -> Played {
+    let mut world = World::new(&kit, Setup { wallet: true, ..Setup::default() }).await?;
+    if told == Told::Lie {
+        world.first().lie(lies::more_nonces(world.wallet, MORE));
+    }
+    world.program.start().await?;
+    world.watch(if told == Told::Lie { 6 } else { 2 }).await?;
+    world.be_honest();
+    let off_ramp = world.opened("s12-opening", 10).await?;
+    let mut taken = false;
+    within(SOON, async || {
+        taken = matches!(world.try_fund(&off_ramp).await, Ok(Reply::Done(_)));
+        taken
+    })
+    .await;
+    if !taken || !within(SOON, async || world.left_the_wallet().0 > 0).await {
+        let wallet = world.program.show("/v1/wallet").await?;
+        return broken(format!("nothing is sent: {}", wallet["halted"].as_str().unwrap_or("it is not halted")));
+    }
+    world.completes(&off_ramp, "after the last lie").await?;
+    Ok("the wallet was opened when the nodes agreed, and paid".to_owned())
+}
 
 async fn play(kit: Kit, told: Told, endpoints: Vec<&'static str>) -> Played {
     let alone = endpoints.len() == 1;
