@@ -58,7 +58,7 @@ payout-crash-test: tools ## payouts by command, all killed at random moments: ma
 
 # About a second for each fault, and half a minute. FAULTS=30 is in CI, which says BUILT=1: the release binary is there, built
 # with the simulation, whose tests want other features of some dependencies, so that all would be built anew.
-campaign: tools $(if $(BUILT),,build) ## the release binary killed, frozen and cut off in the middle of its work: make campaign FAULTS=500
+campaign: tools $(if $(BUILT),,build) ## the release binary killed, frozen, cut off and lied to in the middle of its work: make campaign FAULTS=500
 	$(CARGO) test --locked --test crash_test -- campaign --program target/release/rampwatch --faults $(FAULTS)
 
 # Three minutes; the worlds mostly wait. An older binary runs without the settings that it does not know. ONLY=F3 is one

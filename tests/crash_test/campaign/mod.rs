@@ -7,17 +7,24 @@
 //! others by itself or because somebody placed the order, large ones once they are approved, and sometimes somebody pays by
 //! hand what the wallet is about to pay. The base fee jumps, and the pool forgets.
 //!
+//! rampwatch has three endpoints, of three operators, to the one chain. The first, which is asked before the others and has the
+//! websocket, or the second, as the seed draws it, stands behind a proxy that lies ([`liar`]): for one to six seconds, with some
+//! truth in between, all its answers tell one of the [`lies`], from receipts of transfers that failed to deposits that nobody
+//! made. What the websocket pushes is true. The deck of the lies goes round, so that none is left out.
+//!
 //! Meanwhile the faults of a [`deck`] strike, half of them right after something was seen to be done, and some while another one
 //! lasts: rampwatch is killed (-9); it, the node, or the way to the API or of the websocket stands still (SIGSTOP, for longer
-//! than any time limit now and then) and goes on (SIGCONT); connections to any of them are cut. After each kill the store is
-//! opened and looked through ([`after`]). After the last fault everything must settle, and is held against the chain's own
-//! blocks and the stand-in's journal ([`verdict`]). What counts as a violation is in [`report`].
+//! than any time limit now and then) and goes on (SIGCONT); connections to any of them are cut, those to the nodes at the first
+//! endpoint or at all but the one that lies. After each kill the store is opened and looked through ([`after`]). Within five
+//! minutes after the last fault and the last lie everything must settle, with no person but those who approve large orders, and
+//! is held against the chain's own blocks and the stand-in's journal ([`verdict`]). What counts as a violation is in [`report`].
 //!
 //! That a weakness would be found can be seen by making one: with `--set RAMPWATCH__CHAIN__FINALITY__RULE=depth --set
-//! RAMPWATCH__CHAIN__FINALITY__DEPTH=1` rampwatch believes blocks that reorgs take away, and a dozen faults are enough to fail.
+//! RAMPWATCH__CHAIN__FINALITY__DEPTH=1` rampwatch believes blocks that reorgs take away, with `--set
+//! RAMPWATCH__RPC__AGREEMENT=1` whatever the liar says, and a dozen faults are enough to fail.
 //!
-//! All chance comes from one seed, which is printed: the same seed draws the same faults, loads and reorgs. Real processes on a
-//! real machine do not fall in with that to the millisecond, so a run cannot be had again exactly.
+//! All chance comes from one seed, which is printed: the same seed draws the same faults, lies, loads and reorgs. Real
+//! processes on a real machine do not fall in with that to the millisecond, so a run cannot be had again exactly.
 
 mod after;
 mod chain;
