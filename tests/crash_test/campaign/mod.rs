@@ -20,8 +20,8 @@
 //! is held against the chain's own blocks and the stand-in's journal ([`verdict`]). What counts as a violation is in [`report`].
 //!
 //! That a weakness would be found can be seen by making one: with `--set RAMPWATCH__CHAIN__FINALITY__RULE=depth --set
-//! RAMPWATCH__CHAIN__FINALITY__DEPTH=1` rampwatch believes blocks that reorgs take away, with `--set
-//! RAMPWATCH__RPC__AGREEMENT=1` whatever the liar says, and a dozen faults are enough to fail.
+//! RAMPWATCH__CHAIN__FINALITY__DEPTH=1` rampwatch believes blocks that reorgs take away, and a dozen faults are
+//! enough to fail. `--set RAMPWATCH__RPC__AGREEMENT=1` makes it believe one operator.
 //!
 //! All chance comes from one seed, which is printed: the same seed draws the same faults, lies, loads and reorgs. Real
 //! processes on a real machine do not fall in with that to the millisecond, so a run cannot be had again exactly.
@@ -69,11 +69,8 @@ const BY_HAND: &str = "bank-of-hands";
 /// How long calls that were under way get to arrive or to be dropped, after a kill.
 const DUST: Duration = Duration::from_millis(150);
 
-/// With so many faults every kind of step must have been hit by a kill.
+/// With so many faults every kind of step must have been hit by a kill, and every kind of lie told.
 const ENOUGH_FOR_ALL_KINDS: u32 = 300;
-
-/// With so many faults every kind of lie must have been told: the deck of them goes round several times.
-const ENOUGH_FOR_ALL_LIES: u32 = 100;
 
 /// In so much time after the last fault and the last lie everything must have come to its end.
 const SETTLED_WITHIN: Duration = Duration::from_secs(300);
@@ -176,14 +173,12 @@ fn wanted(plan: &Plan) -> Wanted {
     let faults = plan.faults as usize;
     wanted.reorgs = faults / 10;
     wanted.api_faults = faults / 2;
-    wanted.lies = faults;
-    if plan.faults >= ENOUGH_FOR_ALL_LIES {
-        wanted.kinds_of_lies = Kind::ALL.map(|(kind, _)| kind).to_vec();
-    }
+    wanted.lies = faults / 3;
     wanted.completed = faults;
     wanted.mined = faults / 3;
     if plan.faults >= ENOUGH_FOR_ALL_KINDS {
         wanted.kinds = KINDS.to_vec();
+        wanted.kinds_of_lies = Kind::ALL.map(|(kind, _)| kind).to_vec();
     }
     wanted
 }
