@@ -2,6 +2,7 @@
 
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{ApprovalReason, Order, OrderOutcome, OrderState};
+use rampwatch::domain::payment::PaymentState;
 use rampwatch::ports::clock::Clock;
 
 use super::super::world::World;
@@ -27,7 +28,7 @@ pub(crate) fn every_order_is_settled(world: &World, contents: &Contents) {
             // The only operator there is has said of a self-send that it is mined, and the nonces behind it wait for ever.
             let misled = world.settings.one_word() && !world.lies().placed.is_empty();
             for line in wallet.books.lines.values() {
-                let settled = is_settled(world, settings, &line.order);
+                let settled = is_settled(world, settings, contents, &line.order);
                 if settled.is_some() && misled {
                     world.count("end: an order waits because of the only operator's word");
                     continue;
@@ -44,7 +45,7 @@ pub(crate) fn every_order_is_settled(world: &World, contents: &Contents) {
 }
 
 /// It has ended, or says truly what it waits for.
-fn is_settled(world: &World, settings: &WalletSettings, order: &Order) -> Option<String> {
+fn is_settled(world: &World, settings: &WalletSettings, contents: &Contents, order: &Order) -> Option<String> {
     let hold = match &order.state {
         OrderState::Ended { .. } => return None,
         OrderState::Held { why } => why,
@@ -68,6 +69,12 @@ fn is_settled(world: &World, settings: &WalletSettings, order: &Order) -> Option
         | Hold::NotReadYet
         | Hold::CallFails { .. } => false,
         Hold::GasTooHigh { most, .. } => *most > 63_000,
+        // A person has the payment, whose end the API names: nobody else is to end the order.
+        Hold::ApiStatus { status } | Hold::EndUnconfirmed { status } => {
+            let payment = contents.payments.get(&order.id.payment);
+            let is_persons = payment.is_some_and(|payment| matches!(payment.state, PaymentState::Review { .. }));
+            !(is_persons && status.outcome().is_some())
+        }
         _ => true,
     };
     is_idle.then(|| format!("order {} waits at the end for no good reason: {hold:?}", order.id))
