@@ -28,15 +28,12 @@ const MOST_REMEMBERED: usize = 24;
 /// Everything that is kept, in the open.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Contents {
-    /// The payments.
     pub(crate) payments: BTreeMap<PaymentId, Payment>,
-    /// The deposits.
     pub(crate) deposits: BTreeMap<DepositKey, Deposit>,
     /// The coverage of every address, closed or not.
     pub(crate) coverage: BTreeMap<Address, Coverage>,
     /// The finality mark.
     pub(crate) finality: Option<FinalityMark>,
-    /// The orders.
     pub(crate) orders: BTreeMap<OrderId, Order>,
     /// Which orders ever signed a transaction with this hash.
     pub(crate) signed: BTreeMap<B256, BTreeSet<OrderId>>,
