@@ -88,7 +88,7 @@ impl Agreements {
     /// Asks until enough operators agree, one of them says otherwise, or nobody is left to ask.
     pub(crate) async fn ask(&self, question: &Question<'_>) -> Result<Answer, StoreError> {
         let mut open = self.ports.chain.operators();
-        let needed = self.settings.agreement.min(open.len()).max(1);
+        let needed = self.settings.operators_needed(open.len()).max(1);
         let record = if self.settings.agreement > 1 { self.record(&question.matter).await? } else { None };
         let is_same = |dispute: &&Dispute| dispute.tx_hash == question.claim.tx_hash && dispute.ended.is_none();
         let trusted = record.as_ref().and_then(dispute_of).filter(is_same).and_then(|it| it.trusted.as_ref());

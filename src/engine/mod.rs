@@ -212,6 +212,11 @@ impl EngineSettings {
     fn tokens(&self) -> Vec<Address> {
         std::iter::once(self.token).chain(self.other_tokens.iter().copied()).collect()
     }
+
+    /// How many operators must say the same, where there are so many: no more than there are.
+    fn operators_needed(&self, there: usize) -> usize {
+        self.agreement.min(there)
+    }
 }
 
 /// Why the engine stopped by itself.

@@ -112,7 +112,7 @@ impl Completer {
         let operators = self.ports.chain.operators();
         let Witnesses { with, without } = witnesses(&self.ports, &self.settings, deposit).await;
         let shown_by = deposit.seen_by.as_ref().filter(|seen_by| operators.contains(seen_by));
-        let needed = self.settings.agreement.min(operators.len());
+        let needed = self.settings.operators_needed(operators.len());
         self.settings.agreement > 1
             && with.is_empty()
             && without.len() >= needed

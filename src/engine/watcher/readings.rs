@@ -259,7 +259,7 @@ impl Watcher {
         let chain = &self.ports.chain;
         let elsewhere = self.query(job, self.last_reader);
         let operators = chain.operators();
-        let needed = self.settings.agreement.min(operators.len());
+        let needed = self.settings.operators_needed(operators.len());
         if needed <= 1 || planted(Bug::SecondReadingByOne) {
             return Ok(chain.transfers(&elsewhere).await?);
         }
