@@ -10,23 +10,12 @@ use rampwatch::engine::disputes::TrustRequest;
 use rampwatch::ports::store::Store as _;
 
 use super::api::PlainApi;
-use super::rig::{LIMIT, Rig, Ticker, now, pay, quick_settings, urls};
+use super::rig::{LIMIT, Rig, Ticker, node_of, now, pay, quick_settings, urls, world};
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
-use crate::support::node::{Finalized, Node, NodeOptions, ScriptedChain};
+use crate::support::node::{Node, ScriptedChain};
 
 const BEAT: Duration = Duration::from_millis(20);
-
-fn world() -> ScriptedChain {
-    let chain = ScriptedChain::new();
-    chain.append_empty(100);
-    chain.set_finalized(Finalized::Below(3));
-    chain
-}
-
-fn node(chain: &ScriptedChain) -> Node {
-    Node::start(chain, NodeOptions::default())
-}
 
 /// Two operators must agree; each endpoint is an operator of its own, called `node-0`, `node-1` and so on.
 fn agreeing(count: usize) -> EngineSettings {
@@ -49,7 +38,7 @@ fn disputes(rig: &Rig) -> usize {
 #[tokio::test(flavor = "multi_thread")]
 async fn where_operators_agree_a_completion_costs_three_requests_more() {
     let chain = world();
-    let (first, second) = (node(&chain), node(&chain));
+    let (first, second) = (node_of(&chain), node_of(&chain));
     let _ticker = Ticker::start(&chain, BEAT);
     let rig = start(&[&first, &second]);
     for n in 1..=4 {
@@ -73,7 +62,7 @@ async fn where_operators_agree_a_completion_costs_three_requests_more() {
 async fn s3_an_invented_deposit_is_disputed_and_never_completed() {
     let chain = world();
     let lie = chain.fork();
-    let (liar, honest, third) = (node(&lie), node(&chain), node(&chain));
+    let (liar, honest, third) = (node_of(&lie), node_of(&chain), node_of(&chain));
     let _tickers = (Ticker::start(&chain, BEAT), Ticker::start(&lie, BEAT));
     let rig = start(&[&liar, &honest, &third]);
     let id = rig.expect(1, now(&chain)).await;
@@ -96,7 +85,7 @@ async fn s3_an_invented_deposit_is_disputed_and_never_completed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_silent_operator_of_three_delays_nothing() {
     let chain = world();
-    let (first, silent, third) = (node(&chain), node(&chain), node(&chain));
+    let (first, silent, third) = (node_of(&chain), node_of(&chain), node_of(&chain));
     silent.set_mute(true);
     let _ticker = Ticker::start(&chain, BEAT);
     let rig = start(&[&first, &silent, &third]);
@@ -115,7 +104,7 @@ async fn one_silent_operator_of_three_delays_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_operators_a_silent_one_is_waited_for_and_that_is_said() {
     let chain = world();
-    let (first, silent) = (node(&chain), node(&chain));
+    let (first, silent) = (node_of(&chain), node_of(&chain));
     let _ticker = Ticker::start(&chain, BEAT);
     let rig = start(&[&first, &silent]);
     let id = rig.expect(1, now(&chain)).await;
@@ -137,7 +126,7 @@ async fn of_two_operators_a_silent_one_is_waited_for_and_that_is_said() {
 async fn contradicted() -> (Rig, Vec<Ticker>, ScriptedChain, Vec<Node>) {
     let chain = world();
     let lie = chain.fork();
-    let nodes = vec![node(&chain), node(&lie)];
+    let nodes = vec![node_of(&chain), node_of(&lie)];
     let tickers = vec![Ticker::start(&chain, BEAT), Ticker::start(&lie, BEAT)];
     let rig = start(&[&nodes[0], &nodes[1]]);
     rig.expect(1, now(&chain)).await;
@@ -182,7 +171,7 @@ async fn a_person_decides_one_case() {
 #[tokio::test(flavor = "multi_thread")]
 async fn with_one_operator_everything_rests_on_its_word_and_nobody_else_is_asked() {
     let chain = world();
-    let (first, second) = (node(&chain), node(&chain));
+    let (first, second) = (node_of(&chain), node_of(&chain));
     let _ticker = Ticker::start(&chain, BEAT);
     let settings = EngineSettings { stall_after: Span::from_secs(60), ..quick_settings() };
     let rig = Rig::start(&[urls(&first), urls(&second)], settings, MemoryStore::new(), PlainApi::default());

@@ -6,23 +6,12 @@ use rampwatch::domain::event::Alarm;
 use rampwatch::domain::time::Span;
 
 use super::api::PlainApi;
-use super::rig::{LIMIT, Rig, Ticker, now, pay, quick_evm, quick_settings, urls};
+use super::rig::{LIMIT, Rig, Ticker, node_of, now, pay, quick_evm, quick_settings, urls, world};
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{Balancer, Finalized, Node, NodeOptions, Order, ScriptedChain, Unit};
 
 const BEAT: Duration = Duration::from_millis(20);
-
-fn world() -> ScriptedChain {
-    let chain = ScriptedChain::new();
-    chain.append_empty(100);
-    chain.set_finalized(Finalized::Below(3));
-    chain
-}
-
-fn honest(chain: &ScriptedChain) -> Node {
-    Node::start(chain, NodeOptions::default())
-}
 
 fn start(endpoints: &[(String, String)]) -> Rig {
     Rig::start(endpoints, quick_settings(), MemoryStore::new(), PlainApi::default())
@@ -45,7 +34,7 @@ async fn pay_all(chain: &ScriptedChain, numbers: std::ops::RangeInclusive<u64>) 
 async fn http_alone_and_websocket_alone() {
     for http in [true, false] {
         let chain = world();
-        let node = honest(&chain);
+        let node = node_of(&chain);
         let _ticker = Ticker::start(&chain, BEAT);
         let only = if http { (node.url(), String::new()) } else { (String::new(), node.ws_url()) };
         let rig = start(&[only]);
@@ -59,7 +48,7 @@ async fn http_alone_and_websocket_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn endpoints_that_die_in_turns() {
     let chain = world();
-    let (one, other) = (honest(&chain), honest(&chain));
+    let (one, other) = (node_of(&chain), node_of(&chain));
     let _ticker = Ticker::start(&chain, BEAT);
     let rig = start(&[urls(&one), urls(&other)]);
     expect_all(&rig, &chain, 1..=9).await;
@@ -84,7 +73,7 @@ async fn endpoints_that_die_in_turns() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_on_another_chain_is_never_used() {
     let chain = world();
-    let (good, wrong) = (honest(&chain), honest(&chain));
+    let (good, wrong) = (node_of(&chain), node_of(&chain));
     wrong.behave(|it| it.chain_id = Some(80_002));
     let _ticker = Ticker::start(&chain, BEAT);
     let rig = start(&[urls(&good), urls(&wrong)]);
@@ -112,8 +101,8 @@ async fn a_node_on_another_chain_is_never_used() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_head_stands_still_beside_a_good_one() {
     let chain = world();
-    let stuck = honest(&chain.fork());
-    let good = honest(&chain);
+    let stuck = node_of(&chain.fork());
+    let good = node_of(&chain);
     let rig = start(&[urls(&stuck), urls(&good)]);
     let _ticker = Ticker::start(&chain, BEAT);
     expect_all(&rig, &chain, 1..=3).await;
@@ -126,7 +115,7 @@ async fn a_node_whose_head_stands_still_beside_a_good_one() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_without_the_finalized_tag_beside_one_that_has_it() {
     let chain = world();
-    let (without, with) = (honest(&chain), honest(&chain));
+    let (without, with) = (node_of(&chain), node_of(&chain));
     without.behave(|it| it.finalized = Some(Finalized::Absent));
     let rig = start(&[urls(&without), urls(&with)]);
     let _ticker = Ticker::start(&chain, BEAT);
@@ -159,7 +148,7 @@ async fn a_node_that_says_nothing_of_blocks_it_has_not_got() {
 /// A good node and one that is 30 blocks behind and answers `[]`, behind one URL.
 async fn balanced(unit: Unit, seed: Option<u64>) {
     let chain = world();
-    let good = honest(&chain);
+    let good = node_of(&chain);
     let slow = Node::start(&chain, NodeOptions::clamping(30));
     let order = seed.map_or(Order::RoundRobin, Order::Seeded);
     let balancer = Balancer::start(&[&good, &slow], order, unit);
@@ -198,7 +187,7 @@ async fn a_balancer_that_chooses_by_chance() {
 async fn the_second_reading_finds_what_the_first_was_not_told() {
     for elsewhere in [false, true] {
         let chain = world();
-        let (first, second) = (honest(&chain), honest(&chain));
+        let (first, second) = (node_of(&chain), node_of(&chain));
         let mut settings = quick_settings();
         settings.sweep.overlap = 0;
         settings.sweep.interval = Span::from_millis(100);
@@ -230,7 +219,7 @@ async fn the_second_reading_finds_what_the_first_was_not_told() {
 #[tokio::test(flavor = "multi_thread")]
 async fn all_endpoints_gone_for_a_while() {
     let chain = world();
-    let (one, other) = (honest(&chain), honest(&chain));
+    let (one, other) = (node_of(&chain), node_of(&chain));
     let rig = start(&[urls(&one), urls(&other)]);
     let _ticker = Ticker::start(&chain, BEAT);
     expect_all(&rig, &chain, 1..=3).await;

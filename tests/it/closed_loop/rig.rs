@@ -34,7 +34,7 @@ use super::api::PlainApi;
 use super::laws;
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
-use crate::support::node::{LogSpec, Node, ScriptedChain, tx_hash};
+use crate::support::node::{Finalized, LogSpec, Node, NodeOptions, ScriptedChain, tx_hash};
 use crate::support::payouts::payout_rules;
 use crate::support::records::address;
 
@@ -106,6 +106,19 @@ pub(crate) fn quick_evm(endpoints: &[(String, String)]) -> EvmSettings {
 /// Both URLs of a node.
 pub(crate) fn urls(node: &Node) -> (String, String) {
     (node.url(), node.ws_url())
+}
+
+/// A chain of a hundred blocks, all but the newest three of them final.
+pub(crate) fn world() -> ScriptedChain {
+    let chain = ScriptedChain::new();
+    chain.append_empty(100);
+    chain.set_finalized(Finalized::Below(3));
+    chain
+}
+
+/// A node that shows this chain.
+pub(crate) fn node_of(chain: &ScriptedChain) -> Node {
+    Node::start(chain, NodeOptions::default())
 }
 
 /// Adds empty blocks at an even rate, until it is dropped.
