@@ -53,10 +53,6 @@ bugs! {
     NoBackoff = "a chain that cannot be read is asked again at once",
     /// What counts as read above the head was never there: it is taken back and read again.
     CoverageAboveHeadKept = "coverage above the head stays as it is",
-    /// Where an address's sweep begins is confirmed by a second endpoint.
-    StartByOneWord = "one endpoint's block times decide where a sweep begins",
-    /// The final block that readings count on comes down when endpoints say less.
-    LastFinalOnlyRises = "the highest word on the final block counts for ever",
 
     /// A deposit is final only if the hash at its height is still its block's (decision 6).
     FinalByNumber = "a deposit is called final by its block's number, whatever its hash",
@@ -133,26 +129,14 @@ bugs! {
     AgreementSkipped = "a completion, or an order's end, rests on one operator's word, however many are to agree",
     /// A block is final when as many operators as configured say so (decision 14).
     FinalByOne = "an operator that agrees on a transaction counts, whether or not it calls its block final",
-    /// No majority overrules a dispute (decision 14).
-    DisputeByMajority = "an operator that says otherwise is overruled by those who agree",
-    /// What a self-send or a failure frees needs the wallet's own records too (decision 14).
-    FreedWithoutRecords = "a self-send is believed without a look at the wallet's own transfers",
     /// A second reading is made by as many operators as have to agree, so that none alone can hide a deposit (decision 14).
     SecondReadingByOne = "one operator's second reading is enough to let an address go",
-    /// That a deposit is gone is no one operator's word (decision 14).
-    GoneByOneWord = "a deposit is gone when one operator shows another block at its height",
     /// An end that the API names is believed when it says so again, some minutes later (decision 14).
     EndBelievedAtOnce = "an end that the API names is believed at once",
-    /// A payment that the API opens again is open again.
-    EndedForGood = "a payment that was over stays over, though the API opens it again",
     /// Spend counts for as long as its order is open, however old that is.
     WindowForgetsOpenOrders = "an order that was placed a day ago counts no more, though it is open",
-    /// The window of the limits goes by the chain's clock.
-    ClockBeginsADay = "the window of the limits goes by the local clock",
     /// An adoption books what the wallet sent in the last 24 hours.
     AdoptForgetsSpend = "an adoption books nothing of what the wallet has sent",
-    /// What the wallet sent and what is still to be signed fit the limits together (decision 14).
-    AdoptOverLimits = "a wallet is adopted although its open orders go over the limits with what it has sent",
     /// An approval ages out.
     ApprovalForEver = "an order may be approved however long ago it was placed",
     /// After a revert the same value is never signed again by itself (decision 14).

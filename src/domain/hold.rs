@@ -79,6 +79,11 @@ pub enum Hold {
     },
     /// The deposit address has not been read up to near the head yet.
     NotReadYet,
+    /// The chain is further on than our clock by more than clocks may differ: how much time is left is not known.
+    ClockBehind {
+        /// By how much the newest block is dated after our clock, in seconds.
+        by_s: u64,
+    },
     /// The token is paused.
     TokenPaused,
     /// The token has blacklisted the wallet.
@@ -148,7 +153,7 @@ pub enum Hold {
 
 impl Hold {
     /// Every [`Hold::name`]. A test keeps it whole.
-    pub const NAMES: [&'static str; 27] = [
+    pub const NAMES: [&'static str; 28] = [
         "api-unavailable",
         "api-status",
         "end-unconfirmed",
@@ -161,6 +166,7 @@ impl Hold {
         "money-there",
         "own-transfer-seen",
         "not-read-yet",
+        "clock-behind",
         "token-paused",
         "wallet-blacklisted",
         "recipient-blacklisted",
@@ -194,6 +200,7 @@ impl Hold {
             Self::MoneyThere { .. } => "money-there",
             Self::OwnTransferSeen { .. } => "own-transfer-seen",
             Self::NotReadYet => "not-read-yet",
+            Self::ClockBehind { .. } => "clock-behind",
             Self::TokenPaused => "token-paused",
             Self::WalletBlacklisted => "wallet-blacklisted",
             Self::RecipientBlacklisted => "recipient-blacklisted",
@@ -236,6 +243,7 @@ impl Hold {
             | Self::OwnTransferSeen { .. }
             | Self::PaymentEnded
             | Self::NotReadYet
+            | Self::ClockBehind { .. }
             | Self::TokenPaused
             | Self::WalletBlacklisted
             | Self::RecipientBlacklisted
@@ -279,6 +287,9 @@ impl fmt::Display for Hold {
             }
             Self::OwnTransferSeen { tx_hash } => write!(f, "our own transfer {tx_hash} is on its way already"),
             Self::NotReadYet => f.write_str("the deposit address has not been read up to the head yet"),
+            Self::ClockBehind { by_s } => {
+                write!(f, "the newest block is dated {by_s} s after our clock, so how much time is left is not certain")
+            }
             Self::TokenPaused => f.write_str("the token is paused"),
             Self::WalletBlacklisted => f.write_str("the token has blacklisted the wallet"),
             Self::RecipientBlacklisted => f.write_str("the token has blacklisted the deposit address"),

@@ -152,7 +152,7 @@ pub struct Heads {
     line: Option<Line>,
     /// Heads that do not fit, and since when nobody has shown any that do.
     doubted: Option<(Line, Timestamp)>,
-    /// What was believed before heads that did not fit were taken for the truth.
+    /// What was believed before heads that did not fit were taken for the truth; before the first head, in an earlier life.
     before: Option<Line>,
 }
 
@@ -163,14 +163,34 @@ impl Heads {
         self.line.map_or(0, |line| line.number)
     }
 
-    /// Judges a head, and keeps what follows from it. The first one is judged by its time alone.
+    /// Whether no head was shown yet.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        self.line.is_none() && self.doubted.is_none()
+    }
+
+    /// Goes on from a block that was believed in an earlier life, at a moment of our clock. What was shown since and cannot
+    /// have come after it is doubted.
+    pub fn go_on_from(&mut self, number: BlockNumber, at: Timestamp, now: Timestamp, rules: &Plausibility) {
+        let before = Line { number, at: at.min(now), slack: rules.slack, ahead: Span::ZERO };
+        let fits = |line: &Line| before.check(Shown { number: line.number, time: None }, now, rules).is_ok();
+        if self.line.is_some_and(|line| fits(&line)) {
+            return;
+        }
+        self.doubted = self.line.take().map(|line| (line, now));
+        self.before = Some(before);
+    }
+
+    /// Judges a head, and keeps what follows from it. The first one is judged by what was believed in an earlier life, and
+    /// by its time alone where nothing was.
     ///
     /// # Errors
     /// It cannot be.
     pub fn judge(&mut self, shown: Shown, now: Timestamp, rules: &Plausibility) -> Result<(), Implausible> {
-        let checked = match &self.line {
-            None => in_time(shown, now, rules.skew),
-            Some(line) => {
+        let checked = match (&self.line, &self.before) {
+            (None, None) => in_time(shown, now, rules.skew),
+            (None, Some(before)) => before.check(shown, now, rules),
+            (Some(line), _) => {
                 if self.is_of_before(shown, line.number, now, rules) {
                     self.line = self.before.take();
                     self.doubted = None;
@@ -179,6 +199,9 @@ impl Heads {
             }
         };
         let Err(why) = checked else {
+            if self.line.is_none() {
+                self.before = None;
+            }
             self.line.get_or_insert_with(|| Line::begin(shown, now, rules)).go_on(shown, now, rules);
             self.doubted = None;
             return Ok(());
@@ -191,7 +214,7 @@ impl Heads {
                 if now.since(*since) < rules.stall_after {
                     return Err(why);
                 }
-                self.before = self.line.replace(*line);
+                self.before = self.line.replace(*line).or(self.before);
                 self.doubted = None;
                 Ok(())
             }

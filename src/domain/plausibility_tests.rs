@@ -139,3 +139,47 @@ fn f3_a_deep_reorganisation_lowers_what_is_possible() {
     heads.settle(9_000, at(1));
     assert_eq!(heads.highest(), 500, "nothing rises by it");
 }
+
+#[test]
+fn f3_the_first_head_of_a_life_comes_after_what_the_last_one_believed() {
+    // Seconds since block 1,000 was final, the first head, and whether it can be.
+    let cases = [(0, 1_100, true), (0, 1_101, false), (60, 1_580, true), (60, 200_000_000, false), (60, 12, true)];
+    for (seconds, number, possible) in cases {
+        let mut heads = Heads::default();
+        heads.go_on_from(1_000, at(0), at(seconds), &RULES);
+        assert_eq!(heads.judge(shown(number, seconds), at(seconds), &RULES).is_ok(), possible, "{number}");
+    }
+}
+
+#[test]
+fn f3_a_head_that_came_before_the_earlier_life_was_known_is_held_against_it() {
+    for (first, stays) in [(1_050, true), (950, true), (200_000_000, false)] {
+        let mut heads = Heads::default();
+        heads.judge(shown(first, 5), at(5), &RULES).unwrap();
+        heads.go_on_from(1_000, at(0), at(5), &RULES);
+        assert_eq!(heads.highest(), if stays { first } else { 0 });
+        heads.judge(shown(1_010, 6), at(6), &RULES).unwrap();
+        assert_eq!(heads.judge(shown(first, 7), at(7), &RULES).is_ok(), stays, "{first}");
+    }
+}
+
+#[test]
+fn f3_what_an_earlier_life_believed_allows_no_more_than_the_heads_of_this_one() {
+    let mut heads = Heads::default();
+    heads.go_on_from(1_000, at(0), at(0), &RULES);
+    heads.judge(shown(1_001, 0), at(0), &RULES).unwrap();
+    for hour in 1..=24 {
+        heads.judge(shown(1_001 + 1_800 * hour, 3_600 * hour), at(3_600 * hour), &RULES).unwrap();
+    }
+    heads.judge(shown(300_000, 86_400), at(86_400), &RULES).unwrap_err();
+}
+
+#[test]
+fn what_everybody_shows_for_long_enough_is_believed_after_a_restart_too() {
+    let mut heads = Heads::default();
+    heads.go_on_from(1_000, at(0), at(0), &RULES);
+    heads.judge(shown(5_000_000, 0), at(0), &RULES).unwrap_err();
+    heads.judge(shown(5_000_001, 60), at(60), &RULES).unwrap();
+    heads.judge(shown(1_050, 61), at(61), &RULES).unwrap();
+    heads.judge(shown(5_000_002, 62), at(62), &RULES).unwrap_err();
+}

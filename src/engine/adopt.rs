@@ -154,7 +154,7 @@ impl Handle {
             let unsigned = !order.state.is_ended() && order.state.nonce().is_none();
             let over =
                 spending.all() > limits.max_per_day || spending.to(&order.recipient_id) > limits.max_per_recipient;
-            unsigned && over && !planted(Bug::AdoptOverLimits)
+            unsigned && over
         };
         let over: Vec<String> = counted.iter().filter(is_over).map(|order| order.id.to_string()).collect();
         if over.is_empty() {
@@ -258,7 +258,7 @@ impl Unaccounted<'_> {
         let mut all = Vec::new();
         for operator in &operators {
             let page = self.funding.sender.sent(wallet.address, &[token], from, to, Some(operator)).await;
-            all = together(all, page.map_err(unread)?.transfers);
+            all = together(all, &page.map_err(unread)?.transfers);
         }
         Ok(all)
     }

@@ -27,6 +27,10 @@ use crate::ports::store::{Commit, Store, StoreError};
 /// How long an operator may take before another one is asked too.
 const HEDGE_AFTER: Span = Span::from_millis(700);
 
+/// How soon operators are asked again of what they have not agreed upon for a while: each look asks them all, and whoever
+/// invents deposits must not have us ask without end.
+pub(crate) const ASK_AGAIN: Span = Span::from_secs(10);
+
 /// How long too few operators may say anything before people hear of it.
 pub(crate) const TOLD_AFTER: Span = Span::from_secs(20);
 
@@ -76,13 +80,28 @@ impl Answer {
 pub(crate) struct Agreements {
     ports: Ports,
     settings: Arc<EngineSettings>,
-    /// Since when too few operators have said anything.
-    silent: Mutex<BTreeMap<Matter, Timestamp>>,
+    /// What was asked about without an agreement.
+    open: Mutex<BTreeMap<Matter, Unagreed>>,
+}
+
+/// Operators were asked about a matter and do not agree yet.
+#[derive(Clone, Copy)]
+struct Unagreed {
+    asked_at: Timestamp,
+    /// Since when too few of them have said anything.
+    silent_since: Option<Timestamp>,
 }
 
 impl Agreements {
     pub(crate) fn new(ports: Ports, settings: Arc<EngineSettings>) -> Self {
-        Self { ports, settings, silent: Mutex::default() }
+        Self { ports, settings, open: Mutex::default() }
+    }
+
+    /// Whether operators were asked about this without an agreement so lately that asking again is no use yet.
+    pub(crate) fn rests(&self, matter: &Matter) -> bool {
+        let now = self.ports.clock.now();
+        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.get(matter).is_some_and(|it| it.asked_at <= now && now.since(it.asked_at) < ASK_AGAIN)
     }
 
     /// Asks until enough operators agree, one of them says otherwise, or nobody is left to ask.
@@ -108,7 +127,7 @@ impl Agreements {
         }
         match agreement {
             Agreement::Reached(agreed) => {
-                self.silence(&question.matter, false);
+                self.forget(&question.matter);
                 if let Some(record) = record {
                     self.end(record, "the operators agree").await?;
                 }
@@ -116,7 +135,7 @@ impl Agreements {
             }
             Agreement::Missing { more, silent } => {
                 let why = format!("{more} more operator(s) must say the same; {}", silent.join("; "));
-                let lasted = self.silence(&question.matter, true);
+                let lasted = self.note_unagreed(&question.matter, true);
                 if lasted >= TOLD_AFTER {
                     let said = heard.iter().map(spoken).collect();
                     self.keep(question, record, DisputeKind::Silence, said).await?;
@@ -124,7 +143,7 @@ impl Agreements {
                 Ok(Answer::Missing { why, lasted })
             }
             Agreement::Disputed(said) => {
-                self.silence(&question.matter, false);
+                self.note_unagreed(&question.matter, false);
                 self.keep(question, record, DisputeKind::Contradiction, said).await?;
                 Ok(Answer::Disputed)
             }
@@ -133,7 +152,7 @@ impl Agreements {
 
     /// The matter is over without an agreement.
     pub(crate) async fn over(&self, matter: &Matter, how: &str) -> Result<(), StoreError> {
-        self.silence(matter, false);
+        self.forget(matter);
         match self.record(matter).await? {
             Some(record) => self.end(record, how).await,
             None => Ok(()),
@@ -142,6 +161,7 @@ impl Agreements {
 
     /// The wallet's own records contradict what operators say of an order.
     pub(crate) async fn contradicted(&self, question: &Question<'_>, why: &str) -> Result<(), StoreError> {
+        self.note_unagreed(&question.matter, false);
         let record = self.record(&question.matter).await?;
         let claim = &question.claim;
         let ours = format!("{:?} of {} in block {}", claim.did, claim.tx_hash, claim.block.number);
@@ -195,15 +215,19 @@ impl Agreements {
         self.ports.chain.testify(&operator, claim.tx_hash, self.settings.finality.uses_tag()).await
     }
 
-    /// Notes whether too few say anything of a matter; returns for how long that has been so.
-    fn silence(&self, matter: &Matter, lasts: bool) -> Span {
+    /// Notes that a matter was asked about without an agreement, and whether too few say anything; returns for how long that
+    /// has been so.
+    fn note_unagreed(&self, matter: &Matter, is_silent: bool) -> Span {
         let now = self.ports.clock.now();
-        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
-        if !lasts {
-            silent.remove(matter);
-            return Span::ZERO;
-        }
-        now.since(*silent.entry(matter.clone()).or_insert(now))
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = open.get(matter).and_then(|it| it.silent_since);
+        let silent_since = is_silent.then_some(before.unwrap_or(now));
+        open.insert(matter.clone(), Unagreed { asked_at: now, silent_since });
+        silent_since.map_or(Span::ZERO, |since| now.since(since))
+    }
+
+    fn forget(&self, matter: &Matter) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(matter);
     }
 
     async fn record(&self, matter: &Matter) -> Result<Option<DeskRecord>, StoreError> {

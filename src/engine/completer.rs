@@ -43,10 +43,6 @@ const BATCH: usize = 512;
 /// How long a due payment is left alone when the chain could not confirm its deposit again.
 const LOOK_AGAIN: Span = Span::from_secs(2);
 
-/// How long a completion waits that operators have not agreed upon for a while: each look asks them all, and whoever invents
-/// deposits must not have us ask without end.
-const ASK_AGAIN: Span = Span::from_secs(10);
-
 /// The last answer to the question for finality, for all payments that look within [`LOOK_AGAIN`].
 pub(crate) type RecentFinality = Arc<Mutex<Option<(Result<FinalityReport, ChainError>, Timestamp)>>>;
 
@@ -176,7 +172,7 @@ impl Completer {
         let proof = match self.last_look(payment).await? {
             Look::Good(proof) => proof,
             Look::NotYet(why) => return self.postpone(payment, &why, LOOK_AGAIN).await,
-            Look::Unagreed(why) => return self.postpone(payment, &why, ASK_AGAIN).await,
+            Look::Unagreed { why, again } => return self.postpone(payment, &why, again).await,
             Look::Gone(canonical) => return self.gone(payment, canonical).await,
             Look::Disowned => return self.disowned(payment, key).await,
         };

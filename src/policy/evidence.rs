@@ -278,7 +278,7 @@ pub fn judge(
         }
     }
     // What nobody vouches for is no dispute: it has been overtaken, and is read again.
-    if against && !operators.is_empty() && !planted(Bug::DisputeByMajority) {
+    if against && !operators.is_empty() {
         return Agreement::Disputed(said(claim, said_by, testimonies));
     }
     let needed = if planted(Bug::AgreementSkipped) { 1 } else { needed.max(1) };
@@ -371,6 +371,5 @@ pub fn nothing_left(order: &Order, block: BlockRef, records: &WalletRecords) -> 
 /// A proof of the fact, if what is known suffices. `records`: that they fit, where the fact needs it.
 #[must_use]
 pub fn prove(fact: Freeing, agreed: &Agreed, records: Option<&RecordsFit>) -> Option<Proof> {
-    let has_records = records.is_some() || planted(Bug::FreedWithoutRecords);
-    (!fact.needs().records || has_records).then(|| Proof { fact, operators: agreed.operators.clone() })
+    (!fact.needs().records || records.is_some()).then(|| Proof { fact, operators: agreed.operators.clone() })
 }

@@ -4,6 +4,8 @@
 
 use crate::domain::chain::{BlockNumber, BlockRef, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
+use crate::domain::deposit::{Deposit, Standing};
+use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 
@@ -96,6 +98,33 @@ pub fn counted_final(words: impl IntoIterator<Item = (BlockNumber, Timestamp)>, 
         latest = latest.max(Some((at, number)));
     }
     lately.or(latest.map(|(_, number)| number))
+}
+
+/// Who says that another block is at a deposit's height.
+#[derive(Clone, Copy, Debug)]
+pub enum GoneBy<'a> {
+    /// The only operator there is to ask, or the one whose word is enough.
+    Only,
+    /// One, where several have to agree.
+    One,
+    /// As many as have to agree: these.
+    Several(&'a [Operator]),
+}
+
+/// Where a deposit stands whose height has another block by somebody's word; `None` when that changes nothing yet. What is not
+/// final is given up on any word, since it is read again; what is final only where its one witness takes it back before
+/// others, or where enough say so that it never was one operator's alone: then a person looks.
+#[must_use]
+pub fn gone(deposit: &Deposit, by: GoneBy<'_>) -> Option<Standing> {
+    match (deposit.standing, by) {
+        (Standing::Gone { .. }, _) | (Standing::Final { .. }, GoneBy::One) => None,
+        (Standing::Provisional, _) => Some(Standing::Gone { after_final: false }),
+        (Standing::Final { .. }, GoneBy::Only) => Some(Standing::Gone { after_final: true }),
+        (Standing::Final { .. }, GoneBy::Several(readers)) => match deposit.said_by() {
+            Some(said_by) => readers.contains(said_by).then_some(Standing::Gone { after_final: false }),
+            None => Some(Standing::Gone { after_final: true }),
+        },
+    }
 }
 
 /// What a newly reported final block does to the mark.

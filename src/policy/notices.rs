@@ -214,6 +214,7 @@ const fn is_told(hold: &Hold, signed: bool) -> bool {
         | Hold::OtherSender { .. }
         | Hold::MoneyThere { .. }
         | Hold::NotReadYet
+        | Hold::ClockBehind { .. }
         | Hold::TokenPaused
         | Hold::WalletBlacklisted
         | Hold::RecipientBlacklisted

@@ -6,7 +6,7 @@
 use super::fees::{self, FeeParams};
 use super::spend::forbidden;
 use crate::domain::amount::Amount;
-use crate::domain::chain::{B256, Transfer};
+use crate::domain::chain::{B256, BlockNumber, Transfer};
 use crate::domain::deposit::{Deposit, Verdict};
 use crate::domain::hold::Hold;
 use crate::domain::order::{AttemptKind, CancelReason, Fees, Order};
@@ -61,6 +61,8 @@ pub struct PaymentFindings<'a> {
     pub api: &'a ApiFinding,
     /// The deposits at its address that the store has.
     pub deposits: &'a [Deposit],
+    /// Up to which block as many operators as must agree have read its address: above it, that a deposit has gone is one's word.
+    pub confirmed_to: BlockNumber,
     /// The transfers to its address that were read up to the head at this moment, above what is covered.
     pub fresh: &'a [Transfer],
     /// All orders that pay to its address, ended ones too: what they signed is no stranger's money. This order need not
@@ -118,6 +120,16 @@ pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &Pre
 #[must_use]
 pub fn moment(clock: Timestamp, head: Timestamp, skew: Span) -> Timestamp {
     clock.max(head.min(clock.plus(skew)))
+}
+
+/// Whether our clock and the chain's are near enough to tell how much time is left. Where the head is dated later than the skew
+/// allows, one of the two is wrong, and nothing goes out on either word.
+///
+/// # Errors
+/// [`Hold::ClockBehind`].
+pub fn check_clock(clock: Timestamp, head: Timestamp, skew: Span) -> Result<(), Hold> {
+    let by_s = head.since(clock.plus(skew)).as_secs();
+    if by_s == 0 { Ok(()) } else { Err(Hold::ClockBehind { by_s: head.since(clock).as_secs() }) }
 }
 
 /// What already says that the order must not be paid, while `unread`, an endpoint or the API that is silent, keeps the rest from
@@ -274,7 +286,13 @@ fn money_there(order: &Order, findings: &PaymentFindings<'_>) -> Result<(), Hold
         standing.any(|deposit| (deposit.key.block_hash, deposit.key.tx_hash, deposit.key.log_index) == key(transfer))
     };
     let moves = |transfer: &Transfer| !transfer.amount.is_zero() && transfer.from != transfer.to;
-    let stored = findings.deposits.iter().filter(|deposit| deposit.stands() && !others(deposit));
+    // What one operator calls gone may be there. Our own transfer that has gone is offered again.
+    let may_stand = |deposit: &Deposit| {
+        let moves = !deposit.amount.is_zero() && deposit.from != deposit.to;
+        let is_strange = moves && order.attempt(deposit.key.tx_hash).is_none();
+        deposit.stands() || (is_strange && deposit.block_number > findings.confirmed_to)
+    };
+    let stored = findings.deposits.iter().filter(|deposit| may_stand(deposit) && !others(deposit));
     let fresh = findings
         .fresh
         .iter()
@@ -370,6 +388,7 @@ pub const fn answer_to(hold: &Hold, is_signed: bool) -> Answer {
         | Hold::EndUnconfirmed { .. }
         | Hold::OwnTransferSeen { .. }
         | Hold::NotReadYet
+        | Hold::ClockBehind { .. }
         | Hold::TokenPaused
         | Hold::WalletBlacklisted
         | Hold::TokenShort { .. }

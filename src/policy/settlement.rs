@@ -254,7 +254,7 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
     let deposit = state.deposit().copied();
     let word = word(view, deposit.as_ref());
     if let State::Ended { .. } = state {
-        let again = word == Word::Open && may_open_again(state) && !planted(Bug::EndedForGood);
+        let again = word == Word::Open && may_open_again(state);
         return if again { open_again(payment, context) } else { context.rest(state.clone()) };
     }
     let seen = look(payment, view, context);

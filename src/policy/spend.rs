@@ -10,7 +10,9 @@ use thiserror::Error;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::order::{ApprovalReason, Order, OrderId, OrderOutcome, OrderState, Placer, UnsentReason};
+use crate::domain::order::{
+    ApprovalReason, CancelReason, Order, OrderId, OrderOutcome, OrderState, Placer, UnsentReason,
+};
 use crate::domain::payment::{ApiStatus, BankAccountId, Payment, PaymentState, Provenance, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::Wallet;
@@ -18,8 +20,8 @@ use crate::planted::{Bug, planted};
 
 pub use super::window::{Spending, window_now, window_start};
 
-/// How many orders a payment may have had for the automatic mode to place another. What ended them before they were
-/// signed may come again each time, and nobody would notice.
+/// How many orders a payment may have had for the automatic mode to place another. What ended them may come again each time,
+/// cost a self-send, and nobody would notice.
 const MOST_AUTO_TURNS: u32 = 2;
 
 /// What the wallet may spend. Amounts are in base units of the token.
@@ -267,14 +269,23 @@ fn next_turn(wish: &Wish<'_>) -> Result<u32, SpendRefusal> {
             state => return Err(SpendRefusal::Open { id: order.id.clone(), state: state.name() }),
         }
     }
-    // Whatever ended the last order, a person had a hand in it or should have: the automatic mode would only repeat it.
+    // Whatever else ended the last order, a person had a hand in it or should have: the automatic mode would only repeat it.
     if let (Placer::Auto, OrderState::Ended { outcome, .. }) = (wish.by, &last.state) {
-        let harmless = matches!(outcome, OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } });
-        if !harmless || last.reverts > 0 || last.id.turn > MOST_AUTO_TURNS {
+        if !ended_by_hold(outcome) || last.reverts > 0 || last.id.turn > MOST_AUTO_TURNS {
             return Err(SpendRefusal::NotAgainByItself { id: last.id.clone(), outcome: outcome.name() });
         }
     }
     Ok(last.id.turn.saturating_add(1))
+}
+
+/// Whether rampwatch itself ended an order because something stood in the way, and for certain moved nothing. Signed or not,
+/// what stood in the way may be gone: one operator's deposit that never was, one answer of the API.
+const fn ended_by_hold(outcome: &OrderOutcome) -> bool {
+    matches!(
+        outcome,
+        OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } }
+            | OrderOutcome::SelfSent { why: CancelReason::Hold { .. }, .. }
+    )
 }
 
 fn check_payment(wish: &Wish<'_>) -> Result<(), SpendRefusal> {

@@ -231,30 +231,37 @@ pub fn after_second(coverage: &Coverage, job: &Job, now: Timestamp, params: &Swe
     Some(Coverage { swept: Some(Swept { confirmed_to, second_reading, ..swept }), ..coverage.clone() })
 }
 
+/// The coverage when the blocks from this one on are to be read a second time, at this moment, although they were; `None` when
+/// they have not been.
+#[must_use]
+pub fn owed_again(coverage: &Coverage, from: BlockNumber, at: Timestamp) -> Option<Coverage> {
+    let swept = coverage.swept.filter(|swept| swept.confirmed_to >= from)?;
+    let confirmed_to = from.max(swept.start).saturating_sub(1);
+    let second_reading = Some((swept.covered_to, at));
+    Some(Coverage { swept: Some(Swept { confirmed_to, second_reading, ..swept }), ..coverage.clone() })
+}
+
 /// What two readings of one range show together: every transfer that either has. Nodes may number the logs of a block
 /// differently: a transfer that differs in nothing else is the same one.
 #[must_use]
-pub fn together(mut one: Vec<Transfer>, other: Vec<Transfer>) -> Vec<Transfer> {
-    let what = |it: &Transfer| (it.block.hash, it.tx_hash, it.token, it.from, it.to, it.amount);
-    let mut unpaired: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
-    for transfer in &one {
-        unpaired.entry(what(transfer)).or_default().insert(transfer.log_index);
-    }
-    let mut left = Vec::new();
-    for transfer in other {
-        let known = unpaired.get_mut(&what(&transfer));
-        if !known.is_some_and(|indexes| indexes.remove(&transfer.log_index)) {
-            left.push(transfer);
-        }
-    }
-    for transfer in left {
-        let known = unpaired.get_mut(&what(&transfer));
-        if known.and_then(BTreeSet::pop_first).is_none() {
-            one.push(transfer);
-        }
-    }
+pub fn together(mut one: Vec<Transfer>, other: &[Transfer]) -> Vec<Transfer> {
+    one.extend(missing_from(other, &one));
     one.sort_by_key(|it| (it.block.number, it.log_index));
     one
+}
+
+/// Those of one reading that another one of the same range has not.
+#[must_use]
+pub fn missing_from(one: &[Transfer], other: &[Transfer]) -> Vec<Transfer> {
+    let what = |it: &Transfer| (it.block.hash, it.tx_hash, it.token, it.from, it.to, it.amount);
+    let mut unpaired: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
+    for transfer in other {
+        unpaired.entry(what(transfer)).or_default().insert(transfer.log_index);
+    }
+    let mut left = one.to_vec();
+    left.retain(|it| !unpaired.get_mut(&what(it)).is_some_and(|indexes| indexes.remove(&it.log_index)));
+    left.retain(|it| unpaired.get_mut(&what(it)).and_then(BTreeSet::pop_first).is_none());
+    left
 }
 
 /// Whether the address's time is over, by our clock and by the chain's: `covered_time` is the time of the block that

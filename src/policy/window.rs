@@ -30,9 +30,6 @@ const MOST_BOOKED: usize = 32;
 #[must_use]
 pub fn window_now(wallet: Option<&Wallet>, newest: Option<Timestamp>, now: Timestamp, skew: Span) -> Timestamp {
     let stored = wallet.map(|wallet| wallet.clock);
-    if planted(Bug::ClockBeginsADay) {
-        return stored.map_or(now, |stored| stored.max(now));
-    }
     let Some(newest) = newest else { return stored.map_or(now, |stored| stored.min(now)) };
     let read = newest.min(now.plus(skew));
     stored.filter(|stored| *stored <= newest.plus(skew)).map_or(read, |stored| stored.max(read))

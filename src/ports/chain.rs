@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::domain::chain::{Address, B256, BlockNumber, Header, Transfer, WitnessedHeader};
 use crate::domain::operator::Operator;
 use crate::domain::testimony::Testimony;
+use crate::domain::time::Timestamp;
 
 /// One of the configured endpoints, by its place in the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -130,6 +131,10 @@ pub trait Chain: Send + Sync {
     fn endpoints(&self) -> usize {
         1
     }
+
+    /// Tells of a block that an earlier life believed to be final, and when that was (our clock): heads that cannot have come
+    /// after it are not believed.
+    fn go_on_from(&self, _number: BlockNumber, _at: Timestamp) {}
 
     /// The newest block.
     async fn head(&self) -> Result<Header, ChainError>;

@@ -53,6 +53,7 @@ use crate::domain::chain::{B256, BlockNumber, Header, WitnessedHeader};
 use crate::domain::operator::Operator;
 use crate::domain::plausibility::Plausibility;
 use crate::domain::testimony::Testimony;
+use crate::domain::time::Timestamp;
 use crate::ports::chain::{Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet};
 
 pub use answer::read_transfers;
@@ -239,6 +240,10 @@ impl Chain for EvmChain {
 
     fn endpoints(&self) -> usize {
         self.pool.endpoints.len()
+    }
+
+    fn go_on_from(&self, number: BlockNumber, at: Timestamp) {
+        self.pool.go_on_from(number, at);
     }
 
     async fn head(&self) -> Result<Header, ChainError> {

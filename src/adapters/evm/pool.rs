@@ -147,6 +147,11 @@ impl Pool {
         Ok(())
     }
 
+    /// Heads go on from a block that was believed in an earlier life.
+    pub(super) fn go_on_from(&self, number: u64, at: Timestamp) {
+        self.heads().go_on_from(number, at, now(), &self.rules);
+    }
+
     /// All endpoints agree that the highest head is this one: a deep reorg took the others back.
     pub(super) fn settle_head(&self, number: u64) {
         self.heads().settle(number, now());

@@ -1,14 +1,14 @@
 //! The last look before a completion is called: payment and deposit still belong together, the deposit's block is final and
 //! still on the chain, and enough operators say so.
 
-use super::super::agreement::{Answer, Question, TOLD_AFTER, Witnesses, witnesses};
+use super::super::agreement::{ASK_AGAIN, Answer, Question, TOLD_AFTER, Witnesses, witnesses};
 use super::{Completer, LOOK_AGAIN};
 use crate::domain::chain::{B256, WitnessedHeader};
 use crate::domain::deposit::{Deposit, Standing};
 use crate::domain::dispute::Matter;
 use crate::domain::operator::Operator;
 use crate::domain::payment::Payment;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Claim, Did, Freeing, Movement, Proof, prove};
 use crate::policy::finality::{self, final_number};
@@ -24,8 +24,13 @@ pub(super) enum Look {
     Disowned,
     /// Not now; look again soon.
     NotYet(String),
-    /// Operators have not agreed for a while, or contradict each other; it costs each of them a question to look again.
-    Unagreed(String),
+    /// Operators do not agree, or contradict each other; it costs each of them a question to look again.
+    Unagreed {
+        /// Why, in words.
+        why: String,
+        /// How soon it is worth asking again.
+        again: Span,
+    },
     /// The deposit is not on the chain any more; what is at its height instead, if that was asked.
     Gone(Option<B256>),
 }
@@ -101,8 +106,13 @@ impl Completer {
                 self.agreements.over(&question.matter, "nobody shows the deposit any more").await?;
                 Look::Disowned
             }
-            answer @ Answer::Missing { lasted, .. } if lasted < TOLD_AFTER => Look::NotYet(answer.why()),
-            answer @ (Answer::Missing { .. } | Answer::Disputed) => Look::Unagreed(answer.why()),
+            // The longer it has lasted the more seldom: each look asks all operators.
+            answer @ Answer::Missing { lasted, .. } if lasted < ASK_AGAIN => {
+                Look::Unagreed { why: answer.why(), again: lasted.max(LOOK_AGAIN) }
+            }
+            answer @ (Answer::Missing { .. } | Answer::Disputed) => {
+                Look::Unagreed { why: answer.why(), again: ASK_AGAIN }
+            }
         })
     }
 

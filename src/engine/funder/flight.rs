@@ -17,7 +17,7 @@ use crate::planted::{Bug, planted};
 use crate::policy::fees::{self, SELF_SEND_GAS};
 use crate::policy::funding::Act;
 use crate::policy::preflight::{
-    ApiFinding, Committed, PaymentFindings, check_chain, check_native, check_payment, despite,
+    ApiFinding, Committed, PaymentFindings, check_chain, check_clock, check_native, check_payment, despite,
     moment as preflight_moment,
 };
 use crate::ports::chain::{ChainError, TransferQuery};
@@ -124,21 +124,33 @@ impl Funder {
         };
         // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
         let deposits = self.ports.store.deposits_at(order.to).await?;
+        let confirmed_to = self.confirmed_to(order).await?;
         let payment = self.ports.store.payment(&order.id.payment).await?.unwrap_or(payment);
         let orders = self.ports.store.orders_to(order.to).await?;
         let findings = PaymentFindings {
             payment: &payment,
             api: &api,
             deposits: &deposits,
+            confirmed_to,
             fresh: &fresh,
             orders: &orders,
             now: self.now_at(view),
         };
         let params = &self.book.rules.preflight;
+        let (clock, skew) = (self.ports.clock.now(), self.settings.matching.skew);
         Ok(match unread {
-            None => check_payment(order, &findings, params),
+            None => check_payment(order, &findings, params).and_then(|()| check_clock(clock, view.head.time, skew)),
             Some(hold) => Err(despite(hold, order, Ok(&findings), params)),
         })
+    }
+
+    /// Up to which block as many operators as must agree have read the deposit address: with one, its word is enough.
+    async fn confirmed_to(&self, order: &Order) -> Result<BlockNumber, StoreError> {
+        if self.settings.operators_needed(self.ports.chain.operators().len()) <= 1 {
+            return Ok(BlockNumber::MAX);
+        }
+        let swept = self.ports.store.coverage(order.to).await?.and_then(|coverage| coverage.swept);
+        Ok(swept.map_or(0, |swept| swept.confirmed_to))
     }
 
     /// The moment: a clock that is slow must not make a payment look younger than the chain does. A head that is dated further

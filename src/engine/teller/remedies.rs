@@ -74,6 +74,9 @@ pub(super) fn of_hold(id: &OrderId, hold: &Hold) -> Vec<String> {
         | Hold::ApiHasHash { .. }
         | Hold::PaymentState { .. }
         | Hold::PaymentEnded => "See how the payment stands.",
+        Hold::ClockBehind { .. } => {
+            "Set the clock of this machine. If it is right, an endpoint's blocks are dated into the future: rampwatch doctor"
+        }
         Hold::NotReadYet | Hold::OwnTransferSeen { .. } => "Nothing is to be done; if it lasts, see /readyz.",
     };
     vec![first.to_owned(), cancel(id), why(id.payment.as_str())]

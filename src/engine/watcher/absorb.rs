@@ -5,8 +5,9 @@ use std::future::Future;
 
 use futures_util::StreamExt;
 
+use super::readings::Heard;
 use super::{Trouble, Watcher};
-use crate::domain::chain::{Address, B256, BlockNumber, Header, Transfer};
+use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
@@ -17,10 +18,10 @@ use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
 use crate::planted::{Bug, planted};
 use crate::policy::address::BookChanges;
-use crate::policy::finality::{FinalityRule, is_final_as_read};
+use crate::policy::finality::{FinalityRule, GoneBy, gone, is_final_as_read};
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, Job, SweepParams};
-use crate::ports::chain::{EndpointId, TransferPage};
+use crate::ports::chain::EndpointId;
 use crate::ports::store::{Commit, StoreError};
 
 /// How many addresses are written at once. The store groups their commits.
@@ -34,11 +35,20 @@ const MOST_TOLD: usize = 1_000;
 
 /// What a reading of one address has to be held against.
 struct Evidence {
-    transfers: Vec<(Transfer, Timestamp)>,
+    transfers: Vec<Seen>,
     /// What became of deposits that the store has and the reading has not.
     missing: BTreeMap<DepositKey, Missing>,
     /// Whether any of it is not in the store yet.
     has_news: bool,
+}
+
+/// A transfer that was read.
+struct Seen {
+    transfer: Transfer,
+    /// The time of its block.
+    time: Timestamp,
+    /// Whose node showed it, where that counts.
+    by: Option<Operator>,
 }
 
 /// Where a reading comes from.
@@ -60,8 +70,8 @@ impl Source {
 /// What became of a deposit that a reading did not return.
 #[derive(Clone, Copy, Debug)]
 enum Missing {
-    /// Another block is at its height.
-    Gone(B256),
+    /// Another block is at its height: this one.
+    Gone(BlockRef),
     /// Its block stands: the provider withholds the log.
     Withheld {
         /// Whether an alarm was raised about it before.
@@ -79,8 +89,10 @@ struct Read<'a> {
     proof: Option<Source>,
     /// What is believed of finality since, to be stored with what was read.
     mark: Option<FinalityMark>,
-    /// Whose node showed it, where that counts.
+    /// Who runs the endpoint that it comes from, where that counts.
     said_by: Option<&'a Operator>,
+    /// Who says what has gone.
+    gone_by: GoneBy<'a>,
 }
 
 /// The coverage after the reading; `None` when it stays.
@@ -114,9 +126,10 @@ impl Watcher {
     pub(super) async fn absorb(
         &mut self,
         job: &Job,
-        page: TransferPage,
+        heard: impl Into<Heard>,
         reading: Reading,
     ) -> Result<BTreeSet<Address>, Trouble> {
+        let Heard { page, elsewhere, readers } = heard.into();
         self.alarm_malformed(page.malformed).await?;
         let mut by_address: BTreeMap<Address, Vec<Transfer>> = BTreeMap::new();
         let source = Source { anchor: page.anchor, is_tagged: page.is_tagged, endpoint: page.endpoint };
@@ -139,29 +152,38 @@ impl Watcher {
         let mut evidence = Vec::new();
         for address in affected {
             let transfers = by_address.remove(&address).unwrap_or_default();
-            self.told.withheld.retain(|key| !transfers.iter().any(|transfer| is_of(transfer, key)));
+            self.told.withheld.retain(|key| !transfers.iter().any(|transfer| place_of(transfer) == place_of_key(key)));
             // What is above everything that the store has of the address is news.
             let known = known.remove(&address).unwrap_or_default();
-            let found = self.evidence(&known, job, transfers, source, &mut headers).await?;
+            let found = self.evidence(&known, job, transfers, (source, &elsewhere), &mut headers).await?;
             // Most of what a sweep reads was read before: only for what is news is the address's book opened.
             if found.has_news {
                 evidence.push((address, found));
             }
         }
         for (address, evidence) in &evidence {
-            let newest = evidence.transfers.iter().map(|(transfer, _)| transfer.block.number).max();
+            let newest = evidence.transfers.iter().map(|seen| seen.transfer.block.number).max();
             if let Some(newest) = newest {
                 self.tips.note(*address, newest);
             }
         }
         self.note_withheld(&evidence);
+        if reading == Reading::Sweep {
+            self.owe_second_readings(&mut evidence).await?;
+        }
         let brought_news = !evidence.is_empty();
         let (proof, mark) = self.proof_in(&evidence, source).await?;
         // With one address alone, the mark is stored with it: the disk is waited for once.
         let (within, apart) = if evidence.len() == 1 { (mark, None) } else { (None, mark) };
         // One moment for all, so that those who were read together go on standing together.
         let said_by = self.word_of(source.endpoint);
-        let read = Read { job, reading, now: self.ports.clock.now(), proof, mark: within, said_by: said_by.as_ref() };
+        let gone_by = match reading {
+            _ if self.settings.operators_needed(self.ports.chain.operators().len()) <= 1 => GoneBy::Only,
+            Reading::Sweep => GoneBy::One,
+            Reading::Second => GoneBy::Several(&readers),
+        };
+        let (now, said_by) = (self.ports.clock.now(), said_by.as_ref());
+        let read = Read { job, reading, now, proof, mark: within, said_by, gone_by };
         if planted(Bug::CoverageBeforeDeposits) {
             let (last_final, params) = (self.last_final, self.settings.sweep);
             self.roll.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
@@ -184,6 +206,33 @@ impl Watcher {
         Ok(left)
     }
 
+    /// That a deposit has gone is the word of whoever was read. Its block is read a second time, as if it had not been yet: what
+    /// one has hidden, others show then. Kept before it is called gone, so that no crash in between can lose it; what cannot be
+    /// kept is not called gone yet.
+    async fn owe_second_readings(&mut self, evidence: &mut [(Address, Evidence)]) -> Result<(), Trouble> {
+        let at = self.ports.clock.now().plus(self.settings.sweep.second_after);
+        let mut owed = Vec::new();
+        for (address, evidence) in evidence.iter() {
+            let gone = evidence.missing.values().filter_map(|missing| match missing {
+                Missing::Gone(block) => Some(block.number),
+                Missing::Withheld { .. } => None,
+            });
+            let coverage = gone.min().zip(self.roll.coverage(address));
+            owed.extend(coverage.and_then(|(from, coverage)| sweep::owed_again(&coverage, from, at)));
+        }
+        if owed.is_empty() {
+            return Ok(());
+        }
+        if self.store_coverage(Commit { coverage: owed.clone(), ..Commit::default() }).await? {
+            self.roll.taken_back(&owed);
+        } else {
+            let all = evidence.iter_mut().map(|(_, evidence)| &mut evidence.missing);
+            all.for_each(|missing| missing.retain(|_, it| matches!(it, Missing::Withheld { .. })));
+        }
+        self.reload().await?;
+        Ok(())
+    }
+
     /// The reading's anchor, where the reading itself proves that deposits in the anchor's block are final, and the mark to
     /// keep then, if it moves.
     async fn proof_in(
@@ -192,7 +241,7 @@ impl Watcher {
         source: Source,
     ) -> Result<(Option<Source>, Option<FinalityMark>), Trouble> {
         let rule = self.settings.finality;
-        let proves = |(transfer, _): &(Transfer, Timestamp)| source.proves(rule, transfer);
+        let proves = |seen: &Seen| source.proves(rule, &seen.transfer);
         if !evidence.iter().any(|(_, evidence)| evidence.transfers.iter().any(proves)) {
             return Ok((None, None));
         }
@@ -222,9 +271,9 @@ impl Watcher {
             .change(address, |page, context| {
                 page.coverage = page.coverage.take().map(|stored| self.roll.brought_up(&stored));
                 page.mark = read.mark;
-                for (transfer, time) in &evidence.transfers {
+                for Seen { transfer, time, by } in &evidence.transfers {
                     let seen = Deposit::from_transfer(chain_id, transfer, *time, context.now);
-                    note_transfer(page, Deposit { seen_by: read.said_by.cloned(), ..seen }, read.reading, context);
+                    note_transfer(page, Deposit { seen_by: by.clone(), ..seen }, read.reading, context);
                     if read.proof.is_some_and(|source| source.proves(rule, transfer)) {
                         let key = DepositKey::of_transfer(chain_id, transfer);
                         note_proof(page, &key, read.said_by.cloned(), context);
@@ -232,9 +281,7 @@ impl Watcher {
                 }
                 let mut withheld = false;
                 for (key, missing) in &evidence.missing {
-                    // That a final deposit has gone is not believed on one operator's word where others are to agree.
-                    let one_word = read.said_by.is_some();
-                    withheld |= note_missing(page, key, *missing, one_word, context);
+                    withheld |= note_missing(page, key, *missing, read.gone_by, context);
                 }
                 is_left = withheld;
                 // A provider that withholds a log may withhold others: the range does not count as read.
@@ -280,17 +327,23 @@ impl Watcher {
         known: &[Deposit],
         job: &Job,
         transfers: Vec<Transfer>,
-        source: Source,
+        (source, elsewhere): (Source, &BTreeMap<Place, EndpointId>),
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
     ) -> Result<Evidence, Trouble> {
-        let by_place: BTreeMap<Place, &Deposit> = known.iter().map(|it| (place_of(&it.key), it)).collect();
+        let by_place: BTreeMap<Place, &Deposit> = known.iter().map(|it| (place_of_key(&it.key), it)).collect();
         let mut evidence = Evidence { transfers: Vec::new(), missing: BTreeMap::new(), has_news: false };
         let mut read = BTreeSet::new();
         for transfer in transfers {
-            let place = (transfer.block.hash, transfer.tx_hash, transfer.log_index);
+            let place = place_of(&transfer);
+            let shown_by = elsewhere.get(&place).copied();
             let proven = source.proves(self.settings.finality, &transfer);
             let (time, is_news) = match by_place.get(&place) {
-                None => (self.block_time_of(&transfer, source.endpoint, headers).await?, true),
+                None => {
+                    // Each endpoint has blocks of its own.
+                    let mut its_own = BTreeMap::new();
+                    let known = if shown_by.is_some() { &mut its_own } else { &mut *headers };
+                    (self.block_time_of(&transfer, shown_by.unwrap_or(source.endpoint), known).await?, true)
+                }
                 Some(deposit) => {
                     let is_news = match deposit.standing {
                         Standing::Final { .. } => false,
@@ -302,12 +355,13 @@ impl Watcher {
             };
             evidence.has_news |= is_news;
             read.insert(place);
-            evidence.transfers.push((transfer, time));
+            let by = self.word_of(shown_by.unwrap_or(source.endpoint));
+            evidence.transfers.push(Seen { transfer, time, by });
         }
         for deposit in known {
             let key = deposit.key;
             let in_range = (job.from..=job.to).contains(&deposit.block_number);
-            if !in_range || !deposit.stands() || read.contains(&place_of(&key)) {
+            if !in_range || !deposit.stands() || read.contains(&place_of_key(&key)) {
                 continue;
             }
             let header = self.header_at(deposit.block_number, source.endpoint, headers).await?;
@@ -316,7 +370,7 @@ impl Watcher {
                     let told = self.told.withheld.contains(&key);
                     evidence.missing.insert(key, Missing::Withheld { told })
                 }
-                Some(header) => evidence.missing.insert(key, Missing::Gone(header.block.hash)),
+                Some(header) => evidence.missing.insert(key, Missing::Gone(header.block)),
                 None => None,
             };
         }
@@ -368,9 +422,13 @@ impl Watcher {
 }
 
 /// What tells a deposit from every other one of the same chain.
-type Place = (B256, B256, u64);
+pub(super) type Place = (B256, B256, u64);
 
-const fn place_of(key: &DepositKey) -> Place {
+pub(super) const fn place_of(transfer: &Transfer) -> Place {
+    (transfer.block.hash, transfer.tx_hash, transfer.log_index)
+}
+
+const fn place_of_key(key: &DepositKey) -> Place {
     (key.block_hash, key.tx_hash, key.log_index)
 }
 
@@ -380,11 +438,6 @@ fn note_proof(page: &mut Page, key: &DepositKey, said_by: Option<Operator>, cont
         page.book.set_standing(key, Standing::Final { at: context.now }, None, context.now);
         page.book.set_final_by(key, said_by);
     }
-}
-
-/// Whether this is the deposit's transfer.
-fn is_of(transfer: &Transfer, key: &DepositKey) -> bool {
-    (transfer.block.hash, transfer.tx_hash, transfer.log_index) == (key.block_hash, key.tx_hash, key.log_index)
 }
 
 /// Writes a transfer into the book: a new deposit, or one whose block came back.
@@ -412,23 +465,23 @@ fn note_transfer(page: &mut Page, fresh: Deposit, reading: Reading, context: &Co
 }
 
 /// Writes into the book what became of a missing deposit. True when the provider withholds it.
-fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, one_word: bool, context: &Context<'_>) -> bool {
-    let Some(deposit) = page.book.deposit(key) else { return false };
-    match (missing, deposit.standing) {
-        (_, Standing::Gone { .. }) => false,
-        (Missing::Withheld { told }, Standing::Provisional | Standing::Final { .. }) => {
+fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, by: GoneBy<'_>, context: &Context<'_>) -> bool {
+    let Some(deposit) = page.book.deposit(key).filter(|deposit| deposit.stands()) else { return false };
+    match missing {
+        Missing::Withheld { told } => {
             if !told {
                 page.book.note_deposit(key, context.now, EventKind::Alarm { alarm: Alarm::LogWithheld });
             }
             true
         }
-        (Missing::Gone(canonical), Standing::Provisional) => {
-            page.book.set_standing(key, Standing::Gone { after_final: false }, Some(canonical), context.now);
-            false
-        }
-        (Missing::Gone(_), Standing::Final { .. }) if one_word => true,
-        (Missing::Gone(canonical), Standing::Final { .. }) => {
-            page.book.lose_final(key, Some(canonical), context.now);
+        Missing::Gone(canonical) => {
+            match gone(deposit, by) {
+                Some(Standing::Gone { after_final: true }) => {
+                    page.book.lose_final(key, Some(canonical.hash), context.now)
+                }
+                Some(standing) => page.book.set_standing(key, standing, Some(canonical.hash), context.now),
+                None => {}
+            }
             false
         }
     }

@@ -8,7 +8,7 @@ use crate::domain::coverage::FinalityMark;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::operator::Operator;
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::engine::agreement::witnesses;
 use crate::engine::names::alarm_name;
 use crate::engine::telling::count_alarm;
@@ -17,6 +17,9 @@ use crate::policy::finality::{MarkMove, advance, counted_final, final_block, fin
 use crate::policy::settlement::Unexpected;
 use crate::ports::chain::{EndpointId, FinalityReport};
 use crate::ports::store::{Commit, StoreError};
+
+/// How old the kept mark may grow while nothing waits for finality.
+const MARK_SERVES_FOR: Span = Span::from_secs(86_400);
 
 /// How many provisional deposits are taken up in one pass.
 const BATCH: usize = 2_000;
@@ -136,9 +139,8 @@ impl Watcher {
 
     /// Counts what the endpoints have said lately. It comes down when they say less.
     pub(super) fn count_final(&mut self, now: Timestamp) {
-        let counted = counted_final(self.finals.values().copied(), now);
-        self.last_final = if planted(Bug::LastFinalOnlyRises) { counted.max(self.last_final) } else { counted };
-        let last_final = self.last_final;
+        let last_final = counted_final(self.finals.values().copied(), now);
+        self.last_final = last_final;
         self.health.update(|health| health.last_final = last_final);
         if let Some(number) = last_final {
             metrics::gauge!("rampwatch_final_block").set(super::gauge(number));
@@ -189,7 +191,9 @@ impl Watcher {
         let mark = self.ports.store.finality().await?;
         let something = !self.ports.store.provisional(number, 1).await?.is_empty();
         let lower = mark.is_some_and(|mark| number < mark.current.number);
-        if !(something || (lower && moved_back)) {
+        // The next start holds the first head against it.
+        let old = mark.is_none_or(|mark| now.since(mark.at) >= MARK_SERVES_FOR);
+        if !(something || old || (lower && moved_back)) {
             return Ok(());
         }
         if lower && !moved_back {
@@ -307,7 +311,7 @@ impl Watcher {
     /// many must read its height without it: what one of them hides would not be looked for again before the last reading.
     async fn is_gone(&self, deposit: &Deposit, asked: &mut usize) -> bool {
         let needed = self.settings.operators_needed(self.ports.chain.operators().len());
-        if needed <= 1 || planted(Bug::GoneByOneWord) {
+        if needed <= 1 {
             return true;
         }
         // Whoever invents deposits must not have us ask without end: the others are come to with the next final blocks.

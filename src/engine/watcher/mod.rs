@@ -19,7 +19,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 use crate::policy::finality::{Backlog, settles_later};
 use crate::policy::roll::Roll;
-use crate::policy::sweep;
+use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{ChainError, EndpointId, EndpointNews};
 use crate::ports::store::StoreError;
 
@@ -36,7 +36,7 @@ mod tips;
 
 use self::above_head::AboveHead;
 use self::ahead::Ahead;
-use self::readings::{Deeper, LastReading};
+use self::readings::Deeper;
 use self::rest::Rest;
 use self::tips::Tips;
 
@@ -164,7 +164,9 @@ pub(crate) struct Watcher {
     placing: Rest,
     /// The readings that are in no hurry, after one of them failed or came to nothing.
     deeper: Rest,
-    last_reading: Option<LastReading>,
+    /// What is left of a last reading that is under way, piece by piece, so that the sweep to the head can go on in between. It
+    /// is not stored: after a crash it begins anew.
+    last_reading: Option<Job>,
     /// What is being caught up with.
     ahead: Ahead,
     /// The newest moment that our clock has shown.
@@ -231,6 +233,9 @@ impl Watcher {
         let mut changes = self.ports.store.changes();
         let mut seen = *changes.borrow_and_update();
         self.load_tips().await?;
+        if let Some(mark) = self.ports.store.finality().await? {
+            self.ports.chain.go_on_from(mark.current.number, mark.at);
+        }
         self.reload().await?;
         loop {
             self.tell_endpoints().await?;

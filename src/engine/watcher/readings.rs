@@ -1,14 +1,15 @@
 //! The readings: to the head, catching up, a second time, and a last time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::absorb::REST;
+use super::absorb::{Place, REST, place_of};
 use super::{HEAD_SERVES_FOR, Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::Deposit;
 use crate::domain::event::{Event, EventKind, Reading};
+use crate::domain::operator::Operator;
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 use crate::policy::breadth;
@@ -35,16 +36,6 @@ pub(super) enum Deeper {
     Further,
     /// It was read, and the same is still to be read: a log was withheld, or somebody changes the record all the time.
     Stuck,
-}
-
-/// A last reading that is under way, piece by piece, so that the sweep to the head can go on in between. It is not
-/// stored: after a crash it begins anew.
-#[derive(Debug)]
-pub(super) struct LastReading {
-    /// What is left of it.
-    job: Job,
-    /// The time of the block that the sweep had come to when it began.
-    covered_time: Timestamp,
 }
 
 /// How many deposits that may still go away are looked at before addresses are let go; the oldest come first.
@@ -162,18 +153,19 @@ impl Watcher {
         if self.last_reading.is_none() {
             self.last_reading = self.begin_last_reading().await?;
         }
-        let Some(LastReading { job, covered_time }) = &self.last_reading else { return Ok(Deeper::Nothing) };
-        let covered_time = *covered_time;
+        let Some(job) = &self.last_reading else { return Ok(Deeper::Nothing) };
         if planted(Bug::NoLastReading) {
             let job = job.clone();
             self.last_reading = None;
+            let covered_time = self.times.get(&job.to).copied().unwrap_or(Timestamp::FAR_FUTURE);
             return self.close(&job, covered_time).await;
         }
         let to = job.to.min(job.from.saturating_add(self.settings.sweep.chunk));
         let piece = Job { to, ..job.clone() };
         let page = self.read_again(&piece).await?;
+        let read_to = page.page.anchor;
         let left = self.absorb(&piece, page, Reading::Second).await?;
-        let Some(LastReading { mut job, .. }) = self.last_reading.take() else { return Ok(Deeper::Nothing) };
+        let Some(mut job) = self.last_reading.take() else { return Ok(Deeper::Nothing) };
         if !left.is_empty() {
             Arc::make_mut(&mut job.addresses).retain(|address| !left.contains(address));
         }
@@ -182,14 +174,16 @@ impl Watcher {
         }
         if to < job.to {
             job.from = to.saturating_add(1);
-            self.last_reading = Some(LastReading { job, covered_time });
+            self.last_reading = Some(job);
             return Ok(Deeper::Further);
         }
-        self.close(&job, covered_time).await
+        // Whoever told the block's time before may have told any: what counts is the word of those who have read it now.
+        self.times.insert(read_to.block.number, read_to.time);
+        self.close(&job, read_to.time).await
     }
 
     /// The last reading that is worth beginning now, if any.
-    async fn begin_last_reading(&mut self) -> Result<Option<LastReading>, Trouble> {
+    async fn begin_last_reading(&mut self) -> Result<Option<Job>, Trouble> {
         let now = self.ports.clock.now();
         let params = self.settings.sweep;
         // An address of which a log was withheld rests: its whole window is not read again at once.
@@ -204,8 +198,7 @@ impl Watcher {
         };
         self.times.insert(covered, covered_time);
         let job = sweep::last_job(&ready, now, covered_time, &params);
-        let job = job.map(|job| self.roll.for_members(job));
-        Ok(job.map(|job| LastReading { job, covered_time }))
+        Ok(job.map(|job| self.roll.for_members(job)))
     }
 
     /// Lets the addresses of a last reading go. One that got a payment while it was under way stays watched.
@@ -255,21 +248,21 @@ impl Watcher {
 
     /// A reading that confirms an earlier one, so that an address may be let go: elsewhere, where there is another place.
     /// Where operators have to agree, so many of them read it, and what one of them leaves out another shows (decision 14).
-    async fn read_again(&self, job: &Job) -> Result<TransferPage, Trouble> {
+    async fn read_again(&self, job: &Job) -> Result<Heard, Trouble> {
         let chain = &self.ports.chain;
         let elsewhere = self.query(job, self.last_reader);
         let operators = chain.operators();
         let needed = self.settings.operators_needed(operators.len());
         if needed <= 1 || planted(Bug::SecondReadingByOne) {
-            return Ok(chain.transfers(&elsewhere).await?);
+            return Ok(chain.transfers(&elsewhere).await?.into());
         }
-        let mut all: Option<TransferPage> = None;
-        let (mut read, mut trouble) = (0_usize, None);
+        let mut all: Option<Heard> = None;
+        let (mut readers, mut trouble) = (Vec::new(), None);
         for operator in operators {
-            if read >= needed {
+            if readers.len() >= needed {
                 break;
             }
-            let query = TransferQuery { by: Some(operator), avoid: None, ..elsewhere.clone() };
+            let query = TransferQuery { by: Some(operator.clone()), avoid: None, ..elsewhere.clone() };
             let page = match chain.transfers(&query).await {
                 Ok(page) => page,
                 Err(error) => {
@@ -277,14 +270,17 @@ impl Watcher {
                     continue;
                 }
             };
-            read = read.saturating_add(1);
+            readers.push(operator);
             all = Some(match all {
-                None => page,
+                None => page.into(),
                 Some(before) => joined(before, page)?,
             });
         }
         let missing = || ChainError::Unavailable("too few operators can be read for a second reading".to_owned());
-        all.filter(|_| read >= needed).ok_or_else(|| Trouble::Chain(trouble.unwrap_or_else(missing)))
+        match all.filter(|_| readers.len() >= needed) {
+            Some(all) => Ok(Heard { readers, ..all }),
+            None => Err(Trouble::Chain(trouble.unwrap_or_else(missing))),
+        }
     }
 
     /// A first reading whose end is likely to be the finalized block.
@@ -299,15 +295,40 @@ impl Watcher {
     }
 }
 
-/// What two operators show of one range, together.
-fn joined(one: TransferPage, other: TransferPage) -> Result<TransferPage, ChainError> {
+/// What was read of one range, and whose word each transfer is.
+#[derive(Debug)]
+pub(super) struct Heard {
+    pub(super) page: TransferPage,
+    /// Who shows the transfers that the page's own endpoint does not.
+    pub(super) elsewhere: BTreeMap<Place, EndpointId>,
+    /// Whose nodes have read it, where several had to.
+    pub(super) readers: Vec<Operator>,
+}
+
+impl From<TransferPage> for Heard {
+    fn from(page: TransferPage) -> Self {
+        Self { page, elsewhere: BTreeMap::new(), readers: Vec::new() }
+    }
+}
+
+/// What several operators have shown of one range, and what another one shows of it, together.
+fn joined(before: Heard, other: TransferPage) -> Result<Heard, ChainError> {
+    let one = before.page;
     if one.anchor.block != other.anchor.block {
         let number = one.anchor.block.number;
         return Err(ChainError::Behind(format!("two operators have different blocks at {number}")));
     }
-    let transfers = sweep::together(one.transfers, other.transfers);
+    // One hash has one time. Where they tell two, an address is not let go by the later one.
+    let anchor = if one.anchor.time < other.anchor.time { one.anchor } else { other.anchor };
+    let mut elsewhere = BTreeMap::new();
+    for transfer in sweep::missing_from(&one.transfers, &other.transfers) {
+        let place = place_of(&transfer);
+        elsewhere.insert(place, before.elsewhere.get(&place).copied().unwrap_or(one.endpoint));
+    }
+    let transfers = sweep::together(one.transfers, &other.transfers);
     let malformed = one.malformed.into_iter().chain(other.malformed).collect();
-    Ok(TransferPage { transfers, malformed, is_tagged: false, ..other })
+    let page = TransferPage { transfers, anchor, malformed, is_tagged: false, ..other };
+    Ok(Heard { page, elsewhere, readers: Vec::new() })
 }
 
 /// The question for a job; whoever answers gives the same, whichever way it is put.

@@ -26,6 +26,7 @@ mod resolve;
 mod returns;
 mod roll;
 mod samples;
+mod second_reading;
 mod settlement;
 mod shadow;
 mod spend;

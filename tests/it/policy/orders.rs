@@ -196,6 +196,7 @@ pub(super) fn all_holds() -> Vec<Hold> {
         Hold::MoneyThere { tx_hash: tx(1), amount: have },
         Hold::OwnTransferSeen { tx_hash: tx(1) },
         Hold::NotReadYet,
+        Hold::ClockBehind { by_s: 300 },
         Hold::TokenPaused,
         Hold::WalletBlacklisted,
         Hold::RecipientBlacklisted,

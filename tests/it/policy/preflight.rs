@@ -9,7 +9,9 @@ use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, Pay
 use rampwatch::domain::time::Span;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wei::Wei;
-use rampwatch::policy::preflight::{ApiFinding, PaymentFindings, PreflightParams, check_payment, despite, moment};
+use rampwatch::policy::preflight::{
+    ApiFinding, PaymentFindings, PreflightParams, check_clock, check_payment, despite, moment,
+};
 
 use super::orders::*;
 use super::samples::*;
@@ -39,6 +41,7 @@ struct Scene {
     payment: Payment,
     api: ApiFinding,
     deposits: Vec<Deposit>,
+    confirmed_to: u64,
     fresh: Vec<Transfer>,
     orders: Vec<Order>,
     now: Timestamp,
@@ -56,7 +59,8 @@ fn ready() -> Scene {
         expires_at: None,
     };
     let (deposits, fresh, orders) = (Vec::new(), Vec::new(), Vec::new());
-    Scene { order: order("p"), payment: payment("p"), api, deposits, fresh, orders, now: at(NOW) }
+    let (order, payment) = (order("p"), payment("p"));
+    Scene { order, payment, api, deposits, confirmed_to: u64::MAX, fresh, orders, now: at(NOW) }
 }
 
 /// A transfer is signed: transaction 9.
@@ -87,6 +91,7 @@ impl Scene {
             payment: &self.payment,
             api: &self.api,
             deposits: &self.deposits,
+            confirmed_to: self.confirmed_to,
             fresh: &self.fresh,
             orders: &self.orders,
             now: self.now,
@@ -106,20 +111,6 @@ impl Scene {
     fn unheard(&self) -> Hold {
         let silent = Hold::ApiUnavailable { detail: "silent".to_owned() };
         despite(silent, &self.order, Err((&self.payment, self.now)), &params())
-    }
-}
-
-fn fresh(number: u8) -> Transfer {
-    let deposit = deposit(number, ASKED);
-    Transfer {
-        block: deposit.block(),
-        block_time: Some(deposit.block_time),
-        tx_hash: deposit.key.tx_hash,
-        log_index: deposit.key.log_index,
-        token: USDC,
-        from: ALICE,
-        to: HOME,
-        amount: deposit.amount,
     }
 }
 
@@ -291,6 +282,34 @@ fn a_stored_deposit_stands_in_the_way_unless_it_is_certainly_anothers() {
     }
     let second = ready().with(|it| it.deposits = vec![judged(1, pays("q")), judged(2, Verdict::Unjudged)]);
     assert_eq!(second.check(), money(2), "all are looked at");
+}
+
+#[test]
+fn a_deposit_that_one_operator_calls_gone_stands_in_the_way_until_its_block_was_read_twice() {
+    let gone = Deposit { standing: Standing::Gone { after_final: false }, ..deposit(1, ASKED) };
+    let number = gone.block_number;
+    let of = |gone: Deposit, confirmed_to| {
+        let scene = signed().with(|it| (it.deposits, it.confirmed_to) = (vec![gone], confirmed_to));
+        scene.check()
+    };
+    assert_eq!(of(gone.clone(), number - 1), money(1));
+    assert_eq!(of(gone.clone(), number), Ok(()), "two have read that it is not there");
+    assert_eq!(of(Deposit { amount: Amount::ZERO, ..gone.clone() }, 0), Ok(()), "it moved nothing");
+    assert_eq!(
+        of(Deposit { standing: gone.standing.clone(), ..deposit(9, ASKED) }, 0),
+        Ok(()),
+        "our own is offered again"
+    );
+}
+
+#[test]
+fn nothing_goes_out_while_the_chain_is_further_on_than_our_clock() {
+    // How many seconds the head is ahead of our clock, and by how many it is told.
+    for (ahead, told) in [(0, None), (120, None), (121, Some(121)), (3_600, Some(3_600))] {
+        let checked = check_clock(at(NOW), at(NOW + ahead), Span::from_secs(120));
+        assert_eq!(checked, told.map_or(Ok(()), |by_s| Err(Hold::ClockBehind { by_s })), "{ahead} s");
+    }
+    assert_eq!(check_clock(at(NOW), at(1), Span::ZERO), Ok(()), "what is behind was made earlier");
 }
 
 #[test]

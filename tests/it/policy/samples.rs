@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::chain::{Address, B256};
+use rampwatch::domain::chain::{Address, B256, Transfer};
 use rampwatch::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::OrderState;
@@ -194,4 +194,18 @@ pub(super) fn view(status: ApiStatus, tx_hash: Option<&str>) -> ApiView {
 
 pub(super) fn refusal() -> Refusal {
     Refusal { status: 409, message: "already completed".to_owned() }
+}
+
+pub(super) fn fresh(number: u8) -> Transfer {
+    let deposit = deposit(number, ASKED);
+    Transfer {
+        block: deposit.block(),
+        block_time: Some(deposit.block_time),
+        tx_hash: deposit.key.tx_hash,
+        log_index: deposit.key.log_index,
+        token: USDC,
+        from: ALICE,
+        to: HOME,
+        amount: deposit.amount,
+    }
 }

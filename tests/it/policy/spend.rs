@@ -6,7 +6,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{
-    ApprovalReason, Effect, Order, OrderId, OrderOutcome, OrderState, Placer, UnsentReason,
+    ApprovalReason, CancelReason, Effect, Order, OrderId, OrderOutcome, OrderState, Placer, UnsentReason,
 };
 use rampwatch::domain::payment::{ApiStatus, BankAccountId, Outcome, Payment, PaymentState, Provenance, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -330,10 +330,11 @@ fn the_next_order_comes_only_after_the_last_moved_nothing_for_good() {
                 assert!(matches!(person, Err(SpendRefusal::Funded { .. })));
                 assert!(matches!(auto, Err(SpendRefusal::Funded { .. })));
             }
-            OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } } => {
+            OrderOutcome::Unsent { why: UnsentReason::NotPayable { .. } }
+            | OrderOutcome::SelfSent { why: CancelReason::Hold { .. }, .. } => {
                 assert_eq!((person.unwrap().id.turn, auto.unwrap().id.turn), (2, 2));
             }
-            OrderOutcome::SelfSent { .. }
+            OrderOutcome::SelfSent { why: CancelReason::Person { .. }, .. }
             | OrderOutcome::Reverted { .. }
             | OrderOutcome::MovedNothing { .. }
             | OrderOutcome::Displaced { .. }

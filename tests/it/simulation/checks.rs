@@ -303,7 +303,7 @@ pub(super) fn on_call(world: &World, id: &PaymentId, hash: B256, now: Timestamp)
 pub(super) fn on_accepted(world: &World, id: &PaymentId, hash: B256) {
     let paid_by = pays_truly(world, id, hash, "completed");
     let final_since = paid_by.and_then(|transfer| world.chain().final_since(transfer.block.number));
-    laws::on_accepted(world, id, final_since);
+    laws::on_accepted(world, id, hash, final_since);
     let times = world.api().accepted.iter().filter(|accepted| accepted.payment == *id && accepted.by_us).count();
     if times > 1 {
         world.violate(&format!("{id} was completed {times} times"));

@@ -109,13 +109,18 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
             None => world.violate(&format!("deposit {key} in block {} was lost: {coverage:?}", transfer.block.number)),
             // Where there is one operator, its word on what has gone stands until the last reading.
             Some(_) if world.settings.one_word() => {}
+            // An address whose payments are all over is swept seldom: its deposits may have been found just now.
+            Some(deposit) if deposit.first_seen_at.plus(SETTLED) > world.clock.now() => {}
             Some(deposit) if !matches!(deposit.standing, Standing::Final { .. }) => {
-                world.violate(&format!("deposit {key} is final, and stored as {:?}", deposit.standing));
+                world.violate(&format!("deposit {key} is final, and stored as {:?}: {coverage:?}", deposit.standing));
             }
             Some(_) => {}
         }
     }
     if coverage.closed && !reaches_its_end(world, contents, coverage) {
+        if world.settings.one_word() {
+            return world.count("end: an address was let go by the only operator's word");
+        }
         world.violate(&format!("closed before its window was read: {coverage:?}"));
     }
 }
@@ -167,13 +172,11 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     }
     world.count(if world.settings.calm { "end: plainly paid in a calm world" } else { "end: plainly paid after lies" });
     // What the API refuses for no reason to be seen is a person's to decide.
-    let refused = matches!(
-        payment.state,
-        PaymentState::Review {
-            why: PaymentReview::Refused { .. } | PaymentReview::NotFound | PaymentReview::StillAwaiting,
-            ..
-        }
-    );
+    let refused = contents
+        .events
+        .iter()
+        .filter(|recorded| recorded.event.payment.as_ref() == Some(&payment.id))
+        .any(|recorded| matches!(&recorded.event.kind, EventKind::PaymentMoved { to, .. } if is_refused(to)));
     // So is what the only operator there is has hidden until it was too late.
     let hidden = {
         let told = world.lies();
@@ -183,6 +186,17 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     if accepted != Some(true) && !hidden && !(refused && world.settings.api_faults > 0) {
         world.violate(&format!("{} is plainly paid and was not completed: {payment:?}", payment.id));
     }
+}
+
+/// Whether a person has it because the API would not take the completion.
+fn is_refused(state: &PaymentState) -> bool {
+    matches!(
+        state,
+        PaymentState::Review {
+            why: PaymentReview::Refused { .. } | PaymentReview::NotFound | PaymentReview::StillAwaiting,
+            ..
+        }
+    )
 }
 
 fn deposit_is_settled(world: &World, deposit: &Deposit) {

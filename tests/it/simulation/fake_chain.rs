@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use rampwatch::domain::chain::{B256, BlockNumber, Header, Transfer, WitnessedHeader};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::testimony::{Statement, Testimony};
+use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::chain::{
     Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
 };
@@ -124,6 +125,10 @@ impl Chain for FakeChain {
 
     fn endpoints(&self) -> usize {
         self.world.settings.endpoints
+    }
+
+    fn go_on_from(&self, number: BlockNumber, at: Timestamp) {
+        self.life.gate.go_on_from(number, at, self.world.process_now());
     }
 
     async fn head(&self) -> Result<Header, ChainError> {

@@ -45,6 +45,7 @@ pub(super) fn holds() -> Vec<Hold> {
         Hold::WalletHalted,
         Hold::Signer { detail: detail() },
         Hold::EndUnconfirmed { status: ApiStatus::Expired },
+        Hold::ClockBehind { by_s: 300 },
     ]
 }
 
@@ -115,7 +116,8 @@ pub(super) fn states() -> Vec<OrderState> {
     all.push(mined(Effect::SelfSent, Some(why)));
     all.extend(outcomes().into_iter().map(|outcome| OrderState::Ended { outcome, at: at(8) }));
     // What came later is at the end of `orders`.
-    let first = holds().into_iter().filter(|hold| !matches!(hold, Hold::EndUnconfirmed { .. }));
+    let first =
+        holds().into_iter().filter(|hold| !matches!(hold, Hold::EndUnconfirmed { .. } | Hold::ClockBehind { .. }));
     all.extend(first.map(|why| OrderState::Held { why }));
     all
 }
@@ -151,6 +153,7 @@ pub(crate) fn orders() -> Vec<Order> {
     all.push(Order { state, reverts: 1, next_at: None, ..records::order(last + 2) });
     let state = OrderState::Held { why: Hold::EndUnconfirmed { status: ApiStatus::Expired } };
     all.push(Order { state, ..records::order(last + 3) });
+    all.push(Order { state: OrderState::Held { why: Hold::ClockBehind { by_s: 300 } }, ..records::order(last + 4) });
     all
 }
 

@@ -93,7 +93,8 @@ fn orders_have_every_shape() {
         _ => None,
     });
     every!(holds => Hold:
-        ApiUnavailable, ApiStatus, EndUnconfirmed, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen, PaymentEnded,
+        ApiUnavailable, ApiStatus, EndUnconfirmed, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen,
+        PaymentEnded, ClockBehind,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
     let names: Vec<&str> = funding::holds().iter().map(Hold::name).collect();

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use rampwatch::domain::chain::Header;
+use rampwatch::domain::chain::{BlockNumber, Header};
 use rampwatch::domain::plausibility::{Heads, Plausibility, Shown};
 use rampwatch::domain::time::{Span, Timestamp};
 
@@ -15,6 +15,10 @@ use rampwatch::domain::time::{Span, Timestamp};
 const RESTS_FOR: Span = Span::from_secs(60);
 /// As long as the engine waits for finality that stalls.
 const STALL_AFTER: Span = Span::from_secs(60);
+
+fn rules() -> Plausibility {
+    Plausibility { stall_after: STALL_AFTER, ..Plausibility::default() }
+}
 
 /// What one life believes of heads.
 #[derive(Default)]
@@ -33,8 +37,7 @@ impl Gate {
         now: Timestamp,
         awake_at: Timestamp,
     ) -> Result<(), String> {
-        let rules = Plausibility { stall_after: STALL_AFTER, ..Plausibility::default() };
-        let judged = self.heads.lock().expect("one thread").judge(Shown::from(head), now, &rules);
+        let judged = self.heads.lock().expect("one thread").judge(Shown::from(head), now, &rules());
         judged.map_err(|why| {
             self.rests.lock().expect("one thread").insert(endpoint, awake_at.plus(RESTS_FOR));
             why.to_string()
@@ -43,7 +46,12 @@ impl Gate {
 
     /// Whether any head was believed yet. Before the first question an endpoint is asked which chain it is on.
     pub(crate) fn is_new(&self) -> bool {
-        *self.heads.lock().expect("one thread") == Heads::default()
+        self.heads.lock().expect("one thread").is_new()
+    }
+
+    /// Heads go on from a block that an earlier life believed.
+    pub(crate) fn go_on_from(&self, number: BlockNumber, at: Timestamp, now: Timestamp) {
+        self.heads.lock().expect("one thread").go_on_from(number, at, now, &rules());
     }
 
     /// Whether an endpoint rests.

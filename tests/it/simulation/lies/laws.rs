@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::coverage::Swept;
-use rampwatch::domain::deposit::{Deposit, Standing};
-use rampwatch::domain::event::Alarm;
+use rampwatch::domain::deposit::{Deposit, Standing, Verdict};
+use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -21,8 +21,9 @@ use super::settings::Danger;
 
 /// The window of the limits.
 const DAY: Span = Span::from_secs(86_400);
-/// So long after the last lie everything that is final is seen, and what it pays is completed.
-pub(crate) const AFTER_LIES: Span = Span::from_secs(600);
+/// So long after the last lie everything that is final is seen, and what it pays is completed. A payment that a person has is
+/// asked about every ten minutes, whether the API has opened it again.
+pub(crate) const AFTER_LIES: Span = Span::from_secs(720);
 /// A completion comes no later than this after its deposit is final, where one operator of three is silent.
 const AT_ONCE: Span = Span::from_secs(60);
 
@@ -180,19 +181,41 @@ pub(crate) fn after_the_lies(world: &World) {
 }
 
 /// A completion of ours was accepted, with the deposit in a block that is final since then.
-pub(crate) fn on_accepted(world: &World, id: &PaymentId, final_since: Option<Timestamp>) {
+pub(crate) fn on_accepted(world: &World, id: &PaymentId, hash: B256, final_since: Option<Timestamp>) {
     // A person takes as long as a person takes.
     if world.settings.danger != Some(Danger::Silence) || world.was_assigned(id) {
         return;
     }
     let added_at = world.store.look(|contents| contents.payments.get(id).map(|payment| payment.added_at));
     let Some((final_since, added_at)) = final_since.zip(added_at) else { return };
-    let took = world.clock.now().since(final_since.max(added_at));
+    let known_since = final_since.max(added_at).max(left_review_at(world, hash));
+    let took = world.clock.now().since(known_since);
     world.count("law: completed although an operator is silent");
     world.log().most("seconds to complete although an operator is silent", took.as_secs());
     if took > AT_ONCE {
         world.violate(&format!("{id} was completed {} s after its deposit was final", took.as_secs()));
     }
+}
+
+/// Since when a deposit that was with a person at first pays by itself: the payment that it could have been for as well is over.
+fn left_review_at(world: &World, hash: B256) -> Timestamp {
+    let mut was_with_person = false;
+    world.store.look(|contents| {
+        let judged = contents.events.iter().filter_map(|recorded| match &recorded.event.kind {
+            EventKind::DepositJudged { verdict } if recorded.event.deposit.is_some_and(|it| it.tx_hash == hash) => {
+                Some((recorded.event.at, verdict))
+            }
+            _ => None,
+        });
+        judged.fold(Timestamp::EPOCH, |since, (at, verdict)| match verdict {
+            Verdict::Review { .. } => {
+                was_with_person = true;
+                since
+            }
+            Verdict::Pays { .. } if was_with_person => at,
+            _ => since,
+        })
+    })
 }
 
 /// The end: what was lied about, and came to a good end all the same.

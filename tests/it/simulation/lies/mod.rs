@@ -6,14 +6,12 @@
 //!
 //! What is false is drawn with the weather, so it ends with the chaos, and a world that fails is made smaller by it
 //! like by any other fault. `shown` is what an endpoint shows; all answers of one operator fit together, and `told` is
-//! what it has said so far. `laws` is what must hold all the same, against the true chain; `open` is
-//! what is known to break.
+//! what it has said so far. `laws` is what must hold all the same, against the true chain.
 
 pub(crate) mod flaps;
 pub(crate) mod gate;
 pub(crate) mod hits;
 pub(crate) mod laws;
-pub(crate) mod open;
 pub(crate) mod settings;
 pub(crate) mod shown;
 pub(crate) mod times;
