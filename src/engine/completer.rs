@@ -6,7 +6,7 @@
 //! may have been: wait, then ask).
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -55,6 +55,18 @@ pub(crate) struct Completer {
     pub(crate) gate: Arc<ApiGate>,
     pub(crate) health: Arc<Health>,
     pub(crate) recent: RecentFinality,
+    pub(crate) unsettled: Unsettled,
+}
+
+/// Calls of this life that may still take effect, until the time for it has really passed: the clock may have been set meanwhile,
+/// and show that it has long passed.
+#[derive(Clone, Default)]
+pub(crate) struct Unsettled(Arc<std::sync::Mutex<BTreeSet<PaymentId>>>);
+
+impl Unsettled {
+    fn ids(&self) -> MutexGuard<'_, BTreeSet<PaymentId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Due payments that were read together, and are taken up one after the other; not for long, and what has become of one
@@ -82,6 +94,7 @@ impl Completer {
         // the process may have been frozen in between. None is looked into before it can no longer take effect.
         let mut settling = std::pin::pin!(this.ports.clock.sleep(this.settings.pace.unclear_wait()));
         let mut settled = false;
+        let mut settling_calls = JoinSet::new();
         loop {
             changes.mark_unchanged();
             let free = this.gate.window().saturating_sub(calls.len());
@@ -91,7 +104,8 @@ impl Completer {
                 if fresh.is_empty() {
                     wait = wait_for(&*this.ports.store, Lane::Complete, &this.gate, this.ports.clock.now()).await?;
                     // Payments that are due and under way would make the wait none at all.
-                    wait = if calls.is_empty() && settled { wait } else { wait.max(Span::from_millis(50)) };
+                    let idle = calls.is_empty() && settling_calls.is_empty() && settled;
+                    wait = if idle { wait } else { wait.max(Span::from_millis(50)) };
                 }
                 for (payment, pass) in fresh {
                     under_way.insert(payment.id.clone());
@@ -110,8 +124,16 @@ impl Completer {
                 Some(ended) = calls.join_next(), if !calls.is_empty() => {
                     let (id, result) = ended.map_err(|_| EngineError::Ended("completer's call (it panicked)"))?;
                     under_way.remove(&id);
+                    if this.unsettled.ids().contains(&id) {
+                        let this = Arc::clone(&this);
+                        settling_calls.spawn(async move {
+                            this.ports.clock.sleep(this.settings.pace.unclear_wait()).await;
+                            this.unsettled.ids().remove(&id);
+                        });
+                    }
                     note_failure(&this.health, result)?;
                 }
+                Some(_) = settling_calls.join_next(), if !settling_calls.is_empty() => {}
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = &mut settling, if !settled => settled = true,
                 _ = changes.changed(), if free > 0 => {}
@@ -133,7 +155,9 @@ impl Completer {
             let limit = BATCH.max(under_way.len().saturating_add(free));
             let due = self.ports.store.due(Lane::Complete, now, limit).await?.into_iter();
             let fresh = due.filter(|payment| !under_way.contains(&payment.id));
-            let fresh = fresh.filter(|payment| settled || matches!(payment.state, PaymentState::Due { .. }));
+            let unsettled = self.unsettled.ids();
+            let settles = |id: &PaymentId| settled && !unsettled.contains(id);
+            let fresh = fresh.filter(|it| matches!(it.state, PaymentState::Due { .. }) || settles(&it.id));
             *found = Found { payments: fresh.collect(), at: now };
         }
         let pass = if found.payments.is_empty() { Pass::None } else { self.gate.pass(Asked::Complete) };
@@ -197,7 +221,9 @@ impl Completer {
         }
         // A process that was frozen since then must not act upon an answer that has grown old. The state says
         // "calling"; it is looked into like any other call whose fate is not known.
-        if self.ports.clock.now().since(asked_at) > self.settings.pace.api_timeout {
+        // Nobody knows how long it was, if the clock was set back meanwhile.
+        let now = self.ports.clock.now();
+        if now < asked_at || now.since(asked_at) > self.settings.pace.api_timeout {
             tracing::warn!(payment_id = %payment.id, "too long since the API was asked; the call is not made");
             return Ok(());
         }
@@ -309,6 +335,9 @@ impl Completer {
         if let Err(error) = &answer {
             tracing::warn!(payment_id = %payment.id, tx_hash = %key.tx_hash, %error, "the completion failed");
         }
+        if may_still_act(&answer) {
+            self.unsettled.ids().insert(payment.id.clone());
+        }
         Ok(answer)
     }
 
@@ -340,6 +369,20 @@ const fn was_called(state: &PaymentState) -> bool {
         | PaymentState::Following { .. }
         | PaymentState::Ended { .. }
         | PaymentState::Review { .. } => false,
+    }
+}
+
+/// Whether a call with this answer may take effect later.
+fn may_still_act(answer: &Answer) -> bool {
+    match answer {
+        Ok(said) => said.status == ApiStatus::AwaitingFunds,
+        Err(ApiError::Unclear { .. }) => true,
+        Err(
+            ApiError::NotNow { .. }
+            | ApiError::KeyRefused { .. }
+            | ApiError::NotFound { .. }
+            | ApiError::Refused { .. },
+        ) => false,
     }
 }
 

@@ -106,6 +106,21 @@ impl Health {
         });
     }
 
+    /// The clock was set back: no moment is later than now.
+    pub(crate) fn clock_set_back(&self, now: Timestamp) {
+        let capped = |at: Option<Timestamp>| at.map(|at| at.min(now));
+        self.update(|health| {
+            health.head_at = capped(health.head_at);
+            health.head_stalled = capped(health.head_stalled);
+            health.swept_at = capped(health.swept_at);
+            health.finality_stalled = capped(health.finality_stalled);
+            health.finality_doubted = capped(health.finality_doubted);
+            for (since, _) in health.chain_trouble.iter_mut().chain(&mut health.api_trouble) {
+                *since = (*since).min(now);
+            }
+        });
+    }
+
     pub(crate) fn api_failed(&self, now: Timestamp, why: &str) {
         self.update(|health| {
             let since = health.api_trouble.as_ref().map_or(now, |(since, _)| *since);

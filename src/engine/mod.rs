@@ -23,6 +23,7 @@ use crate::policy::preflight::PreflightParams;
 use crate::policy::shadow::Mode;
 use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
+use crate::policy::wrong_clock::Known;
 use crate::ports::attachments::{Attachments, Entropy};
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::clock::{Chance, Clock};
@@ -35,6 +36,7 @@ use crate::ports::store::{Store, StoreError};
 pub mod adopt;
 mod agreement;
 pub mod books;
+mod clock_watch;
 mod completer;
 pub mod disputes;
 pub mod events;
@@ -241,7 +243,8 @@ pub(crate) struct Shared {
     pub(crate) agreements: Arc<agreement::Agreements>,
 }
 
-/// Runs the loops until `stop` is cancelled, then lets calls under way finish.
+/// Runs the loops until `stop` is cancelled, then lets calls under way finish. When this machine's clock is set back, the
+/// loops start anew.
 ///
 /// # Errors
 /// When the store fails or the chain is not the configured one; nothing is left half-done.
@@ -258,13 +261,35 @@ pub async fn run(
     health.update(|health| health.shadow = !settings.mode.acts());
     completer::show_results();
     opener::show_results();
+    let clock_watch = clock_watch::ClockWatch::new(&ports, &settings, &health);
+    let ports = Ports { clock: clock_watch.clock(), ..ports };
+    let mut known = Known::Nothing;
+    loop {
+        clock_watch.bring_near(known).await?;
+        // When one loop fails the others are told to stop too.
+        let halt = stop.child_token();
+        run_loops(ports.clone(), settings.clone(), health.clone(), clock_watch.clone(), halt).await?;
+        known = clock_watch.take_set_back();
+        if stop.is_cancelled() || known == Known::Nothing {
+            return Ok(());
+        }
+    }
+}
+
+/// Runs the loops until `halt` is cancelled, by whomever, then lets calls under way finish.
+async fn run_loops(
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    health: Arc<health::Health>,
+    clock_watch: clock_watch::ClockWatch,
+    halt: CancellationToken,
+) -> Result<(), EngineError> {
     let (store, clock) = (ports.store.clone(), ports.clock.clone());
     let gate = gate::ApiGate::new(store, clock, health.clone(), settings.pace, settings.api_concurrency);
     let gate = Arc::new(gate);
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
-    // When one loop fails the others are told to stop too.
-    let halt = stop.child_token();
+    loops.spawn(clock_watch.run(halt.clone()));
     let watcher = watcher::Watcher::new(ports.clone(), settings.clone(), ledger.clone(), health.clone(), halt.clone());
     loops.spawn(watcher.run());
     let agreements = Arc::new(agreement::Agreements::new(ports.clone(), settings.clone()));
@@ -276,6 +301,7 @@ pub async fn run(
         gate: gate.clone(),
         health: health.clone(),
         recent: Arc::default(),
+        unsettled: completer::Unsettled::default(),
     };
     loops.spawn(completer.run(halt.clone()));
     if let (Some(funding), Some(rules)) = (ports.funding.clone(), settings.funding.clone()) {

@@ -4,6 +4,7 @@
 
 use super::fees::{self, FeeParams};
 use super::funding::FundingPace;
+use super::wrong_clock::over_at;
 use crate::domain::chain::B256;
 use crate::domain::hold::Hold;
 use crate::domain::order::{AttemptKind, Fees, MAX_ATTEMPTS, Order, OrderState as State};
@@ -139,10 +140,10 @@ pub fn next_act(
     let is_refused = matches!(trouble, Some(Hold::NodeRefuses { .. }));
     let is_stuck = !fits || is_refused;
     let patience = if is_stuck { pace.bump_after } else { pace.bump_after.times(PATIENCE) };
-    let raise_at = last.signed_at.plus(patience);
+    let raise_at = over_at(last.signed_at, patience, now);
     let was_offered = is_refused || trouble.is_some_and(is_at_most);
     let again_at = match last.sent_at {
-        Some(sent_at) => sent_at.plus(pace.rebroadcast_after),
+        Some(sent_at) => over_at(sent_at, pace.rebroadcast_after, now),
         None if was_offered => now,
         None => return Act::Broadcast(last.tx_hash),
     };

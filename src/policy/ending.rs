@@ -6,6 +6,7 @@
 //! needs no second look: it ends nothing that was still to be done. Deliberately absent: states; `settlement` moves them.
 
 use super::settlement::{Context, Step, same_hash};
+use super::wrong_clock::begun_by;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, ApiView, Ending, Outcome, Payment, PaymentReview, PaymentState as State};
 use crate::planted::{Bug, planted};
@@ -137,7 +138,8 @@ pub(super) fn open_again(payment: &Payment, context: &Context<'_>) -> Step {
 pub(super) fn second_look(payment: &Payment, view: &ApiView, ending: Ending, context: &Context<'_>) -> Step {
     let why = format!("the API says {}; it is believed when it says so again", view.status);
     let second = ending.since.plus(context.pace.end_confirm_after);
-    let (next_at, quiet_checks) = match &payment.state {
+    let state = begun_by(&payment.state, context.now);
+    let (next_at, quiet_checks) = match &state {
         State::Due { .. } => {
             let known = payment.ending == Some(ending);
             let quiet_checks = if known { payment.quiet_checks.saturating_add(1) } else { 0 };
@@ -150,5 +152,5 @@ pub(super) fn second_look(payment: &Payment, view: &ApiView, ending: Ending, con
             (second, payment.quiet_checks)
         }
     };
-    Step { quiet_checks, ..context.at(payment.state.clone(), next_at, &why) }
+    Step { quiet_checks, ..context.at(state, next_at, &why) }
 }

@@ -35,3 +35,4 @@ pub mod spend;
 pub mod sweep;
 pub mod webhooks;
 pub mod window;
+pub mod wrong_clock;

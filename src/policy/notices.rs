@@ -16,6 +16,7 @@ use crate::domain::payout::PayoutState;
 use crate::domain::time::{Span, Timestamp};
 
 use super::pace::Jitter;
+use super::wrong_clock::is_too_far;
 
 /// News that people are told, by what it is and in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -292,6 +293,20 @@ pub fn retry_wait(attempts: u32, retry_after: Option<Span>, jitter: Jitter) -> S
     let base = retry_after.map_or(base, |told| told.min(RETRY_AFTER_MOST).max(base));
     let quarter = base.as_millis().saturating_mul(jitter.0.min(999)).checked_div(4_000).unwrap_or(0);
     base.plus(Span::from_millis(quarter))
+}
+
+/// When a notice goes out that waits until `next_at` after so many deliveries: then, or now if no wait is as long, as when the
+/// clock was ahead.
+#[must_use]
+pub fn retry_at(next_at: Timestamp, attempts: u32, now: Timestamp) -> Timestamp {
+    let most = retry_wait(attempts.max(1), Some(RETRY_AFTER_MOST), Jitter(999));
+    if is_too_far(next_at, now, most) { now } else { next_at }
+}
+
+/// Until when an endpoint is left alone that was to be until `quiet_until`: then, or until now if that is no wait of ours.
+#[must_use]
+pub fn quiet_at(quiet_until: Timestamp, now: Timestamp) -> Timestamp {
+    if is_too_far(quiet_until, now, RETRY_AFTER_MOST) { now } else { quiet_until }
 }
 
 /// How long an endpoint is left alone after so many failures one after the other, so that a backlog does not storm it.

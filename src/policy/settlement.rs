@@ -448,9 +448,9 @@ impl Context<'_> {
 
     /// Nothing moves before the call that was made can no longer take effect.
     fn until_settled(&self, payment: &Payment, why: &str) -> Step {
-        let step = self.unchanged(payment, payment.state.clone(), why);
+        let step = self.unchanged(payment, super::wrong_clock::begun_by(&payment.state, self.now), why);
         // The time-out may have been raised since the call was made: what was due then is not asked again and again.
-        let settles_at = match &payment.state {
+        let settles_at = match &step.state {
             State::Calling { started_at, .. } => Some(started_at.plus(self.pace.unclear_wait())),
             _ => None,
         };

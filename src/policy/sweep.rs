@@ -183,7 +183,9 @@ pub fn after_sweep(
         let swept = Swept { covered_to: to, confirmed_to: to, second_reading: None, ..swept };
         return Some(Coverage { swept: Some(swept), ..coverage.clone() });
     }
-    let second_reading = swept.second_reading.or(Some((to, now.plus(params.second_after))));
+    let second_at = now.plus(params.second_after);
+    // What a clock that was ahead has put off for too long is put off anew.
+    let second_reading = swept.second_reading.filter(|(_, at)| *at <= second_at).or(Some((to, second_at)));
     Some(Coverage { swept: Some(Swept { covered_to: to, second_reading, ..swept }), ..coverage.clone() })
 }
 

@@ -145,6 +145,15 @@ pub trait Store: Send + Sync {
     /// The earliest `next_at` of the lane.
     async fn next_due(&self, lane: Lane) -> Result<Option<Timestamp>, StoreError>;
 
+    /// Payments of the lane with `next_at` after this moment, the earliest first; none with [`Timestamp::FAR_FUTURE`]. A store
+    /// that is ordered by time gives them without looking at the others.
+    async fn due_after(&self, lane: Lane, after: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        let mut found = self.due(lane, Timestamp::FAR_FUTURE, usize::MAX).await?;
+        found.retain(|payment| payment.next_at.is_some_and(|at| at > after && at < Timestamp::FAR_FUTURE));
+        found.truncate(limit);
+        Ok(found)
+    }
+
     /// One deposit.
     async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError>;
 
@@ -236,6 +245,19 @@ pub trait Store: Send + Sync {
 
     /// The earliest `next_at` of the desk's records of a kind.
     async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError>;
+
+    /// The desk's records of a kind with `next_at` after this moment, as [`Store::due_after`] gives payments.
+    async fn desk_due_after(
+        &self,
+        kind: DeskKind,
+        after: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DeskRecord>, StoreError> {
+        let mut found = self.desk_due(kind, Timestamp::FAR_FUTURE, usize::MAX).await?;
+        found.retain(|record| record.next_at.is_some_and(|at| at > after && at < Timestamp::FAR_FUTURE));
+        found.truncate(limit);
+        Ok(found)
+    }
 
     /// Events with a number above `after`.
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;

@@ -48,7 +48,7 @@ pub use self::check::{MAX_FINDINGS, StoreCheck, StoreFinding, check};
 pub use self::checkup::checkup;
 pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 
-use self::reader::{Reader, page, through};
+use self::reader::{Reader, later, page, through};
 use self::records::PreparedCommit;
 use self::shared::{Shared, died};
 use self::syncer::Syncer;
@@ -198,6 +198,11 @@ impl Store for SledStore {
         Ok(first.first().and_then(|payment| payment.next_at))
     }
 
+    async fn due_after(&self, lane: Lane, after: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        let range = later(keys::lane(lane), after.as_millis());
+        self.ask(move |reader| reader.listed(range, limit)).await
+    }
+
     async fn deposit(&self, key: &DepositKey) -> Result<Option<Deposit>, StoreError> {
         self.one(&keys::deposit(key))
     }
@@ -317,6 +322,16 @@ impl Store for SledStore {
         let range = page(&keys::desk_lane(kind), None);
         let first: Vec<DeskRecord> = self.here(|reader| reader.listed(range, 1))?;
         Ok(first.first().and_then(|record| record.next_at))
+    }
+
+    async fn desk_due_after(
+        &self,
+        kind: DeskKind,
+        after: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DeskRecord>, StoreError> {
+        let range = later(&keys::desk_lane(kind), after.as_millis());
+        self.ask(move |reader| reader.listed(range, limit)).await
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {

@@ -30,6 +30,12 @@ pub(super) fn through(space: &[u8], through: u64) -> Range {
     (Bound::Included(space.to_vec()), Bound::Excluded(keys::end_through(space, through)))
 }
 
+/// All keys of the space with a number above `after` and below the highest, whatever follows the number.
+pub(super) fn later(space: &[u8], after: u64) -> Range {
+    let from = keys::numbered(space, after.saturating_add(1));
+    (Bound::Included(from), Bound::Excluded(keys::numbered(space, u64::MAX)))
+}
+
 /// All keys that are `prefix` and a number above `after`.
 pub(super) fn above(prefix: &[u8], after: u64) -> Range {
     (Bound::Excluded(keys::numbered(prefix, after)), Bound::Included(keys::numbered(prefix, u64::MAX)))

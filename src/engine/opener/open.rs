@@ -75,7 +75,9 @@ impl Opener {
         // into like any other call whose fate is not known.
         let now = self.ports.clock.now();
         let margin = self.settings.payouts.params.quote_margin;
-        if now.since(*started_at) > self.settings.pace.api_timeout || now >= usable_until(taken, margin) {
+        // Nobody knows how long it was, if the clock was set back meanwhile.
+        let is_old = now < *started_at || now.since(*started_at) > self.settings.pace.api_timeout;
+        if is_old || now >= usable_until(taken, margin) {
             tracing::warn!(reference = %payout.reference, "too long since the call was decided; it is not made");
             return Ok(());
         }

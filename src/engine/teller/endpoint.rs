@@ -16,9 +16,10 @@ use crate::domain::order::Order;
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::notices::{
-    MAX_AGE, MAX_ATTEMPTS, OrderMove, endpoint_wait, lasting_hold, moves_of, of_event, retry_wait,
+    MAX_AGE, MAX_ATTEMPTS, OrderMove, endpoint_wait, lasting_hold, moves_of, of_event, quiet_at, retry_at, retry_wait,
 };
 use crate::policy::pace::Jitter;
+use crate::policy::wrong_clock::is_too_far;
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::notifier::{Notifier, NotifyError};
 use crate::ports::store::{Commit, Store, StoreError, Subject};
@@ -125,7 +126,7 @@ impl Endpoint {
             let open = self.open().await?;
             let first = open.iter().find(|record| self.may_go(record, now));
             let Some(record) = first.cloned().filter(|_| !self.gone && !stop.is_cancelled()) else {
-                let next = open.iter().filter_map(|record| self.goes_at(record)).min();
+                let next = open.iter().filter_map(|record| self.goes_at(record, now)).min();
                 return Ok(next.map_or(LONGEST_WAIT, |at| at.since(now).max(Span::from_millis(1)).min(LONGEST_WAIT)));
             };
             self.attend(record, stop).await?;
@@ -133,18 +134,21 @@ impl Endpoint {
     }
 
     /// When the record can be looked after. A hold is only looked at; a delivery waits until the endpoint is rested.
-    fn goes_at(&self, record: &DeskRecord) -> Option<Timestamp> {
+    fn goes_at(&self, record: &DeskRecord, now: Timestamp) -> Option<Timestamp> {
         let DeskBody::Notice(notice) = &record.body else { return None };
         let at = record.next_at?;
         match notice.state {
+            NoticeState::Withheld if is_too_far(at, now, self.rules.hold_after) => Some(now),
             NoticeState::Withheld => Some(at),
-            NoticeState::Pending { .. } => Some(at.max(self.quiet_until)),
+            NoticeState::Pending { attempts, .. } => {
+                Some(retry_at(at, attempts, now).max(quiet_at(self.quiet_until, now)))
+            }
             NoticeState::Delivered { .. } | NoticeState::GivenUp { .. } | NoticeState::Dropped { .. } => None,
         }
     }
 
     fn may_go(&self, record: &DeskRecord, now: Timestamp) -> bool {
-        self.goes_at(record).is_some_and(|at| at <= now)
+        self.goes_at(record, now).is_some_and(|at| at <= now)
     }
 
     /// This endpoint's open notices, the earliest first; not all of them when there are very many.

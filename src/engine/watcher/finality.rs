@@ -192,7 +192,7 @@ impl Watcher {
         let something = !self.ports.store.provisional(number, 1).await?.is_empty();
         let lower = mark.is_some_and(|mark| number < mark.current.number);
         // The next start holds the first head against it.
-        let old = mark.is_none_or(|mark| now.since(mark.at) >= MARK_SERVES_FOR);
+        let old = mark.is_none_or(|mark| mark.at > now || now.since(mark.at) >= MARK_SERVES_FOR);
         if !(something || old || (lower && moved_back)) {
             return Ok(());
         }

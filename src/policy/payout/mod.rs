@@ -208,8 +208,11 @@ impl Turn<'_> {
             PayoutFact::CallFailed { failure, detail } => Some(self.call_failed(failure, detail)),
             // Whoever looks before the call can no longer take effect has seen nothing.
             PayoutFact::NotListed if self.context.now < started_at.plus(self.context.pace.unclear_wait()) => {
+                // A clock that was set back begins the wait anew.
+                let started_at = started_at.min(self.context.now);
                 let settles = started_at.plus(self.context.pace.unclear_wait());
-                Some(self.at(self.payout.state.clone(), settles, "can still be opened by the call that was made"))
+                let state = State::Creating { started_at };
+                Some(self.at(state, settles, "can still be opened by the call that was made"))
             }
             PayoutFact::Opened(_)
             | PayoutFact::NotListed

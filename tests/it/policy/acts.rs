@@ -62,6 +62,21 @@ fn a_transfer_that_was_given_to_the_nodes() {
 }
 
 #[test]
+fn what_was_signed_by_a_clock_that_was_ahead_does_not_wait_for_it() {
+    for (what, signed_in, given_in, base, expected) in [
+        ("days ahead", 86_400, 86_400, 50, "transfer 146.25/33.75"),
+        ("days ahead, and no block can take it", 86_400, 86_400, 110, "transfer 253.75/33.75"),
+        ("signed lately, given days ahead", 1, 86_400, 50, "broadcast 1"),
+        ("a little ahead: it waits a little longer", 5, 5, 50, "wait 50"),
+    ] {
+        let (signed_at, sent_at) = (at(NOW + signed_in), Some(at(NOW + given_in)));
+        let attempt = Attempt { signed_at, sent_at, sends: 1, ..transfer(1) };
+        let order = Order { attempts: vec![attempt], ..order_in("p", sending()) };
+        assert_eq!(short(&next(&order, &market(base, 30), true)), expected, "{what}");
+    }
+}
+
+#[test]
 fn what_was_never_given_to_the_nodes_is_given_first() {
     for base in [50, 110, 2_000] {
         for is_lowest in [true, false] {

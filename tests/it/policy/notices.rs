@@ -10,7 +10,7 @@ use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::HaltReason;
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::notices::{
-    MAX_ATTEMPTS, OrderMove, endpoint_wait, lasting_hold, moves_of, of_event, retry_wait, told_hold,
+    MAX_ATTEMPTS, OrderMove, endpoint_wait, lasting_hold, moves_of, of_event, quiet_at, retry_at, retry_wait, told_hold,
 };
 use rampwatch::policy::pace::Jitter;
 
@@ -205,4 +205,22 @@ fn tries_spread_over_three_days_and_endpoints_are_not_stormed() {
     let waits: Vec<u64> = (0..10).map(|failures| endpoint_wait(failures, None).as_secs()).collect();
     assert_eq!(waits, [1, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
     assert_eq!(endpoint_wait(1, Some(Span::from_secs(90_000))).as_secs(), 3_600);
+}
+
+#[test]
+fn nothing_waits_for_a_moment_that_a_wrong_clock_has_set() {
+    let now = Timestamp::from_secs(1_000_000);
+    let later = |seconds| now.plus(Span::from_secs(seconds));
+    for (attempts, seconds, waits) in [
+        (0, 4_000, true),
+        (1, 4_000, true),
+        (1, 5_000, false),
+        (8, 43_200, true),
+        (8, 54_001, false),
+        (13, 172_800, false),
+    ] {
+        let expected = if waits { later(seconds) } else { now };
+        assert_eq!(retry_at(later(seconds), attempts, now), expected, "{attempts} {seconds}");
+    }
+    assert_eq!([quiet_at(later(3_600), now), quiet_at(later(3_601), now)], [later(3_600), now]);
 }

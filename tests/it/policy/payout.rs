@@ -485,3 +485,11 @@ fn files_are_what_they_are_said_to_be() {
     assert_eq!(check("application/pdf", b"%PDF-1.7..."), Err(FileRefusal::TooLarge { bytes: 11, most: 10 }));
     assert!(matches!(check("text/html", b"%PDF-"), Err(FileRefusal::Type { .. })));
 }
+
+#[test]
+fn a_call_that_begins_in_the_future_is_given_its_time_once_more() {
+    let ahead = payout(State::Creating { started_at: at(NOW + 86_400) });
+    let begun = told(&ahead, &Fact::NotListed).unwrap();
+    assert_eq!(begun.payout.state, State::Creating { started_at: at(NOW) });
+    assert_eq!(begun.next_at, Some(at(NOW).plus(PACE.unclear_wait())));
+}

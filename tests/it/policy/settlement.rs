@@ -390,3 +390,21 @@ fn a_call_that_was_due_under_a_shorter_time_out_is_not_asked_after_without_a_pau
     let step = step(&payment, &Fact::Reported(view), &context()).unwrap();
     assert_eq!((step.state, step.next_at), (payment.state, Some(started_at.plus(PACE.unclear_wait()))));
 }
+
+/// The clock was ahead when the call was made, and is right again.
+#[test]
+fn a_call_that_begins_in_the_future_is_given_its_time_once_more() {
+    let calling = |started_at| State::Calling { deposit: ours(), attempt: 1, started_at };
+    let payment = Payment { next_at: Some(at(NOW)), ..in_state("p", calling(at(NOW + 86_400))) };
+    let settles_at = Some(at(NOW).plus(PACE.unclear_wait()));
+    for status in [ApiStatus::AwaitingFunds, ApiStatus::Expired] {
+        let open = Fact::Reported(view(status, None));
+        let begun = step(&payment, &open, &context()).unwrap();
+        assert_eq!(begun.state, calling(at(NOW)), "it may have been made just before");
+        assert!(begun.next_at >= settles_at, "{begun:?}");
+    }
+    let open = Fact::Reported(ApiView { as_of: at(NOW + 61), ..view(ApiStatus::AwaitingFunds, None) });
+    let begun = Payment { next_at: settles_at, ..in_state("p", calling(at(NOW))) };
+    let settled = step(&begun, &open, &context_at(NOW + 61)).unwrap();
+    assert_eq!(settled.state, State::Due { deposit: ours(), attempt: 1 });
+}

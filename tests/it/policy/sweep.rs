@@ -360,6 +360,15 @@ fn a_reading_counts_only_where_it_joins_and_is_final() {
     assert_eq!(after(90, 105, 110), to(105));
     assert_eq!(after(102, 120, 110), None, "block 101 would be a hole");
     assert_eq!(after(101, 120, 100), None, "nothing new is final");
+    let owed_at = |at| {
+        let swept = Swept { second_reading: Some((100, at)), ..known.swept.unwrap() };
+        let known = Coverage { swept: Some(swept), ..known.clone() };
+        let job = Job { from: 101, to: 120, addresses: Arc::new(vec![known.address]) };
+        after_sweep(&known, &job, 110, time_of(0), &PARAMS).and_then(|after| after.swept?.second_reading)
+    };
+    let at = time_of(0).plus(PARAMS.second_after);
+    assert_eq!(owed_at(at), Some((100, at)));
+    assert_eq!(owed_at(at.plus(Span::from_secs(1))), Some((110, at)), "our clock was ahead: it is owed anew");
 }
 
 #[test]

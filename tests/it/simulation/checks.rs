@@ -56,8 +56,9 @@ pub(super) async fn on_commit(world: &World, store: &MemoryStore, before: &Befor
         payment_is_explained(world, before.payments.get(&payment.id), payment, commit);
         words::on_payment(world, before.payments.get(&payment.id), payment);
         let was = before.payments.get(&payment.id).map(|old| &old.state);
-        if let PaymentState::Calling { deposit, .. } = &payment.state
-            && was != Some(&payment.state)
+        // A call that was made by a clock that was ahead is only given its time once more: no other is made.
+        if let PaymentState::Calling { deposit, attempt, .. } = &payment.state
+            && !matches!(was, Some(PaymentState::Calling { attempt: before, .. }) if before == attempt)
         {
             calling_is_allowed(world, store, payment, deposit).await;
         }

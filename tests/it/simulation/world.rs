@@ -33,14 +33,9 @@ struct People {
     assigned: BTreeSet<PaymentId>,
     completes: BTreeMap<(B256, usize), PaymentId>,
     broke_finality_at: Option<Timestamp>,
-    /// Whether the process's clock was ever so far ahead that what it put off then is put off for hours.
-    misled: bool,
     /// What the process was told of finality, and when.
     heard_final: Vec<(Timestamp, BlockNumber)>,
 }
-
-/// A clock that is ahead by so much misleads for longer than a simulation waits.
-const FAR_AHEAD: Span = Span::from_secs(1_800);
 
 /// The world of one seed.
 pub(super) struct World {
@@ -192,20 +187,12 @@ impl World {
         self.is_chaos() && self.settings.only.has(Part::Chance(kind, slice()))
     }
 
-    /// Whether the process has put things off for hours because its clock was far ahead.
-    pub(super) fn was_misled(&self) -> bool {
-        self.people().misled
-    }
-
     /// The moment by the process's clock, which may be wrong.
     pub(super) fn process_now(&self) -> Timestamp {
         let elapsed = self.clock.elapsed();
         self.weather.at(elapsed).fold(self.clock.now(), |now, fault| match fault {
             Fault::ClockAhead(by) => {
                 self.count("clock: ahead");
-                if by >= FAR_AHEAD {
-                    self.people().misled = true;
-                }
                 now.plus(by)
             }
             Fault::ClockBack(by) => {

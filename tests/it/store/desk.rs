@@ -181,6 +181,8 @@ async fn finds_records_of_the_desk_that_are_due(store: Dyn) {
     assert_eq!(due(at(5), 9).await, ["c", "a", "d"]);
     assert_eq!(due(at(5), 2).await, ["c", "a"]);
     assert_eq!(store.desk_next_due(DeskKind::Webhook).await.unwrap(), Some(at(3)));
+    let later = store.desk_due_after(DeskKind::Webhook, at(3), 9).await.unwrap();
+    assert_eq!(later.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>(), ["a", "d"]);
     let first = store.desk(&key("c")).await.unwrap().unwrap();
     commit(&store, desk(vec![DeskRecord { next_at: None, ..first }])).await;
     assert_eq!(due(at(9), 9).await, ["a", "d"]);

@@ -169,6 +169,7 @@ async fn compare(model: &MemoryStore, store: &dyn Store) {
     for lane in [Lane::Complete, Lane::Follow] {
         same!(model, store, due(lane, at(20), 2));
         same!(model, store, due(lane, Timestamp::FAR_FUTURE, 99));
+        same!(model, store, due_after(lane, at(20), 2));
         same!(model, store, next_due(lane));
     }
     same!(model, store, provisional(1, 99));

@@ -15,6 +15,7 @@ for_every_store!(
     pages_payments,
     finds_payments_by_address,
     finds_what_is_due,
+    finds_what_is_due_later,
     follows_a_payment_through_its_lanes,
     ids_that_begin_alike_are_kept_apart,
     pages_deposits,
@@ -118,6 +119,21 @@ async fn finds_what_is_due(store: Dyn) {
     assert_eq!(store.next_due(Lane::Complete).await.unwrap(), Some(Timestamp::EPOCH));
     assert_eq!(ids(&store.due(Lane::Follow, at(31), 9).await.unwrap()), ["waiting"]);
     assert_eq!(store.next_due(Lane::Follow).await.unwrap(), Some(at(1)));
+}
+
+async fn finds_what_is_due_later(store: Dyn) {
+    let waiting = Payment { next_at: Some(at(40)), ..named("waiting") };
+    let mut payments = vec![due_at("c", Some(at(30))), due_at("b", Some(at(10))), due_at("a", Some(at(30))), waiting];
+    payments.extend([due_at("never", None), due_at("last", Some(Timestamp::FAR_FUTURE))]);
+    add(&store, payments).await;
+    let later = async |after, limit| ids(&store.due_after(Lane::Complete, after, limit).await.unwrap()).join(" ");
+    assert_eq!(later(Timestamp::EPOCH, 9).await, "b a c", "the earliest first, then by id; none in the far future");
+    assert_eq!(later(at(9), 2).await, "b a");
+    assert_eq!(later(at(10), 9).await, "a c", "at the moment itself it is not later");
+    for after in [at(30), Timestamp::from_millis(u64::MAX - 1), Timestamp::FAR_FUTURE] {
+        assert_eq!(later(after, 9).await, "", "{after:?}");
+    }
+    assert_eq!(ids(&store.due_after(Lane::Follow, at(39), 9).await.unwrap()), ["waiting"]);
 }
 
 async fn follows_a_payment_through_its_lanes(store: Dyn) {

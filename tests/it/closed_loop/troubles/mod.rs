@@ -1,5 +1,6 @@
 //! Things that go wrong in one place, and must not spread to another.
 
+mod ahead;
 pub(super) mod chain;
 mod clock;
 
