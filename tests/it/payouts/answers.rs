@@ -1,9 +1,11 @@
 //! Every answer of the API to a payout: one payment under one key, or a person is asked and told why.
 
+use rampwatch::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::payment::Provenance;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::payout_views::Fund;
-use rampwatch::ports::store::Store as _;
+use rampwatch::ports::clock::Clock as _;
+use rampwatch::ports::store::{Commit, Store as _};
 
 use super::bench::{Bench, request};
 use super::shop::{Mishap, Told};
@@ -34,6 +36,24 @@ async fn a_payout_becomes_a_payment_whose_deposit_is_looked_for() {
         assert!(told.iter().any(|text| text.contains(words)), "no {words:?} in {told:?}");
     }
     assert_eq!(bench.shop.held().creates, [placed.idempotency_key]);
+    life.stop().await;
+}
+
+/// The clock was ahead in the life before.
+#[tokio::test(start_paused = true)]
+async fn a_payout_that_was_put_off_for_months_is_opened_after_a_start() {
+    let mut bench = Bench::new().await;
+    let life = bench.start(0);
+    life.place(&request("rent-1", Fund::ByHand)).await;
+    life.kill().await;
+    let key = DeskKey { kind: DeskKind::Payout, id: "rent-1".to_owned() };
+    let record = bench.store.desk(&key).await.unwrap().unwrap();
+    let next_at = Some(bench.clock.now().plus(Span::from_secs(90 * 86_400)));
+    let desk = vec![DeskRecord { next_at, ..record }];
+    bench.store.commit(Commit { desk, ..Commit::default() }).await.unwrap();
+    let life = bench.start(0);
+    life.until_state("rent-1", "created").await;
+    assert_eq!(bench.shop.held().creates.len(), 1);
     life.stop().await;
 }
 

@@ -40,8 +40,8 @@ async fn put_off(store: &MemoryStore, id: &PaymentId, next_at: Timestamp) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_put_off_for_days_is_done_after_a_start() {
     let (chain, rig) = world(short_margin());
-    let id = due(&chain, &rig, &SystemClock).await;
     let other = rig.add("other", Address::repeat_byte(2), 7, chain.time_of(HEAD)).await;
+    let id = due(&chain, &rig, &SystemClock).await;
     let api = rig.api.clone();
     let store = rig.crash().await;
     for id in [&id, &other] {
