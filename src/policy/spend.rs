@@ -270,10 +270,10 @@ fn next_turn(wish: &Wish<'_>) -> Result<u32, SpendRefusal> {
         }
     }
     // Whatever else ended the last order, a person had a hand in it or should have: the automatic mode would only repeat it.
-    if let (Placer::Auto, OrderState::Ended { outcome, .. }) = (wish.by, &last.state) {
-        if !ended_by_hold(outcome) || last.reverts > 0 || last.id.turn > MOST_AUTO_TURNS {
-            return Err(SpendRefusal::NotAgainByItself { id: last.id.clone(), outcome: outcome.name() });
-        }
+    if let (Placer::Auto, OrderState::Ended { outcome, .. }) = (wish.by, &last.state)
+        && (!ended_by_hold(outcome) || last.reverts > 0 || last.id.turn > MOST_AUTO_TURNS)
+    {
+        return Err(SpendRefusal::NotAgainByItself { id: last.id.clone(), outcome: outcome.name() });
     }
     Ok(last.id.turn.saturating_add(1))
 }

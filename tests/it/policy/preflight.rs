@@ -295,11 +295,7 @@ fn a_deposit_that_one_operator_calls_gone_stands_in_the_way_until_its_block_was_
     assert_eq!(of(gone.clone(), number - 1), money(1));
     assert_eq!(of(gone.clone(), number), Ok(()), "two have read that it is not there");
     assert_eq!(of(Deposit { amount: Amount::ZERO, ..gone.clone() }, 0), Ok(()), "it moved nothing");
-    assert_eq!(
-        of(Deposit { standing: gone.standing.clone(), ..deposit(9, ASKED) }, 0),
-        Ok(()),
-        "our own is offered again"
-    );
+    assert_eq!(of(Deposit { standing: gone.standing, ..deposit(9, ASKED) }, 0), Ok(()), "our own is offered again");
 }
 
 #[test]

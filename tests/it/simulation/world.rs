@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
 use rampwatch::domain::chain::{B256, BlockNumber, Header, Transfer};
-use rampwatch::domain::payment::PaymentId;
+use rampwatch::domain::payment::{PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 
@@ -25,13 +25,15 @@ use super::rng::Rng;
 use super::settings::{BLOCK_MILLIS, Settings};
 use super::wallet::{self, WalletWorld};
 use super::weather::{Fault, Weather};
-use crate::support::memory_store::MemoryStore;
+use crate::support::memory_store::{Contents, MemoryStore};
 
 /// What people did that the checks have to know.
 #[derive(Default)]
 struct People {
     assigned: BTreeSet<PaymentId>,
     completes: BTreeMap<(B256, usize), PaymentId>,
+    /// When an older copy of the store came back last.
+    restored_at: Option<Timestamp>,
     broke_finality_at: Option<Timestamp>,
     /// What the process was told of finality, and when.
     heard_final: Vec<(Timestamp, BlockNumber)>,
@@ -142,6 +144,23 @@ impl World {
     /// Whether a person ever assigned a deposit to this payment.
     pub(super) fn was_assigned(&self, id: &PaymentId) -> bool {
         self.people().assigned.contains(id)
+    }
+
+    /// An older copy of the store comes back: what it does not know was completed, it cannot know.
+    pub(super) fn comes_back_older(&self, older: &Contents) {
+        let mut people = self.people();
+        people.restored_at = Some(self.clock.now());
+        let knows = |id: &PaymentId| {
+            older.payments.get(id).is_some_and(|payment| {
+                !matches!(payment.state, PaymentState::Waiting | PaymentState::Seen { .. } | PaymentState::Due { .. })
+            })
+        };
+        people.completes.retain(|_, id| knows(id));
+    }
+
+    /// Whether this moment was before an older copy of the store came back.
+    pub(super) fn is_forgotten(&self, at: Timestamp) -> bool {
+        self.people().restored_at.is_some_and(|restored_at| at <= restored_at)
     }
 
     /// Takes down that a transfer of a transaction completes a payment. Returns another that it completed already.

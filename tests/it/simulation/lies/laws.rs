@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::coverage::Swept;
 use rampwatch::domain::deposit::{Deposit, Standing, Verdict};
-use rampwatch::domain::event::{Alarm, EventKind};
+use rampwatch::domain::event::{Alarm, EventKind, WalletChange};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -18,9 +18,12 @@ use rampwatch::ports::clock::Clock;
 use super::super::end_checks;
 use super::super::world::World;
 use super::settings::Danger;
+use crate::support::memory_store::Contents;
 
 /// The window of the limits.
 const DAY: Span = Span::from_secs(86_400);
+/// So far before an adoption its reading of the chain may end: endpoints lag, and the chain's clock is behind.
+const ADOPTS_WITHIN: Span = Span::from_secs(120);
 /// So long after the last lie everything that is final is seen, and what it pays is completed. A payment that a person has is
 /// asked about every ten minutes, whether the API has opened it again.
 pub(crate) const AFTER_LIES: Span = Span::from_secs(720);
@@ -66,8 +69,24 @@ pub(crate) fn what_left(world: &World) {
     }
 }
 
-/// By the time of its block.
+/// An older copy of the store comes back: what was broadcast and is not in it is forgotten.
+pub(crate) fn comes_back_older(world: &World, older: &Contents) {
+    let knows = |hash: B256| older.orders.values().any(|order| order.attempt(hash).is_some());
+    for (hash, sent) in &mut world.lies().sent {
+        sent.is_forgotten |= !knows(*hash);
+    }
+}
+
+/// By the time of its block. A transfer that the store has forgotten, and that is mined only after the wallet was adopted, nobody
+/// could know of: it lay in some node's queue, behind a nonce that was never sent.
 fn all_that_left(world: &World) -> Vec<Left> {
+    let adopted_at = world.store.look(|contents| {
+        let mut since = contents.events.iter().filter(|recorded| !world.is_forgotten(recorded.event.at));
+        let adopted = since.find(|recorded| {
+            matches!(&recorded.event.kind, EventKind::WalletChanged { change: WalletChange::Adopted { .. }, .. })
+        });
+        adopted.map_or(Timestamp::FAR_FUTURE, |recorded| recorded.event.at)
+    });
     let told = world.lies();
     let chain = world.chain();
     let mut left: Vec<Left> = told
@@ -77,8 +96,12 @@ fn all_that_left(world: &World) -> Vec<Left> {
             let (mined, block) = chain.mined_now(sent.signed.hash)?;
             let transfer = sent.signed.transfer().filter(|_| mined.succeeded)?;
             let planned = world.plan.payments.iter().find(|planned| planned.id == sent.payment)?;
+            let at = chain.time_of(block)?;
+            if sent.is_forgotten && at.plus(ADOPTS_WITHIN) >= adopted_at {
+                return None;
+            }
             Some(Left {
-                at: chain.time_of(block)?,
+                at,
                 amount: transfer.amount.base_units(),
                 payment: sent.payment.clone(),
                 recipient: planned.recipient.clone(),

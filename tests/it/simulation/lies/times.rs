@@ -8,6 +8,7 @@ use rampwatch::domain::time::Span;
 use super::super::rng::Rng;
 use super::super::wallet;
 use super::super::world::World;
+use super::laws;
 use crate::support::memory_store::Contents;
 
 /// So long before days pass the process dies.
@@ -82,7 +83,9 @@ impl Copies {
             self.restored += 1;
             world.note("an older copy of the store comes back");
             world.count("time: an older store comes back");
+            world.comes_back_older(&copy);
             wallet::comes_back_older(world, &copy);
+            laws::comes_back_older(world, &copy);
             world.store.restore(copy);
         } else {
             self.kept = Some(copy);

@@ -16,6 +16,8 @@ pub(crate) struct Sent {
     pub(crate) signed: Signed,
     /// For which payment it was.
     pub(crate) payment: PaymentId,
+    /// It was broadcast before an older copy of the store came back that does not know it.
+    pub(crate) is_forgotten: bool,
 }
 
 /// A chain of its own, on top of a block of the true one.

@@ -35,7 +35,8 @@ pub(super) fn begins(world: &World, tx: &SignedTx) -> Option<Signed> {
         let kept =
             known.and_then(|line| line.kept.iter().find(|kept| kept.signed.hash == tx.hash && kept.raw == tx.raw));
         if let Some(line) = known {
-            let sent = Sent { signed: signed.clone(), payment: line.order.id.payment.clone() };
+            let payment = line.order.id.payment.clone();
+            let sent = Sent { signed: signed.clone(), payment, is_forgotten: false };
             world.lies().sent.insert(tx.hash, sent);
         }
         match known.zip(kept) {
