@@ -14,6 +14,8 @@ pub(crate) struct Configuration {
     pub(crate) rpc_port: u16,
     /// Whether there is a websocket besides HTTP.
     pub(crate) websocket: bool,
+    /// Whether a second operator must agree: the same node by another name.
+    pub(crate) two_operators: bool,
     /// The operator API's port.
     pub(crate) listen: u16,
     /// Blocks on top, besides the node's word, until a block is final (the example: 4).
@@ -31,7 +33,16 @@ pub(crate) const KEY_VARIABLE: &str = "BENCH_API_KEY";
 
 impl Configuration {
     pub(crate) fn new(rpc_port: u16, listen: u16) -> Self {
-        Self { rpc_port, websocket: true, listen, depth: 4, max_in_flight: 8, api_concurrency: None, hurried: false }
+        Self {
+            rpc_port,
+            websocket: true,
+            two_operators: false,
+            listen,
+            depth: 4,
+            max_in_flight: 8,
+            api_concurrency: None,
+            hurried: false,
+        }
     }
 
     pub(crate) fn text(&self, store: &Path) -> String {
@@ -60,6 +71,9 @@ http = "http://127.0.0.1:{rpc_port}"
         if self.websocket {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "ws = \"ws://127.0.0.1:{rpc_port}\"");
+        }
+        if self.two_operators {
+            let _ = write!(text, "[[rpc.endpoints]]\nname = \"another\"\nhttp = \"http://127.0.0.1:{rpc_port}\"\n");
         }
         let max_concurrent = self.api_concurrency.map(|most| format!("max_concurrent = {most}\n")).unwrap_or_default();
         let _ = write!(

@@ -50,13 +50,8 @@ pub(crate) async fn measure(args: &Args, tools: &Tools, table: &mut Table) -> Re
     let last = START + args.live_blocks;
     let expected = FakeRpc::foretold(tools, &OPTIONS, START + 1, last).await?;
     let theirs = baseline(args, tools).await?;
-    let mut ours = Vec::new();
-    for run in 0..args.runs {
-        let measured = once(args, tools, &expected, run).await?;
-        let Latency { p50, p99, max, count, .. } = measured.latency;
-        eprintln!("   run {}: p50 {p50:?} p99 {p99:?} max {max:?} of {count}; {}", run + 1, measured.methods);
-        ours.push(measured);
-    }
+    let ours = all_runs(args, tools, &expected, false).await?;
+    let agreed = all_runs(args, tools, &expected, true).await?;
     let of = |field: fn(&Measured) -> f64| median(ours.iter().map(field));
     let (p50, p99) = (of(|it| it.latency.p50.unwrap_or(f64::MAX)), of(|it| it.latency.p99.unwrap_or(f64::MAX)));
     let missing: u64 = ours.iter().map(|it| it.latency.missing).sum();
@@ -76,7 +71,32 @@ pub(crate) async fn measure(args: &Args, tools: &Tools, table: &mut Table) -> Re
     let told = |cpu: f64, rss: f64| format!("{cpu:.1} % / {rss:.0} MB");
     let base = told(theirs.cpu_percent, theirs.rss_mb);
     table.tell("… CPU of one core / RSS", &told(of(|it| it.cpu_percent), of(|it| it.rss_mb)), &base);
+    let completions = number(u64::try_from(expected.len())?);
+    with_two_operators(&agreed, calls, completions / number(args.live_blocks), table);
     Ok(())
+}
+
+/// The same where two operators must agree on each completion. `alone`: the requests a block where one is enough.
+fn with_two_operators(runs: &[Measured], alone: f64, completions_a_block: f64, table: &mut Table) {
+    let of = |field: fn(&Measured) -> f64| median(runs.iter().map(field));
+    let (p50, p99) = (of(|it| it.latency.p50.unwrap_or(f64::MAX)), of(|it| it.latency.p99.unwrap_or(f64::MAX)));
+    table.tell("live, two operators must agree: p50 / p99", &format!("{p50:.1} / {p99:.1} ms"), "-");
+    let missed: u64 = runs.iter().map(|it| it.latency.missing + it.latency.duplicates).sum();
+    table.add("… missed or called twice, all runs", &missed.to_string(), "0", Reached::of(missed == 0), "-");
+    let more = (of(|it| it.calls_a_block) - alone) / completions_a_block;
+    table.add("… more requests a completion", &format!("{more:.1}"), "≤ 3", Reached::of(more <= 3.0), "-");
+}
+
+async fn all_runs(args: &Args, tools: &Tools, expected: &[Expected], two_operators: bool) -> Result<Vec<Measured>> {
+    let mut all = Vec::new();
+    for run in 0..args.runs {
+        let measured = once(args, tools, expected, run, two_operators).await?;
+        let Latency { p50, p99, max, count, .. } = measured.latency;
+        let who = if two_operators { "two operators, " } else { "" };
+        eprintln!("   {who}run {}: p50 {p50:?} p99 {p99:?} max {max:?} of {count}; {}", run + 1, measured.methods);
+        all.push(measured);
+    }
+    Ok(all)
 }
 
 async fn baseline(args: &Args, tools: &Tools) -> Result<Measured> {
@@ -105,13 +125,14 @@ pub(crate) fn awaited(expected: &[Expected], watched: Vec<Address>) -> Vec<Await
     expected.iter().map(|expected| Awaited { address: expected.to, amount: expected.amount }).chain(others).collect()
 }
 
-async fn once(args: &Args, tools: &Tools, expected: &[Expected], run: usize) -> Result<Measured> {
+async fn once(args: &Args, tools: &Tools, expected: &[Expected], run: usize, two_operators: bool) -> Result<Measured> {
     let source = FakeRpc::start(tools, &OPTIONS).await?;
-    let ground = Ground::new(&args.folder, &format!("live-{run}"), args.keep)?;
+    let name = if two_operators { "live-two" } else { "live" };
+    let ground = Ground::new(&args.folder, &format!("{name}-{run}"), args.keep)?;
     let created_at: Timestamp = seed::now().minus(Span::from_secs(60));
     let awaited = awaited(expected, source.watched().await?);
     seed::fill(&ground.store(), &awaited, &Story { created_at, swept_to: None }).await?;
-    let configuration = Configuration { depth: 0, ..Configuration::new(source.port(), free_port()?) };
+    let configuration = Configuration { depth: 0, two_operators, ..Configuration::new(source.port(), free_port()?) };
     let mut daemon = Daemon::start(&args.program, &ground, &configuration)?;
     daemon.swept(LIMIT).await?;
     daemon.counted("rampwatch_subscription_live", 1.0, LIMIT).await?;
