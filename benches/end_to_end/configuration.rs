@@ -73,7 +73,7 @@ http = "http://127.0.0.1:{rpc_port}"
             let _ = writeln!(text, "ws = \"ws://127.0.0.1:{rpc_port}\"");
         }
         if self.two_operators {
-            let _ = write!(text, "[[rpc.endpoints]]\nname = \"another\"\nhttp = \"http://127.0.0.1:{rpc_port}\"\n");
+            let _ = write!(text, "[[rpc.endpoints]]\nname = \"another\"\nhttp = \"http://localhost:{rpc_port}\"\n");
         }
         let max_concurrent = self.api_concurrency.map(|most| format!("max_concurrent = {most}\n")).unwrap_or_default();
         let _ = write!(
