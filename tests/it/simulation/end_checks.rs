@@ -166,20 +166,27 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     }
     world.count(if world.settings.calm { "end: plainly paid in a calm world" } else { "end: plainly paid after lies" });
     // What the API refuses for no reason to be seen is a person's to decide.
-    let refused = contents
-        .events
-        .iter()
-        .filter(|recorded| recorded.event.payment.as_ref() == Some(&payment.id))
-        .any(|recorded| matches!(&recorded.event.kind, EventKind::PaymentMoved { to, .. } if is_refused(to)));
-    // So is what the only operator there is has hidden until it was too late.
+    let was_with_person = |had: fn(&PaymentState) -> bool| {
+        let mut of_payment =
+            contents.events.iter().filter(|recorded| recorded.event.payment.as_ref() == Some(&payment.id));
+        of_payment.any(|it| matches!(&it.event.kind, EventKind::PaymentMoved { to, .. } if had(to)))
+    };
+    let refused = was_with_person(is_refused);
+    // So is what the only operator there is has hidden until it was too late, or has taken back.
     let hidden = {
         let told = world.lies();
         let hash = deposit.key.tx_hash;
-        world.settings.one_word() && (told.hidden.contains(&hash) || told.placed.contains_key(&hash))
+        let is_false = told.hidden.contains(&hash) || told.placed.contains_key(&hash);
+        world.settings.one_word() && (is_false || was_with_person(is_taken_back))
     };
     if accepted != Some(true) && !hidden && !(refused && world.settings.api_faults > 0) {
         world.violate(&format!("{} is plainly paid and was not completed: {payment:?}", payment.id));
     }
+}
+
+/// Whether a person has it because its final deposit was taken back.
+fn is_taken_back(state: &PaymentState) -> bool {
+    matches!(state, PaymentState::Review { why: PaymentReview::GoneAfterFinal, .. })
 }
 
 /// Whether a person has it because the API would not take the completion.
