@@ -103,7 +103,6 @@ pub struct Ports {
     pub chain: Arc<dyn Chain>,
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
-    /// Calls the rest of the payment API, where there is a way to it.
     /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
     /// completing is tested.
     pub desk_api: Option<Arc<dyn DeskApi>>,
@@ -115,6 +114,13 @@ pub struct Ports {
     pub funding: Option<FundingPorts>,
     /// What payouts need besides.
     pub payouts: Option<PayoutPorts>,
+}
+
+impl Ports {
+    /// How many operators must say the same, of those that can be asked now.
+    fn operators_needed(&self, settings: &EngineSettings) -> usize {
+        settings.operators_needed(self.chain.operators().len())
+    }
 }
 
 /// The ways out that payouts need, besides the payment API.

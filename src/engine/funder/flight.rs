@@ -146,7 +146,7 @@ impl Funder {
 
     /// Up to which block as many operators as must agree have read the deposit address: with one, its word is enough.
     async fn confirmed_to(&self, order: &Order) -> Result<BlockNumber, StoreError> {
-        if self.settings.operators_needed(self.ports.chain.operators().len()) <= 1 {
+        if self.ports.operators_needed(&self.settings) <= 1 {
             return Ok(BlockNumber::MAX);
         }
         let swept = self.ports.store.coverage(order.to).await?.and_then(|coverage| coverage.swept);

@@ -167,7 +167,7 @@ impl Funder {
     }
 
     fn fit(&self, wallet: &Wallet, counts: &[(Operator, NonceCount)]) -> Fit {
-        let needed = self.settings.operators_needed(self.ports.chain.operators().len());
+        let needed = self.ports.operators_needed(&self.settings);
         nonces::fit(wallet, counts, needed)
     }
 

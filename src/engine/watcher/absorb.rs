@@ -178,7 +178,7 @@ impl Watcher {
         // One moment for all, so that those who were read together go on standing together.
         let said_by = self.word_of(source.endpoint);
         let gone_by = match reading {
-            _ if self.settings.operators_needed(self.ports.chain.operators().len()) <= 1 => GoneBy::Only,
+            _ if self.ports.operators_needed(&self.settings) <= 1 => GoneBy::Only,
             Reading::Sweep => GoneBy::One,
             Reading::Second => GoneBy::Several(&readers),
         };
@@ -335,14 +335,14 @@ impl Watcher {
         let mut read = BTreeSet::new();
         for transfer in transfers {
             let place = place_of(&transfer);
-            let shown_by = elsewhere.get(&place).copied();
+            let shown_by = elsewhere.get(&place).copied().unwrap_or(source.endpoint);
             let proven = source.proves(self.settings.finality, &transfer);
             let (time, is_news) = match by_place.get(&place) {
                 None => {
                     // Each endpoint has blocks of its own.
                     let mut its_own = BTreeMap::new();
-                    let known = if shown_by.is_some() { &mut its_own } else { &mut *headers };
-                    (self.block_time_of(&transfer, shown_by.unwrap_or(source.endpoint), known).await?, true)
+                    let known = if shown_by == source.endpoint { &mut *headers } else { &mut its_own };
+                    (self.block_time_of(&transfer, shown_by, known).await?, true)
                 }
                 Some(deposit) => {
                     let is_news = match deposit.standing {
@@ -355,8 +355,7 @@ impl Watcher {
             };
             evidence.has_news |= is_news;
             read.insert(place);
-            let by = self.word_of(shown_by.unwrap_or(source.endpoint));
-            evidence.transfers.push(Seen { transfer, time, by });
+            evidence.transfers.push(Seen { transfer, time, by: self.word_of(shown_by) });
         }
         for deposit in known {
             let key = deposit.key;

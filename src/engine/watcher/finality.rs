@@ -310,7 +310,7 @@ impl Watcher {
     /// Whether a deposit whose height has another block, by one operator's word, is gone. Where operators have to agree, so
     /// many must read its height without it: what one of them hides would not be looked for again before the last reading.
     async fn is_gone(&self, deposit: &Deposit, asked: &mut usize) -> bool {
-        let needed = self.settings.operators_needed(self.ports.chain.operators().len());
+        let needed = self.ports.operators_needed(&self.settings);
         if needed <= 1 {
             return true;
         }
