@@ -15,20 +15,22 @@ use super::order_views::WalletView;
 use super::orders::given;
 use super::telling::log_events;
 use crate::domain::amount::Amount;
-use crate::domain::chain::{BlockNumber, Header, Transfer};
+use crate::domain::chain::{B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::event::{Event, EventKind, WalletChange};
+use crate::domain::operator::{KnownEndpoint, Operator};
 use crate::domain::order::{Order, OrderOutcome, OrderState, Spend};
 use crate::domain::payment::RecipientId;
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{BookedSpend, NonceCount, Wallet};
 use crate::planted::{Bug, planted};
-use crate::policy::evidence::{Freeing, Proof};
+use crate::policy::evidence::{Freeing, Proof, WalletRecords, consumed, nothing_left, prove};
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, apply};
 use crate::policy::nonces::{self, AdoptRefusal};
 use crate::policy::sweep::{find_start, together};
 use crate::policy::window::{Spending, book, window_now, window_start};
 use crate::ports::chain::{Chain, ChainError};
+use crate::ports::sender::EndpointAnswer;
 use crate::ports::store::{Commit, StoreError};
 
 /// How often an adoption is judged anew when orders change meanwhile.
@@ -44,10 +46,14 @@ pub struct AdoptRequest {
     /// Why: 1 to 500 characters.
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
-    /// The wallet's next nonce, as the person knows it from elsewhere, such as a block explorer. Needed where only one
-    /// endpoint is configured, or where the endpoints do not agree.
+    /// The wallet's next nonce, as the person knows it from elsewhere, such as a block explorer. Needed where the endpoints
+    /// are all one operator's, or do not agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_nonce: Option<u64>,
+}
+
+fn refuse(refusal: AdoptRefusal) -> HandleError {
+    HandleError::Refused(refusal.to_string())
 }
 
 fn unreachable(error: &ChainError) -> HandleError {
@@ -95,36 +101,25 @@ impl Handle {
                 "adopting asks the nodes: it needs `rampwatch run` with the wallet configured".to_owned(),
             ));
         };
-        let rule = self.settings.finality;
-        let report = chain.finality(rule.uses_tag()).await.map_err(|error| unreachable(&error))?;
-        let last_final = final_number(rule, &report.head, report.finalized.as_ref());
-        let Some(last_final) = last_final else {
-            return Err(HandleError::Refused("no block is final yet: try again in a while".to_owned()));
-        };
-        let answers = funding.sender.nonces(funding.signer.address(), Some(last_final)).await;
-        let counts: Vec<(String, Result<NonceCount, String>)> =
-            answers.into_iter().map(|answer| (answer.name, answer.answer.map_err(|error| error.to_string()))).collect();
+        let head = chain.head().await.map_err(|error| unreachable(&error))?;
+        let answers = funding.sender.nonces(funding.signer.address(), None).await;
+        let counts: Vec<(KnownEndpoint, Result<NonceCount, String>)> = answers
+            .into_iter()
+            .map(|EndpointAnswer { endpoint, name, answer }| {
+                let operator = chain.operator(endpoint);
+                (KnownEndpoint { name, operator }, answer.map_err(|error| error.to_string()))
+            })
+            .collect();
         let wallet = self.wallet_record().await?;
         let open = self.store.open_orders().await?;
-        let refuse = |refusal: AdoptRefusal| HandleError::Refused(refusal.to_string());
         let adoption = nonces::adopt(&wallet, &counts, &open, request.next_nonce).map_err(refuse)?;
-        let certain = counts.iter().filter_map(|(_, count)| count.as_ref().ok()?.at_block).min().unwrap_or(0);
-        let mut displaced = Vec::new();
-        for order in open.iter().filter(|order| order.state.nonce().is_some_and(|nonce| nonce < adoption.latest)) {
-            if self.has_receipt(order).await? {
-                continue;
-            }
-            let nonce = order.state.nonce().unwrap_or_default();
-            if nonce >= certain {
-                return Err(refuse(AdoptRefusal::NotFinal { nonce, order: order.id.to_string() }));
-            }
-            displaced.push(order.clone());
-        }
-        let spent = Unaccounted { handle: self, chain: &**chain, funding, orders: &orders, head: report.head };
-        let mut found = spent.find(&wallet, &displaced).await?;
+        let spent = Unaccounted { handle: self, chain: &**chain, funding, orders: &orders, head };
+        let displaced = self.displaced(&spent, &wallet, &open, adoption.latest).await?;
+        let over: Vec<Order> = displaced.iter().map(|(order, _)| order.clone()).collect();
+        let mut found = spent.find(&wallet, &over).await?;
         found.retain(|_| !planted(Bug::AdoptForgetsSpend));
-        let booked = book(&wallet.booked, &found, report.head.time);
-        self.fits_the_limits(&orders, &wallet, &booked, report.head.time).await?;
+        let booked = book(&wallet.booked, &found, head.time);
+        self.fits_the_limits(&orders, &wallet, &booked, head.time).await?;
         let adopted = Wallet { next_nonce: adoption.next_nonce, halted: None, booked, ..wallet };
         let sum = found.iter().try_fold(Amount::ZERO, |sum, entry| sum.checked_add(entry.amount));
         let change = WalletChange::Adopted {
@@ -134,7 +129,45 @@ impl Handle {
             booked: sum.filter(|sum| !sum.is_zero()),
             typed: request.next_nonce.is_some(),
         };
-        self.keep_adoption(&orders, adopted, displaced, change, report.head.time).await
+        self.keep_adoption(&orders, adopted, displaced, change, head.time).await
+    }
+
+    /// The orders whose nonce somebody else's transaction has consumed for good, each with the proof of it: no endpoint has a
+    /// receipt of theirs, enough operators count their nonces in a final block, and none of their transactions is among the
+    /// wallet's own transfers.
+    async fn displaced(
+        &self,
+        spent: &Unaccounted<'_>,
+        wallet: &Wallet,
+        open: &[Order],
+        latest: u64,
+    ) -> Result<Vec<(Order, Proof)>, HandleError> {
+        let mut over = Vec::new();
+        for order in open.iter().filter(|order| order.state.nonce().is_some_and(|nonce| nonce < latest)) {
+            if !self.has_receipt(order).await? {
+                over.push(order);
+            }
+        }
+        let attempts = || over.iter().flat_map(|order| order.live_attempts());
+        let (Some(tx_hash), Some(since)) =
+            (attempts().next().map(|attempt| attempt.tx_hash), attempts().map(|attempt| attempt.signed_at).min())
+        else {
+            return Ok(Vec::new());
+        };
+        let needed = self.settings.operators_needed(spent.chain.operators().len()).max(1);
+        let (block, counts) = spent.final_counts(wallet, tx_hash, needed).await?;
+        let sent = spent.outgoing(wallet, spent.first_block(since).await?).await?;
+        let records = WalletRecords { sent, balances: None };
+        let prove_over = |order: &Order| {
+            let (id, nonce) = (order.id.to_string(), order.state.nonce().unwrap_or_default());
+            let agreed = consumed(nonce, &counts, needed);
+            let agreed = agreed.ok_or(AdoptRefusal::NotFinal { nonce, order: id.clone(), needed })?;
+            let fit = nothing_left(order, block, &records);
+            let fit = fit.map_err(|why| AdoptRefusal::Moved { order: id.clone(), why })?;
+            prove(Freeing::Displaced, &agreed, Some(&fit)).ok_or(AdoptRefusal::NotFinal { nonce, order: id, needed })
+        };
+        let proven = over.into_iter().map(|order| Ok((order.clone(), prove_over(order).map_err(refuse)?)));
+        proven.collect()
     }
 
     /// Orders that nothing is signed for yet were placed when nobody knew what the wallet had sent; the limits are not looked
@@ -186,7 +219,7 @@ impl Handle {
         &self,
         book: &OrderBook,
         wallet: Wallet,
-        displaced: Vec<Order>,
+        displaced: Vec<(Order, Proof)>,
         change: WalletChange,
         block_time: Timestamp,
     ) -> Result<WalletView, HandleError> {
@@ -194,8 +227,7 @@ impl Handle {
         let said = |payment, kind| Event { at: now, payment, deposit: None, kind };
         let mut events = vec![said(None, EventKind::WalletChanged { address: wallet.address, change })];
         let mut orders = Vec::new();
-        for mut order in displaced {
-            let Some(proof) = Proof::decided(Freeing::Displaced, &self.actor) else { continue };
+        for (mut order, proof) in displaced {
             let kinds = apply(&mut order, &OrderFact::Displaced { proof, block_time }, now, &book.rules.pace);
             let kinds = kinds.map_err(|error| HandleError::Refused(error.to_string()))?;
             events.extend(kinds.into_iter().map(|kind| said(Some(order.id.payment.clone()), kind)));
@@ -247,6 +279,32 @@ impl Unaccounted<'_> {
             }
         }
         Ok(found)
+    }
+
+    /// A block that enough operators call final, and how many of the wallet's transactions each endpoint that answers counts in
+    /// it. `tx_hash`: any of the wallet's.
+    async fn final_counts(
+        &self,
+        wallet: &Wallet,
+        tx_hash: B256,
+        needed: usize,
+    ) -> Result<(BlockRef, Vec<(Operator, u64)>), HandleError> {
+        let rule = self.handle.settings.finality;
+        let mut finals = Vec::new();
+        for operator in self.chain.operators() {
+            let said = self.chain.testify(&operator, tx_hash, rule.uses_tag()).await.statement;
+            finals.extend(said.ok().and_then(|said| final_number(rule, &said.head, said.finalized.as_ref())));
+        }
+        let too_few =
+            || HandleError::Refused(format!("no block is final yet by {needed} operator(s): try again in a while"));
+        let number = finals.iter().copied().min().filter(|_| finals.len() >= needed).ok_or_else(too_few)?;
+        let header = self.chain.header(number, None).await.map_err(unread)?.ok_or_else(too_few)?;
+        let answers = self.funding.sender.nonces(wallet.address, Some(number)).await;
+        let counts = answers.into_iter().filter_map(|answer| {
+            let count = answer.answer.ok()?.at_block?;
+            Some((self.chain.operator(answer.endpoint), count))
+        });
+        Ok((header.block, counts.collect()))
     }
 
     /// The transfers of the token that pays which left the wallet from this block on. As many operators as have to agree read

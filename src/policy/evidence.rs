@@ -10,7 +10,6 @@
 use std::collections::BTreeSet;
 
 use super::finality::{FinalityRule, final_number};
-use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef, Transfer};
 use crate::domain::operator::Operator;
@@ -103,16 +102,10 @@ impl Proof {
         self.fact
     }
 
-    /// Whose word it rests on; nobody's where a person decided.
+    /// Whose word it rests on.
     #[must_use]
     pub fn operators(&self) -> &[Operator] {
         &self.operators
-    }
-
-    /// A person who looked at the evidence decides, by name. `None` for a fact that is not a person's to decide.
-    #[must_use]
-    pub fn decided(fact: Freeing, _by: &Actor) -> Option<Self> {
-        fact.needs().person.then(|| Self { fact, operators: Vec::new() })
     }
 }
 
@@ -230,7 +223,7 @@ fn stance(claim: &Claim, statement: &Statement, rule: FinalityRule) -> Stance {
     }
 }
 
-/// That enough operators say the same, and none says otherwise. Only [`judge`] makes one.
+/// That enough operators say the same, and none says otherwise. Only [`judge`] and [`consumed`] make one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreed {
     operators: Vec<Operator>,
@@ -286,6 +279,17 @@ pub fn judge(
         None | Some(0) => Agreement::Reached(Agreed { operators: operators.into_iter().collect() }),
         Some(more) => Agreement::Missing { more, silent },
     }
+}
+
+/// That somebody else's transaction has consumed a nonce for good. `counts`: how many of the wallet's transactions each
+/// endpoint that answers counts in a block that enough operators call final. `None` where too few operators count this nonce
+/// among them, or one does not.
+#[must_use]
+pub fn consumed(nonce: u64, counts: &[(Operator, u64)], needed: usize) -> Option<Agreed> {
+    let operators: BTreeSet<&Operator> = counts.iter().map(|(operator, _)| operator).collect();
+    let all_say_so = counts.iter().all(|(_, count)| *count > nonce);
+    let agreed = || Agreed { operators: operators.iter().copied().cloned().collect() };
+    (all_say_so && operators.len() >= needed.max(1)).then(agreed)
 }
 
 /// What everybody says, word for word, ours first.
@@ -368,7 +372,9 @@ pub fn nothing_left(order: &Order, block: BlockRef, records: &WalletRecords) -> 
     }
 }
 
-/// A proof of the fact, if what is known suffices. `records`: that they fit, where the fact needs it.
+/// A proof of the fact, if what is known suffices. `records`: that they fit, where the fact needs it. Where it needs a person
+/// too, he decides what follows: an order that failed waits for his approval, and a nonce is given up only when he adopts the
+/// wallet.
 #[must_use]
 pub fn prove(fact: Freeing, agreed: &Agreed, records: Option<&RecordsFit>) -> Option<Proof> {
     (!fact.needs().records || records.is_some()).then(|| Proof { fact, operators: agreed.operators.clone() })

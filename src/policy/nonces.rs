@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use crate::domain::operator::Operator;
+use crate::domain::operator::{KnownEndpoint, Operator};
 use crate::domain::order::Order;
 use crate::domain::wallet::{HaltReason, NonceCount, Wallet};
 
@@ -63,6 +63,14 @@ pub fn fit(wallet: &Wallet, counts: &[(Operator, NonceCount)], agreement: usize)
         Err(why) if operators.len() >= agreement.max(1) => Fit::Halt(why),
         Err(_) => Fit::Contradicted { operators: operators.into_iter().collect(), theirs: highest(&all) },
     }
+}
+
+/// Whether enough operators count a nonce as consumed that no transaction of ours is known to have consumed: a halt ends only
+/// when a person adopts the wallet. `agreement`: how many must say so.
+#[must_use]
+pub fn is_taken(nonce: u64, counts: &[(Operator, NonceCount)], agreement: usize) -> bool {
+    let taken = counts.iter().filter(|(_, count)| count.latest > nonce);
+    taken.map(|(operator, _)| operator).collect::<BTreeSet<_>>().len() >= agreement.max(1)
 }
 
 /// The nodes count fewer transactions than are final by the store: they lag, or are on another chain, or on a wiped one.
@@ -124,14 +132,14 @@ pub enum AdoptRefusal {
         /// The same with those that wait.
         other_pending: u64,
     },
-    /// One endpoint alone says that transactions were made which this store knows nothing of.
+    /// One operator alone says that transactions were made which this store knows nothing of.
     #[error(
-        "endpoint {name:?} alone says that {next_nonce} is the wallet's next nonce, and one endpoint's word is not enough to \
-         go by: look the wallet up elsewhere, such as in a block explorer, and give the next nonce yourself (--next-nonce)"
+        "{operator} alone says that {next_nonce} is the wallet's next nonce, and one operator's word is not enough to go by: \
+         look the wallet up elsewhere, such as in a block explorer, and give the next nonce yourself (--next-nonce)"
     )]
     OneWord {
-        /// The endpoint.
-        name: String,
+        /// The operator.
+        operator: Operator,
         /// What it comes to.
         next_nonce: u64,
     },
@@ -181,15 +189,27 @@ pub enum AdoptRefusal {
         /// The order.
         order: String,
     },
-    /// A transaction that is not ours has consumed an order's nonce, and is not final yet.
+    /// A transaction that is not ours has consumed an order's nonce, and too few operators say so of a final block.
     #[error(
-        "nonce {nonce} of order {order} was consumed by a transaction that is not ours and is not final yet: try again in a while"
+        "nonce {nonce} of order {order} was consumed by a transaction that is not ours and is not final yet: the order is over \
+         once {needed} operator(s) say so of a final block, and none says otherwise. Try again in a while, or exclude an endpoint \
+         that is wrong (rampwatch endpoints exclude)"
     )]
     NotFinal {
         /// The nonce.
         nonce: u64,
         /// The order.
         order: String,
+        /// How many operators have to agree.
+        needed: usize,
+    },
+    /// The wallet's own transfers show that the order's money left.
+    #[error("order {order} cannot be given up: {why}. Exclude an endpoint that is wrong (rampwatch endpoints exclude)")]
+    Moved {
+        /// The order.
+        order: String,
+        /// What they show.
+        why: String,
     },
 }
 
@@ -203,7 +223,7 @@ pub struct Adoption {
 }
 
 /// Whether the wallet can be adopted: every endpoint answers, all agree, and what waits is ours. Nonces that this store never
-/// gave out are not believed on one endpoint's word: a count that is too high would have everything that is signed from then
+/// gave out are not believed on one operator's word: a count that is too high would have everything that is signed from then
 /// on wait for ever, and stay good for ever. A person who gives the nonce is the other voice, and one endpoint that says the
 /// same is enough; no person's slip is taken that no endpoint confirms.
 ///
@@ -211,7 +231,7 @@ pub struct Adoption {
 /// The first thing that is against it.
 pub fn adopt(
     wallet: &Wallet,
-    counts: &[(String, Result<NonceCount, String>)],
+    counts: &[(KnownEndpoint, Result<NonceCount, String>)],
     open: &[Order],
     given: Option<u64>,
 ) -> Result<Adoption, AdoptRefusal> {
@@ -224,9 +244,11 @@ pub fn adopt(
         return witnessed(wallet, counts, open, given);
     }
     let adoption = judge(wallet, agreed(counts)?, open)?;
-    match counts {
-        [(name, _)] if !is_ours(wallet) || adoption.next_nonce > wallet.next_nonce => {
-            Err(AdoptRefusal::OneWord { name: name.clone(), next_nonce: adoption.next_nonce })
+    let operators: BTreeSet<&Operator> = counts.iter().map(|(endpoint, _)| &endpoint.operator).collect();
+    let is_news = !is_ours(wallet) || adoption.next_nonce > wallet.next_nonce;
+    match operators.first() {
+        Some(operator) if operators.len() == 1 && is_news => {
+            Err(AdoptRefusal::OneWord { operator: (*operator).clone(), next_nonce: adoption.next_nonce })
         }
         _ => Ok(adoption),
     }
@@ -235,7 +257,7 @@ pub fn adopt(
 /// What a person's word comes to, which at least one endpoint must confirm.
 fn witnessed(
     wallet: &Wallet,
-    counts: &[(String, Result<NonceCount, String>)],
+    counts: &[(KnownEndpoint, Result<NonceCount, String>)],
     open: &[Order],
     given: u64,
 ) -> Result<Adoption, AdoptRefusal> {
@@ -245,7 +267,7 @@ fn witnessed(
         return Err(AdoptRefusal::Held { given, nonce, order: order.id.to_string() });
     }
     let mut said = Vec::new();
-    for (name, count) in counts {
+    for (KnownEndpoint { name, .. }, count) in counts {
         let judged = match count {
             Ok(count) => judge(wallet, *count, open).map_err(|refusal| refusal.to_string()),
             Err(detail) => Err(format!("it did not answer: {detail}")),
@@ -260,9 +282,9 @@ fn witnessed(
 }
 
 /// What all endpoints count.
-fn agreed(counts: &[(String, Result<NonceCount, String>)]) -> Result<NonceCount, AdoptRefusal> {
+fn agreed(counts: &[(KnownEndpoint, Result<NonceCount, String>)]) -> Result<NonceCount, AdoptRefusal> {
     let mut agreed: Option<NonceCount> = None;
-    for (name, count) in counts {
+    for (KnownEndpoint { name, .. }, count) in counts {
         let count = match count {
             Ok(count) => *count,
             Err(detail) => return Err(AdoptRefusal::Silent { name: name.clone(), detail: detail.clone() }),

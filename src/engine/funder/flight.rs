@@ -20,6 +20,7 @@ use crate::policy::preflight::{
     ApiFinding, Committed, PaymentFindings, check_chain, check_clock, check_native, check_payment, despite,
     moment as preflight_moment,
 };
+use crate::policy::sweep::together;
 use crate::ports::chain::{ChainError, TransferQuery};
 use crate::ports::payment_api::ApiPayment;
 use crate::ports::sender::TransferSpec;
@@ -27,6 +28,9 @@ use crate::ports::store::StoreError;
 
 /// The furthest that an address may be unread below the head, in blocks.
 const MOST_UNREAD: BlockNumber = 5_000;
+
+/// How many blocks a second operator may be behind, and still be asked what somebody has paid by hand.
+const MOST_BEHIND: BlockNumber = 8;
 
 /// What an order may be signed with, and what the chain said when that was decided.
 #[derive(Clone, Debug)]
@@ -218,10 +222,46 @@ impl Funder {
             avoid: None,
             by: None,
         };
-        Ok(match self.ports.chain.transfers(&query).await {
-            Ok(page) => Ok(page.transfers),
-            Err(error) => Err(unavailable(&error)),
-        })
+        let mut fresh = match self.ports.chain.transfers(&query).await {
+            Ok(page) => page.transfers,
+            Err(error) => return Ok(Err(unavailable(&error))),
+        };
+        // Once it is signed, money that comes in the way has it withdrawn.
+        if order.state.nonce().is_none() {
+            let from = swept.confirmed_to.saturating_add(1).max(swept.start);
+            let to = head.saturating_sub(MOST_BEHIND);
+            match self.read_by_others(&TransferQuery { from, to, ..query }).await {
+                Ok(shown) => fresh = together(fresh, &shown),
+                Err(hold) => return Ok(Err(hold)),
+            }
+        }
+        Ok(Ok(fresh))
+    }
+
+    /// What as many operators as have to agree show of blocks that were read once only: what one of them hides of what somebody
+    /// has paid by hand, another shows. With one operator there is nobody to ask.
+    async fn read_by_others(&self, query: &TransferQuery) -> Result<Vec<Transfer>, Hold> {
+        let (operators, needed) = (self.ports.chain.operators(), self.ports.operators_needed(&self.settings));
+        if needed <= 1 || query.from > query.to {
+            return Ok(Vec::new());
+        }
+        if query.to.saturating_sub(query.from) > MOST_UNREAD {
+            return Err(Hold::NotReadYet);
+        }
+        let (mut shown, mut readers, mut trouble) = (Vec::new(), 0, Hold::NotReadYet);
+        for operator in operators {
+            if readers == needed {
+                break;
+            }
+            match self.ports.chain.transfers(&TransferQuery { by: Some(operator), ..query.clone() }).await {
+                Ok(page) => {
+                    readers += 1;
+                    shown = together(shown, &page.transfers);
+                }
+                Err(error) => trouble = unavailable(&error),
+            }
+        }
+        if readers == needed { Ok(shown) } else { Err(trouble) }
     }
 
     /// What the other signed orders will take before this one: those with lower nonces, where it has one, and all where it has

@@ -9,6 +9,7 @@ use crate::domain::wallet::HaltReason;
 use crate::policy::acts::too_cheap;
 use crate::policy::broadcast::{Heard, Word, read};
 use crate::policy::funding::OrderFact;
+use crate::policy::nonces;
 use crate::ports::sender::{SendAnswer, SignedTx};
 
 /// How often every endpoint is asked for a receipt of ours before a nonce counts as somebody else's.
@@ -31,7 +32,7 @@ impl Funder {
         tracing::debug!(order = %order.id, %tx_hash, nonce = attempt.nonce, said, "given to the nodes");
         match read(&heard) {
             Word::Taken | Word::Unclear => self.note_sent(order, tx_hash, said).await,
-            Word::NonceTooLow => self.look_everywhere(order).await,
+            Word::NonceTooLow => self.look_everywhere(order, tx_hash, said).await,
             Word::TooCheap => self.note_hold(order, too_cheap(order, &said)).await,
             Word::OutOfTurn => self.note_out_of_turn(order, tx_hash, said).await,
             Word::Refused => self.note_refused(order, said).await,
@@ -62,8 +63,9 @@ impl Funder {
     }
 
     /// The nodes say that the nonce is consumed. By one of ours? Every endpoint is asked, several times: some may be
-    /// behind. If none of them has a receipt of ours, somebody else uses the key.
-    pub(super) async fn look_everywhere(&self, order: &Order) -> Result<(), Trouble> {
+    /// behind. If none of them has a receipt of ours, and enough operators count the nonce as consumed, somebody else uses
+    /// the key.
+    async fn look_everywhere(&self, order: &Order, tx_hash: B256, said: String) -> Result<(), Trouble> {
         let now = self.ports.clock.now();
         let (looks, _) = self.looks(&order.id).unwrap_or((0, now));
         let hashes: Vec<B256> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
@@ -89,7 +91,13 @@ impl Funder {
         self.set_looks(&order.id, Some((looks, again_at)));
         let Some(nonce) = order.state.nonce().filter(|_| looks >= MOST_LOOKS) else { return Ok(()) };
         self.set_looks(&order.id, None);
-        self.halt(&HaltReason::NonceTaken { nonce }).await
+        let (counts, _) = self.counts().await;
+        if nonces::is_taken(nonce, &counts, self.ports.operators_needed(&self.settings)) {
+            return self.halt(&HaltReason::NonceTaken { nonce }).await;
+        }
+        // What one operator says where others are to agree halts nothing: the others have the transaction, and go on with it.
+        tracing::error!(order = %order.id, nonce, said, "too few operators say that this nonce is consumed: one of them is wrong");
+        self.note_sent(order, tx_hash, said).await
     }
 }
 

@@ -105,7 +105,7 @@ impl Funder {
     }
 
     /// What the endpoints that answer count, and whether all do.
-    async fn counts(&self) -> (Vec<(Operator, NonceCount)>, bool) {
+    pub(super) async fn counts(&self) -> (Vec<(Operator, NonceCount)>, bool) {
         let answers = self.funding.sender.nonces(self.funding.signer.address(), None).await;
         // One of another chain is shut out: it knows nothing of this wallet.
         let is_out = |error: &ChainError| matches!(error, ChainError::Contradiction(_));

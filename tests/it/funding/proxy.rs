@@ -5,16 +5,21 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rampwatch::adapters::evm::EndpointSettings;
-use rampwatch::domain::operator::Operator;
-use rampwatch::domain::order::{OrderOutcome, OrderState};
-use rampwatch::domain::time::Timestamp;
-use rampwatch::engine::FundingRules;
+use rampwatch::domain::chain::B256;
+use rampwatch::domain::event::Alarm;
+use rampwatch::domain::operator::{KnownEndpoint, Operator};
+use rampwatch::domain::order::{Effect, OrderOutcome, OrderState, Spend};
+use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::engine::{EngineSettings, FundingRules};
 use rampwatch::sandbox::stand_in::OffRamp;
-use rampwatch::sandbox::{BlockTag, Node, USDC, WALLET};
+use rampwatch::sandbox::{BlockTag, Node, PAYER, USDC, WALLET};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::bench::{assert_laws, fund, open, order, rules, setup, until_all_ended, wait_order, wallet_opened};
+use super::bench::{
+    alarms, assert_laws, fund, open, order, rules, setup, spent, until, until_all_ended, wait_order, wallet_opened,
+};
+use super::tools::{in_flight, until_order};
 use crate::anvil::world::{LIMIT, Setup, World, usdc};
 use crate::support::eventually;
 use crate::support::rpc_proxy::{Call, Deed, RpcProxy, Weather};
@@ -37,16 +42,20 @@ struct Behind {
 impl Behind {
     /// So many endpoints, each a proxy before the one node.
     async fn start(endpoints: usize, rules: FundingRules) -> Self {
+        Self::start_with(endpoints, setup(rules)).await
+    }
+
+    async fn start_with(endpoints: usize, setup: Setup) -> Self {
         let ways = Arc::<Mutex<Vec<RpcProxy>>>::default();
         let made = Arc::clone(&ways);
-        let mut setup = Setup { request_timeout: PATIENCE, ..setup(rules) };
+        let mut setup = Setup { request_timeout: PATIENCE, ..setup };
         setup.endpoints = Some(Box::new(move |node| {
             let mut ways = made.lock().unwrap();
             while ways.len() < endpoints {
                 ways.push(RpcProxy::open(node.http_url().as_str()));
             }
             let named = ways.iter().enumerate();
-            named.map(|(nth, way)| endpoint(format!("way {nth}"), &way.url())).collect()
+            named.map(|(nth, way)| endpoint(way_name(nth), &way.url())).collect()
         }));
         let world = World::start(setup).await;
         wallet_opened(&world).await;
@@ -105,6 +114,17 @@ impl Behind {
         assert_eq!(spent, off_ramps.iter().map(|off_ramp| off_ramp.amount.base_units()).sum::<u128>());
         self.world.end_whatever_was_completed().await;
     }
+}
+
+/// Each of so many endpoints is an operator of its own, and two must agree.
+fn agreeing(endpoints: usize, setup: Setup) -> Setup {
+    let known = |nth| KnownEndpoint { operator: Operator::named(&way_name(nth)), name: way_name(nth) };
+    let engine = EngineSettings { agreement: 2, endpoints: (0..endpoints).map(known).collect(), ..setup.engine };
+    Setup { engine, ..setup }
+}
+
+fn way_name(nth: usize) -> String {
+    format!("way {nth}")
 }
 
 fn endpoint(name: String, url: &str) -> EndpointSettings {
@@ -224,6 +244,99 @@ async fn an_endpoint_that_lags_and_takes_everything_pays_nothing_twice() {
     let all: Vec<&OffRamp> = off_ramps.iter().collect();
     behind.world.until_completed(&all).await;
     behind.end(&all).await;
+}
+
+/// The receipt of a transfer that was mined, as the node has it.
+async fn receipt_of(behind: &Behind, tx_hash: B256) -> Value {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = json!({ "jsonrpc": "2.0", "id": 1, "method": RECEIPT, "params": [tx_hash] });
+    let answer = client.post(behind.world.node().http_url().clone()).json(&asked).send().await.unwrap();
+    let answer: Value = answer.json().await.unwrap();
+    assert!(answer["result"].is_object(), "{answer}");
+    answer["result"].clone()
+}
+
+/// F1: one operator's node says that a transfer failed, and hides the wallet's logs, while it was mined and paid.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_one_operators_word_that_a_transfer_failed_neither_pays_again_nor_gives_spend_back() {
+    let behind = Behind::start_with(2, agreeing(2, setup(rules()))).await;
+    let off_ramp = behind.opened(90).await;
+    let no_receipt = || Deed::answer(Value::Null);
+    (0..2).for_each(|nth| behind.way(nth, |way| way.always(RECEIPT, no_receipt())));
+    fund(&behind.world, &off_ramp).await.unwrap();
+    let transfer = in_flight(&behind.world, &off_ramp).await;
+    assert!(behind.world.mine_for(transfer.tx_hash).await.succeeded);
+    let mut lie = receipt_of(&behind, transfer.tx_hash).await;
+    (lie["status"], lie["logs"]) = (json!("0x0"), json!([]));
+    behind.way(0, |way| {
+        way.clear();
+        way.always(RECEIPT, Deed::answer(lie));
+        way.always("eth_getLogs", Deed::answer(json!([])));
+    });
+    let reverted = |state: &OrderState| matches!(state, OrderState::Mined { effect: Effect::Reverted, .. });
+    wait_order(&behind.world, &off_ramp, "said to have failed", reverted).await;
+    behind.way(1, RpcProxy::clear);
+    let told = || async {
+        behind.world.mine(1).await;
+        alarms(&behind.world).await.iter().any(|alarm| matches!(alarm, Alarm::OperatorsDisagree { .. }))
+    };
+    until("the dispute is told", told).await;
+    behind.world.mine(20).await;
+    behind.world.sweeps(5).await;
+    let held = order(&behind.world, &off_ramp).await;
+    assert!(matches!(held.state, OrderState::Mined { .. }), "{:?}", held.state);
+    assert_eq!((held.attempts.len(), held.spend), (1, Spend::Counted));
+    assert_eq!(spent(&behind.world).await, off_ramp.amount);
+    // Once it says what is true, all goes on by itself.
+    behind.way(0, RpcProxy::clear);
+    until_order(&behind.world, &off_ramp, "ended", |state| matches!(state, OrderState::Ended { .. })).await;
+    behind.world.until_completed(&[&off_ramp]).await;
+    behind.end(&[&off_ramp]).await;
+}
+
+/// One operator's node hides what somebody has paid by hand a moment ago: another shows it, and the wallet does not pay too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn f1_a_payment_made_by_hand_that_one_operator_hides_is_not_paid_again() {
+    let mut rules = rules();
+    rules.pace.hold_check = Span::from_millis(100);
+    let mut setup = agreeing(2, setup(rules));
+    setup.engine.sweep.second_after = Span::from_secs(3_600);
+    let mut behind = Behind::start_with(2, setup).await;
+    let off_ramp = behind.opened(90).await;
+    let world = &behind.world;
+    behind.way(0, |way| way.always("eth_getLogs", Deed::answer(json!([]))));
+    world.node().transfer(USDC, PAYER, off_ramp.deposit_address, off_ramp.amount).await.unwrap();
+    // So long ago that a node that is behind has it too, and so lately that it was not read a second time.
+    world.mine(12).await;
+    world.sweeps(3).await;
+    fund(world, &off_ramp).await.unwrap();
+    let held = |state: &OrderState| matches!(state, OrderState::Held { why } if why.name() == "money-there");
+    wait_order(world, &off_ramp, "held", held).await;
+    assert_eq!(order(world, &off_ramp).await.attempts, []);
+    // What it hid, the watcher finds as soon as it hides it no more.
+    behind.way(0, RpcProxy::clear);
+    world.until_completed(&[&off_ramp]).await;
+    assert_laws(world, &[&off_ramp]).await;
+    assert_eq!(world.node().balance(USDC, off_ramp.deposit_address).await.unwrap(), off_ramp.amount);
+    behind.world.end_whatever_was_completed().await;
+}
+
+/// S12: one operator's "nonce too low" halts nothing while the other has the transaction, and it is mined.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s12_one_operators_word_that_a_nonce_is_consumed_halts_nothing() {
+    let behind = Behind::start_with(2, agreeing(2, setup(rules()))).await;
+    let off_ramp = behind.opened(91).await;
+    behind.way(0, |way| way.always(SEND, Deed::refuse(-32_000, "nonce too low")));
+    fund(&behind.world, &off_ramp).await.unwrap();
+    let looked = || async {
+        let order = order(&behind.world, &off_ramp).await;
+        order.attempts.iter().any(|attempt| attempt.sends > 0)
+    };
+    until("it counts as sent", looked).await;
+    assert_eq!(behind.world.store().wallet().await.unwrap().unwrap().halted, None);
+    until_all_ended(&behind.world).await;
+    behind.world.until_completed(&[&off_ramp]).await;
+    behind.end(&[&off_ramp]).await;
 }
 
 async fn storm(seed: u64, endpoints: usize) {

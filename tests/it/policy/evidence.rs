@@ -8,7 +8,7 @@ use rampwatch::domain::testimony::{Statement, Testimony};
 use rampwatch::domain::wallet::Receipt;
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::evidence::{
-    Agreement, Claim, Did, Freeing, Movement, Needs, Proof, WalletRecords, judge, nothing_left, prove,
+    Agreement, Claim, Did, Freeing, Movement, Needs, WalletRecords, consumed, judge, nothing_left, prove,
 };
 use rampwatch::policy::finality::FinalityRule;
 
@@ -69,10 +69,27 @@ fn every_effect_frees_one_fact() {
     }
 }
 
+/// S12: an order is not given up because one operator counts its nonce as consumed, whatever a person types.
 #[test]
-fn a_person_decides_only_what_is_a_persons() {
-    let decided = Freeing::ALL.map(|fact| Proof::decided(fact, &alice()).is_some());
-    assert_eq!(decided, Freeing::ALL.map(|fact| fact.needs().person));
+fn s12_a_nonce_is_consumed_when_enough_operators_count_it_in_a_final_block_and_none_does_not() {
+    let says = |name: &str, count| (Operator::named(name), count);
+    for (counts, needed, expected) in [
+        (vec![], 1, None),
+        (vec![], 0, None),
+        (vec![says("a", 7)], 1, None),
+        (vec![says("a", 8)], 1, Some(1)),
+        (vec![says("a", 8)], 2, None),
+        (vec![says("a", 8), says("a", 8)], 2, None),
+        (vec![says("a", 8), says("b", 7)], 2, None),
+        (vec![says("a", 8), says("b", 9)], 2, Some(2)),
+        (vec![says("a", 8), says("b", 9), says("c", 7)], 2, None),
+    ] {
+        let proof = consumed(7, &counts, needed).map(|agreed| {
+            let fit = nothing_left(&order_in("p", OrderState::Ready), block(1_500), &WalletRecords::default()).unwrap();
+            prove(Freeing::Displaced, &agreed, Some(&fit)).unwrap().operators().len()
+        });
+        assert_eq!(proof, expected, "{counts:?} {needed}");
+    }
 }
 
 fn header(number: u64) -> Header {
@@ -181,7 +198,7 @@ fn a_failure_and_a_self_send_are_held_against_receipts_too() {
 }
 
 #[test]
-fn the_wallets_own_records_contradict_what_is_said_to_have_failed() {
+fn f1_the_wallets_own_records_contradict_what_is_said_to_have_failed() {
     let order =
         rampwatch::domain::order::Order { attempts: vec![given(transfer(1))], ..order_in("p", OrderState::Ready) };
     let units = Amount::from_base_units;

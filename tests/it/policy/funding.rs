@@ -332,7 +332,7 @@ fn after_a_revert_the_order_takes_a_later_nonce() {
 }
 
 #[test]
-fn after_a_revert_a_person_decides_and_spend_is_given_back_by_nobody_else() {
+fn f1_after_a_revert_a_person_decides_and_spend_is_given_back_by_nobody_else() {
     let reverted = |reverts, attempts: u8, cancelling| {
         let state = mined(1, Effect::Reverted, cancelling);
         let attempts = (0..attempts).map(|number| given(transfer(number + 1))).collect();

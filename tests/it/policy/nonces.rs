@@ -1,15 +1,20 @@
 //! One wallet, one sender: what the nodes' counts are taken for.
 
-use rampwatch::domain::operator::Operator;
+use rampwatch::domain::operator::{KnownEndpoint, Operator};
 use rampwatch::domain::order::{Order, OrderId, OrderState};
 use rampwatch::domain::wallet::{Halt, HaltReason, NonceCount, Wallet};
-use rampwatch::policy::nonces::{AdoptRefusal, Adoption, Behind, Fit, adopt, begin, check, check_start, fit};
+use rampwatch::policy::nonces::{AdoptRefusal, Adoption, Behind, Fit, adopt, begin, check, check_start, fit, is_taken};
 
 use super::orders::*;
 use super::samples::*;
 
 const fn count(latest: u64, pending: u64) -> NonceCount {
     NonceCount { latest, pending, at_block: None }
+}
+
+/// An endpoint that is an operator of its own.
+fn of_its_own(name: &str) -> KnownEndpoint {
+    KnownEndpoint { name: name.to_owned(), operator: Operator::named(name) }
 }
 
 /// Open orders with these nonces.
@@ -105,7 +110,7 @@ fn a_chain_that_knows_less_is_another_one() {
 
 #[test]
 fn only_a_halted_wallet_is_adopted() {
-    let counts = ["one", "two"].map(|name| (name.to_owned(), Ok(count(9, 9))));
+    let counts = ["one", "two"].map(|name| (of_its_own(name), Ok(count(9, 9))));
     assert_eq!(adopt(&wallet(), &counts, &open(&[]), None), Err(AdoptRefusal::NotHalted));
     for why in halts() {
         let expected = match &why {
@@ -125,8 +130,10 @@ fn adopted(counts: &[Result<NonceCount, &str>], nonces: &[u64]) -> Result<(u64, 
 
 /// The same with the nonce that a person gives.
 fn adopted_at(counts: &[Result<NonceCount, &str>], nonces: &[u64], given: Option<u64>) -> Result<(u64, u64), String> {
-    let named: Vec<(String, Result<NonceCount, String>)> =
-        (1..).zip(counts).map(|(number, count)| (format!("e{number}"), count.map_err(str::to_owned))).collect();
+    let named: Vec<(KnownEndpoint, Result<NonceCount, String>)> = (1..)
+        .zip(counts)
+        .map(|(number, count)| (of_its_own(&format!("e{number}")), count.map_err(str::to_owned)))
+        .collect();
     let wallet = halted(HaltReason::UsedElsewhere { ours: NONCE, theirs: 9 });
     let got = adopt(&wallet, &named, &open(nonces), given);
     got.map(|adoption| (adoption.next_nonce, adoption.latest)).map_err(|refusal| refusal.to_string())
@@ -155,7 +162,7 @@ fn adoption_takes_the_next_nonce_that_nobody_holds() {
     let one = |latest, pending, nonces: &[u64]| adopted(&[Ok(count(latest, pending)); 2], nonces);
     let behind = one(0, 0, &[]).unwrap_err();
     assert!(behind.contains("they are behind"), "what was given out is not given out again: {behind}");
-    let gone = ["e1", "e2"].map(|name| (name.to_owned(), Ok(count(0, 0))));
+    let gone = ["e1", "e2"].map(|name| (of_its_own(name), Ok(count(0, 0))));
     let begun = adopt(&halted(HaltReason::UsedBefore { transactions: 1 }), &gone, &open(&[]), None);
     assert_eq!(begun, Ok(Adoption { next_nonce: 0, latest: 0 }), "a stranger's that waited and is gone");
     assert_eq!(one(9, 9, &[]), Ok((9, 9)));
@@ -187,9 +194,9 @@ fn adoption_leaves_no_gap() {
 #[test]
 fn s12_one_endpoints_count_alone_is_not_believed() {
     let alone = adopted(&[Ok(count(1_000, 1_000))], &[]).unwrap_err();
-    assert!(alone.contains("\"e1\" alone says that 1000") && alone.contains("--next-nonce"), "{alone}");
+    assert!(alone.contains("e1 alone says that 1000") && alone.contains("--next-nonce"), "{alone}");
     let only = |why| {
-        let counts = [("e1".to_owned(), Ok(count(NONCE, NONCE)))];
+        let counts = [(of_its_own("e1"), Ok(count(NONCE, NONCE)))];
         adopt(&halted(why), &counts, &open(&[]), None)
     };
     let new = only(HaltReason::UsedBefore { transactions: NONCE });
@@ -197,6 +204,32 @@ fn s12_one_endpoints_count_alone_is_not_believed() {
     let same = only(HaltReason::NonceTaken { nonce: NONCE - 1 });
     assert_eq!(same, Ok(Adoption { next_nonce: NONCE, latest: NONCE }), "no nonce comes of it that was not given out");
     assert_eq!(adopted(&[Ok(count(9, 9)); 2], &[]), Ok((9, 9)), "two that agree are enough");
+    let one_s = ["e1", "e2"].map(|name| {
+        let endpoint = KnownEndpoint { operator: Operator::named("one"), ..of_its_own(name) };
+        (endpoint, Ok(count(9, 9)))
+    });
+    let wallet = halted(HaltReason::UsedElsewhere { ours: NONCE, theirs: 9 });
+    let both = adopt(&wallet, &one_s, &open(&[]), None);
+    assert!(matches!(both, Err(AdoptRefusal::OneWord { next_nonce: 9, .. })), "not two endpoints of one: {both:?}");
+    assert_eq!(adopt(&wallet, &one_s, &open(&[]), Some(9)), Ok(Adoption { next_nonce: 9, latest: 9 }));
+}
+
+#[test]
+fn s12_a_nonce_is_taken_by_others_when_enough_operators_say_so() {
+    let says = |name: &str, latest| (Operator::named(name), count(latest, latest));
+    for (counts, agreement, expected) in [
+        (vec![], 1, false),
+        (vec![says("a", 7)], 1, false),
+        (vec![says("a", 8)], 1, true),
+        (vec![says("a", 8)], 2, false),
+        (vec![says("a", 8), says("b", 7)], 2, false),
+        (vec![says("a", 8), says("a", 9)], 2, false),
+        (vec![says("a", 8), says("b", 9), says("c", 7)], 2, true),
+        (vec![says("a", 8)], 0, true),
+        (vec![], 0, false),
+    ] {
+        assert_eq!(is_taken(7, &counts, agreement), expected, "{counts:?} {agreement}");
+    }
 }
 
 #[test]
