@@ -23,6 +23,11 @@ pub(crate) const ROWS: &[Row] = &[
         what: "a transfer is cancelled and mined all the same; the first of three nodes says that the self-send was",
         play: |kit, told| Box::pin(self_sent(kit, told)),
     },
+    Row {
+        name: "F1 by hand",
+        what: "somebody has paid by hand, and the first of three nodes hides it when the wallet is to pay, too",
+        play: |kit, told| Box::pin(by_hand(kit, told)),
+    },
 ];
 
 /// How long is watched for a second payment. Three came within 15 s.
@@ -94,4 +99,27 @@ async fn self_sent(kit: Kit, told: Told) -> Played {
     world.completes(&off_ramp, "after the last lie").await?;
     paid_once_and_spent(&world).await?;
     Ok("paid once, it counts as spent, and is completed".to_owned())
+}
+
+async fn by_hand(kit: Kit, told: Told) -> Played {
+    let setup = Setup { wallet: true, second_reading_after: "60s", ..Setup::default() };
+    let mut world = World::started(&kit, setup).await?;
+    let off_ramp = world.opened("f1-by-hand", 90).await?;
+    world.watch(4).await?;
+    if told == Told::Lie {
+        world.first().lie(lies::hidden());
+        world.pay(&off_ramp);
+    }
+    world.watch(14).await?;
+    world.fund(&off_ramp).await?;
+    if told == Told::Lie {
+        world.watch(10).await?;
+        let (times, units) = world.left_the_wallet();
+        if times > 0 {
+            return broken(format!("a stranger had paid 90, and the wallet paid {units} too"));
+        }
+        world.be_honest();
+    }
+    world.completes(&off_ramp, "after the last lie").await?;
+    Ok("paid once, and completed".to_owned())
 }

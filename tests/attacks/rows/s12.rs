@@ -23,6 +23,11 @@ pub(crate) const ROWS: &[Row] = &[
         play: |kit, told| Box::pin(opening(kit, told)),
     },
     Row {
+        name: "S12 too low",
+        what: "the first of three nodes says that an order's nonce is consumed, while its transfer waits",
+        play: |kit, told| Box::pin(too_low(kit, told)),
+    },
+    Row {
         name: "S12 adopt",
         what: "the only node counts seven transactions more, and a person adopts the wallet meanwhile",
         play: |kit, told| Box::pin(play(kit, told, vec!["only"])),
@@ -54,6 +59,31 @@ async fn opening(kit: Kit, told: Told) -> Played {
     }
     world.completes(&off_ramp, "after the last lie").await?;
     Ok("the wallet was opened when the nodes agreed, and paid".to_owned())
+}
+
+/// Nobody adopts anything.
+async fn too_low(kit: Kit, told: Told) -> Played {
+    let mut world = World::started(&kit, Setup { wallet: true, ..Setup::default() }).await?;
+    let off_ramp = world.opened("s12-too-low", 20).await?;
+    world.watch(4).await?;
+    if told == Told::Lie {
+        world.first().lie(lies::nonce_too_low());
+    }
+    world.chain.hold(true);
+    world.fund(&off_ramp).await?;
+    world.watch(20).await?;
+    world.be_honest();
+    world.chain.hold(false);
+    if !within(SOON, async || world.left_the_wallet().0 > 0).await {
+        let wallet = world.program.show("/v1/wallet").await?;
+        return broken(format!("nothing is sent: {}", wallet["halted"].as_str().unwrap_or("it is not halted")));
+    }
+    world.completes(&off_ramp, "after the last lie").await?;
+    let wallet = world.program.show("/v1/wallet").await?;
+    match wallet["halted"].as_str() {
+        None => Ok("the order was paid and completed".to_owned()),
+        Some(why) => broken(format!("the wallet is halted: {why}")),
+    }
 }
 
 async fn play(kit: Kit, told: Told, endpoints: Vec<&'static str>) -> Played {

@@ -25,6 +25,8 @@ pub(crate) struct Setup {
     pub(crate) limit: u64,
     /// The most for a unit of gas.
     pub(crate) max_fee_gwei: u64,
+    /// How soon blocks are read a second time.
+    pub(crate) second_reading_after: &'static str,
     /// Whether the clock of the program can be set.
     pub(crate) clock: bool,
     /// Section, key and value, each written only where the program knows the key.
@@ -39,6 +41,7 @@ impl Default for Setup {
             wallet: false,
             limit: 100,
             max_fee_gwei: 500,
+            second_reading_after: "5s",
             clock: false,
             new_keys: vec![("api", "end_confirm_after", "\"2s\"")],
         }
@@ -60,6 +63,7 @@ pub(crate) fn text(
         keys.map(|(_, key, value)| format!("{key} = {value}\n")).collect::<String>()
     };
     let (rpc_keys, api_keys) = (keys("rpc"), keys("api"));
+    let second_reading_after = setup.second_reading_after;
     let store = toml::Value::String(folder.join("store").display().to_string());
     let token_file = toml::Value::String(folder.join("operator-token").display().to_string());
     let mut text = format!(
@@ -92,7 +96,7 @@ sweep_interval = "3s"
 poll_interval = "3s"
 ended_interval = "2s"
 start_margin = "1m"
-second_reading_after = "5s"
+second_reading_after = "{second_reading_after}"
 keep_watching = "10m"
 [http]
 listen = "127.0.0.1:{port}"

@@ -89,6 +89,16 @@ fn is_from(value: &Value, account: Address) -> bool {
     value.as_str().and_then(|text| text.parse::<Address>().ok()) == Some(account)
 }
 
+/// No log is shown of anything.
+pub(crate) fn hidden() -> Lie {
+    Arc::new(|asked| (asked.method == "eth_getLogs").then(|| Ok(json!([]))))
+}
+
+/// What is signed has a nonce that is consumed already.
+pub(crate) fn nonce_too_low() -> Lie {
+    Arc::new(|asked| (asked.method == "eth_sendRawTransaction").then(|| node::refuse(-32_000, "nonce too low")))
+}
+
 /// Logs without those of an account's transfers.
 fn without(logs: Answer, account: Address) -> Answer {
     let mut logs = logs?;
