@@ -29,12 +29,15 @@ use crate::policy::funding::{OrderFact, apply};
 use crate::policy::nonces::{self, AdoptRefusal};
 use crate::policy::sweep::{find_start, together};
 use crate::policy::window::{Spending, book, window_now, window_start};
-use crate::ports::chain::{Chain, ChainError};
+use crate::ports::chain::{Chain, ChainError, EndpointId};
 use crate::ports::sender::EndpointAnswer;
 use crate::ports::store::{Commit, StoreError};
 
 /// How often an adoption is judged anew when orders change meanwhile.
 const ADOPT_TRIES: u32 = 5;
+
+/// The most blocks in which the transfers of an order that is given up are looked for.
+const MOST_BLOCKS_BACK: BlockNumber = 50_000;
 
 /// The most questions that finding the block of a moment may take.
 const MOST_PROBES: u32 = 128;
@@ -142,21 +145,26 @@ impl Handle {
         open: &[Order],
         latest: u64,
     ) -> Result<Vec<(Order, Proof)>, HandleError> {
+        let below = open.iter().filter(|order| order.state.nonce().is_some_and(|nonce| nonce < latest));
+        let below: Vec<&Order> = below.collect();
+        let Some(tx_hash) = below.iter().flat_map(|order| order.live_attempts()).map(|attempt| attempt.tx_hash).next()
+        else {
+            return Ok(Vec::new());
+        };
+        // The counts come first, so that what is mined while the others are asked has its receipt or its transfer there.
+        let needed = spent.needed();
+        let (block, counts) = spent.final_counts(wallet, tx_hash, needed).await?;
         let mut over = Vec::new();
-        for order in open.iter().filter(|order| order.state.nonce().is_some_and(|nonce| nonce < latest)) {
+        for order in below {
             if !self.has_receipt(order).await? {
                 over.push(order);
             }
         }
-        let attempts = || over.iter().flat_map(|order| order.live_attempts());
-        let (Some(tx_hash), Some(since)) =
-            (attempts().next().map(|attempt| attempt.tx_hash), attempts().map(|attempt| attempt.signed_at).min())
-        else {
-            return Ok(Vec::new());
-        };
-        let needed = self.settings.operators_needed(spent.chain.operators().len()).max(1);
-        let (block, counts) = spent.final_counts(wallet, tx_hash, needed).await?;
-        let sent = spent.outgoing(wallet, spent.first_block(since).await?).await?;
+        let signed_at = over.iter().flat_map(|order| order.live_attempts()).map(|attempt| attempt.signed_at).min();
+        let Some(since) = signed_at else { return Ok(Vec::new()) };
+        let to = block.number.max(spent.head.block.number);
+        let from = spent.first_block(since).await?.max(to.saturating_sub(MOST_BLOCKS_BACK));
+        let sent = spent.outgoing(wallet, from, to).await?;
         let records = WalletRecords { sent, balances: None };
         let prove_over = |order: &Order| {
             let (id, nonce) = (order.id.to_string(), order.state.nonce().unwrap_or_default());
@@ -260,7 +268,7 @@ impl Unaccounted<'_> {
         let start = window_start(self.head.time);
         let from = self.first_block(start).await?;
         let token = self.handle.settings.token;
-        let transfers = self.outgoing(wallet, from).await?;
+        let transfers = self.outgoing(wallet, from, self.head.block.number).await?;
         let left = |transfer: &Transfer| {
             transfer.token == token
                 && transfer.from == wallet.address
@@ -272,7 +280,7 @@ impl Unaccounted<'_> {
         let mut replaced = self.displaced(start, displaced).await?;
         let mut found = Vec::new();
         for transfer in sent {
-            let at = times.get(&transfer.block.number).copied().unwrap_or(self.head.time);
+            let at = times.get(&transfer.block.number).copied().unwrap_or(self.head.time).min(self.head.time);
             if at >= start && !self.is_an_orders(&transfer, at, &mut replaced).await? {
                 let recipient = self.recipient(&transfer).await?;
                 found.push(BookedSpend { at, recipient, amount: transfer.amount });
@@ -297,7 +305,8 @@ impl Unaccounted<'_> {
         }
         let too_few =
             || HandleError::Refused(format!("no block is final yet by {needed} operator(s): try again in a while"));
-        let number = finals.iter().copied().min().filter(|_| finals.len() >= needed).ok_or_else(too_few)?;
+        finals.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
+        let number = needed.checked_sub(1).and_then(|last| finals.get(last)).copied().ok_or_else(too_few)?;
         let header = self.chain.header(number, None).await.map_err(unread)?.ok_or_else(too_few)?;
         let answers = self.funding.sender.nonces(wallet.address, Some(number)).await;
         let counts = answers.into_iter().filter_map(|answer| {
@@ -307,12 +316,30 @@ impl Unaccounted<'_> {
         Ok((header.block, counts.collect()))
     }
 
-    /// The transfers of the token that pays which left the wallet from this block on. As many operators as have to agree read
+    /// How many operators have to agree.
+    fn needed(&self) -> usize {
+        self.handle.settings.operators_needed(self.chain.operators().len()).max(1)
+    }
+
+    /// One endpoint of each operator that can be asked.
+    fn endpoints(&self) -> Vec<EndpointId> {
+        let operators = self.chain.operators();
+        let all: Vec<EndpointId> = (0..self.chain.endpoints()).map(EndpointId).collect();
+        let of = |operator: &Operator| all.iter().copied().find(|endpoint| self.chain.operator(*endpoint) == *operator);
+        operators.iter().filter_map(of).collect()
+    }
+
+    /// The transfers of the token that pays which left the wallet in these blocks. As many operators as have to agree read
     /// them: what one of them leaves out, another shows.
-    async fn outgoing(&self, wallet: &Wallet, from: BlockNumber) -> Result<Vec<Transfer>, HandleError> {
-        let (token, to) = (self.handle.settings.token, self.head.block.number);
+    async fn outgoing(
+        &self,
+        wallet: &Wallet,
+        from: BlockNumber,
+        to: BlockNumber,
+    ) -> Result<Vec<Transfer>, HandleError> {
+        let token = self.handle.settings.token;
         let mut operators = self.chain.operators();
-        operators.truncate(self.handle.settings.agreement.max(1));
+        operators.truncate(self.needed());
         let mut all = Vec::new();
         for operator in &operators {
             let page = self.funding.sender.sent(wallet.address, &[token], from, to, Some(operator)).await;
@@ -321,14 +348,33 @@ impl Unaccounted<'_> {
         Ok(all)
     }
 
-    /// A block near the first one at or after a moment, and none after it.
+    /// A block near the first one at or after a moment, and none after it: the lowest by the words of as many operators as have
+    /// to agree.
     async fn first_block(&self, moment: Timestamp) -> Result<BlockNumber, HandleError> {
+        let (mut lowest, mut heard, mut trouble) = (BlockNumber::MAX, 0, None);
+        for endpoint in self.endpoints() {
+            match self.first_block_at(moment, endpoint).await {
+                Ok(number) => {
+                    heard += 1;
+                    lowest = lowest.min(number);
+                }
+                Err(error) => trouble = Some(error),
+            }
+            if heard == self.needed() {
+                return Ok(lowest);
+            }
+        }
+        Err(trouble.unwrap_or_else(|| unread("too few operators tell when blocks were made")))
+    }
+
+    /// The same by this endpoint's word.
+    async fn first_block_at(&self, moment: Timestamp, endpoint: EndpointId) -> Result<BlockNumber, HandleError> {
         let mut times = BTreeMap::from([(self.head.block.number, self.head.time)]);
         for _ in 0..MOST_PROBES {
             match find_start(&times, moment) {
                 Err(start) => return Ok(start),
                 Ok(probe) => {
-                    let header = self.chain.header(probe, None).await.map_err(unread)?;
+                    let header = self.chain.header(probe, Some(endpoint)).await.map_err(unread)?;
                     let header = header.ok_or_else(|| unread(format!("no endpoint has block {probe}")))?;
                     times.insert(probe, header.time);
                 }
@@ -337,13 +383,27 @@ impl Unaccounted<'_> {
         Err(unread("the chain's block times do not lead to a block of a day ago"))
     }
 
-    /// When the blocks of these transfers were made.
+    /// When the blocks of these transfers were made: the latest word of as many operators as have to agree, so that nobody makes
+    /// what was sent older than it is.
     async fn times(&self, sent: &[Transfer]) -> Result<BTreeMap<BlockNumber, Timestamp>, HandleError> {
         let numbers: BTreeSet<BlockNumber> = sent.iter().map(|transfer| transfer.block.number).collect();
         let numbers: Vec<BlockNumber> = numbers.into_iter().collect();
-        let headers = self.chain.headers(&numbers, None).await.map_err(unread)?;
-        let found = headers.into_iter().flatten().map(|header| (header.block.number, header.time));
-        let times: BTreeMap<BlockNumber, Timestamp> = found.collect();
+        let mut times: BTreeMap<BlockNumber, Timestamp> = BTreeMap::new();
+        let mut heard = 0;
+        for endpoint in self.endpoints() {
+            if numbers.is_empty() || heard == self.needed() {
+                break;
+            }
+            let Ok(headers) = self.chain.headers(&numbers, Some(endpoint)).await else { continue };
+            heard += 1;
+            for header in headers.into_iter().flatten() {
+                let time = times.entry(header.block.number).or_insert(header.time);
+                *time = header.time.max(*time);
+            }
+        }
+        if heard < self.needed() && !numbers.is_empty() {
+            return Err(unread("too few operators tell when blocks were made"));
+        }
         match numbers.iter().find(|number| !times.contains_key(number)) {
             Some(missing) => Err(unread(format!("no endpoint has block {missing}"))),
             None => Ok(times),

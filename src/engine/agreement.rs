@@ -270,11 +270,15 @@ impl Agreements {
             DisputeKind::Contradiction => Alarm::OperatorsDisagree { about, deadline },
             DisputeKind::Silence => Alarm::AgreementMissing { about, deadline },
         };
+        // What was told, and was over for a moment only, is not told again.
+        let was_told =
+            |it: &Dispute| it.ended.is_some() && it.kind_of == kind_of && it.tx_hash == question.claim.tx_hash;
+        let alarm = (!record.as_ref().and_then(dispute_of).is_some_and(was_told)).then_some(alarm);
         let why = match kind_of {
             DisputeKind::Contradiction => "began: operators contradict each other",
             DisputeKind::Silence => "began: too few operators say anything",
         };
-        self.store(record, dispute, why, Some(alarm)).await
+        self.store(record, dispute, why, alarm).await
     }
 
     async fn end(&self, record: DeskRecord, how: &str) -> Result<(), StoreError> {
@@ -319,6 +323,8 @@ pub(super) struct Witnesses {
     pub(super) with: BTreeSet<Operator>,
     /// These have read its block's height, and do not.
     pub(super) without: BTreeSet<Operator>,
+    /// Of those, these have another block at its height. Whoever has that very block only withholds it.
+    pub(super) elsewhere: BTreeSet<Operator>,
 }
 
 /// Reads the height of a deposit's block from each operator. Who gives no answer counts for nothing.
@@ -337,8 +343,14 @@ pub(super) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit:
         let Ok(page) = ports.chain.transfers(&query).await else { continue };
         // The same transaction in another block at that height is another deposit.
         let is_it = |it: &Transfer| it.tx_hash == deposit.key.tx_hash && it.block.hash == deposit.key.block_hash;
-        let told = if page.transfers.iter().any(is_it) { &mut witnesses.with } else { &mut witnesses.without };
-        told.insert(operator);
+        if page.transfers.iter().any(is_it) {
+            witnesses.with.insert(operator);
+            continue;
+        }
+        if page.anchor.block.hash != deposit.key.block_hash {
+            witnesses.elsewhere.insert(operator.clone());
+        }
+        witnesses.without.insert(operator);
     }
     witnesses
 }

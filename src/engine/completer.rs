@@ -29,9 +29,10 @@ use crate::policy::evidence::Proof;
 use crate::policy::last_look::may_call;
 use crate::policy::settlement::{CallFailure, Fact, Unexpected};
 use crate::policy::shadow;
+use crate::policy::sweep::owed_again;
 use crate::ports::chain::{ChainError, FinalityReport};
 use crate::ports::payment_api::{ApiError, ApiPayment};
-use crate::ports::store::{Lane, StoreError};
+use crate::ports::store::{Commit, Lane, StoreError};
 
 mod look;
 
@@ -263,8 +264,21 @@ impl Completer {
         settle_result(&payment.id, result.await)
     }
 
-    /// Nobody shows the deposit any more, and nothing was called for it: the payment waits for another one.
+    /// Nobody shows the deposit any more, and nothing was called for it: the payment waits for another one. The deposit's block
+    /// is read a second time again, so that what all have only withheld is found.
     async fn disowned(&self, payment: &Payment, key: DepositKey) -> Result<(), StoreError> {
+        let Some(deposit) = self.ports.store.deposit(&key).await? else { return Ok(()) };
+        let at = self.ports.clock.now().plus(self.settings.sweep.second_after);
+        let coverage = self.ports.store.coverage(deposit.to).await?;
+        let owed = coverage.and_then(|coverage| owed_again(&coverage, deposit.block_number, at));
+        if let Some(owed) = owed {
+            match self.ports.store.commit(Commit { coverage: vec![owed], ..Commit::default() }).await {
+                Ok(_) => {}
+                // It was read or let go meanwhile; the next look finds it so.
+                Err(StoreError::Conflict(_)) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
         tracing::error!(payment_id = %payment.id, tx_hash = %key.tx_hash, "an endpoint showed a deposit that nobody has");
         let result = self.ledger.change_known(payment, |page, current, context| {
             if current.state == payment.state {

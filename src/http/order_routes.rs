@@ -126,7 +126,7 @@ pub(super) fn wallet_routes(api: &mut Api) {
             "Ends a halt, once every endpoint agrees on the nonces",
         )
         .about(
-            "Where only one endpoint is configured, or they do not agree, give `next_nonce` as you know it from elsewhere: one \
+            "Where the endpoints are all one operator's, or they do not agree, give `next_nonce` as you know it from elsewhere: one \
              endpoint must say the same. What the wallet sent in the last 24 hours counts as spent from then on.",
         )
         .refuses(&[Invalid, Refused]),

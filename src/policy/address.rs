@@ -246,7 +246,8 @@ impl Book {
         Ok(())
     }
 
-    /// Money has come for a payment that the API has ended: the API is asked whether it has opened it again.
+    /// Money has come for a payment that the API has ended: the API is asked whether it has opened it again, now and, since
+    /// there are quiet checks, again and again.
     fn ask_after_ended(&mut self, key: &DepositKey, verdict: &Verdict, params: &MatchParams, now: Timestamp) {
         let Verdict::Review { why: ReviewReason::PaymentEnded { payment: id } } = verdict else { return };
         let Some(deposit) = self.deposit(key).filter(|known| known.verdict != *verdict) else { return };
@@ -256,6 +257,7 @@ impl Book {
         };
         if let Some(payment) = self.payments.iter_mut().find(asked_after) {
             payment.next_at = Some(payment.next_at.map_or(now, |at| at.min(now)));
+            payment.quiet_checks = payment.quiet_checks.max(1);
         }
     }
 

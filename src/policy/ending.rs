@@ -5,11 +5,15 @@
 //! must say the same. An answer that says something else in between clears the first. COMPLETED with our own transaction
 //! needs no second look: it ends nothing that was still to be done. Deliberately absent: states; `settlement` moves them.
 
-use super::settlement::{Context, Step, same_hash};
+use super::settlement::{Context, Step, new_step, same_hash};
 use super::wrong_clock::begun_by;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, ApiView, Ending, Outcome, Payment, PaymentReview, PaymentState as State};
+use crate::domain::time::Span;
 use crate::planted::{Bug, planted};
+
+/// For how long after its end a payment whose money is there is asked after.
+const ASKED_AFTER_FOR: Span = Span::from_secs(86_400);
 
 /// What the API's word says of the hash that pays the payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +135,18 @@ pub(super) fn open_again(payment: &Payment, context: &Context<'_>) -> Step {
         Some(deposit) => context.ask(payment, State::Seen { deposit }, why),
         None => context.ask(payment, State::Waiting, why),
     }
+}
+
+/// The API has not opened the payment again. Where its money is there, it is asked again for a day, ever more seldom.
+pub(super) fn still_over(payment: &Payment, context: &Context<'_>) -> Step {
+    let State::Ended { at, .. } = payment.state else { return context.rest(payment.state.clone()) };
+    let is_asked_after = payment.quiet_checks > 0 && may_open_again(&payment.state);
+    if !is_asked_after || context.now.since(at) > ASKED_AFTER_FOR {
+        return context.rest(payment.state.clone());
+    }
+    let next_at = context.now.plus(context.pace.follow_wait(payment.quiet_checks));
+    let quiet_checks = payment.quiet_checks.saturating_add(1);
+    new_step(payment.state.clone(), Some(next_at), quiet_checks, "the API has not opened it again")
 }
 
 /// The API names an end that is not believed yet: nothing moves before it is asked again. A payment whose completion is

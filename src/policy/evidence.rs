@@ -16,6 +16,7 @@ use crate::domain::operator::Operator;
 use crate::domain::order::{Attempt, AttemptKind, Effect, Order};
 use crate::domain::testimony::{Said, Statement, Testimony};
 use crate::domain::text::short;
+use crate::domain::time::Timestamp;
 use crate::domain::wallet::Receipt;
 use crate::planted::{Bug, planted};
 
@@ -136,6 +137,8 @@ pub struct Claim {
     pub transfer: Movement,
     /// What it did.
     pub did: Did,
+    /// When its block was made, as it was heard, where that matters. A node that tells of it must say the same.
+    pub made_at: Option<Timestamp>,
 }
 
 /// A transfer of a token, without its place on the chain.
@@ -175,7 +178,15 @@ impl Claim {
             Effect::MovedNothing => Did::Nothing,
             Effect::SelfSent => Did::SelfSend,
         };
-        Self { tx_hash, block, transfer, did }
+        Self { tx_hash, block, transfer, did, made_at: None }
+    }
+
+    /// Whether a receipt gives its block another time. Most nodes tell a log's time, and not all.
+    fn differs_in_time(&self, receipt: &Receipt) -> bool {
+        // Some nodes write zero where they know none.
+        let is_told = |time: &Timestamp| *time != Timestamp::EPOCH;
+        let mut told = receipt.transfers.iter().filter_map(|transfer| transfer.block_time).filter(is_told);
+        self.made_at.is_some_and(|made_at| told.any(|time| time != made_at))
     }
 
     /// What a receipt says that the transaction did. Where in the block the log stands is no matter: nodes number logs
@@ -213,7 +224,7 @@ fn stance(claim: &Claim, statement: &Statement, rule: FinalityRule) -> Stance {
         // Until it is final there, another block may be a fork that this node is about to leave.
         return if is_final { Stance::Contradicts } else { Stance::Silent("has it in another block, not final there") };
     }
-    if claim.did(receipt) != claim.did {
+    if claim.did(receipt) != claim.did || claim.differs_in_time(receipt) {
         return Stance::Contradicts;
     }
     if is_final || planted(Bug::FinalByOne) || planted(Bug::MinedIsPaid) {

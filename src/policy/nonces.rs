@@ -191,9 +191,9 @@ pub enum AdoptRefusal {
     },
     /// A transaction that is not ours has consumed an order's nonce, and too few operators say so of a final block.
     #[error(
-        "nonce {nonce} of order {order} was consumed by a transaction that is not ours and is not final yet: the order is over \
-         once {needed} operator(s) say so of a final block, and none says otherwise. Try again in a while, or exclude an endpoint \
-         that is wrong (rampwatch endpoints exclude)"
+        "nonce {nonce} of order {order} is said to be consumed by a transaction that is not ours, and that is not final yet: the \
+         order is over once {needed} operator(s) say so of a final block, and none says otherwise. Try again in a while, or \
+         exclude an endpoint that is wrong (rampwatch endpoints exclude)"
     )]
     NotFinal {
         /// The nonce.
@@ -204,7 +204,11 @@ pub enum AdoptRefusal {
         needed: usize,
     },
     /// The wallet's own transfers show that the order's money left.
-    #[error("order {order} cannot be given up: {why}. Exclude an endpoint that is wrong (rampwatch endpoints exclude)")]
+    #[error(
+        "order {order} cannot be given up: {why}, and no endpoint has its receipt. Look that transaction up in a block explorer: \
+         if it is there, the payment is paid, so wait for the receipt; if it is not, exclude the endpoint that shows it \
+         (rampwatch endpoints exclude)"
+    )]
     Moved {
         /// The order.
         order: String,

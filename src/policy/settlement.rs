@@ -5,7 +5,8 @@
 use thiserror::Error;
 
 use super::ending::{
-    Look, Word, is_settled_by_open, look, may_be_taken, may_open_again, open_again, second_look, taken_after, word,
+    Look, Word, is_settled_by_open, look, may_be_taken, may_open_again, open_again, second_look, still_over,
+    taken_after, word,
 };
 use super::evidence::{Freeing, Proof};
 use super::pace::{Jitter, MAX_RETRY_AFTER, Pace};
@@ -255,7 +256,7 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
     let word = word(view, deposit.as_ref());
     if let State::Ended { .. } = state {
         let again = word == Word::Open && may_open_again(state);
-        return if again { open_again(payment, context) } else { context.rest(state.clone()) };
+        return if again { open_again(payment, context) } else { still_over(payment, context) };
     }
     let seen = look(payment, view, context);
     if word == Word::Other && deposit.is_some() {
@@ -433,7 +434,7 @@ fn ask_failed(payment: &Payment, retry_after: Option<Span>, context: &Context<'_
     new_step(payment.state.clone(), next_at, quiet_checks, "the API did not answer")
 }
 
-fn new_step(state: State, next_at: Option<Timestamp>, quiet_checks: u32, why: &str) -> Step {
+pub(super) fn new_step(state: State, next_at: Option<Timestamp>, quiet_checks: u32, why: &str) -> Step {
     Step { state, next_at, quiet_checks, why: why.to_owned(), ending: None, taken: None }
 }
 
@@ -457,8 +458,7 @@ impl Context<'_> {
         Step { next_at: step.next_at.max(settles_at), ..step }
     }
 
-    /// Nothing is left to be asked.
-    fn rest(&self, state: State) -> Step {
+    pub(super) fn rest(&self, state: State) -> Step {
         new_step(state, None, 0, "it has ended")
     }
 

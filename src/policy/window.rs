@@ -50,6 +50,7 @@ pub const fn window_start(at: Timestamp) -> Timestamp {
 #[must_use]
 pub fn spent_at(order: &Order, made_at: Timestamp, newest: Timestamp) -> Timestamp {
     let signed_at = order.live_attempts().map(|attempt| attempt.signed_at).min();
+    let made_at = made_at.min(newest);
     signed_at.map_or(made_at, |signed_at| made_at.max(signed_at.min(newest)))
 }
 

@@ -35,6 +35,8 @@ struct Record {
     stalled: bool,
     /// When its head was last compared because it stood still.
     compared_at: Option<Instant>,
+    /// The block that it calls final, and since when.
+    called_final: Option<(u64, Instant)>,
 }
 
 impl Conduct {
@@ -101,6 +103,15 @@ impl Conduct {
     /// Whether it has lagged for so long that it has no say.
     pub(super) fn is_stalled(&self) -> bool {
         self.record().stalled
+    }
+
+    /// Whether the block that it calls final has stood still for so long that others should be asked what is final.
+    pub(super) fn finality_stands(&self, called_final: u64) -> bool {
+        let now = Instant::now();
+        let mut record = self.record();
+        let since = record.called_final.filter(|(known, _)| *known == called_final).map_or(now, |(_, since)| since);
+        record.called_final = Some((called_final, since));
+        now.saturating_duration_since(since) >= self.stall_after
     }
 
     /// Whether its head has stood still for so long that another endpoint should be asked whether the chain does. Says so
@@ -175,6 +186,18 @@ mod tests {
         tokio::time::advance(Duration::from_secs(3_600)).await;
         conduct.showed(2_000, 2_100);
         assert!(!conduct.is_stalled() && told(&hints).is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_finalized_block_that_stands_still_has_others_asked_until_it_goes_on() {
+        let (conduct, _) = conduct();
+        assert!(!conduct.finality_stands(90));
+        tokio::time::advance(Duration::from_secs(59)).await;
+        assert!(!conduct.finality_stands(90));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(conduct.finality_stands(90) && conduct.finality_stands(90), "each time");
+        assert!(!conduct.finality_stands(91));
+        assert!(!conduct.finality_stands(90), "whichever way it goes");
     }
 
     #[tokio::test(start_paused = true)]

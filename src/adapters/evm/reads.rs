@@ -44,7 +44,7 @@ pub(super) async fn head(pool: &Pool) -> Result<Header, ChainError> {
 }
 
 /// What an endpoint says of finality, and of its head. Another one is asked when the first hangs far behind the heads
-/// that were seen before, has stood still for long, or has no finalized block, so that a node that stands still does not
+/// that were seen before, has stood still for long, or has no finalized block or one that stands still, so that such a node does not
 /// stop us while others go on. One that has lagged for long has no say in what is final.
 pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, ChainError> {
     let mut attempt = pool.attempt(None);
@@ -56,7 +56,9 @@ pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, C
                 endpoint.worked();
                 let (number, highest) = (report.head.block.number, pool.highest());
                 let hangs = number.saturating_add(MAX_LAG) < highest;
-                let is_enough = !(hangs || tag && report.finalized.is_none() || endpoint.conduct.is_to_be_compared());
+                let stands = |tag: Header| endpoint.conduct.finality_stands(tag.block.number);
+                let is_final_known = !tag || report.finalized.is_some_and(|tag| !stands(tag));
+                let is_enough = !hangs && is_final_known && !endpoint.conduct.is_to_be_compared();
                 if alone || is_enough {
                     return Ok(report);
                 }

@@ -153,6 +153,9 @@ impl Supervisor {
                             endpoint.failed(&failure);
                             return lost(failure.text);
                         }
+                        if endpoint.conduct.is_stalled() {
+                            return lost("its heads have lagged behind those of others for long".to_owned());
+                        }
                         last_head = Instant::now();
                         self.hints.push(Hint::Head(head));
                     }

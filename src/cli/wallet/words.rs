@@ -38,7 +38,7 @@ pub(super) struct Resume {
 pub(super) struct Adopt {
     #[command(flatten)]
     why: Why,
-    /// The wallet's next nonce, as a block explorer shows it. Needed where only one node is configured, or where the nodes
+    /// The wallet's next nonce, as a block explorer shows it. Needed where all endpoints are one operator's, or where the nodes
     /// do not agree; one of them must say the same
     #[arg(long, value_name = "NUMBER")]
     next_nonce: Option<u64>,

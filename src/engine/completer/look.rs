@@ -88,7 +88,13 @@ impl Completer {
     ) -> Result<Look, StoreError> {
         let (token, from, to, amount) = (deposit.token, deposit.from, deposit.to, deposit.amount);
         let transfer = Movement { token, from, to, amount };
-        let claim = Claim { tx_hash: deposit.key.tx_hash, block: deposit.block(), transfer, did: Did::Transfer };
+        let claim = Claim {
+            tx_hash: deposit.key.tx_hash,
+            block: deposit.block(),
+            transfer,
+            did: Did::Transfer,
+            made_at: Some(deposit.block_time),
+        };
         // Where nobody else is to be asked, it is the word of whoever showed it.
         let alone = (self.settings.agreement <= 1).then(|| self.ports.chain.operators().into_iter().next()).flatten();
         let question = Question {
@@ -120,7 +126,7 @@ impl Completer {
     /// from each of them. Should that be wrong, the second and the last reading find it again.
     async fn is_disowned(&self, deposit: &Deposit) -> bool {
         let operators = self.ports.chain.operators();
-        let Witnesses { with, without } = witnesses(&self.ports, &self.settings, deposit).await;
+        let Witnesses { with, without, .. } = witnesses(&self.ports, &self.settings, deposit).await;
         let shown_by = deposit.seen_by.as_ref().filter(|seen_by| operators.contains(seen_by));
         let needed = self.settings.operators_needed(operators.len());
         self.settings.agreement > 1

@@ -6,9 +6,9 @@ use super::{Funder, Trouble};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{BlockNumber, Transfer};
 use crate::domain::hold::Hold;
-use crate::domain::order::{AttemptKind, Fees, Order, OrderState};
+use crate::domain::order::{Attempt, AttemptKind, Fees, Order, OrderState};
 use crate::domain::payment::{ApiStatus, Payment};
-use crate::domain::time::Timestamp;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::TransferView;
 use crate::domain::wei::Wei;
 use crate::engine::gate::{Asked, Pass};
@@ -28,6 +28,12 @@ use crate::ports::store::StoreError;
 
 /// The furthest that an address may be unread below the head, in blocks.
 const MOST_UNREAD: BlockNumber = 5_000;
+
+/// The most blocks, read once only, that are read by others before an order is sent: more wait for the second reading.
+const MOST_READ_ONCE: BlockNumber = 200_000;
+
+/// How long an answer about what was paid by hand is good for.
+const JUST_NOW: Span = Span::from_secs(10);
 
 /// How many blocks a second operator may be behind, and still be asked what somebody has paid by hand.
 const MOST_BEHIND: BlockNumber = 8;
@@ -142,10 +148,19 @@ impl Funder {
         };
         let params = &self.book.rules.preflight;
         let (clock, skew) = (self.ports.clock.now(), self.settings.matching.skew);
-        Ok(match unread {
+        let checked = match unread {
             None => check_payment(order, &findings, params).and_then(|()| check_clock(clock, view.head.time, skew)),
             Some(hold) => Err(despite(hold, order, Ok(&findings), params)),
-        })
+        };
+        // Only where nothing else is in the way, so that what is held does not have everybody asked again and again.
+        if checked.is_err() {
+            return Ok(checked);
+        }
+        let shown = match self.read_by_others(order, view).await? {
+            Ok(shown) => together(fresh.clone(), &shown),
+            Err(hold) => return Ok(Err(despite(hold, order, Ok(&findings), params))),
+        };
+        Ok(check_payment(order, &PaymentFindings { fresh: &shown, ..findings }, params))
     }
 
     /// Up to which block as many operators as must agree have read the deposit address: with one, its word is enough.
@@ -213,41 +228,39 @@ impl Funder {
         if is_above || head.saturating_sub(swept.covered_to) > MOST_UNREAD {
             return Ok(Err(Hold::NotReadYet));
         }
-        let query = TransferQuery {
-            tokens: Arc::new(self.settings.tokens()),
-            recipients: Arc::new(vec![order.to]),
-            everybody: false,
-            from: swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head),
-            to: head,
-            avoid: None,
-            by: None,
-        };
-        let mut fresh = match self.ports.chain.transfers(&query).await {
-            Ok(page) => page.transfers,
-            Err(error) => return Ok(Err(unavailable(&error))),
-        };
-        // Once it is signed, money that comes in the way has it withdrawn.
-        if order.state.nonce().is_none() {
-            let from = swept.confirmed_to.saturating_add(1).max(swept.start);
-            let to = head.saturating_sub(MOST_BEHIND);
-            match self.read_by_others(&TransferQuery { from, to, ..query }).await {
-                Ok(shown) => fresh = together(fresh, &shown),
-                Err(hold) => return Ok(Err(hold)),
-            }
-        }
-        Ok(Ok(fresh))
+        let from = swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head);
+        let query = self.query(order, from, head);
+        Ok(match self.ports.chain.transfers(&query).await {
+            Ok(page) => Ok(page.transfers),
+            Err(error) => Err(unavailable(&error)),
+        })
     }
 
-    /// What as many operators as have to agree show of blocks that were read once only: what one of them hides of what somebody
-    /// has paid by hand, another shows. With one operator there is nobody to ask.
-    async fn read_by_others(&self, query: &TransferQuery) -> Result<Vec<Transfer>, Hold> {
+    /// What as many operators as have to agree show of the blocks that were read once only, up to near the head of the view: what
+    /// one of them hides of what somebody has paid by hand, another shows. With one operator there is nobody to ask. What was
+    /// signed a moment ago was asked about then, and what a node was given is out of our hands.
+    async fn read_by_others(
+        &self,
+        order: &Order,
+        view: &TransferView,
+    ) -> Result<Result<Vec<Transfer>, Hold>, StoreError> {
         let (operators, needed) = (self.ports.chain.operators(), self.ports.operators_needed(&self.settings));
-        if needed <= 1 || query.from > query.to {
-            return Ok(Vec::new());
+        let now = self.ports.clock.now();
+        let is_to_be_sent = |attempt: &Attempt| attempt.sends == 0 && now.since(attempt.signed_at) > JUST_NOW;
+        if needed <= 1 || !order.live_attempts().all(is_to_be_sent) {
+            return Ok(Ok(Vec::new()));
         }
-        if query.to.saturating_sub(query.from) > MOST_UNREAD {
-            return Err(Hold::NotReadYet);
+        let coverage = self.ports.store.coverage(order.to).await?;
+        let Some(swept) = coverage.and_then(|coverage| coverage.swept) else { return Ok(Err(Hold::NotReadYet)) };
+        let from = swept.confirmed_to.saturating_add(1).max(swept.start);
+        let to = view.head.block.number.saturating_sub(MOST_BEHIND);
+        if from > to {
+            return Ok(Ok(Vec::new()));
         }
+        if to.saturating_sub(from) > MOST_READ_ONCE {
+            return Ok(Err(Hold::NotReadYet));
+        }
+        let query = self.query(order, from, to);
         let (mut shown, mut readers, mut trouble) = (Vec::new(), 0, Hold::NotReadYet);
         for operator in operators {
             if readers == needed {
@@ -261,7 +274,13 @@ impl Funder {
                 Err(error) => trouble = unavailable(&error),
             }
         }
-        if readers == needed { Ok(shown) } else { Err(trouble) }
+        Ok(if readers == needed { Ok(shown) } else { Err(trouble) })
+    }
+
+    /// The question for the transfers to an order's address.
+    fn query(&self, order: &Order, from: BlockNumber, to: BlockNumber) -> TransferQuery {
+        let (tokens, recipients) = (Arc::new(self.settings.tokens()), Arc::new(vec![order.to]));
+        TransferQuery { tokens, recipients, everybody: false, from, to, avoid: None, by: None }
     }
 
     /// What the other signed orders will take before this one: those with lower nonces, where it has one, and all where it has

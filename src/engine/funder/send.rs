@@ -66,8 +66,12 @@ impl Funder {
     /// behind. If none of them has a receipt of ours, and enough operators count the nonce as consumed, somebody else uses
     /// the key.
     async fn look_everywhere(&self, order: &Order, tx_hash: B256, said: String) -> Result<(), Trouble> {
-        let now = self.ports.clock.now();
-        let (looks, _) = self.looks(&order.id).unwrap_or((0, now));
+        // Counted before the receipts: what is mined in between is ours by its receipt.
+        let (counts, _) = self.counts().await;
+        let is_taken = order
+            .state
+            .nonce()
+            .is_some_and(|nonce| nonces::is_taken(nonce, &counts, self.ports.operators_needed(&self.settings)));
         let hashes: Vec<B256> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
         let answers = self.funding.sender.receipts_everywhere(&hashes).await;
         let mut all_answered = !answers.is_empty();
@@ -85,19 +89,20 @@ impl Funder {
                 }
             }
         }
+        // What one operator says where others are to agree halts nothing: the others have the transaction, and go on with it.
+        if !is_taken {
+            tracing::error!(order = %order.id, said, "too few operators count this nonce as consumed");
+            return self.note_sent(order, tx_hash, said).await;
+        }
         // Only looks that every endpoint has answered count: the one that is silent may be the one that knows.
+        let now = self.ports.clock.now();
+        let (looks, _) = self.looks(&order.id).unwrap_or((0, now));
         let looks = looks.saturating_add(u32::from(all_answered));
         let again_at = now.plus(self.pace().poll_interval.times(2));
         self.set_looks(&order.id, Some((looks, again_at)));
         let Some(nonce) = order.state.nonce().filter(|_| looks >= MOST_LOOKS) else { return Ok(()) };
         self.set_looks(&order.id, None);
-        let (counts, _) = self.counts().await;
-        if nonces::is_taken(nonce, &counts, self.ports.operators_needed(&self.settings)) {
-            return self.halt(&HaltReason::NonceTaken { nonce }).await;
-        }
-        // What one operator says where others are to agree halts nothing: the others have the transaction, and go on with it.
-        tracing::error!(order = %order.id, nonce, said, "too few operators say that this nonce is consumed: one of them is wrong");
-        self.note_sent(order, tx_hash, said).await
+        self.halt(&HaltReason::NonceTaken { nonce }).await
     }
 }
 

@@ -48,7 +48,9 @@ impl Funder {
 
     async fn take_in(&mut self, order: &Order, hashes: &[B256], receipts: &Receipts) -> Result<(), Trouble> {
         let of_order = hashes.iter().zip(&receipts.receipts).filter(|(hash, _)| order.attempt(**hash).is_some());
-        let found: Vec<&Receipt> = of_order.filter_map(|(_, receipt)| receipt.as_ref()).collect();
+        // A block that the same endpoint has not come to is none.
+        let is_there = |receipt: &&Receipt| receipt.block.number <= receipts.head;
+        let found: Vec<&Receipt> = of_order.filter_map(|(_, receipt)| receipt.as_ref()).filter(is_there).collect();
         if let Some(receipt) = found.first() {
             self.set_looks(&order.id, None);
             return self.note_mined(order, receipt).await;

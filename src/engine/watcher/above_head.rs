@@ -29,6 +29,11 @@ pub(super) struct AboveHead {
 }
 
 impl AboveHead {
+    /// Whether more counts as read or final than the last head allows.
+    pub(super) const fn is_seen(&self) -> bool {
+        self.excess.is_some()
+    }
+
     /// When the head is to be looked at again on this account.
     pub(super) fn look_at(&self, now: Timestamp) -> Option<Timestamp> {
         self.excess.map(|_| now.plus(LOOK_AGAIN))

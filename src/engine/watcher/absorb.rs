@@ -13,6 +13,7 @@ use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::agreement::witnesses;
 use crate::engine::ledger::{LedgerError, Page};
 use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
@@ -155,7 +156,7 @@ impl Watcher {
             self.told.withheld.retain(|key| !transfers.iter().any(|transfer| place_of(transfer) == place_of_key(key)));
             // What is above everything that the store has of the address is news.
             let known = known.remove(&address).unwrap_or_default();
-            let found = self.evidence(&known, job, transfers, (source, &elsewhere), &mut headers).await?;
+            let found = self.evidence(&known, job, transfers, (source, &elsewhere, &readers), &mut headers).await?;
             // Most of what a sweep reads was read before: only for what is news is the address's book opened.
             if found.has_news {
                 evidence.push((address, found));
@@ -200,7 +201,8 @@ impl Watcher {
         self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
         self.reload().await?;
         let params = &self.settings.sweep;
-        if reading == Reading::Second || sweep::is_worth_raising(job, self.last_final, brought_news, params) {
+        let is_worth_it = sweep::is_worth_raising(job, self.last_final, brought_news, params);
+        if (reading == Reading::Second || is_worth_it) && (brought_news || !self.kept_lately()) {
             self.keep_some().await?;
         }
         Ok(left)
@@ -327,7 +329,7 @@ impl Watcher {
         known: &[Deposit],
         job: &Job,
         transfers: Vec<Transfer>,
-        (source, elsewhere): (Source, &BTreeMap<Place, EndpointId>),
+        (source, elsewhere, readers): (Source, &BTreeMap<Place, EndpointId>, &[Operator]),
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
     ) -> Result<Evidence, Trouble> {
         let by_place: BTreeMap<Place, &Deposit> = known.iter().map(|it| (place_of_key(&it.key), it)).collect();
@@ -365,16 +367,27 @@ impl Watcher {
             }
             let header = self.header_at(deposit.block_number, source.endpoint, headers).await?;
             match header {
-                Some(header) if header.block.hash == key.block_hash && !planted(Bug::WithheldMeansGone) => {
-                    let told = self.told.withheld.contains(&key);
-                    evidence.missing.insert(key, Missing::Withheld { told })
+                Some(header) if planted(Bug::WithheldMeansGone) => {
+                    evidence.missing.insert(key, Missing::Gone(header.block))
                 }
-                Some(header) => evidence.missing.insert(key, Missing::Gone(header.block)),
+                Some(header) => {
+                    let is_there = header.block.hash == key.block_hash || self.is_ones_word(deposit, readers).await;
+                    let told = self.told.withheld.contains(&key);
+                    let withheld = Missing::Withheld { told };
+                    evidence.missing.insert(key, if is_there { withheld } else { Missing::Gone(header.block) })
+                }
                 None => None,
             };
         }
         evidence.has_news |= !evidence.missing.is_empty();
         Ok(evidence)
+    }
+
+    /// Whether one reader alone says that a final deposit's height has another block; the others may only withhold the deposit.
+    async fn is_ones_word(&self, deposit: &Deposit, readers: &[Operator]) -> bool {
+        let is_final = matches!(deposit.standing, Standing::Final { .. });
+        let needed = self.ports.operators_needed(&self.settings);
+        is_final && readers.len() > 1 && witnesses(&self.ports, &self.settings, deposit).await.elsewhere.len() < needed
     }
 
     async fn block_time_of(

@@ -111,6 +111,9 @@ struct Asking {
     query: TransferQuery,
 }
 
+/// No chain makes so many blocks in the time that payments are open: what is called final is not there, most likely.
+const FAR_OFF: u64 = 20_000_000;
+
 impl Watcher {
     /// Takes in the next chunks of the way to the final block; `None` when nobody is behind.
     pub(super) async fn catch_up(&mut self) -> Result<Option<Deeper>, Trouble> {
@@ -139,6 +142,10 @@ impl Watcher {
         if !self.ahead.is_under_way() {
             // What is above the way is swept at once: it was not swept while the addresses were behind.
             self.sweep_whole_at(self.ports.clock.now());
+        }
+        if behind > FAR_OFF {
+            self.ahead = Ahead::default();
+            return Ok(Some(Deeper::FarOff));
         }
         let next = sweep::catch_up_job(&self.ready(), self.final_below_head(), &params);
         let next = next.map(|next| self.roll.for_members(next));

@@ -169,6 +169,8 @@ pub(crate) struct Watcher {
     last_reading: Option<Job>,
     /// What is being caught up with.
     ahead: Ahead,
+    /// When coverage was stored last that readings had added.
+    kept_at: Timestamp,
     /// The newest moment that our clock has shown.
     latest: Timestamp,
 }
@@ -225,6 +227,7 @@ impl Watcher {
             deeper: Rest::default(),
             last_reading: None,
             ahead: Ahead::default(),
+            kept_at: Timestamp::EPOCH,
             latest: Timestamp::EPOCH,
         }
     }
@@ -310,6 +313,7 @@ impl Watcher {
                 self.deeper.worked();
                 return Ok(true);
             }
+            Ok(Deeper::FarOff) => "what is called final is further off than a chain comes".to_owned(),
             Ok(Deeper::Stuck) => "a reading got nowhere: a log was withheld, or a record keeps changing".to_owned(),
             Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => error.to_string(),
             Err(trouble) => return Err(trouble),

@@ -21,6 +21,12 @@ const MOST_PROBES: u32 = 128;
 /// How many must agree on a start block, where there are as many.
 const ENOUGH: usize = 2;
 
+/// More blocks than any chain makes in a second.
+const MOST_BLOCKS_A_SECOND: u64 = 4;
+
+/// How much lower a start is taken at most where one operator alone has told it: a day of the fastest chain's blocks.
+const MOST_LOWER: u64 = 86_400 * MOST_BLOCKS_A_SECOND;
+
 /// A start block that was confirmed serves addresses whose own is at most so many blocks higher.
 const NEAR: u64 = 64;
 
@@ -138,7 +144,8 @@ impl Watcher {
 
     /// The start block, once two endpoints, where there are as many operators of two, say that the block before it is older than
     /// `since`; the lower of both words where one of them does not. An endpoint that does not answer, or has no such block, is
-    /// left out.
+    /// left out; where too few are left, the start is as low as
+    /// the fastest chain's would be.
     async fn confirmed(&mut self, start: BlockNumber, since: Timestamp) -> Result<BlockNumber, Trouble> {
         let endpoints = self.ports.chain.endpoints();
         let Some(below) = start.checked_sub(1).filter(|_| endpoints > 1) else {
@@ -171,6 +178,13 @@ impl Watcher {
             if heard.len() >= ENOUGH {
                 break;
             }
+        }
+        // No chain makes more blocks in that time, whatever one operator says: some blocks more are read.
+        if heard.len() < ENOUGH && !one_runs_all {
+            let age = self.ports.clock.now().since(since).as_secs();
+            let head = self.head.map_or(start, |(head, _)| head.block.number);
+            let fastest = head.saturating_sub(age.saturating_mul(MOST_BLOCKS_A_SECOND));
+            lowest = lowest.min(fastest.max(start.saturating_sub(MOST_LOWER)));
         }
         if heard.len() >= ENOUGH && lowest == start {
             self.confirmed.insert(below, youngest);

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::absorb::{Place, REST, place_of};
+use super::ahead::Ahead;
 use super::{HEAD_SERVES_FOR, Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
@@ -36,6 +37,8 @@ pub(super) enum Deeper {
     Further,
     /// It was read, and the same is still to be read: a log was withheld, or somebody changes the record all the time.
     Stuck,
+    /// It got on, and what is called final is further off than any chain comes: there is no hurry to get there.
+    FarOff,
 }
 
 /// How many deposits that may still go away are looked at before addresses are let go; the oldest come first.
@@ -111,6 +114,11 @@ impl Watcher {
 
     /// One piece of the readings that are in no hurry.
     pub(super) async fn read_deeper(&mut self) -> Result<Deeper, Trouble> {
+        // What is to be read up to a block that is not there is about to be taken back.
+        if self.above_head.is_seen() {
+            self.ahead = Ahead::default();
+            return Ok(Deeper::Nothing);
+        }
         if let Some(got) = self.catch_up().await? {
             return Ok(got);
         }
@@ -256,12 +264,9 @@ impl Watcher {
         if needed <= 1 || planted(Bug::SecondReadingByOne) {
             return Ok(chain.transfers(&elsewhere).await?.into());
         }
-        let mut all: Option<Heard> = None;
-        let (mut readers, mut trouble) = (Vec::new(), None);
+        // Those that end with the same block have read the same chain.
+        let (mut chains, mut trouble) = (Vec::<Heard>::new(), None);
         for operator in operators {
-            if readers.len() >= needed {
-                break;
-            }
             let query = TransferQuery { by: Some(operator.clone()), avoid: None, ..elsewhere.clone() };
             let page = match chain.transfers(&query).await {
                 Ok(page) => page,
@@ -270,17 +275,23 @@ impl Watcher {
                     continue;
                 }
             };
-            readers.push(operator);
-            all = Some(match all {
+            let same = chains.iter().position(|heard| heard.page.anchor.block == page.anchor.block);
+            let mut heard = match same.map(|place| chains.swap_remove(place)) {
+                Some(before) => joined(before, page),
                 None => page.into(),
-                Some(before) => joined(before, page)?,
-            });
+            };
+            heard.readers.push(operator);
+            if heard.readers.len() >= needed {
+                return Ok(heard);
+            }
+            chains.push(heard);
+        }
+        if chains.len() > 1 {
+            let differ = format!("operators have different blocks at {}", job.to);
+            return Err(Trouble::Chain(ChainError::Behind(differ)));
         }
         let missing = || ChainError::Unavailable("too few operators can be read for a second reading".to_owned());
-        match all.filter(|_| readers.len() >= needed) {
-            Some(all) => Ok(Heard { readers, ..all }),
-            None => Err(Trouble::Chain(trouble.unwrap_or_else(missing))),
-        }
+        Err(Trouble::Chain(trouble.unwrap_or_else(missing)))
     }
 
     /// A first reading whose end is likely to be the finalized block.
@@ -311,24 +322,20 @@ impl From<TransferPage> for Heard {
     }
 }
 
-/// What several operators have shown of one range, and what another one shows of it, together.
-fn joined(before: Heard, other: TransferPage) -> Result<Heard, ChainError> {
-    let one = before.page;
-    if one.anchor.block != other.anchor.block {
-        let number = one.anchor.block.number;
-        return Err(ChainError::Behind(format!("two operators have different blocks at {number}")));
-    }
+/// What several operators have shown of one range, and what another one shows of it, together. All end with the same block.
+fn joined(before: Heard, other: TransferPage) -> Heard {
+    let Heard { page: one, elsewhere: shown, readers } = before;
     // One hash has one time. Where they tell two, an address is not let go by the later one.
     let anchor = if one.anchor.time < other.anchor.time { one.anchor } else { other.anchor };
     let mut elsewhere = BTreeMap::new();
     for transfer in sweep::missing_from(&one.transfers, &other.transfers) {
         let place = place_of(&transfer);
-        elsewhere.insert(place, before.elsewhere.get(&place).copied().unwrap_or(one.endpoint));
+        elsewhere.insert(place, shown.get(&place).copied().unwrap_or(one.endpoint));
     }
     let transfers = sweep::together(one.transfers, &other.transfers);
     let malformed = one.malformed.into_iter().chain(other.malformed).collect();
     let page = TransferPage { transfers, anchor, malformed, is_tagged: false, ..other };
-    Ok(Heard { page, elsewhere, readers: Vec::new() })
+    Heard { page, elsewhere, readers }
 }
 
 /// The question for a job; whoever answers gives the same, whichever way it is put.

@@ -218,7 +218,10 @@ impl Roll {
             return;
         }
         let rests = self.groups.at(member.group).is_some_and(|group| group.stand.rests);
-        let group = self.join(&self.brought_up(stored), rests);
+        // A store that says less than was kept there was told that blocks are to be read again.
+        let is_taken_back = marks_of(stored).1 < member.kept.1;
+        let coverage = if is_taken_back { stored.clone() } else { self.brought_up(stored) };
+        let group = self.join(&coverage, rests);
         self.groups.leave(member.group, 1);
         if let Some(known) = self.members.get_mut(place) {
             *known = Member::new(stored, group);

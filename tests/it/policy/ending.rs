@@ -205,3 +205,26 @@ fn f11_that_the_api_took_a_completion_is_remembered() {
     assert_eq!(after(&seen, Fact::Reported(view(ApiStatus::Pending, Some(&ours_hash)))), Some(true), "by somebody");
     assert_eq!(after(&seen, Fact::Reported(view(ApiStatus::Pending, None))), Some(false), "with what, nobody knows");
 }
+
+/// What money came for is asked after for a day, ever more seldom; what has none, or is over for good, is left alone.
+#[test]
+fn f11_an_ended_payment_whose_money_is_there_is_asked_after_for_a_day() {
+    let next = |outcome, ended_ago, quiet_checks| {
+        let state = State::Ended { outcome, at: at(NOW) };
+        let payment = Payment { quiet_checks, next_at: Some(at(NOW)), ..in_state("p", state) };
+        let said = Fact::Reported(view(ApiStatus::Expired, None));
+        let after = step(&payment, &said, &context_at(NOW + ended_ago)).expect("taken");
+        (after.next_at.map(|at| at.as_secs() - NOW - ended_ago), after.quiet_checks)
+    };
+    for (outcome, ended_ago, quiet_checks, expected) in [
+        (Outcome::Expired, 900, 0, (None, 0)),
+        (Outcome::Expired, 900, 1, (Some(4), 2)),
+        (Outcome::Failed, 900, 3, (Some(16), 4)),
+        (Outcome::Refunded, 86_400, 40, (Some(600), 41)),
+        (Outcome::Expired, 86_401, 1, (None, 0)),
+        (Outcome::Completed, 900, 1, (None, 0)),
+        (Outcome::Cancelled, 900, 1, (None, 0)),
+    ] {
+        assert_eq!(next(outcome, ended_ago, quiet_checks), expected, "{outcome:?} {ended_ago} {quiet_checks}");
+    }
+}

@@ -5,6 +5,7 @@ use rampwatch::domain::chain::{B256, BlockRef, Header, Transfer};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::{Effect, OrderState};
 use rampwatch::domain::testimony::{Statement, Testimony};
+use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::Receipt;
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::evidence::{
@@ -101,7 +102,7 @@ fn movement() -> Movement {
 }
 
 fn claim(did: Did) -> Claim {
-    Claim { tx_hash: tx(1), block: block(1_500), transfer: movement(), did }
+    Claim { tx_hash: tx(1), block: block(1_500), transfer: movement(), did, made_at: None }
 }
 
 fn log() -> Transfer {
@@ -194,6 +195,23 @@ fn a_failure_and_a_self_send_are_held_against_receipts_too() {
     for (did, receipt, expected) in rows {
         let agreement = judge(&claim(did), Some(&one), &[says("two", 1_500, receipt)], RULE, 2);
         assert_eq!(name(&agreement), expected, "{did:?}");
+    }
+}
+
+#[test]
+fn another_time_of_its_block_is_a_dispute_where_a_node_tells_one() {
+    let one = Operator::named("one");
+    let timed = |block_time| receipt(block(1_500), true, vec![Transfer { block_time, ..log() }]);
+    let claim = |made_at| Claim { made_at, ..claim(Did::Transfer) };
+    for (made_at, told, expected) in [
+        (None, Some(at(7)), "reached"),
+        (Some(at(7)), Some(at(7)), "reached"),
+        (Some(at(7)), None, "reached"),
+        (Some(at(7)), Some(Timestamp::EPOCH), "reached"),
+        (Some(at(7)), Some(at(8)), "disputed by 2"),
+    ] {
+        let agreement = judge(&claim(made_at), Some(&one), &[says("two", 1_501, timed(told))], RULE, 2);
+        assert_eq!(name(&agreement), expected, "{made_at:?} {told:?}");
     }
 }
 

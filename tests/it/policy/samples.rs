@@ -55,8 +55,13 @@ pub(super) fn alice() -> Actor {
 /// A proof of the fact: of one operator where one is enough, and with the wallet's records where those are needed.
 pub(super) fn proof(fact: Freeing) -> Proof {
     let transfer = Movement { token: USDC, from: ALICE, to: HOME, amount: Amount::from_base_units(ASKED) };
-    let claim =
-        Claim { tx_hash: B256::repeat_byte(1), block: super::orders::block(1_500), transfer, did: Did::Transfer };
+    let claim = Claim {
+        tx_hash: B256::repeat_byte(1),
+        block: super::orders::block(1_500),
+        transfer,
+        did: Did::Transfer,
+        made_at: None,
+    };
     let operator = Operator::named("one");
     let rule = FinalityRule::Depth { depth: 1 };
     let Agreement::Reached(agreed) = judge(&claim, Some(&operator), &[], rule, 1) else { panic!("one is enough") };

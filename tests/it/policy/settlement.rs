@@ -19,7 +19,7 @@ pub(super) fn other() -> DepositKey {
     deposit(2, ASKED).key
 }
 
-/// Every state, each due at [`NOW`] and asked three times without news; a call began 61 s ago.
+/// Every state, each due at [`NOW`] and, but for the one that has ended, asked three times without news; a call began 61 s ago.
 pub(super) fn states() -> [Payment; 12] {
     let deposit = ours();
     let review = |why, deposit| State::Review { why, deposit };
@@ -37,7 +37,10 @@ pub(super) fn states() -> [Payment; 12] {
         review(PaymentReview::NotFound, None),
         State::Ended { outcome: Outcome::Expired, at: at(NOW - 1) },
     ]
-    .map(|state| Payment { next_at: Some(at(NOW)), quiet_checks: 3, ..in_state("p", state) })
+    .map(|state| {
+        let quiet_checks = if state.is_ended() { 0 } else { 3 };
+        Payment { next_at: Some(at(NOW)), quiet_checks, ..in_state("p", state) }
+    })
 }
 
 /// A step in short: the state, its deposit, its attempt, when it is looked at again, the quiet questions.
@@ -98,7 +101,7 @@ fn every_fact_in_every_state() {
     let table = [
         (
             Fact::Matched(other()),
-            "seen other +600 q0 *2 | x *4 | following other +0 q3 *2 | seen other +600 q0 *3 | same +0 q3",
+            "seen other +600 q0 *2 | x *4 | following other +0 q3 *2 | seen other +600 q0 *3 | same +0 q0",
         ),
         (Fact::Unmatched, "x | waiting +600 q0 | x *10"),
         (Fact::Final, "x | due 0 ours +0 q0 | x *10"),
@@ -123,7 +126,7 @@ fn every_fact_in_every_state() {
             "x *3 | unclear 2 ours +300 q0 | same +300 q0 | unclear 2 ours +300 q0 | x *6",
         ),
         (Fact::CallFailed(CallFailure::Refused(refusal())), "x *3 | unclear 2 409 ours +0 q0 *2 | same +0 q0 | x *6"),
-        (Fact::AskFailed { retry_after: None }, "same +8 q4 *12"),
+        (Fact::AskFailed { retry_after: None }, "same +8 q4 *11 | same +1 q1"),
         (
             Fact::Unknown,
             "review NotFound +600 q0 | review NotFound ours +600 q0 *6 | review NotFound +600 q0 | review \

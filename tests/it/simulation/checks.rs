@@ -216,7 +216,10 @@ fn coverage_is_honest(world: &World, old: Option<&Coverage>, new: &Coverage) {
         world.violate(&format!("covered, and blocks are final up to {final_to}: {new:?}"));
     }
     let fell = old.and_then(|old| old.swept).is_some_and(|old| {
-        old.start == swept.start && (old.covered_to > swept.covered_to || old.confirmed_to > swept.confirmed_to)
+        // What all have disowned is read a second time again, where several have to agree.
+        let is_owed_again = swept.second_reading.is_some() && world.settings.agreement > 1;
+        let unconfirmed = old.confirmed_to > swept.confirmed_to && !is_owed_again;
+        old.start == swept.start && (old.covered_to > swept.covered_to || unconfirmed)
     });
     if fell && !world.settings.beyond_finality && !world.settings.lies() {
         world.violate(&format!("coverage fell from {old:?} to {new:?}"));

@@ -91,8 +91,8 @@ impl Answers {
         self.thrice.contains(key)
     }
 
-    /// Whether a transfer may be missing at this count.
-    fn excuse(&mut self, key: &DepositKey, count: Count, now: Timestamp) -> bool {
+    /// Whether a transfer may be missing at this count. `was_disowned`: it was seen, and later nobody showed it any more.
+    fn excuse(&mut self, key: &DepositKey, count: Count, was_disowned: bool, now: Timestamp) -> bool {
         let left_out = self.left_out.get(key).filter(|left_out| left_out.excuses(count, now));
         let Some(LeftOut { at: left_out_at, .. }) = left_out else { return false };
         match count {
@@ -101,7 +101,7 @@ impl Answers {
                 true
             }
             Count::Second | Count::Closing => {
-                let excused = self.missed.get(key).is_some_and(|missed_at| missed_at < left_out_at);
+                let excused = was_disowned || self.missed.get(key).is_some_and(|missed_at| missed_at < left_out_at);
                 match count {
                     Count::Closing if self.twice.get(key).is_some_and(|second_at| second_at < left_out_at) => {
                         self.thrice.insert(*key);
@@ -154,10 +154,15 @@ pub(super) async fn on_coverage(
         transfers.retain(|transfer| transfer.to == new.address && known.contains(&transfer.token));
         for transfer in transfers {
             let key = key_of(&transfer);
+            // What lies above the head was not read, and another law sees to it that it is taken back.
+            if count == Count::First && to > world.chain().head_number() {
+                world.count("counted: above the head");
+                continue;
+            }
             let stored = store.deposit(&key).await.expect("memory");
             if stored.as_ref().is_some_and(Deposit::stands) {
                 world.count(&format!("counted: {count:?}, there"));
-            } else if world.answers().excuse(&key, count, world.clock.now()) {
+            } else if world.answers().excuse(&key, count, stored.is_some(), world.clock.now()) {
                 world.count(&format!("counted: {count:?}, withheld"));
                 world.note(&format!("counted ({count:?}) up to {to} without {key}, which an answer left out"));
             } else if world.settings.one_word() {

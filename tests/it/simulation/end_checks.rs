@@ -225,6 +225,10 @@ fn deposit_is_settled(world: &World, deposit: &Deposit) {
         }
         // What was final and replaced is not read again when it comes back: that is the alarm's business.
         Standing::Gone { .. } if is_canonical && world.settings.one_word() => {}
+        // All operators left it out, and then of the second reading too: the last reading finds it.
+        Standing::Gone { .. } if is_canonical && world.answers().were_twice_without(&deposit.key) => {
+            world.count("end: a deposit that all have left out waits for the last reading");
+        }
         // Its block is there, and has no such transfer.
         Standing::Gone { .. } if is_canonical && world.chain().ever(&deposit.key).is_none() => {}
         Standing::Gone { .. } if is_canonical && !world.finality_is_broken() => {

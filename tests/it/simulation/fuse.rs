@@ -149,6 +149,9 @@ const MOST_A_MINUTE: u64 = 200;
 /// their undoing announce a hundred more.
 const MOST_CHAIN_CALLS_A_MINUTE: u64 = 400;
 
+/// How many more where operators lie: what one of them invents, the others are asked for with each final block.
+const MORE_AMONG_LIARS: u64 = 200;
+
 /// More calls than this without any time passing are an endless loop.
 const RUSH: u64 = 20_000;
 
@@ -278,7 +281,8 @@ impl Life {
         if minute.0 != now {
             *minute = (now, BTreeMap::new());
         }
-        let most = if kind == "chain calls" { MOST_CHAIN_CALLS_A_MINUTE } else { MOST_A_MINUTE };
+        let among_liars = if self.world.settings.lies() { MORE_AMONG_LIARS } else { 0 };
+        let most = if kind == "chain calls" { MOST_CHAIN_CALLS_A_MINUTE + among_liars } else { MOST_A_MINUTE };
         let made = minute.1.entry(kind).or_default();
         *made.entry(point).or_default() += 1;
         let all: u64 = made.values().sum();
