@@ -351,17 +351,14 @@ impl Unaccounted<'_> {
     /// A block near the first one at or after a moment, and none after it: the lowest by the words of as many operators as have
     /// to agree.
     async fn first_block(&self, moment: Timestamp) -> Result<BlockNumber, HandleError> {
-        let (mut lowest, mut heard, mut trouble) = (BlockNumber::MAX, 0, None);
+        let (mut heard, mut trouble) = (Vec::new(), None);
         for endpoint in self.endpoints() {
             match self.first_block_at(moment, endpoint).await {
-                Ok(number) => {
-                    heard += 1;
-                    lowest = lowest.min(number);
-                }
+                Ok(number) => heard.push(number),
                 Err(error) => trouble = Some(error),
             }
-            if heard == self.needed() {
-                return Ok(lowest);
+            if heard.len() == self.needed() {
+                return Ok(heard.into_iter().min().unwrap_or_default());
             }
         }
         Err(trouble.unwrap_or_else(|| unread("too few operators tell when blocks were made")))
@@ -389,19 +386,19 @@ impl Unaccounted<'_> {
         let numbers: BTreeSet<BlockNumber> = sent.iter().map(|transfer| transfer.block.number).collect();
         let numbers: Vec<BlockNumber> = numbers.into_iter().collect();
         let mut times: BTreeMap<BlockNumber, Timestamp> = BTreeMap::new();
-        let mut heard = 0;
+        let mut heard = Vec::new();
         for endpoint in self.endpoints() {
-            if numbers.is_empty() || heard == self.needed() {
+            if numbers.is_empty() || heard.len() == self.needed() {
                 break;
             }
             let Ok(headers) = self.chain.headers(&numbers, Some(endpoint)).await else { continue };
-            heard += 1;
+            heard.push(endpoint);
             for header in headers.into_iter().flatten() {
                 let time = times.entry(header.block.number).or_insert(header.time);
                 *time = header.time.max(*time);
             }
         }
-        if heard < self.needed() && !numbers.is_empty() {
+        if heard.len() < self.needed() && !numbers.is_empty() {
             return Err(unread("too few operators tell when blocks were made"));
         }
         match numbers.iter().find(|number| !times.contains_key(number)) {

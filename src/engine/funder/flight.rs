@@ -261,20 +261,20 @@ impl Funder {
             return Ok(Err(Hold::NotReadYet));
         }
         let query = self.query(order, from, to);
-        let (mut shown, mut readers, mut trouble) = (Vec::new(), 0, Hold::NotReadYet);
+        let (mut shown, mut readers, mut trouble) = (Vec::new(), Vec::new(), Hold::NotReadYet);
         for operator in operators {
-            if readers == needed {
+            if readers.len() == needed {
                 break;
             }
-            match self.ports.chain.transfers(&TransferQuery { by: Some(operator), ..query.clone() }).await {
+            match self.ports.chain.transfers(&TransferQuery { by: Some(operator.clone()), ..query.clone() }).await {
                 Ok(page) => {
-                    readers += 1;
+                    readers.push(operator);
                     shown = together(shown, &page.transfers);
                 }
                 Err(error) => trouble = unavailable(&error),
             }
         }
-        Ok(if readers == needed { Ok(shown) } else { Err(trouble) })
+        Ok(if readers.len() == needed { Ok(shown) } else { Err(trouble) })
     }
 
     /// The question for the transfers to an order's address.

@@ -200,9 +200,8 @@ impl Watcher {
         let (last_final, params) = (self.last_final, self.settings.sweep);
         self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
         self.reload().await?;
-        let params = &self.settings.sweep;
-        let is_worth_it = sweep::is_worth_raising(job, self.last_final, brought_news, params);
-        if (reading == Reading::Second || is_worth_it) && (brought_news || !self.kept_lately()) {
+        let raises = reading == Reading::Second || sweep::is_worth_raising(job, last_final, brought_news, &params);
+        if raises && (brought_news || !self.kept_lately()) {
             self.keep_some().await?;
         }
         Ok(left)
