@@ -1,6 +1,7 @@
 //! One world: the true chain, endpoints that may lie about it, a payment API, and the attacked program.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, keccak256};
@@ -281,7 +282,18 @@ pub(crate) const fn moment(seconds: u64) -> Timestamp {
     Timestamp::from_secs(seconds)
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody listens at, below those that systems give to connections: what is free there stays free, since no two
+/// worlds are given the same one.
 fn free_port() -> Result<u16, Stop> {
-    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    for _ in 0..COUNT {
+        let nth = TAKEN.fetch_add(1, Ordering::Relaxed).wrapping_add(std::process::id().wrapping_mul(97));
+        let port = u16::try_from(FIRST + nth % COUNT).unwrap_or(u16::MAX);
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(Stop::Fault("no port is free".to_owned()))
 }
