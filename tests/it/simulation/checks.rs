@@ -16,6 +16,7 @@ use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
 use super::lies::laws;
+use super::lies::settings::Danger;
 use super::plan::Planned;
 use super::world::{World, short};
 use super::{counted, intake, late_logs, verdicts, wallet, words};
@@ -247,7 +248,11 @@ async fn calling_is_allowed(world: &World, store: &MemoryStore, payment: &Paymen
         if at.plus(Span::from_secs(100)) < world.clock.now() {
             world.count("payment: called long after its deposit was final");
         }
-        is_below && world.was_told_final(number, world.clock.now().minus(FRESH))
+        // What a clock that was ahead has dated just now was told some minutes ago.
+        let is_dated_anew = world.settings.danger == Some(Danger::Clocks)
+            && world.chain().is_canonical(deposit.block())
+            && number <= world.chain().final_to();
+        is_below && (is_dated_anew || world.was_told_final(number, world.clock.now().minus(FRESH)))
     });
     if !allowed {
         let last = world.last_told_final();

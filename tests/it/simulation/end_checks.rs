@@ -241,10 +241,11 @@ fn deposit_is_settled(world: &World, deposit: &Deposit) {
     }
 }
 
-/// Whether the payment that a deposit is said to pay has not ended.
+/// Whether the payment that a deposit is said to pay has not ended, and no person is to look at it.
 fn is_awaited(world: &World, deposit: &Deposit) -> bool {
     let Verdict::Pays { payment, .. } = &deposit.verdict else { return false };
-    world.store.look(|contents| contents.payments.get(payment).is_some_and(|payment| !payment.state.is_ended()))
+    let waits = |state: &PaymentState| !state.is_ended() && !matches!(state, PaymentState::Review { .. });
+    world.store.look(|contents| contents.payments.get(payment).is_some_and(|payment| waits(&payment.state)))
 }
 
 fn payment_is_settled(world: &World, contents: &Contents, payment: &Payment) {
