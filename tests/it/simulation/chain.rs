@@ -88,6 +88,8 @@ pub(super) struct TrueChain {
     conditions: Conditions,
     /// The blocks that the last reorg took off, and the number of the first.
     taken_off: (BlockNumber, Vec<usize>),
+    /// When a reorg was undone last, and the first block that came back.
+    came_back: Option<(Timestamp, BlockNumber)>,
     tagged: BlockNumber,
     final_to: BlockNumber,
     /// Up to which block the chain became final, and when.
@@ -111,6 +113,7 @@ impl TrueChain {
             others: BTreeMap::new(),
             conditions: Conditions::plain(),
             taken_off: (0, Vec::new()),
+            came_back: None,
             tagged: 0,
             final_to: 0,
             finals: Vec::new(),
@@ -183,6 +186,11 @@ impl TrueChain {
         self.taken_off.1.iter().flat_map(|index| &self.blocks[*index].transfers).copied().collect()
     }
 
+    /// Whether the block at this height has come back with a reorg that was undone since.
+    pub(super) fn came_back_since(&self, number: BlockNumber, since: Timestamp) -> bool {
+        self.came_back.is_some_and(|(at, first)| at >= since && first <= number)
+    }
+
     /// Undoes the last reorg if that touches no more than so many blocks: the old blocks are the chain again, with as
     /// many new ones on top as it takes. Transactions that were only in the blocks that go wait for the next block.
     pub(super) fn undo_reorg(&mut self, room: u64, time: Timestamp) -> Vec<(Header, Vec<Transfer>)> {
@@ -205,6 +213,7 @@ impl TrueChain {
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting = waiting.into_iter().filter(|tx| !is_back(self, tx)).collect();
         self.canonical.extend(&old);
+        self.came_back = Some((time, first));
         let mut back = old;
         while self.canonical.len() < height {
             back.push(self.push(time, Vec::new(), Vec::new()));

@@ -118,6 +118,11 @@ impl Answers {
     }
 }
 
+/// Whether a transfer's block came back so lately that a first count may have been kept in memory from before.
+fn has_come_back(world: &World, transfer: &Transfer) -> bool {
+    world.chain().came_back_since(transfer.block.number, world.clock.now().minus(IN_MEMORY))
+}
+
 /// Which count of a block this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Count {
@@ -162,9 +167,9 @@ pub(super) async fn on_coverage(
             let stored = store.deposit(&key).await.expect("memory");
             if stored.as_ref().is_some_and(Deposit::stands) {
                 world.count(&format!("counted: {count:?}, there"));
-            } else if count == Count::First && stored.is_some() {
-                // It was on another branch when this was read; what was counted in memory is stored later. That it is read
-                // again is the business of what must hold at the end.
+            } else if count == Count::First && has_come_back(world, &transfer) {
+                // It was on another branch when this was read, and what was counted in memory is stored later. That it is
+                // read again is the business of what must hold at the end.
                 world.count("counted: on a branch that has come back since");
             } else if world.answers().excuse(&key, count, stored.is_some(), world.clock.now()) {
                 world.count(&format!("counted: {count:?}, withheld"));
