@@ -17,6 +17,7 @@ use rampwatch::domain::chain::{BlockNumber, Transfer};
 use rampwatch::domain::coverage::{Coverage, Swept};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
 use rampwatch::domain::event::EventKind;
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::chain::TransferQuery;
 use rampwatch::ports::clock::Clock;
@@ -34,18 +35,20 @@ const JUST_NOW: Span = Span::from_secs(10);
 const IN_MEMORY: Span = Span::from_secs(120);
 
 /// What the answers said of a transfer that one of them left out.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct LeftOut {
     /// When it was left out last.
     at: Timestamp,
     /// Whether it was told since.
     told: bool,
+    /// Who has left it out, of those who were asked by name, since it was told last.
+    by: BTreeSet<Operator>,
 }
 
 impl LeftOut {
     /// Whether a count that is stored now may rest on the answer which left it out. The transfer may have been told since: the
     /// funder asks for himself.
-    fn excuses(self, count: Count, now: Timestamp) -> bool {
+    fn excuses(&self, count: Count, now: Timestamp) -> bool {
         let lasts = if count == Count::First { IN_MEMORY } else { JUST_NOW };
         !self.told || now <= self.at.plus(lasts)
     }
@@ -74,9 +77,11 @@ impl Answers {
             }
             let key = key_of(&transfer);
             if !told.contains(&transfer) {
-                self.left_out.insert(key, LeftOut { at: now, told: false });
+                let by = self.left_out.remove(&key).map(|before| before.by).unwrap_or_default();
+                let by = by.into_iter().chain(query.by.clone()).collect();
+                self.left_out.insert(key, LeftOut { at: now, told: false, by });
             } else if let Some(left_out) = self.left_out.get_mut(&key) {
-                left_out.told = true;
+                (left_out.told, left_out.by) = (true, BTreeSet::new());
             }
         }
     }
@@ -91,10 +96,12 @@ impl Answers {
         self.thrice.contains(key)
     }
 
-    /// Whether a transfer may be missing at this count. `was_disowned`: it was seen, and later nobody showed it any more.
-    fn excuse(&mut self, key: &DepositKey, count: Count, was_disowned: bool, now: Timestamp) -> bool {
+    /// Whether a transfer may be missing at this count. `was_seen`: it was, and nobody may have shown it any more since.
+    /// `operators`: how many there are.
+    fn excuse(&mut self, key: &DepositKey, count: Count, was_seen: bool, operators: usize, now: Timestamp) -> bool {
         let left_out = self.left_out.get(key).filter(|left_out| left_out.excuses(count, now));
-        let Some(LeftOut { at: left_out_at, .. }) = left_out else { return false };
+        let Some(LeftOut { at: left_out_at, by, .. }) = left_out else { return false };
+        let was_disowned = was_seen && by.len() >= operators;
         match count {
             Count::First => {
                 self.missed.insert(*key, now);
@@ -152,6 +159,7 @@ pub(super) async fn on_coverage(
         (Count::Second, above(|swept| swept.confirmed_to), Some(swept.confirmed_to)),
         (Count::Closing, swept.start, closed),
     ];
+    let operators = world.settings.operators.iter().collect::<BTreeSet<_>>().len();
     let known = [world.settings.token, world.settings.other_token];
     for (count, from, to) in counts {
         let Some(to) = to.filter(|to| from <= *to) else { continue };
@@ -171,7 +179,7 @@ pub(super) async fn on_coverage(
                 // It was on another branch when this was read, and what was counted in memory is stored later. That it is
                 // read again is the business of what must hold at the end.
                 world.count("counted: on a branch that has come back since");
-            } else if world.answers().excuse(&key, count, stored.is_some(), world.clock.now()) {
+            } else if world.answers().excuse(&key, count, stored.is_some(), operators, world.clock.now()) {
                 world.count(&format!("counted: {count:?}, withheld"));
                 world.note(&format!("counted ({count:?}) up to {to} without {key}, which an answer left out"));
             } else if world.settings.one_word() {
