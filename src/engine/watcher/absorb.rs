@@ -200,8 +200,7 @@ impl Watcher {
         let (last_final, params) = (self.last_final, self.settings.sweep);
         self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
         self.reload().await?;
-        let raises = reading == Reading::Second || sweep::is_worth_raising(job, last_final, brought_news, &params);
-        if raises && (brought_news || !self.kept_lately()) {
+        if reading == Reading::Second || sweep::is_worth_raising(job, last_final, brought_news, &params) {
             self.keep_some().await?;
         }
         Ok(left)

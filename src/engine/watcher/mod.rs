@@ -169,8 +169,6 @@ pub(crate) struct Watcher {
     last_reading: Option<Job>,
     /// What is being caught up with.
     ahead: Ahead,
-    /// When coverage was stored last that readings had added.
-    kept_at: Timestamp,
     /// The newest moment that our clock has shown.
     latest: Timestamp,
 }
@@ -227,7 +225,6 @@ impl Watcher {
             deeper: Rest::default(),
             last_reading: None,
             ahead: Ahead::default(),
-            kept_at: Timestamp::EPOCH,
             latest: Timestamp::EPOCH,
         }
     }

@@ -10,7 +10,6 @@ use super::absorb::all;
 use super::{Trouble, Watcher, gauge};
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
-use crate::domain::time::Span;
 use crate::policy::breadth;
 use crate::ports::chain::WatchSet;
 use crate::ports::store::{Commit, Store, StoreError};
@@ -23,9 +22,6 @@ const STRETCHES_AT_ONCE: usize = 4;
 
 /// How many addresses' coverage goes into one commit.
 const BATCH: usize = 512;
-
-/// How soon coverage is stored again for readings that have found nothing.
-const KEEP_EVERY: Span = Span::from_secs(1);
 
 impl Watcher {
     /// Learns from the store which addresses are watched, or only what has changed of them since the last time, and tells
@@ -113,21 +109,9 @@ impl Watcher {
         }
     }
 
-    /// Whether coverage was stored so lately that what a further empty reading has added may wait for the next one: catching up
-    /// through many empty blocks must not wait for the disk at each step.
-    pub(super) fn kept_lately(&self) -> bool {
-        let now = self.ports.clock.now();
-        self.kept_at <= now && now.since(self.kept_at) < KEEP_EVERY
-    }
-
     /// Stores what readings have added to the coverage, of some of the addresses. The others are written after the next
     /// readings: a crash before that costs a repeated reading.
     pub(super) async fn keep_some(&mut self) -> Result<(), Trouble> {
-        // What lies above the head is about to be taken back.
-        if self.above_head.is_seen() {
-            return Ok(());
-        }
-        self.kept_at = self.ports.clock.now();
         let raised = self.roll.unkept(self.settings.sweep.kept_at_once);
         for batch in raised.chunks(BATCH) {
             if self.store_coverage(Commit { coverage: batch.to_vec(), ..Commit::default() }).await? {

@@ -175,13 +175,13 @@ pub(super) async fn on_coverage(
             let stored = store.deposit(&key).await.expect("memory");
             if stored.as_ref().is_some_and(Deposit::stands) {
                 world.count(&format!("counted: {count:?}, there"));
+            } else if world.answers().excuse(&key, count, stored.is_some(), operators, world.clock.now()) {
+                world.count(&format!("counted: {count:?}, withheld"));
+                world.note(&format!("counted ({count:?}) up to {to} without {key}, which an answer left out"));
             } else if count == Count::First && has_come_back(world, &transfer) {
                 // It was on another branch when this was read, and what was counted in memory is stored later. That it is
                 // read again is the business of what must hold at the end.
                 world.count("counted: on a branch that has come back since");
-            } else if world.answers().excuse(&key, count, stored.is_some(), operators, world.clock.now()) {
-                world.count(&format!("counted: {count:?}, withheld"));
-                world.note(&format!("counted ({count:?}) up to {to} without {key}, which an answer left out"));
             } else if world.settings.one_word() {
                 // The only operator there is has shown another block in its place.
                 world.count("counted: missing by the only operator's word");
