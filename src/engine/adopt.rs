@@ -14,6 +14,7 @@ use super::order_book::OrderBook;
 use super::order_views::WalletView;
 use super::orders::given;
 use super::telling::log_events;
+use super::watcher::place::first_block;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::event::{Event, EventKind, WalletChange};
@@ -23,11 +24,11 @@ use crate::domain::payment::RecipientId;
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{BookedSpend, NonceCount, Wallet};
 use crate::planted::{Bug, planted};
-use crate::policy::evidence::{Freeing, Proof, WalletRecords, consumed, nothing_left, prove};
+use crate::policy::evidence::{Freeing, MOST_BLOCKS_BACK, Proof, WalletRecords, consumed, nothing_left, prove};
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, apply};
 use crate::policy::nonces::{self, AdoptRefusal};
-use crate::policy::sweep::{find_start, together};
+use crate::policy::sweep::together;
 use crate::policy::window::{Spending, book, window_now, window_start};
 use crate::ports::chain::{Chain, ChainError, EndpointId};
 use crate::ports::sender::EndpointAnswer;
@@ -35,12 +36,6 @@ use crate::ports::store::{Commit, StoreError};
 
 /// How often an adoption is judged anew when orders change meanwhile.
 const ADOPT_TRIES: u32 = 5;
-
-/// The most blocks in which the transfers of an order that is given up are looked for.
-const MOST_BLOCKS_BACK: BlockNumber = 50_000;
-
-/// The most questions that finding the block of a moment may take.
-const MOST_PROBES: u32 = 128;
 
 /// A wish to adopt the wallet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -353,31 +348,16 @@ impl Unaccounted<'_> {
     async fn first_block(&self, moment: Timestamp) -> Result<BlockNumber, HandleError> {
         let (mut heard, mut trouble) = (Vec::new(), None);
         for endpoint in self.endpoints() {
-            match self.first_block_at(moment, endpoint).await {
+            let mut times = BTreeMap::from([(self.head.block.number, self.head.time)]);
+            match first_block(self.chain, &mut times, moment, Some(endpoint)).await {
                 Ok(number) => heard.push(number),
-                Err(error) => trouble = Some(error),
+                Err(error) => trouble = Some(unread(error)),
             }
             if heard.len() == self.needed() {
                 return Ok(heard.into_iter().min().unwrap_or_default());
             }
         }
         Err(trouble.unwrap_or_else(|| unread("too few operators tell when blocks were made")))
-    }
-
-    /// The same by this endpoint's word.
-    async fn first_block_at(&self, moment: Timestamp, endpoint: EndpointId) -> Result<BlockNumber, HandleError> {
-        let mut times = BTreeMap::from([(self.head.block.number, self.head.time)]);
-        for _ in 0..MOST_PROBES {
-            match find_start(&times, moment) {
-                Err(start) => return Ok(start),
-                Ok(probe) => {
-                    let header = self.chain.header(probe, Some(endpoint)).await.map_err(unread)?;
-                    let header = header.ok_or_else(|| unread(format!("no endpoint has block {probe}")))?;
-                    times.insert(probe, header.time);
-                }
-            }
-        }
-        Err(unread("the chain's block times do not lead to a block of a day ago"))
     }
 
     /// When the blocks of these transfers were made: the latest word of as many operators as have to agree, so that nobody makes

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use super::finality::{FinalityRule, final_number};
 use crate::domain::amount::Amount;
-use crate::domain::chain::{Address, B256, BlockRef, Transfer};
+use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Transfer};
 use crate::domain::operator::Operator;
 use crate::domain::order::{Attempt, AttemptKind, Effect, Order};
 use crate::domain::testimony::{Said, Statement, Testimony};
@@ -343,6 +343,9 @@ fn words_of(statement: &Statement) -> String {
     let moved = if moved.is_empty() { "moved nothing".to_owned() } else { format!("moved {}", moved.join(" and ")) };
     format!("{status} in block {} {}; {at}; {moved}", receipt.block.number, receipt.block.hash)
 }
+
+/// The most blocks in which the transfers of an order are looked for, below the one that is asked about.
+pub const MOST_BLOCKS_BACK: BlockNumber = 50_000;
 
 /// What the wallet's own records say of the blocks in which an order's transactions could have been mined.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -11,6 +11,9 @@ use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 
+/// More blocks than any chain makes in a second.
+pub const MOST_BLOCKS_A_SECOND: u64 = 4;
+
 /// What the sweep goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SweepParams {

@@ -44,8 +44,8 @@ pub(super) async fn head(pool: &Pool) -> Result<Header, ChainError> {
 }
 
 /// What an endpoint says of finality, and of its head. Another one is asked when the first hangs far behind the heads
-/// that were seen before, has stood still for long, or has no finalized block or one that stands still, so that such a node does not
-/// stop us while others go on. One that has lagged for long has no say in what is final.
+/// that were seen before, has stood still for long, or has no finalized block or one that stands still, so that such a
+/// node does not stop us while others go on. One that has lagged for long has no say in what is final.
 pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, ChainError> {
     let mut attempt = pool.attempt(None);
     let mut best: Option<FinalityReport> = None;

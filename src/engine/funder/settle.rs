@@ -14,21 +14,18 @@ use crate::domain::time::Timestamp;
 use crate::domain::wallet::Receipt;
 use crate::engine::agreement::{Answer, Question};
 use crate::planted::{Bug, planted};
-use crate::policy::evidence::{Claim, Freeing, WalletRecords, nothing_left, prove};
+use crate::policy::evidence::{Claim, Freeing, MOST_BLOCKS_BACK, WalletRecords, nothing_left, prove};
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, effect};
+use crate::policy::sweep::MOST_BLOCKS_A_SECOND;
 use crate::policy::window::spent_at;
 use crate::ports::sender::Receipts;
 
 /// How many orders' ends are proven at once.
 const PROOFS_AT_ONCE: usize = 8;
 
-/// More blocks than any chain makes in a second: how far back a transfer of a given age may have been mined.
-const MOST_BLOCKS_A_SECOND: u64 = 4;
 /// So many blocks are read in any case.
 const LEAST_BLOCKS_BACK: u64 = 64;
-/// The most blocks that are read.
-const MOST_BLOCKS_BACK: u64 = 50_000;
 
 impl Funder {
     /// Takes in what became of every order that has a nonce.

@@ -13,7 +13,6 @@ use crate::domain::deposit::{Deposit, DepositKey, Standing};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::agreement::witnesses;
 use crate::engine::ledger::{LedgerError, Page};
 use crate::engine::names::alarm_name;
 use crate::engine::telling::{count_alarm, log_events};
@@ -384,8 +383,7 @@ impl Watcher {
     /// Whether one reader alone says that a final deposit's height has another block; the others may only withhold the deposit.
     async fn is_ones_word(&self, deposit: &Deposit, readers: &[Operator]) -> bool {
         let is_final = matches!(deposit.standing, Standing::Final { .. });
-        let needed = self.ports.operators_needed(&self.settings);
-        is_final && readers.len() > 1 && witnesses(&self.ports, &self.settings, deposit).await.elsewhere.len() < needed
+        is_final && readers.len() > 1 && !self.is_elsewhere(deposit).await
     }
 
     async fn block_time_of(

@@ -310,13 +310,18 @@ impl Watcher {
     /// Whether a deposit whose height has another block, by one operator's word, is gone. Where operators have to agree, so
     /// many must have another block there: what one of them hides would not be looked for again before the last reading.
     async fn is_gone(&self, deposit: &Deposit, asked: &mut usize) -> bool {
-        let needed = self.ports.operators_needed(&self.settings);
-        if needed <= 1 {
+        if self.ports.operators_needed(&self.settings) <= 1 {
             return true;
         }
         // Whoever invents deposits must not have us ask without end: the others are come to with the next final blocks.
         *asked = asked.saturating_add(1);
-        *asked <= MOST_ASKED && witnesses(&self.ports, &self.settings, deposit).await.elsewhere.len() >= needed
+        *asked <= MOST_ASKED && self.is_elsewhere(deposit).await
+    }
+
+    /// Whether as many operators as have to agree have another block at the deposit's height.
+    pub(super) async fn is_elsewhere(&self, deposit: &Deposit) -> bool {
+        let needed = self.ports.operators_needed(&self.settings);
+        witnesses(&self.ports, &self.settings, deposit).await.elsewhere.len() >= needed
     }
 
     /// The final blocks at the heights of these deposits, each by the word of one node that both gave it and calls it final.

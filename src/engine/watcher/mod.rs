@@ -28,7 +28,7 @@ mod absorb;
 mod ahead;
 mod finality;
 mod hints;
-mod place;
+pub(super) mod place;
 mod readings;
 mod rest;
 mod roll;

@@ -11,8 +11,8 @@ use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
-use crate::policy::sweep;
-use crate::ports::chain::{ChainError, EndpointId};
+use crate::policy::sweep::{self, MOST_BLOCKS_A_SECOND};
+use crate::ports::chain::{Chain, ChainError, EndpointId};
 use crate::ports::store::{Commit, StoreError};
 
 /// The most questions one search may take; 2^40 blocks need fewer.
@@ -20,9 +20,6 @@ const MOST_PROBES: u32 = 128;
 
 /// How many must agree on a start block, where there are as many.
 const ENOUGH: usize = 2;
-
-/// More blocks than any chain makes in a second.
-const MOST_BLOCKS_A_SECOND: u64 = 4;
 
 /// How much lower a start is taken at most where one operator alone has told it: a day of the fastest chain's blocks.
 const MOST_LOWER: u64 = 86_400 * MOST_BLOCKS_A_SECOND;
@@ -112,40 +109,14 @@ impl Watcher {
 
     async fn start_block(&mut self, since: Timestamp) -> Result<u64, Trouble> {
         let mut times = std::mem::take(&mut self.times);
-        let found = self.search(&mut times, since, None).await;
+        let found = first_block(&*self.ports.chain, &mut times, since, None).await;
         self.times = times;
         self.confirmed(found?, since).await
     }
 
-    /// Searches by the block times that this endpoint gives, or any. What it asks for is added to `times`.
-    async fn search(
-        &self,
-        times: &mut BTreeMap<BlockNumber, Timestamp>,
-        since: Timestamp,
-        at: Option<EndpointId>,
-    ) -> Result<BlockNumber, Trouble> {
-        for _ in 0..MOST_PROBES {
-            match sweep::find_start(times, since) {
-                Err(start) => return Ok(start),
-                Ok(probe) => {
-                    let header = self.ports.chain.header(probe, at).await?;
-                    let missing = || {
-                        ChainError::Behind(format!(
-                            "no endpoint has block {probe}, which is needed to find where to begin"
-                        ))
-                    };
-                    let header = header.ok_or_else(missing)?;
-                    times.insert(probe, header.time);
-                }
-            }
-        }
-        Err(ChainError::Behind("the chain's block times do not lead to a start block".to_owned()).into())
-    }
-
     /// The start block, once two endpoints, where there are as many operators of two, say that the block before it is older than
     /// `since`; the lower of both words where one of them does not. An endpoint that does not answer, or has no such block, is
-    /// left out; where too few are left, the start is as low as
-    /// the fastest chain's would be.
+    /// left out; where too few are left, the start is as low as the fastest chain's would be.
     async fn confirmed(&mut self, start: BlockNumber, since: Timestamp) -> Result<BlockNumber, Trouble> {
         let endpoints = self.ports.chain.endpoints();
         let Some(below) = start.checked_sub(1).filter(|_| endpoints > 1) else {
@@ -173,7 +144,7 @@ impl Watcher {
                     "endpoints differ about a block's time; the lower start is taken"
                 );
                 let mut times = BTreeMap::from([(below, header.time)]);
-                lowest = lowest.min(self.search(&mut times, since, Some(endpoint)).await?);
+                lowest = lowest.min(first_block(&*self.ports.chain, &mut times, since, Some(endpoint)).await?);
             }
             if heard.len() >= ENOUGH {
                 break;
@@ -191,4 +162,28 @@ impl Watcher {
         }
         Ok(lowest)
     }
+}
+
+/// A block near the first one at or after a moment, and none after it, by the block times that this endpoint gives, or any.
+/// What it asks for is added to `times`.
+pub(in crate::engine) async fn first_block(
+    chain: &dyn Chain,
+    times: &mut BTreeMap<BlockNumber, Timestamp>,
+    moment: Timestamp,
+    at: Option<EndpointId>,
+) -> Result<BlockNumber, ChainError> {
+    for _ in 0..MOST_PROBES {
+        match sweep::find_start(times, moment) {
+            Err(start) => return Ok(start),
+            Ok(probe) => {
+                let header = chain.header(probe, at).await?;
+                let missing = || {
+                    ChainError::Behind(format!("no endpoint has block {probe}, which is needed to find where to begin"))
+                };
+                let header = header.ok_or_else(missing)?;
+                times.insert(probe, header.time);
+            }
+        }
+    }
+    Err(ChainError::Behind("the chain's block times do not lead to a start block".to_owned()))
 }

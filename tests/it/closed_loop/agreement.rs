@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use rampwatch::domain::event::Alarm;
-use rampwatch::domain::operator::{KnownEndpoint, Operator};
 use rampwatch::domain::time::Span;
 use rampwatch::engine::EngineSettings;
 use rampwatch::engine::disputes::TrustRequest;
@@ -11,19 +10,16 @@ use rampwatch::ports::store::Store as _;
 
 use super::api::PlainApi;
 use super::rig::{LIMIT, Rig, Ticker, node_of, now, pay, quick_settings, urls, world};
-use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{Node, ScriptedChain};
+use crate::support::{eventually, of_its_own};
 
 const BEAT: Duration = Duration::from_millis(20);
 
 /// Two operators must agree; each endpoint is an operator of its own, called `node-0`, `node-1` and so on.
 fn agreeing(count: usize) -> EngineSettings {
-    let known = |n| {
-        let name = format!("node-{n}");
-        KnownEndpoint { operator: Operator::named(&name), name }
-    };
-    EngineSettings { agreement: 2, endpoints: (0..count).map(known).collect(), ..quick_settings() }
+    let known = (0..count).map(|n| of_its_own(&format!("node-{n}"))).collect();
+    EngineSettings { agreement: 2, endpoints: known, ..quick_settings() }
 }
 
 fn start(nodes: &[&Node]) -> Rig {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rampwatch::adapters::evm::EndpointSettings;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::event::Alarm;
-use rampwatch::domain::operator::{KnownEndpoint, Operator};
+use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::{Effect, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::{EngineSettings, FundingRules};
@@ -21,8 +21,8 @@ use super::bench::{
 };
 use super::tools::{in_flight, until_order};
 use crate::anvil::world::{LIMIT, Setup, World, usdc};
-use crate::support::eventually;
 use crate::support::rpc_proxy::{Call, Deed, RpcProxy, Weather};
+use crate::support::{eventually, of_its_own};
 
 const SEND: &str = "eth_sendRawTransaction";
 const RECEIPT: &str = "eth_getTransactionReceipt";
@@ -118,8 +118,8 @@ impl Behind {
 
 /// Each of so many endpoints is an operator of its own, and two must agree.
 fn agreeing(endpoints: usize, setup: Setup) -> Setup {
-    let known = |nth| KnownEndpoint { operator: Operator::named(&way_name(nth)), name: way_name(nth) };
-    let engine = EngineSettings { agreement: 2, endpoints: (0..endpoints).map(known).collect(), ..setup.engine };
+    let known = (0..endpoints).map(|nth| of_its_own(&way_name(nth))).collect();
+    let engine = EngineSettings { agreement: 2, endpoints: known, ..setup.engine };
     Setup { engine, ..setup }
 }
 

@@ -7,14 +7,10 @@ use rampwatch::policy::nonces::{AdoptRefusal, Adoption, Behind, Fit, adopt, begi
 
 use super::orders::*;
 use super::samples::*;
+use crate::support::of_its_own;
 
 const fn count(latest: u64, pending: u64) -> NonceCount {
     NonceCount { latest, pending, at_block: None }
-}
-
-/// An endpoint that is an operator of its own.
-fn of_its_own(name: &str) -> KnownEndpoint {
-    KnownEndpoint { name: name.to_owned(), operator: Operator::named(name) }
 }
 
 /// Open orders with these nonces.

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
+use rampwatch::domain::operator::{KnownEndpoint, Operator};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -49,6 +50,11 @@ pub(crate) async fn store_in(folder: &Path) -> SledStore {
             opened => return opened.unwrap(),
         }
     }
+}
+
+/// An endpoint that is an operator of its own.
+pub(crate) fn of_its_own(name: &str) -> KnownEndpoint {
+    KnownEndpoint { name: name.to_owned(), operator: Operator::named(name) }
 }
 
 /// A folder of this test's own, removed when it is dropped.

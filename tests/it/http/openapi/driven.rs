@@ -12,7 +12,6 @@ use std::time::Duration;
 
 use rampwatch::domain::actor::Role;
 use rampwatch::domain::desk::DeskKind;
-use rampwatch::domain::operator::{KnownEndpoint, Operator};
 use rampwatch::domain::order::{ApprovalReason, Order, OrderState, Spend};
 use rampwatch::engine::EngineSettings;
 use rampwatch::policy::approval::Approvers;
@@ -26,7 +25,7 @@ use crate::store::{desk, funding, specimens};
 use crate::support::desk::{Desk, handle_with, wallet_settings};
 use crate::support::memory_store::MemoryStore;
 use crate::support::records::{order, wallet};
-use crate::support::temp_dir;
+use crate::support::{of_its_own, temp_dir};
 
 /// How long one run may take.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -93,8 +92,7 @@ impl Stage {
             ..Commit::default()
         };
         store.commit(all).await.unwrap();
-        let known = |name: &&str| KnownEndpoint { name: (*name).to_owned(), operator: Operator::named(name) };
-        let endpoints = ENDPOINTS.iter().map(known).collect();
+        let endpoints = ENDPOINTS.iter().map(|name| of_its_own(name)).collect();
         let settings = Arc::new(EngineSettings { endpoints, ..EngineSettings::clone(&wallet_settings()) });
         let handle = handle_with(Arc::new(store.clone()), settings).with_approvers(Approvers::Named);
         let desk = Desk::serve_to(store, handle, PEOPLE).await;
