@@ -3,7 +3,7 @@
 //! Whatever was learnt (a deposit seen, gone or final; a payment added; a person's word) is first written into
 //! the book; [`Book::settle`] then draws the conclusions, and [`Book::changes`] tells what to commit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::ending::may_open_again;
 use super::matching::{MatchParams, Own, judge, pays};
@@ -310,18 +310,30 @@ impl Book {
         }
     }
 
-    /// What has to be committed: every record that is not as it was read, and the events that explain it.
+    /// What has to be committed: every record that is not as it was read, and the events that explain it. What an event is
+    /// about goes along though it is as it was; so does every payment of the address with a new match, which rests on all of
+    /// them. Whoever changes one of them meanwhile makes the commit fail, and it is decided anew.
     #[must_use]
     pub fn changes(self) -> BookChanges {
         let Self { payments, deposits, read_payments, read_deposits, events, .. } = self;
-        BookChanges { payments: changed(payments, &read_payments), deposits: changed(deposits, &read_deposits), events }
+        let is_match = |deposit: &Deposit, read: Option<&Deposit>| {
+            matches!(deposit.verdict, Verdict::Pays { .. }) && read.is_none_or(|read| read.verdict != deposit.verdict)
+        };
+        let rests_on_all =
+            deposits.iter().enumerate().any(|(place, deposit)| is_match(deposit, read_deposits.get(place)));
+        let of_payments: BTreeSet<PaymentId> = events.iter().filter_map(|event| event.payment.clone()).collect();
+        let of_deposits: BTreeSet<DepositKey> = events.iter().filter_map(|event| event.deposit).collect();
+        let payments = changed(payments, &read_payments, |it| rests_on_all || of_payments.contains(&it.id));
+        let deposits = changed(deposits, &read_deposits, |it| of_deposits.contains(&it.key));
+        BookChanges { payments, deposits, events }
     }
 }
 
-/// What is not as it was read. Records keep their places, and new ones come behind.
-fn changed<T: PartialEq>(now: Vec<T>, read: &[T]) -> Vec<T> {
+/// What is not as it was read, or goes `along`. Records keep their places, and new ones come behind.
+fn changed<T: PartialEq>(now: Vec<T>, read: &[T], along: impl Fn(&T) -> bool) -> Vec<T> {
     let paired = now.into_iter().enumerate();
-    paired.filter(|(place, record)| read.get(*place) != Some(record)).map(|(_, record)| record).collect()
+    let is_meant = |(place, record): &(usize, T)| read.get(*place) != Some(record) || along(record);
+    paired.filter(is_meant).map(|(_, record)| record).collect()
 }
 
 /// Writes a step into the payment. Returns the event, if the state changed.

@@ -304,12 +304,24 @@ pub fn decide_own(
             other => other,
         };
     }
+    // The same transfer in another block is no second money: it pays what it paid there, or nothing.
+    let moved: Vec<Payment> =
+        payments.iter().filter(|payment| has_copy(payment, deposit, claims, params)).cloned().collect();
+    let payments = if moved.is_empty() { payments } else { &moved };
     match decide(deposit, payments, claims, params) {
         Verdict::Review { why: ReviewReason::NoPayment } if own.is_wallet => {
             Verdict::Nothing { why: NothingReason::WalletCredit }
         }
         other => other,
     }
+}
+
+/// Whether the payment has this very transaction as its deposit, in another block: a transaction is in one block only, so what
+/// the amount fits is the transfer that it has, moved by a reorg.
+fn has_copy(payment: &Payment, deposit: &Deposit, claims: &Claims, params: &MatchParams) -> bool {
+    let moved = |key: &DepositKey| key.tx_hash == deposit.key.tx_hash && key.block_hash != deposit.key.block_hash;
+    let has = [claims.get(&payment.id), payment.state.deposit()];
+    has.into_iter().flatten().any(moved) && pays(deposit.amount, payment.terms.amount, params)
 }
 
 /// The verdict that is not open to judgement any more, if any.

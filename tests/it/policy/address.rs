@@ -219,3 +219,43 @@ fn a_payment_completed_by_hand_names_its_deposit_and_follows_it_into_another_blo
     assert_eq!(verdicts(&book), [Verdict::Unjudged, pays("p")]);
     assert_eq!(state(&book), &PaymentState::Following { deposit: Some(moved.key) });
 }
+
+#[test]
+fn a_transfer_that_a_reorg_has_moved_pays_no_other_payment() {
+    let old = Deposit { verdict: pays("a"), ..final_deposit(1, ASKED) };
+    let mut moved = final_deposit(1, ASKED);
+    (moved.key.block_hash, moved.key.log_index, moved.block_number) = (tx(77), 13, 1_004);
+    let second = Verdict::Review { why: ReviewReason::SecondDeposit { payment: id("a") } };
+    for state in [due(old.key), PaymentState::Following { deposit: Some(old.key) }] {
+        let mut book = Book::open(vec![in_state("a", state.clone()), payment("b")], vec![old.clone()]);
+        book.add_deposit(moved.clone(), Reading::Sweep);
+        book.settle(&STRICT, &context()).expect("it settles");
+        assert_eq!(verdicts(&book), [pays("a"), second.clone()], "{state:?}");
+        assert_eq!(book.payments()[1].state, PaymentState::Waiting, "the same money is not there twice: {state:?}");
+    }
+    // Another log of the same transaction is another transfer.
+    let other = Deposit { amount: asking("b", ASKED * 2).terms.amount, ..moved };
+    let following = in_state("a", PaymentState::Following { deposit: Some(old.key) });
+    let mut book = Book::open(vec![following, asking("b", ASKED * 2)], vec![old]);
+    book.add_deposit(other, Reading::Sweep);
+    book.settle(&STRICT, &context()).expect("it settles");
+    assert_eq!(verdicts(&book), [pays("a"), pays("b")]);
+}
+
+#[test]
+fn what_a_match_rests_on_is_committed_with_it() {
+    let mut book = Book::open(vec![payment("a"), asking("b", ASKED * 2)], vec![]);
+    book.add_deposit(deposit(1, ASKED), Reading::Sweep);
+    book.settle(&STRICT, &context()).expect("it settles");
+    let changes = book.changes();
+    let names: Vec<_> = changes.payments.iter().map(|payment| payment.id.clone()).collect();
+    assert_eq!(names, [id("a"), id("b")], "whoever changes the other payment meanwhile is in the way");
+
+    // What went to and fro is told, and so it is stored: nobody else's word may come between.
+    let known = final_deposit(1, ASKED);
+    let mut book = Book::open(vec![payment("p")], vec![known.clone()]);
+    book.set_standing(&known.key, Standing::Gone { after_final: false }, None, at(NOW));
+    book.set_standing(&known.key, known.standing, None, at(NOW));
+    let changes = book.changes();
+    assert_eq!((told(&changes), changes.deposits), (vec!["stands", "stands"], vec![known]));
+}

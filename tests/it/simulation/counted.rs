@@ -182,6 +182,10 @@ pub(super) async fn on_coverage(
                 // It was on another branch when this was read, and what was counted in memory is stored later. That it is
                 // read again is the business of what must hold at the end.
                 world.count("counted: on a branch that has come back since");
+            } else if count == Count::First && world.settings.lies() && transfer.block.number > world.chain().final_to()
+            {
+                // That a block is final is one operator's word for this count, and the second reading asks others.
+                world.count("counted: not final, by one operator's word");
             } else if world.settings.one_word() {
                 // The only operator there is has shown another block in its place.
                 world.count("counted: missing by the only operator's word");

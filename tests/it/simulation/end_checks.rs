@@ -7,6 +7,7 @@ use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Outcome, Payment, PaymentReview, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::policy::pace::Pace;
 use rampwatch::ports::clock::Clock;
 
 use super::intake;
@@ -154,7 +155,18 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     });
     let accepted = world.api().accepted.iter().find(|accepted| accepted.payment == payment.id).map(|it| it.by_us);
     let shared = planned.story == Story::Batched && !world.settings.shared_hash;
-    let slack = Span::from_secs(120);
+    let was_with_person = |had: fn(&PaymentState) -> bool| {
+        let mut of_payment =
+            contents.events.iter().filter(|recorded| recorded.event.payment.as_ref() == Some(&payment.id));
+        of_payment.any(|it| matches!(&it.event.kind, EventKind::PaymentMoved { to, .. } if had(to)))
+    };
+    // That the API has opened again what it had called over is heard when it is asked the next time.
+    let asked_every = if was_with_person(is_called_over) {
+        Pace::for_timeout(world.settings.api_timeout).ask_every
+    } else {
+        Span::ZERO
+    };
+    let slack = Span::from_secs(120).plus(asked_every);
     // While something goes wrong it need not be completed.
     let calm_from = if world.settings.calm { Span::ZERO } else { world.settings.chaos };
     let calm_from = world.clock.moment(calm_from).plus(if world.settings.calm { Span::ZERO } else { SETTLED });
@@ -166,11 +178,6 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     }
     world.count(if world.settings.calm { "end: plainly paid in a calm world" } else { "end: plainly paid after lies" });
     // What the API refuses for no reason to be seen is a person's to decide.
-    let was_with_person = |had: fn(&PaymentState) -> bool| {
-        let mut of_payment =
-            contents.events.iter().filter(|recorded| recorded.event.payment.as_ref() == Some(&payment.id));
-        of_payment.any(|it| matches!(&it.event.kind, EventKind::PaymentMoved { to, .. } if had(to)))
-    };
     let refused = was_with_person(is_refused);
     // So is what the only operator there is has hidden until it was too late, or has taken back.
     let hidden = {
@@ -182,6 +189,11 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     if accepted != Some(true) && !hidden && !(refused && world.settings.api_faults > 0) {
         world.violate(&format!("{} is plainly paid and was not completed: {payment:?}", payment.id));
     }
+}
+
+/// Whether the API calls it over although its money is there.
+fn is_called_over(state: &PaymentState) -> bool {
+    matches!(state, PaymentState::Review { why: PaymentReview::EndedWithMoney { .. }, .. })
 }
 
 /// Whether a person has it because its final deposit was taken back.

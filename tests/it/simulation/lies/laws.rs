@@ -78,7 +78,8 @@ pub(crate) fn comes_back_older(world: &World, older: &Contents) {
 }
 
 /// By the time of its block. A transfer that the store has forgotten, and that is mined only after the wallet was adopted, nobody
-/// could know of: it lay in some node's queue, behind a nonce that was never sent.
+/// could know of: it lay in some node's queue, behind a nonce that was never sent. Nor could anybody where nothing had to be
+/// adopted, because it was mined after the copy had come back.
 fn all_that_left(world: &World) -> Vec<Left> {
     let adopted_at = world.store.look(|contents| {
         let mut since = contents.events.iter().filter(|recorded| !world.is_forgotten(recorded.event.at));
@@ -97,7 +98,9 @@ fn all_that_left(world: &World) -> Vec<Left> {
             let transfer = sent.signed.transfer().filter(|_| mined.succeeded)?;
             let planned = world.plan.payments.iter().find(|planned| planned.id == sent.payment)?;
             let at = chain.time_of(block)?;
-            if sent.is_forgotten && at.plus(ADOPTS_WITHIN) >= adopted_at {
+            let is_late = at.plus(ADOPTS_WITHIN) >= adopted_at;
+            let is_unadopted = adopted_at == Timestamp::FAR_FUTURE && !world.is_forgotten(at);
+            if sent.is_forgotten && (is_late || is_unadopted) {
                 return None;
             }
             Some(Left {
