@@ -55,6 +55,8 @@ pub(crate) enum Ask {
     Fund(Box<OffRamp>),
     /// Cancels an order.
     Cancel(String),
+    /// Approves an order.
+    Approve(String),
     /// Tells how a payment is.
     Look(PaymentId),
 }
@@ -141,6 +143,10 @@ async fn answer(handle: &Handle, store: &dyn Store, points: &Points, ask: Ask) -
         }
         Ask::Cancel(order) => {
             handle.cancel_order(&order, "the story wants it").await.map_err(|error| error.to_string())?;
+            Ok(Look::default())
+        }
+        Ask::Approve(order) => {
+            handle.approve(&order, "the story wants it paid").await.map_err(|error| error.to_string())?;
             Ok(Look::default())
         }
         Ask::Look(id) => look(store, &id).await.map_err(|error| error.to_string()),

@@ -81,7 +81,8 @@ impl Story {
                 "commit of mined, order cancelling to mined",
             ],
             Self::Revert => &[
-                "commit of order mined to ready",
+                "commit of order mined to awaiting-approval",
+                "commit of approve, order awaiting-approval to ready",
                 "signer.sign while ready at nonce 1",
                 "sender.send while sending, attempt 2 signed",
             ],
@@ -141,6 +142,10 @@ impl Teller {
                 _ => return Ok(None),
             },
             (Story::Reorg, false) => {}
+        }
+        // A person has seen that it failed, and wants it paid once more.
+        if let (Story::Revert, OrderState::AwaitingApproval { .. }) = (self.story, &order.state) {
+            return Ok(Some(Ask::Approve(order.id.to_string())));
         }
         let next = match &order.state {
             OrderState::Sending { .. } | OrderState::Cancelling { .. } => {
