@@ -6,8 +6,10 @@
 #     -e RAMPWATCH__API__KEY_ENV= -e RAMPWATCH__API__KEY_FILE=/run/secrets/api-key \
 #     -v /srv/rampwatch:/var/lib/rampwatch rampwatch
 #
-# The operator API listens on loopback only: commands run inside (`docker exec`), and metrics are read on the host's own network
-# or by a neighbour that shares the container's.
+# The configuration belongs to root, or to the user in the container, and nobody else may write it.
+#
+# Commands run inside (`docker exec`), over a socket beside the store. The operator API listens on loopback only: metrics are read
+# on the host's own network or by a neighbour that shares the container's.
 
 FROM rust:1.95-bookworm AS build
 WORKDIR /src
@@ -27,7 +29,6 @@ RUN install -d -m 0700 -o ${UID} -g ${UID} /var/lib/rampwatch
 USER ${UID}:${UID}
 ENV RAMPWATCH_CONFIG=/etc/rampwatch/config.toml \
     RAMPWATCH__STORE__PATH=/var/lib/rampwatch/store \
-    RAMPWATCH__HTTP__TOKEN_FILE=/var/lib/rampwatch/operator-token \
     RAMPWATCH__LOG__FORMAT=json
 VOLUME /var/lib/rampwatch
 # It hears TERM as the first process too, ends within 10 seconds and has no children: there is no need for an init.

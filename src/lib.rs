@@ -45,6 +45,7 @@ pub mod engine;
 #[cfg(any(test, fuzzing))]
 pub mod fuzzing;
 pub mod http;
+pub mod outbound;
 pub mod planted;
 pub mod policy;
 pub mod ports;

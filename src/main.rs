@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// The system's allocator keeps what a flood of logs has taken for a moment; this one gives it back.
+#[cfg(target_os = "linux")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 #[cfg(not(feature = "planted-bugs"))]
 fn main() -> ExitCode {
     rampwatch::cli::main()

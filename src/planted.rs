@@ -75,6 +75,12 @@ bugs! {
     AnyTokenPays = "a deposit in another known token pays",
     /// No deposit pays two payments.
     OneDepositPaysTwo = "every payment of the address with a deposit's amount takes it",
+    /// What could pay nothing is no brake: only what could pay, alone or with others, stands in the way of funding.
+    DustHolds = "any money at the address stands in the way of funding",
+    /// What could pay by itself is kept, whatever came before it.
+    DustHidesPayment = "behind many small deposits, any other is counted and not kept",
+    /// A deposit that is counted is counted once.
+    StrayCountedTwice = "what is read again is counted again",
     /// Money that came before the payment was opened or after it ran out is a review (decision 9).
     AnyTimePays = "money that came too early or too late pays",
     /// A transfer from an address to itself moves nothing.
@@ -117,6 +123,16 @@ bugs! {
     ApprovalNotNeeded = "no order waits for an approval",
     /// Nobody approves an order of their own.
     OwnOrderApproved = "whoever placed an order may approve it",
+    /// A refusal of one payment says nothing of the key.
+    OneRefusalShutsAll = "the API's refusal of one payment shuts it for all",
+    /// Nobody approves what he has typed a term of.
+    TypistApproves = "whoever typed the address or amount of a payment may approve its order",
+    /// The rules hold when money leaves, not only when an order is placed.
+    RulesNotAppliedAgain = "rules that were tightened do not hold for orders placed before",
+    /// What a person typed is not the API's word.
+    TypedRecipientListed = "a recipient that a person typed satisfies the list of allowed ones",
+    /// Many small orders are one large one.
+    StructuringAllowed = "a person may place any number of orders just below what needs an approval",
     /// What is placed keeps to the limits.
     LimitsIgnored = "an order is placed whatever has been spent",
     /// A self-send consumes the nonce of the order's own transfer (decision 8).

@@ -166,6 +166,16 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
 /// Every metric there is. A test fails when the source counts under another name.
 pub const METRICS: &[Metric] = &[
     counter("rampwatch_rpc_requests_total", &["endpoint", "method"], "Requests made to RPC endpoints."),
+    counter(
+        "rampwatch_api_refused_total",
+        &["why"],
+        "Requests to the operator API that were refused for their token, by why.",
+    ),
+    counter(
+        "rampwatch_api_connections_cut_total",
+        &[],
+        "Connections to the operator API that were closed for their age without a token, or for a newcomer.",
+    ),
     counter("rampwatch_rpc_errors_total", &["endpoint", "class"], "Failed requests to RPC endpoints, by what failed."),
     counter("rampwatch_rpc_pushes_total", &["endpoint", "kind"], "Messages that subscriptions brought."),
     gauge("rampwatch_head_block", &[], "The newest block seen."),

@@ -26,6 +26,8 @@ use crate::engine::handle::Handle;
 use crate::engine::health::Health;
 use crate::engine::teller::{self, Telling};
 use crate::engine::{EngineSettings, FundingPorts, PayoutPorts, Ports, purse};
+use crate::http::socket::{self, SocketError};
+use crate::outbound::{Outbound, OutboundError};
 use crate::policy::approval::Approvers;
 use crate::ports::clock::Clock;
 use crate::ports::desk_api::DeskApi;
@@ -35,6 +37,7 @@ use crate::ports::signer::Signer;
 
 mod audit;
 mod doctor;
+mod memory;
 mod notify;
 mod plausibility;
 mod rules;
@@ -42,6 +45,7 @@ mod store;
 
 pub use self::audit::auditor;
 pub use self::doctor::{Examined, Finding, Grade, examine, judge_webhook};
+pub use self::memory::close_memory;
 pub use self::notify::notify_test;
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
@@ -110,6 +114,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
         health.update(|health| health.agreement = doctor::operators(settings));
     }
     let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
+    let handle = handle.with_public_url(settings.webhook.public_url.clone());
     Ok(App { handle, wallet, ports, settings: engine_settings, health, telling })
 }
 
@@ -156,6 +161,9 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     }
     SledStore::check_place(&settings.store.path)?;
     found.push(format!("the store can be kept at {}", settings.store.path.display()));
+    let socket = &settings.http.socket;
+    socket::check_place(socket, &settings.store.path)?;
+    found.push(format!("commands find the daemon at {}", socket.display()));
     let evm = chain(settings)?;
     let sides = evm.check().await?;
     // `run` goes on without an endpoint of another chain; whoever checks the configuration is to correct it.
@@ -163,6 +171,7 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
     found.push(format!("the nodes say chain {}", settings.chain.id));
     if settings.chain.id != config::SANDBOX_CHAIN_ID {
         found.push(doctor::operators(settings));
+        found.extend(doctor::auto_unlimited(settings));
     }
     for token in settings.chain.tokens() {
         found.push(format!("{} at {} has {} decimals", token.symbol, token.address, token.decimals));
@@ -187,6 +196,7 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     let handle =
         Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
     let handle = handle.with_approvers(approvers(settings)).with_desk_api(desk_api);
+    let handle = handle.with_public_url(settings.webhook.public_url.clone());
     Ok(handle.with_payouts(payout_ports(settings)))
 }
 
@@ -204,6 +214,8 @@ pub fn is_configuration(error: &anyhow::Error) -> bool {
         let key = cause.downcast_ref::<KeystoreError>();
         cause.is::<ConfigError>()
             || cause.is::<NotifyHttpError>()
+            || cause.is::<OutboundError>()
+            || cause.downcast_ref().is_some_and(|error: &SocketError| !matches!(error, SocketError::Refused { .. }))
             || key.is_some_and(|error| !matches!(error, KeystoreError::Refused { .. } | KeystoreError::System(_)))
             || chain.is_some_and(|error| !matches!(error, EvmError::Unreachable(_)))
             || store.is_some_and(|error| {
@@ -327,6 +339,12 @@ fn funding_ports(settings: &Settings, chain: Arc<EvmChain>, signer: Arc<dyn Sign
     }
 }
 
+/// How everything leaves this machine.
+fn outbound(settings: &Settings) -> Result<Outbound, OutboundError> {
+    let network = &settings.network;
+    Outbound::new(network.proxy.clone(), network.ca_file.as_deref())
+}
+
 fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<PaymentHttp> {
     let api = &settings.api;
     let adapter = PaymentHttp::new(
@@ -337,6 +355,7 @@ fn payment_api_http(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Resul
             timeout: api.timeout,
             decimals: settings.chain.token.decimals,
             webhook_secret: settings.webhook.secret()?,
+            outbound: outbound(settings)?,
         },
         clock,
     );
@@ -362,6 +381,7 @@ fn chain(settings: &Settings) -> anyhow::Result<EvmChain> {
         max_addresses: rpc.max_addresses,
         max_in_flight: rpc.max_in_flight,
         cool_down: CoolDown::default(),
+        outbound: outbound(settings)?,
     };
     Ok(EvmChain::with_rules(evm, plausibility::rules(settings))?)
 }

@@ -1,18 +1,29 @@
 //! `rampwatch approve` and `rampwatch reject`.
 
+use std::io::IsTerminal as _;
+
 use clap::Args;
 
-use super::exit::Failure;
+use super::exit::{Exit, Failure};
+use super::fund::agreed;
 use super::operator::Operator;
 use super::order_desk::Word;
 use super::{order_output, output};
 use crate::config::Settings;
+use crate::engine::order_views::OrderView;
+use crate::engine::orders::ApproveRequest;
 
 /// Approve an order that waits for it; it is checked once more and then sent
+///
+/// You see the payment, the amount, the address and why an approval is needed, and exactly that is approved: if the order is
+/// another one by then, nothing is. On a terminal you are asked first.
 #[derive(Debug, Args)]
 pub(super) struct Approve {
     #[command(flatten)]
     about: About,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
 }
 
 /// Reject an order that waits for an approval; nothing is sent, and it does not count as spent any more
@@ -35,33 +46,28 @@ pub(super) struct About {
     json: bool,
 }
 
-impl About {
-    /// Says the word, and shows what it made of the order.
-    pub(super) async fn say(
-        &self,
-        operator: &Operator,
-        word: Word,
-    ) -> Result<crate::engine::order_views::OrderView, Failure> {
-        let view = operator.decide_order(&self.order, word, &self.reason).await?;
-        if self.json {
-            output::print_json(&view)?;
-        } else {
-            output::print(&order_output::order(&view))?;
-        }
-        Ok(view)
-    }
-
-    /// Whether only JSON is wanted.
-    pub(super) const fn is_quiet(&self) -> bool {
-        self.json
-    }
-}
-
 impl Approve {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
+        let About { order, reason, json } = &self.about;
         let operator = Operator::open(settings).await?;
-        self.about.say(&operator, Word::Approve).await?;
-        if operator.is_offline() && !self.about.is_quiet() {
+        let shown = operator.order(order).await?;
+        let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        if can_ask && !self.yes {
+            output::remark(order_output::to_approve(&shown).trim_end());
+            if !agreed("Approve this? [y/N] ", "nothing was approved").await? {
+                return Err(Failure::new(Exit::Failed, "nothing was approved"));
+            }
+        }
+        // What was shown is said again: if the order is another one by now, nothing is approved.
+        let request = ApproveRequest {
+            reason: reason.clone(),
+            payment: Some(shown.payment.to_string()),
+            to: Some(shown.to.to_string()),
+            base_units: Some(shown.amount.base_units),
+        };
+        let view = operator.approve(order, &request).await?;
+        print(&view, *json)?;
+        if operator.is_offline() && !json {
             output::remark("no daemon runs: nothing is sent before `rampwatch run` is started");
         }
         Ok(())
@@ -73,4 +79,22 @@ impl Reject {
         let operator = Operator::open(settings).await?;
         self.about.say(&operator, Word::Reject).await.map(drop)
     }
+}
+
+impl About {
+    /// Says the word, and shows what it made of the order.
+    pub(super) async fn say(&self, operator: &Operator, word: Word) -> Result<OrderView, Failure> {
+        let view = operator.decide_order(&self.order, word, &self.reason).await?;
+        print(&view, self.json)?;
+        Ok(view)
+    }
+
+    /// Whether only JSON is wanted.
+    pub(super) const fn is_quiet(&self) -> bool {
+        self.json
+    }
+}
+
+fn print(view: &OrderView, json: bool) -> Result<(), Failure> {
+    if json { output::print_json(view) } else { output::print(&order_output::order(view)) }
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use reqwest::{Client, ClientBuilder, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use secrecy::ExposeSecret as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,9 +12,13 @@ use super::exit::{Exit, Failure};
 use super::feed::Feed;
 use crate::config::Settings;
 use crate::http::{Problem, Token};
+use crate::outbound::{Outbound, Patience};
 
 /// The most bytes of an answer that are read.
 const MAX_ANSWER_BYTES: usize = 64 << 20;
+
+/// How long the daemon may take to accept a connection.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long a stream may be silent: the daemon says every 15 s that it is alive.
 const SILENCE: Duration = Duration::from_secs(60);
@@ -35,31 +39,52 @@ pub(super) struct Daemon {
     /// For answers that go on and on.
     streams: Client,
     base: Url,
-    token: Token,
+    /// None at the socket, where nobody needs one.
+    token: Option<Token>,
     /// Where it is, and what to look at when it does not take the token.
     place: String,
 }
 
+/// How a daemon is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Over the machine's own socket.
+    Socket,
+    /// Over TCP, with a token.
+    Tcp,
+}
+
 impl Daemon {
-    pub(super) fn new(settings: &Settings) -> Result<Self, Failure> {
-        let listen = settings.http.listen;
-        let token_file = settings.http.token_file.display();
-        let place = format!("{listen} (http.listen), token file {token_file}");
-        let token = Token::load(&settings.http.token_file).map_err(|error| {
-            let said = format!("something answers at {listen} (http.listen), but {error}");
-            Failure::new(Exit::Unavailable, said)
-        })?;
-        let base = Url::parse(&format!("http://{}/", from_here(listen)))
+    /// A token file that is configured says who asks, whichever the way.
+    pub(super) fn new(settings: &Settings, way: Way) -> Result<Self, Failure> {
+        let http = &settings.http;
+        let (place, host) = match way {
+            Way::Socket => (format!("{} (http.socket)", http.socket.display()), "localhost".to_owned()),
+            Way::Tcp => (format!("{} (http.listen)", http.listen), from_here(http.listen).to_string()),
+        };
+        let token =
+            http.token_file.as_deref().map(Token::load).transpose().map_err(|error| {
+                Failure::new(Exit::Unavailable, format!("something answers at {place}, but {error}"))
+            })?;
+        let place = match &http.token_file {
+            Some(file) => format!("{place}, token file {}", file.display()),
+            None => place,
+        };
+        let base = Url::parse(&format!("http://{host}/"))
             .map_err(|error| Failure::new(Exit::Failed, format!("http.listen makes no URL: {error}")))?;
         // The daemon ends a request itself; this is for a daemon that hangs.
         let limit = settings.api.timeout.as_duration().saturating_add(Duration::from_secs(30));
-        let build = |builder: ClientBuilder| {
-            let plain = builder.connect_timeout(Duration::from_secs(5)).redirect(redirect::Policy::none());
-            let built = plain.retry(retry::never()).no_proxy().build();
+        let build = |patience| {
+            let builder = Outbound::local().client(CONNECTED_WITHIN, patience);
+            let builder = match way {
+                Way::Socket => builder.unix_socket(http.socket.as_path()),
+                Way::Tcp => builder,
+            };
+            let built = builder.build();
             built.map_err(|error| Failure::new(Exit::Failed, format!("the HTTP client cannot start: {error}")))
         };
-        let client = build(Client::builder().timeout(limit))?;
-        let streams = build(Client::builder().read_timeout(SILENCE))?;
+        let client = build(Patience::Whole(limit))?;
+        let streams = build(Patience::Silence(SILENCE))?;
         Ok(Self { client, streams, base, token, place })
     }
 
@@ -83,14 +108,19 @@ impl Daemon {
         path: &[&str],
         query: &[(&str, Option<&str>)],
     ) -> Result<RequestBuilder, Failure> {
-        let request = self.client.request(method, self.url(path, query)?);
-        Ok(request.header("authorization", self.token.bearer().expose_secret()))
+        Ok(self.authorized(self.client.request(method, self.url(path, query)?)))
+    }
+
+    fn authorized(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.header("authorization", token.bearer().expose_secret()),
+            None => request,
+        }
     }
 
     /// Opens a stream of events.
     pub(super) async fn stream(&self, path: &[&str], query: &[(&str, Option<&str>)]) -> Result<Feed, Failure> {
-        let request = self.streams.get(self.url(path, query)?);
-        let request = request.header("authorization", self.token.bearer().expose_secret());
+        let request = self.authorized(self.streams.get(self.url(path, query)?));
         let response = request.send().await.map_err(|error| self.broke(&error))?;
         let status = response.status();
         if status.is_success() {

@@ -87,7 +87,7 @@ impl Failure {
             HandleError::NotFound(_) => Exit::NotFound,
             HandleError::Invalid { .. } => Exit::Usage,
             HandleError::Exists(_) | HandleError::Refused(_) | HandleError::OwnOrder(_) => Exit::Refused,
-            HandleError::Api(_) | HandleError::Store(_) => Exit::Unavailable,
+            HandleError::TooMany { .. } | HandleError::Api(_) | HandleError::Store(_) => Exit::Unavailable,
         };
         Self::new(exit, error.to_string())
     }

@@ -1,7 +1,7 @@
 //! The commands, one file each.
 //!
-//! While a daemon runs, commands go through its operator API (the address and the token file are in the
-//! configuration); when none does, they open the store themselves. Data goes to stdout, everything else to stderr. A
+//! While a daemon runs, commands go through its operator API: over the Unix socket that the configuration names, or, with
+//! a token file, over TCP where the socket cannot be reached. When none runs, they open the store themselves. Data goes to stdout, everything else to stderr. A
 //! reader that goes away (`rampwatch list | head`) ends the command quietly.
 //!
 //! Deliberately absent: decisions, and any other way to the state than the engine's handle.
@@ -12,8 +12,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{self, LogFormat, Settings};
+use crate::config::{Environment, LogFormat, Settings};
 use crate::telemetry;
+use crate::wire;
 
 mod add;
 mod approve;
@@ -25,6 +26,7 @@ mod demo;
 mod deposits;
 mod disputes;
 mod doctor;
+mod doors;
 mod events;
 mod exit;
 mod export;
@@ -137,6 +139,10 @@ enum Command {
 /// Runs the program with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
+    if let Err(why) = wire::close_memory() {
+        // There is no log yet; whoever reads the errors of the command hears it.
+        eprintln!("rampwatch: memory, which holds keys, is not closed to others: {why}");
+    }
     run_with(std::env::args_os())
 }
 
@@ -226,7 +232,7 @@ async fn dispatch(cli: Cli) -> Result<(), Failure> {
 /// Reads the configuration.
 fn settings(file: Option<PathBuf>) -> Result<Settings, Failure> {
     let named = file.or_else(|| std::env::var_os(CONFIG_VARIABLE).filter(|name| !name.is_empty()).map(PathBuf::from));
-    Settings::load(named.as_deref(), config::process_environment())
+    Settings::load(named.as_deref(), Environment::of_process())
         .map_err(|error| Failure::new(Exit::Configuration, error.to_string()))
 }
 

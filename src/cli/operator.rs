@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::client::{Daemon, from_here};
+use super::client::{Daemon, Way, from_here};
 use super::exit::{Exit, Failure};
 use crate::config::Settings;
 use crate::engine::handle::{Handle, HandleError};
@@ -13,6 +13,7 @@ use crate::engine::queries::DepositFilter;
 use crate::engine::requests::{AddRequest, ResolveRequest};
 use crate::engine::return_views::PaymentDetail;
 use crate::engine::views::{DepositView, Page, PaymentView, ResolvedView, ReviewView, TokenName, WhyView};
+use crate::http::socket::{self, SocketError};
 use crate::wire::{self, IfMissing};
 
 /// How long a daemon may take to accept a connection on this machine.
@@ -40,6 +41,19 @@ pub(super) fn told<T>(result: Result<T, HandleError>) -> Result<T, Failure> {
     result.map_err(|error| Failure::of_handle(&error))
 }
 
+/// Where a daemon was looked for.
+fn places(settings: &Settings) -> String {
+    let http = &settings.http;
+    let socket = match socket::check_place(&http.socket, &settings.store.path) {
+        Err(error @ SocketError::TooLong { .. }) => format!("http.socket ({error})"),
+        Ok(()) | Err(_) => format!("{} (http.socket)", http.socket.display()),
+    };
+    match http.token_file {
+        Some(_) => format!("{socket} or {} (http.listen)", http.listen),
+        None => socket,
+    }
+}
+
 impl Operator {
     /// Finds the daemon, or opens the store that is there.
     ///
@@ -62,35 +76,37 @@ impl Operator {
         if let Some(daemon) = Self::daemon(settings).await? {
             return Ok(daemon);
         }
-        let listen = settings.http.listen;
+        let places = places(settings);
         let handle = wire::offline(settings, if_missing).map_err(|error| {
-            let said = format!("no daemon answers at {listen} (http.listen), and {error:#}");
+            let said = format!("no daemon answers at {places}, and {error:#}");
             Failure::new(Exit::Unavailable, said)
         })?;
         Ok(Self::Store(Box::new(handle.with_tokens(token_names(settings)))))
     }
 
-    /// Finds the daemon; `None` when none runs.
+    /// Finds the daemon: at the socket, or with a token over TCP; `None` when none runs.
     ///
     /// # Errors
-    /// Something listens and does not answer as the daemon.
+    /// Something listens and does not answer as the daemon, or is not to be spoken to.
     pub(super) async fn daemon(settings: &Settings) -> Result<Option<Self>, Failure> {
+        let local = socket::answers(&settings.http.socket).await;
+        if local.map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))? {
+            return Ok(Some(Self::Daemon(Box::new(Daemon::new(settings, Way::Socket)?))));
+        }
         let listen = settings.http.listen;
-        // With port 0 the daemon takes any free port, and nobody can know which.
-        if listen.port() != 0 {
-            match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(from_here(listen))).await {
-                Ok(Ok(_)) => return Ok(Some(Self::Daemon(Box::new(Daemon::new(settings)?)))),
-                Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {}
-                Ok(Err(error)) => {
-                    return Err(Failure::new(Exit::Unavailable, format!("{listen} (http.listen): {error}")));
-                }
-                Err(_) => {
-                    let said = format!("what listens at {listen} (http.listen) accepts no connection");
-                    return Err(Failure::new(Exit::Unavailable, said));
-                }
+        // Without a token nothing is to be asked; and with port 0 the daemon takes any free port, and nobody can know which.
+        if settings.http.token_file.is_none() || listen.port() == 0 {
+            return Ok(None);
+        }
+        match tokio::time::timeout(CONNECT_WITHIN, TcpStream::connect(from_here(listen))).await {
+            Ok(Ok(_)) => Ok(Some(Self::Daemon(Box::new(Daemon::new(settings, Way::Tcp)?)))),
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Ok(None),
+            Ok(Err(error)) => Err(Failure::new(Exit::Unavailable, format!("{listen} (http.listen): {error}"))),
+            Err(_) => {
+                let said = format!("what listens at {listen} (http.listen) accepts no connection");
+                Err(Failure::new(Exit::Unavailable, said))
             }
         }
-        Ok(None)
     }
 
     pub(super) async fn payments(

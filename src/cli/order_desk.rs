@@ -4,14 +4,13 @@ use super::exit::{Exit, Failure};
 use super::operator::{Operator, told};
 use crate::engine::adopt::AdoptRequest;
 use crate::engine::order_views::{FundView, OrderView, WalletView};
-use crate::engine::orders::{FundRequest, ReasonRequest};
+use crate::engine::orders::{ApproveRequest, FundRequest, ReasonRequest};
 use crate::engine::return_views::ReturnsView;
 use crate::engine::views::Page;
 
 /// A person's word about an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Word {
-    Approve,
     Reject,
     Cancel,
 }
@@ -19,7 +18,6 @@ pub(super) enum Word {
 impl Word {
     const fn name(self) -> &'static str {
         match self {
-            Self::Approve => "approve",
             Self::Reject => "reject",
             Self::Cancel => "cancel",
         }
@@ -67,9 +65,22 @@ impl Operator {
         }
     }
 
+    pub(super) async fn order(&self, id: &str) -> Result<OrderView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.show_order(id).await),
+            Self::Daemon(daemon) => daemon.get(&["orders", id], &[]).await,
+        }
+    }
+
+    pub(super) async fn approve(&self, id: &str, request: &ApproveRequest) -> Result<OrderView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.approve(id, request).await),
+            Self::Daemon(daemon) => daemon.post(&["orders", id, "approve"], request).await,
+        }
+    }
+
     pub(super) async fn decide_order(&self, id: &str, word: Word, reason: &str) -> Result<OrderView, Failure> {
         match (self, word) {
-            (Self::Store(handle), Word::Approve) => told(handle.approve(id, reason).await),
             (Self::Store(handle), Word::Reject) => told(handle.reject(id, reason).await),
             (Self::Store(handle), Word::Cancel) => told(handle.cancel_order(id, reason).await),
             (Self::Daemon(daemon), _) => daemon.post(&["orders", id, word.name()], &because(reason)).await,

@@ -26,6 +26,18 @@ pub(super) fn order(view: &OrderView) -> String {
     text
 }
 
+/// What would be approved.
+pub(super) fn to_approve(view: &OrderView) -> String {
+    fields(&[
+        ("order", Some(view.id.to_string())),
+        ("payment", Some(format!("{} of recipient {}", view.payment, view.recipient_id))),
+        ("amount", Some(view.amount.to_string())),
+        ("to", Some(view.to.to_string())),
+        ("placed", Some(format!("{} by {}", view.placed_at, placer(view)))),
+        ("", Some(plain(&view.text))),
+    ])
+}
+
 fn placer(view: &OrderView) -> &str {
     match view.placed_by {
         crate::domain::order::Placer::Person => view.placed_by_name.as_ref().map_or("a person", |name| name.as_str()),

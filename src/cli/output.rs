@@ -6,6 +6,9 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
+use crate::domain::actor::Actor;
+use crate::domain::payment::Provenance;
+use crate::domain::text::is_hidden;
 use crate::engine::lead_views::LeadView;
 use crate::engine::queries::MAX_PAGE;
 use crate::engine::views::{DepositView, Page, PaymentView, ReviewView};
@@ -86,12 +89,22 @@ pub(super) fn fields(lines: &[(&str, Option<String>)]) -> String {
     shown.collect()
 }
 
+/// Where a figure came from, and who typed it, if somebody did.
+pub(super) fn origin(from: Provenance, typed_by: Option<&Actor>) -> String {
+    match (from, typed_by) {
+        (Provenance::Created, _) => "from our create call".to_owned(),
+        (Provenance::Api, _) => "from the API".to_owned(),
+        (Provenance::Typed, Some(name)) => format!("typed by {name}"),
+        (Provenance::Typed, None) => "typed by a person".to_owned(),
+    }
+}
+
 /// A payment, in full.
 pub(super) fn payment(view: &PaymentView) -> String {
-    let origin = |from: crate::domain::payment::Provenance| match from {
-        crate::domain::payment::Provenance::Created => "from our create call",
-        crate::domain::payment::Provenance::Api => "from the API",
-        crate::domain::payment::Provenance::Typed => "typed",
+    let by = view.typed_by.as_ref();
+    let with_origin = |value: &str, from| match from {
+        Some(from) => format!("{value} ({})", origin(from, by)),
+        None => value.to_owned(),
     };
     let api = view.api.as_ref().map(|word| {
         let hash = word.tx_hash.as_ref().map_or_else(String::new, |hash| format!(", transaction {}", plain(hash)));
@@ -99,17 +112,17 @@ pub(super) fn payment(view: &PaymentView) -> String {
     });
     fields(&[
         ("payment", Some(view.id.to_string())),
-        ("recipient", Some(view.recipient_id.to_string())),
+        ("recipient", Some(with_origin(view.recipient_id.as_str(), view.recipient_from))),
         ("state", Some(view.state.name.clone())),
         ("", Some(view.state.text.clone())),
         ("deposit", view.state.deposit.map(|key| key.to_string())),
         ("API says", Some(api.unwrap_or_else(|| "not asked yet".to_owned()))),
-        ("amount", Some(format!("{} ({})", view.amount, origin(view.amount_from)))),
-        ("address", Some(format!("{} ({})", view.deposit_address, origin(view.address_from)))),
+        ("amount", Some(format!("{} ({})", view.amount, origin(view.amount_from, by)))),
+        ("address", Some(format!("{} ({})", view.deposit_address, origin(view.address_from, by)))),
         ("token", Some(format!("{} on chain {}", view.token, view.chain_id))),
-        ("sender", view.sender.clone()),
+        ("sender", view.sender.as_ref().map(|sender| with_origin(sender, view.sender_from))),
         ("created", Some(view.created_at.clone())),
-        ("expires", view.expires_at.clone()),
+        ("expires", view.expires_at.as_ref().map(|at| with_origin(at, view.expiry_from))),
         ("added", Some(view.added_at.clone())),
         ("next look", view.next_look_at.clone()),
     ])
@@ -128,6 +141,7 @@ pub(super) fn deposit(view: &DepositView) -> String {
         ("standing", Some(format!("{}{standing}", view.standing.name))),
         ("verdict", Some(view.verdict_text.clone())),
         ("", view.comes_back_from.as_ref().map(|whence| whence.text.clone())),
+        ("counted", view.counted.as_ref().map(|counted| counted.text.clone())),
     ])
 }
 
@@ -173,5 +187,5 @@ pub(super) fn review(view: &ReviewView) -> String {
 
 /// What others wrote, without anything that could steer a terminal or forge a line.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

@@ -1,9 +1,8 @@
 //! A receipt for people: the same sections and lines as plain text and as Markdown.
 
-use super::output::plain;
+use super::output::{origin, plain};
 use crate::domain::actor::Actor;
 use crate::domain::order::{AttemptKind, Placer};
-use crate::domain::payment::Provenance;
 use crate::engine::receipt_views::{
     CompletionCall, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction, ReceiptView,
 };
@@ -85,14 +84,6 @@ fn escaped(text: &str) -> String {
     text.chars().flat_map(|c| special(c).then_some('\\').into_iter().chain([c])).collect()
 }
 
-const fn origin(from: Provenance) -> &'static str {
-    match from {
-        Provenance::Created => "from our create call",
-        Provenance::Api => "from the API",
-        Provenance::Typed => "typed by a person",
-    }
-}
-
 fn sections(view: &ReceiptView) -> Vec<Section> {
     let mut all = vec![payment(view)];
     all.extend(view.payout.iter().map(payout));
@@ -139,18 +130,23 @@ fn notes(all: &[Note]) -> Vec<String> {
 
 fn payment(view: &ReceiptView) -> Section {
     let payment = &view.payment;
+    let by = payment.typed_by.as_ref();
+    let with_origin = |value: &str, from| match from {
+        Some(from) => format!("{value} ({})", origin(from, by)),
+        None => value.to_owned(),
+    };
     Section::new("Payment")
         .field("id", payment.id.to_string())
-        .field("recipient", payment.recipient_id.to_string())
+        .field("recipient", with_origin(payment.recipient_id.as_str(), payment.recipient_from))
         .maybe("bank account", view.bank_account.as_ref())
-        .field("amount", format!("{} ({})", payment.amount, origin(payment.amount_from)))
+        .field("amount", format!("{} ({})", payment.amount, origin(payment.amount_from, by)))
         .field("base units", payment.amount.base_units.base_units().to_string())
-        .field("address", format!("{} ({})", payment.deposit_address, origin(payment.address_from)))
+        .field("address", format!("{} ({})", payment.deposit_address, origin(payment.address_from, by)))
         .field("token", format!("{} on chain {}", payment.token, payment.chain_id))
-        .maybe("sender", payment.sender.as_ref())
+        .maybe("sender", payment.sender.as_ref().map(|sender| with_origin(sender, payment.sender_from)).as_ref())
         .maybe("API fee", view.api_fee.as_ref())
         .field("created", payment.created_at.clone())
-        .maybe("expires", payment.expires_at.as_ref())
+        .maybe("expires", payment.expires_at.as_ref().map(|at| with_origin(at, payment.expiry_from)).as_ref())
         .field("added here", payment.added_at.clone())
         .field("state", format!("{}: {}", payment.state.name, payment.state.text))
 }
@@ -196,6 +192,7 @@ fn order(evidence: &ReceiptOrder) -> Section {
     Section::new(format!("Order {}", order.id))
         .field("placed", format!("by {placer}{} at {}", named(order.placed_by_name.as_ref()), order.placed_at))
         .maybe("approved by", order.approved_by.as_ref().map(ToString::to_string).as_ref())
+        .maybe("four eyes", evidence.own_approval.as_ref())
         .field("amount", order.amount.to_string())
         .field("from", order.wallet.to_string())
         .field("to", order.to.to_string())

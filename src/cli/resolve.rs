@@ -34,6 +34,13 @@ enum Decision {
         #[command(flatten)]
         common: Common,
     },
+    /// Every deposit at the address that could pay nothing there by itself is ignored, the counted ones too
+    IgnoreAll {
+        /// The deposit address
+        address: String,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Look at the payment again, now
     Retry {
         /// The payment
@@ -77,6 +84,9 @@ impl Resolve {
             Decision::Ignore { deposit, common } => {
                 (ResolveRequest::Ignore { deposit, reason: common.reason }, common.json)
             }
+            Decision::IgnoreAll { address, common } => {
+                (ResolveRequest::IgnoreAll { address, reason: common.reason }, common.json)
+            }
             Decision::Retry { payment, common } => {
                 (ResolveRequest::Retry { payment, reason: common.reason }, common.json)
             }
@@ -97,6 +107,7 @@ impl Resolve {
         }
         text.extend(view.deposit.iter().map(output::deposit));
         text.extend(view.lead.iter().map(output::lead));
+        text.extend(view.ignored.map(|count| format!("{count} deposits are ignored from now on.\n")));
         output::print(&text)
     }
 }

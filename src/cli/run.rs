@@ -6,31 +6,22 @@ use std::time::Duration;
 
 use clap::Args;
 use futures_util::future::OptionFuture;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::doors::Doors;
 use super::exit::{Exit, Failure};
 use super::operator::token_names;
 use super::progress::show_progress;
 use super::start_logging;
 use crate::config::{LogFormat, Settings};
-use crate::domain::time::Span;
 use crate::engine::handle::Handle;
-use crate::http::{self, Operator, Tokens};
 use crate::{telemetry, wire};
 
 /// How long the engine may take to finish what is under way. A completion that is cut off here is looked into at the
 /// next start, before anything else is called. With what follows it (the operator API, and a second for what is blocked in
 /// the system) that is less than the ten seconds that are promised.
 const GRACE: Duration = Duration::from_secs(8);
-
-/// How long the operator API may take to finish its requests.
-const API_GRACE: Duration = Duration::from_millis(800);
-
-/// How much longer than a call to the payment API a request to the operator API may take.
-const BEYOND_API: Span = Span::from_secs(15);
 
 /// Watch, match and complete, until SIGTERM or SIGINT
 #[derive(Debug, Args)]
@@ -85,28 +76,11 @@ pub(super) async fn serve(
     let built = until(&stop, wire::build(settings)).await;
     let Some(app) = built.transpose().map_err(|error| Failure::of_wiring(&error))? else { return Ok(()) };
     Failure::unless_wallet_fits(settings, app.wallet)?;
-    let tokens = Tokens::load(&settings.http).map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
-    let listener = bind(settings).await?;
-    let address = listener.local_addr().unwrap_or(settings.http.listen);
     let handle = app.handle.clone().with_tokens(token_names(settings));
-    let operator = Operator {
-        handle: handle.clone(),
-        tokens: Arc::new(tokens),
-        hosts: hosts(settings),
-        metrics: Arc::new(move || metrics.render()),
-        lag: ready_lag(settings),
-        timeout: settings.api.timeout.plus(BEYOND_API),
-    };
-    tracing::info!(%address, chain = settings.chain.id, store = %settings.store.path.display(), "rampwatch is up");
-    let api_stop = CancellationToken::new();
-    let served = tokio::spawn(http::serve(listener, operator, api_stop.clone()));
-    let heard = match inlet(settings, handle.clone(), api_stop.clone()).await {
-        Ok(heard) => heard,
-        Err(failure) => {
-            api_stop.cancel();
-            return Err(failure);
-        }
-    };
+    let doors = Doors::open(settings, &handle, Arc::new(move || metrics.render()))?;
+    let (listen, socket) = (settings.http.listen, settings.http.socket.display());
+    let store = settings.store.path.display();
+    tracing::info!(%listen, %socket, chain = settings.chain.id, %store, "rampwatch is up");
     up(handle);
     let mut engine = std::pin::pin!(app.run(stop.clone()));
     let overdue = async {
@@ -121,17 +95,7 @@ pub(super) async fn serve(
         }
     };
     stop.cancel();
-    api_stop.cancel();
-    match tokio::time::timeout(API_GRACE, served).await {
-        Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(error))) => tracing::warn!(%error, "the operator API ended badly"),
-        Ok(Err(error)) => tracing::warn!(%error, "the operator API ended badly"),
-        Err(_) => tracing::info!("requests to the operator API were cut off"),
-    }
-    if let Some(heard) = heard {
-        // A delivery that is cut off is repeated by its sender, and the API is asked by the clock anyway.
-        heard.abort();
-    }
+    doors.close().await;
     tracing::info!("rampwatch is down");
     outcome
 }
@@ -142,51 +106,6 @@ pub(super) async fn until<T>(stop: &CancellationToken, work: impl Future<Output 
         done = work => Some(done),
         () = stop.cancelled() => None,
     }
-}
-
-/// What a request may call this machine, besides its loopback names: what is configured, and the address that it listens at.
-fn hosts(settings: &Settings) -> Arc<[String]> {
-    let own = Some(settings.http.listen.ip()).filter(|ip| !ip.is_unspecified());
-    settings.http.hosts.iter().cloned().chain(own.map(|ip| ip.to_string())).collect()
-}
-
-/// The longest time between two sweeps, and some more for the sweep itself.
-fn ready_lag(settings: &Settings) -> Span {
-    let watch = &settings.watch;
-    let longest = watch.sweep_interval.max(watch.poll_interval).max(watch.ended_interval);
-    longest.plus(settings.rpc.request_timeout.times(3))
-}
-
-async fn bind(settings: &Settings) -> Result<TcpListener, Failure> {
-    let listen = settings.http.listen;
-    TcpListener::bind(listen).await.map_err(|error| {
-        let said = format!("the operator API cannot listen at {listen} (http.listen): {error}");
-        Failure::new(Exit::Unavailable, said)
-    })
-}
-
-/// Starts the webhook inlet, if it is configured.
-async fn inlet(
-    settings: &Settings,
-    handle: Handle,
-    stop: CancellationToken,
-) -> Result<Option<JoinHandle<()>>, Failure> {
-    let Some(inlet) = settings.webhook.inlet.clone() else { return Ok(None) };
-    let secret = settings.webhook.secret().map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
-    let missing =
-        || Failure::new(Exit::Configuration, "webhook.listen needs webhook.secret_env or webhook.secret_file");
-    let secret = secret.ok_or_else(missing)?;
-    let listener = TcpListener::bind(inlet.listen).await.map_err(|error| {
-        let said = format!("the webhook inlet cannot listen at {} (webhook.listen): {error}", inlet.listen);
-        Failure::new(Exit::Unavailable, said)
-    })?;
-    let address = listener.local_addr().unwrap_or(inlet.listen);
-    tracing::info!(%address, path = http::inlet::PATH, "the webhook inlet listens");
-    Ok(Some(tokio::spawn(async move {
-        if let Err(error) = http::inlet::serve(listener, &inlet, &secret, handle, stop).await {
-            tracing::error!(%error, "the webhook inlet ended; the API is asked by the clock as ever");
-        }
-    })))
 }
 
 /// The first SIGTERM or SIGINT stops gracefully, the second at once.

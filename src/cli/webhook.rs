@@ -31,7 +31,7 @@ enum Command {
 /// the URL is not registered again unless you insist.
 #[derive(Debug, Args)]
 struct Register {
-    /// Where deliveries are to go [default: webhook.public_url]
+    /// Where deliveries are to go, at the host of webhook.public_url [default: webhook.public_url]
     #[arg(long)]
     url: Option<String>,
     /// Which events are to be delivered; may be given several times [default: payment.updated]
@@ -60,7 +60,7 @@ struct List {
 struct Update {
     /// The API's id of the webhook
     webhook: String,
-    /// Where deliveries are to go
+    /// Where deliveries are to go, at the host of webhook.public_url
     #[arg(long)]
     url: Option<String>,
     /// Which events are to be delivered; may be given several times
@@ -89,7 +89,7 @@ impl Webhook {
 
 impl Register {
     async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let missing = "url: give --url, or set webhook.public_url in the configuration";
+        let missing = "url: set webhook.public_url in the configuration to where deliveries are to go";
         let url = self.url.or_else(|| settings.webhook.public_url.clone());
         let url = url.ok_or_else(|| Failure::new(Exit::Usage, missing))?;
         let operator = Operator::open_or_make(settings).await?;

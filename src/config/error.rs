@@ -22,6 +22,32 @@ pub enum ConfigError {
         /// The system's reason.
         why: String,
     },
+    /// Others may write the file.
+    #[error(
+        "the configuration file {path:?} may be written by others (owner {owner}, mode {mode:04o}), and it says where keys and \
+         money go: look through it, and run chmod go-w on it", path = .path.display().to_string()
+    )]
+    Writable {
+        /// The file.
+        path: PathBuf,
+        /// Its owner's user id.
+        owner: u32,
+        /// Its mode.
+        mode: u32,
+    },
+    /// The file belongs to somebody else.
+    #[error(
+        "the configuration file {path:?} belongs to user {owner}, and it says where keys and money go: only one of root's, or of \
+         the user who reads it ({reader}), is read; look through it, and chown it", path = .path.display().to_string()
+    )]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+        /// Its owner's user id.
+        owner: u32,
+        /// Who wanted to read it.
+        reader: u32,
+    },
     /// The file is no TOML. The line itself is not shown: it may hold a secret.
     #[error("{path:?} is not valid TOML at line {line}, column {column}: {why}", path = .path.display().to_string())]
     Syntax {
@@ -56,11 +82,14 @@ pub enum ConfigError {
     NoPassword(String),
     /// A rehearsal of the API together with real money.
     #[error(
-        "a development key of the payment API (sk_dev_…), a wallet, and the live chain (chain.id = {live}) do not go \
+        "a development key of the payment API (sk_dev_…), a wallet, and a live chain (chain.id = {chain_id}) do not go \
          together: give a live API key (api.key_env or api.key_file), leave [wallet] out, or set \
-         wallet.allow_development_api_key_on_live_chain = true", live = super::LIVE_CHAIN_ID
+         wallet.allow_development_api_key_on_live_chain = true; where the chain's money is play money, set chain.live = false"
     )]
-    MixedRehearsal,
+    MixedRehearsal {
+        /// The chain.
+        chain_id: u64,
+    },
 }
 
 /// Everything that is wrong, one line each.

@@ -12,9 +12,10 @@ use crate::domain::chain::Address;
 use crate::domain::payment::{BankAccountId, RecipientId};
 use crate::domain::time::Span;
 use crate::domain::wei::Wei;
+use crate::policy::rules::SpendLimits;
 
-use super::LIVE_CHAIN_ID;
-use super::key::{KeySource, held};
+use super::environment::Variables;
+use super::key::KeySource;
 use super::parse::{address, path, variable_name};
 use super::reader::{Section, Show};
 
@@ -23,6 +24,8 @@ pub const PASSWORD_VARIABLE: &str = "RAMPWATCH_WALLET_PASSWORD";
 
 /// The most ids that an allow-list may have.
 const MAX_ALLOWED: usize = 1_000;
+/// How many payments just below `approval_above` a person may place in a day before somebody must approve, by default.
+const APPROVAL_TIMES_PER_DAY: u128 = 4;
 /// The highest gas price that can be configured: a thousand times what Polygon has ever asked is a slip of the pen.
 const MAX_GWEI: u64 = 1_000_000;
 /// The least gas that a transfer of USDC to a fresh address needs, measured on the real contract, rounded up.
@@ -73,24 +76,8 @@ pub enum WalletKey {
 /// `[funding]`. Limits of tokens are in base units of the token that pays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FundingSettings {
-    /// Whether anything may be sent at all.
-    pub enabled: bool,
-    /// Whether payments are funded without being asked.
-    pub auto: bool,
-    /// The most for one payment.
-    pub max_per_payment: Amount,
-    /// The most in any 24 hours.
-    pub max_per_day: Amount,
-    /// The most to one recipient in any 24 hours.
-    pub max_per_recipient: Amount,
-    /// A person has to approve what is more than this.
-    pub approval_above: Amount,
-    /// Whose payments are funded; empty: anyone's.
-    pub allowed_recipients: Vec<RecipientId>,
-    /// Which bank accounts payments are funded for; empty: any when a person asks, none for `auto`.
-    pub allowed_bank_accounts: Vec<BankAccountId>,
-    /// The least time that a payment must have left.
-    pub min_time_left: Span,
+    /// The rules of spending.
+    pub limits: SpendLimits,
     /// How much of the token stays in the wallet.
     pub reserve_token: Amount,
     /// How much of the native coin stays in the wallet.
@@ -115,17 +102,17 @@ pub struct FundingSettings {
     pub approval_valid_for: Span,
 }
 
-/// Reads `[wallet]`, which is there or not.
+/// Reads `[wallet]`, which is there or not. `live_chain`: the chain's id, where its money is real.
 pub(super) fn wallet(
     section: Option<Section<'_>>,
     base: &Path,
-    others: &[(String, String)],
-    chain_id: Option<u64>,
+    variables: &Variables<'_>,
+    live_chain: Option<u64>,
 ) -> Option<WalletSettings> {
     let mut section = section?;
     let keystore = section.removable("keystore", Show::Value, |text| path(base, text));
-    let key_env = section.removable("key_env", Show::Nothing, raw_key_variable);
-    let password = password(&mut section, base, others, key_env.is_some());
+    let key_env = variables.name(&mut section, "key_env", raw_key_variable);
+    let password = password(&mut section, base, variables, key_env.is_some());
     let address = section.removable("address", Show::Value, address);
     let allow = section.flag("allow_development_api_key_on_live_chain", false);
     let key = match (keystore, key_env) {
@@ -134,15 +121,16 @@ pub(super) fn wallet(
             None
         }
         (Some(file), None) => password.map(|password| WalletKey::Keystore { file, password }),
-        (None, Some(_)) if chain_id == Some(LIVE_CHAIN_ID) => {
+        (None, Some(_)) if live_chain.is_some() => {
+            let id = live_chain.unwrap_or_default();
             let text = format!(
-                "a raw key is for rehearsals, and chain {LIVE_CHAIN_ID} (chain.id) is live: make a keystore with \
-                 `rampwatch wallet import`, and name it with wallet.keystore"
+                "a raw key is for rehearsals, and chain {id} (chain.id) is live: make a keystore with `rampwatch wallet \
+                 import`, and name it with wallet.keystore; where the chain's money is play money, set chain.live = false"
             );
             section.complain("key_env", text);
             None
         }
-        (None, Some(variable)) => Some(WalletKey::Raw { key: held(&variable, others), variable }),
+        (None, Some(variable)) => Some(WalletKey::Raw { key: variables.held(&variable), variable }),
         (None, None) => {
             if !section.wrong("keystore") && !section.wrong("key_env") {
                 let text = "it is missing: name the keystore (`rampwatch wallet new` makes one), or leave [wallet] out";
@@ -170,9 +158,9 @@ fn raw_key_variable(text: &str) -> Result<String, String> {
     variable_name(text)
 }
 
-fn password(section: &mut Section<'_>, base: &Path, others: &[(String, String)], raw_key: bool) -> Option<KeySource> {
+fn password(section: &mut Section<'_>, base: &Path, variables: &Variables<'_>, raw_key: bool) -> Option<KeySource> {
     let file = section.removable("password_file", Show::Value, |text| path(base, text));
-    let env = section.removable("password_env", Show::Nothing, variable_name);
+    let env = variables.name(section, "password_env", variable_name);
     if raw_key {
         for (key, given) in [("password_file", file.is_some()), ("password_env", env.is_some())] {
             if given {
@@ -191,7 +179,7 @@ fn password(section: &mut Section<'_>, base: &Path, others: &[(String, String)],
         (Some(file), None) => Some(KeySource::File(file)),
         (None, name) => {
             let name = name.unwrap_or_else(|| PASSWORD_VARIABLE.to_owned());
-            Some(KeySource::Variable { value: held(&name, others), name })
+            Some(KeySource::Variable { value: variables.held(&name), name })
         }
     }
 }
@@ -206,9 +194,6 @@ pub(super) fn funding(mut section: Section<'_>, decimals: Option<u8>, has_wallet
     let auto = section.flag("auto", false);
     let limits = limits(&mut section, decimals.unwrap_or(30));
     let fees = fees(&mut section);
-    let allowed_recipients = section.texts("allowed_recipients", MAX_ALLOWED, id::<RecipientId>);
-    let allowed_bank_accounts = section.texts("allowed_bank_accounts", MAX_ALLOWED, id::<BankAccountId>);
-    let min_time_left = section.span("min_time_left", secs(900), Span::ZERO..=DAY);
     let max_in_flight = section.number("max_in_flight", Some(16), 1..=64);
     let hold_check = section.span("hold_check", secs(15), ms(50)..=HOUR);
     let bump_after = section.span("bump_after", secs(20), ms(100)..=HOUR);
@@ -216,22 +201,14 @@ pub(super) fn funding(mut section: Section<'_>, decimals: Option<u8>, has_wallet
     let poll_interval = section.span("poll_interval", secs(2), ms(50)..=secs(300));
     let approval_valid_for = section.span("approval_valid_for", DAY, secs(60)..=MONTH);
     section.finish(
-        "enabled, auto, max_per_payment, max_per_day, max_per_recipient, approval_above, allowed_recipients, \
-         allowed_bank_accounts, min_time_left, reserve_token, reserve_native, tip_floor_gwei, max_fee_gwei, \
+        "enabled, auto, auto_max_per_day, max_per_payment, max_per_day, max_per_recipient, approval_above, \
+         approval_above_per_day, allowed_recipients, allowed_bank_accounts, allowed_addresses, min_time_left, reserve_token, reserve_native, tip_floor_gwei, max_fee_gwei, \
          gas_limit_max, max_in_flight, hold_check, bump_after, rebroadcast_after, poll_interval, approval_valid_for",
     );
-    let (limits, fees) = (limits?, fees?);
+    let ((limits, reserve_token), fees) = (limits?, fees?);
     Some(FundingSettings {
-        enabled: enabled?,
-        auto: auto?,
-        max_per_payment: limits.per_payment,
-        max_per_day: limits.per_day,
-        max_per_recipient: limits.per_recipient,
-        approval_above: limits.approval_above,
-        allowed_recipients: allowed_recipients?,
-        allowed_bank_accounts: allowed_bank_accounts?,
-        min_time_left: min_time_left?,
-        reserve_token: limits.reserve,
+        limits: SpendLimits { enabled: enabled?, auto: auto?, ..limits },
+        reserve_token,
         reserve_native: fees.reserve,
         tip_floor: fees.tip_floor,
         max_fee: fees.max_fee,
@@ -249,15 +226,8 @@ fn id<T: std::str::FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, Str
     text.parse().map_err(|error: T::Err| error.to_string())
 }
 
-struct Limits {
-    per_payment: Amount,
-    per_day: Amount,
-    per_recipient: Amount,
-    approval_above: Amount,
-    reserve: Amount,
-}
-
-fn limits(section: &mut Section<'_>, decimals: u8) -> Option<Limits> {
+/// The rules, and how much of the token stays in the wallet. Whether anything is sent, and by itself, the caller knows.
+fn limits(section: &mut Section<'_>, decimals: u8) -> Option<(SpendLimits, Amount)> {
     let amount = |text: &str| Amount::from_person(text, decimals).map_err(|error| error.to_string());
     let whole = |units: u128| 10_u128.checked_pow(u32::from(decimals)).and_then(|unit| unit.checked_mul(units));
     let mut limit = |key: &str, default: u128| {
@@ -269,6 +239,14 @@ fn limits(section: &mut Section<'_>, decimals: u8) -> Option<Limits> {
     let per_recipient = limit("max_per_recipient", 200);
     let approval_above = limit("approval_above", 50);
     let reserve = limit("reserve_token", 0);
+    let times = |amount: Amount| amount.base_units().saturating_mul(APPROVAL_TIMES_PER_DAY);
+    let by_default = approval_above.map(times).map(Amount::from_base_units).unwrap_or_default();
+    let approval_above_per_day = section.or("approval_above_per_day", by_default, amount);
+    let auto_max_per_day = section.removable("auto_max_per_day", Show::Value, amount);
+    let allowed_recipients = section.texts("allowed_recipients", MAX_ALLOWED, id::<RecipientId>);
+    let allowed_bank_accounts = section.texts("allowed_bank_accounts", MAX_ALLOWED, id::<BankAccountId>);
+    let allowed_addresses = section.texts("allowed_addresses", MAX_ALLOWED, address);
+    let min_time_left = section.span("min_time_left", secs(900), Span::ZERO..=DAY);
     if per_payment == Some(Amount::ZERO) {
         section.complain("max_per_payment", "it must be more than 0: to send nothing, set funding.enabled = false");
     }
@@ -281,13 +259,24 @@ fn limits(section: &mut Section<'_>, decimals: u8) -> Option<Limits> {
             section.complain(key, text);
         }
     }
-    Some(Limits {
-        per_payment: per_payment?,
-        per_day: per_day?,
-        per_recipient: per_recipient?,
+    if section.wrong("auto_max_per_day") {
+        return None;
+    }
+    let limits = SpendLimits {
+        enabled: false,
+        auto: false,
+        auto_max_per_day,
+        max_per_payment: per_payment?,
+        max_per_day: per_day?,
+        max_per_recipient: per_recipient?,
         approval_above: approval_above?,
-        reserve: reserve?,
-    })
+        approval_above_per_day: approval_above_per_day?,
+        allowed_recipients: allowed_recipients?.into_iter().collect(),
+        allowed_bank_accounts: allowed_bank_accounts?.into_iter().collect(),
+        allowed_addresses: allowed_addresses?.into_iter().collect(),
+        min_time_left: min_time_left?,
+    };
+    Some((limits, reserve?))
 }
 
 struct Fees {

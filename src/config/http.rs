@@ -7,21 +7,27 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use super::StoreSettings;
-use super::parse::path;
+use super::parse::{host, path};
 use super::reader::{Section, Show};
 use crate::domain::actor::{Actor, Role};
 
 /// The most tokens and the most names of hosts.
 const MAX_ITEMS: usize = 32;
 
+/// The most bytes that the system takes of a socket's path.
+pub const MAX_SOCKET_PATH: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
+
 /// `[http]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpSettings {
     /// Where the operator API listens: a loopback address unless `allow_remote`. Port 0 takes any free one.
     pub listen: SocketAddr,
-    /// The file with the machine's own token, which has every role; `operator-token` in the store's folder unless
+    /// The Unix socket of the machine's own commands; `operator.sock` in the store's folder unless configured, and then its
+    /// path may be longer than [`MAX_SOCKET_PATH`].
+    pub socket: PathBuf,
+    /// The file with the machine's own token, which has every role and is made anew at each start; no such token unless
     /// configured.
-    pub token_file: PathBuf,
+    pub token_file: Option<PathBuf>,
     /// Tokens of people and programs, with their roles.
     pub tokens: Vec<TokenSettings>,
     /// Whether `listen` may be reached from other machines.
@@ -61,33 +67,39 @@ pub(super) fn http(mut section: Section<'_>, base: &Path, store: Option<&StoreSe
              http.allow_remote = true"
             .to_owned())
     });
+    let socket = match section.removable("socket", Show::Value, |text| socket(base, text)) {
+        None if !section.wrong("socket") => store.map(|store| store.path.join("operator.sock")),
+        given => given,
+    };
     let token_file = section.removable("token_file", Show::Value, |text| path(base, text));
     let token_wrong = section.wrong("token_file");
-    let token_file = match token_file {
-        Some(file) => Some(file),
-        None if token_wrong => None,
-        None => store.map(|store| store.path.join("operator-token")),
-    };
     let hosts = section.texts("hosts", MAX_ITEMS, host);
     let tokens = tokens(&mut section, base, token_file.as_deref());
-    section.finish("listen, token_file, tokens, allow_remote, hosts");
+    section.finish("listen, socket, token_file, tokens, allow_remote, hosts");
+    if token_wrong {
+        return None;
+    }
     Some(HttpSettings {
         listen: listen?,
-        token_file: token_file?,
+        socket: socket?,
+        token_file,
         tokens: tokens?,
         allow_remote: allow_remote?,
         hosts: hosts?,
     })
 }
 
-/// A host as a `Host` header names it, without a port.
-fn host(text: &str) -> Result<String, String> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    let named = !text.is_empty() && text.len() <= 253 && text.bytes().all(plain);
-    if named || text.parse::<std::net::IpAddr>().is_ok() {
-        return Ok(text.to_ascii_lowercase());
+/// Where a socket can be.
+fn socket(base: &Path, text: &str) -> Result<PathBuf, String> {
+    let socket = path(base, text)?;
+    let length = socket.as_os_str().len();
+    if length <= MAX_SOCKET_PATH {
+        return Ok(socket);
     }
-    Err("it must be a host's name or address without a port, such as rampwatch.example".to_owned())
+    Err(format!(
+        "its path has {length} bytes, and the system takes {MAX_SOCKET_PATH} of a socket: give a shorter one, such as \
+         /run/user/1000/rampwatch.sock"
+    ))
 }
 
 fn tokens(section: &mut Section<'_>, base: &Path, own: Option<&Path>) -> Option<Vec<TokenSettings>> {
@@ -117,7 +129,7 @@ fn token(
     let name = section.required("name", Show::Value, "give a name for whose it is", |text| {
         let name: Actor = text.parse().map_err(|_| "it must be letters, digits, '-', '_', '.' or '@'".to_owned())?;
         if name.is_local() {
-            return Err("that is what the machine's own token (http.token_file) is called: give another".to_owned());
+            return Err("that is what the machine's own commands are called: give another".to_owned());
         }
         if names.contains(&name) {
             return Err("another token has this name: give each its own".to_owned());

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::private::{self, MAX_SECRET_BYTES};
-use super::{ApiSettings, ConfigError, LIVE_CHAIN_ID, Settings, WalletKey, WalletSettings};
+use super::{ApiSettings, ConfigError, Settings, WalletKey, WalletSettings};
 
 /// What the payment API's development keys start with.
 const DEVELOPMENT_KEY: &str = "sk_dev_";
@@ -23,12 +23,6 @@ pub enum KeySource {
     },
     /// A file.
     File(PathBuf),
-}
-
-/// What the variable of this name holds.
-pub(super) fn held(name: &str, others: &[(String, String)]) -> Option<SecretString> {
-    let value = others.iter().find(|(other, _)| other == name);
-    value.map(|(_, value)| SecretString::from(value.as_str()))
 }
 
 impl ApiSettings {
@@ -81,18 +75,18 @@ impl WalletSettings {
 }
 
 impl Settings {
-    /// Refuses a development key of the payment API together with a wallet on the live chain, unless the configuration
+    /// Refuses a development key of the payment API together with a wallet on a live chain, unless the configuration
     /// allows it by name (design decision 13): a rehearsal must not send real money.
     ///
     /// # Errors
     /// That it is so, or that there is no key.
     pub fn refuse_mixed_rehearsal(&self) -> Result<(), ConfigError> {
         let Some(wallet) = &self.wallet else { return Ok(()) };
-        if self.chain.id != LIVE_CHAIN_ID || wallet.allow_development_api_key_on_live_chain {
+        if !self.chain.live || wallet.allow_development_api_key_on_live_chain {
             return Ok(());
         }
         if self.api.key()?.expose_secret().starts_with(DEVELOPMENT_KEY) {
-            return Err(ConfigError::MixedRehearsal);
+            return Err(ConfigError::MixedRehearsal { chain_id: self.chain.id });
         }
         Ok(())
     }

@@ -13,11 +13,14 @@
 //! Deliberately absent: what only a node can contradict (chain id, decimals), and the adapters' own settings
 //! types, which `wire` fills from these.
 
+mod environment;
 mod error;
+mod file;
 mod funding;
 mod http;
 mod intake;
 mod key;
+mod network;
 mod notify;
 mod parse;
 mod payouts;
@@ -37,11 +40,15 @@ use crate::domain::chain::Address;
 use crate::domain::operator::Operator;
 use crate::domain::time::Span;
 
+use environment::Variables;
+
+pub use environment::Environment;
 pub use error::{ConfigError, Origin, Problem, Problems};
 pub use funding::{FundingSettings, PASSWORD_VARIABLE, WalletKey, WalletSettings};
-pub use http::{HttpSettings, TokenSettings};
+pub use http::{HttpSettings, MAX_SOCKET_PATH, TokenSettings};
 pub use intake::IntakeSettings;
 pub use key::{KeySource, secret_file, secret_line};
+pub use network::NetworkSettings;
 pub use notify::{NotifyEndpoint, NotifyForm, NotifySettings};
 pub use payouts::PayoutSettings;
 pub use private::is_private;
@@ -51,12 +58,11 @@ pub use webhook::{Algorithm, Encoding, InletSettings, WebhookSettings};
 /// The documented example, as it stands at the top of the source.
 pub const EXAMPLE: &str = include_str!("../../config.toml");
 
-/// The file that is read when none is named, in the working directory.
-pub const DEFAULT_FILE: &str = "config.toml";
+/// Polygon's chain id. Money there is real, whatever the configuration says.
+pub(super) const POLYGON_CHAIN_ID: u64 = 137;
 
-/// Polygon PoS, where the money is real (design decision 13): no raw key, and no development key of the payment API
-/// together with a wallet.
-pub const LIVE_CHAIN_ID: u64 = 137;
+/// The chain id that development nodes begin with (anvil's and Hardhat's). Money there is play money.
+pub(super) const DEVELOPMENT_CHAIN_ID: u64 = 31_337;
 
 /// The sandbox's own chain id. Money there is play money (design decision 13), so the depth rule may ask for no depth.
 pub const SANDBOX_CHAIN_ID: u64 = 1_337_137;
@@ -72,6 +78,8 @@ pub struct Settings {
     pub chain: ChainSettings,
     /// How nodes are reached.
     pub rpc: RpcSettings,
+    /// How everything leaves this machine.
+    pub network: NetworkSettings,
     /// How the payment API is reached.
     pub api: ApiSettings,
     /// Where state is kept.
@@ -105,6 +113,9 @@ pub struct ChainSettings {
     pub id: u64,
     /// What the payment API calls the chain; compared without regard to case.
     pub name: String,
+    /// Whether money there is real: then a rehearsal's keys are refused (design decision 13). Every chain is live but the
+    /// sandbox's, 31337, and one that the configuration says otherwise of.
+    pub live: bool,
     /// The token that pays.
     pub token: Token,
     /// Tokens that are watched too and never pay.
@@ -259,41 +270,37 @@ pub enum LogFormat {
 
 impl Settings {
     /// Reads the file (`config.toml` in the working directory when `path` is `None`) and lays the environment over it.
-    /// [`process_environment`] is the environment to give outside of tests.
+    /// [`Environment::of_process`] is the environment to give outside of tests.
     ///
     /// # Errors
-    /// The file is missing, unreadable or no TOML; or any number of keys are missing, unknown, wrong or contradict
-    /// each other: then all that can be found at once are in the error.
-    pub fn load(path: Option<&Path>, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let path = path.unwrap_or(Path::new(DEFAULT_FILE));
-        let text = std::fs::read_to_string(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => ConfigError::Missing(path.to_path_buf()),
-            _ => ConfigError::Unreadable { path: path.to_path_buf(), why: error.to_string() },
-        })?;
-        Self::read(path, &text, env)
+    /// The file is missing, unreadable or no TOML, may be written by others, or belongs neither to root nor to us; or any
+    /// number of keys are missing, unknown, wrong or contradict each other: then all that can be found at once are in the
+    /// error.
+    pub fn load(path: Option<&Path>, environment: impl Into<Environment>) -> Result<Self, ConfigError> {
+        let named = file::is_named(path);
+        let path = path.unwrap_or(Path::new(file::DEFAULT_FILE));
+        let text = file::read(path)?;
+        Self::read_as(path, &text, &environment.into(), named)
     }
 
-    /// As [`Self::load`], with the file's text given. `path` is for errors and as the start of relative paths.
+    /// As [`Self::load`], with the text of a file that somebody named. `path` is for errors and as the start of relative
+    /// paths.
     ///
     /// # Errors
     /// As [`Self::load`].
-    pub fn read(path: &Path, text: &str, env: impl Iterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+    pub fn read(path: &Path, text: &str, environment: impl Into<Environment>) -> Result<Self, ConfigError> {
+        Self::read_as(path, text, &environment.into(), true)
+    }
+
+    fn read_as(path: &Path, text: &str, environment: &Environment, named: bool) -> Result<Self, ConfigError> {
         let mut tree = tree::parse_file(path, text)?;
-        let (overrides, others) = env.partition(|(name, _)| name.starts_with(tree::PREFIX));
-        let mut problems = tree::overlay(&mut tree, overrides);
+        let mut problems = tree::overlay(&mut tree, environment.overrides.clone());
         let notes = reader::Notes::default();
-        let others: Vec<(String, String)> = others;
-        let settings = sections::read(tree, &notes, path, &others);
+        let settings = sections::read(tree, &notes, path, &Variables::new(environment, named));
         problems.extend(notes.into_problems());
         match settings {
             Some(settings) if problems.is_empty() => Ok(settings),
             _ => Err(ConfigError::Invalid { path: path.to_path_buf(), problems: Problems(problems) }),
         }
     }
-}
-
-/// The process's environment. Bytes that are no UTF-8 are replaced, and so refused where they matter.
-pub fn process_environment() -> impl Iterator<Item = (String, String)> {
-    let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
-    std::env::vars_os().map(move |(name, value)| (text(name), text(value)))
 }

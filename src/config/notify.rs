@@ -6,15 +6,17 @@
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::{Host, Url};
+use url::Url;
 
 use crate::domain::amount::Amount;
 use crate::domain::notice::NoticeKind;
 use crate::domain::time::Span;
 use crate::domain::wei::Wei;
+use crate::outbound::is_loopback;
 
 use super::ConfigError;
-use super::key::{KeySource, held, secret_file, secret_line};
+use super::environment::Variables;
+use super::key::{KeySource, secret_file, secret_line};
 use super::parse::{path, variable_name};
 use super::reader::{Section, Show};
 
@@ -121,7 +123,7 @@ fn read(source: &KeySource, endpoint: &str, key: &str) -> Result<(SecretString, 
 pub(super) fn notify(
     section: Option<Section<'_>>,
     base: &Path,
-    others: &[(String, String)],
+    variables: &Variables<'_>,
     decimals: Option<u8>,
     has_wallet: bool,
 ) -> Option<NotifySettings> {
@@ -141,7 +143,7 @@ pub(super) fn notify(
     }
     let balance_every = section.span("balance_every", secs(600), secs(1)..=DAY);
     let timeout = section.span("timeout", secs(15), Span::from_millis(100)..=secs(60));
-    let endpoints = endpoints(&mut section, base, others);
+    let endpoints = endpoints(&mut section, base, variables);
     section.finish("hold_after, chain_after, low_token, low_native, balance_every, timeout, endpoints");
     Some(NotifySettings {
         hold_after: hold_after?,
@@ -154,7 +156,7 @@ pub(super) fn notify(
     })
 }
 
-fn endpoints(notify: &mut Section<'_>, base: &Path, others: &[(String, String)]) -> Option<Vec<NotifyEndpoint>> {
+fn endpoints(notify: &mut Section<'_>, base: &Path, variables: &Variables<'_>) -> Option<Vec<NotifyEndpoint>> {
     let sections = notify.list("endpoints");
     let expected = sections.len();
     if notify.wrong("endpoints") {
@@ -175,7 +177,7 @@ fn endpoints(notify: &mut Section<'_>, base: &Path, others: &[(String, String)])
             }
             names.push(name.clone());
         }
-        endpoints.extend(endpoint(section, name, base, others));
+        endpoints.extend(endpoint(section, name, base, variables));
     }
     (endpoints.len() == expected).then_some(endpoints)
 }
@@ -184,16 +186,16 @@ fn endpoint(
     mut section: Section<'_>,
     name: Option<String>,
     base: &Path,
-    others: &[(String, String)],
+    variables: &Variables<'_>,
 ) -> Option<NotifyEndpoint> {
-    let url = url(&mut section, base, others);
+    let url = url(&mut section, base, variables);
     let form = section.or("form", NotifyForm::Standard, |text| match text {
         "standard" => Ok(NotifyForm::Standard),
         "slack" => Ok(NotifyForm::Slack),
         _ => Err("it must be \"standard\" or \"slack\"".to_owned()),
     });
     let given = section.has("secret_env") || section.has("secret_file");
-    let secret = source(&mut section, "secret_env", "secret_file", base, others);
+    let secret = source(&mut section, "secret_env", "secret_file", base, variables);
     let secret_wrong = section.wrong("secret_env") || section.wrong("secret_file");
     match form {
         Some(NotifyForm::Standard) if secret.is_none() && !secret_wrong => {
@@ -220,9 +222,9 @@ fn endpoint(
     Some(NotifyEndpoint { name: name?, form: form?, kinds, url: url?, secret })
 }
 
-fn url(section: &mut Section<'_>, base: &Path, others: &[(String, String)]) -> Option<UrlSource> {
+fn url(section: &mut Section<'_>, base: &Path, variables: &Variables<'_>) -> Option<UrlSource> {
     let given = section.removable("url", Show::Nothing, notify_url);
-    let from = source(section, "url_env", "url_file", base, others);
+    let from = source(section, "url_env", "url_file", base, variables);
     let wrong = ["url", "url_env", "url_file"].into_iter().any(|key| section.wrong(key));
     match (given, from) {
         (Some(_), Some(_)) => {
@@ -247,16 +249,16 @@ fn source(
     env: &str,
     file: &str,
     base: &Path,
-    others: &[(String, String)],
+    variables: &Variables<'_>,
 ) -> Option<KeySource> {
-    let variable = section.removable(env, Show::Nothing, variable_name);
+    let variable = variables.name(section, env, variable_name);
     let private = section.removable(file, Show::Value, |text| path(base, text));
     match (variable, private) {
         (Some(_), Some(_)) => {
             section.complain(file, format!("{env} is given too: give one of the two"));
             None
         }
-        (Some(name), None) => Some(KeySource::Variable { value: held(&name, others), name }),
+        (Some(name), None) => Some(KeySource::Variable { value: variables.held(&name), name }),
         (None, Some(file)) => Some(KeySource::File(file)),
         (None, None) => None,
     }
@@ -275,15 +277,12 @@ fn name(text: &str) -> Result<String, String> {
 fn notify_url(text: &str) -> Result<SecretString, String> {
     let expected = || "it must be a URL that starts with https://".to_owned();
     let url = Url::parse(text).map_err(|_| expected())?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
-        None => return Err(expected()),
-    };
+    if url.host().is_none() {
+        return Err(expected());
+    }
     match url.scheme() {
         "https" => Ok(SecretString::from(String::from(url))),
-        "http" if loopback => Ok(SecretString::from(String::from(url))),
+        "http" if is_loopback(&url) => Ok(SecretString::from(String::from(url))),
         "http" => Err("it must start with https://: over http:// anyone on the way reads along".to_owned()),
         _ => Err(expected()),
     }

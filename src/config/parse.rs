@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use url::{Host, Url};
+use url::Url;
 
 use crate::domain::chain::Address;
+use crate::domain::text::is_hidden;
+use crate::outbound::is_loopback;
 
 /// The most characters of a label or an endpoint's name.
 const MAX_LABEL: usize = 64;
@@ -28,7 +30,7 @@ pub(super) fn address(text: &str) -> Result<Address, String> {
 
 /// A short text for people.
 pub(super) fn label(text: &str) -> Result<String, String> {
-    let printable = |letter: char| !letter.is_control() && (letter == ' ' || !letter.is_whitespace());
+    let printable = |letter: char| !is_hidden(letter) && (letter == ' ' || !letter.is_whitespace());
     if text.trim() != text || text.is_empty() || text.chars().count() > MAX_LABEL || !text.chars().all(printable) {
         return Err(format!("it must be a short text of 1 to {MAX_LABEL} printable characters"));
     }
@@ -44,13 +46,32 @@ pub(super) fn endpoint_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The URL of a node, of one of two schemes.
-pub(super) fn rpc_url(text: &str, schemes: [&str; 2]) -> Result<Url, String> {
+/// A host's name or address, without a port.
+pub(super) fn host(text: &str) -> Result<String, String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    let named = !text.is_empty() && text.len() <= 253 && text.bytes().all(plain);
+    if named || text.parse::<std::net::IpAddr>().is_ok() {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("it must be a host's name or address without a port, such as rampwatch.example".to_owned())
+}
+
+/// The URL of a node, of one of two schemes. Whoever is on the way of the plain one answers for the chain, so it is for
+/// loopback, and for the hosts that are allowed by name; `None` when those are not known.
+pub(super) fn rpc_url(text: &str, schemes: [&str; 2], allowed: Option<&[String]>) -> Result<Url, String> {
     let [plain, secure] = schemes;
     let expected = || format!("it must be a URL that starts with {secure}:// or {plain}://");
     let url = Url::parse(text).map_err(|_| expected())?;
     if !schemes.contains(&url.scheme()) || url.host().is_none() {
         return Err(expected());
+    }
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let allowed = allowed.is_none_or(|allowed| allowed.iter().any(|name| name == host));
+    if url.scheme() == plain && !is_loopback(&url) && !allowed {
+        return Err(format!(
+            "it must start with {secure}://: over {plain}:// anyone on the way can answer for the node; where the way is \
+             yours alone, allow its host by name with rpc.allow_plain_http"
+        ));
     }
     Ok(url)
 }
@@ -65,15 +86,9 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
             "it must have no user, password, query or fragment: the key is given by key_env or key_file".to_owned()
         );
     }
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
-        None => false,
-    };
     match url.scheme() {
         "https" if url.host().is_some() => {}
-        "http" if loopback => {}
+        "http" if is_loopback(&url) => {}
         "http" => return Err("it must start with https://: over http:// anyone on the way reads the key".to_owned()),
         _ => return Err("it must be a URL that starts with https://".to_owned()),
     }

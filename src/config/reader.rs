@@ -98,6 +98,11 @@ impl<'n> Section<'n> {
         self.notes.problems.borrow().iter().any(|problem| problem.key == self.key(key))
     }
 
+    /// Whether a variable gives the key.
+    pub(super) fn is_from_variable(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|entry| matches!(entry.origin, Origin::Variable(_)))
+    }
+
     fn take(&mut self, key: &str, show: Show) -> Option<Entry> {
         let entry = self.entries.remove(key)?;
         self.notes.saw(&self.key(key), &entry, show);

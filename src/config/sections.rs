@@ -10,20 +10,22 @@ use crate::domain::amount::Amount;
 use crate::domain::operator::Operator;
 use crate::domain::time::Span;
 
+use super::environment::Variables;
 use super::funding;
 use super::http;
 use super::intake;
-use super::key::held;
+use super::network;
 use super::notify;
-use super::parse::{address, base_url, endpoint_name, label, path, rpc_url, variable_name};
+use super::parse::{address, base_url, endpoint_name, host, label, path, rpc_url, variable_name};
 use super::payouts;
 use super::reader::{Notes, Section, Show};
 use super::span::write_span;
 use super::tree::Entry;
 use super::webhook;
 use super::{
-    ApiSettings, ChainSettings, EndpointSettings, FinalityRule, FinalitySettings, KeySource, LogFormat, LogSettings,
-    MatchingSettings, RpcSettings, SANDBOX_CHAIN_ID, Settings, StoreSettings, Token, WatchSettings,
+    ApiSettings, ChainSettings, DEVELOPMENT_CHAIN_ID, EndpointSettings, FinalityRule, FinalitySettings, KeySource,
+    LogFormat, LogSettings, MatchingSettings, POLYGON_CHAIN_ID, RpcSettings, SANDBOX_CHAIN_ID, Settings, StoreSettings,
+    Token, WatchSettings,
 };
 
 /// The most tokens, endpoints and so on that a list may have.
@@ -45,30 +47,32 @@ pub(super) fn read(
     tree: BTreeMap<String, Entry>,
     notes: &Notes,
     file: &Path,
-    others: &[(String, String)],
+    variables: &Variables<'_>,
 ) -> Option<Settings> {
     let base = file.parent().unwrap_or(Path::new(""));
     let mut root = Section::root(tree, notes);
     let shadow = root.flag("shadow", false);
     let chain = chain(root.section("chain"), notes);
     let rpc = rpc(root.section("rpc"));
-    let api = api(root.section("api"), base, others);
+    let network = network::network(root.section("network"), base);
+    let api = api(root.section("api"), base, variables);
     let store = store(root.section("store"), base);
     let watch = watch(root.section("watch"));
     let matching = matching(root.section("matching"), chain.as_ref().map(|chain| chain.token.decimals));
     let http = http::http(root.section("http"), base, store.as_ref());
     let log = log(root.section("log"));
     let decimals = chain.as_ref().map(|chain| chain.token.decimals);
-    let (has_wallet, id) = (root.has("wallet"), chain.as_ref().map(|chain| chain.id));
-    let wallet = funding::wallet(root.optional_section("wallet"), base, others, id);
+    let has_wallet = root.has("wallet");
+    let live_chain = chain.as_ref().filter(|chain| chain.live).map(|chain| chain.id);
+    let wallet = funding::wallet(root.optional_section("wallet"), base, variables, live_chain);
     let funding = funding::funding(root.section("funding"), decimals, has_wallet);
     let intake = intake::intake(root.section("intake"));
-    let webhook = webhook::webhook(root.section("webhook"), base, others);
+    let webhook = webhook::webhook(root.section("webhook"), base, variables);
     let payouts = payouts::payouts(root.section("payouts"));
     let notify_given = root.has("notify");
-    let notify = notify::notify(root.optional_section("notify"), base, others, decimals, has_wallet);
+    let notify = notify::notify(root.optional_section("notify"), base, variables, decimals, has_wallet);
     root.finish(
-        "shadow, chain, rpc, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts, notify",
+        "shadow, chain, rpc, network, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts, notify",
     );
     // A section that is there and wrong is told by the notes; without one of them it counts.
     (notify.is_some() || !notify_given).then_some(())?;
@@ -77,6 +81,7 @@ pub(super) fn read(
         shadow: shadow?,
         chain: chain?,
         rpc: rpc?,
+        network: network?,
         api: api?,
         store: store?,
         watch: watch?,
@@ -112,8 +117,12 @@ fn chain(mut section: Section<'_>, notes: &Notes) -> Option<ChainSettings> {
         other_tokens.push(other);
     }
     let finality = finality(section.section("finality"), id);
-    section.finish("id, name, token, other_tokens, finality");
-    Some(ChainSettings { id: id?, name: name?, token: token?, other_tokens, finality: finality? })
+    let live = section.flag("live", id.is_some_and(|id| id != SANDBOX_CHAIN_ID && id != DEVELOPMENT_CHAIN_ID));
+    if live == Some(false) && id == Some(POLYGON_CHAIN_ID) {
+        section.complain("live", "Polygon (chain.id = 137) is live: the money there is real");
+    }
+    section.finish("id, name, live, token, other_tokens, finality");
+    Some(ChainSettings { id: id?, name: name?, live: live?, token: token?, other_tokens, finality: finality? })
 }
 
 fn token(mut section: Section<'_>) -> Option<Token> {
@@ -157,7 +166,8 @@ fn rpc(mut section: Section<'_>) -> Option<RpcSettings> {
     let max_in_flight = section.number("max_in_flight", Some(8), 1..=1_024);
     let given = section.has("agreement");
     let agreement = section.number("agreement", Some(1), 1..=32);
-    let endpoints = endpoints(&mut section);
+    let plain = section.texts("allow_plain_http", MAX_ITEMS, host);
+    let endpoints = endpoints(&mut section, plain.as_deref());
     let agreement = agreement.and_then(|agreement| usize::try_from(agreement).ok());
     let operators = endpoints.as_deref().map(count_operators);
     if let (true, Some(agreement), Some(operators)) = (given, agreement, operators)
@@ -169,7 +179,7 @@ fn rpc(mut section: Section<'_>) -> Option<RpcSettings> {
     }
     section.finish(
         "connect_timeout, request_timeout, silence_timeout, max_block_range, max_addresses, max_in_flight, agreement, \
-         endpoints",
+         allow_plain_http, endpoints",
     );
     Some(RpcSettings {
         connect_timeout: connect_timeout?,
@@ -190,7 +200,7 @@ fn count_operators(endpoints: &[EndpointSettings]) -> usize {
     endpoints.iter().map(|endpoint| &endpoint.operator).collect::<BTreeSet<_>>().len()
 }
 
-fn endpoints(rpc: &mut Section<'_>) -> Option<Vec<EndpointSettings>> {
+fn endpoints(rpc: &mut Section<'_>, plain: Option<&[String]>) -> Option<Vec<EndpointSettings>> {
     let given = rpc.has("endpoints");
     let sections = rpc.list("endpoints");
     let expected = sections.len();
@@ -216,8 +226,8 @@ fn endpoints(rpc: &mut Section<'_>) -> Option<Vec<EndpointSettings>> {
             }
             names.push(name.clone());
         }
-        let http = section.removable("http", Show::Nothing, |text| rpc_url(text, ["http", "https"]));
-        let ws = section.removable("ws", Show::Nothing, |text| rpc_url(text, ["ws", "wss"]));
+        let http = section.removable("http", Show::Nothing, |text| rpc_url(text, ["http", "https"], plain));
+        let ws = section.removable("ws", Show::Nothing, |text| rpc_url(text, ["ws", "wss"], plain));
         if http.is_none() && ws.is_none() && !section.wrong("http") && !section.wrong("ws") {
             section.complain("http", "it is missing: an endpoint needs an http or a ws URL");
         }
@@ -242,17 +252,17 @@ fn endpoints(rpc: &mut Section<'_>) -> Option<Vec<EndpointSettings>> {
     (endpoints.len() == expected).then_some(endpoints)
 }
 
-fn api(mut section: Section<'_>, base: &Path, others: &[(String, String)]) -> Option<ApiSettings> {
+fn api(mut section: Section<'_>, base: &Path, variables: &Variables<'_>) -> Option<ApiSettings> {
     let remedy = "give the API's address, such as \"https://api.sentra.xyz/api/v1\"";
     let base_url = section.required("base_url", Show::Nothing, remedy, base_url);
-    let key_env = section.removable("key_env", Show::Nothing, variable_name);
+    let key_env = variables.name(&mut section, "key_env", variable_name);
     let key_file = section.removable("key_file", Show::Value, |text| path(base, text));
     let key_source = match (key_env, key_file) {
         (Some(_), Some(_)) => {
             section.complain("key_file", "api.key_env is given too: give exactly one of the two");
             None
         }
-        (Some(name), None) => Some(KeySource::Variable { value: held(&name, others), name }),
+        (Some(name), None) => Some(KeySource::Variable { value: variables.held(&name), name }),
         (None, Some(path)) => Some(KeySource::File(path)),
         (None, None) => {
             if !section.wrong("key_env") && !section.wrong("key_file") {

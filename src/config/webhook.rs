@@ -12,7 +12,8 @@ use crate::domain::time::Span;
 use crate::domain::webhook::checked_url;
 
 use super::ConfigError;
-use super::key::{KeySource, held, secret_file, secret_line};
+use super::environment::Variables;
+use super::key::{KeySource, secret_file, secret_line};
 use super::parse::{path, variable_name};
 use super::reader::{Section, Show};
 
@@ -100,11 +101,11 @@ impl WebhookSettings {
 }
 
 /// Reads `[webhook]`, all of which may be missing.
-pub(super) fn webhook(mut section: Section<'_>, base: &Path, others: &[(String, String)]) -> Option<WebhookSettings> {
+pub(super) fn webhook(mut section: Section<'_>, base: &Path, variables: &Variables<'_>) -> Option<WebhookSettings> {
     let public_url = section.removable("public_url", Show::Nothing, |text| {
         checked_url(text).map(|()| text.to_owned()).map_err(|why| why.to_string())
     });
-    let secret_env = section.removable("secret_env", Show::Nothing, variable);
+    let secret_env = variables.name(&mut section, "secret_env", variable);
     let secret_file = section.removable("secret_file", Show::Value, |text| path(base, text));
     let wrong = ["public_url", "secret_env", "secret_file"].iter().any(|key| section.wrong(key));
     let both = secret_env.is_some() && secret_file.is_some();
@@ -121,7 +122,7 @@ pub(super) fn webhook(mut section: Section<'_>, base: &Path, others: &[(String, 
     if wrong || both || (given && inlet.is_none()) {
         return None;
     }
-    let variable = secret_env.map(|name| KeySource::Variable { value: held(&name, others), name });
+    let variable = secret_env.map(|name| KeySource::Variable { value: variables.held(&name), name });
     Some(WebhookSettings { public_url, secret_source: variable.or(secret_file.map(KeySource::File)), inlet })
 }
 

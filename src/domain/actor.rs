@@ -92,10 +92,9 @@ impl From<Actor> for String {
 pub enum Role {
     /// To look: lists, single records, events.
     Read,
-    /// To change: add, resolve, place and cancel orders and payouts, take quotes, register webhooks, pause, resume and adopt
-    /// the wallet.
+    /// To change: add, resolve, place and cancel orders and payouts, take quotes, register webhooks.
     Operate,
-    /// To approve and to reject orders.
+    /// To approve and to reject orders, and to let the wallet go on. To stop it, every role will do.
     Approve,
 }
 

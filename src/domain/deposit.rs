@@ -97,6 +97,9 @@ pub struct Deposit {
     /// The operator whose node called its block final. Kept only where operators have to agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub final_by: Option<Operator>,
+    /// What else came to its address in its token that is counted instead of kept one by one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tally: Option<Box<Tally>>,
 }
 
 impl Deposit {
@@ -117,6 +120,7 @@ impl Deposit {
             first_seen_at: now,
             seen_by: None,
             final_by: None,
+            tally: None,
         }
     }
 
@@ -139,6 +143,45 @@ impl Deposit {
             Standing::Provisional | Standing::Final { .. } => true,
             Standing::Gone { .. } => false,
         }
+    }
+}
+
+/// Deposits of one token to one address that could pay nothing there, beyond the first few: counted, each once, and not kept.
+/// One of those that are kept bears it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many.
+    pub count: u64,
+    /// What they come to, in base units.
+    pub sum: Amount,
+    /// The largest of them, in base units.
+    pub most: Amount,
+    /// What of the sum a person has ignored, in base units.
+    pub ignored: Amount,
+    /// The first block that was counted as it was covered.
+    pub from: BlockNumber,
+    /// The last one.
+    pub through: BlockNumber,
+    /// The last block that was counted as it was read a second time.
+    pub second_to: BlockNumber,
+    /// The transaction that was counted last.
+    pub last_tx: B256,
+    /// The time of its block.
+    pub last_at: Timestamp,
+}
+
+impl Tally {
+    /// Whether a transfer that is not kept must be one of those that were counted: whatever small came in these blocks was.
+    #[must_use]
+    pub fn has(&self, block: BlockNumber, amount: Amount) -> bool {
+        let blocks = self.from..=self.through.max(self.second_to);
+        self.count > 0 && blocks.contains(&block) && amount <= self.most
+    }
+
+    /// What of the sum nobody has decided about.
+    #[must_use]
+    pub fn undecided(&self) -> Amount {
+        self.sum.checked_sub(self.ignored).unwrap_or(Amount::ZERO)
     }
 }
 
@@ -225,6 +268,8 @@ pub enum NothingReason {
     SelfTransfer,
     /// It came to the hot wallet itself: its funding, or money that came back.
     WalletCredit,
+    /// It is far too little to pay anything at its address, and the first one like it is with a person: it is only noted.
+    Dust,
 }
 
 /// Why a person must look at a deposit.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::address_pattern::AddressTally;
 use super::dispute::{Dispute, Exclusion};
 use super::lead::Lead;
 use super::notice::{Condition, Notice, NoticeCursor};
@@ -49,6 +50,8 @@ pub enum DeskBody {
     Dispute(Box<Dispute>),
     /// A person has excluded an endpoint.
     Exclusion(Exclusion),
+    /// What a recipient's deposit addresses were like so far.
+    Addresses(AddressTally),
 }
 
 /// The kinds of the desk's records.
@@ -75,9 +78,26 @@ pub enum DeskKind {
     Dispute,
     /// [`DeskBody::Exclusion`].
     Exclusion,
+    /// [`DeskBody::Addresses`].
+    Addresses,
 }
 
 impl DeskKind {
+    /// All of them.
+    pub const ALL: [Self; 11] = [
+        Self::Webhook,
+        Self::Payout,
+        Self::Lead,
+        Self::Shadow,
+        Self::WebhookAttempt,
+        Self::Notice,
+        Self::NoticeCursor,
+        Self::Condition,
+        Self::Dispute,
+        Self::Exclusion,
+        Self::Addresses,
+    ];
+
     /// One word for keys and messages. It never changes: stored keys begin with it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -92,6 +112,7 @@ impl DeskKind {
             Self::Condition => "condition",
             Self::Dispute => "dispute",
             Self::Exclusion => "exclusion",
+            Self::Addresses => "addresses",
         }
     }
 }
@@ -132,6 +153,7 @@ impl DeskBody {
             Self::Condition(_) => DeskKind::Condition,
             Self::Dispute(_) => DeskKind::Dispute,
             Self::Exclusion(_) => DeskKind::Exclusion,
+            Self::Addresses(_) => DeskKind::Addresses,
         }
     }
 
@@ -149,6 +171,7 @@ impl DeskBody {
             Self::Shadow(shadow) => shadow.id(),
             Self::Dispute(dispute) => dispute.matter.id(),
             Self::Exclusion(exclusion) => exclusion.endpoint.clone(),
+            Self::Addresses(tally) => tally.recipient.to_string(),
         };
         DeskKey { kind: self.kind(), id }
     }
@@ -166,6 +189,7 @@ impl DeskBody {
             | Self::Condition(_)
             | Self::Dispute(_)
             | Self::Exclusion(_)
+            | Self::Addresses(_)
             | Self::Shadow(_) => None,
             Self::Payout(payout) => payout.payment.as_ref().map(PaymentId::as_str),
         }

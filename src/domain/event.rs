@@ -3,13 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
+use super::address_pattern::PatternBreak;
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockNumber, BlockRef};
-use super::deposit::{Deposit, DepositKey, Standing, Verdict};
+use super::deposit::{Deposit, DepositKey, Standing, Tally, Verdict};
 use super::desk::DeskBody;
 use super::hold::Hold;
 use super::order::{Attempt, Order, OrderId, OrderState, Spend};
-use super::payment::{ApiView, Payment, PaymentId, PaymentState};
+use super::payment::{ApiView, Payment, PaymentId, PaymentState, RecipientId};
 use super::time::Timestamp;
 use super::wallet::HaltReason;
 use super::wei::Wei;
@@ -80,6 +81,12 @@ pub enum EventKind {
         /// What the chain has at that height now, if it differs.
         canonical: Option<B256>,
     },
+    /// Deposits that could pay nothing at the deposit's address were counted, and not kept: told at first, and each time that
+    /// their number has doubled.
+    DepositsCounted {
+        /// All that were counted so far.
+        tally: Box<Tally>,
+    },
     /// A person decided something.
     PersonDecided {
         /// What, such as `assign`.
@@ -120,6 +127,11 @@ pub enum EventKind {
     EndpointBack {
         /// The endpoint's name.
         endpoint: String,
+    },
+    /// It listens again where a setting says.
+    ListenerBack {
+        /// The setting: `http.listen`.
+        setting: String,
     },
     /// An order was placed.
     OrderPlaced {
@@ -355,5 +367,30 @@ pub enum Alarm {
         covered: BlockNumber,
         /// The head.
         head: BlockNumber,
+    },
+    /// The automatic mode is on and has no limit of its own: it sends nothing.
+    AutoUnlimited,
+    /// Nothing listens where a setting says: the place is taken, not permitted or not there. It is tried again.
+    NotListening {
+        /// The setting: `http.listen`.
+        setting: String,
+        /// The place, and what the system says.
+        said: String,
+    },
+    /// A record does not read. It is left as it is; what it belongs to stands still.
+    RecordUnreadable {
+        /// Which record.
+        record: String,
+        /// Why it does not read.
+        why: String,
+    },
+    /// A payment's deposit address breaks the pattern of its recipient's payments so far. Nothing is held for it.
+    AddressPattern {
+        /// Whose payments.
+        recipient: RecipientId,
+        /// The address.
+        address: Address,
+        /// How.
+        broken: PatternBreak,
     },
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::amount::Amount;
-use super::chain::{Address, B256};
+use super::chain::{Address, B256, BlockRef};
 use super::payment::ApiStatus;
 use super::text::short;
 use super::time::Timestamp;
@@ -130,6 +130,19 @@ pub enum Hold {
     },
     /// As many attempts as are allowed were made at this nonce.
     TooManyAttempts,
+    /// The rules in force do not allow it: they were tightened after it was placed.
+    Policy {
+        /// The setting that forbids it, such as `funding.allowed_recipients`.
+        rule: String,
+        /// Where that is a limit: by how much it is passed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        over: Option<Box<Over>>,
+    },
+    /// The rules in force ask for an approval, which it does not have: they were tightened after it was placed.
+    ApprovalMissing {
+        /// Why it needs one.
+        why: ApprovalReason,
+    },
     /// No node could be asked.
     ChainUnavailable {
         /// What happened.
@@ -151,9 +164,51 @@ pub enum Hold {
     },
 }
 
+/// Why a person must approve an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum ApprovalReason {
+    /// It is above the amount that needs none.
+    AboveAmount {
+        /// That amount, in base units of the token.
+        limit: Amount,
+    },
+    /// A person typed the deposit address.
+    TypedAddress,
+    /// A person typed the amount.
+    TypedAmount,
+    /// Nobody knows when the payment runs out.
+    ExpiryUnknown,
+    /// A person typed the recipient, and the API does not confirm it.
+    TypedRecipient,
+    /// A person typed when the payment runs out.
+    TypedExpiry,
+    /// With what its placer has placed in 24 hours and nobody had to approve, it is above the amount that needs none.
+    AbovePerDay {
+        /// That amount, in base units of the token.
+        limit: Amount,
+    },
+    /// Its transfer was mined and failed, for good. The same value is never signed again by itself.
+    Reverted {
+        /// The transaction.
+        tx_hash: B256,
+        /// Its block.
+        block: BlockRef,
+    },
+}
+
+/// By how much a limit is passed, in base units of the token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Over {
+    /// What would count towards it.
+    pub sum: Amount,
+    /// The limit.
+    pub limit: Amount,
+}
+
 impl Hold {
     /// Every [`Hold::name`]. A test keeps it whole.
-    pub const NAMES: [&'static str; 28] = [
+    pub const NAMES: [&'static str; 30] = [
         "api-unavailable",
         "api-status",
         "end-unconfirmed",
@@ -177,6 +232,8 @@ impl Hold {
         "gas-too-high",
         "fee-ceiling",
         "too-many-attempts",
+        "policy",
+        "approval-missing",
         "chain-unavailable",
         "node-refuses",
         "wallet-paused",
@@ -211,6 +268,8 @@ impl Hold {
             Self::GasTooHigh { .. } => "gas-too-high",
             Self::FeeCeiling { .. } => "fee-ceiling",
             Self::TooManyAttempts => "too-many-attempts",
+            Self::Policy { .. } => "policy",
+            Self::ApprovalMissing { .. } => "approval-missing",
             Self::ChainUnavailable { .. } => "chain-unavailable",
             Self::NodeRefuses { .. } => "node-refuses",
             Self::WalletPaused => "wallet-paused",
@@ -234,6 +293,7 @@ impl Hold {
             Self::PaymentState { state } => Self::PaymentState { state: short(&state) },
             Self::RecipientForbidden { what } => Self::RecipientForbidden { what: short(&what) },
             Self::CallFails { reason } => Self::CallFails { reason: short(&reason) },
+            Self::Policy { rule, over } => Self::Policy { rule: short(&rule), over },
             Self::ChainUnavailable { detail } => Self::ChainUnavailable { detail: short(&detail) },
             Self::NodeRefuses { detail } => Self::NodeRefuses { detail: short(&detail) },
             Self::Signer { detail } => Self::Signer { detail: short(&detail) },
@@ -252,6 +312,7 @@ impl Hold {
             | Self::GasTooHigh { .. }
             | Self::FeeCeiling { .. }
             | Self::TooManyAttempts
+            | Self::ApprovalMissing { .. }
             | Self::WalletPaused
             | Self::WalletHalted) => other,
         }
@@ -311,6 +372,11 @@ impl fmt::Display for Hold {
                 write!(f, "a unit of gas costs {} gwei, and {} are allowed", needed.to_gwei(), ceiling.to_gwei())
             }
             Self::TooManyAttempts => f.write_str("as many attempts as are allowed were made at this nonce"),
+            Self::Policy { rule, over: None } => write!(f, "{rule} does not allow it any more"),
+            Self::Policy { rule, over: Some(over) } => {
+                write!(f, "{rule} allows {}, and with this order it would be {}", over.limit, over.sum)
+            }
+            Self::ApprovalMissing { .. } => f.write_str("the rules in force ask for an approval that it does not have"),
             Self::ChainUnavailable { detail } => write!(f, "no node could be asked: {detail}"),
             Self::NodeRefuses { detail } => write!(f, "the nodes refuse the transaction: {detail}"),
             Self::WalletPaused => f.write_str("the wallet is paused"),

@@ -3,6 +3,7 @@
 //! Deliberately absent: anything that acts. Nothing here reads a clock, waits, logs or talks to a network.
 
 pub mod actor;
+pub mod address_pattern;
 pub mod amount;
 pub mod chain;
 pub mod checkup;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::order::OrderId;
 use super::payment::PaymentId;
-use super::text::short;
+use super::text::{is_hidden, short};
 use super::time::Timestamp;
 
 /// What a notice is about; an endpoint takes some kinds, or all.
@@ -98,7 +98,7 @@ impl Message {
 
 /// A sentence may be twice as long as a text of others.
 fn long(text: &str) -> String {
-    let plain: String = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+    let plain: String = text.chars().map(|letter| if is_hidden(letter) { ' ' } else { letter }).collect();
     if plain.len() <= MAX_SENTENCE_BYTES {
         return plain;
     }

@@ -13,10 +13,12 @@ use super::actor::Actor;
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockRef};
 use super::hold::Hold;
-use super::payment::{BankAccountId, PaymentId, RecipientId};
+use super::payment::{BankAccountId, PaymentId, Provenance, RecipientId};
 use super::text::short;
 use super::time::Timestamp;
 use super::wei::Wei;
+
+pub use super::hold::ApprovalReason;
 
 /// The most attempts an order may have. Each raises the fees by an eighth at least, so sixteen span a factor of six
 /// without any help of the market; the bound keeps the record small.
@@ -78,6 +80,9 @@ pub struct Order {
     pub version: u64,
     /// Whose payment it funds.
     pub recipient_id: RecipientId,
+    /// Where the recipient is known from; `None` in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient_from: Option<Provenance>,
     /// The bank account that the payment goes to, where it is known.
     pub bank_account: Option<BankAccountId>,
     /// The wallet that pays.
@@ -270,30 +275,6 @@ impl OrderState {
             Self::Ended { .. } => "ended",
         }
     }
-}
-
-/// Why a person must approve an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "snake_case")]
-pub enum ApprovalReason {
-    /// It is above the amount that needs none.
-    AboveAmount {
-        /// That amount, in base units of the token.
-        limit: Amount,
-    },
-    /// A person typed the deposit address.
-    TypedAddress,
-    /// A person typed the amount.
-    TypedAmount,
-    /// Nobody knows when the payment runs out.
-    ExpiryUnknown,
-    /// Its transfer was mined and failed, for good. The same value is never signed again by itself.
-    Reverted {
-        /// The transaction.
-        tx_hash: B256,
-        /// Its block.
-        block: BlockRef,
-    },
 }
 
 /// Why the nonce of a signed transfer is consumed by a self-send.

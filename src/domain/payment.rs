@@ -6,14 +6,19 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::actor::Actor;
 use super::amount::Amount;
 use super::chain::Address;
 use super::decimal::Decimal;
 use super::deposit::DepositKey;
+use super::text::short;
 use super::time::Timestamp;
 
 /// The longest id taken, in bytes. The API's reference has UUIDs (36); the bound keeps records small.
 pub const MAX_ID_BYTES: usize = 128;
+
+/// The id of no payment: an API that does not know it has taken the key.
+pub const NO_PAYMENT: &str = "00000000-0000-0000-0000-000000000000";
 
 macro_rules! opaque_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -172,6 +177,34 @@ pub struct Terms {
     /// The bank account that it goes to, if the API says. Only the API's own word counts: limits go by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bank_account: Option<BankAccountId>,
+    /// Where the recipient is known from; `None` in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recipient_from: Option<Provenance>,
+    /// Where the expiry is known from, if there is one; `None` in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry_from: Option<Provenance>,
+    /// Where the sender is known from, if one is; `None` in records from before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender_from: Option<Provenance>,
+    /// Who typed what was typed; `None` where nothing was, and in records from before names were kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub typed_by: Option<Actor>,
+}
+
+impl Terms {
+    /// Whether the recipient is a person's word alone. In records from before it was kept it counts as the API's.
+    #[must_use]
+    pub fn is_recipient_typed(&self) -> bool {
+        self.recipient_from == Some(Provenance::Typed)
+    }
+
+    /// Whether a person typed any of them.
+    #[must_use]
+    pub fn any_typed(&self) -> bool {
+        let kept = [self.recipient_from, self.expiry_from, self.sender_from];
+        let all = [Some(self.address_from), Some(self.amount_from)].into_iter().chain(kept);
+        all.flatten().any(|from| from == Provenance::Typed)
+    }
 }
 
 /// Where a figure came from (decision 10).
@@ -419,7 +452,8 @@ impl From<String> for ApiStatus {
             "FAILED" => Self::Failed,
             "EXPIRED" => Self::Expired,
             "REFUNDED" => Self::Refunded,
-            _ => Self::Other(word),
+            // It is shown to people who decide.
+            _ => Self::Other(short(&word)),
         }
     }
 }

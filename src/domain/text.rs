@@ -3,10 +3,48 @@
 /// The most bytes that such a text may take in a record's JSON, without the quotation marks around it.
 pub const MAX_TEXT_BYTES: usize = 300;
 
-/// The text with control characters as spaces, cut to [`MAX_TEXT_BYTES`] with an ellipsis where it is longer.
+/// Whether a letter must not be shown as it is: a control character, or one that is not seen itself and changes how what is
+/// around it is seen, such as the marks that turn the direction of writing. With those, a text that somebody else wrote could
+/// show an approver another address or amount than there is. (Unicode 17: general category Cf, and what else is ignored by
+/// default.)
+#[must_use]
+pub const fn is_hidden(letter: char) -> bool {
+    matches!(
+        letter,
+        '\0'..='\u{1f}'
+            | '\u{7f}'..='\u{9f}'
+            | '\u{ad}'
+            | '\u{34f}'
+            | '\u{600}'..='\u{605}'
+            | '\u{61c}'
+            | '\u{6dd}'
+            | '\u{70f}'
+            | '\u{890}'..='\u{891}'
+            | '\u{8e2}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{110bd}'
+            | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
+}
+
+/// The text with hidden characters ([`is_hidden`]) as spaces, cut to [`MAX_TEXT_BYTES`] with an ellipsis where it is longer.
 #[must_use]
 pub fn short(text: &str) -> String {
-    let plain = || text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    let plain = || text.chars().map(|letter| if is_hidden(letter) { ' ' } else { letter });
     if plain().fold(0, |bytes: usize, letter| bytes.saturating_add(stored_bytes(letter))) <= MAX_TEXT_BYTES {
         return plain().collect();
     }
@@ -46,6 +84,17 @@ mod tests {
             assert!(cut.ends_with('…') && !cut.contains(char::is_control), "{cut:?}");
             assert_eq!(short(&cut), cut, "cutting again changes nothing");
         }
+    }
+
+    #[test]
+    fn s9_what_turns_or_hides_letters_becomes_spaces() {
+        for letter in ['\u{202e}', '\u{2066}', '\u{200b}', '\u{200f}', '\u{feff}', '\u{ad}', '\u{e0041}', '\u{61c}'] {
+            assert_eq!(short(&format!("0xab{letter}cd")), "0xab cd", "{letter:?}");
+        }
+        for text in ["Zoë", "日本", "شركة", "ship ✓", "€ 5"] {
+            assert_eq!(short(text), text);
+        }
+        assert!((0..=0x10_ffff).filter_map(char::from_u32).filter(|letter| letter.is_control()).all(is_hidden));
     }
 
     #[test]

@@ -46,16 +46,8 @@ pub fn checked_url(text: &str) -> Result<(), UrlError> {
     if text.contains(['@', '?', '#']) {
         return Err(UrlError::Extras);
     }
-    let (rest, secure) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => (rest, true),
-        (None, Some(rest)) => (rest, false),
-        (None, None) => return Err(UrlError::NotHttps),
-    };
-    let authority = rest.split('/').next().unwrap_or_default();
-    let host = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        Some(_) | None => authority,
-    };
+    let secure = text.starts_with("https://");
+    let host = host(text).ok_or(UrlError::NotHttps)?;
     let named = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         Some(v6) => v6.contains(':') && v6.bytes().all(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.')),
         None => {
@@ -67,6 +59,18 @@ pub fn checked_url(text: &str) -> Result<(), UrlError> {
     let loopback = matches!(host, "localhost" | "[::1]")
         || matches!(&numbers[..], ["127", rest @ ..] if rest.len() == 3 && rest.iter().all(|n| n.parse::<u8>().is_ok()));
     if named && (secure || loopback) { Ok(()) } else { Err(UrlError::NotHttps) }
+}
+
+/// The host of a URL that deliveries can be sent to, without its port; `None` when there is none.
+#[must_use]
+pub fn host(url: &str) -> Option<&str> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) => host,
+        Some(_) | None => authority,
+    };
+    (!host.is_empty()).then_some(host)
 }
 
 /// A webhook as the API tells it, and as it is kept here: the API has no call that lists them. Its secret is kept nowhere but

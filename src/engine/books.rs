@@ -17,6 +17,7 @@ use crate::domain::deposit::Deposit;
 use crate::domain::order::{Order, RawTransaction};
 use crate::domain::payment::Payment;
 use crate::domain::wallet::Wallet;
+use crate::ports::store::if_readable;
 
 pub use crate::policy::reconcile::Books;
 
@@ -100,7 +101,9 @@ impl Handle {
                 let next = page.last().filter(|_| page.len() >= limit).map(|last| last.address.to_string());
                 items.extend(page.into_iter().map(|coverage| BookEntry::Coverage(Box::new(coverage))));
                 if after.is_none() {
-                    items.extend(self.store.wallet().await?.map(|wallet| BookEntry::Wallet(Box::new(wallet))));
+                    items.extend(
+                        if_readable(self.store.wallet().await)?.map(|wallet| BookEntry::Wallet(Box::new(wallet))),
+                    );
                 }
                 next
             }
@@ -109,7 +112,7 @@ impl Handle {
                 let page = self.store.payments(after.as_ref(), limit).await?;
                 let next = page.last().filter(|_| page.len() >= limit).map(|last| last.id.to_string());
                 for payment in page {
-                    let coverage = self.store.coverage(payment.terms.deposit_address).await?;
+                    let coverage = if_readable(self.store.coverage(payment.terms.deposit_address).await)?;
                     items.extend(coverage.map(|coverage| BookEntry::Coverage(Box::new(coverage))));
                     items.push(BookEntry::Payment(Box::new(payment)));
                 }

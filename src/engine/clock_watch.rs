@@ -21,7 +21,7 @@ use crate::policy::wrong_clock::{
     Known, TOLERATED, is_too_far, longest, longest_of_orders, look_at, look_at_payout, was_ahead,
 };
 use crate::ports::clock::Clock;
-use crate::ports::store::{Commit, Lane, Store, StoreError};
+use crate::ports::store::{Commit, Lane, Store, StoreError, if_readable};
 
 /// How often the clock is looked at.
 const EVERY: Span = Span::from_secs(5);
@@ -190,7 +190,7 @@ impl ClockWatch {
         if let Some(rules) = &self.settings.funding {
             let most = longest_of_orders(&rules.pace);
             let is_far = |order: &Order| order.next_at.is_some_and(|at| is_too_far(at, now, most));
-            let far = self.store.open_orders().await?.into_iter().filter(is_far).take(BATCH);
+            let far = if_readable(self.store.open_orders().await)?.into_iter().filter(is_far).take(BATCH);
             commit.orders.extend(far.map(|order| Order { next_at: Some(now), ..order }));
         }
         let count = commit.payments.len().saturating_add(commit.desk.len()).saturating_add(commit.orders.len());

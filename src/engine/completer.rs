@@ -17,6 +17,7 @@ use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
 use super::hearing::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::ledger::{Ledger, LedgerError};
+use super::put_aside::PutAside;
 use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::B256;
@@ -88,6 +89,7 @@ impl Completer {
         let mut changes = self.ports.store.changes();
         let mut under_way: BTreeSet<PaymentId> = BTreeSet::new();
         let mut found = Found::default();
+        let mut aside: PutAside<PaymentId> = PutAside::default();
         let this = Arc::new(self);
         // Each call is a task, so that many use all of the machine. Dropping the set ends them.
         let mut calls = JoinSet::new();
@@ -101,11 +103,11 @@ impl Completer {
             let free = this.gate.window().saturating_sub(calls.len());
             let mut wait = Span::from_secs(60);
             if free > 0 && !stop.is_cancelled() {
-                let fresh = this.take_up(&mut found, &under_way, free, settled).await?;
+                let fresh = this.take_up(&mut found, (&under_way, &aside), free, settled).await?;
                 if fresh.is_empty() {
                     wait = wait_for(&*this.ports.store, Lane::Complete, &this.gate, this.ports.clock.now()).await?;
                     // Payments that are due and under way would make the wait none at all.
-                    let idle = calls.is_empty() && settling_calls.is_empty() && settled;
+                    let idle = calls.is_empty() && settling_calls.is_empty() && settled && aside.len() == 0;
                     wait = if idle { wait } else { wait.max(Span::from_millis(50)) };
                 }
                 for (payment, pass) in fresh {
@@ -125,6 +127,7 @@ impl Completer {
                 Some(ended) = calls.join_next(), if !calls.is_empty() => {
                     let (id, result) = ended.map_err(|_| EngineError::Ended("completer's call (it panicked)"))?;
                     under_way.remove(&id);
+                    note_failure(&this.health, aside.settle(&id, result))?;
                     if this.unsettled.ids().contains(&id) {
                         let this = Arc::clone(&this);
                         settling_calls.spawn(async move {
@@ -132,7 +135,6 @@ impl Completer {
                             this.unsettled.ids().remove(&id);
                         });
                     }
-                    note_failure(&this.health, result)?;
                 }
                 Some(_) = settling_calls.join_next(), if !settling_calls.is_empty() => {}
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
@@ -147,15 +149,15 @@ impl Completer {
     async fn take_up(
         &self,
         found: &mut Found,
-        under_way: &BTreeSet<PaymentId>,
+        (under_way, aside): (&BTreeSet<PaymentId>, &PutAside<PaymentId>),
         free: usize,
         settled: bool,
     ) -> Result<Vec<(Payment, Pass)>, StoreError> {
         let now = self.ports.clock.now();
         if found.payments.is_empty() || found.at > now || now.since(found.at) >= LOOK_AGAIN {
-            let limit = BATCH.max(under_way.len().saturating_add(free));
+            let limit = BATCH.max(under_way.len().saturating_add(free)).saturating_add(aside.len());
             let due = self.ports.store.due(Lane::Complete, now, limit).await?.into_iter();
-            let fresh = due.filter(|payment| !under_way.contains(&payment.id));
+            let fresh = due.filter(|payment| !under_way.contains(&payment.id) && !aside.contains(&payment.id));
             let unsettled = self.unsettled.ids();
             let settles = |id: &PaymentId| settled && !unsettled.contains(id);
             let fresh = fresh.filter(|it| matches!(it.state, PaymentState::Due { .. }) || settles(&it.id));
@@ -238,8 +240,7 @@ impl Completer {
             return Ok(Ok(ApiPayment::new(payment.id.clone(), ApiStatus::AwaitingFunds)));
         }
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(Asked::Get, &answer).await?;
-        Ok(answer)
+        self.gate.learn(Asked::Get, payment.id.as_str(), answer).await
     }
 
     async fn postpone(&self, payment: &Payment, why: &str, wait: Span) -> Result<(), StoreError> {
@@ -344,7 +345,7 @@ impl Completer {
     /// The POST.
     async fn post(&self, payment: &Payment, key: DepositKey) -> Result<Answer, StoreError> {
         let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
-        self.gate.learn(Asked::Complete, &answer).await?;
+        let answer = self.gate.learn(Asked::Complete, payment.id.as_str(), answer).await?;
         metrics::counter!("rampwatch_completions_total", "result" => call_result(&answer)).increment(1);
         if let Err(error) = &answer {
             tracing::warn!(payment_id = %payment.id, tx_hash = %key.tx_hash, %error, "the completion failed");

@@ -123,7 +123,11 @@ impl DisputeView {
 
 /// The endpoints that are excluded, by the store.
 pub(super) async fn excluded(store: &dyn Store) -> Result<BTreeSet<String>, StoreError> {
-    Ok(exclusions(store).await?.into_iter().filter(|it| it.excluded).map(|it| it.endpoint).collect())
+    let known = exclusions(store).await?.into_iter().filter(|it| it.excluded).map(|it| it.endpoint);
+    // What a record that does not read said of its endpoint is not known: the endpoint is not heard.
+    let unreadable = store.unreadable().into_iter().filter_map(|found| found.desk);
+    let doubted = unreadable.filter(|key| key.kind == DeskKind::Exclusion).map(|key| key.id);
+    Ok(known.chain(doubted).collect())
 }
 
 async fn exclusions(store: &dyn Store) -> Result<Vec<Exclusion>, StoreError> {

@@ -115,11 +115,13 @@ pub(super) fn said_by(kind: &EventKind) -> Option<&Actor> {
         | EventKind::DepositSeen { .. }
         | EventKind::DepositJudged { .. }
         | EventKind::DepositStands { .. }
+        | EventKind::DepositsCounted { .. }
         | EventKind::FinalityMoved { .. }
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
         | EventKind::EndpointBack { .. }
+        | EventKind::ListenerBack { .. }
         | EventKind::AttemptSigned { .. }
         | EventKind::AttemptSent { .. }
         | EventKind::AttemptMined { .. }
@@ -142,12 +144,14 @@ pub(super) fn order_of(kind: &EventKind) -> Option<&OrderId> {
         | EventKind::DepositSeen { .. }
         | EventKind::DepositJudged { .. }
         | EventKind::DepositStands { .. }
+        | EventKind::DepositsCounted { .. }
         | EventKind::PersonDecided { .. }
         | EventKind::FinalityMoved { .. }
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
         | EventKind::EndpointBack { .. }
+        | EventKind::ListenerBack { .. }
         | EventKind::WalletChanged { .. }
         | EventKind::DeskChanged { .. } => None,
     }

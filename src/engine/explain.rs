@@ -7,9 +7,10 @@ use super::EngineSettings;
 use super::explain_orders;
 use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
+use crate::domain::address_pattern::PatternBreak;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Tally, Verdict};
 use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::payment::{Ending, Outcome, PaymentReview, PaymentState};
@@ -195,6 +196,11 @@ pub(super) fn verdict(deposit: &Deposit, names: &Names<'_>) -> String {
         Verdict::Nothing { why: NothingReason::WalletCredit } => {
             "It pays nothing: it came to the hot wallet itself, as its funding or as money that came back.".to_owned()
         }
+        Verdict::Nothing { why: NothingReason::Dust } => {
+            "It is noted and pays nothing: it is less than a thousandth of the least amount asked for at its address, and \
+             the first deposit like it stands for all."
+                .to_owned()
+        }
         Verdict::Review { why } => deposit_review(deposit, why, names),
         Verdict::Ignored { reason } => format!("A person decided that it pays nothing: {reason:?}."),
     }
@@ -311,6 +317,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
             ("deposit_seen", format!("{amount} from {from} was seen in block {block} by {by}."))
         }
         EventKind::DepositJudged { verdict } => ("deposit_judged", judged(verdict, names)),
+        EventKind::DepositsCounted { tally } => ("deposits_counted", counted(tally, None)),
         EventKind::DepositStands { standing, block, canonical } => {
             let now = canonical.map_or_else(String::new, |hash| format!(" (the chain has {hash} there now)"));
             let text = match standing {
@@ -341,6 +348,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         EventKind::EndpointBack { endpoint } => {
             ("endpoint_back", format!("RPC endpoint {endpoint:?} is used again; what it says is plausible."))
         }
+        EventKind::ListenerBack { setting } => ("listener_back", format!("rampwatch listens again at {setting}.")),
         EventKind::OrderPlaced { .. }
         | EventKind::OrderMoved { .. }
         | EventKind::AttemptSigned { .. }
@@ -356,9 +364,32 @@ fn desk_changed(body: &DeskBody, why: &str) -> (&'static str, String) {
     match body {
         DeskBody::Shadow(_) => ("shadow", format!("Shadow mode: {why}.")),
         DeskBody::Dispute(_) => ("dispute", format!("The dispute about {} {why}.", key.id)),
+        DeskBody::Addresses(_) => ("addresses", format!("The addresses of recipient {} {why}.", key.id)),
         DeskBody::Exclusion(_) => ("endpoint", format!("The endpoint {} {why}.", key.id)),
         _ => ("desk_changed", format!("The {key} {why}.")),
     }
+}
+
+/// What was counted at a deposit's address, in a sentence. `names` with the token, where that is known.
+pub(super) fn counted(tally: &Tally, token: Option<(&Names<'_>, Address)>) -> String {
+    let amount = |amount: Amount| match token {
+        Some((names, token)) => names.amount(amount, token).to_string(),
+        None => format!("{} base units", amount.base_units()),
+    };
+    let ignored = if tally.ignored.is_zero() {
+        String::new()
+    } else {
+        format!("; a person has ignored {} of it", amount(tally.ignored))
+    };
+    format!(
+        "{} more like it came to its address, each too small to pay anything there, and were counted: {} together, at most \
+         {} each; the newest is transaction {} at {}{ignored}.",
+        tally.count,
+        amount(tally.sum),
+        amount(tally.most),
+        tally.last_tx,
+        moment(tally.last_at)
+    )
 }
 
 /// A verdict in an event, which does not bear the deposit.
@@ -371,6 +402,7 @@ fn judged(verdict: &Verdict, names: &Names<'_>) -> String {
             "It credits nothing: it was sent to itself.".to_owned()
         }
         Verdict::Nothing { why: NothingReason::WalletCredit } => "It came to the hot wallet itself.".to_owned(),
+        Verdict::Nothing { why: NothingReason::Dust } => "It is noted: too little to pay anything here.".to_owned(),
         Verdict::Review { why } => format!("A person must decide: {}.", review_name(why).replace('_', " ")),
         Verdict::Ignored { reason } => format!("It pays nothing, a person decided: {reason:?}."),
     }
@@ -428,5 +460,24 @@ pub(super) fn alarm_text(alarm: &Alarm, names: &Names<'_>) -> String {
             "{addresses} addresses or the final block counted as read up to block {covered}, but the chain's head is \
              {head}. An endpoint reported blocks that do not exist; the blocks are read again."
         ),
+        Alarm::RecordUnreadable { record, why } => {
+            format!("{record} does not read ({why}). It is left as it is, and what it belongs to stands still.")
+        }
+        Alarm::AddressPattern { recipient, address, broken: PatternBreak::RepeatedAmongFresh } => format!(
+            "the payments of recipient {recipient} had a deposit address each so far, and {address} was there before. Nothing is \
+             held for that."
+        ),
+        Alarm::AddressPattern { recipient, address, broken: PatternBreak::NewAmongFixed } => format!(
+            "the payments of recipient {recipient} had the same deposit addresses so far, and {address} is a new one. Nothing is \
+             held for that."
+        ),
+        Alarm::AutoUnlimited => {
+            "the automatic mode is on and has no limit of its own (funding.auto_max_per_day), so it \
+                                 sends nothing."
+                .to_owned()
+        }
+        Alarm::NotListening { setting, said } => {
+            format!("nothing listens at {setting}: {said:?}. Watching and completing go on, and it is tried again.")
+        }
     }
 }

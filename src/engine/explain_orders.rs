@@ -7,6 +7,7 @@ use crate::domain::hold::Hold;
 use crate::domain::order::{
     ApprovalReason, Attempt, AttemptKind, CancelReason, OrderOutcome, OrderState, UnsentReason,
 };
+use crate::policy::rules::{RuleBroken, over_text};
 use crate::policy::spend::SpendRefusal;
 
 /// The name and the sentence of an event about an order or the wallet. Other events have none here.
@@ -42,12 +43,14 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::DepositSeen { .. }
         | EventKind::DepositJudged { .. }
         | EventKind::DepositStands { .. }
+        | EventKind::DepositsCounted { .. }
         | EventKind::PersonDecided { .. }
         | EventKind::FinalityMoved { .. }
         | EventKind::Alarm { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
         | EventKind::EndpointBack { .. }
+        | EventKind::ListenerBack { .. }
         | EventKind::DeskChanged { .. } => ("other", String::new()),
     }
 }
@@ -102,6 +105,16 @@ pub(super) fn hold_text(hold: &Hold, names: &Names<'_>) -> String {
         Hold::TokenShort { have, need } => {
             format!("the wallet has {} to give, and needs {}", names.paid(*have), names.paid(*need))
         }
+        Hold::Policy { rule, over: Some(over) } => {
+            format!(
+                "{rule} allows {}, and with this order it would be {}",
+                names.paid(over.limit),
+                names.paid(over.sum)
+            )
+        }
+        Hold::ApprovalMissing { why } => {
+            format!("the rules in force ask for an approval that it does not have: {}", approval_text(*why, names))
+        }
         other => other.to_string(),
     }
 }
@@ -113,24 +126,9 @@ pub(super) fn refusal_text(refusal: &SpendRefusal, names: &Names<'_>) -> String 
             "the payment asks for {} to {to}, which is not what was agreed to: look at it again",
             names.paid(*amount)
         ),
-        SpendRefusal::PerPayment { amount, limit } => format!(
-            "{} is more than the limit for one payment, {} (funding.max_per_payment)",
-            names.paid(*amount),
-            names.paid(*limit)
-        ),
-        SpendRefusal::PerDay { amount, spent, limit } => format!(
-            "{} is more than is left of the limit for 24 hours: {} of {} are spent (funding.max_per_day)",
-            names.paid(*amount),
-            names.paid(*spent),
-            names.paid(*limit)
-        ),
-        SpendRefusal::PerRecipient { recipient, amount, spent, limit } => format!(
-            "{} is more than is left of the limit for recipient {recipient} in 24 hours: {} of {} are spent \
-             (funding.max_per_recipient)",
-            names.paid(*amount),
-            names.paid(*spent),
-            names.paid(*limit)
-        ),
+        SpendRefusal::Rule(RuleBroken::Over { limit, figures }) => {
+            over_text(limit, &figures.map(|amount| names.paid(amount).to_string()))
+        }
         other => other.to_string(),
     }
 }
@@ -144,6 +142,15 @@ pub(super) fn approval_text(why: ApprovalReason, names: &Names<'_>) -> String {
         ApprovalReason::TypedAddress => "a person typed the deposit address".to_owned(),
         ApprovalReason::TypedAmount => "a person typed the amount".to_owned(),
         ApprovalReason::ExpiryUnknown => "nobody knows when the payment runs out".to_owned(),
+        ApprovalReason::TypedRecipient => {
+            "a person typed the recipient, and the payment API does not confirm it".to_owned()
+        }
+        ApprovalReason::TypedExpiry => "a person typed when the payment runs out".to_owned(),
+        ApprovalReason::AbovePerDay { limit } => format!(
+            "with what its placer has placed in 24 hours without an approval, it is more than {} \
+             (funding.approval_above_per_day)",
+            names.paid(limit)
+        ),
         ApprovalReason::Reverted { tx_hash, block } => format!(
             "its transfer {tx_hash} failed in block {}; approve to pay it once more, reject to give it up",
             block.number

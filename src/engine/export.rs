@@ -14,7 +14,7 @@ use crate::domain::event::{Event, EventKind, Recorded};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::Timestamp;
 use crate::domain::wei::Wei;
-use crate::ports::store::Subject;
+use crate::ports::store::{Subject, if_readable};
 
 pub use super::export_rows::{COLUMNS, ExportRow, KINDS};
 
@@ -98,10 +98,10 @@ impl Handle {
         let Event { payment, deposit, kind, .. } = &recorded.event;
         let mut about = About::default();
         if let Some(id) = payment {
-            about.payment = self.store.payment(id).await?;
+            about.payment = if_readable(self.store.payment(id).await)?;
         }
         if let Some(key) = deposit {
-            about.deposit = self.store.deposit(key).await?;
+            about.deposit = if_readable(self.store.deposit(key).await)?;
         }
         let order = match kind {
             EventKind::OrderMoved { order, .. }
@@ -111,7 +111,7 @@ impl Handle {
             _ => None,
         };
         if let Some(id) = order {
-            about.order = self.store.order(id).await?;
+            about.order = if_readable(self.store.order(id).await)?;
         }
         if let (Some((tx_hash, block)), Some(id)) = (settles(kind), payment) {
             about.gas = self.gas_of(id, tx_hash, block, recorded.seq).await?;

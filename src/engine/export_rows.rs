@@ -13,7 +13,7 @@ use super::views::{moment, standing_name, verdict_name};
 use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef};
-use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Verdict};
+use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Tally, Verdict};
 use crate::domain::event::{EventKind, Recorded, WalletChange};
 use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::{Outcome, Payment, PaymentState};
@@ -180,6 +180,7 @@ pub(super) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
             row.named("deposit", standing_name(standing), None)
         }
         EventKind::DepositJudged { verdict } => row.judged(verdict, about, names),
+        EventKind::DepositsCounted { tally } => row.counted(tally, about, names),
         EventKind::OrderPlaced { order } => {
             row.of_order(order, names);
             row.named("order", "placed", None)
@@ -213,6 +214,7 @@ pub(super) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
         | EventKind::EndpointBack { .. }
+        | EventKind::ListenerBack { .. }
         | EventKind::DeskChanged { .. } => false,
     };
     is_row.then_some(row).into_iter().chain(extra).collect()
@@ -409,6 +411,17 @@ impl ExportRow {
             }
         };
         self.named("match", verdict_name(verdict), status)
+    }
+
+    fn counted(&mut self, tally: &Tally, about: &About, names: &Names<'_>) -> bool {
+        self.of_known(about, names);
+        if let Some(deposit) = &about.deposit {
+            self.money(tally.sum, deposit.token, names);
+        }
+        // Not one deposit's: many came by as many ways.
+        (self.from, self.log_index, self.block_number, self.block_hash) = (None, None, None, None);
+        (self.tx_hash, self.block_time) = (Some(tally.last_tx.to_string()), Some(moment(tally.last_at)));
+        self.named("deposit", "counted", None)
     }
 
     fn order_moved(&mut self, from: &OrderState, to: &OrderState, about: &About, names: &Names<'_>) -> bool {

@@ -1,13 +1,15 @@
 //! What a change of payments means for the desk's records, and is stored in the same commit: a payment that is added, by
 //! whomever, closes its lead; and what shadow mode has to say of a completion is said with the change that it is about.
 
+use crate::domain::address_pattern::AddressTally;
 use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
-use crate::domain::event::{Event, EventKind};
+use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::lead::{Lead, LeadState};
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
 use crate::domain::shadow::{Shadow, ShadowAct, completion_id};
 use crate::domain::time::Timestamp;
 use crate::policy::address::BookChanges;
+use crate::policy::address_pattern::{Seen, note};
 use crate::policy::shadow::{self, Mode};
 use crate::ports::store::{Commit, Store, StoreError};
 
@@ -34,6 +36,7 @@ pub(crate) async fn of(
     for payment in &changes.payments {
         if payment.version == 0 {
             follow_ups.close_lead(store, payment, now).await?;
+            follow_ups.note_address(store, before, payment, now).await?;
         }
         let act = would.filter(|(id, _)| *id == payment.id).map(|(_, act)| act);
         let may_be_told = matches!(
@@ -52,6 +55,42 @@ pub(crate) async fn of(
 }
 
 impl FollowUps {
+    /// Counts the address of a new payment in, and tells of it where it breaks the pattern so far. `before`: the other payments
+    /// of the address.
+    async fn note_address(
+        &mut self,
+        store: &dyn Store,
+        before: &[Payment],
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let recipient = payment.recipient_id.clone();
+        let key = DeskKey { kind: DeskKind::Addresses, id: recipient.to_string() };
+        let found = match store.desk(&key).await {
+            // It is told of by itself, and holds no payment.
+            Err(StoreError::Corrupt(_)) => return Ok(()),
+            found => found?,
+        };
+        let version = found.as_ref().map_or(0, |record| record.version);
+        let tally = match found.map(|record| record.body) {
+            Some(DeskBody::Addresses(tally)) => tally,
+            _ => AddressTally { recipient: recipient.clone(), fresh: 0, repeated: 0 },
+        };
+        let seen = match before {
+            [] => Seen::Never,
+            others if others.iter().any(|other| other.recipient_id == recipient) => Seen::Own,
+            _ => Seen::OfOthers,
+        };
+        let (tally, broken) = note(&tally, seen);
+        self.records.push(DeskRecord { version, next_at: None, body: DeskBody::Addresses(tally) });
+        if let Some(broken) = broken {
+            let alarm = Alarm::AddressPattern { recipient, address: payment.terms.deposit_address, broken };
+            let kind = EventKind::Alarm { alarm };
+            self.events.push(Event { at: now, payment: Some(payment.id.clone()), deposit: None, kind });
+        }
+        Ok(())
+    }
+
     async fn close_lead(&mut self, store: &dyn Store, payment: &Payment, now: Timestamp) -> Result<(), StoreError> {
         let Some((record, lead)) = lead_of(store, &payment.id).await? else { return Ok(()) };
         if lead.state == LeadState::Added {

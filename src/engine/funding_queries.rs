@@ -17,6 +17,7 @@ use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, Verd
 use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId};
 use crate::policy::returns::{Back, Refunded, Returns, is_credit, is_refunded, paid_in, refunded, tie};
+use crate::ports::store::if_readable;
 
 /// The most orders that are looked at to tell what came back.
 const MAX_ORDERS: usize = 100_000;
@@ -219,7 +220,7 @@ impl Handle {
                 if paid_in(&order).is_none() || !is_meant(order.token, order.amount) {
                     continue;
                 }
-                let payment = self.store.payment(&order.id.payment).await?;
+                let payment = if_readable(self.store.payment(&order.id.payment).await)?;
                 if let Some(refunded) = payment.filter(is_refunded).and_then(|payment| refunded(&order, &payment)) {
                     known.refunded.push((refunded, order));
                 }

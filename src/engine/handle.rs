@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use thiserror::Error;
-
+pub use super::handle_error::HandleError;
 use super::health::Health;
 use super::hearing::view_of;
 use super::ledger::{Ledger, LedgerError, Page};
+use super::operator_calls::Demands;
 use super::payout_book::{Kept, PayoutBook, key_of};
 use super::telling::log_events;
 use super::views::TokenName;
@@ -21,13 +21,14 @@ use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Recip
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::approval::Approvers;
 use crate::policy::payout::PayoutFact;
+use crate::policy::requests::Demand;
 use crate::policy::resolve::{Decision, ResolveError, Said, resolve};
 use crate::policy::settlement::{Context, Unexpected};
 use crate::ports::chain::Chain;
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
-use crate::ports::store::{Store, StoreError};
+use crate::ports::store::Store;
 
 /// What operators may ask of the engine.
 #[derive(Clone)]
@@ -50,6 +51,10 @@ pub struct Handle {
     pub(super) payouts: Option<PayoutPorts>,
     /// Who asks; set by `acting_as`.
     pub(super) actor: Actor,
+    /// What each name may still ask of the payment API.
+    pub(super) demands: Demands,
+    /// Where deliveries of webhooks reach this program; set by `with_public_url`.
+    pub(super) public_url: Option<String>,
     /// Who there is to approve; set by `with_approvers`.
     pub(super) approvers: Approvers,
 }
@@ -73,35 +78,16 @@ pub struct AddPayment {
     pub expires_at: Option<Timestamp>,
 }
 
-/// Why something was not done. Nothing was changed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum HandleError {
-    /// It is not known here.
-    #[error("{0} is not known here")]
-    NotFound(String),
-    /// It is there already, with other content.
-    #[error("{0}")]
-    Exists(String),
-    /// Something that was given is wrong, or missing.
-    #[error("{field}: {problem}")]
-    Invalid {
-        /// Which field.
-        field: &'static str,
-        /// What is wrong with it, and what would be right.
-        problem: String,
+/// Who adds a payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Adder {
+    /// A person, who named the recipient.
+    Person {
+        /// Whether the API confirms the recipient.
+        recipient_from: Provenance,
     },
-    /// The rules forbid it.
-    #[error("{0}")]
-    Refused(String),
-    /// Whoever asks has placed the order, and so cannot approve it.
-    #[error("{0}")]
-    OwnOrder(String),
-    /// The payment API was needed and could not be used.
-    #[error("{0}")]
-    Api(ApiError),
-    /// The store failed.
-    #[error("{0}")]
-    Store(#[from] StoreError),
+    /// Intake, from the API's lists.
+    Intake,
 }
 
 impl Handle {
@@ -149,6 +135,8 @@ impl Handle {
             chain: None,
             wallet_ports: None,
             payouts: None,
+            demands: Demands::default(),
+            public_url: None,
             actor: Actor::local(),
             approvers: Approvers::LocalOnly,
         }
@@ -164,6 +152,12 @@ impl Handle {
     #[must_use]
     pub fn with_approvers(self, approvers: Approvers) -> Self {
         Self { approvers, ..self }
+    }
+
+    /// The same handle, knowing where deliveries of webhooks reach this program. Without it, no webhook can be registered.
+    #[must_use]
+    pub fn with_public_url(self, public_url: Option<String>) -> Self {
+        Self { public_url, ..self }
     }
 
     /// The same handle with the rest of the payment API, for rates, quotes and webhooks.
@@ -192,8 +186,31 @@ impl Handle {
     /// # Errors
     /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
     pub async fn add(&self, request: AddPayment) -> Result<Payment, HandleError> {
+        self.count(Demand::Add)?;
         let said = self.ask_api(&request).await?;
-        self.add_linked(&request, said, true).await
+        let recipient_from = self.whose_word(&request, said.as_ref()).await?;
+        self.add_linked(&request, said, Adder::Person { recipient_from }).await
+    }
+
+    /// Whether the API confirms whose payment it is: by its answer, or by that recipient's own list. A list that cannot be read
+    /// confirms nothing, and keeps no payment from being added.
+    async fn whose_word(&self, request: &AddPayment, said: Option<&ApiPayment>) -> Result<Provenance, HandleError> {
+        let Some(said) = said else { return Ok(Provenance::Typed) };
+        if said.recipient_id.is_some() {
+            return Ok(Provenance::Api);
+        }
+        let Some(api) = &self.desk_api else { return Ok(Provenance::Typed) };
+        let listing =
+            self.through_gate(request.recipient_id.as_str(), api.payments_of_recipient(&request.recipient_id)).await?;
+        Ok(match listing {
+            Ok(listing) if listing.payments.iter().any(|listed| listed.id == request.id) => Provenance::Api,
+            Ok(_) => Provenance::Typed,
+            Err(error) => {
+                let (payment_id, recipient) = (&request.id, &request.recipient_id);
+                tracing::warn!(%payment_id, %recipient, %error, "the recipient's list cannot be read: the recipient counts as typed");
+                Provenance::Typed
+            }
+        })
     }
 
     /// The same, with what the API has just said of the payment. A payout that waits for a person's word on its payment goes
@@ -206,19 +223,19 @@ impl Handle {
         request: &AddPayment,
         said: Option<ApiPayment>,
     ) -> Result<Payment, HandleError> {
-        self.add_linked(request, said, false).await
+        self.add_linked(request, said, Adder::Intake).await
     }
 
     async fn add_linked(
         &self,
         request: &AddPayment,
         said: Option<ApiPayment>,
-        by_person: bool,
+        adder: Adder,
     ) -> Result<Payment, HandleError> {
-        let payment = self.compose(request, said)?;
+        let payment = self.compose(request, said, adder)?;
         // A payout may wait for just this: what the API does not tell of its payment.
         let payouts = self.payout_book();
-        let waiting = payouts.of_payment(&payment.id).await?.filter(|_| by_person);
+        let waiting = payouts.of_payment(&payment.id).await?.filter(|_| adder != Adder::Intake);
         let waiting = waiting.map(|kept| key_of(&kept.payout.reference));
         let known = self.store.payment(&payment.id).await?;
         if let Some(known) = &known {
@@ -254,7 +271,7 @@ impl Handle {
     /// What the API says of the payment. Without an API everything has to be typed.
     async fn ask_api(&self, request: &AddPayment) -> Result<Option<ApiPayment>, HandleError> {
         let Some(api) = &self.api else { return Ok(None) };
-        match api.payment(&request.id).await {
+        match self.through_gate(request.id.as_str(), api.payment(&request.id)).await? {
             Ok(said) => Ok(Some(said)),
             Err(ApiError::NotFound { .. }) => {
                 Err(HandleError::NotFound(format!("payment {} (says the payment API)", request.id)))
@@ -264,7 +281,7 @@ impl Handle {
     }
 
     /// The payment from what was typed and what the API said. Where both speak they must agree.
-    fn compose(&self, request: &AddPayment, said: Option<ApiPayment>) -> Result<Payment, HandleError> {
+    fn compose(&self, request: &AddPayment, said: Option<ApiPayment>, adder: Adder) -> Result<Payment, HandleError> {
         let now = self.clock.now();
         let typed_amount = self.typed_amount(request)?;
         let (address, address_from) =
@@ -272,28 +289,38 @@ impl Handle {
         let (amount, amount_from) = one_of("amount", typed_amount, said.as_ref().and_then(|said| said.deposit_amount))?;
         let created = said.as_ref().and_then(|said| said.created_at);
         let (created_at, _) = one_of("created-at", request.created_at, created)?;
-        let expires_at = said.as_ref().and_then(|said| said.expires_at).or(request.expires_at);
-        let sender = said.as_ref().and_then(|said| said.sender).or(request.sender);
+        let (expires_at, expiry_from) = either(said.as_ref().and_then(|said| said.expires_at), request.expires_at);
+        let (sender, sender_from) = either(said.as_ref().and_then(|said| said.sender), request.sender);
+        let recipient_from = match adder {
+            Adder::Person { recipient_from } => recipient_from,
+            Adder::Intake => Provenance::Api,
+        };
         check_terms(address, amount, created_at, now, &self.settings)?;
         if let Some(said) = &said {
             check_said(request, said, &self.settings)?;
         }
+        let mut terms = Terms {
+            chain_id: self.settings.chain_id,
+            token: self.settings.token,
+            deposit_address: address,
+            address_from,
+            amount,
+            amount_from,
+            sender,
+            created_at,
+            expires_at,
+            bank_account: said.as_ref().and_then(|said| said.bank_account.clone()),
+            recipient_from: Some(recipient_from),
+            expiry_from,
+            sender_from,
+            typed_by: None,
+        };
+        terms.typed_by = terms.any_typed().then(|| self.actor.clone());
         Ok(Payment {
             id: request.id.clone(),
             version: 0,
             recipient_id: request.recipient_id.clone(),
-            terms: Terms {
-                chain_id: self.settings.chain_id,
-                token: self.settings.token,
-                deposit_address: address,
-                address_from,
-                amount,
-                amount_from,
-                sender,
-                created_at,
-                expires_at,
-                bank_account: said.as_ref().and_then(|said| said.bank_account.clone()),
-            },
+            terms,
             state: PaymentState::Waiting,
             api: said.map(|said| view_of(said, now)),
             // The reconciler looks at once: the payment may have moved on before it was added.
@@ -329,15 +356,7 @@ impl Handle {
             page.touch_payments = matches!(decision, Decision::Retry { .. });
             resolve(&mut page.book, decision, Said { by: &self.actor, reason }, context)
         };
-        let changes = self.ledger.change(address, decide).await.map_err(|error| match error {
-            LedgerError::Refused(ResolveError::Reason) => {
-                HandleError::Invalid { field: "reason", problem: ResolveError::Reason.to_string() }
-            }
-            LedgerError::Refused(error) => HandleError::Refused(error.to_string()),
-            LedgerError::Store(error) => HandleError::Store(error),
-            LedgerError::Unexpected(error) => HandleError::Refused(error.to_string()),
-            LedgerError::NoPayment(id) => HandleError::NotFound(format!("payment {id}")),
-        })?;
+        let changes = self.ledger.change(address, decide).await.map_err(not_resolved)?;
         log_events(&changes.events);
         Ok(())
     }
@@ -348,11 +367,32 @@ impl Handle {
     }
 }
 
+pub(super) fn not_resolved(error: LedgerError<ResolveError>) -> HandleError {
+    match error {
+        LedgerError::Refused(ResolveError::Reason) => {
+            HandleError::Invalid { field: "reason", problem: ResolveError::Reason.to_string() }
+        }
+        LedgerError::Refused(error) => HandleError::Refused(error.to_string()),
+        LedgerError::Store(error) => HandleError::Store(error),
+        LedgerError::Unexpected(error) => HandleError::Refused(error.to_string()),
+        LedgerError::NoPayment(id) => HandleError::NotFound(format!("payment {id}")),
+    }
+}
+
 fn to_handle_error(error: LedgerError<Unexpected>) -> HandleError {
     match error {
         LedgerError::Store(error) => HandleError::Store(error),
         LedgerError::Refused(error) | LedgerError::Unexpected(error) => HandleError::Refused(error.to_string()),
         LedgerError::NoPayment(id) => HandleError::NotFound(format!("payment {id}")),
+    }
+}
+
+/// The API's value, or what was typed in its place.
+fn either<T>(said: Option<T>, typed: Option<T>) -> (Option<T>, Option<Provenance>) {
+    match (said, typed) {
+        (Some(said), _) => (Some(said), Some(Provenance::Api)),
+        (None, Some(typed)) => (Some(typed), Some(Provenance::Typed)),
+        (None, None) => (None, None),
     }
 }
 

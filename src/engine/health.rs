@@ -1,10 +1,11 @@
 //! How the engine is: what `/readyz`, the metrics and the progress bar tell.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::gate::ApiGate;
 use crate::domain::chain::BlockNumber;
 use crate::domain::time::{Span, Timestamp};
 
@@ -83,7 +84,7 @@ pub struct Readiness {
 
 /// Shared by the loops, which write it, and by whoever tells of it.
 #[derive(Debug, Default)]
-pub struct Health(Mutex<Snapshot>);
+pub struct Health(Mutex<Snapshot>, Mutex<Weak<ApiGate>>);
 
 impl Health {
     /// What is known now.
@@ -94,6 +95,16 @@ impl Health {
 
     pub(crate) fn update(&self, change: impl FnOnce(&mut Snapshot)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The engine that runs calls the API through this gate.
+    pub(crate) fn set_gate(&self, gate: &Arc<ApiGate>) {
+        *self.1.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(gate);
+    }
+
+    /// The gate to the API of the engine that runs, if one does.
+    pub(crate) fn gate(&self) -> Option<Arc<ApiGate>> {
+        self.1.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// The API answered. `key_is_good`: for all kinds of calls, as far as is known.

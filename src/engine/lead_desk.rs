@@ -214,7 +214,7 @@ impl Handle {
             match self.keep_dismissed(record, lead.clone(), reason).await {
                 Ok(()) => {
                     let lead = Some(LeadView::of(&lead, &self.names()));
-                    return Ok(ResolvedView { decision: "dismiss".to_owned(), payment: None, deposit: None, lead });
+                    return Ok(ResolvedView { lead, ..ResolvedView::of("dismiss") });
                 }
                 Err(StoreError::Conflict(_)) if tries < TRIES => tries = tries.saturating_add(1),
                 Err(error) => return Err(error.into()),

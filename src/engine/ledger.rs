@@ -16,9 +16,10 @@ use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 use crate::policy::address::{Book, BookChanges};
-use crate::policy::matching::Own;
+use crate::policy::matching::{MatchParams, Own};
 use crate::policy::pace::Jitter;
 use crate::policy::settlement::{Context, Unexpected};
+use crate::policy::strays;
 use crate::policy::sweep::{self, SweepParams};
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::store::{Commit, Holdings, Store, StoreError};
@@ -45,6 +46,14 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// Has all of the address read again where something that was only counted could pay a payment that is new.
+    fn read_again(&mut self, params: &MatchParams) {
+        if strays::reads_again(self.book.payments(), self.book.deposits(), params) {
+            self.book.uncount();
+            self.coverage = self.coverage.take().map(|known| Coverage { swept: None, ..known });
+        }
+    }
+
     /// Adds a payment that is new at this address, and has its deposits looked for from its creation on.
     pub(crate) fn add_payment(&mut self, payment: Payment, sweep: &SweepParams) {
         // The others of the address are stored again: a decision that is being made without this one must fail.
@@ -197,6 +206,7 @@ impl Ledger {
             mark: None,
         };
         change(&mut page, &context).map_err(LedgerError::Refused)?;
+        page.read_again(&self.settings.matching);
         page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
         let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said, mark } = page;
         let payments = book.payments().to_vec();

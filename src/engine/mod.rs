@@ -20,8 +20,8 @@ use crate::policy::matching::MatchParams;
 use crate::policy::pace::Pace;
 use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
+use crate::policy::rules::SpendLimits;
 use crate::policy::shadow::Mode;
-use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 use crate::policy::wrong_clock::Known;
 use crate::ports::attachments::{Attachments, Entropy};
@@ -50,15 +50,18 @@ mod funder;
 mod funding_queries;
 mod gate;
 pub mod handle;
+mod handle_error;
 pub mod health;
 mod hearing;
 mod intake;
 mod lead_desk;
 pub mod lead_views;
 mod ledger;
+mod listeners;
 mod names;
 pub mod notice_views;
 mod opener;
+mod operator_calls;
 mod order_book;
 pub mod order_views;
 pub mod orders;
@@ -68,6 +71,7 @@ mod payout_reviews;
 pub mod payout_views;
 pub mod payouts;
 pub mod purse;
+mod put_aside;
 pub mod queries;
 pub mod quote_views;
 mod quotes;
@@ -290,12 +294,13 @@ async fn run_loops(
     clock_watch: clock_watch::ClockWatch,
     halt: CancellationToken,
 ) -> Result<(), EngineError> {
-    let (store, clock) = (ports.store.clone(), ports.clock.clone());
-    let gate = gate::ApiGate::new(store, clock, health.clone(), settings.pace, settings.api_concurrency);
+    let gate = gate::ApiGate::new(&ports, health.clone(), settings.pace, settings.api_concurrency);
     let gate = Arc::new(gate);
+    health.set_gate(&gate);
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
     loops.spawn(clock_watch.run(halt.clone()));
+    loops.spawn(put_aside::tell(ports.clone(), halt.clone()));
     let watcher = watcher::Watcher::new(ports.clone(), settings.clone(), ledger.clone(), health.clone(), halt.clone());
     loops.spawn(watcher.run());
     let agreements = Arc::new(agreement::Agreements::new(ports.clone(), settings.clone()));
@@ -319,7 +324,7 @@ async fn run_loops(
     if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {
         let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
         let (gate, health) = (gate.clone(), health.clone());
-        let opener = opener::Opener { ports, api, payouts, settings, ledger, gate, health };
+        let opener = opener::Opener { ports, api, payouts, settings, ledger, gate, health, taking: Arc::default() };
         loops.spawn(opener.run(halt.clone()));
     }
     let intake = intake::Intake::new(ports.clone(), settings.clone(), ledger.clone(), gate.clone(), health.clone());

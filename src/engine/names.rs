@@ -53,11 +53,12 @@ pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
         NothingReason::ZeroValue => "zero_value",
         NothingReason::SelfTransfer => "self_transfer",
         NothingReason::WalletCredit => "wallet_credit",
+        NothingReason::Dust => "dust",
     }
 }
 
 /// Every name that [`alarm_name`] gives. A test goes through all alarms.
-pub(super) const ALARM_NAMES: [&str; 17] = [
+pub(super) const ALARM_NAMES: [&str; 21] = [
     "gone_after_final",
     "missed_by_first_reading",
     "log_withheld",
@@ -75,6 +76,10 @@ pub(super) const ALARM_NAMES: [&str; 17] = [
     "endpoint_contradicts",
     "endpoint_stalled",
     "coverage_above_head",
+    "auto_unlimited",
+    "not_listening",
+    "record_unreadable",
+    "address_pattern",
 ];
 
 /// The name of an alarm, as in JSON.
@@ -97,12 +102,17 @@ pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
         Alarm::EndpointContradicts { .. } => "endpoint_contradicts",
         Alarm::EndpointStalled { .. } => "endpoint_stalled",
         Alarm::CoverageAboveHead { .. } => "coverage_above_head",
+        Alarm::AutoUnlimited => "auto_unlimited",
+        Alarm::NotListening { .. } => "not_listening",
+        Alarm::RecordUnreadable { .. } => "record_unreadable",
+        Alarm::AddressPattern { .. } => "address_pattern",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::address_pattern::PatternBreak;
     use crate::domain::amount::Amount;
     use crate::domain::hold::Hold;
     use crate::domain::order::OrderId;
@@ -139,7 +149,15 @@ mod tests {
                 Some(Alarm::EndpointStalled { endpoint: String::new(), said: String::new() })
             }
             Alarm::EndpointStalled { .. } => Some(Alarm::CoverageAboveHead { addresses: 1, covered: 2, head: 1 }),
-            Alarm::CoverageAboveHead { .. } => None,
+            Alarm::CoverageAboveHead { .. } => Some(Alarm::AutoUnlimited),
+            Alarm::AutoUnlimited => Some(Alarm::NotListening { setting: String::new(), said: String::new() }),
+            Alarm::NotListening { .. } => Some(Alarm::RecordUnreadable { record: String::new(), why: String::new() }),
+            Alarm::RecordUnreadable { .. } => Some(Alarm::AddressPattern {
+                recipient: "rec".parse().unwrap(),
+                address: Default::default(),
+                broken: PatternBreak::NewAmongFixed,
+            }),
+            Alarm::AddressPattern { .. } => None,
         }
     }
 
@@ -160,7 +178,9 @@ mod tests {
         for rule in rules {
             assert_eq!(serde_json::to_value(&rule).unwrap()["rule"], rule_name(&rule));
         }
-        for why in [NothingReason::ZeroValue, NothingReason::SelfTransfer, NothingReason::WalletCredit] {
+        let nothing =
+            [NothingReason::ZeroValue, NothingReason::SelfTransfer, NothingReason::WalletCredit, NothingReason::Dust];
+        for why in nothing {
             assert_eq!(serde_json::to_value(why).unwrap(), nothing_name(why));
         }
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::gate::{ApiGate, Asked, Pass};
@@ -19,6 +20,7 @@ use super::hearing::note_failure;
 use super::ledger::Ledger;
 use super::order_book::OrderBook;
 use super::payout_book::{Kept, PayoutBook, PayoutError};
+use super::put_aside::PutAside;
 use super::{EngineError, EngineSettings, PayoutPorts, Ports};
 use crate::domain::desk::DeskKind;
 use crate::domain::payment::PayoutReference;
@@ -37,6 +39,9 @@ const BATCH: usize = 512;
 /// The longest wait before the store is looked at again, whatever it says is due.
 const LONGEST_WAIT: Span = Span::from_secs(60);
 
+/// The most further steps of a payout that is let through a shut gate: its quote ran out, another is taken, it is opened.
+const PROBE_STEPS: usize = 3;
+
 /// How long the opener rests when everything that is due is under way, or must wait for the gate.
 const BREATH: Span = Span::from_millis(50);
 
@@ -49,12 +54,15 @@ pub(crate) struct Opener {
     pub(crate) ledger: Ledger,
     pub(crate) gate: Arc<ApiGate>,
     pub(crate) health: Arc<Health>,
+    /// Held while a payment is taken for a payout: it belongs to one only.
+    pub(crate) taking: Arc<Mutex<()>>,
 }
 
 impl Opener {
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), EngineError> {
         let mut changes = self.ports.store.changes();
         let mut under_way: BTreeSet<PayoutReference> = BTreeSet::new();
+        let mut aside: PutAside<PayoutReference> = PutAside::default();
         let mut work = FuturesUnordered::new();
         // A call that is found at the start may have gone out until just before it: the process may have been frozen between
         // the commit and the call. None is looked into before it can no longer take effect.
@@ -65,11 +73,11 @@ impl Opener {
             let free = self.settings.payouts.max_concurrent.max(1).saturating_sub(work.len());
             let mut wait = LONGEST_WAIT;
             if free > 0 && !stop.is_cancelled() {
-                let fresh = self.take_up(&under_way, free, settled).await?;
+                let fresh = self.take_up((&under_way, &aside), free, settled).await?;
                 if fresh.is_empty() {
                     wait = self.wait().await?;
                     // What is due and under way would make the wait none at all.
-                    wait = if work.is_empty() && settled { wait } else { wait.max(BREATH) };
+                    wait = if work.is_empty() && settled && aside.len() == 0 { wait } else { wait.max(BREATH) };
                 }
                 for (kept, pass) in fresh {
                     under_way.insert(kept.payout.reference.clone());
@@ -87,7 +95,7 @@ impl Opener {
                 biased;
                 Some((reference, result)) = work.next(), if !work.is_empty() => {
                     under_way.remove(&reference);
-                    note_failure(&self.health, settle(&reference, result))?;
+                    note_failure(&self.health, aside.settle(&reference, settle(&reference, result)))?;
                 }
                 () = stop.cancelled(), if !stop.is_cancelled() => {}
                 () = &mut settling, if !settled => settled = true,
@@ -100,14 +108,15 @@ impl Opener {
     /// The payouts that are due, are not under way, and may be worked upon.
     async fn take_up(
         &self,
-        under_way: &BTreeSet<PayoutReference>,
+        (under_way, aside): (&BTreeSet<PayoutReference>, &PutAside<PayoutReference>),
         free: usize,
         settled: bool,
     ) -> Result<Vec<(Kept, Pass)>, StoreError> {
-        let limit = BATCH.max(under_way.len().saturating_add(free));
+        let limit = BATCH.max(under_way.len().saturating_add(free)).saturating_add(aside.len());
         let due = self.ports.store.desk_due(DeskKind::Payout, self.ports.clock.now(), limit).await?;
         let due = due.into_iter().filter_map(Kept::of);
-        let fresh = due.filter(|kept| !under_way.contains(&kept.payout.reference));
+        let fresh =
+            due.filter(|kept| !under_way.contains(&kept.payout.reference) && !aside.contains(&kept.payout.reference));
         let fresh = fresh.filter(|kept| settled || !matches!(kept.payout.state, PayoutState::Creating { .. }));
         // Placing an order asks nothing of the API.
         let (mut fresh, calling): (Vec<Kept>, Vec<Kept>) =
@@ -143,11 +152,28 @@ impl Opener {
         if pass == Pass::All && !funding && self.gate.shut_until(Asked::Open).is_some() {
             return Ok(());
         }
+        self.step(&kept).await?;
+        if pass != Pass::Probe {
+            return Ok(());
+        }
+        // A quote alone does not show whether the key may open anything, and has run out by the next probe.
+        for _ in 0..PROBE_STEPS {
+            let Some(kept) = self.book().read(&kept.payout.reference).await? else { return Ok(()) };
+            let is_due = kept.next_at.is_some_and(|at| at <= self.ports.clock.now());
+            if !is_due || !matches!(kept.payout.state, PayoutState::Placed | PayoutState::Quoted) {
+                return Ok(());
+            }
+            self.step(&kept).await?;
+        }
+        Ok(())
+    }
+
+    async fn step(&self, kept: &Kept) -> Result<(), PayoutError> {
         match &kept.payout.state {
-            PayoutState::Placed => self.quote(&kept).await,
-            PayoutState::Quoted => self.open(&kept).await,
-            PayoutState::Creating { .. } | PayoutState::Unclear { .. } => self.look(&kept).await,
-            PayoutState::Created { .. } => self.fund(&kept).await,
+            PayoutState::Placed => self.quote(kept).await,
+            PayoutState::Quoted => self.open(kept).await,
+            PayoutState::Creating { .. } | PayoutState::Unclear { .. } => self.look(kept).await,
+            PayoutState::Created { .. } => self.fund(kept).await,
             // Nobody looks at these by himself; one that moved there meanwhile is left alone.
             PayoutState::Review { .. } | PayoutState::Cancelled { .. } => Ok(()),
         }

@@ -13,14 +13,16 @@ use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
+use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderId, OrderState, Placer, Spend};
-use crate::domain::payment::PaymentId;
+use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{Halt, HaltReason, Pause, Wallet};
 use crate::planted::{Bug, planted};
 use crate::policy::approval::{Approvers, OwnOrder, may_approve};
 use crate::policy::funding::{OrderFact, UnexpectedOrder, apply};
 use crate::policy::order_decisions::is_approval_over;
+use crate::policy::rules::still_allowed;
 use crate::policy::spend::{Granted, SpendRefusal, Spending, Wish, authorize};
 use crate::policy::window::{window_now, window_start};
 use crate::ports::clock::Clock;
@@ -50,7 +52,7 @@ pub(crate) enum OrderError {
     /// The order's state does not allow it.
     #[error("{0}")]
     Unexpected(#[from] UnexpectedOrder),
-    /// Whoever placed it cannot approve it.
+    /// Whoever made it cannot approve it.
     #[error("{0}")]
     OwnOrder(#[from] OwnOrder),
     /// It has waited for its approval for too long.
@@ -113,7 +115,8 @@ impl OrderBook {
         let at = self.window_now(&wallet, now);
         let counted = self.counted(at).await?;
         let spending = Spending { orders: &counted, booked: &wallet.booked, at };
-        let wish = Wish { payment: &payment, orders: &orders, spending, wallet: Some(&wallet), by, shown, now };
+        let placer = self.actor.as_ref().filter(|_| by == Placer::Person);
+        let wish = Wish { payment: &payment, orders: &orders, spending, wallet: Some(&wallet), by, placer, shown, now };
         let granted = authorize(&wish, &self.rules.limits)?;
         let state = match granted.approval {
             Some(why) if !planted(Bug::ApprovalNotNeeded) => OrderState::AwaitingApproval { why },
@@ -123,6 +126,7 @@ impl OrderBook {
             id: granted.id.clone(),
             version: 0,
             recipient_id: payment.recipient_id.clone(),
+            recipient_from: payment.terms.recipient_from,
             bank_account: payment.terms.bank_account.clone(),
             wallet: wallet.address,
             chain_id: payment.terms.chain_id,
@@ -130,7 +134,7 @@ impl OrderBook {
             to: payment.terms.deposit_address,
             amount: payment.terms.amount,
             placed_by: by,
-            placed_by_name: self.actor.clone().filter(|_| by == Placer::Person),
+            placed_by_name: placer.cloned(),
             approved_by: None,
             placed_at: now,
             spent_at: None,
@@ -153,6 +157,15 @@ impl OrderBook {
     /// The moment of the window of the limits per day.
     pub(crate) fn window_now(&self, wallet: &Wallet, now: Timestamp) -> Timestamp {
         window_now(Some(wallet), self.newest_block(), now, self.skew)
+    }
+
+    /// Whether the rules in force still allow an order that was placed before. `Ok(Err(_))`: what they forbid.
+    pub(crate) async fn still_allowed(&self, order: &Order, payment: &Payment) -> Result<Result<(), Hold>, StoreError> {
+        let Some(wallet) = self.store.wallet().await? else { return Ok(Ok(())) };
+        let at = self.window_now(&wallet, self.clock.now());
+        let counted = self.counted(at).await?;
+        let spending = Spending { orders: &counted, booked: &wallet.booked, at };
+        Ok(still_allowed(order, payment, &spending, &self.rules.limits))
     }
 
     /// All orders that may count towards the limits per day, each once. The wallet's record must have been read before: who
@@ -243,15 +256,26 @@ impl OrderBook {
         Err(StoreError::Conflict(format!("order {id}")).into())
     }
 
-    /// Whether somebody may approve the order. Who placed it never changes, so this holds until it is approved. Whether it has
-    /// waited for too long is looked at again with the approval.
-    pub(crate) async fn check_eyes(&self, id: &OrderId, by: &Actor, approvers: Approvers) -> Result<(), OrderError> {
+    /// Whether somebody may approve the order, which is as it was `shown`. Who made it never changes, so this holds until it is
+    /// approved. Whether it has waited for too long is looked at again with the approval.
+    pub(crate) async fn check_eyes(
+        &self,
+        id: &OrderId,
+        shown: (Option<Address>, Option<Amount>),
+        by: &Actor,
+        approvers: Approvers,
+    ) -> Result<(), OrderError> {
         let order = self.store.order(id).await?.ok_or_else(|| OrderError::NoOrder(id.clone()))?;
         if is_approval_over(&order, self.clock.now(), &self.rules.pace) {
             let valid_for_s = self.rules.pace.approval_valid_for.as_secs();
             return Err(OrderError::ApprovalOver { id: order.id, valid_for_s });
         }
-        Ok(may_approve(&order, by, approvers)?)
+        let (to, amount) = shown;
+        if to.is_some_and(|to| to != order.to) || amount.is_some_and(|amount| amount != order.amount) {
+            return Err(SpendRefusal::NotAsShown { to: order.to, amount: order.amount }.into());
+        }
+        let payment = self.store.payment(&id.payment).await?;
+        Ok(may_approve(&order, payment.as_ref().map(|payment| &payment.terms), by, approvers)?)
     }
 
     /// A person's word about an order: the fact, and that a person said so.

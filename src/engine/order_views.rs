@@ -146,7 +146,7 @@ pub struct FundView {
     /// What is left of the limit for this recipient in 24 hours.
     pub left_per_recipient: AmountView,
     /// Why a person must approve it afterwards, if one must: `above_amount`, `typed_address`, `typed_amount`,
-    /// `expiry_unknown`.
+    /// `expiry_unknown`, `typed_recipient`, `typed_expiry`, `above_per_day`.
     #[schemars(with = "Option<shapes::ApprovalReason>")]
     pub approval: Option<crate::domain::order::ApprovalReason>,
     /// The same in words.

@@ -21,6 +21,7 @@ use crate::domain::wallet::Wallet;
 use crate::policy::fees::worst_cost;
 use crate::policy::funding::OrderFact;
 use crate::policy::spend::Spending;
+use crate::ports::store::StoreError;
 
 /// The names of the states, for filters.
 pub const ORDER_STATES: [&str; 7] = ["awaiting-approval", "ready", "held", "sending", "cancelling", "mined", "ended"];
@@ -44,6 +45,32 @@ pub struct FundRequest {
     /// How much, in base units, as it was shown.
     #[schemars(with = "shapes::BaseUnits")]
     pub base_units: Amount,
+}
+
+/// An approval. What was shown to the person who agreed is said again, so that nothing else is approved.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApproveRequest {
+    /// Why: 1 to 500 characters.
+    #[schemars(length(min = 1, max = 500))]
+    pub reason: String,
+    /// The payment, as it was shown. Refused when the order is another payment's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Id>")]
+    pub payment: Option<String>,
+    /// Where the money goes, as it was shown. Refused when the order pays to another address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::Address>")]
+    pub to: Option<String>,
+    /// How much, in base units, as it was shown. Refused when the order pays another amount.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<shapes::BaseUnits>")]
+    pub base_units: Option<Amount>,
+}
+
+/// Why the wallet signs nothing while a record does not read that it goes by.
+pub(super) fn unreadable(what: &str) -> String {
+    format!("a record does not read: {what}. Stop rampwatch, keep a copy of the store, and restore a backup")
 }
 
 /// A person's word about an order or the wallet, with the reason that is kept.
@@ -152,8 +179,12 @@ impl Handle {
 
     /// What keeps the wallet from funding at all, if anything does: an order that waits for it says so.
     pub(super) async fn stop(&self) -> Result<Option<Stop>, HandleError> {
-        let wallet = self.store.wallet().await?;
-        let halted = wallet.as_ref().and_then(|wallet| wallet.halted.as_ref()).map(|halt| halt.why.to_string());
+        let (wallet, unread) = match self.store.wallet().await {
+            Err(StoreError::Corrupt(what)) => (None, Some(unreadable(&what))),
+            wallet => (wallet?, None),
+        };
+        let halted =
+            wallet.as_ref().and_then(|wallet| wallet.halted.as_ref()).map(|halt| halt.why.to_string()).or(unread);
         let paused = wallet.as_ref().and_then(|wallet| wallet.paused.as_ref());
         let is_off = self.settings.funding.as_ref().is_some_and(|rules| !rules.limits.enabled);
         let stop = |name, text, stops_sending| Some(Stop { name, text, stops_sending });
@@ -240,14 +271,24 @@ impl Handle {
         self.order_view(&decided.map_err(refused)?).await
     }
 
-    /// Approves an order that waits for it.
+    /// Approves an order that waits for it, exactly as it was shown.
     ///
     /// # Errors
-    /// When it is not known, does not wait for an approval, whoever asks has placed it, or no reason is given.
-    pub async fn approve(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
+    /// When it is not known, is not as it was shown, does not wait for an approval, whoever asks has placed it or typed what it
+    /// pays, or no reason is given.
+    pub async fn approve(&self, id: &str, request: &ApproveRequest) -> Result<OrderView, HandleError> {
+        let order = parse_order(id)?;
+        if let Some(payment) =
+            request.payment.as_deref().map(parse_payment).transpose()?.filter(|id| *id != order.payment)
+        {
+            let problem = format!("order {order} is not of payment {payment}: look at it again");
+            return Err(HandleError::Invalid { field: "payment", problem });
+        }
+        let to = request.to.as_deref().map(|to| parse_address("to", to)).transpose()?;
         let book = self.order_book()?;
-        book.check_eyes(&parse_order(id)?, &self.actor, self.approvers).await.map_err(refused)?;
-        self.decide_order(id, "approve", reason, |reason, by| OrderFact::Approved { reason, by }).await
+        let checked = book.check_eyes(&order, (to, request.base_units), &self.actor, self.approvers).await;
+        checked.map_err(|error| self.spend_refused(error))?;
+        self.decide_order(id, "approve", &request.reason, |reason, by| OrderFact::Approved { reason, by }).await
     }
 
     /// Rejects an order that waits for an approval. It ends, and its spend is given back.
@@ -283,11 +324,19 @@ impl Handle {
     pub(super) async fn wallet_view(&self, wallet: &Wallet) -> Result<WalletView, HandleError> {
         let book = self.order_book()?;
         let at = book.window_now(wallet, self.clock.now());
-        let counted = book.counted(at).await?;
-        let open = self.store.open_orders().await?.len();
         let paid = |amount: Amount| self.names().amount(amount, self.settings.token);
-        let spent = Spending { orders: &counted, booked: &wallet.booked, at }.all();
         let limit = book.rules.limits.max_per_day;
+        let counted = match book.counted(at).await {
+            // Whoever pauses the wallet, or asks how it stands, is answered: it signs nothing, as if all of the limit were spent.
+            Err(StoreError::Corrupt(what)) => {
+                let view = WalletView::new(wallet, paid(limit), paid(limit), 0);
+                let halted = view.halted.clone().or_else(|| Some(unreadable(&what)));
+                return Ok(WalletView { halted, ..view });
+            }
+            counted => counted?,
+        };
+        let open = self.store.open_orders().await?.len();
+        let spent = Spending { orders: &counted, booked: &wallet.booked, at }.all();
         Ok(WalletView::new(wallet, paid(spent), paid(limit), open))
     }
 

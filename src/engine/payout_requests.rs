@@ -12,6 +12,7 @@ use crate::domain::decimal::Decimal;
 use crate::domain::payment::{BankAccountId, IdError, PayoutReference, RecipientId, UserId};
 use crate::domain::payout::{Attachment, FundBy, PaymentReason, PayoutWish};
 use crate::domain::quote::Exchange;
+use crate::domain::text::is_hidden;
 
 /// The longest text that the API takes for a document reference.
 const MAX_TEXT: usize = 255;
@@ -38,7 +39,7 @@ fn decimal(field: &'static str, text: Option<&String>) -> Result<Option<Decimal>
 
 fn text(field: &'static str, given: Option<&String>) -> Result<Option<String>, HandleError> {
     let Some(text) = given else { return Ok(None) };
-    if text.trim().is_empty() || text.chars().count() > MAX_TEXT || text.chars().any(char::is_control) {
+    if text.trim().is_empty() || text.chars().count() > MAX_TEXT || text.chars().any(is_hidden) {
         return Err(invalid(field, format!("it must have 1 to {MAX_TEXT} characters, on one line")));
     }
     Ok(Some(text.clone()))
@@ -66,7 +67,7 @@ fn file(given: &FileRef, rules: &PayoutRules) -> Result<Attachment, HandleError>
         let taken = rules.files.types.join(", ");
         return Err(invalid("files", format!("{media_type:?} is none of the media types that are taken: {taken}")));
     }
-    if given.name.chars().count() > MAX_NAME || given.name.chars().any(char::is_control) {
+    if given.name.chars().count() > MAX_NAME || given.name.chars().any(is_hidden) {
         return Err(invalid("files", format!("a file's name has at most {MAX_NAME} characters, on one line")));
     }
     let (media_type, bytes, name) = (given.media_type.clone(), given.bytes, given.name.clone());

@@ -15,6 +15,7 @@ use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
 use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{IdempotencyKey, Payout, PayoutState, PayoutWish};
 use crate::policy::payout::{PayoutFact, check_file};
+use crate::policy::requests::Demand;
 use crate::policy::resolve::MAX_REASON_BYTES;
 use crate::ports::attachments::AttachmentError;
 use crate::ports::store::{Commit, StoreError};
@@ -66,6 +67,7 @@ impl Handle {
         if let Some(known) = known {
             return self.same_payout(&known, request).await;
         }
+        self.count(Demand::Payout)?;
         let wallet = self.store.wallet().await?.map(|wallet| wallet.address);
         let wish = self.wish(request, wallet)?;
         self.check_funding(&wish, request.fund, wallet)?;

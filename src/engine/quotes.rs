@@ -9,6 +9,7 @@ use crate::domain::decimal::Decimal;
 use crate::domain::payment::{BankAccountId, UserId};
 use crate::domain::quote::Exchange;
 use crate::policy::quotes::{OtherTerms, same_terms};
+use crate::policy::requests::Demand;
 use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::ApiError;
 
@@ -22,7 +23,9 @@ impl Handle {
     /// A field is wrong, the API cannot be asked or refuses, or it answers about something else.
     pub async fn rate(&self, request: &RateRequest) -> Result<RateView, HandleError> {
         let (user, exchange) = (user(&request.user)?, self.exchange(request)?);
-        let told = self.desk()?.rate(&user, &exchange).await.map_err(HandleError::Api)?;
+        self.count(Demand::Question)?;
+        let told =
+            self.through_gate(user.as_str(), self.desk()?.rate(&user, &exchange)).await?.map_err(HandleError::Api)?;
         same_terms(&exchange, &told).map_err(other_terms)?;
         Ok(RateView::new(&exchange, &told, self.names().paid(exchange.source_amount)))
     }
@@ -35,7 +38,9 @@ impl Handle {
         let (user, exchange) = (user(&request.user)?, self.exchange(&request.rate())?);
         let to = BankAccountId::new(request.bank_account.as_str())
             .map_err(|error| invalid("bank_account", error.to_string()))?;
-        let told = self.desk()?.quote(&user, &exchange, &to).await.map_err(HandleError::Api)?;
+        self.count(Demand::Question)?;
+        let asked = self.desk()?.quote(&user, &exchange, &to);
+        let told = self.through_gate(user.as_str(), asked).await?.map_err(HandleError::Api)?;
         same_terms(&exchange, &told.rate).map_err(other_terms)?;
         let source = self.names().paid(exchange.source_amount);
         Ok(QuoteView::new(&exchange, &to, &told, source, self.clock.now()))

@@ -17,8 +17,9 @@ use crate::domain::chain::{B256, BlockRef};
 use crate::domain::deposit::{Deposit, Standing, Verdict};
 use crate::domain::event::{EventKind, Recorded};
 use crate::domain::order::{Attempt, Order, OrderId};
-use crate::domain::payment::{Payment, PaymentState, Provenance};
+use crate::domain::payment::{Payment, PaymentState, Terms};
 use crate::domain::wei::Wei;
+use crate::policy::approval::{Made, makers};
 use crate::policy::finality::FinalityRule;
 use crate::ports::store::Subject;
 
@@ -191,10 +192,25 @@ fn completions(evidence: &Evidence<'_>, names: &Names<'_>) -> Vec<CompletionCall
     calls
 }
 
+/// What is said of an approval that a maker gave: the machine's own commands may, while no other token has the role approve.
+fn own_approval(order: &Order, terms: &Terms) -> Option<String> {
+    let by = order.approved_by.as_ref()?;
+    let made: Vec<&str> = makers(order, Some(terms))
+        .filter(|(maker, _)| maker == by)
+        .map(|(_, made)| match made {
+            Made::Placed => "placed the order",
+            Made::Typed => "typed what it pays",
+        })
+        .collect();
+    let made = Some(made.join(" and ")).filter(|made| !made.is_empty())?;
+    Some(format!("no: {by} approved it and also {made}; no other token had the role approve"))
+}
+
 /// What is known of an order and of each of its transactions.
 fn order_evidence(evidence: &Evidence<'_>, order: &Order, names: &Names<'_>) -> ReceiptOrder {
     let mut receipt = ReceiptOrder {
         order: OrderView::new(order, names),
+        own_approval: own_approval(order, &evidence.payment.terms),
         states: Vec::new(),
         transactions: Vec::new(),
         fee_wei: None,
@@ -275,13 +291,13 @@ fn transaction(attempt: &Attempt) -> ReceiptTransaction {
 /// The parts that are not there, in the order of the receipt.
 fn missing(evidence: &Evidence<'_>, view: &ReceiptView) -> Vec<String> {
     let payment = evidence.payment;
-    let typed = [payment.terms.address_from, payment.terms.amount_from].contains(&Provenance::Typed);
+    let typed = payment.terms.any_typed();
     let parts = [
         (
             view.payout.is_none(),
             "Creation: rampwatch did not create this payment at the API, so there is no idempotency key or quote.",
         ),
-        (typed, "Terms: a person typed the address or the amount; the API has not confirmed them."),
+        (typed, "Terms: a person typed some of them; the API has not confirmed those."),
         (view.bank_account.is_none(), "Bank account: the API has not said which one the payment goes to."),
         (view.api_fee.is_none(), "API fee: the API has not said what the payment costs."),
         (view.orders.is_empty(), "Order: the hot wallet did not fund this payment; somebody else paid."),

@@ -60,6 +60,9 @@ pub struct ReceiptView {
 pub struct ReceiptOrder {
     /// The order as it stands.
     pub order: OrderView,
+    /// That whoever approved it had made it too, and why that was let through, in a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own_approval: Option<String>,
     /// How its state moved, the oldest first.
     pub states: Vec<Note>,
     /// Every transaction that was signed for it, the oldest first.

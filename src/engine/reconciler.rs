@@ -10,8 +10,10 @@ use super::gate::{ApiGate, Asked, Pass};
 use super::health::Health;
 use super::hearing::{note_failure, record, wait_for};
 use super::ledger::Ledger;
+use super::put_aside::PutAside;
 use super::{EngineError, EngineSettings, Ports};
-use crate::domain::payment::Payment;
+use crate::domain::payment::{Payment, PaymentId};
+use crate::domain::time::Span;
 use crate::ports::store::{Lane, StoreError};
 
 /// How many due payments are taken up at once.
@@ -19,6 +21,9 @@ const BATCH: usize = 256;
 
 /// For how many rounds of questions the number that may be under way is kept to.
 const ROUNDS: usize = 4;
+
+/// The least wait while a payment that is due was put aside.
+const BREATH: Span = Span::from_secs(1);
 
 pub(crate) struct Reconciler {
     pub(crate) ports: Ports,
@@ -31,9 +36,12 @@ pub(crate) struct Reconciler {
 impl Reconciler {
     pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), EngineError> {
         let mut changes = self.ports.store.changes();
+        let mut aside: PutAside<PaymentId> = PutAside::default();
         loop {
             changes.mark_unchanged();
-            let mut due = self.ports.store.due(Lane::Follow, self.ports.clock.now(), BATCH).await?;
+            let limit = BATCH.saturating_add(aside.len());
+            let mut due = self.ports.store.due(Lane::Follow, self.ports.clock.now(), limit).await?;
+            due.retain(|payment| !aside.contains(&payment.id));
             let pass = if due.is_empty() { Pass::None } else { self.gate.pass(Asked::Get) };
             match pass {
                 Pass::All => {}
@@ -42,6 +50,8 @@ impl Reconciler {
             }
             if due.is_empty() {
                 let wait = wait_for(&*self.ports.store, Lane::Follow, &self.gate, self.ports.clock.now()).await?;
+                // What was put aside stays due, and would make the wait none at all.
+                let wait = if aside.len() == 0 { wait } else { wait.max(BREATH) };
                 tokio::select! {
                     biased;
                     () = stop.cancelled() => return Ok(()),
@@ -52,10 +62,12 @@ impl Reconciler {
             }
             let window = self.gate.window_for_questions();
             due.truncate(window.saturating_mul(ROUNDS));
-            let asking = due.into_iter().map(|payment| self.ask(payment, pass));
+            let this = &self;
+            let asking =
+                due.into_iter().map(|payment| async move { (payment.id.clone(), this.ask(payment, pass).await) });
             let mut asked = futures_util::stream::iter(asking).buffer_unordered(window);
-            while let Some(result) = asked.next().await {
-                note_failure(&self.health, result)?;
+            while let Some((id, result)) = asked.next().await {
+                note_failure(&self.health, aside.settle(&id, result))?;
                 if stop.is_cancelled() {
                     return Ok(());
                 }
@@ -70,7 +82,7 @@ impl Reconciler {
         }
         let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(Asked::Get, &answer).await?;
+        let answer = self.gate.learn(Asked::Get, payment.id.as_str(), answer).await?;
         record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
     }
 }

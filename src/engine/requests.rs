@@ -78,6 +78,15 @@ pub enum ResolveRequest {
         #[schemars(length(min = 1, max = 500))]
         reason: String,
     },
+    /// No deposit at the address that could pay nothing there is to be decided upon any more, counted ones included.
+    IgnoreAll {
+        /// The deposit address.
+        #[schemars(with = "shapes::Address")]
+        address: String,
+        /// Why, in at most 500 bytes; kept with the decision.
+        #[schemars(length(min = 1, max = 500))]
+        reason: String,
+    },
     /// Look at the payment again, now.
     Retry {
         /// The payment.
@@ -114,6 +123,7 @@ impl ResolveRequest {
         match self {
             Self::Assign { reason, .. }
             | Self::Ignore { reason, .. }
+            | Self::IgnoreAll { reason, .. }
             | Self::Retry { reason, .. }
             | Self::Cancel { reason, .. }
             | Self::Dismiss { reason, .. } => reason,
@@ -209,6 +219,10 @@ impl Handle {
             ResolveRequest::Retry { payment, .. } => Decision::Retry { payment: parse_payment(payment)? },
             ResolveRequest::Cancel { payment, .. } => Decision::Cancel { payment: parse_payment(payment)? },
             ResolveRequest::Dismiss { payment, reason } => return self.dismiss_lead(payment, reason).await,
+            ResolveRequest::IgnoreAll { address, reason } => {
+                let ignored = self.ignore_all_at(parse_address("address", address)?, reason).await?;
+                return Ok(ResolvedView { ignored: Some(ignored), ..ResolvedView::of("ignore-all") });
+            }
         };
         self.resolve(&decision, request.reason()).await?;
         let (payment, deposit) = match &decision {
@@ -216,7 +230,7 @@ impl Handle {
             Decision::Ignore { deposit } => (None, Some(deposit)),
             Decision::Retry { payment } | Decision::Cancel { payment } => (Some(payment), None),
         };
-        let mut view = ResolvedView { decision: decision.name().to_owned(), payment: None, deposit: None, lead: None };
+        let mut view = ResolvedView::of(decision.name());
         if let Some(id) = payment {
             view.payment = self.store.payment(id).await?.map(|payment| PaymentView::of(&payment, &self.names()));
         }

@@ -2,13 +2,47 @@
 //!
 //! Deliberately absent: what a review says and what would settle it (`reviews`, `lead_desk`, `payout_reviews`).
 
-use super::handle::{Handle, HandleError};
+use super::handle::{Handle, HandleError, not_resolved};
+use super::ledger;
 use super::queries::{MAX_PAGE, parse_key};
+use super::telling::log_events;
 use super::views::{Page, ReviewView};
 use super::{lead_desk, payout_reviews, reviews};
+use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, Verdict};
+use crate::policy::resolve::{IgnoredAll, Said, ignore_all};
+use crate::policy::settlement::Context;
+use crate::ports::store::if_readable;
 
 impl Handle {
+    /// Ignores all deposits at an address that could pay nothing there, for one reason: a bounded number in each commit, until
+    /// none is left. Returns how many, counted ones included.
+    ///
+    /// # Errors
+    /// When there are none, some of them could pay together, or the store fails.
+    pub async fn ignore_all_at(&self, address: Address, reason: &str) -> Result<u64, HandleError> {
+        let mut count: u64 = 0;
+        loop {
+            let mut ignored = IgnoredAll::default();
+            let decide = |page: &mut ledger::Page, context: &Context<'_>| {
+                let said = Said { by: &self.actor, reason };
+                ignored = ignore_all(&mut page.book, said, &self.settings.matching, context)?;
+                Ok(())
+            };
+            let changes = self.ledger.change(address, decide).await.map_err(not_resolved)?;
+            log_events(&changes.events);
+            count = count.saturating_add(ignored.count);
+            if !ignored.more {
+                break;
+            }
+        }
+        if count == 0 {
+            let problem = format!("at {address} there is no deposit to ignore that could pay nothing");
+            return Err(HandleError::Refused(problem));
+        }
+        Ok(count)
+    }
+
     /// Everything that a person must decide: first payments, then deposits, then leads, then payouts.
     ///
     /// # Errors
@@ -29,8 +63,8 @@ impl Handle {
         let page = self.list_payments(Some("review"), after, limit).await?;
         let mut items = Vec::new();
         for view in page.items {
-            let Some(payment) = self.store.payment(&view.id).await? else { continue };
-            let deposits = self.store.deposits_at(payment.terms.deposit_address).await?;
+            let Some(payment) = if_readable(self.store.payment(&view.id).await)? else { continue };
+            let deposits = if_readable(self.store.deposits_at(payment.terms.deposit_address).await)?;
             items.extend(reviews::of_payment(&payment, &deposits, &self.names()));
         }
         if page.next.is_some() || items.len() >= limit {
@@ -77,8 +111,8 @@ impl Handle {
         let page = self.scan_deposits(in_review, after, limit).await?;
         let mut items = Vec::new();
         for view in page.items {
-            let Some(deposit) = self.store.deposit(&parse_key(&view.key)?).await? else { continue };
-            let payments = self.store.payments_at(deposit.to).await?;
+            let Some(deposit) = if_readable(self.store.deposit(&parse_key(&view.key)?).await)? else { continue };
+            let payments = if_readable(self.store.payments_at(deposit.to).await)?;
             items.extend(reviews::of_deposit(&deposit, &payments, &self.names()));
         }
         Ok(Page { items, next: page.next })

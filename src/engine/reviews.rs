@@ -98,11 +98,19 @@ pub(super) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
         | ReviewReason::Early { .. } => {}
     }
     settle.push(way("If it pays nothing here, or was dealt with elsewhere: it leaves the review.", ignore(key)));
+    let mut what = explain::deposit_review(deposit, why, names);
+    if let Some(tally) = &deposit.tally {
+        what = format!("{what} {}", explain::counted(tally, Some((names, deposit.token))));
+        settle.push(way(
+            "If nothing that is too small to pay anything at this address is to be decided upon, counted or not:",
+            format!("rampwatch resolve ignore-all --reason '…' {}", deposit.to),
+        ));
+    }
     Some(ReviewView {
         subject: "deposit".to_owned(),
         id: key.to_string(),
         reason: names::review_name(why).to_owned(),
-        what: explain::deposit_review(deposit, why, names),
+        what,
         settle,
     })
 }

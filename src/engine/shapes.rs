@@ -252,7 +252,10 @@ shape! {
         "properties": {
             "reason": {
                 "type": "string",
-                "enum": ["above_amount", "typed_address", "typed_amount", "expiry_unknown"]
+                "enum": [
+                    "above_amount", "typed_address", "typed_amount", "expiry_unknown", "typed_recipient", "typed_expiry",
+                    "above_per_day", "reverted"
+                ]
             }
         },
         "required": ["reason"]

@@ -74,12 +74,14 @@ impl Tally {
             EventKind::ApiReported { .. }
             | EventKind::DepositSeen { .. }
             | EventKind::DepositStands { .. }
+            | EventKind::DepositsCounted { .. }
             | EventKind::PersonDecided { .. }
             | EventKind::FinalityMoved { .. }
             | EventKind::Alarm { .. }
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. }
             | EventKind::EndpointBack { .. }
+            | EventKind::ListenerBack { .. }
             | EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }
             | EventKind::AttemptSigned { .. }

@@ -44,6 +44,16 @@ pub(crate) fn log_events(events: &[Event]) {
                 let standing = standing_name(standing);
                 tracing::info!(tx_hash, log_index, block = block.number, standing, "deposit's block");
             }
+            EventKind::DepositsCounted { tally } => {
+                let (counted, base_units) = (tally.count, tally.sum.base_units());
+                tracing::info!(
+                    tx_hash,
+                    log_index,
+                    counted,
+                    base_units,
+                    "deposits too small to pay anything are counted"
+                );
+            }
             EventKind::Alarm { alarm } => {
                 count_alarm(alarm);
                 let block_hash = event.deposit.map(|key| display(key.block_hash));
@@ -56,6 +66,7 @@ pub(crate) fn log_events(events: &[Event]) {
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. } => {}
             EventKind::EndpointBack { endpoint } => tracing::info!(endpoint, "the endpoint is used again"),
+            EventKind::ListenerBack { setting } => tracing::info!(setting, "it listens again"),
             EventKind::DeskChanged { body, why } => log_desk(body, why),
             EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }

@@ -18,7 +18,7 @@ use super::shapes;
 use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
-use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use crate::domain::deposit::{Deposit, DepositKey, Standing, Tally, Verdict};
 use crate::domain::event::Recorded;
 use crate::domain::order::OrderId;
 use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, RecipientId};
@@ -123,6 +123,22 @@ pub struct PaymentView {
     pub created_at: String,
     /// When it runs out, if the API says.
     pub expires_at: Option<String>,
+    /// Where the recipient is known from; `None` in records from before it was kept.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Provenance>")]
+    pub recipient_from: Option<Provenance>,
+    /// Where the expiry is known from, if there is one; `None` in records from before it was kept.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Provenance>")]
+    pub expiry_from: Option<Provenance>,
+    /// Where the sender is known from, if one is named; `None` in records from before it was kept.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Provenance>")]
+    pub sender_from: Option<Provenance>,
+    /// Who typed what was typed; `None` where nothing was, and in records from before names were kept.
+    #[serde(default)]
+    #[schemars(with = "Option<shapes::Actor>")]
+    pub typed_by: Option<Actor>,
     /// When it was added here.
     pub added_at: String,
     /// When it is looked at next by itself; `None`: not any more.
@@ -175,8 +191,31 @@ pub struct DepositView {
     /// For money that came to the wallet: the refunded payment that it comes back from, as far as the amounts say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comes_back_from: Option<WhenceView>,
+    /// What else came to its address in its token, too small to pay anything there, and was counted instead of kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<CountedView>,
     /// When rampwatch learnt of it.
     pub first_seen_at: String,
+}
+
+/// Deposits that were counted, and not kept one by one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CountedView {
+    /// How many.
+    pub count: u64,
+    /// What they come to.
+    pub sum: AmountView,
+    /// The largest of them.
+    pub most: AmountView,
+    /// What of the sum a person has ignored.
+    pub ignored: AmountView,
+    /// The transaction that was counted last.
+    #[schemars(with = "shapes::Hash")]
+    pub last_tx: B256,
+    /// The time of its block.
+    pub last_at: String,
+    /// The same in words.
+    pub text: String,
 }
 
 /// Something that a person must decide, and what would settle it.
@@ -267,6 +306,16 @@ pub struct ResolvedView {
     /// The lead as it stands now, if it was about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lead: Option<LeadView>,
+    /// How many deposits are ignored now that were not, counted ones included, if it was about all of an address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ignored: Option<u64>,
+}
+
+impl ResolvedView {
+    /// Only the decision's name yet.
+    pub(super) fn of(decision: &str) -> Self {
+        Self { decision: decision.to_owned(), payment: None, deposit: None, lead: None, ignored: None }
+    }
 }
 
 /// A part of a longer list.
@@ -369,6 +418,10 @@ impl PaymentView {
             sender: terms.sender.map(|sender| sender.to_string()),
             created_at: moment(terms.created_at),
             expires_at: terms.expires_at.map(moment),
+            recipient_from: terms.recipient_from,
+            expiry_from: terms.expiry_from,
+            sender_from: terms.sender_from,
+            typed_by: terms.typed_by.clone().filter(|_| terms.any_typed()),
             added_at: moment(payment.added_at),
             next_look_at: payment.next_at.map(moment),
         }
@@ -397,7 +450,22 @@ impl DepositView {
             verdict: deposit.verdict.clone(),
             verdict_text: explain::verdict(deposit, names),
             comes_back_from: None,
+            counted: deposit.tally.as_deref().map(|tally| CountedView::of(tally, deposit.token, names)),
             first_seen_at: moment(deposit.first_seen_at),
+        }
+    }
+}
+
+impl CountedView {
+    fn of(tally: &Tally, token: Address, names: &Names<'_>) -> Self {
+        Self {
+            count: tally.count,
+            sum: names.amount(tally.sum, token),
+            most: names.amount(tally.most, token),
+            ignored: names.amount(tally.ignored, token),
+            last_tx: tally.last_tx,
+            last_at: moment(tally.last_at),
+            text: explain::counted(tally, Some((names, token))),
         }
     }
 }

@@ -13,7 +13,8 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::WebhookId;
 use crate::domain::text::short;
 use crate::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt, checked_url};
-use crate::policy::webhooks::may_register;
+use crate::policy::requests::Demand;
+use crate::policy::webhooks::{is_ours, may_register};
 use crate::ports::desk_api::WebhookChange;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::{Commit, StoreError};
@@ -32,16 +33,17 @@ impl Handle {
     /// A field is wrong; there is, or may be, one for the URL already; or the API cannot be asked, refuses, or its answer
     /// is lost, which the message says plainly.
     pub async fn register_webhook(&self, request: &RegisterRequest) -> Result<WebhookView, HandleError> {
-        checked_url(&request.url).map_err(|why| invalid("url", why.to_string()))?;
+        self.check_place(&request.url)?;
         let events = request.events.clone().unwrap_or_else(|| vec![PAYMENT_UPDATED.to_owned()]);
         check_events(&events)?;
         self.refuse_in_shadow("no webhook is registered")?;
         let desk = self.desk()?;
+        self.count(Demand::Question)?;
         let attempt = WebhookAttempt { url: request.url.clone(), at: self.clock.now(), state: AttemptState::Calling };
         let version = self.begin(&attempt, request.again).await?;
         let change =
             WebhookChange { url: Some(request.url.clone()), with_secret: true, events: Some(events), is_active: None };
-        let answer = desk.create_webhook(&change).await;
+        let answer = self.through_gate("a webhook", desk.create_webhook(&change)).await?;
         let (state, why) = match &answer {
             Ok(webhook) => (AttemptState::Registered { webhook: webhook.id.clone() }, "was answered"),
             Err(error @ ApiError::Unclear { .. }) => {
@@ -69,6 +71,7 @@ impl Handle {
     /// # Errors
     /// The store fails. An API that cannot be asked is said of each webhook.
     pub async fn list_webhooks(&self) -> Result<Page<WebhookView>, HandleError> {
+        self.count(Demand::Question)?;
         let mut items = Vec::new();
         // After an answer that the next question would get too, the others are not asked.
         let mut silent: Option<String> = None;
@@ -78,7 +81,7 @@ impl Handle {
                 continue;
             }
             let told = match self.desk() {
-                Ok(desk) => desk.webhook(&webhook.id).await,
+                Ok(desk) => self.through_gate(webhook.id.as_str(), desk.webhook(&webhook.id)).await?,
                 Err(error) => {
                     let why = error.to_string();
                     items.push(WebhookView::new(&webhook, Some(why.clone())));
@@ -111,7 +114,7 @@ impl Handle {
     pub async fn update_webhook(&self, id: &str, request: &UpdateRequest) -> Result<WebhookView, HandleError> {
         let id = WebhookId::new(id).map_err(|error| invalid("webhook", error.to_string()))?;
         if let Some(url) = &request.url {
-            checked_url(url).map_err(|why| invalid("url", why.to_string()))?;
+            self.check_place(url)?;
         }
         if let Some(events) = &request.events {
             check_events(events)?;
@@ -127,7 +130,9 @@ impl Handle {
             return Err(invalid("webhook", problem.to_owned()));
         }
         self.refuse_in_shadow("no webhook is changed")?;
-        let told = self.desk()?.update_webhook(&id, &change).await.map_err(|error| match error {
+        self.count(Demand::Question)?;
+        let answer = self.through_gate(id.as_str(), self.desk()?.update_webhook(&id, &change)).await?;
+        let told = answer.map_err(|error| match error {
             ApiError::NotFound { .. } => HandleError::NotFound(format!("webhook {id} (says the payment API)")),
             ApiError::Unclear { detail, retry_after } => {
                 let detail = format!("{detail}. Whether it was changed is not known; the same again does no harm");
@@ -137,6 +142,12 @@ impl Handle {
         })?;
         self.keep(vec![(self.record(&told).await?, "was changed")]).await?;
         Ok(WebhookView::new(&told, None))
+    }
+
+    /// Whether deliveries may be sent there.
+    fn check_place(&self, url: &str) -> Result<(), HandleError> {
+        checked_url(url).map_err(|why| invalid("url", why.to_string()))?;
+        is_ours(url, self.public_url.as_deref()).map_err(|why| HandleError::Refused(format!("url: {why}")))
     }
 
     /// Stores what became of an attempt. Should another attempt have begun meanwhile, that one's record stands, and the

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use axum::RequestExt as _;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, Request};
+use axum::extract::{ConnectInfo, Path, Query, Request};
 use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::listener::Caller;
 use super::problem::{Code, Problem};
 use super::route::{Access, Route};
 use super::tokens::Bearer;
@@ -115,10 +116,15 @@ impl<Q: TakesQuery, B: TakesBody> Asked<Q, B> {
         let handle = match route.access {
             Access::Open => serving.operator.handle.clone(),
             Access::Needs(role) => {
-                let bearer = bearer(&serving, request.headers())?;
+                let bearer = let_in(&serving, &request)?;
                 if !bearer.roles.contains(&role) {
+                    serving.refusals.note("role", Some(&bearer.name), route.name);
                     return Err(Problem::missing_role(role, &bearer.name));
                 }
+                serving.operator.handle.acting_as(&bearer.name)
+            }
+            Access::AnyRole => {
+                let bearer = let_in(&serving, &request)?;
                 serving.operator.handle.acting_as(&bearer.name)
             }
         };
@@ -151,17 +157,33 @@ async fn body(request: Request, most: usize) -> Result<Bytes, Problem> {
     })
 }
 
-/// Who asks.
+/// Who asks. A connection that has shown a token is a stranger's no more.
+fn let_in(serving: &Serving, request: &Request) -> Result<Arc<Bearer>, Problem> {
+    let bearer = bearer(serving, request.headers())?;
+    if let Some(ConnectInfo(caller)) = request.extensions().get::<ConnectInfo<Caller>>() {
+        caller.note_token();
+    }
+    Ok(bearer)
+}
+
+/// Who asks. A token that is shown counts at either door; who shows none is let in only at the machine's own.
 pub(super) fn bearer(serving: &Serving, headers: &HeaderMap) -> Result<Arc<Bearer>, Problem> {
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let header = headers.get(AUTHORIZATION);
+    if serving.is_local && header.is_none() {
+        return Ok(Arc::new(Bearer::local()));
+    }
+    let header = header.and_then(|value| value.to_str().ok());
     let given =
         header.and_then(|text| text.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
     let Some((_, token)) = given else {
-        let detail = "a bearer token is needed: Authorization: Bearer <what is in the token file (http.token_file)>";
+        let detail = "a bearer token is needed: Authorization: Bearer <what is in the file of one of http.tokens, or in \
+                      http.token_file>; the machine's own user needs none at http.socket";
         return Err(Problem::new(Code::Unauthorized, detail));
     };
     serving.operator.tokens.bearer(token.trim()).ok_or_else(|| {
-        let detail = "the bearer token is neither the one in the token file (http.token_file) nor one of http.tokens";
+        serving.refusals.note("token", None, "");
+        let detail = "the bearer token is neither one of http.tokens nor the one in http.token_file, which is made anew at \
+                      each start";
         Problem::new(Code::Unauthorized, detail)
     })
 }

@@ -1,4 +1,4 @@
-//! Keeps the gauges of payments and reviews up to date while the API is served.
+//! Keeps the gauges of payments and reviews up to date while the engine runs, whether the API can be served or not.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// Counts whenever something has changed, until `stop`. The gauges appear once everything is counted: half a count
 /// would be a wrong number.
-pub(super) async fn keep_counting(handle: Handle, stop: CancellationToken) {
+pub async fn keep_counting(handle: Handle, stop: CancellationToken) {
     let mut tally = Tally::default();
     let mut changes = handle.changes();
     loop {

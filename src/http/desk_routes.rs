@@ -18,19 +18,19 @@ pub(super) fn routes(api: &mut Api) {
     api.add(
         post("/v1/rate", Needs(Read), "askRate", "What the payment API would give now")
             .about("Nothing is stored, here or there, and nobody is bound.")
-            .refuses(&[Invalid, Refused, Code::Api]),
+            .refuses(&[Invalid, Refused, Code::Api, Code::Busy]),
         rate,
     );
     api.add(
         post("/v1/quote", Needs(Operate), "takeQuote", "What the payment API gives to a bank account for some minutes")
             .about("The API makes a quote with each call. Nothing is stored here, and nobody is bound.")
-            .refuses(&[Invalid, Refused, Code::Api]),
+            .refuses(&[Invalid, Refused, Code::Api, Code::Busy]),
         quote,
     );
     api.add(
-        get("/v1/webhooks", Needs(Read), "listWebhooks", "The webhooks that were registered here").about(
-            "Each is asked after at the payment API; where that fails, what was known before is shown, and why.",
-        ),
+        get("/v1/webhooks", Needs(Read), "listWebhooks", "The webhooks that were registered here")
+            .about("Each is asked after at the payment API; where that fails, what was known before is shown, and why.")
+            .refuses(&[Code::Busy]),
         webhooks,
     );
     api.add(
@@ -39,14 +39,14 @@ pub(super) fn routes(api: &mut Api) {
                 "With the configured secret, which is in no answer. The API neither lists webhooks nor keeps one from \
                  being registered twice, so where there is, or may be, one for the URL, `again` has to be given.",
             )
-            .refuses(&[Invalid, Exists, Refused, Code::Api]),
+            .refuses(&[Invalid, Exists, Refused, Code::Api, Code::Busy]),
         register,
     );
     api.add(
         post("/v1/webhooks/{id}", Needs(Operate), "updateWebhook", "Changes a webhook at the payment API")
             .about("Also one that was registered elsewhere. Doing it twice does no harm.")
             .param::<shapes::Id>("The API's id of the webhook.")
-            .refuses(&[Invalid, NotFound, Refused, Code::Api]),
+            .refuses(&[Invalid, NotFound, Refused, Code::Api, Code::Busy]),
         update,
     );
 }

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 use super::asked::{TakesBody, TakesQuery};
 use super::problem::{Code, Problem};
 use super::route::{Access, Method, Route};
+use crate::domain::actor::Role;
 
 /// Where schemas with a name are kept.
 const COMPONENTS: &str = "/components/schemas";
@@ -77,6 +78,10 @@ impl Document {
             Access::Needs(role) => {
                 put("security", json!([{ "bearer": [] }]));
                 put("x-roles", json!([role]));
+            }
+            Access::AnyRole => {
+                put("security", json!([{ "bearer": [] }]));
+                put("x-roles", json!(Role::ALL));
             }
         }
         let mut parameters = self.path_parameter(route);

@@ -8,13 +8,13 @@ use serde::Deserialize;
 use super::api::{Api, Told};
 use super::asked::{Asked, NoQuery};
 use super::problem::Code;
-use super::route::Access::Needs;
+use super::route::Access::{AnyRole, Needs};
 use super::route::{get, post};
 use super::routes::limit;
 use crate::domain::actor::Role::{Approve, Operate, Read};
 use crate::engine::adopt::AdoptRequest;
 use crate::engine::order_views::{FundView, OrderView, WalletView};
-use crate::engine::orders::{FundRequest, ORDER_STATES, ReasonRequest};
+use crate::engine::orders::{ApproveRequest, FundRequest, ORDER_STATES, ReasonRequest};
 use crate::engine::return_views::ReturnsView;
 use crate::engine::shapes;
 use crate::engine::views::Page;
@@ -75,7 +75,10 @@ pub(super) fn routes(api: &mut Api) {
     );
     api.add(
         post("/v1/orders/{id}/approve", Needs(Approve), "approveOrder", "Lets an order go on that waits for it")
-            .about("Whoever placed the order cannot approve it.")
+            .about(
+                "Whoever placed the order, or typed a term of its payment, cannot approve it. What was shown to the person is \
+                 said again, so that nothing else is approved.",
+            )
             .param::<shapes::OrderId>("The order's id.")
             .refuses(&[Invalid, NotFound, Refused, OwnOrder]),
         approve,
@@ -110,18 +113,18 @@ pub(super) fn wallet_routes(api: &mut Api) {
         returns,
     );
     api.add(
-        post("/v1/wallet/pause", Needs(Operate), "pauseWallet", "Stops sending at once, until it is resumed")
+        post("/v1/wallet/pause", AnyRole, "pauseWallet", "Stops sending at once, until it is resumed")
             .refuses(&[Invalid, Refused]),
         pause,
     );
     api.add(
-        post("/v1/wallet/resume", Needs(Operate), "resumeWallet", "Ends the pause").refuses(&[Invalid, Refused]),
+        post("/v1/wallet/resume", Needs(Approve), "resumeWallet", "Ends the pause").refuses(&[Invalid, Refused]),
         resume,
     );
     api.add(
         post(
             "/v1/wallet/adopt",
-            Needs(Operate),
+            Needs(Approve),
             "adoptWallet",
             "Ends a halt, once every endpoint agrees on the nonces",
         )
@@ -152,8 +155,8 @@ async fn order(asked: Asked) -> Told<OrderView> {
     Ok(asked.handle.show_order(&asked.path).await?)
 }
 
-async fn approve(asked: Asked<NoQuery, ReasonRequest>) -> Told<OrderView> {
-    Ok(asked.handle.approve(&asked.path, &asked.body.reason).await?)
+async fn approve(asked: Asked<NoQuery, ApproveRequest>) -> Told<OrderView> {
+    Ok(asked.handle.approve(&asked.path, &asked.body).await?)
 }
 
 async fn reject(asked: Asked<NoQuery, ReasonRequest>) -> Told<OrderView> {

@@ -86,7 +86,7 @@ pub(super) fn routes(api: &mut Api) {
             "Its idempotency key is on the disk before anything is called. Placing the same again under its reference \
                  changes nothing; other content under the same reference is refused.",
         )
-        .refuses(&[Invalid, Exists, Refused]),
+        .refuses(&[Invalid, Exists, Refused, Code::Busy]),
         place,
     );
     api.add(

@@ -1,12 +1,14 @@
 //! Errors as `application/problem+json` (RFC 9457).
 
 use axum::http::StatusCode;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::refusals::Refusals;
 use crate::domain::actor::{Actor, Role};
+use crate::domain::time::Span;
 use crate::engine::handle::HandleError;
 use crate::engine::shapes;
 
@@ -140,6 +142,10 @@ pub struct Problem {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<shapes::Role>")]
     pub needs: Option<Role>,
+    /// When it is worth asking again, for the header `Retry-After`.
+    #[serde(skip)]
+    #[schemars(skip)]
+    pub retry_after: Option<Span>,
 }
 
 impl Problem {
@@ -148,7 +154,7 @@ impl Problem {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let status = code.status();
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
-        Self { title, status: status.as_u16(), code, detail: detail.into(), needs: None }
+        Self { title, status: status.as_u16(), code, detail: detail.into(), needs: None, retry_after: None }
     }
 
     /// A token without this role was given.
@@ -167,10 +173,14 @@ impl From<HandleError> for Problem {
             HandleError::Invalid { .. } => Code::Invalid,
             HandleError::Refused(_) => Code::Refused,
             HandleError::OwnOrder(_) => Code::OwnOrder,
+            HandleError::TooMany { .. } => Code::Busy,
             HandleError::Api(_) => Code::Api,
             HandleError::Store(_) => Code::Store,
         };
-        Self::new(code, error.to_string())
+        if code == Code::Busy {
+            Refusals::count_limit();
+        }
+        Self { retry_after: error.retry_after(), ..Self::new(code, error.to_string()) }
     }
 }
 
@@ -180,6 +190,9 @@ impl IntoResponse for Problem {
         let mut response = (self.code.status(), body).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if let Some(span) = self.retry_after {
+            headers.insert(RETRY_AFTER, HeaderValue::from(span.as_millis().div_ceil(1_000)));
+        }
         if self.code == Code::Unauthorized {
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"rampwatch\""));
         }

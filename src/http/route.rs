@@ -21,6 +21,8 @@ pub(super) enum Access {
     Open,
     /// Who bears a token with this role.
     Needs(Role),
+    /// Who bears any token: whatever may be stopped, everybody may stop.
+    AnyRole,
 }
 
 /// Another answer in JSON, besides the good one and the problems.
@@ -129,7 +131,10 @@ impl Route {
         let mut codes = self.codes.clone();
         codes.extend([Code::Malformed, Code::Host, Code::Timeout]);
         if matches!(self.access, Access::Needs(_)) {
-            codes.extend([Code::Unauthorized, Code::MissingRole, Code::Store]);
+            codes.push(Code::MissingRole);
+        }
+        if matches!(self.access, Access::Needs(_) | Access::AnyRole) {
+            codes.extend([Code::Unauthorized, Code::Store]);
         }
         if takes_body {
             codes.extend([Code::TooLarge, Code::MediaType, Code::SlowBody]);

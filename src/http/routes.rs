@@ -87,7 +87,7 @@ pub(super) fn routes(api: &mut Api) {
     api.add(
         post("/v1/payments", Needs(Operate), "addPayment", "Adds a payment, so that its deposit is looked for")
             .about("What is left out is taken from the payment API. Adding the same payment again changes nothing.")
-            .refuses(&[Invalid, NotFound, Exists, Refused, Call]),
+            .refuses(&[Invalid, NotFound, Exists, Refused, Call, Code::Busy]),
         add,
     );
     api.add(

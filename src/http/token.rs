@@ -1,4 +1,4 @@
-//! The operator's token: 32 random bytes in a file that only its owner can read.
+//! A token of the operator API: 32 random bytes in a file that only its owner can read.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -28,7 +28,7 @@ pub struct Token(SecretString);
 #[derive(Debug, Error)]
 pub enum TokenError {
     /// There is no such file.
-    #[error("there is no token file {}: `rampwatch run` makes it at its first start", .0.display())]
+    #[error("there is no token file {}: `rampwatch run` makes it when it starts", .0.display())]
     Missing(PathBuf),
     /// Others could read it, so it is no secret any more.
     #[error(
@@ -145,6 +145,21 @@ impl Token {
         }
     }
 
+    /// A new token in place of the one that is there, or of none, with mode 0600: whoever has got hold of the one before has
+    /// nothing. What is there and is no token is left alone.
+    ///
+    /// # Errors
+    /// As [`Self::load`], or when it cannot be made.
+    pub fn renew(path: &Path) -> Result<Self, TokenError> {
+        match Self::load(path) {
+            Ok(_) | Err(TokenError::Missing(_)) => {}
+            Err(error) => return Err(error),
+        }
+        let refused = |source| TokenError::Refused { path: path.to_owned(), verb: "made anew", source };
+        with_draft(path, |draft| std::fs::rename(draft, path)).map_err(refused)?;
+        Self::load(path)
+    }
+
     /// Whether this is the token. Takes the same time wherever they differ; only the length shows.
     #[must_use]
     pub fn is(&self, given: &str) -> bool {
@@ -171,19 +186,29 @@ fn random_hex() -> io::Result<String> {
 }
 
 fn create(path: &Path) -> io::Result<()> {
+    with_draft(path, |draft| {
+        let linked = match std::fs::hard_link(draft, path) {
+            // Somebody else made it in the meantime: theirs counts.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        };
+        linked.and(std::fs::remove_file(draft))
+    })
+}
+
+/// Writes a new token beside this path and has it put there. No draft is left behind.
+fn with_draft(path: &Path, put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
     let mut name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
     let draft = random_hex()?;
     name.push(format!(".{}", draft.get(..16).unwrap_or_default()));
     let draft = folder.join(name);
-    let written = write_draft(&draft).and_then(|()| match std::fs::hard_link(&draft, path) {
-        // Somebody else made it in the meantime: theirs counts.
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        linked => linked,
-    });
-    let removed = std::fs::remove_file(&draft);
-    written.and(removed)?;
+    if let Err(error) = write_draft(&draft).and_then(|()| put(&draft)) {
+        // That it could not be made is what has to be told.
+        drop(std::fs::remove_file(&draft));
+        return Err(error);
+    }
     File::open(folder)?.sync_all()
 }
 

@@ -12,7 +12,7 @@ use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::operator::Operator;
-use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance};
+use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId};
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 
@@ -79,7 +79,17 @@ impl Book {
         self.deposits.get(*self.places.get(key)?)
     }
 
-    fn deposit_mut(&mut self, key: &DepositKey) -> Option<&mut Deposit> {
+    /// Whether a deposit is a transfer that our own orders have signed.
+    #[must_use]
+    pub fn is_own(&self, deposit: &Deposit) -> bool {
+        self.own.transfers.contains_key(&deposit.key.tx_hash)
+    }
+
+    pub(super) fn deposits_mut(&mut self) -> &mut [Deposit] {
+        &mut self.deposits
+    }
+
+    pub(super) fn deposit_mut(&mut self, key: &DepositKey) -> Option<&mut Deposit> {
         self.deposits.get_mut(*self.places.get(key)?)
     }
 
@@ -91,11 +101,17 @@ impl Book {
         self.payments.push(payment);
     }
 
-    /// Notes that a payment which is known came of our own create call, with these terms and this sender.
-    pub fn claim(&mut self, id: &PaymentId, sender: Option<Address>) {
+    /// Notes that a payment which is known came of our own create call, for this recipient, with these terms and this sender.
+    pub fn claim(&mut self, id: &PaymentId, recipient: &RecipientId, sender: Option<Address>) {
         if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
-            (payment.terms.address_from, payment.terms.amount_from) = (Provenance::Created, Provenance::Created);
-            payment.terms.sender = sender.or(payment.terms.sender);
+            let terms = &mut payment.terms;
+            (terms.address_from, terms.amount_from) = (Provenance::Created, Provenance::Created);
+            if payment.recipient_id == *recipient {
+                terms.recipient_from = Some(Provenance::Created);
+            }
+            if let Some(sender) = sender {
+                (terms.sender, terms.sender_from) = (Some(sender), Some(Provenance::Created));
+            }
         }
     }
 

@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::acts::{is_at_most, most_before};
 use super::evidence::{Freeing, Proof};
-use super::order_decisions::{approval_expired, approved, cancelled, rejected, unsent};
+use super::order_decisions::{approval_expired, approval_missing, approved, cancelled, rejected, unsent};
 use super::preflight::{Answer, answer_to};
 use crate::domain::actor::Actor;
 use crate::domain::chain::{B256, BlockRef};
@@ -262,6 +262,9 @@ fn held(order: &Order, hold: &Hold, now: Timestamp, pace: &FundingPace, extra: &
     let later = Some(now.plus(pace.hold_check));
     let kept = |old: &Hold| if old.is_like(hold) { old.clone() } else { hold.clone() };
     let words = hold.to_string();
+    if let (State::Ready | State::Held { .. }, Hold::ApprovalMissing { why }) = (&order.state, hold) {
+        return Some(approval_missing(order, *why, now, pace));
+    }
     let step = match (&order.state, answer_to(hold, order.state.nonce().is_some())) {
         (State::Ready | State::Held { .. }, Answer::End | Answer::SelfSend) => {
             unsent(order, UnsentReason::NotPayable { hold: hold.clone() }, now, &words)

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::strays::{self, plus};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
@@ -279,6 +280,7 @@ pub fn judge(payments: &[Payment], deposits: &[Deposit], own: &Own, params: &Mat
         }
         **slot = Some(verdict);
     }
+    note_dust(&mut order, payments, params);
     mark_splits(&mut order, payments, &claims, params);
     drop(order);
     verdicts.into_iter().map(|verdict| verdict.unwrap_or(Verdict::Unjudged)).collect()
@@ -377,7 +379,45 @@ fn was_completed_otherwise(payment: &Payment, deposit: &Deposit) -> bool {
     completed && has_hash && !names_transaction(payment, deposit)
 }
 
-/// Where all the too small deposits for the one open payment together make its amount, says so of each.
+/// Of all the dust at an address, one deposit is with a person and stands for the rest, which is only noted. Where a person has
+/// ignored some of it, there is nothing more to decide.
+fn note_dust(order: &mut [(&Deposit, &mut Option<Verdict>)], payments: &[Payment], params: &MatchParams) {
+    let is_dust = |deposit: &Deposit| strays::is_dust(deposit.amount, payments, params) && deposit.stands();
+    let is_new = |deposit: &Deposit, verdict: &Option<Verdict>| {
+        is_dust(deposit) && matches!(verdict, Some(Verdict::Review { why }) if !is_kept(why))
+    };
+    let is_ignored = |deposit: &Deposit| is_dust(deposit) && matches!(deposit.verdict, Verdict::Ignored { .. });
+    let is_settled = order.iter().any(|(deposit, _)| is_ignored(deposit));
+    let all = || order.iter().filter(|(deposit, verdict)| is_new(deposit, verdict));
+    // The one that bears what was counted, or else the first.
+    let stands_for_all = all().find(|(deposit, _)| deposit.tally.is_some()).or_else(|| all().next());
+    let stands_for_all = stands_for_all.filter(|_| !is_settled).map(|(deposit, _)| deposit.key);
+    for (deposit, verdict) in order.iter_mut() {
+        if Some(deposit.key) != stands_for_all && is_new(deposit, verdict) {
+            **verdict = Some(Verdict::Nothing { why: NothingReason::Dust });
+        }
+    }
+}
+
+/// Whether a review stays whatever the amount: what it is about was more than money that came.
+pub(super) const fn is_kept(why: &ReviewReason) -> bool {
+    match why {
+        ReviewReason::GoneAfterFinal { .. } | ReviewReason::Replaced { .. } | ReviewReason::NoPayment => true,
+        ReviewReason::WrongToken
+        | ReviewReason::Under { .. }
+        | ReviewReason::Over { .. }
+        | ReviewReason::Split { .. }
+        | ReviewReason::Ambiguous { .. }
+        | ReviewReason::NoFit
+        | ReviewReason::SecondDeposit { .. }
+        | ReviewReason::Early { .. }
+        | ReviewReason::Late { .. }
+        | ReviewReason::PaymentEnded { .. } => false,
+    }
+}
+
+/// Where all the too small deposits for the one open payment together make its amount, says so of each. Dust belongs to them,
+/// kept or counted, where without it they do not come to so much; where it does, the others make it without it.
 fn mark_splits(
     order: &mut [(&Deposit, &mut Option<Verdict>)],
     payments: &[Payment],
@@ -385,28 +425,51 @@ fn mark_splits(
     params: &MatchParams,
 ) {
     for payment in payments.iter().filter(|payment| !claims.contains_key(&payment.id)) {
-        let mut sum = Amount::ZERO;
-        let mut parts: u32 = 0;
-        let is_part = |deposit: &Deposit, verdict: &Option<Verdict>| {
-            deposit.token == payment.terms.token
-                && matches!(verdict, Some(Verdict::Review { why: ReviewReason::Under { .. } }))
-                && stand(deposit, payment, claims, params) == Stand::Open
+        let paying = payment.terms.amount.checked_sub(params.under).unwrap_or(Amount::ZERO);
+        let (mut whole, mut small) = (Parts::default(), Parts::default());
+        let is_open = |deposit: &Deposit| {
+            deposit.token == payment.terms.token && stand(deposit, payment, claims, params) == Stand::Open
         };
         for (deposit, verdict) in order.iter() {
-            if is_part(deposit, verdict) {
-                parts = parts.saturating_add(1);
-                sum = sum.checked_add(deposit.amount).unwrap_or(sum);
+            if deposit.token == payment.terms.token {
+                small.sum = plus(small.sum, deposit.tally.as_ref().map_or(Amount::ZERO, |tally| tally.undecided()));
             }
+            let parts = match verdict {
+                _ if !is_open(deposit) => continue,
+                Some(Verdict::Nothing { why: NothingReason::Dust }) => &mut small,
+                Some(Verdict::Review { why: ReviewReason::Under { .. } })
+                    if strays::is_dust(deposit.amount, payments, params) =>
+                {
+                    &mut small
+                }
+                Some(Verdict::Review { why: ReviewReason::Under { .. } }) => &mut whole,
+                _ => continue,
+            };
+            parts.count = parts.count.saturating_add(1);
+            parts.sum = plus(parts.sum, deposit.amount);
         }
-        let makes_it = matches!(fit_amount(sum, payment.terms.amount, params), Fit::Exact | Fit::Near);
-        if parts < 2 || !makes_it {
+        let all = Parts { count: whole.count.saturating_add(small.count), sum: plus(whole.sum, small.sum) };
+        let makes_it =
+            whole.count >= 2 && matches!(fit_amount(whole.sum, payment.terms.amount, params), Fit::Exact | Fit::Near);
+        let with_dust = whole.sum < paying && all.sum >= paying && all.count >= 2;
+        if !makes_it && !with_dust {
             continue;
         }
         for (deposit, verdict) in order.iter_mut() {
-            if is_part(deposit, verdict) {
+            let is_part = matches!(verdict, Some(Verdict::Review { why: ReviewReason::Under { .. } }))
+                && (with_dust || !strays::is_dust(deposit.amount, payments, params));
+            if is_part && is_open(deposit) {
+                let parts = if with_dust { all.count } else { whole.count };
                 let why = ReviewReason::Split { payment: payment.id.clone(), parts };
                 **verdict = Some(Verdict::Review { why });
             }
         }
     }
+}
+
+/// Deposits that are too small, and what they come to.
+#[derive(Default)]
+struct Parts {
+    count: u32,
+    sum: Amount,
 }

@@ -46,9 +46,11 @@ pub fn of_event(kind: &EventKind) -> Option<News> {
         EventKind::WalletChanged { change, .. } => of_wallet(change),
         EventKind::DeskChanged { body, .. } => of_desk(body),
         EventKind::EndpointBack { .. } => news(NoticeKind::Failure, "An RPC endpoint is used again"),
+        EventKind::ListenerBack { .. } => news(NoticeKind::Failure, "rampwatch listens again"),
         EventKind::ApiReported { .. }
         | EventKind::DepositSeen { .. }
         | EventKind::DepositStands { .. }
+        | EventKind::DepositsCounted { .. }
         | EventKind::PersonDecided { .. }
         | EventKind::FinalityMoved { .. }
         | EventKind::AddressPlaced { .. }
@@ -108,6 +110,10 @@ pub const fn of_alarm(alarm: &Alarm) -> Option<News> {
         Alarm::EndpointContradicts { .. } => news(NoticeKind::Failure, "An RPC endpoint says what cannot be"),
         Alarm::EndpointStalled { .. } => news(NoticeKind::Failure, "An RPC endpoint stands still"),
         Alarm::CoverageAboveHead { .. } => news(NoticeKind::Failure, "More counted as read than the chain has"),
+        Alarm::AutoUnlimited => news(NoticeKind::Stall, "The automatic mode has no limit and sends nothing"),
+        Alarm::NotListening { .. } => news(NoticeKind::Failure, "rampwatch cannot listen"),
+        Alarm::RecordUnreadable { .. } => news(NoticeKind::Stall, "A stored record does not read"),
+        Alarm::AddressPattern { .. } => news(NoticeKind::Failure, "A deposit address is unlike those before it"),
     }
 }
 
@@ -141,7 +147,8 @@ fn of_desk(body: &DeskBody) -> Option<News> {
         | DeskBody::Shadow(_)
         // Its alarm, in the same commit, tells it; and a person's own doing is no news.
         | DeskBody::Dispute(_)
-        | DeskBody::Exclusion(_) => None,
+        | DeskBody::Exclusion(_)
+        | DeskBody::Addresses(_) => None,
     }
 }
 
@@ -224,6 +231,8 @@ const fn is_told(hold: &Hold, signed: bool) -> bool {
         | Hold::NativeShort { .. }
         | Hold::CallFails { .. }
         | Hold::GasTooHigh { .. }
+        | Hold::Policy { .. }
+        | Hold::ApprovalMissing { .. }
         | Hold::ChainUnavailable { .. }
         | Hold::Signer { .. } => true,
     }
@@ -271,6 +280,24 @@ pub fn lasting_hold(moves: &[OrderMove], told: u64, hold_after: Span) -> Option<
             let unchanged = later.iter().all(|it| matches!((&it.hold, &own.hold), (Some(a), Some(b)) if a.is_like(b)));
             own.hold.as_ref().filter(|_| was_told && unchanged)
         }
+    }
+}
+
+/// Which of several notices that could go out now goes first: the kind that somebody must act on soonest, and of one kind the
+/// one that has waited longest. Whoever makes many reviews does not bury an approval under them.
+pub fn goes_first<T>(ready: impl Iterator<Item = (NoticeKind, Timestamp, T)>) -> Option<T> {
+    ready.min_by_key(|(kind, since, _)| (rank(*kind), *since)).map(|(.., notice)| notice)
+}
+
+const fn rank(kind: NoticeKind) -> u8 {
+    match kind {
+        NoticeKind::Approval => 0,
+        NoticeKind::Stall => 1,
+        NoticeKind::Failure => 2,
+        NoticeKind::Hold => 3,
+        NoticeKind::Balance => 4,
+        NoticeKind::Completed => 5,
+        NoticeKind::Review => 6,
     }
 }
 

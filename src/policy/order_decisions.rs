@@ -14,7 +14,15 @@ pub fn is_approval_over(order: &Order, now: Timestamp, pace: &FundingPace) -> bo
     // After a revert it is not a wish that grows old, but money that somebody has to decide about.
     let waits =
         matches!(&order.state, State::AwaitingApproval { why } if !matches!(why, ApprovalReason::Reverted { .. }));
-    waits && now.since(order.placed_at) > pace.approval_valid_for && !planted(Bug::ApprovalForEver)
+    // One that needs it only since the rules were tightened has waited from then on.
+    let until = order.placed_at.plus(pace.approval_valid_for).max(order.next_at.unwrap_or_default());
+    waits && now > until && !planted(Bug::ApprovalForEver)
+}
+
+/// The rules were tightened, and ask for an approval now.
+pub(super) fn approval_missing(order: &Order, why: ApprovalReason, now: Timestamp, pace: &FundingPace) -> Step {
+    let words = "the rules in force ask for an approval that it does not have";
+    step(order, State::AwaitingApproval { why }, Some(now.plus(pace.approval_valid_for)), words)
 }
 
 pub(super) fn approved(order: &Order, reason: &str, now: Timestamp, pace: &FundingPace) -> Option<Step> {

@@ -1,12 +1,15 @@
 //! The checks before a transfer is signed, and again before it is broadcast: what stands in the way, by name.
 //!
-//! What is checked is what can have changed since the order was placed. Limits are not checked again: the order has
-//! reserved its spend. Deliberately absent: asking; the engine asks and brings the findings.
+//! What is checked is what can have changed since the order was placed. Deliberately absent: asking, for the engine asks and
+//! brings the findings; and the rules themselves, which are held against the order anew by `spend::rule`.
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fees::{self, FeeParams};
 use super::spend::forbidden;
+use super::strays::{is_undecided, plus};
 use crate::domain::amount::Amount;
-use crate::domain::chain::{B256, BlockNumber, Transfer};
+use crate::domain::chain::{Address, B256, BlockNumber, Transfer};
 use crate::domain::deposit::{Deposit, Verdict};
 use crate::domain::hold::Hold;
 use crate::domain::order::{AttemptKind, CancelReason, Fees, Order};
@@ -23,6 +26,8 @@ pub struct PreflightParams {
     pub chain_name: String,
     /// What the API calls the token's currency.
     pub currency: String,
+    /// How much less than a payment's amount pays it all the same, in base units of the token.
+    pub under: Amount,
     /// The least time that must be left before the payment runs out.
     pub min_time_left: Span,
     /// What must stay in the wallet of the token, in base units.
@@ -70,6 +75,8 @@ pub struct PaymentFindings<'a> {
     pub orders: &'a [Order],
     /// The moment (our clock).
     pub now: Timestamp,
+    /// Whether no endpoint has a receipt of the order's own transfer, whatever is stored of it.
+    pub own_is_nowhere: bool,
 }
 
 /// What other signed orders will take from the wallet.
@@ -89,7 +96,9 @@ pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &Pre
     let PaymentFindings { payment, api, .. } = *findings;
     // What our own transfer has moved on says nothing against it; but there is nothing to send any more.
     let seen = payment.state.deposit().map(|key| key.tx_hash);
-    if let Some(tx_hash) = seen.filter(|hash| is_live(order, *hash)) {
+    // A person has the payment, and nobody shows the transfer: what was stored of it on one word is no reason to wait for ever.
+    let is_nowhere = findings.own_is_nowhere && matches!(payment.state, PaymentState::Review { .. });
+    if let Some(tx_hash) = seen.filter(|hash| is_live(order, *hash) && !is_nowhere) {
         return Err(Hold::OwnTransferSeen { tx_hash });
     }
     let is_named = check_word(order, payment, api)?;
@@ -105,7 +114,7 @@ pub fn check_payment(order: &Order, findings: &PaymentFindings<'_>, params: &Pre
     if planted(Bug::PaidByHandPaidAgain) {
         return Ok(());
     }
-    money_there(order, findings)?;
+    money_there(order, findings, params)?;
     match &payment.state {
         PaymentState::Waiting => Ok(()),
         PaymentState::Following { deposit: None } if is_named => Ok(()),
@@ -267,23 +276,63 @@ fn check_terms(order: &Order, payment: &Payment, api: &ApiFinding, params: &Pref
     }
 }
 
-/// Is there money at the address that may be meant for this payment? Whatever is not certainly another's counts.
-fn money_there(order: &Order, findings: &PaymentFindings<'_>) -> Result<(), Hold> {
+/// Money that is at an address, or may be.
+struct There {
+    tx_hash: B256,
+    token: Address,
+    amount: Amount,
+    /// Whether it is the payment's deposit already.
+    pays: bool,
+}
+
+/// Is there money at the address that could pay this payment, by itself or together with other money of its token? Whatever is
+/// not certainly another's counts, in every known token. What could not pay is no reason to wait: anybody can send that.
+fn money_there(order: &Order, findings: &PaymentFindings<'_>, params: &PreflightParams) -> Result<(), Hold> {
+    let there = all_there(order, findings);
+    // Once our own is in a block, its nonce is consumed: nothing can be withdrawn, and nothing more can go out.
+    if let Some(own) = there.iter().find(|it| is_live(order, it.tx_hash)) {
+        return Err(Hold::OwnTransferSeen { tx_hash: own.tx_hash });
+    }
+    if let Some(it) = there.iter().find(|it| it.pays || planted(Bug::DustHolds)) {
+        return Err(Hold::MoneyThere { tx_hash: it.tx_hash, amount: it.amount });
+    }
+    let mut sums: BTreeMap<Address, Amount> = BTreeMap::new();
+    let counted =
+        findings.deposits.iter().filter_map(|deposit| Some((deposit.token, deposit.tally.as_ref()?.undecided())));
+    for (token, amount) in there.iter().map(|it| (it.token, it.amount)).chain(counted) {
+        let sum = sums.entry(token).or_default();
+        *sum = plus(*sum, amount);
+    }
+    let paying = order.amount.checked_sub(params.under).unwrap_or(Amount::ZERO);
+    let could_pay = |it: &&There| it.amount >= paying || sums.get(&it.token).is_some_and(|sum| *sum >= paying);
+    match there.iter().rev().filter(could_pay).max_by_key(|it| it.amount) {
+        Some(it) => {
+            let amount =
+                if it.amount >= paying { it.amount } else { sums.get(&it.token).copied().unwrap_or(it.amount) };
+            Err(Hold::MoneyThere { tx_hash: it.tx_hash, amount })
+        }
+        None => Ok(()),
+    }
+}
+
+/// All money at the address that is not certainly another's, but for what is only counted.
+fn all_there(order: &Order, findings: &PaymentFindings<'_>) -> Vec<There> {
     // Several payments may share an address: the transfer of another's order is the other's, judged or not.
     let is_for_another = |tx_hash: B256| {
         let mut others = findings.orders.iter().filter(|other| other.id.payment != order.id.payment);
         others.any(|other| other.attempt(tx_hash).is_some())
     };
-    let others = |deposit: &Deposit| match &deposit.verdict {
-        Verdict::Pays { payment, .. } => *payment != order.id.payment,
-        Verdict::Nothing { .. } | Verdict::Ignored { .. } => true,
-        Verdict::Unjudged | Verdict::Review { .. } => is_for_another(deposit.key.tx_hash),
-    };
+    let pays =
+        |deposit: &Deposit| matches!(&deposit.verdict, Verdict::Pays { payment, .. } if *payment == order.id.payment);
     let key = |transfer: &Transfer| (transfer.block.hash, transfer.tx_hash, transfer.log_index);
-    // A deposit that is gone by the store's word, and was read just now, is back.
+    let standing: BTreeSet<_> =
+        findings.deposits.iter().filter(|deposit| deposit.stands()).map(|deposit| deposit.key).collect();
+    let standing: BTreeSet<_> = standing.iter().map(|key| (key.block_hash, key.tx_hash, key.log_index)).collect();
+    // A deposit that is gone by the store's word, and was read just now, is back. What was counted is counted already.
     let known = |transfer: &Transfer| {
-        let mut standing = findings.deposits.iter().filter(|deposit| deposit.stands());
-        standing.any(|deposit| (deposit.key.block_hash, deposit.key.tx_hash, deposit.key.log_index) == key(transfer))
+        let tallies = || findings.deposits.iter().filter(|deposit| deposit.token == transfer.token);
+        standing.contains(&key(transfer))
+            || tallies().filter_map(|it| it.tally.as_ref()).any(|it| it.has(transfer.block.number, transfer.amount))
     };
     let moves = |transfer: &Transfer| !transfer.amount.is_zero() && transfer.from != transfer.to;
     // What one operator calls gone may be there. Our own transfer that has gone is offered again.
@@ -292,23 +341,18 @@ fn money_there(order: &Order, findings: &PaymentFindings<'_>) -> Result<(), Hold
         let is_strange = moves && order.attempt(deposit.key.tx_hash).is_none();
         deposit.stands() || (is_strange && deposit.block_number > findings.confirmed_to)
     };
-    let stored = findings.deposits.iter().filter(|deposit| may_stand(deposit) && !others(deposit));
-    let fresh = findings
-        .fresh
-        .iter()
-        .filter(|transfer| moves(transfer) && !known(transfer) && !is_for_another(transfer.tx_hash));
-    let there: Vec<(B256, Amount)> = stored
-        .map(|deposit| (deposit.key.tx_hash, deposit.amount))
-        .chain(fresh.map(|transfer| (transfer.tx_hash, transfer.amount)))
-        .collect();
-    // Once our own is in a block, its nonce is consumed: nothing can be withdrawn, and nothing more can go out.
-    if let Some((tx_hash, _)) = there.iter().find(|(tx_hash, _)| is_live(order, *tx_hash)) {
-        return Err(Hold::OwnTransferSeen { tx_hash: *tx_hash });
-    }
-    match there.first() {
-        Some((tx_hash, amount)) => Err(Hold::MoneyThere { tx_hash: *tx_hash, amount: *amount }),
-        None => Ok(()),
-    }
+    let is_meant = |deposit: &Deposit| pays(deposit) || (is_undecided(deposit) && !is_for_another(deposit.key.tx_hash));
+    let stored = findings.deposits.iter().filter(|deposit| may_stand(deposit) && is_meant(deposit)).map(|deposit| {
+        There { tx_hash: deposit.key.tx_hash, token: deposit.token, amount: deposit.amount, pays: pays(deposit) }
+    });
+    let fresh = findings.fresh.iter().filter(|it| moves(it) && !known(it) && !is_for_another(it.tx_hash));
+    let fresh = fresh.map(|transfer| There {
+        tx_hash: transfer.tx_hash,
+        token: transfer.token,
+        amount: transfer.amount,
+        pays: false,
+    });
+    stored.chain(fresh).collect()
 }
 
 /// Whether the token and the wallet allow the transfer. `fees` and `gas_limit` are what it would be signed with, or is.
@@ -383,6 +427,8 @@ pub const fn answer_to(hold: &Hold, is_signed: bool) -> Answer {
         | Hold::MoneyThere { .. }
         | Hold::RecipientBlacklisted
         | Hold::CallFails { .. } => (Answer::Wait, Answer::SelfSend),
+        // Whoever tightens the rules must not see it sent all the same; loosened again, they let it go on.
+        Hold::Policy { .. } | Hold::ApprovalMissing { .. } => (Answer::Wait, Answer::SelfSend),
         // It says nothing against the transfer itself, or is not believed before the second look: nothing is sent meanwhile.
         Hold::ApiUnavailable { .. }
         | Hold::EndUnconfirmed { .. }

@@ -3,12 +3,17 @@
 //! An assignment replaces the verdict only: token, chain, recipient and finality are checked as ever, here and
 //! again before the completion is called.
 
+use std::collections::BTreeSet;
+
 use thiserror::Error;
 
 use super::address::Book;
+use super::matching::{MatchParams, is_kept};
 use super::settlement::{Context, Fact, Unexpected, same_hash};
+use super::strays::{is_dust, is_small, least_paying, plus};
 use crate::domain::actor::Actor;
-use crate::domain::deposit::{Deposit, DepositKey, MatchRule, ReviewReason, Standing, Verdict};
+use crate::domain::amount::Amount;
+use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use crate::domain::event::EventKind;
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
 
@@ -114,6 +119,9 @@ pub enum ResolveError {
         /// Its state's name.
         state: &'static str,
     },
+    /// Deposits that are more than dust could pay a payment of the address together.
+    #[error("some of the deposits there could pay a payment together; decide about each of them: rampwatch reviews")]
+    Together,
     /// The deposit has nothing to decide.
     #[error("the deposit pays payment {0}; cancel that payment first")]
     InUse(PaymentId),
@@ -127,6 +135,65 @@ pub enum ResolveError {
         /// The decision's name.
         action: &'static str,
     },
+}
+
+/// The most deposits that are ignored in one commit.
+const MOST_IGNORED: usize = 64;
+
+/// What became of a wish to ignore all that could pay nothing at an address.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct IgnoredAll {
+    /// How many deposits are ignored that were not, counted ones included.
+    pub count: u64,
+    /// Whether some are left for the next commit.
+    pub more: bool,
+}
+
+/// Writes into the book that nothing that could pay nothing at its address is to be decided upon any more: at most
+/// [`MOST_IGNORED`] deposits at a time, and all that are only counted.
+///
+/// # Errors
+/// [`ResolveError::Together`] when some of them, that are more than dust, could pay together; each is a decision of its own then.
+pub fn ignore_all(
+    book: &mut Book,
+    said: Said<'_>,
+    params: &MatchParams,
+    context: &Context<'_>,
+) -> Result<IgnoredAll, ResolveError> {
+    let said = Said { reason: said.reason.trim(), ..said };
+    if said.reason.is_empty() || said.reason.len() > MAX_REASON_BYTES {
+        return Err(ResolveError::Reason);
+    }
+    let payments = book.payments();
+    let is_stray = |deposit: &&Deposit| {
+        is_small(deposit.amount, payments, params)
+            && match &deposit.verdict {
+                Verdict::Nothing { why: NothingReason::Dust } => true,
+                Verdict::Review { why } => !is_kept(why),
+                _ => false,
+            }
+    };
+    let strays = || book.deposits().iter().filter(is_stray);
+    for token in strays().map(|deposit| deposit.token).collect::<BTreeSet<_>>() {
+        let parts = strays().filter(|it| it.token == token && !is_dust(it.amount, payments, params));
+        let sum = parts.fold(Amount::ZERO, |sum, deposit| plus(sum, deposit.amount));
+        if least_paying(payments, params).is_some_and(|paying| sum >= paying) {
+            return Err(ResolveError::Together);
+        }
+    }
+    let found: Vec<DepositKey> = strays().map(|deposit| deposit.key).collect();
+    let mut ignored = IgnoredAll { more: found.len() > MOST_IGNORED, ..IgnoredAll::default() };
+    for key in found.into_iter().take(MOST_IGNORED) {
+        ignore(book, &key, said, context)?;
+        ignored.count = ignored.count.saturating_add(1);
+    }
+    let bearers =
+        book.deposits().iter().filter(|it| it.tally.as_ref().is_some_and(|tally| !tally.undecided().is_zero()));
+    for key in bearers.map(|deposit| deposit.key).collect::<Vec<_>>() {
+        ignored.count = ignored.count.saturating_add(book.ignore_counted(&key));
+        book.note_deposit(&key, context.now, said.event("ignore-all"));
+    }
+    Ok(ignored)
 }
 
 /// Writes a person's decision into the book. The caller settles and commits.

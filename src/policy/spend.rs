@@ -1,20 +1,21 @@
-//! Whether the wallet may fund a payment: limits, allow-lists, and who must approve.
+//! Whether an order may be placed for a payment: who asks, which orders it had, and the rules.
 //!
 //! Everything is decided on the payment's own recipient and amount. A transaction's `to` says nothing: for a token it is
-//! always the token. Deliberately absent: what counts towards the limits per day, and until when (`window`), and balances
-//! and the chain (`preflight` looks at those just before signing).
-
-use std::collections::BTreeSet;
+//! always the token. Deliberately absent: the rules themselves (`rules`), what counts towards the limits per day, and until
+//! when (`window`), and balances and the chain (`preflight` looks at those just before signing).
 
 use thiserror::Error;
+
+use super::rules::{self, RuleBroken, SpendLimits};
+use crate::domain::actor::Actor;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::order::{
     ApprovalReason, CancelReason, Order, OrderId, OrderOutcome, OrderState, Placer, UnsentReason,
 };
-use crate::domain::payment::{ApiStatus, BankAccountId, Payment, PaymentState, Provenance, RecipientId};
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::payment::{ApiStatus, Payment, PaymentState};
+use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
 use crate::planted::{Bug, planted};
 
@@ -23,29 +24,6 @@ pub use super::window::{Spending, window_now, window_start};
 /// How many orders a payment may have had for the automatic mode to place another. What ended them may come again each time,
 /// cost a self-send, and nobody would notice.
 const MOST_AUTO_TURNS: u32 = 2;
-
-/// What the wallet may spend. Amounts are in base units of the token.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SpendLimits {
-    /// Whether the wallet funds anything at all.
-    pub enabled: bool,
-    /// Whether payments are funded without being asked.
-    pub auto: bool,
-    /// The most for one payment.
-    pub max_per_payment: Amount,
-    /// The most in any 24 hours.
-    pub max_per_day: Amount,
-    /// The most in any 24 hours to one recipient.
-    pub max_per_recipient: Amount,
-    /// Above this a person must approve.
-    pub approval_above: Amount,
-    /// Whose payments are funded; empty for anybody's.
-    pub allowed_recipients: BTreeSet<RecipientId>,
-    /// Which bank accounts' payments are funded; empty for any, which the automatic mode takes for none.
-    pub allowed_bank_accounts: BTreeSet<BankAccountId>,
-    /// The least time that must be left before the payment runs out.
-    pub min_time_left: Span,
-}
 
 /// A wish to fund a payment.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +38,8 @@ pub struct Wish<'a> {
     pub wallet: Option<&'a Wallet>,
     /// Who wishes it.
     pub by: Placer,
+    /// The person's name, where one does.
+    pub placer: Option<&'a Actor>,
     /// Where to and how much, as it was shown to the person who said yes.
     pub shown: Option<(Address, Amount)>,
     /// The moment (our clock).
@@ -94,9 +74,6 @@ pub enum SpendRefusal {
     /// Funding is off.
     #[error("funding is switched off (funding.enabled)")]
     Off,
-    /// The automatic mode is off.
-    #[error("the automatic mode is switched off (funding.auto)")]
-    AutoOff,
     /// Somebody asked before.
     #[error("order {id} for this payment is open already ({state})")]
     Open {
@@ -163,62 +140,9 @@ pub enum SpendRefusal {
         /// What it is.
         what: &'static str,
     },
-    /// More than the limit for one payment.
-    #[error("{amount} is more than the limit for one payment, {limit} (funding.max_per_payment)")]
-    PerPayment {
-        /// The payment's amount.
-        amount: Amount,
-        /// The limit.
-        limit: Amount,
-    },
-    /// More than is left for 24 hours.
-    #[error(
-        "{amount} is more than is left of the limit for 24 hours: {spent} of {limit} are spent (funding.max_per_day)"
-    )]
-    PerDay {
-        /// The payment's amount.
-        amount: Amount,
-        /// What counts as spent.
-        spent: Amount,
-        /// The limit.
-        limit: Amount,
-    },
-    /// More than is left for the recipient.
-    #[error(
-        "{amount} is more than is left of the limit for recipient {recipient} in 24 hours: {spent} of {limit} are spent \
-         (funding.max_per_recipient)"
-    )]
-    PerRecipient {
-        /// The recipient.
-        recipient: RecipientId,
-        /// The payment's amount.
-        amount: Amount,
-        /// What counts as spent.
-        spent: Amount,
-        /// The limit.
-        limit: Amount,
-    },
-    /// The recipient is not on the list.
-    #[error("recipient {recipient} is not among funding.allowed_recipients")]
-    Recipient {
-        /// The recipient.
-        recipient: RecipientId,
-    },
-    /// The bank account is not on the list, or not known.
-    #[error("the payment's bank account ({account}) is not among funding.allowed_bank_accounts")]
-    BankAccount {
-        /// The account, or that it is not known.
-        account: String,
-    },
-    /// The automatic mode must not touch it.
-    #[error(
-        "the automatic mode funds only payments that rampwatch created itself or whose bank account is among \
-         funding.allowed_bank_accounts; this one's ({account}) is not"
-    )]
-    NotForAuto {
-        /// The account, or that it is not known.
-        account: String,
-    },
+    /// A rule forbids it.
+    #[error("{0}")]
+    Rule(#[from] RuleBroken),
     /// Too little time is left.
     #[error("it runs out in {left_s} s, and {least_s} s must be left (funding.min_time_left)")]
     TimeShort {
@@ -238,13 +162,10 @@ pub fn authorize(wish: &Wish<'_>, limits: &SpendLimits) -> Result<Granted, Spend
     if !limits.enabled {
         return Err(SpendRefusal::Off);
     }
-    if wish.by == Placer::Auto && !limits.auto {
-        return Err(SpendRefusal::AutoOff);
-    }
+    rules::check_mode(wish.by, limits)?;
     let turn = next_turn(wish)?;
     check_payment(wish)?;
-    check_lists(wish, limits)?;
-    check_limits(wish, limits)?;
+    rules::check(payment, wish.by, &wish.spending, limits)?;
     if let Some(expires_at) = payment.terms.expires_at {
         let left = expires_at.since(wish.now);
         if left < limits.min_time_left {
@@ -253,7 +174,8 @@ pub fn authorize(wish: &Wish<'_>, limits: &SpendLimits) -> Result<Granted, Spend
         }
     }
     let id = OrderId { payment: payment.id.clone(), turn };
-    Ok(Granted { id, left: left(payment, &wish.spending, limits), approval: approval(payment, limits) })
+    let approval = rules::approval(payment, wish.placer, &wish.spending, limits);
+    Ok(Granted { id, left: left(payment, &wish.spending, limits), approval })
 }
 
 /// The turn of the payment's next order.
@@ -329,26 +251,6 @@ pub fn forbidden(to: Address, token: Address, wallet: Option<Address>) -> Option
     }
 }
 
-fn check_lists(wish: &Wish<'_>, limits: &SpendLimits) -> Result<(), SpendRefusal> {
-    let payment = wish.payment;
-    let recipient = &payment.recipient_id;
-    if !limits.allowed_recipients.is_empty() && !limits.allowed_recipients.contains(recipient) {
-        return Err(SpendRefusal::Recipient { recipient: recipient.clone() });
-    }
-    let account = payment.terms.bank_account.as_ref();
-    let listed = account.is_some_and(|account| limits.allowed_bank_accounts.contains(account));
-    let name = || account.map_or_else(|| "not known".to_owned(), ToString::to_string);
-    if !limits.allowed_bank_accounts.is_empty() && !listed {
-        return Err(SpendRefusal::BankAccount { account: name() });
-    }
-    let terms = &payment.terms;
-    let created = terms.address_from == Provenance::Created && terms.amount_from == Provenance::Created;
-    if wish.by == Placer::Auto && !created && !listed {
-        return Err(SpendRefusal::NotForAuto { account: name() });
-    }
-    Ok(())
-}
-
 /// What is left of each limit.
 #[must_use]
 pub fn left(payment: &Payment, spending: &Spending<'_>, limits: &SpendLimits) -> Left {
@@ -358,39 +260,4 @@ pub fn left(payment: &Payment, spending: &Spending<'_>, limits: &SpendLimits) ->
         per_day: rest(limits.max_per_day, spending.all()),
         per_recipient: rest(limits.max_per_recipient, spending.to(&payment.recipient_id)),
     }
-}
-
-fn check_limits(wish: &Wish<'_>, limits: &SpendLimits) -> Result<(), SpendRefusal> {
-    let (payment, amount) = (wish.payment, wish.payment.terms.amount);
-    if amount > limits.max_per_payment {
-        return Err(SpendRefusal::PerPayment { amount, limit: limits.max_per_payment });
-    }
-    let above = |spent: Amount, limit: Amount| {
-        spent.checked_add(amount).is_none_or(|sum| sum > limit) && !planted(Bug::LimitsIgnored)
-    };
-    let all = wish.spending.all();
-    if above(all, limits.max_per_day) {
-        return Err(SpendRefusal::PerDay { amount, spent: all, limit: limits.max_per_day });
-    }
-    let his = wish.spending.to(&payment.recipient_id);
-    if above(his, limits.max_per_recipient) {
-        let recipient = payment.recipient_id.clone();
-        return Err(SpendRefusal::PerRecipient { recipient, amount, spent: his, limit: limits.max_per_recipient });
-    }
-    Ok(())
-}
-
-/// Why a person must approve, if one must. A typed figure needs it whoever placed the order (decision 10).
-fn approval(payment: &Payment, limits: &SpendLimits) -> Option<ApprovalReason> {
-    let terms = &payment.terms;
-    if terms.address_from == Provenance::Typed {
-        return Some(ApprovalReason::TypedAddress);
-    }
-    if terms.amount_from == Provenance::Typed {
-        return Some(ApprovalReason::TypedAmount);
-    }
-    if terms.expires_at.is_none() {
-        return Some(ApprovalReason::ExpiryUnknown);
-    }
-    (terms.amount > limits.approval_above).then_some(ApprovalReason::AboveAmount { limit: limits.approval_above })
 }

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::domain::payment::WebhookId;
-use crate::domain::webhook::{AttemptState, Webhook, WebhookAttempt};
+use crate::domain::webhook::{AttemptState, Webhook, WebhookAttempt, host};
 
 /// Why a webhook is not registered unless somebody insists.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -21,6 +21,35 @@ pub enum Doubled {
          beyond telling of everything twice"
     )]
     Perhaps(String),
+}
+
+/// Why deliveries are not sent to a URL: it is not known to be ours.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NotOurs {
+    /// Nobody has configured where deliveries reach this program.
+    #[error("webhook.public_url is not set, so no host is known to be ours: set it to where deliveries are to go")]
+    Unknown,
+    /// It is another host, or not over TLS.
+    #[error(
+        "deliveries go to {0} only, over https: that is the host of webhook.public_url. To send them elsewhere, change the \
+         configuration"
+    )]
+    OtherHost(String),
+}
+
+/// Whether deliveries may be sent to this URL, which is well-formed: they tell of every payment, so only the configuration says
+/// to which host.
+///
+/// # Errors
+/// It is not known to be ours.
+pub fn is_ours(url: &str, public_url: Option<&str>) -> Result<(), NotOurs> {
+    let public_url = public_url.ok_or(NotOurs::Unknown)?;
+    let ours = host(public_url).ok_or(NotOurs::Unknown)?;
+    let is_secure = url.starts_with("https://") || public_url.starts_with("http://");
+    if is_secure && host(url).is_some_and(|host| host.eq_ignore_ascii_case(ours)) {
+        return Ok(());
+    }
+    Err(NotOurs::OtherHost(ours.to_owned()))
 }
 
 /// Whether a webhook may be registered for this URL, by what is known of others and of the last attempt.
@@ -43,6 +72,26 @@ pub fn may_register(url: &str, known: &[Webhook], attempt: Option<&WebhookAttemp
 mod tests {
     use super::*;
     use crate::domain::time::Timestamp;
+
+    #[test]
+    fn s7_deliveries_go_to_our_own_host_only() {
+        let ours = Some("https://desk.example/hook");
+        let other = |host: &str| Err(NotOurs::OtherHost(host.to_owned()));
+        for (url, public_url, expected) in [
+            ("https://desk.example/hook", ours, Ok(())),
+            ("https://desk.example:8443/another/path", ours, Ok(())),
+            ("https://DESK.example", ours, Ok(())),
+            ("https://desk.example.evil.example/hook", ours, other("desk.example")),
+            ("https://evil.example/desk.example", ours, other("desk.example")),
+            ("https://example/hook", ours, other("desk.example")),
+            ("http://desk.example/hook", ours, other("desk.example")),
+            ("http://localhost/hook", ours, other("desk.example")),
+            ("http://127.0.0.1:9/hook", Some("http://127.0.0.1:8787/hook"), Ok(())),
+            ("https://desk.example/hook", None, Err(NotOurs::Unknown)),
+        ] {
+            assert_eq!(is_ours(url, public_url), expected, "{url} {public_url:?}");
+        }
+    }
 
     #[test]
     fn nothing_is_registered_twice_unasked() {

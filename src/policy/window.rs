@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
-use crate::domain::order::{Order, Spend};
-use crate::domain::payment::RecipientId;
+use crate::domain::order::{Order, OrderState, Placer, Spend};
+use crate::domain::payment::{Provenance, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{BookedSpend, Wallet};
 use crate::planted::{Bug, planted};
@@ -69,23 +70,45 @@ impl Spending<'_> {
     /// How much counts as spent.
     #[must_use]
     pub fn all(&self) -> Amount {
-        self.sum(|_| true)
+        self.sum(|_| true, |_| true)
     }
 
     /// How much counts as spent for a recipient. What nobody can tell whose it was counts too.
     #[must_use]
     pub fn to(&self, recipient: &RecipientId) -> Amount {
-        self.sum(|whose| whose.is_none_or(|whose| whose == recipient))
+        self.sum(|order| order.recipient_id == *recipient, |whose| whose.is_none_or(|whose| whose == recipient))
     }
 
-    fn sum(&self, counts_for: impl Fn(Option<&RecipientId>) -> bool) -> Amount {
+    /// How much counts as spent for all recipients that a person has typed.
+    #[must_use]
+    pub fn to_typed(&self) -> Amount {
+        self.sum(|order| order.recipient_from == Some(Provenance::Typed), |whose| whose.is_none())
+    }
+
+    /// How much counts as spent by the automatic mode.
+    #[must_use]
+    pub fn by_auto(&self) -> Amount {
+        self.sum(|order| order.placed_by == Placer::Auto, |_| false)
+    }
+
+    /// How much counts as spent of what this person has placed and nobody had to approve.
+    #[must_use]
+    pub fn unapproved_by(&self, placer: &Actor) -> Amount {
+        let is_his = |order: &Order| order.placed_by_name.as_ref() == Some(placer);
+        let needs_none =
+            |order: &Order| order.approved_by.is_none() && !matches!(order.state, OrderState::AwaitingApproval { .. });
+        self.sum(|order| is_his(order) && needs_none(order), |_| false)
+    }
+
+    /// The sum of the orders and of the booked entries that are meant. An entry tells whose it was, or that nobody knows.
+    fn sum(&self, order: impl Fn(&Order) -> bool, entry: impl Fn(Option<&RecipientId>) -> bool) -> Amount {
         let start = window_start(self.at);
-        let orders = self.orders.iter().filter(|order| {
-            let is_open = !order.state.is_ended() && !planted(Bug::WindowForgetsOpenOrders);
-            let is_in = is_open || order.counts_from() >= start;
-            order.spend == Spend::Counted && is_in && counts_for(Some(&order.recipient_id))
+        let orders = self.orders.iter().filter(|of_window| {
+            let is_open = !of_window.state.is_ended() && !planted(Bug::WindowForgetsOpenOrders);
+            let is_in = is_open || of_window.counts_from() >= start;
+            of_window.spend == Spend::Counted && is_in && order(of_window)
         });
-        let booked = self.booked.iter().filter(|entry| entry.at >= start && counts_for(entry.recipient.as_ref()));
+        let booked = self.booked.iter().filter(|booked| booked.at >= start && entry(booked.recipient.as_ref()));
         let mut amounts = orders.map(|order| order.amount).chain(booked.map(|entry| entry.amount));
         // A sum that does not fit is more than any limit.
         let sum = amounts.try_fold(Amount::ZERO, Amount::checked_add);

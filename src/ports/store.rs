@@ -94,6 +94,19 @@ pub struct Changes {
     pub desk: u64,
     /// Commits with events in them.
     pub events: u64,
+    /// Records that were found not to read, each once.
+    pub unreadable: u64,
+}
+
+/// A record that does not read. It is kept as it is, byte for byte, and never written over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Which record it is, by its key.
+    pub what: String,
+    /// Its key, where it is one of the desk.
+    pub desk: Option<DeskKey>,
+    /// Why it does not read.
+    pub why: String,
 }
 
 /// What the store holds of one address, as of one moment, and the wallet's record, which may be of that address.
@@ -125,6 +138,11 @@ pub enum Subject {
 /// Keeps payments, deposits, coverage, orders, the wallet's record, the desk's records and events.
 ///
 /// Pages are in the order of their keys and start after the key given; a page shorter than `limit` is the last.
+///
+/// A record that does not read stops only what it belongs to. Pages, and lists of what is due, leave it out, and
+/// [`Store::unreadable`] tells of it. Whoever asks for that record, or for all that a decision goes by and it is among
+/// (what is held of an address, a payment's orders, what is open or counts as spent), gets [`StoreError::Corrupt`]: nothing is
+/// decided without it.
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Stores everything in the commit, or nothing. Durable when it returns. Returns the number of the last event.
@@ -163,7 +181,8 @@ pub trait Store: Send + Sync {
     /// All deposits to an address, by block number and log index.
     async fn deposits_at(&self, address: Address) -> Result<Vec<Deposit>, StoreError>;
 
-    /// All deposits to each of these addresses, in their order; each as [`Store::deposits_at`] gives them.
+    /// All deposits to each of these addresses, in their order; each as [`Store::deposits_at`] gives them, but without those
+    /// that do not read: this is for comparing, not for deciding.
     async fn deposits_of(&self, addresses: &[Address]) -> Result<Vec<Vec<Deposit>>, StoreError> {
         let mut found = Vec::with_capacity(addresses.len());
         for address in addresses {
@@ -265,6 +284,11 @@ pub trait Store: Send + Sync {
     /// The events of one payment, deposit or record of the desk with a number above `after`.
     async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;
 
+    /// The records that were found not to read since the store was opened, by their keys.
+    fn unreadable(&self) -> Vec<Unreadable> {
+        Vec::new()
+    }
+
     /// Tells of changes. The value is raised only after the commit is durable.
     fn changes(&self) -> watch::Receiver<Changes>;
 }
@@ -286,7 +310,18 @@ pub enum StoreError {
     /// The disk or the database failed: stop, nothing can be trusted to be kept.
     #[error("the store failed: {0}")]
     Failed(String),
-    /// A record cannot be read: a person must look.
-    #[error("the store holds something unreadable: {0}")]
+    /// A record does not read: what it belongs to stands still, everything else goes on, and a person must look.
+    #[error("the store holds a record that does not read: {0}")]
     Corrupt(String),
+}
+
+/// What was found, for a list that shows what there is: a record that does not read is left out, as pages leave it out.
+///
+/// # Errors
+/// All others.
+pub fn if_readable<T: Default>(found: Result<T, StoreError>) -> Result<T, StoreError> {
+    match found {
+        Err(StoreError::Corrupt(_)) => Ok(T::default()),
+        other => other,
+    }
 }

@@ -18,6 +18,7 @@ use super::chain::Node;
 use super::error::{Result, SandboxError};
 use super::process::Pid;
 use crate::domain::time::Timestamp;
+use crate::outbound::PROXY_VARIABLES;
 
 /// How long anvil may take until it listens. A fork asks its source first.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -163,6 +164,8 @@ impl Anvil {
         let scratch = Scratch::new()?;
         let mut child = Command::new(&binary)
             .args(options.arguments(&scratch.0))
+            .env_clear()
+            .envs(std::env::vars_os().filter(|(name, _)| !PROXY_VARIABLES.iter().any(|proxy| name == proxy)))
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

@@ -8,6 +8,7 @@ use super::run::Sandbox;
 use super::stand_in::OffRamp;
 use super::wallet::{WALLET, WALLET_KEY_ENV, WalletConfig, wallet_variable};
 use super::{CHAIN_ID, USDC, USDC_E};
+use crate::config::MAX_SOCKET_PATH;
 
 /// What goes into the configuration.
 pub(super) struct Parts<'a> {
@@ -33,6 +34,11 @@ pub(super) fn config_text(parts: &Parts<'_>) -> String {
     let store_path = quoted(&parts.store_path.display().to_string());
     let (http, ws, api) = (quoted(parts.chain_http), quoted(parts.chain_ws), quoted(parts.api_base));
     let port = parts.listen_port;
+    // Too deep a folder has no room for a socket: commands then go over TCP, with a token.
+    let socket = parts.store_path.join("operator.sock").as_os_str().len();
+    let token_file = parts.store_path.join("operator-token");
+    let token = format!("\ntoken_file = {}", quoted(&token_file.display().to_string()));
+    let token = if socket > MAX_SOCKET_PATH { token } else { String::new() };
     let wallet = parts.wallet.map(WalletConfig::to_toml).unwrap_or_default();
     format!(
         r#"# Written by `rampwatch sandbox`, for the sandbox that runs now ({kind} chain). Nothing in it is real.
@@ -94,7 +100,7 @@ tolerance_over = "0"
 skew = "2m"
 
 [http]
-listen = "127.0.0.1:{port}"
+listen = "127.0.0.1:{port}"{token}
 
 [log]
 filter = "info"

@@ -1,6 +1,5 @@
 //! A small client of rampwatch's operator API, with no more of its answers than a rehearsal looks at.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,10 +9,12 @@ use serde_json::{Value, json};
 
 use super::error::{Result, SandboxError};
 use super::rpc::words;
+use crate::config::HttpSettings;
 use crate::domain::amount::Amount;
 use crate::domain::chain::B256;
 use crate::domain::deposit::Verdict;
 use crate::domain::payment::{Outcome, PaymentId, RecipientId};
+use crate::outbound::{Outbound, Patience};
 
 /// How long one request may take.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -26,7 +27,8 @@ const PAGE: usize = 500;
 pub struct Operator {
     client: reqwest::Client,
     base: String,
-    token_file: PathBuf,
+    /// Where the configuration names one; at the socket nobody needs one.
+    token_file: Option<PathBuf>,
 }
 
 /// A payment as rampwatch shows it.
@@ -109,14 +111,18 @@ struct Page<T> {
 }
 
 impl Operator {
-    /// The API at this address, with the token in this file. Asks nothing yet.
+    /// The API at the socket of these settings; where they name a token file, over TCP with the token. Asks nothing yet.
     ///
     /// # Errors
     /// When the HTTP client cannot be made.
-    pub(super) fn new(address: SocketAddr, token_file: PathBuf) -> Result<Self> {
-        let client = reqwest::Client::builder().no_proxy().timeout(REQUEST_TIMEOUT).build();
-        let client = client.map_err(|error| SandboxError::Daemon(words(error)))?;
-        Ok(Self { client, base: format!("http://{address}"), token_file })
+    pub(super) fn new(http: &HttpSettings) -> Result<Self> {
+        let builder = Outbound::local().client(REQUEST_TIMEOUT, Patience::Whole(REQUEST_TIMEOUT));
+        let (builder, base) = match http.token_file {
+            Some(_) => (builder, format!("http://{}", http.listen)),
+            None => (builder.unix_socket(http.socket.as_path()), "http://localhost".to_owned()),
+        };
+        let client = builder.build().map_err(|error| SandboxError::Daemon(words(error)))?;
+        Ok(Self { client, base, token_file: http.token_file.clone() })
     }
 
     /// Whether rampwatch runs and says that it is ready.
@@ -183,15 +189,20 @@ impl Operator {
 
     /// A GET, or a POST when there is a body.
     pub(super) async fn ask<T: DeserializeOwned>(&self, body: Option<Value>, path: &str) -> Result<T> {
-        let unreadable = |source| SandboxError::File { path: self.token_file.clone(), source };
-        let token = std::fs::read_to_string(&self.token_file).map_err(unreadable)?;
         let url = format!("{}{path}", self.base);
         let request = match body {
             Some(body) => self.client.post(url).json(&body),
             None => self.client.get(url),
         };
+        let request = match &self.token_file {
+            Some(file) => {
+                let unreadable = |source| SandboxError::File { path: file.clone(), source };
+                request.bearer_auth(std::fs::read_to_string(file).map_err(unreadable)?.trim())
+            }
+            None => request,
+        };
         let failed = |error: reqwest::Error| SandboxError::Daemon(format!("{path}: {}", words(error)));
-        let answer = request.bearer_auth(token.trim()).send().await.map_err(failed)?;
+        let answer = request.send().await.map_err(failed)?;
         let status = answer.status();
         let bytes = answer.bytes().await.map_err(failed)?;
         if !status.is_success() {

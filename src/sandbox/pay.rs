@@ -12,9 +12,13 @@ use super::{PAYER, USDC};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef};
 use crate::domain::payment::PaymentId;
+use crate::outbound::{Outbound, Patience};
 
 /// How long the transfer may take to get into a block.
 const MINED_WITHIN: Duration = Duration::from_secs(30);
+
+/// How long the stand-in may take to answer.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is to be paid.
 #[derive(Clone, Debug)]
@@ -71,7 +75,7 @@ pub async fn pay(options: &PayOptions) -> Result<Paid> {
 /// Asks the stand-in for an off-ramp.
 async fn ask(control: &str, id: &PaymentId) -> Result<OffRamp> {
     let failed = |error: reqwest::Error| SandboxError::StandIn(words(error));
-    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().map_err(failed)?;
+    let client = Outbound::local().client(ANSWERED_WITHIN, Patience::Whole(ANSWERED_WITHIN)).build().map_err(failed)?;
     let response = client.get(format!("{control}/off-ramps/{id}")).send().await.map_err(failed)?;
     if response.status() == reqwest::StatusCode::NOT_FOUND {
         return Err(SandboxError::StandIn(format!("there is no payment {id}")));

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::error::{Result, SandboxError};
+use crate::outbound::{Outbound, Patience};
 
 /// How long one request may take. Deep reorgs and large batches of a debug anvil need seconds.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(60);
@@ -50,10 +51,8 @@ impl Rpc {
     /// For the node at `url`. Nothing is sent yet.
     pub(super) fn new(url: &str) -> Result<Self> {
         let url = Url::parse(url).map_err(|error| SandboxError::Invalid(format!("the node's address: {error}")))?;
-        // The sandbox's node is local: no proxy may come between.
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(REQUEST_TIMEOUT)
+        let client = Outbound::local()
+            .client(REQUEST_TIMEOUT, Patience::Whole(REQUEST_TIMEOUT))
             .build()
             .map_err(|error| SandboxError::Invalid(format!("the HTTP client: {}", error.without_url())))?;
         Ok(Self { url, client, next_id: Arc::new(AtomicU64::new(1)) })

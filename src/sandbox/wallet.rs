@@ -138,10 +138,12 @@ address = "{WALLET}"
 [funding]
 enabled = true
 auto = {auto}
+auto_max_per_day = "{max_per_day}"
 max_per_payment = "{max_per_payment}"
 max_per_day = "{max_per_day}"
 max_per_recipient = "{max_per_recipient}"
 approval_above = "{approval_above}"
+approval_above_per_day = "{max_per_day}"
 allowed_bank_accounts = {accounts}
 min_time_left = "30s"
 reserve_token = "0"

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, future};
 
+use super::memory::memory_is_open;
 use super::{chain, funding_rules, known_endpoints, payment_api_http, signer};
 use crate::adapters::evm::EvmChain;
 use crate::adapters::sled;
@@ -18,6 +19,8 @@ use crate::config::{self, KeySource, Settings, WalletKey};
 use crate::domain::chain::Address;
 use crate::domain::checkup::{DaemonCheckup, EndpointCheckup, Told, WalletCheckup};
 use crate::engine::health::Readiness;
+use crate::http::socket;
+use crate::outbound::{AUTHORITY_VARIABLES, Outbound, PROXY_VARIABLES, Patience};
 use crate::policy::doctor::{self, EndpointRules, WalletRules};
 use crate::policy::purse::PurseRules;
 use crate::ports::clock::Clock as _;
@@ -57,12 +60,13 @@ pub(super) fn operators(settings: &Settings) -> String {
 
 /// Asks everything, and never fails: what cannot be asked is a finding. Changes nothing.
 pub async fn examine(settings: &Settings) -> Examined {
-    let checks: [(&'static str, BoxFuture<'_, Part>); 5] = [
+    let checks: [(&'static str, BoxFuture<'_, Part>); 6] = [
         ("chain", around_chain(settings).boxed()),
         ("api", around_api(settings).boxed()),
         ("store", store(settings).boxed()),
         ("wallet", wallet(settings).boxed()),
-        ("files", async { Part { findings: private_files(settings), wallet: None } }.boxed()),
+        ("network", async { Part { findings: around_us(settings), wallet: None } }.boxed()),
+        ("files", files(settings).boxed()),
     ];
     let parts = future::join_all(checks.map(|(name, check)| bounded(name, check))).await;
     let mut examined = Examined { findings: Vec::new(), wallet: None };
@@ -142,6 +146,14 @@ async fn around_api(settings: &Settings) -> Part {
     Part { findings, wallet: None }
 }
 
+/// A line on the automatic mode, where it is on and sends nothing.
+pub(super) fn auto_unlimited(settings: &Settings) -> Option<String> {
+    settings.funding.limits.is_auto_unlimited().then(|| {
+        let Finding { found, remedy, .. } = doctor::auto_unlimited();
+        format!("{found}: {}", remedy)
+    })
+}
+
 async fn store(settings: &Settings) -> Part {
     let path = settings.store.path.clone();
     let findings = match tokio::task::spawn_blocking(move || sled::checkup(&path)).await {
@@ -154,10 +166,11 @@ async fn store(settings: &Settings) -> Part {
 async fn wallet(settings: &Settings) -> Part {
     let funding = &settings.funding;
     let rules = WalletRules {
-        enabled: funding.enabled,
+        enabled: funding.limits.enabled,
+        auto_unlimited: funding.limits.is_auto_unlimited(),
         symbol: settings.chain.token.symbol.clone(),
         decimals: settings.chain.token.decimals,
-        max_per_day: funding.max_per_day,
+        max_per_day: funding.limits.max_per_day,
         purse: PurseRules::from(&funding_rules(settings)),
     };
     let found = match signer(settings).await {
@@ -180,9 +193,35 @@ async fn wallet_checkup(settings: &Settings, address: Address) -> WalletCheckup 
     WalletCheckup { address, balances: balances.map_err(|error| error.to_string()), nonces: nonces.collect() }
 }
 
+/// What of the process's surroundings could lead it astray, or look into it.
+fn around_us(settings: &Settings) -> Vec<Finding> {
+    let set = |names: &[&'static str]| -> Vec<&'static str> {
+        names.iter().copied().filter(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty())).collect()
+    };
+    let network = &settings.network;
+    let proxies = doctor::unused_proxies(&set(&PROXY_VARIABLES), network.proxy.is_some());
+    let authorities = doctor::unused_authorities(&set(&AUTHORITY_VARIABLES), network.ca_file.is_some());
+    proxies.into_iter().chain(authorities).chain([doctor::memory(memory_is_open())]).collect()
+}
+
+/// Every file that holds a secret, and the socket of the commands.
+async fn files(settings: &Settings) -> Part {
+    let mut findings = private_files(settings);
+    let path = &settings.http.socket;
+    let answers = match socket::check_place(path, &settings.store.path) {
+        Ok(()) => socket::answers(path).await,
+        Err(error) => Err(error),
+    };
+    findings.push(doctor::socket(&path.display().to_string(), &answers.map_err(|error| error.to_string())));
+    Part { findings, wallet: None }
+}
+
 /// Every file that holds a secret, by the key that names it.
 fn private_files(settings: &Settings) -> Vec<Finding> {
-    let mut files: Vec<(&str, &Path, bool)> = vec![("http.token_file", &settings.http.token_file, true)];
+    let mut files: Vec<(&str, &Path, bool)> = Vec::new();
+    if let Some(path) = &settings.http.token_file {
+        files.push(("http.token_file", path, true));
+    }
     if let KeySource::File(path) = &settings.api.key_source {
         files.push(("api.key_file", path, false));
     }
@@ -210,21 +249,27 @@ fn mode_of(path: &Path) -> Told<Option<u32>> {
     }
 }
 
-/// Asks whatever listens at `http.listen` for its state. Needs no token.
+/// Asks the daemon for its state: at its socket, or whatever listens at `http.listen`. Needs no token.
 async fn daemon(settings: &Settings) -> DaemonCheckup {
     let listen = settings.http.listen;
+    // What is wrong with the socket is a finding of its own.
+    let is_local = socket::answers(&settings.http.socket).await.unwrap_or(false);
     // With port 0 the daemon takes any free port, and nobody can know which.
-    if listen.port() == 0 {
+    if !is_local && listen.port() == 0 {
         return DaemonCheckup::Down;
     }
     let strange = |detail: String| DaemonCheckup::Strange { detail };
-    let client =
-        reqwest::Client::builder().timeout(DAEMON_WITHIN).redirect(reqwest::redirect::Policy::none()).no_proxy();
+    let client = Outbound::local().client(DAEMON_WITHIN, Patience::Whole(DAEMON_WITHIN));
+    let (client, base) = if is_local {
+        (client.unix_socket(settings.http.socket.as_path()), "http://localhost".to_owned())
+    } else {
+        (client, format!("http://{listen}"))
+    };
     let client = match client.build() {
         Ok(client) => client,
         Err(error) => return strange(error.without_url().to_string()),
     };
-    let answer = match client.get(format!("http://{listen}/readyz")).send().await {
+    let answer = match client.get(format!("{base}/readyz")).send().await {
         Ok(answer) => answer,
         Err(error) if error.is_connect() => return DaemonCheckup::Down,
         Err(error) => return strange(error.without_url().to_string()),
@@ -233,7 +278,7 @@ async fn daemon(settings: &Settings) -> DaemonCheckup {
     let Some(readiness) = body(answer).await.and_then(|body| serde_json::from_slice::<Readiness>(&body).ok()) else {
         return strange(format!("HTTP {} without what /readyz says", status.as_u16()));
     };
-    let metrics = client.get(format!("http://{listen}/metrics")).send().await.ok();
+    let metrics = client.get(format!("{base}/metrics")).send().await.ok();
     let metrics = match metrics {
         Some(answer) => body(answer).await.and_then(|body| String::from_utf8(body).ok()).unwrap_or_default(),
         None => String::new(),

@@ -31,6 +31,7 @@ pub(super) fn telling(settings: &Settings) -> anyhow::Result<Option<Telling>> {
 
 pub(super) fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notifier>>> {
     let Some(notify) = &settings.notify else { return Ok(Vec::new()) };
+    let outbound = super::outbound(settings)?;
     let mut endpoints: Vec<Arc<dyn Notifier>> = Vec::new();
     for endpoint in &notify.endpoints {
         // A secret is there exactly where the form is signed; the configuration has seen to that.
@@ -45,6 +46,7 @@ pub(super) fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notif
             kinds: endpoint.kinds.clone(),
             connect_timeout: settings.api.connect_timeout.min(notify.timeout),
             timeout: notify.timeout,
+            outbound: outbound.clone(),
         })?));
     }
     Ok(endpoints)

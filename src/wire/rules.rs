@@ -11,7 +11,6 @@ use crate::policy::pace::Pace;
 use crate::policy::payout::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
 use crate::policy::shadow::Mode;
-use crate::policy::spend::SpendLimits;
 use crate::policy::sweep::SweepParams;
 
 /// How many addresses' coverage is written after one reading. With more addresses than that, what a crash makes the next
@@ -39,21 +38,12 @@ fn payout_rules(settings: &Settings) -> PayoutRules {
 pub(super) fn funding_rules(settings: &Settings) -> FundingRules {
     let funding = &settings.funding;
     FundingRules {
-        limits: SpendLimits {
-            enabled: funding.enabled,
-            auto: funding.auto,
-            max_per_payment: funding.max_per_payment,
-            max_per_day: funding.max_per_day,
-            max_per_recipient: funding.max_per_recipient,
-            approval_above: funding.approval_above,
-            allowed_recipients: funding.allowed_recipients.iter().cloned().collect(),
-            allowed_bank_accounts: funding.allowed_bank_accounts.iter().cloned().collect(),
-            min_time_left: funding.min_time_left,
-        },
+        limits: funding.limits.clone(),
         preflight: PreflightParams {
             chain_name: settings.chain.name.clone(),
             currency: settings.chain.token.symbol.clone(),
-            min_time_left: funding.min_time_left,
+            under: settings.matching.tolerance_under,
+            min_time_left: funding.limits.min_time_left,
             reserve_token: funding.reserve_token,
             reserve_native: funding.reserve_native,
             fees: FeeParams {

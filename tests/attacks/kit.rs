@@ -14,8 +14,18 @@ use crate::world::config::{Setup, WALLET_KEY_ENV, text};
 
 /// Configuration keys that older programs do not have, and run without. A row that sets a key that is newer than this suite's
 /// first rows adds it here.
-const NEW_KEYS: &[(&str, &str, &str)] =
-    &[("api", "end_confirm_after", "\"2s\""), ("funding", "approval_valid_for", "\"3d\""), ("rpc", "agreement", "1")];
+const NEW_KEYS: &[(&str, &str, &str)] = &[
+    ("api", "end_confirm_after", "\"2s\""),
+    ("funding", "allowed_addresses", "[]"),
+    ("funding", "approval_valid_for", "\"3d\""),
+    ("funding", "auto_max_per_day", "\"1\""),
+    ("rpc", "agreement", "1"),
+];
+
+/// Whether a key is among those.
+pub(crate) fn is_new(section: &str, key: &str) -> bool {
+    NEW_KEYS.iter().any(|(of, name, _)| *of == section && *name == key)
+}
 
 /// The same for who runs an endpoint.
 pub(crate) const OPERATOR: &str = "rpc.endpoints.operator";
@@ -71,7 +81,8 @@ fn new_keys() -> BTreeSet<String> {
 async fn known_keys(program: &Path, folder: &Path) -> Result<BTreeSet<String>, Stop> {
     let all = new_keys();
     let file = folder.join("keys.toml");
-    let setup = Setup { wallet: true, operators: vec!["somebody"], new_keys: NEW_KEYS.to_vec(), ..Setup::default() };
+    let keys = NEW_KEYS.iter().map(|(section, key, value)| (*section, *key, (*value).to_owned())).collect();
+    let setup = Setup { wallet: true, operators: vec!["somebody"], keys, ..Setup::default() };
     let endpoints = [("nobody".to_owned(), "http://127.0.0.1:9/".to_owned())];
     std::fs::write(&file, text(&setup, &all, &endpoints, "http://127.0.0.1:9/api/v1", folder, 9))?;
     let mut command = Command::new(program);

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret as _;
 
 mod funding;
 mod http;
+mod surroundings;
 mod webhook;
 
 /// The least that a file must have.
@@ -67,7 +68,8 @@ fn the_documented_example_is_valid_and_holds_the_defaults() {
     assert_eq!(example.chain.tokens().count(), 2);
     assert_eq!(example.chain.finality.rule, FinalityRule::Finalized);
     assert_eq!(example.watch.keep_watching, Span::from_secs(7 * 86_400));
-    assert_eq!(example.http.token_file, Path::new("/etc/rampwatch/rampwatch-data/operator-token"));
+    assert_eq!(example.http.socket, Path::new("/etc/rampwatch/rampwatch-data/operator.sock"));
+    assert_eq!(example.http.token_file, None);
     assert_eq!(example.log.format, LogFormat::Text);
 
     let mut least = read(LEAST, &[]).unwrap();
@@ -111,7 +113,7 @@ fn variables_override_the_file() {
     assert_eq!(settings.matching.tolerance_over, Amount::from_base_units(1));
     assert_eq!(settings.matching.tolerance_under, Amount::from_base_units(1_000_000));
     assert_eq!(settings.store.path, Path::new("/var/lib/rampwatch"));
-    assert_eq!(settings.http.token_file, Path::new("/var/lib/rampwatch/operator-token"));
+    assert_eq!(settings.http.socket, Path::new("/var/lib/rampwatch/operator.sock"));
     assert_eq!(settings.log.format, LogFormat::Json);
     assert_eq!(settings.api.key().unwrap().expose_secret(), "sk_dev_1");
 }
@@ -130,7 +132,7 @@ fn a_whole_endpoint_can_come_from_variables() {
         .rev()
         .flat_map(|index| {
             let variable = |key: &str| format!("RAMPWATCH__RPC__ENDPOINTS__{index}__{key}");
-            [(variable("NAME"), format!("e{index}")), (variable("HTTP"), format!("http://10.0.0.{index}"))]
+            [(variable("NAME"), format!("e{index}")), (variable("HTTP"), format!("https://10.0.0.{index}"))]
         })
         .collect();
     let env: Vec<(&str, &str)> = many.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

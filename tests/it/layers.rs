@@ -63,6 +63,8 @@ const ENGINE: Crates = Crates::Only(&[
 /// `anyhow` is for the edges only; everything below has errors that say what to do.
 const BELOW: Crates = Crates::Except(&["anyhow", "clap"]);
 const ADAPTER: &[&str] = &["domain", "ports"];
+/// Adapters that speak to others.
+const SPEAKING: &[&str] = &["domain", "ports", "outbound"];
 
 const fn room(name: &'static str, rooms: &'static [&'static str], crates: Crates) -> Room {
     Room { name, rooms, crates, exact: false, synchronous: false }
@@ -84,24 +86,30 @@ const ROOMS: &[Room] = &[
     room("ports", &["domain"], PORTS),
     room("adapters", &[], BELOW),
     room("adapters::attachments", ADAPTER, BELOW),
-    room("adapters::evm", ADAPTER, BELOW),
+    room("adapters::evm", SPEAKING, BELOW),
     room("adapters::signer", ADAPTER, BELOW),
     room("adapters::sled", ADAPTER, BELOW),
-    room("adapters::notify_http", ADAPTER, BELOW),
-    room("adapters::payment_http", ADAPTER, BELOW),
+    room("adapters::notify_http", SPEAKING, BELOW),
+    room("adapters::payment_http", SPEAKING, BELOW),
     room("adapters::shadow", ADAPTER, BELOW),
     room("adapters::system", ADAPTER, BELOW),
     room("http", &["domain", "engine", "config"], Crates::Except(&["anyhow", "clap", "alloy", "sled"])),
     // `http` too: `run` serves the operator API, and every other command is its client and shares its types.
     room(
         "cli",
-        &["domain", "engine", "config", "http", "wire", "telemetry", "sandbox"],
+        &["domain", "engine", "config", "http", "wire", "telemetry", "sandbox", "outbound"],
         Crates::Except(&["alloy", "sled"]),
     ),
-    room("sandbox", &["domain", "config"], BELOW),
-    room("config", &["domain"], BELOW),
+    room("sandbox", &["domain", "config", "outbound"], BELOW),
+    room("config", &["domain", "policy", "outbound"], BELOW),
+    // The only room where HTTP clients are made.
+    room("outbound", &[], BELOW),
     room("telemetry", &["domain"], BELOW),
-    room("wire", &["domain", "policy", "ports", "adapters", "engine", "http", "config", "telemetry"], BELOW_WIRE),
+    room(
+        "wire",
+        &["domain", "policy", "ports", "adapters", "engine", "http", "config", "telemetry", "outbound"],
+        BELOW_WIRE,
+    ),
     room("main", &["cli", "config", "telemetry", "wire"], Crates::Except(&["alloy", "sled"])),
     // Compiled for tests and for the fuzzer only; it lists what each room lets a fuzzer read.
     room("fuzzing", &["domain", "adapters", "http", "config", "cli"], BELOW),
@@ -230,7 +238,35 @@ fn rooms(file: &mut File<'_>, module: &[String], crates: &[String]) {
     if room.name == "lib" {
         declares_only(file);
     }
+    if room.name != "outbound" {
+        leaves_elsewhere(file);
+    }
     exactness(file, room);
+}
+
+/// HTTP clients are made, and websockets opened, in `outbound` only: one that is made elsewhere could forget that variables
+/// name no proxies, that redirects are not followed, whom TLS trusts, or its time limits.
+fn leaves_elsewhere(file: &mut File<'_>) {
+    let tokens = &file.lexed.tokens;
+    let text = |at: usize| tokens.get(at).map_or("", |token| token.text);
+    let mut faults = Vec::new();
+    for (at, token) in tokens.iter().enumerate().filter(|(at, _)| !file.tests[*at]) {
+        let called = (text(at + 1) == "::").then(|| text(at + 2));
+        let makes = match token.text {
+            "Client" => matches!(called, Some("builder" | "new" | "default")),
+            "ClientBuilder" => matches!(called, Some("new" | "default")),
+            "reqwest" => matches!(called, Some("get" | "blocking")),
+            name => name.starts_with("connect_async"),
+        };
+        // Under another name it would not be recognised.
+        let renamed = matches!(token.text, "Client" | "ClientBuilder") && text(at + 1) == "as";
+        if makes || renamed {
+            faults.push((token.line, format!("{} leaves by a way of its own; use crate::outbound", token.text)));
+        }
+    }
+    for (line, text) in faults {
+        file.fault(line, &text);
+    }
 }
 
 /// What is wrong with a path into this crate.

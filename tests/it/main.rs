@@ -26,6 +26,7 @@ mod layers;
 mod ledger;
 mod node_self;
 mod ops;
+mod outbound;
 mod payment_http;
 mod payout_commands;
 mod payouts;

@@ -201,7 +201,7 @@ fn the_service_s_environment_is_a_configuration() {
         let said = run();
         assert_eq!(said.contains("api-key is private"), private, "{mode:o}: {said}");
         assert_eq!(said.contains("can be reached by others"), !private, "{mode:o}: {said}");
-        assert!(said.contains("rampwatch/operator-token is not there; the first start makes it"), "{said}");
+        assert!(said.contains("nobody listens at ") && said.contains("rampwatch/store/operator.sock"), "{said}");
         assert!(!said.contains("sk_dev_of"), "{said}");
     }
 }

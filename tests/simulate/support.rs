@@ -14,3 +14,9 @@ pub(crate) mod points;
 #[cfg(test)]
 #[path = "../it/support/records.rs"]
 pub(crate) mod records;
+
+/// An approval that says nothing again of what was shown.
+#[cfg(test)]
+pub(crate) fn because(reason: &str) -> rampwatch::engine::orders::ApproveRequest {
+    rampwatch::engine::orders::ApproveRequest { reason: reason.to_owned(), ..Default::default() }
+}

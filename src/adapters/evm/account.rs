@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::BlockNumber;
+use crate::domain::text::is_hidden;
 use crate::domain::wallet::{CallResult, Market, NonceCount, TransferView};
 use crate::domain::wei::Wei;
 use crate::ports::chain::ChainError;
@@ -247,7 +248,7 @@ fn after_the_verdict(words: &str) -> &str {
 
 /// On one line, and not too long.
 fn plain(text: &str) -> String {
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_REASON).collect();
+    let mut line: String = text.chars().map(|c| if is_hidden(c) { ' ' } else { c }).take(MAX_REASON).collect();
     if text.chars().nth(MAX_REASON).is_some() {
         line.push('…');
     }

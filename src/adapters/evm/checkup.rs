@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use crate::domain::chain::{BlockNumber, Header};
 use crate::domain::checkup::{EndpointCheckup, HashesAt, LogRange, TokenCheckup, Told};
+use crate::domain::text::is_hidden;
 use crate::ports::chain::WatchSet;
 
 use super::EvmChain;
@@ -193,7 +194,7 @@ async fn view(endpoint: &Endpoint, token: Address, call: &impl SolCall) -> Resul
 
 /// Anybody can give a contract any symbol: on one line, and not too long.
 fn plain(symbol: String) -> String {
-    symbol.chars().filter(|letter| !letter.is_control()).take(32).collect()
+    symbol.chars().filter(|letter| !is_hidden(*letter)).take(32).collect()
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore}
 use tokio::time::{Instant, timeout};
 
 use crate::domain::operator::Operator;
+use crate::outbound::Outbound;
 use crate::ports::chain::EndpointId;
 
 use super::classify::Class;
@@ -46,9 +47,10 @@ pub(super) struct Endpoint {
     chain_id: u64,
     http: Option<HttpLink>,
     ws_url: Option<SecretString>,
+    outbound: Outbound,
     redactor: Redactor,
-    connect_timeout: Duration,
-    request_timeout: Duration,
+    /// To connect, and for one request.
+    times: (Duration, Duration),
     cool_down: CoolDown,
     permits: Semaphore,
     /// Held while a question is under way that may be larger than the endpoint takes.
@@ -106,9 +108,9 @@ impl Endpoint {
             chain_id: all.chain_id,
             http: http.map(|url| HttpLink::new(shared.client.clone(), url, redactor.clone())),
             ws_url: settings.ws.clone(),
+            outbound: all.outbound.clone(),
             redactor,
-            connect_timeout: all.connect_timeout,
-            request_timeout: all.request_timeout,
+            times: (all.connect_timeout, all.request_timeout),
             cool_down: all.cool_down,
             permits: Semaphore::new(all.max_in_flight),
             trial: AsyncMutex::new(()),
@@ -339,7 +341,7 @@ impl Endpoint {
     /// Gives it something to keep, such as a transaction. After a failure that is not [`Reach::Unsent`], it may have
     /// it. The chain is asked for first where that is due.
     pub(super) async fn deliver(&self, ask: &Ask) -> Result<Box<RawValue>, Failure> {
-        let limit = self.request_timeout.saturating_add(self.connect_timeout);
+        let limit = self.times.1.saturating_add(self.times.0);
         let late = || Failure::new(Class::Timeout, "it was not ready in time").unsent();
         let Ok(Ok(_permit)) = timeout(limit, self.permits.acquire()).await else { return Err(late()) };
         let Some(http) = &self.http else { return self.deliver_ws(ask, limit).await };
@@ -382,8 +384,7 @@ impl Endpoint {
         let Some(url) = &self.ws_url else {
             return Err(Failure::new(Class::Connection, "the endpoint has no ws URL"));
         };
-        let redactor = self.redactor.clone();
-        let link = WsLink::connect(url.expose_secret(), self.connect_timeout, self.request_timeout, redactor).await?;
+        let link = WsLink::connect(url.expose_secret(), &self.outbound, self.times, self.redactor.clone()).await?;
         let [chain, old] = identity_asks();
         self.count(std::slice::from_ref(&chain));
         self.same_chain(link.one(&chain).await)?;
@@ -475,7 +476,7 @@ impl Endpoint {
 
     /// A second limit on time, around all that HTTP does.
     async fn in_time<T>(&self, asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let limit = self.request_timeout.saturating_add(self.connect_timeout);
+        let limit = self.times.1.saturating_add(self.times.0);
         timeout(limit, asking).await.unwrap_or_else(|_| Err(Failure::new(Class::Timeout, "no answer in time")))
     }
 

@@ -234,13 +234,14 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, tagg
     let asks = [anchor, transfers];
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let anchor = read_anchor(piece.to, tagged, &mut answers)?;
-    let logs: Vec<Log> = rpc::read(&next(&mut answers)?, "a list of logs")?;
+    let logs = next(&mut answers)?;
     let wanted = Wanted { from: piece.from, to: piece.to, tokens, accounts, side };
     let (mut transfers, mut malformed) = (Vec::new(), Vec::new());
     let mut foreign: usize = 0;
     let mut hashes = BTreeMap::from([(anchor.block.number, anchor.block.hash)]);
-    for log in &logs {
-        match decode(log, &wanted)? {
+    // One after the other: all of them at once would take several times the memory of what is kept.
+    rpc::read_each(&logs, "a list of logs", |log: Log| {
+        match decode(&log, &wanted)? {
             Decoded::Transfer(transfer) => {
                 agree(&mut hashes, transfer.block.number, transfer.block.hash)
                     .map_err(|text| Failure::new(Class::Inconsistent, text))?;
@@ -250,7 +251,9 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, tagg
             Decoded::Malformed(_) => {}
             Decoded::Foreign => foreign = foreign.saturating_add(1),
         }
-    }
+        Ok(())
+    })?;
+    drop(logs);
     if foreign > 0 && !everybody {
         tracing::warn!(endpoint = %endpoint.name, logs = foreign, "logs came that were not asked for, or were taken back");
     }
@@ -311,7 +314,7 @@ fn agree(hashes: &mut BTreeMap<BlockNumber, B256>, number: BlockNumber, hash: B2
 
 fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainError> {
     let mut hashes = BTreeMap::new();
-    let mut transfers = BTreeMap::new();
+    let mut transfers: Vec<Transfer> = Vec::new();
     let mut malformed = BTreeSet::new();
     let mut last = None;
     // Each answer proves what it brought itself.
@@ -321,15 +324,10 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
         for block in blocks {
             agree(&mut hashes, block.number, block.hash).map_err(ChainError::Behind)?;
         }
-        for transfer in answer.transfers {
-            let key = (transfer.block.number, transfer.log_index);
-            let before = transfers.insert(key, transfer);
-            if before.is_some_and(|before| {
-                (before.tx_hash, before.token, before.to) != (transfer.tx_hash, transfer.token, transfer.to)
-            }) {
-                let text = format!("log {} of block {} is two transfers in one answer", key.1, key.0);
-                return Err(ChainError::Behind(text));
-            }
+        if transfers.is_empty() {
+            transfers = answer.transfers;
+        } else {
+            transfers.extend(answer.transfers);
         }
         malformed.extend(answer.malformed);
         if answer.anchor.block.number == to {
@@ -339,7 +337,17 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
     let Some((anchor, endpoint)) = last else {
         return Err(ChainError::Behind(format!("block {to} is in no answer")));
     };
+    let place = |transfer: &Transfer| (transfer.block.number, transfer.log_index);
+    transfers.sort_by_key(place);
+    let what = |transfer: &Transfer| (transfer.tx_hash, transfer.token, transfer.to);
+    for (one, other) in transfers.iter().zip(transfers.iter().skip(1)) {
+        if place(one) == place(other) && what(one) != what(other) {
+            let (block, index) = place(one);
+            let text = format!("log {index} of block {block} is two transfers in one answer");
+            return Err(ChainError::Behind(text));
+        }
+    }
+    transfers.dedup_by_key(|transfer| place(transfer));
     let malformed = malformed.into_iter().take(MAX_MALFORMED).collect();
-    let transfers = transfers.into_values().collect();
     Ok(TransferPage { transfers, anchor, is_tagged, endpoint, malformed })
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::domain::operator::Operator;
 use crate::domain::plausibility::{Heads, Plausibility, Shown};
 use crate::domain::time::Timestamp;
+use crate::outbound::Patience;
 use crate::ports::chain::{ChainError, EndpointId};
 
 use super::classify::Class;
@@ -38,11 +39,9 @@ pub(super) struct Pool {
 impl Pool {
     /// The endpoints of the settings.
     pub(super) fn new(settings: &EvmSettings, rules: Plausibility, hints: &Arc<HintQueue>) -> Result<Self, EvmError> {
-        let client = reqwest::Client::builder()
-            .connect_timeout(settings.connect_timeout)
-            .timeout(settings.request_timeout)
-            .user_agent(concat!("rampwatch/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
+        let client = settings
+            .outbound
+            .client(settings.connect_timeout, Patience::Whole(settings.request_timeout))
             .pool_max_idle_per_host(settings.max_in_flight)
             .build()
             .map_err(|error| EvmError::Client(error.without_url().to_string()))?;

@@ -1,6 +1,7 @@
 //! Keeps keys out of words. RPC URLs bear API keys in the path, the query or the user part, and both HTTP clients
 //! and providers like to repeat them.
 
+use crate::domain::text::is_hidden;
 use std::fmt;
 
 use url::Url;
@@ -47,7 +48,7 @@ impl Redactor {
         }
         let words: Vec<String> = text.split_whitespace().map(cut_url).collect();
         let mut line: String =
-            words.join(" ").chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_TEXT).collect();
+            words.join(" ").chars().map(|c| if is_hidden(c) { ' ' } else { c }).take(MAX_TEXT).collect();
         if text.chars().count() > MAX_TEXT {
             line.push('…');
         }

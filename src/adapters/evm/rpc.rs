@@ -2,9 +2,13 @@
 //!
 //! Only the fields that are needed are read: Bor's headers have others, and lack some, that general types insist on.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use alloy::primitives::{Address, B256, Bytes, U64, U256};
 use alloy::sol_types::SolCall;
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer as _};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -143,6 +147,44 @@ pub(super) fn read_wei(answer: &RawValue, what: &str) -> Result<Wei, Failure> {
 /// What does not fit is more than there is: the largest amount then stands for it.
 fn wei(value: U256) -> Wei {
     Wei::new(u128::try_from(value).unwrap_or(u128::MAX))
+}
+
+/// Reads a list, and gives one of it after the other to `each`, whose first error ends it.
+pub(super) fn read_each<T: for<'a> Deserialize<'a>>(
+    answer: &RawValue,
+    what: &str,
+    mut each: impl FnMut(T) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let mut failed = None;
+    let list = List { each: |one| each(one).map_err(|failure| failed = Some(failure)).is_ok(), of: PhantomData };
+    let read = serde_json::Deserializer::from_str(answer.get()).deserialize_seq(list);
+    match (failed, read) {
+        (Some(failure), _) => Err(failure),
+        (None, read) => read.map_err(|error| Failure::garbage(format!("the answer is not {what}: {error}"))),
+    }
+}
+
+/// A list whose elements are taken one by one, until `each` has seen enough.
+struct List<T, F> {
+    each: F,
+    of: PhantomData<T>,
+}
+
+impl<'a, T: Deserialize<'a>, F: FnMut(T) -> bool> Visitor<'a> for List<T, F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(mut self, mut list: A) -> Result<(), A::Error> {
+        while let Some(one) = list.next_element()? {
+            if !(self.each)(one) {
+                return Err(A::Error::custom("not what was asked for"));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Reads an answer as what it should be.

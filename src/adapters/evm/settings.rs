@@ -8,6 +8,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::domain::operator::Operator;
+use crate::outbound::Outbound;
 
 /// A token that is watched.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub struct EvmSettings {
     pub max_in_flight: usize,
     /// How long failing endpoints rest.
     pub cool_down: CoolDown,
+    /// How requests and websockets get there.
+    pub outbound: Outbound,
 }
 
 /// How one URL of an endpoint did when it was asked for its chain.

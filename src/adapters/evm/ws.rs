@@ -7,10 +7,15 @@ use std::time::Duration;
 use alloy::primitives::B256;
 use alloy::pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
 use alloy::rpc::json_rpc::{Id, Request, ResponsePayload, RpcError};
-use alloy::transports::ws::{WebSocketConfig, WsConnect};
+use alloy::transports::ws::{WebSocketConfig, WsBackend, WsConnect};
 use alloy::transports::{TransportError, TransportErrorKind, TransportResult};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::{Connector, client_async_tls_with_config};
+use url::Url;
+
+use crate::outbound::Outbound;
 
 use super::classify::Class;
 use super::failure::Failure;
@@ -24,18 +29,31 @@ const CHANNEL: usize = 2_048;
 const MAX_MESSAGE: usize = 32 * 1_024 * 1_024;
 /// alloy sends each `eth_unsubscribe` with the id 1: ours must stay clear of it.
 const FIRST_ID: u64 = 1_000;
+/// A connection that is silent for this long is asked whether it still stands.
+const KEEPALIVE: Duration = Duration::from_secs(10);
 
-/// alloy's connection without its reconnecting, which loses logs and tells nobody: when the connection goes, all that
-/// hangs on it ends, and we hear of it.
-struct Once(WsConnect);
+/// alloy's connection, opened on our way out, and without its reconnecting, which loses logs and tells nobody: when the
+/// connection goes, all that hangs on it ends, and we hear of it.
+struct Once {
+    to: WsConnect,
+    outbound: Outbound,
+}
 
 impl PubSubConnect for Once {
     fn is_local(&self) -> bool {
-        self.0.is_local()
+        self.to.is_local()
     }
 
     async fn connect(&self) -> TransportResult<ConnectionHandle> {
-        self.0.connect().await
+        let url = Url::parse(self.to.url()).map_err(TransportErrorKind::custom)?;
+        let request = self.to.clone().into_client_request().map_err(TransportErrorKind::custom)?;
+        let stream = self.outbound.dial(&url).await.map_err(TransportErrorKind::custom)?;
+        let tls = self.outbound.tls().map_or(Connector::Plain, Connector::Rustls);
+        let connecting = client_async_tls_with_config(request, stream, self.to.config().copied(), Some(tls));
+        let (socket, _) = connecting.await.map_err(TransportErrorKind::custom)?;
+        let (handle, interface) = ConnectionHandle::new();
+        WsBackend::from_socket(socket, interface, KEEPALIVE).spawn();
+        Ok(handle.with_max_retries(0))
     }
 
     async fn try_reconnect(&self) -> TransportResult<ConnectionHandle> {
@@ -58,15 +76,16 @@ impl fmt::Debug for WsLink {
 }
 
 impl WsLink {
-    /// Connects, handshake included, within `connect_timeout`. Each request has `request_timeout`.
+    /// Connects, handshake included, within the first of the times. Each request has the second.
     pub(super) async fn connect(
         url: &str,
-        connect_timeout: Duration,
-        request_timeout: Duration,
+        outbound: &Outbound,
+        (connect_timeout, request_timeout): (Duration, Duration),
         redactor: Redactor,
     ) -> Result<Self, Failure> {
         let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
-        let connecting = Once(WsConnect::new(url).with_config(config).with_max_retries(0)).into_service();
+        let to = WsConnect::new(url).with_config(config);
+        let connecting = Once { to, outbound: outbound.clone() }.into_service();
         let frontend = match timeout(connect_timeout, connecting).await {
             Ok(Ok(frontend)) => frontend,
             Ok(Err(error)) => {

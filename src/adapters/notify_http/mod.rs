@@ -1,7 +1,6 @@
 //! People's endpoints over HTTP: signed as Standard Webhooks says, or in the form that Slack takes.
 //!
-//! One delivery is one request. Redirects are not followed, proxies named by the environment are not used, and the HTTP
-//! library's retries are off. What the endpoint answers is not read beyond its status: whoever runs it could make it repeat
+//! One delivery is one request: redirects are not followed, and the HTTP library's retries are off (`outbound`). What the endpoint answers is not read beyond its status: whoever runs it could make it repeat
 //! the URL, which often is the key. No error, log line or `Debug` has the URL or the secret in it.
 //!
 //! Deliberately absent: when a delivery is repeated (the engine's), and email: an endpoint of your own can send one.
@@ -14,12 +13,14 @@ use std::fmt;
 
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
-use reqwest::{Client, StatusCode, Url, redirect, retry};
+use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::domain::notice::{Message, NoticeKind};
+use crate::domain::text::is_hidden;
 use crate::domain::time::{Span, Timestamp};
+use crate::outbound::{Outbound, Patience};
 use crate::ports::notifier::{Notifier, NotifyError};
 
 pub use sign::{SecretError, SigningKey};
@@ -45,6 +46,8 @@ pub struct NotifyHttpSettings {
     pub connect_timeout: Span,
     /// For a whole delivery. Standard Webhooks recommends 15 to 30 s.
     pub timeout: Span,
+    /// How deliveries get there.
+    pub outbound: Outbound,
 }
 
 /// What a delivery looks like.
@@ -101,7 +104,7 @@ impl NotifyHttp {
     /// # Errors
     /// The URL or the secret cannot be used, or the HTTP library cannot start.
     pub fn new(settings: NotifyHttpSettings) -> Result<Self, NotifyHttpError> {
-        let NotifyHttpSettings { name, url, form, kinds, connect_timeout, timeout } = settings;
+        let NotifyHttpSettings { name, url, form, kinds, connect_timeout, timeout, outbound } = settings;
         let url = Url::parse(url.expose_secret()).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
         let url = url.filter(|url| url.host().is_some()).ok_or_else(|| NotifyHttpError::Url(name.clone()))?;
         let key = match form {
@@ -110,15 +113,8 @@ impl NotifyHttp {
             }
             Form::Slack => None,
         };
-        let client = Client::builder()
-            .user_agent(concat!("rampwatch/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(connect_timeout.as_duration())
-            .timeout(timeout.as_duration())
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .no_proxy()
-            .referer(false)
-            .http1_only()
+        let client = outbound
+            .client(connect_timeout.as_duration(), Patience::Whole(timeout.as_duration()))
             .pool_max_idle_per_host(0)
             .build()
             .map_err(|error| NotifyHttpError::Client(chain(&error)))?;
@@ -158,7 +154,7 @@ impl NotifyHttp {
         pieces.retain(|piece| piece.len() >= MIN_SECRET);
         pieces.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
         let text = pieces.iter().fold(text.to_owned(), |text, piece| text.replace(piece.as_str(), "…"));
-        text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).take(MAX_DETAIL).collect()
+        text.chars().map(|letter| if is_hidden(letter) { ' ' } else { letter }).take(MAX_DETAIL).collect()
     }
 }
 

@@ -3,21 +3,19 @@
 use reqwest::header::DATE;
 
 use crate::domain::checkup::{ApiCheckup, KeyWord};
+use crate::domain::payment::NO_PAYMENT;
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::ApiError;
 
 use super::PaymentHttp;
 use super::failure::http_date;
 
-/// The UUID of nothing: no payment has it.
-const NOTHING: &str = "00000000-0000-0000-0000-000000000000";
-
 impl PaymentHttp {
     /// Asks for a payment that cannot be there. An API that says so has taken the key.
     pub async fn checkup(&self, clock: &dyn Clock) -> ApiCheckup {
         let asked_at = clock.now();
         let unclear = |detail: String| KeyWord::Unclear { detail };
-        let (key, date) = match self.url(&["payments", NOTHING]) {
+        let (key, date) = match self.url(&["payments", NO_PAYMENT]) {
             Err(error) => (unclear(error.to_string()), None),
             Ok(url) => match self.asking.get(url).send().await {
                 Err(error) => (word(self.failures.of_sending(&error)), None),

@@ -23,6 +23,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::domain::text::is_hidden;
 use crate::domain::time::{Span, Timestamp};
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::ApiError;
@@ -145,7 +146,7 @@ impl Failures {
     pub(super) fn clean(&self, text: &str) -> String {
         let secrets = self.secrets.iter().map(ExposeSecret::expose_secret).filter(|secret| !secret.is_empty());
         let text = secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "[key]"));
-        let blank = |letter: char| if letter.is_control() || letter.is_whitespace() { ' ' } else { letter };
+        let blank = |letter: char| if is_hidden(letter) || letter.is_whitespace() { ' ' } else { letter };
         let text: String = text.chars().map(blank).collect();
         let words = text.split(' ').filter(|word| !word.is_empty()).map(|word| match word.find("sk_") {
             Some(start) => format!("{}[key]", word.get(..start).unwrap_or_default()),

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::decimal::Decimal;
+use crate::domain::text::is_hidden;
 use crate::domain::time::Timestamp;
 
 /// The most characters that a text of the API may have and be kept.
@@ -38,7 +39,7 @@ pub(super) fn text_within(most: usize, field: &str, raw: Option<&RawValue>) -> R
     if text.chars().count() > most {
         return Err(format!("its {field} is longer than {most} characters"));
     }
-    let plain = text.replace(char::is_control, &char::REPLACEMENT_CHARACTER.to_string());
+    let plain = text.replace(is_hidden, &char::REPLACEMENT_CHARACTER.to_string());
     Ok(Some(plain).filter(|text| !text.is_empty()))
 }
 

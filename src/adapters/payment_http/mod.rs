@@ -1,8 +1,7 @@
 //! The payment API over HTTP.
 //!
-//! One call is one request at the server, ever. Redirects are not followed; proxies named by the environment are not
-//! used, because a variable must not reroute calls that move money; and the HTTP library's retries are off. Below it,
-//! the connection pool sends a request anew when a kept connection had closed before a byte of it was written. That
+//! One call is one request at the server, ever: redirects are not followed, no variable reroutes a call that moves money, and
+//! the HTTP library's retries are off (`outbound`). Below it, the connection pool sends a request anew when a kept connection had closed before a byte of it was written. That
 //! is harmless, and still kept from the calls that change something (`/complete`, a new off-ramp, a webhook), each of which
 //! goes out on a connection of its own: on a kept one, a close by the server at the wrong moment could not be told from an
 //! answer lost after acting. Questions share connections.
@@ -26,13 +25,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect, retry};
+use reqwest::{Client, RequestBuilder, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
 use crate::domain::chain::B256;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::Span;
+use crate::outbound::{Outbound, Patience};
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 
@@ -72,6 +72,8 @@ pub struct PaymentHttpSettings {
     pub decimals: u8,
     /// What webhooks are registered with, where one is configured.
     pub webhook_secret: Option<SecretString>,
+    /// How calls get there.
+    pub outbound: Outbound,
 }
 
 /// Why there is no client.
@@ -122,16 +124,11 @@ impl PaymentHttp {
             let mut headers = HeaderMap::new();
             headers.insert(HeaderName::from_static("x-api-key"), key);
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-            Client::builder()
+            let patience = Patience::Whole(settings.timeout.as_duration());
+            settings
+                .outbound
+                .client(settings.connect_timeout.as_duration(), patience)
                 .default_headers(headers)
-                .user_agent(concat!("rampwatch/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(settings.connect_timeout.as_duration())
-                .timeout(settings.timeout.as_duration())
-                .redirect(redirect::Policy::none())
-                .retry(retry::never())
-                .no_proxy()
-                .referer(false)
-                .http1_only()
                 .pool_max_idle_per_host(connections)
                 .pool_idle_timeout(KEEP_IDLE.as_duration())
                 .build()

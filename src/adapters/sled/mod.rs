@@ -14,7 +14,6 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
-use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::domain::chain::{Address, B256, BlockNumber};
@@ -26,7 +25,7 @@ use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
-use crate::ports::store::{Changes, Commit, Holdings, Lane, Store, StoreError, Subject};
+use crate::ports::store::{Changes, Commit, Holdings, Lane, Store, StoreError, Subject, Unreadable};
 
 mod backup;
 mod check;
@@ -37,6 +36,7 @@ mod migrate;
 mod open;
 mod packs;
 mod place;
+mod put_aside;
 mod reader;
 mod records;
 mod shared;
@@ -49,7 +49,7 @@ pub use self::checkup::checkup;
 pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 
 use self::reader::{Reader, later, page, through};
-use self::records::PreparedCommit;
+use self::records::{PreparedCommit, Record};
 use self::shared::{Shared, died};
 use self::syncer::Syncer;
 use self::writer::{Request, Writer};
@@ -129,11 +129,11 @@ impl SledStore {
     /// back takes longer than the answer.
     fn here<T>(&self, question: impl FnOnce(&Reader<'_>) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let _steady = self.shared.steady()?;
-        question(&Reader::new(&self.shared.tree))
+        question(&Reader::new(&self.shared))
     }
 
     /// One record.
-    fn one<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+    fn one<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.here(|reader| reader.get(key))
     }
 
@@ -145,7 +145,7 @@ impl SledStore {
         let shared = Arc::clone(&self.shared);
         let asked = tokio::task::spawn_blocking(move || {
             let _steady = shared.steady()?;
-            question(&Reader::new(&shared.tree))
+            question(&Reader::new(&shared))
         });
         asked.await.map_err(|error| StoreError::Failed(format!("a question was not answered: {error}")))?
     }
@@ -218,7 +218,7 @@ impl Store for SledStore {
 
     async fn deposits_of(&self, addresses: &[Address]) -> Result<Vec<Vec<Deposit>>, StoreError> {
         let prefixes: Vec<Vec<u8>> = addresses.iter().map(|address| keys::deposits_at(*address)).collect();
-        self.ask(move |reader| prefixes.iter().map(|prefix| reader.listed_under(prefix)).collect()).await
+        self.ask(move |reader| prefixes.iter().map(|prefix| reader.readable_under(prefix)).collect()).await
     }
 
     async fn holdings(&self, address: Address) -> Result<Holdings, StoreError> {
@@ -267,7 +267,7 @@ impl Store for SledStore {
 
     async fn orders_of(&self, payment: &PaymentId) -> Result<Vec<Order>, StoreError> {
         let range = page(&keys::orders_of(payment), None);
-        self.ask(move |reader| reader.records(range, usize::MAX)).await
+        self.ask(move |reader| reader.all_records(range)).await
     }
 
     async fn orders_to(&self, address: Address) -> Result<Vec<Order>, StoreError> {
@@ -281,7 +281,7 @@ impl Store for SledStore {
     async fn spent_since(&self, since: Timestamp) -> Result<Vec<Order>, StoreError> {
         let (_, end) = page(keys::SPENT, None);
         let from = Bound::Included(keys::numbered(keys::SPENT, since.as_millis()));
-        self.ask(move |reader| reader.listed((from, end), usize::MAX)).await
+        self.ask(move |reader| reader.all_listed((from, end))).await
     }
 
     async fn order_of_tx(&self, tx_hash: B256) -> Result<Option<Order>, StoreError> {
@@ -341,6 +341,10 @@ impl Store for SledStore {
     async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         let subject = keys::events_of(subject);
         self.ask(move |reader| reader.events_of(&subject, after, limit)).await
+    }
+
+    fn unreadable(&self) -> Vec<Unreadable> {
+        self.shared.unreadable()
     }
 
     fn changes(&self) -> watch::Receiver<Changes> {

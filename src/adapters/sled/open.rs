@@ -1,8 +1,8 @@
 //! Opening the store: one process at a time, a schema version that is known, nothing left that is not on the disk.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -16,6 +16,7 @@ use super::keys;
 use super::migrate::Migration;
 use super::place;
 use super::records::decode;
+use crate::domain::coverage::FinalityMark;
 
 /// The version of the stored form that this program writes. Version 1 had no orders, and no index of the payments that
 /// wait; version 2 had no records of the desk; in version 3 each event had a record of its own.
@@ -25,6 +26,12 @@ pub const SCHEMA_VERSION: u64 = 4;
 /// larger than a quarter of this goes to a file of its own, which the database never syncs. So this is far more than four
 /// times 20 times 16 KiB. It can never be changed for a store that exists.
 const SEGMENT_BYTES: usize = 4 << 20;
+
+/// The permission bits of group and others.
+const OTHERS: u32 = 0o077;
+
+/// All permission bits.
+const MODE_BITS: u32 = 0o7777;
 
 /// How long the database may take to let go of its own lock after a store was closed.
 const LETTING_GO: Duration = Duration::from_secs(5);
@@ -141,6 +148,7 @@ pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened, StoreOpen
     let data = path.join("db");
     let file = File::open(&data).map_err(refused(path, "opening the data file"))?;
     check_schema(&Migration { path, db: &db, file: &file }, made)?;
+    check_finality(path, &db)?;
     let mut opened = Opened { db, file, lock };
     if !made {
         say_made(path, &mut opened)?;
@@ -207,10 +215,19 @@ fn refused(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreOp
     move |source| StoreOpenError::Refused { path, what, source }
 }
 
-/// Only the owner may enter it: the store tells who is paid how much. A folder that exists keeps the mode it has.
+/// Only the owner may enter it: the store tells who is paid how much, and sled's own files can be read by all. A folder that
+/// others can enter is closed to them; one that cannot be is refused.
 fn make_folder(path: &Path) -> Result<(), StoreOpenError> {
     match path.metadata() {
-        Ok(found) if found.is_dir() => Ok(()),
+        Ok(found) if found.is_dir() && found.permissions().mode() & OTHERS == 0 => Ok(()),
+        Ok(found) if found.is_dir() => {
+            let mode = found.permissions().mode() & MODE_BITS & !OTHERS;
+            tracing::warn!(folder = %path.display(), "others could enter the store's folder: it is closed to them");
+            std::fs::set_permissions(path, Permissions::from_mode(mode)).map_err(refused(
+                path,
+                "closing the folder to others (chmod go= it, or give it to the user who runs rampwatch)",
+            ))
+        }
         Ok(_) => Err(StoreOpenError::NotAFolder { path: path.to_owned() }),
         Err(error) if error.kind() == ErrorKind::NotFound => {
             DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused(path, "making the folder"))?;
@@ -294,6 +311,14 @@ fn check_schema(store: &Migration<'_>, made: bool) -> Result<(), StoreOpenError>
         }
         other => Err(unreadable(format!("there never was a schema version {other}"))),
     }
+}
+
+/// What is believed of finality belongs to no payment alone: without it, nothing could be completed safely.
+fn check_finality(path: &Path, db: &Db) -> Result<(), StoreOpenError> {
+    let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
+    let found = db.get(keys::FINALITY).map_err(|error| unreadable(error.to_string()))?;
+    let read = found.map(|bytes| decode::<FinalityMark>(&bytes)).transpose();
+    read.map(|_| ()).map_err(|error| unreadable(format!("the finality mark: {error}")))
 }
 
 fn write_schema(path: &Path, db: &Db) -> Result<(), StoreOpenError> {

@@ -6,15 +6,14 @@
 
 use std::ops::Bound;
 
-use ::sled::{IVec, Tree};
-use serde::de::DeserializeOwned;
-
 use super::keys;
 use super::packs::unpack;
-use super::records::{decode, is_about};
+use super::records::{Record, decode, is_about};
+use super::shared::Shared;
 use crate::domain::chain::Address;
 use crate::domain::event::Recorded;
 use crate::ports::store::{Holdings, StoreError};
+use ::sled::{IVec, Tree};
 
 /// The beginning and the end of a range of keys.
 pub(super) type Range = (Bound<Vec<u8>>, Bound<Vec<u8>>);
@@ -44,42 +43,63 @@ pub(super) fn above(prefix: &[u8], after: u64) -> Range {
 /// The tree, for as long as one question takes.
 pub(super) struct Reader<'a> {
     tree: &'a Tree,
+    shared: &'a Shared,
 }
 
 impl<'a> Reader<'a> {
     /// The caller sees to it that nobody writes meanwhile.
-    pub(super) const fn new(tree: &'a Tree) -> Self {
-        Self { tree }
+    pub(super) const fn new(shared: &'a Shared) -> Self {
+        Self { tree: &shared.tree, shared }
     }
 
     /// One record.
-    pub(super) fn get<T: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
-        self.tree.get(key).map_err(failed)?.map(|bytes| decode(&bytes)).transpose()
+    pub(super) fn get<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+        self.tree.get(key).map_err(failed)?.map(|bytes| self.read(key, &bytes)).transpose()
     }
 
     /// The record that an entry of an index leads to, if the entry is there.
-    pub(super) fn at<T: DeserializeOwned>(&self, entry: &[u8]) -> Result<Option<T>, StoreError> {
+    pub(super) fn at<T: Record>(&self, entry: &[u8]) -> Result<Option<T>, StoreError> {
         self.tree.get(entry).map_err(failed)?.map(|key| self.follow(&key)).transpose()
     }
 
-    /// The records of a range, at most `limit`.
-    pub(super) fn records<T: DeserializeOwned>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
-        self.tree.range(range).take(limit).map(|entry| decode(&entry.map_err(failed)?.1)).collect()
+    /// The records of a range that read, at most `limit`.
+    pub(super) fn records<T: Record>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
+        self.of_range(range).filter_map(if_it_reads).take(limit).collect()
     }
 
-    /// The records that a range of an index lists, at most `limit`.
-    pub(super) fn listed<T: DeserializeOwned>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
-        let entries = self.tree.range(range).take(limit);
-        entries.map(|entry| self.follow(&entry.map_err(failed)?.1)).collect()
+    /// All records of a range: each has to read.
+    pub(super) fn all_records<T: Record>(&self, range: Range) -> Result<Vec<T>, StoreError> {
+        self.of_range(range).collect()
     }
 
-    /// The records that the index lists under `prefix`.
-    pub(super) fn listed_under<T: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
+    /// The records that a range of an index lists and that read, at most `limit`.
+    pub(super) fn listed<T: Record>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
+        self.tree
+            .range(range)
+            .map(|entry| self.follow(&entry.map_err(failed)?.1))
+            .filter_map(if_it_reads)
+            .take(limit)
+            .collect()
+    }
+
+    /// All records that a range of an index lists: each has to read.
+    pub(super) fn all_listed<T: Record>(&self, range: Range) -> Result<Vec<T>, StoreError> {
+        self.tree.range(range).map(|entry| self.follow(&entry.map_err(failed)?.1)).collect()
+    }
+
+    /// All records that the index lists under `prefix`: each has to read.
+    pub(super) fn listed_under<T: Record>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
         self.tree.scan_prefix(prefix).map(|entry| self.follow(&entry.map_err(failed)?.1)).collect()
     }
 
-    /// The same, unless there are more than `most` of them.
-    fn few_under<T: DeserializeOwned>(&self, prefix: &[u8], most: usize) -> Result<Option<Vec<T>>, StoreError> {
+    /// Those of them that read.
+    pub(super) fn readable_under<T: Record>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
+        let all = self.tree.scan_prefix(prefix).map(|entry| self.follow(&entry.map_err(failed)?.1));
+        all.filter_map(if_it_reads).collect()
+    }
+
+    /// All records that the index lists under `prefix`, unless there are more than `most` of them.
+    fn few_under<T: Record>(&self, prefix: &[u8], most: usize) -> Result<Option<Vec<T>>, StoreError> {
         let entries = self.tree.scan_prefix(prefix).take(most.saturating_add(1));
         let some = entries.map(|entry| self.follow(&entry.map_err(failed)?.1)).collect::<Result<Vec<T>, _>>()?;
         Ok((some.len() <= most).then_some(some))
@@ -90,7 +110,12 @@ impl<'a> Reader<'a> {
         let Some(payments) = self.few_under(&keys::payments_at(address), most)? else { return Ok(None) };
         let Some(deposits) = self.few_under(&keys::deposits_at(address), most)? else { return Ok(None) };
         let Some(orders) = self.few_under(&keys::orders_to(address), most)? else { return Ok(None) };
-        let (coverage, wallet) = (self.get(&keys::coverage(address))?, self.get(keys::WALLET)?);
+        let coverage = self.get(&keys::coverage(address))?;
+        // An address that is watched and has no payments may be the wallet's own, which only the wallet's record tells.
+        let wallet = match self.get(keys::WALLET) {
+            Err(StoreError::Corrupt(_)) if !payments.is_empty() || coverage.is_none() => None,
+            found => found?,
+        };
         Ok(Some(Holdings { payments, deposits, coverage, orders, wallet }))
     }
 
@@ -102,8 +127,9 @@ impl<'a> Reader<'a> {
                 break;
             }
             let (key, value) = entry.map_err(failed)?;
+            let Some(events) = if_it_reads(self.unpacked(&key, &value)) else { continue };
             // A record may begin with events that are not asked for.
-            found.extend(unpack(&key, &value)?.into_iter().filter(|recorded| recorded.seq > after));
+            found.extend(events?.into_iter().filter(|recorded| recorded.seq > after));
         }
         found.truncate(limit);
         Ok(found)
@@ -117,9 +143,9 @@ impl<'a> Reader<'a> {
                 break;
             }
             let (_, key) = entry.map_err(failed)?;
-            let value = self.tree.get(&key).map_err(failed)?.ok_or_else(|| missing(&key))?;
+            let value = self.tree.get(&key).map_err(failed)?.ok_or_else(|| self.missing(&key))?;
             let is_meant = |recorded: &Recorded| recorded.seq > after && is_about(&recorded.event, subject);
-            found.extend(unpack(&key, &value)?.into_iter().filter(is_meant));
+            found.extend(self.unpacked(&key, &value)?.into_iter().filter(is_meant));
         }
         found.truncate(limit);
         Ok(found)
@@ -131,13 +157,47 @@ impl<'a> Reader<'a> {
         last.map_or(Ok(0), |(key, _)| number_of(&key))
     }
 
-    fn follow<T: DeserializeOwned>(&self, key: &IVec) -> Result<T, StoreError> {
-        self.get(key)?.ok_or_else(|| missing(key))
+    fn follow<T: Record>(&self, key: &IVec) -> Result<T, StoreError> {
+        self.get(key)?.ok_or_else(|| self.missing(key))
+    }
+
+    fn of_range<T: Record>(&self, range: Range) -> impl Iterator<Item = Result<T, StoreError>> {
+        self.tree.range(range).map(|entry| {
+            let (key, value) = entry.map_err(failed)?;
+            self.read(&key, &value)
+        })
+    }
+
+    /// The record that these bytes are. What belongs under another key is none.
+    fn read<T: Record>(&self, key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
+        let record: T = decode(bytes).map_err(|error| self.put_aside(key, error))?;
+        if record.key() != key {
+            let error = StoreError::Corrupt(format!("what is stored there is {}", record.name()));
+            return Err(self.put_aside(key, error));
+        }
+        Ok(record)
+    }
+
+    fn unpacked(&self, key: &IVec, value: &[u8]) -> Result<Vec<Recorded>, StoreError> {
+        unpack(key, value).map_err(|error| self.put_aside(key, error))
+    }
+
+    fn missing(&self, key: &[u8]) -> StoreError {
+        self.put_aside(key, StoreError::Corrupt("an index lists it, and it is missing".to_owned()))
+    }
+
+    /// Notes a record that does not read, and says which one it is.
+    fn put_aside(&self, key: &[u8], error: StoreError) -> StoreError {
+        match error {
+            StoreError::Corrupt(why) => StoreError::Corrupt(self.shared.put_aside(key, &why)),
+            other => other,
+        }
     }
 }
 
-fn missing(key: &IVec) -> StoreError {
-    StoreError::Corrupt(format!("an index lists {:?}, which is missing", key.escape_ascii()))
+/// Leaves out what does not read; any other error stays one.
+fn if_it_reads<T>(read: Result<T, StoreError>) -> Option<Result<T, StoreError>> {
+    (!matches!(read, Err(StoreError::Corrupt(_)))).then_some(read)
 }
 
 /// The number at the end of an event's key.
@@ -149,10 +209,7 @@ pub(super) fn number_of(key: &[u8]) -> Result<u64, StoreError> {
     key.last_chunk().map(|bytes| u64::from_be_bytes(*bytes)).ok_or_else(missing)
 }
 
-/// What an error of the database means to the store's callers.
+/// What an error of the database means to the store's callers: it, or the disk, has failed, and not one record alone.
 pub(super) fn failed(error: ::sled::Error) -> StoreError {
-    match error {
-        ::sled::Error::Corruption { .. } => StoreError::Corrupt(error.to_string()),
-        other => StoreError::Failed(other.to_string()),
-    }
+    StoreError::Failed(error.to_string())
 }

@@ -6,8 +6,9 @@ use ::sled::Tree;
 use tokio::sync::watch;
 
 use super::journal::Journal;
+use super::put_aside::PutAside;
 use crate::domain::chain::Address;
-use crate::ports::store::{Changes, StoreError};
+use crate::ports::store::{Changes, StoreError, Unreadable};
 
 /// The tree, who may touch it now, and whether it can still be trusted.
 pub(super) struct Shared {
@@ -21,13 +22,34 @@ pub(super) struct Shared {
     changes: watch::Sender<Changes>,
     /// Whose coverage they changed.
     journal: Mutex<Journal>,
+    /// What does not read.
+    put_aside: PutAside,
 }
 
 impl Shared {
     /// With nothing failed, and no change yet.
     pub(super) fn new(tree: Tree) -> Self {
-        let (changes, journal) = (watch::Sender::default(), Mutex::default());
-        Self { tree, gate: RwLock::default(), failure: OnceLock::new(), changes, journal }
+        let (changes, journal, put_aside) = (watch::Sender::default(), Mutex::default(), PutAside::default());
+        Self { tree, gate: RwLock::default(), failure: OnceLock::new(), changes, journal, put_aside }
+    }
+
+    /// Notes that what lies under the key does not read, and gives which record it is, and why.
+    pub(super) fn put_aside(&self, key: &[u8], why: &str) -> String {
+        let (what, is_news) = self.put_aside.note(key, why);
+        if is_news {
+            tracing::error!(
+                record = what,
+                why,
+                "a record does not read: it is left as it is, and what it belongs to stands still"
+            );
+            self.changes.send_modify(|changes| changes.unreadable = changes.unreadable.saturating_add(1));
+        }
+        format!("{what}: {why}")
+    }
+
+    /// What does not read, as far as anybody has asked for it.
+    pub(super) fn unreadable(&self) -> Vec<Unreadable> {
+        self.put_aside.all()
     }
 
     /// Whether the store can still be trusted.

@@ -69,7 +69,7 @@ impl Writer {
     /// # Errors
     /// If the last event cannot be found.
     pub(super) fn new(shared: Arc<Shared>, applied: SyncSender<Applied>) -> Result<Self, StoreError> {
-        let last = Reader::new(&shared.tree).last_event()?;
+        let last = Reader::new(&shared).last_event()?;
         Ok(Self { shared, applied, last })
     }
 
@@ -180,5 +180,6 @@ fn added(changes: Changes, commit: &PreparedCommit) -> Changes {
         orders: raise(changes.orders, commit.has_orders),
         desk: raise(changes.desk, commit.has_desk),
         events: raise(changes.events, !commit.events.is_empty()),
+        unreadable: changes.unreadable,
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::amount::Amount;
 use crate::domain::decimal::Decimal;
 use crate::domain::payment::{BankAccountId, PayoutReference, RecipientId, UserId};
 use crate::domain::payout::PAYMENT_REASONS;
+use crate::domain::text::is_hidden;
 use crate::engine::payout_views::{FileRef, Fund, PayoutRequest};
 use crate::engine::requests::parse_address;
 
@@ -126,6 +127,8 @@ pub(super) struct Draft {
     pub(super) texts: BTreeMap<Field, String>,
     /// The files that go along.
     pub(super) files: Vec<PathBuf>,
+    /// The folder that they must be in, where a batch names them.
+    pub(super) files_below: Option<PathBuf>,
 }
 
 impl Draft {
@@ -160,7 +163,7 @@ impl Draft {
             self.texts.entry(*field).or_insert_with(|| text.clone());
         }
         if self.files.is_empty() {
-            self.files.clone_from(&other.files);
+            (self.files, self.files_below) = (other.files.clone(), other.files_below.clone());
         }
     }
 
@@ -251,7 +254,7 @@ fn problem(field: Field, text: &str, decimals: u8) -> Option<String> {
     if text.contains(['\n', '\r']) {
         return Some("there is a line break in it (is a quote not closed?)".to_owned());
     }
-    if text.contains(char::is_control) {
+    if text.contains(is_hidden) {
         return Some("there is a control character in it".to_owned());
     }
     if field != Field::DocumentReference && text.len() > MAX_BYTES {

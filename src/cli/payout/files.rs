@@ -73,6 +73,17 @@ pub(super) enum FileError {
         /// What its name says.
         media_type: &'static str,
     },
+    /// It is not below the folder that the files of a batch come from.
+    #[error(
+        "{path} is not below {folder}: whoever wrote the batch could send any file of yours along; put the files beside the \
+         batch, or name their folder with --files-from"
+    )]
+    Outside {
+        /// The file.
+        path: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
     /// There are more than the configuration allows.
     #[error("{files} files are too many; at most {most} go with one payout (payouts.max_files)")]
     TooMany {
@@ -83,15 +94,32 @@ pub(super) enum FileError {
     },
 }
 
-/// Reads the files of a payout.
+/// Reads the files of a payout. `below`: the folder that they must be in, links followed, where somebody else may have named them.
 ///
 /// # Errors
 /// The first that does not go along, and why.
-pub(super) fn read_all(paths: &[PathBuf], limits: &PayoutSettings) -> Result<Vec<LocalFile>, FileError> {
+pub(super) fn read_all(
+    paths: &[PathBuf],
+    below: Option<&Path>,
+    limits: &PayoutSettings,
+) -> Result<Vec<LocalFile>, FileError> {
     if paths.len() > limits.max_files {
         return Err(FileError::TooMany { files: paths.len(), most: limits.max_files });
     }
+    if let Some(folder) = below {
+        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+        paths.iter().try_for_each(|path| check_below(path, folder))?;
+    }
     paths.iter().map(|path| read(path, limits)).collect()
+}
+
+fn check_below(path: &Path, folder: &Path) -> Result<(), FileError> {
+    let real =
+        |path: &Path| path.canonicalize().map_err(|source| FileError::Unreadable { path: path.to_owned(), source });
+    if real(path)?.starts_with(real(folder)?) {
+        return Ok(());
+    }
+    Err(FileError::Outside { path: path.to_owned(), folder: folder.to_owned() })
 }
 
 fn read(path: &Path, limits: &PayoutSettings) -> Result<LocalFile, FileError> {
@@ -131,16 +159,20 @@ fn type_of(path: &Path) -> Option<(&'static str, &'static [u8])> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn files_are_what_their_names_say_or_stay_behind() {
-        let limits = PayoutSettings {
+    fn limits() -> PayoutSettings {
+        PayoutSettings {
             quote_margin: crate::domain::time::Span::ZERO,
             max_concurrent: 1,
             file_types: TYPES.map(|(_, media_type, _)| media_type.to_owned()).to_vec(),
             max_file_bytes: 1_000,
             max_files: 3,
-        };
-        let read_all = |paths: &[PathBuf]| read_all(paths, &limits);
+        }
+    }
+
+    #[test]
+    fn files_are_what_their_names_say_or_stay_behind() {
+        let limits = limits();
+        let read_all = |paths: &[PathBuf]| read_all(paths, None, &limits);
         let folder = tempfile::tempdir().unwrap();
         let put = |name: &str, bytes: &[u8]| {
             let path = folder.path().join(name);
@@ -181,7 +213,27 @@ mod tests {
         let many = vec![invoice.clone(); 4];
         assert!(read_all(&many).unwrap_err().to_string().contains("at most 3"));
         let pictures = PayoutSettings { file_types: vec!["image/png".to_owned()], ..limits.clone() };
-        let said = super::read_all(&[invoice], &pictures).unwrap_err().to_string();
+        let said = super::read_all(&[invoice], None, &pictures).unwrap_err().to_string();
         assert!(said.contains("is application/pdf, which does not go along"), "{said}");
+    }
+
+    #[test]
+    fn s11_a_batch_sends_no_file_from_elsewhere() {
+        let (outside, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let secret = outside.path().join("secret.pdf");
+        std::fs::write(&secret, b"%PDF-1.7 secret").unwrap();
+        let inside = folder.path().join("sub").join("invoice.pdf");
+        std::fs::create_dir(folder.path().join("sub")).unwrap();
+        std::fs::write(&inside, b"%PDF-1.7 invoice").unwrap();
+        let link = folder.path().join("link.pdf");
+        std::os::unix::fs::symlink(&secret, &link).unwrap();
+        let name = outside.path().file_name().unwrap();
+        let up = folder.path().join("..").join(name).join("secret.pdf");
+        for path in [secret, link, up] {
+            let refused = super::read_all(std::slice::from_ref(&path), Some(folder.path()), &limits()).unwrap_err();
+            assert!(matches!(&refused, FileError::Outside { .. }), "{path:?}: {refused}");
+            assert!(refused.to_string().contains("--files-from"), "{refused}");
+        }
+        assert!(super::read_all(&[inside], Some(folder.path()), &limits()).is_ok());
     }
 }

@@ -106,6 +106,9 @@ struct Start {
     /// Leave bad rows out and place the good ones; otherwise nothing starts while a row is bad
     #[arg(long, help_heading = "A batch", requires = "file")]
     skip_bad: bool,
+    /// The folder that the files are in which rows name [default: that of FILE]; none is taken from elsewhere
+    #[arg(long, value_name = "FOLDER", help_heading = "A batch", requires = "file")]
+    files_from: Option<PathBuf>,
     /// Where the result goes: a row for each row, kept up to date [default: <FILE>.result.csv]
     #[arg(long, value_name = "FILE", help_heading = "A batch", requires = "file")]
     result: Option<PathBuf>,
@@ -179,6 +182,7 @@ impl Start {
             defaults: draft,
             result: self.result,
             check: self.check,
+            files_from: self.files_from,
             skip_bad: self.skip_bad,
             yes: self.yes,
             json: self.json,

@@ -99,7 +99,7 @@ impl One {
                 flags.join(" ")
             ));
         }
-        let files = files::read_all(&self.draft.files, &settings.payouts);
+        let files = files::read_all(&self.draft.files, None, &settings.payouts);
         wrong.extend(files.as_ref().err().map(|error| format!("--attach: {error}")));
         let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
         if !is_known_one && !self.yes && !can_ask {

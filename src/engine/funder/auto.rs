@@ -6,14 +6,16 @@
 
 use std::mem::discriminant;
 
-use super::{Funder, Trouble};
+use super::{Funder, Trouble, its_own};
 use crate::domain::desk::DeskKind;
+use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::order::Placer;
 use crate::domain::payment::PaymentId;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::order_book::OrderError;
+use crate::engine::telling::log_events;
 use crate::policy::spend::SpendRefusal;
-use crate::ports::store::Changes;
+use crate::ports::store::{Changes, Commit};
 
 /// How often all payments that wait are gone over though nothing has changed.
 const GO_OVER: Span = Span::from_secs(60);
@@ -32,6 +34,9 @@ impl Funder {
         if !self.book.rules.limits.auto || !self.book.rules.limits.enabled {
             return Ok(());
         }
+        if self.book.rules.limits.is_auto_unlimited() {
+            return self.tell_unlimited().await;
+        }
         let now = self.ports.clock.now();
         let since = now.since(self.auto_at);
         let is_first = self.auto_at == Timestamp::EPOCH;
@@ -44,13 +49,27 @@ impl Funder {
         loop {
             let page = self.ports.store.waiting(after.as_ref(), PAGE).await?;
             for payment in &page {
-                self.place_one(&payment.id).await?;
+                its_own(self.place_one(&payment.id).await)?;
             }
             if page.len() < PAGE {
                 return Ok(());
             }
             after = page.last().map(|payment| payment.id.clone());
         }
+    }
+
+    /// Says once a start that the automatic mode sends nothing.
+    async fn tell_unlimited(&mut self) -> Result<(), Trouble> {
+        if self.auto_at != Timestamp::EPOCH {
+            return Ok(());
+        }
+        let now = self.ports.clock.now();
+        let kind = EventKind::Alarm { alarm: Alarm::AutoUnlimited };
+        let events = vec![Event { at: now, payment: None, deposit: None, kind }];
+        self.ports.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
+        log_events(&events);
+        self.auto_at = now;
+        Ok(())
     }
 
     async fn place_one(&mut self, id: &PaymentId) -> Result<(), Trouble> {

@@ -46,6 +46,15 @@ pub(super) struct Offer {
     view: TransferView,
 }
 
+/// What a stored deposit says that one of the order's own transfers has made.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Own {
+    /// That the transfer is in a block.
+    Counts,
+    /// Nothing: no endpoint has its receipt.
+    IsNowhere,
+}
+
 /// What the transfer of an order is.
 pub(super) const fn transfer_of(order: &Order) -> TransferSpec {
     TransferSpec { wallet: order.wallet, token: order.token, to: order.to, amount: order.amount }
@@ -58,7 +67,7 @@ impl Funder {
             Ok(view) => view,
             Err(error) => return Ok(Err(unavailable(&error))),
         };
-        if let Err(hold) = self.check_payment_of(order, &view).await? {
+        if let Err(hold) = self.check_payment_of(order, &view, Own::Counts).await? {
             return Ok(Err(hold));
         }
         let params = &self.book.rules.preflight;
@@ -106,7 +115,12 @@ impl Funder {
             Ok(view) => view,
             Err(error) => return Ok(Err(unavailable(&error))),
         };
-        if let Err(hold) = self.check_payment_of(order, &view).await? {
+        let mut checked = self.check_payment_of(order, &view, Own::Counts).await?;
+        // What was stored of it on one word stays when nobody shows it any more. To go on is safe: its nonce is its own.
+        if matches!(checked, Err(Hold::OwnTransferSeen { .. })) && self.receipt_anywhere(order).await?.is_none() {
+            checked = self.check_payment_of(order, &view, Own::IsNowhere).await?;
+        }
+        if let Err(hold) = checked {
             return Ok(Err(hold));
         }
         let params = &self.book.rules.preflight;
@@ -116,11 +130,19 @@ impl Funder {
     }
 
     /// Whether the payment may still be funded: by the API's word, the store's, and the chain's up to the head.
-    async fn check_payment_of(&self, order: &Order, view: &TransferView) -> Result<Result<(), Hold>, StoreError> {
+    async fn check_payment_of(
+        &self,
+        order: &Order,
+        view: &TransferView,
+        own: Own,
+    ) -> Result<Result<(), Hold>, StoreError> {
         let asked_at = self.ports.clock.now();
         let Some(payment) = self.ports.store.payment(&order.id.payment).await? else {
             return Ok(Err(Hold::PaymentState { state: "not known".to_owned() }));
         };
+        if let Err(hold) = self.book.still_allowed(order, &payment).await? {
+            return Ok(Err(hold));
+        }
         let api = match self.ask_api(&payment, asked_at).await? {
             Ok(api) => api,
             Err(hold) => {
@@ -133,7 +155,8 @@ impl Funder {
             Err(hold) => (Vec::new(), Some(hold)),
         };
         // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
-        let deposits = self.ports.store.deposits_at(order.to).await?;
+        let mut deposits = self.ports.store.deposits_at(order.to).await?;
+        deposits.retain(|deposit| own == Own::Counts || order.attempt(deposit.key.tx_hash).is_none());
         let confirmed_to = self.confirmed_to(order).await?;
         let payment = self.ports.store.payment(&order.id.payment).await?.unwrap_or(payment);
         let orders = self.ports.store.orders_to(order.to).await?;
@@ -145,6 +168,7 @@ impl Funder {
             fresh: &fresh,
             orders: &orders,
             now: self.now_at(view),
+            own_is_nowhere: own == Own::IsNowhere,
         };
         let params = &self.book.rules.preflight;
         let (clock, skew) = (self.ports.clock.now(), self.settings.matching.skew);
@@ -186,8 +210,7 @@ impl Funder {
             return refused("it refuses the key".to_owned());
         }
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(Asked::Get, &answer).await?;
-        match answer {
+        match self.gate.learn(Asked::Get, payment.id.as_str(), answer).await? {
             Ok(said) => {
                 // That it is open after all clears an end that was named before.
                 let is_news =

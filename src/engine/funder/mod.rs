@@ -19,6 +19,7 @@ use super::gate::ApiGate;
 use super::health::Health;
 use super::ledger::Ledger;
 use super::order_book::{OrderBook, OrderError};
+use super::orders::unreadable;
 use super::telling::count_open;
 use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports, Shared};
 use crate::domain::chain::B256;
@@ -149,6 +150,7 @@ impl Funder {
                     tracing::debug!(what, "somebody was quicker; looked at again");
                     self.pace().poll_interval
                 }
+                Err(Trouble::Store(StoreError::Corrupt(what))) => self.stands_still(what),
                 Err(Trouble::Store(error)) => {
                     self.health.update(|health| health.store_failed = Some(error.to_string()));
                     return Err(EngineError::Store(error));
@@ -159,6 +161,7 @@ impl Funder {
                 Err(Trouble::Chain(error)) => {
                     tracing::warn!(%error, "the wallet's transactions cannot be looked after right now");
                     match self.note_unavailable(&error).await {
+                        Err(Trouble::Store(StoreError::Corrupt(what))) => self.stands_still(what),
                         Err(Trouble::Store(error)) if !matches!(error, StoreError::Conflict(_)) => {
                             self.health.update(|health| health.store_failed = Some(error.to_string()));
                             return Err(EngineError::Store(error));
@@ -193,6 +196,14 @@ impl Funder {
                 return std::future::pending().await;
             }
         }
+    }
+
+    /// What the wallet has spent, or has under way, cannot be known: it signs nothing until the record reads again.
+    fn stands_still(&self, what: String) -> Span {
+        tracing::error!(what, "the wallet stands still: a record does not read");
+        metrics::gauge!("rampwatch_wallet_stopped", "why" => "halted").set(1);
+        self.health.update(|health| health.wallet_halted = Some(unreadable(&what)));
+        LONGEST_SLEEP
     }
 
     fn pace(&self) -> FundingPace {
@@ -323,7 +334,7 @@ impl Funder {
         let mut checked: Vec<(Order, Act)> = Vec::new();
         let mut under_way = futures_util::stream::iter(checking).buffered(CHECKS_AT_ONCE);
         while let Some(result) = under_way.next().await {
-            checked.extend(result?);
+            checked.extend(its_own(result)?.flatten());
         }
         drop(under_way);
         // Signed one after the other, the lowest nonce first, and broadcast in that order; but a node that is slow to answer
@@ -332,7 +343,8 @@ impl Funder {
         for (order, act) in checked {
             match act {
                 Act::Sign(kind, fees) => {
-                    signed.extend(this.sign_again(&order, kind, fees).await?.map(|new| (new, true)))
+                    let new = its_own(this.sign_again(&order, kind, fees).await)?.flatten();
+                    signed.extend(new.map(|new| (new, true)));
                 }
                 Act::Broadcast(tx_hash) => signed.push(((order, tx_hash), false)),
                 Act::Wait(until) => this.put_off(&order, until).await?,
@@ -344,7 +356,7 @@ impl Funder {
             .map(|((order, tx_hash), is_new)| async move { this.check_and_broadcast(&order, tx_hash, is_new).await });
         let mut under_way = futures_util::stream::iter(acting).buffered(SENDS_AT_ONCE);
         while let Some(result) = under_way.next().await {
-            result?;
+            its_own(result)?;
         }
         Ok(())
     }
@@ -441,6 +453,18 @@ impl Funder {
     /// Halts the wallet, and says why.
     async fn halt(&self, why: &HaltReason) -> Result<(), Trouble> {
         self.book.halt(why).await.map(|_| ()).map_err(Trouble::from)
+    }
+}
+
+/// What became of work on one order. A record that does not read keeps it where it is, and no other: nothing is signed or sent
+/// without what it goes by.
+fn its_own<T>(result: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
+    match result {
+        Err(Trouble::Store(StoreError::Corrupt(what))) => {
+            tracing::warn!(what, "an order stands still: what it goes by holds a record that does not read");
+            Ok(None)
+        }
+        other => other.map(Some),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 
-use super::{Funder, Trouble};
+use super::{Funder, Trouble, its_own};
 use crate::domain::chain::{B256, BlockNumber, BlockRef};
 use crate::domain::dispute::Matter;
 use crate::domain::event::EventKind;
@@ -38,7 +38,7 @@ impl Funder {
         }
         let receipts = self.funding.sender.receipts(&hashes).await?;
         for order in &with_nonce {
-            self.take_in(order, &hashes, &receipts).await?;
+            its_own(self.take_in(order, &hashes, &receipts).await)?;
         }
         self.settle_final(receipts.head).await
     }
@@ -69,7 +69,7 @@ impl Funder {
     }
 
     /// Any endpoint's receipt of one of the order's transactions, in a block that is on the chain.
-    async fn receipt_anywhere(&self, order: &Order) -> Result<Option<Receipt>, Trouble> {
+    pub(super) async fn receipt_anywhere(&self, order: &Order) -> Result<Option<Receipt>, Trouble> {
         let hashes: Vec<B256> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
         let answers = self.funding.sender.receipts_everywhere(&hashes).await;
         let found = answers.into_iter().filter_map(|answer| answer.answer.ok()).flat_map(|said| said.receipts);
@@ -140,7 +140,7 @@ impl Funder {
         });
         let mut under_way = futures_util::stream::iter(proving).buffered(PROOFS_AT_ONCE);
         while let Some(proven) = under_way.next().await {
-            proven?;
+            its_own(proven)?;
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use futures_util::StreamExt;
 
-use super::{CHECKS_AT_ONCE, Funder, Trouble, due_at};
+use super::flight::Offer;
+use super::{CHECKS_AT_ONCE, Funder, Trouble, due_at, its_own};
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::shadow::ShadowAct;
@@ -10,6 +11,7 @@ use crate::engine::follow_ups;
 use crate::policy::acts::{is_at_its_most, jam};
 use crate::policy::funding::OrderFact;
 use crate::policy::order_decisions::is_approval_over;
+use crate::ports::store::if_readable;
 
 impl Funder {
     /// Checks orders that are ready, and signs those that pass. They are sent with all others that are due, after the
@@ -28,6 +30,9 @@ impl Funder {
         if due.is_empty() || free == 0 || !self.book.rules.limits.enabled || self.take_up_at > now {
             return Ok(());
         }
+        // What does not read may have spent any amount: then nothing is signed at all.
+        let Some(wallet) = self.wallet().await? else { return Ok(()) };
+        self.book.counted(self.book.window_now(&wallet, now)).await?;
         // Shadow mode takes no nonce. Whoever sends by hand meanwhile is found out once it is over, and then the wallet halts.
         let unfit = if self.settings.mode.acts() { self.nonces_hold().await? } else { None };
         if let Some(why) = unfit {
@@ -49,7 +54,7 @@ impl Funder {
         let mut passed = Vec::new();
         let mut under_way = futures_util::stream::iter(checking).buffered(CHECKS_AT_ONCE);
         while let Some(result) = under_way.next().await {
-            let (order, checked) = result?;
+            let Some((order, checked)) = its_own(result)? else { continue };
             match checked {
                 Ok(offer) => passed.push((order, offer)),
                 Err(hold) => this.note_hold(&order, hold).await?,
@@ -64,12 +69,16 @@ impl Funder {
         }
         for (order, offer) in passed.into_iter().take(free) {
             // What was signed just before takes from the same balances.
-            match self.still_suffices(&order, &offer).await? {
-                Ok(()) => self.sign_first(&order, &offer).await?,
-                Err(hold) => self.note_hold(&order, hold).await?,
-            }
+            its_own(self.sign_if_it_suffices(&order, &offer).await)?;
         }
         Ok(())
+    }
+
+    async fn sign_if_it_suffices(&self, order: &Order, offer: &Offer) -> Result<(), Trouble> {
+        match self.still_suffices(order, offer).await? {
+            Ok(()) => self.sign_first(order, offer).await,
+            Err(hold) => self.note_hold(order, hold).await,
+        }
     }
 
     /// Why no further nonce is taken now: the lowest one that waits cannot be mined before the market comes down.
@@ -102,7 +111,7 @@ impl Funder {
                 self.tell_unchanged(order, OrderFact::ApprovalExpired).await?;
                 continue;
             }
-            let payment = self.ports.store.payment(&order.id.payment).await?;
+            let payment = if_readable(self.ports.store.payment(&order.id.payment).await)?;
             if payment.is_some_and(|payment| payment.state.is_ended()) {
                 self.note_hold(order, Hold::PaymentEnded).await?;
             }

@@ -105,7 +105,13 @@ impl Intake {
         for record in due {
             let DeskBody::Lead(lead) = record.body.clone() else { continue };
             // Somebody took it up between the list and the lead.
-            if self.ports.store.payment(&lead.payment).await?.is_some() {
+            let known = self.ports.store.payment(&lead.payment).await;
+            if matches!(known, Err(StoreError::Corrupt(_))) {
+                let lead = Lead { failures: lead.failures.saturating_add(1), ..lead };
+                self.keep_lead_until(record, lead, None, None).await?;
+                continue;
+            }
+            if known?.is_some() {
                 let lead = Lead { state: LeadState::Added, failures: 0, ..lead };
                 self.keep_lead(record, lead, Some("was added meanwhile".to_owned())).await?;
                 continue;
@@ -115,7 +121,7 @@ impl Intake {
                 return Ok(Onward::No);
             }
             let answer = self.ports.api.payment(&lead.payment).await;
-            self.gate.learn_of_one(Asked::Get, &answer).await?;
+            let answer = self.gate.learn(Asked::Get, lead.payment.as_str(), answer).await?;
             self.hear(record, lead, answer, listed, &own).await?;
             if pass == Pass::Probe {
                 return Ok(Onward::No);

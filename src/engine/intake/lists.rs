@@ -70,7 +70,7 @@ impl Intake {
                 return Ok(Onward::No);
             }
             let Some(answer) = self.list(&whose, stop).await else { return Ok(Onward::No) };
-            self.gate.learn_of_one(Asked::Get, &answer).await?;
+            let answer = self.gate.learn(Asked::Get, &format!("the list of {whose}"), answer).await?;
             let onward = self.take_in(at, &whose, answer, listed);
             if onward == Onward::No || pass == Pass::Probe {
                 return Ok(Onward::No);

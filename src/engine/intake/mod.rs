@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Asked, Pass, is_forbidden};
+use super::gate::{ApiGate, Asked, Pass};
 use super::handle::Handle;
 use super::health::Health;
 use super::hearing::note_failure;
@@ -39,6 +39,9 @@ const AT_ONCE: usize = 4;
 
 /// The pause after each such handful: at most twenty questions a second, however long a list is.
 const BREATH: Span = Span::from_millis(200);
+
+/// How long everything rests after a record did not read.
+const UNREADABLE_AGAIN: Span = Span::from_secs(60);
 
 /// How much later than the others intake probes a key that was refused.
 const AFTER_OTHERS: Span = Span::from_secs(5);
@@ -145,10 +148,23 @@ impl Intake {
             let mut listed: BTreeMap<PaymentId, Listed> = BTreeMap::new();
             let mut onward = self.read_lists(&mut listed, stop).await?;
             if onward == Onward::Yes {
-                onward = self.take_up_listed(&listed, stop).await?;
+                onward = match self.take_up_listed(&listed, stop).await {
+                    // Which off-ramps are ours is not known without it: none is taken for somebody else's.
+                    Err(StoreError::Corrupt(what)) => {
+                        tracing::error!(what, "no new off-ramp is taken up while a record does not read");
+                        Onward::Yes
+                    }
+                    onward => onward?,
+                };
             }
             if onward == Onward::Yes {
-                self.ask_after_leads(&listed, stop).await?;
+                match self.ask_after_leads(&listed, stop).await {
+                    Err(StoreError::Corrupt(what)) => {
+                        tracing::error!(what, "no lead is looked into while a record does not read");
+                        self.resume_at = now.plus(UNREADABLE_AGAIN);
+                    }
+                    asked => drop(asked?),
+                }
             }
             self.memory.forget(self.ports.clock.now());
         }
@@ -191,7 +207,6 @@ impl Intake {
 const fn is_general(error: &ApiError) -> bool {
     match error {
         ApiError::NotFound { .. } | ApiError::Refused { .. } => false,
-        ApiError::KeyRefused { .. } => !is_forbidden(error),
-        ApiError::NotNow { .. } | ApiError::Unclear { .. } => true,
+        ApiError::KeyRefused { .. } | ApiError::NotNow { .. } | ApiError::Unclear { .. } => true,
     }
 }

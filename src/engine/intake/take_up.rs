@@ -6,9 +6,9 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
-use crate::domain::desk::{DeskBody, DeskKind};
-use crate::domain::lead::LeadReason;
-use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
+use crate::domain::lead::{Lead, LeadReason};
+use crate::domain::payment::{Payment, PaymentId, RecipientId};
 use crate::domain::payout::PayoutState;
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
@@ -19,7 +19,7 @@ use crate::policy::ending::may_open_again;
 use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort};
 use crate::policy::settlement::Unexpected;
 use crate::ports::payment_api::{ApiError, ApiPayment};
-use crate::ports::store::StoreError;
+use crate::ports::store::{StoreError, Unreadable};
 
 /// How many payouts are read at once.
 const PAGE: usize = 500;
@@ -80,12 +80,11 @@ impl Intake {
     ) -> Result<Onward, StoreError> {
         let mut new: Vec<&Listed> = Vec::new();
         for (id, entry) in listed {
-            let payment = self.ports.store.payment(id).await?;
-            // What came of a payout that a person must decide about is not stored, and is no foreign off-ramp all the same.
-            if payment.is_none() && self.is_of_payout(id).await? {
-                continue;
-            }
-            let lead = if payment.is_some() { None } else { lead_of(&*self.ports.store, id).await? };
+            let (payment, lead) = match self.known(id).await {
+                // It is known, and stands still.
+                Ok(None) | Err(StoreError::Corrupt(_)) => continue,
+                known => known?.unwrap_or_default(),
+            };
             let known = match (&payment, &lead) {
                 (Some(payment), _) => Known::Payment(payment),
                 (None, Some((_, lead))) => Known::Lead(lead),
@@ -112,7 +111,7 @@ impl Intake {
             let ids: Vec<PaymentId> = handful.iter().map(|entry| entry.said.id.clone()).collect();
             let answers = join_all(ids.iter().map(|id| self.ports.api.payment(id))).await;
             for (entry, answer) in handful.iter().zip(answers) {
-                self.gate.learn_of_one(Asked::Get, &answer).await?;
+                let answer = self.gate.learn(Asked::Get, entry.said.id.as_str(), answer).await?;
                 if self.look_into(entry, answer, &own).await? == Onward::No {
                     return Ok(Onward::No);
                 }
@@ -127,6 +126,17 @@ impl Intake {
             }
         }
         Ok(Onward::Yes)
+    }
+
+    /// What is stored of an off-ramp, with the lead's record if it is one; `None` for a payout's.
+    async fn known(&self, id: &PaymentId) -> Result<Option<(Option<Payment>, Option<(DeskRecord, Lead)>)>, StoreError> {
+        let payment = self.ports.store.payment(id).await?;
+        // What came of a payout that a person must decide about is not stored, and is no foreign off-ramp all the same.
+        if payment.is_none() && self.is_of_payout(id).await? {
+            return Ok(None);
+        }
+        let lead = if payment.is_some() { None } else { lead_of(&*self.ports.store, id).await? };
+        Ok(Some((payment, lead)))
     }
 
     /// Whether the payment came of a payout, whatever the list tells of its key.
@@ -151,7 +161,13 @@ impl Intake {
                 after = Some(payout.reference.to_string());
             }
             if is_last {
-                return Ok(own);
+                let unreadable = self.ports.store.unreadable().into_iter();
+                let is_payout =
+                    |found: &Unreadable| found.desk.as_ref().is_some_and(|key| key.kind == DeskKind::Payout);
+                return match unreadable.into_iter().find(is_payout) {
+                    Some(found) => Err(StoreError::Corrupt(found.what)),
+                    None => Ok(own),
+                };
             }
         }
     }

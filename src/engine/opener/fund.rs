@@ -11,6 +11,7 @@ use crate::engine::order_book::OrderError;
 use crate::engine::payout_book::{Kept, PayoutError, unmoved};
 use crate::engine::telling::log_events;
 use crate::policy::payout::PayoutFact;
+use crate::policy::rules::RuleBroken;
 use crate::policy::spend::SpendRefusal;
 use crate::ports::store::StoreError;
 
@@ -109,13 +110,8 @@ const fn may_wait_again(payment: &Payment) -> bool {
 /// Whether a refusal can pass by itself: limits come free with time, and what is switched off can be switched on.
 const fn may_pass(refusal: &SpendRefusal) -> bool {
     match refusal {
-        SpendRefusal::Off
-        | SpendRefusal::AutoOff
-        | SpendRefusal::PerPayment { .. }
-        | SpendRefusal::PerDay { .. }
-        | SpendRefusal::PerRecipient { .. }
-        | SpendRefusal::Recipient { .. }
-        | SpendRefusal::BankAccount { .. } => true,
+        SpendRefusal::Off => true,
+        SpendRefusal::Rule(rule) => !matches!(rule, RuleBroken::NotForAuto { .. }),
         SpendRefusal::Open { .. }
         | SpendRefusal::Funded { .. }
         | SpendRefusal::NotAgainByItself { .. }
@@ -124,7 +120,6 @@ const fn may_pass(refusal: &SpendRefusal) -> bool {
         | SpendRefusal::OtherChain { .. }
         | SpendRefusal::OtherSender { .. }
         | SpendRefusal::ForbiddenAddress { .. }
-        | SpendRefusal::NotForAuto { .. }
         | SpendRefusal::TimeShort { .. } => false,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Opener;
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Refusal, Terms};
 use crate::domain::payout::{Payout, PayoutState};
-use crate::engine::gate::{Asked, FORBIDDEN};
+use crate::engine::gate::Asked;
 use crate::engine::hearing::view_of;
 use crate::engine::ledger::LedgerError;
 use crate::engine::payout_book::{Kept, PayoutError, key_of, unmoved};
@@ -19,8 +19,8 @@ impl Opener {
     pub(super) async fn look(&self, kept: &Kept) -> Result<(), PayoutError> {
         let payout = &kept.payout;
         let answer = self.api.payments_of_recipient(&payout.wish.recipient).await;
-        self.gate.learn_of_one(Asked::Get, &answer).await?;
-        let fact = match answer {
+        let whose = format!("the list of recipient {}", payout.wish.recipient);
+        let fact = match self.gate.learn(Asked::Get, &whose, answer).await? {
             Ok(listing) => {
                 let ours = |said: &ApiPayment| said.idempotency_key.as_deref() == Some(payout.key.as_str());
                 let found = listing.payments.into_iter().filter(ours).map(|said| (said.id.clone(), said));
@@ -35,9 +35,6 @@ impl Opener {
             }
             Err(ApiError::NotFound { detail }) => PayoutFact::ListRefused(Refusal { status: 404, message: detail }),
             Err(ApiError::Refused { status, detail }) => PayoutFact::ListRefused(Refusal { status, message: detail }),
-            Err(ApiError::KeyRefused { status: status @ FORBIDDEN, detail }) => {
-                PayoutFact::ListRefused(Refusal { status, message: detail })
-            }
             Err(error) => ask_failed(&error),
         };
         self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await?;
@@ -48,8 +45,7 @@ impl Opener {
     pub(super) async fn take(&self, payout: &Payout, mut said: ApiPayment) -> Result<(), PayoutError> {
         if said.deposit_address.is_none() || said.deposit_amount.is_none() {
             let answer = self.ports.api.payment(&said.id).await;
-            self.gate.learn(Asked::Get, &answer).await?;
-            match answer {
+            match self.gate.learn(Asked::Get, said.id.as_str(), answer).await? {
                 Ok(more) => said = filled(said, more),
                 // It is known by its key all the same; there is nothing more to learn of it.
                 Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {}
@@ -59,6 +55,10 @@ impl Opener {
                 }
             }
         }
+        // Two answers may name one payment: the second one is judged once the first is stored.
+        let _one_at_a_time = self.taking.lock().await;
+        let other = self.book().of_payment(&said.id).await?.map(|kept| kept.payout.reference);
+        let other = other.filter(|other| *other != payout.reference);
         let known = self.ports.store.payment(&said.id).await?;
         let known = known.map(|payment| (payment.terms.deposit_address, payment.terms.amount));
         let fact = PayoutFact::Opened(Box::new(Said {
@@ -73,6 +73,7 @@ impl Opener {
             currency: said.source_currency.clone(),
             sender: said.sender,
             known,
+            other,
         }));
         match self.compose(payout, &said) {
             Some(payment) => self.keep(payout, &fact, &payment).await,
@@ -99,6 +100,10 @@ impl Opener {
                 created_at: said.created_at.unwrap_or(payout.placed_at),
                 expires_at: said.expires_at,
                 bank_account: said.bank_account.clone(),
+                recipient_from: Some(Provenance::Created),
+                expiry_from: said.expires_at.map(|_| Provenance::Created),
+                sender_from: Some(Provenance::Created),
+                typed_by: None,
             },
             state: PaymentState::Waiting,
             api: Some(view_of(said.clone(), now)),
@@ -123,7 +128,7 @@ impl Opener {
                 if matches!(next.payout.state, PayoutState::Created { .. }) {
                     match page.book.payments().iter().any(|known| known.id == payment.id) {
                         // Somebody was quicker to take it up; we know that it is ours.
-                        true => page.book.claim(&payment.id, payment.terms.sender),
+                        true => page.book.claim(&payment.id, &payment.recipient_id, payment.terms.sender),
                         false => page.add_payment(payment.clone(), &self.settings.sweep),
                     }
                 }

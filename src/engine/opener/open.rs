@@ -40,8 +40,7 @@ impl Opener {
         let answer = self.api.quote(&wish.user, &wish.exchange, &wish.bank_account).await;
         // A quote shows that the key is good for questions, not that it may open anything.
         let asked = if answer.is_ok() { Asked::Get } else { Asked::Open };
-        self.gate.learn(asked, &answer).await?;
-        let fact = match answer {
+        let fact = match self.gate.learn(asked, payout.reference.as_str(), answer).await? {
             Ok(quote) => PayoutFact::Quoted(Box::new(TakenQuote { quote, asked_at })),
             Err(error) => {
                 tracing::warn!(reference = %payout.reference, %error, "no quote");
@@ -83,7 +82,7 @@ impl Opener {
         }
         let new = new_off_ramp(&payout, taken, files);
         let answer = self.api.create(&payout.wish.recipient, &new).await;
-        self.gate.learn(Asked::Open, &answer).await?;
+        let answer = self.gate.learn(Asked::Open, payout.reference.as_str(), answer).await?;
         metrics::counter!("rampwatch_creations_total", "result" => result_name(&answer)).increment(1);
         match answer {
             Ok(said) => self.take(&payout, said).await,

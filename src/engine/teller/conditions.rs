@@ -40,6 +40,9 @@ impl Conditions {
             match self.look().await {
                 Ok(()) => {}
                 Err(StoreError::Conflict(what)) => tracing::debug!(what, "somebody was quicker; looked at again"),
+                Err(StoreError::Corrupt(what)) => {
+                    tracing::debug!(what, "a condition does not read, and is not told of")
+                }
                 Err(error) => {
                     self.health.update(|health| health.store_failed = Some(error.to_string()));
                     return Err(EngineError::Store(error));

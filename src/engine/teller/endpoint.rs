@@ -16,19 +16,20 @@ use crate::domain::order::Order;
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::notices::{
-    MAX_AGE, MAX_ATTEMPTS, OrderMove, endpoint_wait, lasting_hold, moves_of, of_event, quiet_at, retry_at, retry_wait,
+    MAX_AGE, MAX_ATTEMPTS, OrderMove, endpoint_wait, goes_first, lasting_hold, moves_of, of_event, quiet_at, retry_at,
+    retry_wait,
 };
 use crate::policy::pace::Jitter;
 use crate::policy::wrong_clock::is_too_far;
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::notifier::{Notifier, NotifyError};
-use crate::ports::store::{Commit, Store, StoreError, Subject};
+use crate::ports::store::{Commit, Store, StoreError, Subject, if_readable};
 
 /// How many events are read at once.
 const CHUNK: usize = 64;
 /// The cursor is stored at the latest when so many events without news have passed; they are read again after a crash.
 const SAVE_AFTER: u64 = 256;
-/// How many open notices are read at first, of all endpoints together; more when none of them is this endpoint's.
+/// How many open notices are read at first, of all endpoints together; more when there are more.
 const FIRST_LOOK: usize = 64;
 /// The most.
 const LAST_LOOK: usize = 8_192;
@@ -96,6 +97,16 @@ impl Endpoint {
                     self.cursor = None;
                     Span::from_secs(1)
                 }
+                Err(StoreError::Corrupt(what)) => {
+                    // How far it has come is not known: to begin anew would tell everything twice, or leave some out.
+                    tracing::error!(
+                        what,
+                        endpoint = self.notifier.name(),
+                        "no notices go there until the record reads"
+                    );
+                    stop.cancelled().await;
+                    return Ok(());
+                }
                 Err(error) => {
                     self.health.update(|health| health.store_failed = Some(error.to_string()));
                     return Err(EngineError::Store(error));
@@ -124,7 +135,11 @@ impl Endpoint {
         loop {
             let now = self.clock.now();
             let open = self.open().await?;
-            let first = open.iter().find(|record| self.may_go(record, now));
+            let ready = open.iter().filter(|record| self.may_go(record, now)).filter_map(|record| match &record.body {
+                DeskBody::Notice(notice) => Some((notice.message.kind, record.next_at.unwrap_or(now), record)),
+                _ => None,
+            });
+            let first = goes_first(ready);
             let Some(record) = first.cloned().filter(|_| !self.gone && !stop.is_cancelled()) else {
                 let next = open.iter().filter_map(|record| self.goes_at(record, now)).min();
                 return Ok(next.map_or(LONGEST_WAIT, |at| at.since(now).max(Span::from_millis(1)).min(LONGEST_WAIT)));
@@ -151,7 +166,8 @@ impl Endpoint {
         self.goes_at(record, now).is_some_and(|at| at <= now)
     }
 
-    /// This endpoint's open notices, the earliest first; not all of them when there are very many.
+    /// This endpoint's open notices, the earliest first; not all of them when there are very many. Behind many that are told
+    /// later there may be one that is told first, so the first page is not enough.
     async fn open(&self) -> Result<Vec<DeskRecord>, StoreError> {
         let mut limit = FIRST_LOOK;
         loop {
@@ -159,10 +175,10 @@ impl Endpoint {
             let is_all = open.len() < limit;
             let mine = |body: &DeskBody| matches!(body, DeskBody::Notice(it) if it.endpoint == self.notifier.name());
             open.retain(|record| mine(&record.body));
-            if !open.is_empty() || is_all || limit >= LAST_LOOK {
+            if is_all || limit >= LAST_LOOK {
                 return Ok(open);
             }
-            limit = limit.saturating_mul(2);
+            limit = limit.saturating_mul(4);
         }
     }
 
@@ -299,11 +315,12 @@ impl Endpoint {
 
     async fn still_held(&self, notice: &Notice) -> Result<Option<(Order, Hold)>, StoreError> {
         let Some(id) = &notice.message.order else { return Ok(None) };
-        let Some(order) = self.store.order(id).await? else { return Ok(None) };
+        // That a record does not read is told by itself.
+        let Some(order) = if_readable(self.store.order(id).await)? else { return Ok(None) };
         let (subject, mut after, mut looked_at) = (Subject::Payment(id.payment.clone()), 0, 0_usize);
         let mut moves: Vec<OrderMove> = Vec::new();
         while looked_at < MAX_MOVES {
-            let page = self.store.events_of(&subject, after, 500).await?;
+            let page = if_readable(self.store.events_of(&subject, after, 500).await)?;
             let Some(last) = page.last() else { break };
             (after, looked_at) = (last.seq, looked_at.saturating_add(page.len()));
             moves.extend(moves_of(id, page.iter().map(|it| (it.seq, it.event.at, &it.event.kind))));

@@ -65,6 +65,10 @@ pub(super) fn of_hold(id: &OrderId, hold: &Hold) -> Vec<String> {
         Hold::CallFails { .. } | Hold::NodeRefuses { .. } => {
             "Look at what the node says, and at the wallet's balances."
         }
+        Hold::Policy { .. } => {
+            "The rules were tightened after it was placed. Cancel the order; or loosen the rule again and restart."
+        }
+        Hold::ApprovalMissing { .. } => "See what waits for an approval: rampwatch orders --state awaiting-approval",
         Hold::TooManyAttempts => "The transfer is offered as often as is tried; look at it in an explorer.",
         Hold::Signer { .. } => "Look at the keystore and its password: rampwatch config check",
         Hold::WalletPaused => "Go on with sending: rampwatch wallet resume --reason '…'",
@@ -80,6 +84,24 @@ pub(super) fn of_hold(id: &OrderId, hold: &Hold) -> Vec<String> {
         Hold::NotReadYet | Hold::OwnTransferSeen { .. } => "Nothing is to be done; if it lasts, see /readyz.",
     };
     vec![first.to_owned(), cancel(id), why(id.payment.as_str())]
+}
+
+/// What can be done where operators contradict each other.
+fn of_disagreement() -> Vec<String> {
+    vec![
+        "See what each operator says: rampwatch disputes".to_owned(),
+        "Look the transaction up in an explorer of your own choice; then exclude the endpoint that is wrong: rampwatch \
+         endpoints exclude --reason '…' NAME"
+            .to_owned(),
+    ]
+}
+
+/// What can be done where too few operators say anything.
+fn of_missing_agreement() -> Vec<String> {
+    vec![
+        "See which endpoints answer: rampwatch doctor".to_owned(),
+        "With endpoints of three operators one of them may be silent; two wait for each other.".to_owned(),
+    ]
 }
 
 /// What can be done about an alarm.
@@ -114,20 +136,8 @@ pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
         Alarm::LowNative { .. } => {
             format!("Send more of the native coin to {}: rampwatch wallet balance", to_wallet())
         }
-        Alarm::OperatorsDisagree { .. } => {
-            return vec![
-                "See what each operator says: rampwatch disputes".to_owned(),
-                "Look the transaction up in an explorer of your own choice; then exclude the endpoint that is wrong: \
-                 rampwatch endpoints exclude --reason '…' NAME"
-                    .to_owned(),
-            ];
-        }
-        Alarm::AgreementMissing { .. } => {
-            return vec![
-                "See which endpoints answer: rampwatch doctor".to_owned(),
-                "With endpoints of three operators one of them may be silent; two wait for each other.".to_owned(),
-            ];
-        }
+        Alarm::OperatorsDisagree { .. } => return of_disagreement(),
+        Alarm::AgreementMissing { .. } => return of_missing_agreement(),
         Alarm::EndpointContradicts { .. } => {
             "It is left out by itself, and asked again later. If it comes again, ask its provider, or replace it in \
              rpc.endpoints; if every endpoint does it, set this machine's clock: rampwatch doctor"
@@ -141,6 +151,23 @@ pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
             "Nothing is lost: the blocks are read again. Find out which endpoint reported them (see the alarms before \
              this one), and replace it in rpc.endpoints."
                 .to_owned()
+        }
+        Alarm::RecordUnreadable { .. } => {
+            "Stop rampwatch and see what else does not read: rampwatch store check. Keep a copy of the folder; then restore a backup \
+             (rampwatch store restore), or start the newer rampwatch that wrote the record."
+                .to_owned()
+        }
+        Alarm::AddressPattern { address, .. } => format!(
+            "Ask the provider whether {address} is theirs, by a way that does not go through the payment API. If it is not, pause \
+             the wallet: rampwatch wallet pause. To send to known addresses only: funding.allowed_addresses."
+        ),
+        Alarm::AutoUnlimited => {
+            "Set funding.auto_max_per_day to the most that may leave in 24 hours without anybody being asked, and restart \
+             rampwatch; or set funding.auto = false."
+                .to_owned()
+        }
+        Alarm::NotListening { setting, .. } => {
+            format!("Free the place, or give {setting} another one and restart: rampwatch doctor")
         }
         Alarm::ChainUnread { .. } => {
             "See which endpoints answer: rampwatch config check. What is sent meanwhile is seen afterwards.".to_owned()

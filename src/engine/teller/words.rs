@@ -18,7 +18,7 @@ use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
 use crate::domain::time::Timestamp;
 use crate::policy::notices::News;
-use crate::ports::store::{Store, StoreError};
+use crate::ports::store::{Store, StoreError, if_readable};
 
 /// Puts messages into words.
 #[derive(Clone)]
@@ -46,9 +46,23 @@ impl Words {
         Names::new(&self.settings, &self.tokens)
     }
 
-    /// The message of an event that is news.
+    /// The message of an event that is news. Where what it is about does not read, the event's own words have to do.
     pub(super) async fn message(&self, event: &Event, news: &News) -> Result<Message, StoreError> {
-        let said = match &event.kind {
+        let said = match self.said(event).await {
+            Err(StoreError::Corrupt(_)) => self.of_any(event),
+            said => said?,
+        };
+        let Said { text, remedies, payment, order } = said;
+        let title = match (&order, &payment) {
+            (Some(order), _) => format!("{}: order {order}", news.title),
+            (None, Some(payment)) => format!("{}: payment {payment}", news.title),
+            (None, None) => news.title.to_owned(),
+        };
+        Ok(Message { kind: news.kind, at: event.at, title, text, remedies, payment, order })
+    }
+
+    async fn said(&self, event: &Event) -> Result<Said, StoreError> {
+        Ok(match &event.kind {
             EventKind::PaymentAdded { payment } => self.of_payment(&payment.id, &payment.state).await?,
             EventKind::PaymentMoved { to, .. } => match &event.payment {
                 Some(id) => self.of_payment(id, to).await?,
@@ -65,22 +79,17 @@ impl Words {
             EventKind::ApiReported { .. }
             | EventKind::DepositSeen { .. }
             | EventKind::DepositStands { .. }
+            | EventKind::DepositsCounted { .. }
             | EventKind::PersonDecided { .. }
             | EventKind::FinalityMoved { .. }
             | EventKind::AddressPlaced { .. }
             | EventKind::AddressClosed { .. }
             | EventKind::EndpointBack { .. }
+            | EventKind::ListenerBack { .. }
             | EventKind::AttemptSigned { .. }
             | EventKind::AttemptSent { .. }
             | EventKind::AttemptMined { .. } => self.of_any(event),
-        };
-        let Said { text, remedies, payment, order } = said;
-        let title = match (&order, &payment) {
-            (Some(order), _) => format!("{}: order {order}", news.title),
-            (None, Some(payment)) => format!("{}: payment {payment}", news.title),
-            (None, None) => news.title.to_owned(),
-        };
-        Ok(Message { kind: news.kind, at: event.at, title, text, remedies, payment, order })
+        })
     }
 
     /// The message of a hold that has lasted, with what holds the order up now.
@@ -108,6 +117,7 @@ impl Words {
             | DeskBody::Condition(_)
             | DeskBody::Dispute(_)
             | DeskBody::Exclusion(_)
+            | DeskBody::Addresses(_)
             | DeskBody::Shadow(_) => (None, None),
         };
         let Some(review) = review else { return self.of_any(event) };
@@ -171,7 +181,7 @@ impl Words {
             text.push(format!("Transaction {}, log {}", key.tx_hash, key.log_index));
         }
         let payment = event.payment.clone().or_else(|| order.as_ref().map(|order| order.payment.clone()));
-        let wallet = self.store.wallet().await?.map(|wallet| wallet.address);
+        let wallet = if_readable(self.store.wallet().await)?.map(|wallet| wallet.address);
         Ok(Said { text, remedies: remedies::of_alarm(alarm, wallet), payment, order })
     }
 

@@ -6,6 +6,7 @@ use std::future::Future;
 use futures_util::StreamExt;
 
 use super::readings::Heard;
+use super::strays::{Arrival, Strays};
 use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::coverage::{Coverage, FinalityMark};
@@ -196,6 +197,7 @@ impl Watcher {
         // The mark goes first, and does not hold up the rest: the store keeps the order.
         let (_, left) = futures_util::future::try_join(self.keep_mark(apart), all(writing)).await?;
         let left: BTreeSet<Address> = left.into_iter().flatten().collect();
+        left.iter().for_each(|address| self.rest(*address));
         let (last_final, params) = (self.last_final, self.settings.sweep);
         self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
         self.reload().await?;
@@ -270,13 +272,12 @@ impl Watcher {
             .change(address, |page, context| {
                 page.coverage = page.coverage.take().map(|stored| self.roll.brought_up(&stored));
                 page.mark = read.mark;
+                let mut strays = Strays::new(read.reading, page.coverage.as_ref(), self.settings.matching);
                 for Seen { transfer, time, by } in &evidence.transfers {
                     let seen = Deposit::from_transfer(chain_id, transfer, *time, context.now);
-                    note_transfer(page, Deposit { seen_by: by.clone(), ..seen }, read.reading, context);
-                    if read.proof.is_some_and(|source| source.proves(rule, transfer)) {
-                        let key = DepositKey::of_transfer(chain_id, transfer);
-                        note_proof(page, &key, read.said_by.cloned(), context);
-                    }
+                    let final_by = read.proof.filter(|source| source.proves(rule, transfer)).map(|_| read.said_by);
+                    let arrival = Arrival { seen: Deposit { seen_by: by.clone(), ..seen }, final_by };
+                    strays.keep_or_leave(page, arrival, context);
                 }
                 let mut withheld = false;
                 for (key, missing) in &evidence.missing {
@@ -289,6 +290,7 @@ impl Watcher {
                 if let Some(raised) = counts.and_then(|coverage| raised(coverage, read, self.last_final, params)) {
                     page.coverage = Some(raised);
                 }
+                strays.take_in(page, context);
                 Ok::<(), Unexpected>(())
             })
             .await;
@@ -308,8 +310,8 @@ impl Watcher {
                 log_events(&changes.events);
                 Ok(changes)
             }
-            Err(LedgerError::Store(StoreError::Conflict(what))) => {
-                tracing::warn!(%address, what, "the address keeps changing; read again later");
+            Err(LedgerError::Store(StoreError::Conflict(what) | StoreError::Corrupt(what))) => {
+                tracing::warn!(%address, what, "the address keeps changing, or does not read; read again later");
                 Ok(BookChanges::default())
             }
             Err(LedgerError::Store(error)) => Err(error.into()),
@@ -332,8 +334,20 @@ impl Watcher {
         let by_place: BTreeMap<Place, &Deposit> = known.iter().map(|it| (place_of_key(&it.key), it)).collect();
         let mut evidence = Evidence { transfers: Vec::new(), missing: BTreeMap::new(), has_news: false };
         let mut read = BTreeSet::new();
+        // What was counted is no news, however often it is read; unless the coverage begins anew, and the count with it.
+        let swept = transfers.first().and_then(|it| self.roll.coverage(&it.to)).and_then(|coverage| coverage.swept);
+        let covered_to = swept.map_or(0, |swept| swept.covered_to);
+        let tallies: Vec<_> = known.iter().filter_map(|it| Some((it.token, it.tally.as_deref()?))).collect();
+        let is_counted = |it: &Transfer| {
+            let mut of_token = tallies.iter().filter(|(token, _)| *token == it.token);
+            let is_covered = it.block.number <= covered_to && !planted(Bug::StrayCountedTwice);
+            is_covered && of_token.any(|(_, tally)| tally.has(it.block.number, it.amount))
+        };
         for transfer in transfers {
             let place = place_of(&transfer);
+            if !by_place.contains_key(&place) && is_counted(&transfer) {
+                continue;
+            }
             let shown_by = elsewhere.get(&place).copied().unwrap_or(source.endpoint);
             let proven = source.proves(self.settings.finality, &transfer);
             let (time, is_news) = match by_place.get(&place) {
@@ -438,38 +452,6 @@ pub(super) const fn place_of(transfer: &Transfer) -> Place {
 
 const fn place_of_key(key: &DepositKey) -> Place {
     (key.block_hash, key.tx_hash, key.log_index)
-}
-
-/// A deposit that is final by the very reading that brought it is written as final at once.
-fn note_proof(page: &mut Page, key: &DepositKey, said_by: Option<Operator>, context: &Context<'_>) {
-    if page.book.deposit(key).is_some_and(|deposit| deposit.standing == Standing::Provisional) {
-        page.book.set_standing(key, Standing::Final { at: context.now }, None, context.now);
-        page.book.set_final_by(key, said_by);
-    }
-}
-
-/// Writes a transfer into the book: a new deposit, or one whose block came back.
-fn note_transfer(page: &mut Page, fresh: Deposit, reading: Reading, context: &Context<'_>) {
-    let is_same = |known: &Deposit| known.key.tx_hash == fresh.key.tx_hash;
-    if planted(Bug::KeyedByTransaction) && page.book.deposits().iter().any(is_same) {
-        return;
-    }
-    match page.book.deposit(&fresh.key).map(Deposit::stands) {
-        Some(true) => {}
-        Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
-        None => {
-            let swept = page.coverage.as_ref().and_then(|coverage| coverage.swept);
-            let missed =
-                swept.is_some_and(|swept| fresh.block_number <= swept.covered_to && fresh.block_number >= swept.start);
-            let key = fresh.key;
-            page.book.add_deposit(fresh, reading);
-            // The sweep reads some blocks again too.
-            if missed {
-                let kind = EventKind::Alarm { alarm: Alarm::MissedByFirstReading };
-                page.book.note_deposit(&key, context.now, kind);
-            }
-        }
-    }
 }
 
 /// Writes into the book what became of a missing deposit. True when the provider withholds it.

@@ -302,9 +302,7 @@ impl Watcher {
             };
             standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));
         }
-        let some = !standings.is_empty();
-        self.write_standings(standings, self.word_of(report.endpoint)).await?;
-        Ok(some)
+        self.write_standings(standings, self.word_of(report.endpoint)).await
     }
 
     /// Whether a deposit whose height has another block, by one operator's word, is gone. Where operators have to agree, so
@@ -344,7 +342,8 @@ impl Watcher {
         Ok(blocks)
     }
 
-    async fn write_standings(&self, standings: Standings, said_by: Option<Operator>) -> Result<(), Trouble> {
+    /// True when at least one of them was written.
+    async fn write_standings(&self, standings: Standings, said_by: Option<Operator>) -> Result<bool, Trouble> {
         let said_by = said_by.as_ref();
         let writing = standings.into_iter().map(|(address, standings)| async move {
             let result = self
@@ -359,9 +358,9 @@ impl Watcher {
                     Ok::<(), Unexpected>(())
                 })
                 .await;
-            self.told(address, result).map(|_| ())
+            self.told(address, result).map(|changes| !changes.deposits.is_empty())
         });
-        super::absorb::all(writing).await.map(|_| ())
+        Ok(super::absorb::all(writing).await?.contains(&true))
     }
 
     /// The final block has not moved. Says so once, when it has not for too long.

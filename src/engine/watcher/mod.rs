@@ -32,6 +32,7 @@ pub(super) mod place;
 mod readings;
 mod rest;
 mod roll;
+mod strays;
 mod tips;
 
 use self::above_head::AboveHead;

@@ -12,7 +12,7 @@ use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::policy::breadth;
 use crate::ports::chain::WatchSet;
-use crate::ports::store::{Commit, Store, StoreError};
+use crate::ports::store::{Commit, Store, StoreError, if_readable};
 
 /// How many addresses are read from the store at once.
 const PAGE: usize = 4_096;
@@ -64,7 +64,7 @@ impl Watcher {
             |(address, version): &(Address, u64)| self.roll.version(address).is_none_or(|known| known < *version);
         let news: BTreeSet<Address> = changed.into_iter().filter(is_news).map(|(address, _)| address).collect();
         let store = &self.ports.store;
-        let reading = news.into_iter().map(|address| async move { Ok(store.coverage(address).await?) });
+        let reading = news.into_iter().map(|address| async move { Ok(if_readable(store.coverage(address).await)?) });
         match all(reading).await {
             Ok(found) => Ok(self.roll.put(found.into_iter().flatten().collect())),
             Err(Trouble::Store(error)) => Err(error),
@@ -128,8 +128,8 @@ impl Watcher {
         }
         match self.ports.store.commit(commit).await {
             Ok(_) => Ok(true),
-            Err(StoreError::Conflict(what)) => {
-                tracing::debug!(what, "coverage changed meanwhile; written again later");
+            Err(StoreError::Conflict(what) | StoreError::Corrupt(what)) => {
+                tracing::debug!(what, "coverage changed meanwhile, or does not read; written again later");
                 Ok(false)
             }
             Err(error) => Err(error.into()),

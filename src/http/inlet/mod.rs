@@ -31,7 +31,7 @@ use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::listener::Bounded;
+use super::listener::{Bounded, Bounds};
 use crate::config::InletSettings;
 use crate::engine::handle::Handle;
 use hints::{Hints, Noted};
@@ -41,7 +41,7 @@ use verify::{Verdict, Verifier};
 /// Where deliveries go.
 pub const PATH: &str = "/webhooks/sentra";
 
-/// The most connections that are open at once; who comes later waits.
+/// The most connections that are open at once; for one more, the oldest is closed.
 const MAX_CONNECTIONS: usize = 32;
 /// How long a connection may say nothing before it is closed.
 const IDLE: Duration = Duration::from_secs(5);
@@ -153,7 +153,9 @@ pub async fn serve(
         requests: Bucket::new(settings.rate.saturating_mul(FORGERIES)),
         deliveries: Bucket::new(settings.rate),
     };
-    let listener = Bounded::new(listener, MAX_CONNECTIONS, IDLE).with_age(MAX_AGE, || Came::Slow.count(1));
+    let cut = || Came::Slow.count(1);
+    let bounds = Bounds { strangers: MAX_CONNECTIONS, known: 0, idle: IDLE, age: Some(MAX_AGE), cut };
+    let listener = Bounded::new(listener, bounds);
     let router = Router::new().route(PATH, post(take)).with_state(Arc::new(inlet));
     let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await;
     asking.abort();

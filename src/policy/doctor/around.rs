@@ -155,6 +155,54 @@ pub fn private_file(key: &str, path: &str, mode: &Told<Option<u32>>, made: bool)
     }
 }
 
+/// Proxies that variables name for other programs; `set`: those variables. Nothing goes through one but by `network.proxy`.
+#[must_use]
+pub fn unused_proxies(set: &[&str], configured: bool) -> Option<Finding> {
+    let remedy = "set network.proxy if the way out leads through a proxy";
+    unused(set, configured.then_some("network.proxy"), "no proxy is", remedy)
+}
+
+/// Authorities that variables name for other programs; `set`: those variables. Nobody is trusted for them.
+#[must_use]
+pub fn unused_authorities(set: &[&str], configured: bool) -> Option<Finding> {
+    let remedy = "set network.ca_file if nodes or proxies have certificates of authorities of their own";
+    unused(set, configured.then_some("network.ca_file"), "no certificate authority is", remedy)
+}
+
+fn unused(set: &[&str], instead: Option<&str>, what: &str, remedy: &str) -> Option<Finding> {
+    let says = Says::of("network", "");
+    let names = match set {
+        [] => return None,
+        set => set.join(", "),
+    };
+    let found = format!("{what} taken from variables, and these are set: {names}");
+    Some(match instead {
+        Some(key) => says.ok(format!("{found}; {key} counts")),
+        None => says.warn(found, remedy),
+    })
+}
+
+/// Whether anybody can look into the process's memory; `open`: what is open of it.
+#[must_use]
+pub fn memory(open: Option<&str>) -> Finding {
+    let says = Says::of("memory", "");
+    match open {
+        None => says.ok("no core dumps, and no other process of the same user reads it"),
+        Some(open) => says.warn(format!("{open}, and it holds keys"), "see what forbids prctl or setrlimit here"),
+    }
+}
+
+/// The socket of the commands. `answers`: whether a daemon listens there, or why it must not be used.
+#[must_use]
+pub fn socket(path: &str, answers: &Told<bool>) -> Finding {
+    let says = Says::of("files", "http.socket");
+    match answers {
+        Ok(true) => says.ok(format!("a daemon listens at {path}")),
+        Ok(false) => says.ok(format!("nobody listens at {path}; `rampwatch run` does")),
+        Err(why) => says.fail(why.clone(), "put it right: without the socket no command reaches the daemon"),
+    }
+}
+
 /// What the daemon said of itself, and how it keeps up. `head`: the newest block that the nodes know.
 #[must_use]
 pub fn daemon(found: &DaemonCheckup, head: Option<BlockNumber>) -> Finding {
@@ -163,9 +211,8 @@ pub fn daemon(found: &DaemonCheckup, head: Option<BlockNumber>) -> Finding {
         parts.iter().map(|(part, word)| format!("{part}: {word}")).collect::<Vec<_>>().join(", ")
     };
     match found {
-        DaemonCheckup::Down => {
-            says.warn("none answers at http.listen", "start `rampwatch run`: nothing is watched without it")
-        }
+        DaemonCheckup::Down => says
+            .warn("none answers at http.socket or http.listen", "start `rampwatch run`: nothing is watched without it"),
         DaemonCheckup::Ready { parts, head: known } => {
             let behind = head.zip(*known).map_or(0, |(head, known)| head.saturating_sub(known));
             let idle = parts.iter().any(|(part, word)| part == "chain" && word == "idle");

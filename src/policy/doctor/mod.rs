@@ -11,10 +11,13 @@ mod operators;
 mod wallet;
 mod webhook;
 
-pub use around::{api, clock_of_api, clock_of_chain, daemon, private_file, store, token};
+pub use around::{
+    api, clock_of_api, clock_of_chain, daemon, memory, private_file, socket, store, token, unused_authorities,
+    unused_proxies,
+};
 pub use endpoints::{EndpointRules, agreement, endpoints};
 pub use operators::operators;
-pub use wallet::{WalletRules, wallet};
+pub use wallet::{WalletRules, auto_unlimited, wallet};
 pub use webhook::webhook;
 
 /// How bad something is.

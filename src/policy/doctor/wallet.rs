@@ -11,6 +11,8 @@ use crate::policy::purse::{PurseRules, low};
 pub struct WalletRules {
     /// Whether anything may be sent at all.
     pub enabled: bool,
+    /// Whether the automatic mode is on and has no limit of its own.
+    pub auto_unlimited: bool,
     /// What the token is called.
     pub symbol: String,
     /// The token's decimals.
@@ -34,6 +36,7 @@ pub fn wallet(found: Option<&Told<WalletCheckup>>, rules: &WalletRules) -> Vec<F
     };
     let sends = if rules.enabled { "may send" } else { "sends nothing (funding.enabled = false)" };
     let mut findings = vec![says.ok(format!("its key is that of {}, and it {sends}", checked.address))];
+    findings.extend(rules.auto_unlimited.then(auto_unlimited));
     match &checked.balances {
         Err(why) => findings.push(says.fail(format!("its balances are not known: {why}"), "see the endpoints above")),
         Ok((token, native)) => {
@@ -44,6 +47,15 @@ pub fn wallet(found: Option<&Told<WalletCheckup>>, rules: &WalletRules) -> Vec<F
     }
     findings.extend(nonces(&says, checked));
     findings
+}
+
+/// The automatic mode is on and has no limit of its own.
+#[must_use]
+pub fn auto_unlimited() -> Finding {
+    Says::of("funding", "").warn(
+        "the automatic mode is on and sends nothing, because it has no limit of its own",
+        "set funding.auto_max_per_day to the most that may leave in 24 hours without anybody being asked",
+    )
 }
 
 fn of_token(says: &Says, has: Amount, rules: &WalletRules, low: bool) -> Finding {

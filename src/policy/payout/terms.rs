@@ -4,7 +4,7 @@ use super::super::quotes::same_terms;
 use super::PayoutParams;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::payment::{BankAccountId, PaymentId, RecipientId, Refusal};
+use crate::domain::payment::{BankAccountId, PaymentId, PayoutReference, RecipientId, Refusal};
 use crate::domain::payout::{Payout, PayoutReview, TakenQuote};
 use crate::domain::quote::Quote;
 use crate::domain::text::short;
@@ -38,6 +38,8 @@ pub struct Said {
     pub sender: Option<Address>,
     /// Where, and with which amount, the payment is known here already.
     pub known: Option<(Address, Amount)>,
+    /// Another payout that this payment came of.
+    pub other: Option<PayoutReference>,
 }
 
 /// Until when a quote may be used: until it runs out by the API's word, and no longer than it lives counted from when it was
@@ -93,6 +95,11 @@ pub fn differing(payout: &Payout, said: &Said, params: &PayoutParams) -> Option<
             let theirs = said.address.map(|address| address.to_string());
             differs("depositAddress", address.to_string(), theirs)
                 .or_else(|| differs("depositAmount", amount.to_string(), said.amount.map(|amount| amount.to_string())))
+        })
+        .or_else(|| {
+            // One payment pays one payee, whatever keys it is given for.
+            let theirs = format!("{}, which payout {} has", said.payment, said.other.as_ref()?);
+            differs("id", "an off-ramp of its own".to_owned(), Some(theirs))
         })
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Books, ChainFacts, Difference, Kind, Said, Scope, WalletFacts, words};
 use crate::domain::amount::Amount;
-use crate::domain::chain::{B256, BlockRef, Transfer};
-use crate::domain::deposit::{Deposit, Standing, Verdict};
+use crate::domain::chain::{Address, B256, BlockRef, Transfer};
+use crate::domain::deposit::{Deposit, Standing, Tally, Verdict};
 use crate::domain::order::{AttemptKind, Effect, Order, OrderOutcome, OrderState};
 
 /// What tells a log from every other.
@@ -30,6 +30,7 @@ pub(super) fn deposits(books: &Books, facts: &ChainFacts) -> Vec<Difference> {
         .map(|deposit| ((deposit.key.block_hash, deposit.key.tx_hash, deposit.key.log_index), deposit))
         .collect();
     let mut all = Vec::new();
+    let mut counts = Counts::of(books);
     for (key, log) in &logs {
         let there = Said::Amount(log.amount, log.token);
         let about = |kind, here, there| Difference {
@@ -38,6 +39,7 @@ pub(super) fn deposits(books: &Books, facts: &ChainFacts) -> Vec<Difference> {
             ..Difference::new(kind, here, there)
         };
         match known.get(key) {
+            None if counts.takes(log) => {}
             None => all.push(about(Kind::DepositMissingHere, Said::Nothing, there)),
             Some(deposit) => {
                 if let Some((here, there)) = content(deposit, log) {
@@ -57,7 +59,57 @@ pub(super) fn deposits(books: &Books, facts: &ChainFacts) -> Vec<Difference> {
         payment: paid(deposit).cloned(),
         ..Difference::new(Kind::DepositNotOnChain, Said::Amount(deposit.amount, deposit.token), Said::Nothing)
     }));
+    all.extend(counts.differences(facts));
     all
+}
+
+/// What the ledger has only counted, and what of it the chain has shown.
+struct Counts<'a> {
+    tallies: BTreeMap<(Address, Address), (&'a Deposit, &'a Tally)>,
+    shown: BTreeMap<(Address, Address), (u64, Amount)>,
+}
+
+impl<'a> Counts<'a> {
+    fn of(books: &'a Books) -> Self {
+        let tally = |deposit: &'a Deposit| Some(((deposit.to, deposit.token), (deposit, deposit.tally.as_deref()?)));
+        Self { tallies: books.deposits.values().filter_map(tally).collect(), shown: BTreeMap::new() }
+    }
+
+    /// Whether a log that is no deposit here is one of those that were counted.
+    fn takes(&mut self, log: &Transfer) -> bool {
+        let place = (log.to, log.token);
+        let is_counted = self.tallies.get(&place).is_some_and(|(_, tally)| {
+            let is_late = log.block.number <= tally.second_to && log.amount <= tally.most;
+            tally.has(log.block.number, log.amount) || is_late
+        });
+        if is_counted {
+            let (count, sum) = self.shown.entry(place).or_default();
+            (*count, *sum) = (count.saturating_add(1), sum.checked_add(log.amount).unwrap_or(*sum));
+        }
+        is_counted
+    }
+
+    /// Where the chain shows more than was counted; or less, where all blocks were read that something was counted in.
+    fn differences(&self, facts: &ChainFacts) -> Vec<Difference> {
+        let found = self.tallies.iter().filter_map(|(place, (bearer, tally))| {
+            let (count, sum) = self.shown.get(place).copied().unwrap_or_default();
+            let read = facts.read.get(&place.0);
+            let is_all =
+                read.is_some_and(|read| read.from <= tally.from && tally.through <= read.to && tally.second_to == 0);
+            let kind = if count > tally.count || sum > tally.sum {
+                Kind::DepositMissingHere
+            } else if is_all && (count, sum) != (tally.count, tally.sum) {
+                Kind::DepositNotOnChain
+            } else {
+                return None;
+            };
+            let said =
+                |count: u64, sum: Amount| words(format!("{count} counted, {} base units together", sum.base_units()));
+            let difference = Difference::new(kind, said(tally.count, tally.sum), said(count, sum));
+            Some(Difference { deposit: Some(bearer.key), address: Some(bearer.to), ..difference })
+        });
+        found.collect()
+    }
 }
 
 /// The payment that a deposit pays.

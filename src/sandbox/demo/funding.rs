@@ -158,8 +158,6 @@ async fn stopped(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<()> {
     stage.node().drop_all_transactions().await?;
     // However long the start takes: what was signed is to be seen again, and nothing raised.
     stage.watcher.set("RAMPWATCH__FUNDING__BUMP_AFTER", "60s")?;
-    stage.watcher.set("RAMPWATCH__FUNDING__AUTO", "true")?;
-    stage.watcher.set("RAMPWATCH__FUNDING__ALLOWED_BANK_ACCOUNTS__0", PAYROLL)?;
     stage.watcher.start()?;
     stage.watcher.ready(LIMIT).await?;
     in_the_pool(stage).await?;
@@ -191,10 +189,15 @@ const PAYROLL: &str = "bank-payroll";
 async fn by_itself(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<()> {
     stage.act("The hot wallet pays by itself")?;
     stage.tell(&format!(
-        "At that start the automatic mode was switched on, for one bank account: {PAYROLL}. Three off-ramps are opened; two \
+        "rampwatch is started anew with the automatic mode, for one bank account: {PAYROLL}. Three off-ramps are opened; two \
          go to it, and are paid without being asked. The third goes elsewhere: whoever can open off-ramps must not be able \
          to drain the wallet.",
     ))?;
+    stage.watcher.stop(LIMIT).await?;
+    stage.watcher.set("RAMPWATCH__FUNDING__AUTO", "true")?;
+    stage.watcher.set("RAMPWATCH__FUNDING__ALLOWED_BANK_ACCOUNTS__0", PAYROLL)?;
+    stage.watcher.start()?;
+    stage.watcher.ready(LIMIT).await?;
     let unusable = |error: crate::domain::payment::IdError| SandboxError::Invalid(error.to_string());
     let payroll = BankAccountId::new(PAYROLL).map_err(unusable)?;
     let elsewhere = BankAccountId::new("bank-elsewhere").map_err(unusable)?;

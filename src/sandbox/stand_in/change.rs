@@ -43,6 +43,8 @@ pub struct Told {
     pub source_currency: Option<String>,
     /// Nothing of when it runs out.
     pub no_expiry: bool,
+    /// Nothing of whose it is.
+    pub no_recipient: bool,
 }
 
 /// A field that is there, even with `null` in it.

@@ -19,6 +19,7 @@ use super::shapes;
 use super::webhooks::{EVENT, Registered};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::Timestamp;
+use crate::outbound::{Outbound, Patience};
 
 /// The header that bears the signature: `sha256=` and the HMAC-SHA256 of the body in hexadecimal.
 pub const SIGNATURE_HEADER: &str = "x-webhook-signature";
@@ -50,7 +51,11 @@ type LastTold = BTreeMap<PaymentId, (String, Timestamp)>;
 
 /// Tells of changes until the stand-in ends.
 pub(super) async fn keep_telling(shared: Arc<Shared>) {
-    let client = match reqwest::Client::builder().no_proxy().timeout(PATIENCE).build() {
+    let made = Outbound::new(None, None).map_err(|error| error.to_string()).and_then(|outbound| {
+        let client = outbound.client(PATIENCE, Patience::Whole(PATIENCE)).build();
+        client.map_err(|error| error.to_string())
+    });
+    let client = match made {
         Ok(client) => client,
         Err(error) => {
             tracing::error!(%error, "the stand-in cannot tell webhooks anything");

@@ -69,7 +69,8 @@ struct Body<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct GuideFields<'a> {
-    recipient_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recipient_id: Option<&'a str>,
     deposit_address: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     deposit_amount: Option<Box<RawValue>>,
@@ -83,7 +84,7 @@ struct GuideFields<'a> {
 pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>, serde_json::Error> {
     let told = &off_ramp.told;
     let guide = (shape == Shape::Guide).then(|| GuideFields {
-        recipient_id: off_ramp.recipient_id.as_str(),
+        recipient_id: (!told.no_recipient).then(|| off_ramp.recipient_id.as_str()),
         deposit_address: told.deposit_address.unwrap_or(off_ramp.deposit_address).to_checksum(None),
         deposit_amount: number_of(told.amount.unwrap_or(off_ramp.amount), 6),
         deposit_chain: told.deposit_chain.as_deref().unwrap_or("POLYGON"),

@@ -49,7 +49,7 @@ async fn moment(kit: Kit, told: Told) -> Played {
 }
 
 async fn deposit_meanwhile(kit: Kit, told: Told) -> Played {
-    let mut world = World::started(&kit, Setup { new_keys: Vec::new(), ..Setup::default() }).await?;
+    let mut world = World::started(&kit, Setup { keys: Vec::new(), ..Setup::default() }).await?;
     let off_ramp = world.opened("f11-failed", 10).await?;
     world.watch(2).await?;
     if told == Told::Lie {

@@ -8,12 +8,22 @@
 use crate::row::Row;
 
 mod f1;
+mod f10;
 mod f11;
+mod f13;
+mod f14;
+mod f16;
+mod f17;
 mod f18;
 mod f19;
 mod f2;
 mod f3;
+mod f4;
+mod f5;
+mod f6;
+mod f7;
 mod f8;
+mod f9;
 mod fee_ceiling;
 mod s1;
 mod s12;
@@ -26,8 +36,18 @@ pub(crate) fn all() -> Vec<Row> {
         f1::ROWS,
         f2::ROWS,
         f3::ROWS,
+        f4::ROWS,
+        f5::ROWS,
+        f6::ROWS,
+        f7::ROWS,
         f8::ROWS,
+        f9::ROWS,
+        f10::ROWS,
         f11::ROWS,
+        f13::ROWS,
+        f14::ROWS,
+        f16::ROWS,
+        f17::ROWS,
         f18::ROWS,
         f19::ROWS,
         s1::ROWS,

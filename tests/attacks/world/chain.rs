@@ -102,6 +102,8 @@ pub(crate) struct State {
     least: u128,
     /// Nothing that waits comes into a block.
     holds: bool,
+    /// The same, but what waits can be replaced.
+    stands_still: bool,
     /// How far the world's clock is ahead of this machine's, in seconds.
     ahead: u64,
 }
@@ -140,6 +142,7 @@ impl Chain {
             base_fee: QUIET,
             least: 0,
             holds: false,
+            stands_still: false,
             ahead: 0,
         };
         for age in 0..PAST {
@@ -205,6 +208,11 @@ impl Chain {
     /// While it holds, nothing that waits comes into a block, and nothing that waits can be replaced.
     pub(crate) fn hold(&self, holds: bool) {
         self.state().holds = holds;
+    }
+
+    /// While it stands still, nothing that waits comes into a block, and everything that waits can be replaced.
+    pub(crate) fn stand_still(&self, stands_still: bool) {
+        self.state().stands_still = stands_still;
     }
 
     /// How many transactions wait.
@@ -352,7 +360,8 @@ impl State {
         waiting.sort_by_key(|waiting| (waiting.from, waiting.tx.nonce()));
         for one in waiting {
             let next = self.now.nonces.get(&one.from).copied().unwrap_or_default();
-            if !self.holds && one.tx.nonce() == next && one.tx.max_fee_per_gas() >= self.base_fee {
+            if !self.holds && !self.stands_still && one.tx.nonce() == next && one.tx.max_fee_per_gas() >= self.base_fee
+            {
                 let done = self.carry_out(&one, mined.len() as u64);
                 mined.push(done);
             } else if one.tx.nonce() >= next {

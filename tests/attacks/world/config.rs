@@ -7,10 +7,18 @@ use std::path::Path;
 use rampwatch::sandbox::USDC;
 
 use super::chain::CHAIN_ID;
-use crate::kit::OPERATOR;
+use crate::kit::{OPERATOR, is_new};
 
 /// The variable with the throw-away key.
 pub(crate) const WALLET_KEY_ENV: &str = "ATTACKS_WALLET_KEY";
+
+/// Whose token is the machine's own.
+pub(crate) const LOCAL: &str = "local";
+
+/// The file of somebody's token, in the world's folder.
+pub(crate) fn token_file(name: &str) -> String {
+    format!("token-of-{name}")
+}
 
 /// How a world differs from the usual one.
 #[derive(Clone, Debug)]
@@ -29,8 +37,13 @@ pub(crate) struct Setup {
     pub(crate) second_reading_after: &'static str,
     /// Whether the clock of the program can be set.
     pub(crate) clock: bool,
-    /// Section, key and value, each written only where the program knows the key.
-    pub(crate) new_keys: Vec<(&'static str, &'static str, &'static str)>,
+    /// Section, key and value: whatever else is configured. Those that older programs lack are written only where the program
+    /// knows them.
+    pub(crate) keys: Vec<(&'static str, &'static str, String)>,
+    /// Names of tokens, with their roles as the configuration writes them.
+    pub(crate) tokens: Vec<(&'static str, &'static str)>,
+    /// Variables of the program.
+    pub(crate) environment: Vec<(&'static str, String)>,
 }
 
 impl Default for Setup {
@@ -43,9 +56,16 @@ impl Default for Setup {
             max_fee_gwei: 500,
             second_reading_after: "5s",
             clock: false,
-            new_keys: vec![("api", "end_confirm_after", "\"2s\"")],
+            keys: vec![soon_ended()],
+            tokens: Vec::new(),
+            environment: Vec::new(),
         }
     }
+}
+
+/// What the API calls over is believed soon.
+pub(crate) fn soon_ended() -> (&'static str, &'static str, String) {
+    ("api", "end_confirm_after", "\"2s\"".to_owned())
 }
 
 /// A complete configuration. `known`: which of the new keys the program knows. `endpoints`: names and URLs.
@@ -58,14 +78,15 @@ pub(crate) fn text(
     port: u16,
 ) -> String {
     let keys = |wanted: &str| {
-        let keys = setup.new_keys.iter();
-        let keys = keys.filter(|(section, key, _)| *section == wanted && known.contains(&format!("{section}.{key}")));
+        let is_known = |section: &str, key: &str| !is_new(section, key) || known.contains(&format!("{section}.{key}"));
+        let keys = setup.keys.iter();
+        let keys = keys.filter(|(section, key, _)| *section == wanted && is_known(section, key));
         keys.map(|(_, key, value)| format!("{key} = {value}\n")).collect::<String>()
     };
     let (rpc_keys, api_keys) = (keys("rpc"), keys("api"));
     let second_reading_after = setup.second_reading_after;
     let store = toml::Value::String(folder.join("store").display().to_string());
-    let token_file = toml::Value::String(folder.join("operator-token").display().to_string());
+    let own_token = toml::Value::String(folder.join(token_file(LOCAL)).display().to_string());
     let mut text = format!(
         r#"[chain]
 id = {CHAIN_ID}
@@ -100,7 +121,7 @@ second_reading_after = "{second_reading_after}"
 keep_watching = "10m"
 [http]
 listen = "127.0.0.1:{port}"
-token_file = {token_file}
+token_file = {own_token}
 [log]
 filter = "info"
 "#
@@ -108,8 +129,14 @@ filter = "info"
     if setup.wallet {
         text.push_str(&wallet(setup, &keys("funding")));
     }
-    for (nth, (name, url)) in endpoints.iter().enumerate() {
+    text.push_str("[intake]\n");
+    text.push_str(&keys("intake"));
+    for (name, roles) in &setup.tokens {
+        let file = toml::Value::String(folder.join(token_file(name)).display().to_string());
         // A String takes whatever is written.
+        let _ = write!(text, "[[http.tokens]]\nname = \"{name}\"\nfile = {file}\nroles = [{roles}]\n");
+    }
+    for (nth, (name, url)) in endpoints.iter().enumerate() {
         let _ = write!(text, "[[rpc.endpoints]]\nname = \"{name}\"\nhttp = \"{url}\"\n");
         if let Some(operator) = setup.operators.get(nth).filter(|_| known.contains(OPERATOR)) {
             let _ = writeln!(text, "operator = \"{operator}\"");

@@ -1,13 +1,15 @@
 //! One world: the true chain, endpoints that may lie about it, a payment API, and the attacked program.
 
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use alloy::primitives::{Address, B256, keccak256};
 use alloy::signers::local::PrivateKeySigner;
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::payment::{PaymentId, RecipientId};
+use rampwatch::domain::payment::{BankAccountId, PaymentId, RecipientId};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp, StandIn, StandInOptions};
 use serde_json::{Value, json};
@@ -20,6 +22,7 @@ pub(crate) mod endpoint;
 pub(crate) mod lies;
 pub(crate) mod node;
 pub(crate) mod program;
+pub(crate) mod stranger;
 pub(crate) mod within;
 
 use chain::Chain;
@@ -54,6 +57,7 @@ pub(crate) struct World {
     pub(crate) program: Program,
     pub(crate) wallet: Address,
     clock: Option<Clock>,
+    known: Arc<BTreeSet<String>>,
     folder: TempDir,
 }
 
@@ -71,9 +75,6 @@ impl World {
         let wallet = key.address();
         chain.endow(wallet, FUNDS * UNIT);
         let port = free_port()?;
-        let urls: Vec<(String, String)> = endpoints.iter().map(|one| (one.name.clone(), one.url.clone())).collect();
-        let text = config::text(&setup, &kit.known, &urls, &api.base_url(), folder.path(), port);
-        std::fs::write(folder.path().join("config.toml"), text)?;
         let mut environment = vec![
             ("RAMPWATCH_API_KEY".to_owned(), api.api_key().into()),
             (WALLET_KEY_ENV.to_owned(), wallet_key().into()),
@@ -84,8 +85,28 @@ impl World {
         };
         let of_clock = clock.iter().flat_map(Clock::environment);
         environment.extend(of_clock.map(|(name, value)| (name.to_owned(), value)));
+        environment.extend(setup.environment.iter().map(|(name, value)| ((*name).to_owned(), value.into())));
         let program = Program::new(&kit.program, folder.path(), environment, port)?;
-        Ok(Self { chain, endpoints, api, program, wallet, clock, folder })
+        let known = Arc::clone(&kit.known);
+        let world = Self { chain, endpoints, api, program, wallet, clock, known, folder };
+        world.configure(&setup)?;
+        Ok(world)
+    }
+
+    /// Writes the configuration that the next start will find.
+    pub(crate) fn configure(&self, setup: &Setup) -> Result<(), Stop> {
+        let urls: Vec<(String, String)> =
+            self.endpoints.iter().map(|one| (one.name.clone(), one.url.clone())).collect();
+        let port = self.program.address().port();
+        let text = config::text(setup, &self.known, &urls, &self.api.base_url(), self.folder(), port);
+        Ok(std::fs::write(self.folder().join("config.toml"), text)?)
+    }
+
+    /// Ends the program, and starts it with another configuration.
+    pub(crate) async fn restart(&mut self, setup: &Setup) -> Result<(), Stop> {
+        self.program.stop().await?;
+        self.configure(setup)?;
+        self.program.start().await
     }
 
     /// The same, and the program runs.
@@ -119,6 +140,37 @@ impl World {
     /// Opens an off-ramp of so many whole units at the API, an hour long.
     pub(crate) fn open(&self, id: &str, units: u128) -> Result<OffRamp, Stop> {
         self.open_as(NewOffRamp { id: Some(payment_id(id)?), amount: amount(units), ..NewOffRamp::default() })
+    }
+
+    /// The same for one recipient.
+    pub(crate) fn open_of(&self, id: &str, units: u128, recipient: &str) -> Result<OffRamp, Stop> {
+        let recipient_id = Some(recipient_id(recipient)?);
+        self.open_as(NewOffRamp {
+            id: Some(payment_id(id)?),
+            amount: amount(units),
+            recipient_id,
+            ..NewOffRamp::default()
+        })
+    }
+
+    /// The same for one bank account, and if it matters, with this recipient and deposit address.
+    pub(crate) fn open_at(
+        &self,
+        id: &str,
+        units: u128,
+        bank_account: &str,
+        whose: Option<(&str, Address)>,
+    ) -> Result<OffRamp, Stop> {
+        let bank_account = BankAccountId::new(bank_account).map_err(|error| Stop::Fault(error.to_string()))?;
+        let recipient_id = whose.map(|(recipient, _)| recipient_id(recipient)).transpose()?;
+        self.open_as(NewOffRamp {
+            id: Some(payment_id(id)?),
+            amount: amount(units),
+            bank_account: Some(bank_account),
+            recipient_id,
+            deposit_address: whose.map(|(_, address)| address),
+            ..NewOffRamp::default()
+        })
     }
 
     /// Opens an off-ramp as described.

@@ -1,5 +1,6 @@
 //! The attacked program: a child process, and its operator API. Everything goes by what any operator could do.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
+use super::config::{LOCAL, token_file};
 use super::within;
 use crate::row::Stop;
 
@@ -43,9 +45,9 @@ pub(crate) struct Program {
     path: PathBuf,
     config: PathBuf,
     log: PathBuf,
-    token_file: PathBuf,
+    folder: PathBuf,
     environment: Vec<(String, PathBuf)>,
-    base: String,
+    address: SocketAddr,
     client: reqwest::Client,
     child: Option<Child>,
 }
@@ -63,9 +65,9 @@ impl Program {
             path: path.to_owned(),
             config: folder.join("config.toml"),
             log: folder.join("log"),
-            token_file: folder.join("operator-token"),
+            folder: folder.to_owned(),
             environment,
-            base: format!("http://127.0.0.1:{port}"),
+            address: SocketAddr::from(([127, 0, 0, 1], port)),
             client: client.map_err(|error| Stop::Fault(error.to_string()))?,
             child: None,
         })
@@ -85,8 +87,8 @@ impl Program {
         }
     }
 
-    async fn start_once(&mut self) -> Result<Started, Stop> {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
+    /// What any command of the program is run as: in the world's folder, with the world's variables.
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.path);
         // Neither settings of whoever runs the suite nor his proxies.
         for (name, _) in std::env::vars_os() {
@@ -96,16 +98,54 @@ impl Program {
             }
         }
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
-        command.arg("--config").arg(&self.config).arg("run").stdin(Stdio::null());
-        command.stdout(log.try_clone()?).stderr(log).kill_on_drop(true);
+        command.current_dir(&self.folder).stdin(Stdio::null()).kill_on_drop(true);
+        command
+    }
+
+    /// Runs another command of the program to its end. Gives whether it succeeded, and all that it said; one that takes too
+    /// long has failed.
+    pub(crate) async fn run(&self, arguments: &[&str]) -> Result<(bool, String), Stop> {
+        let mut command = self.command();
+        command.arg("--config").arg(&self.config).args(arguments);
+        said(command, arguments).await
+    }
+
+    /// The same as somebody does it who stands in a folder, names no configuration, and has a variable besides.
+    pub(crate) async fn run_in(
+        &self,
+        folder: &Path,
+        (name, value): (&str, &str),
+        arguments: &[&str],
+    ) -> Result<(bool, String), Stop> {
+        let mut command = self.command();
+        command.current_dir(folder).env(name, value).args(arguments);
+        said(command, arguments).await
+    }
+
+    /// Starts it, and does not wait for an answer.
+    pub(crate) fn spawn(&mut self) -> Result<(), Stop> {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
+        let mut command = self.command();
+        command.arg("--config").arg(&self.config).arg("run");
+        command.stdout(log.try_clone()?).stderr(log);
         self.child = Some(command.spawn()?);
+        Ok(())
+    }
+
+    /// Where its operator API is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    async fn start_once(&mut self) -> Result<Started, Stop> {
+        self.spawn()?;
         let end = Instant::now() + START;
         while Instant::now() < end {
             if let Some(status) = self.ended()? {
                 self.child = None;
                 return Ok(Started::Ended { code: status.code(), words: self.last_words() });
             }
-            let answer = self.client.get(format!("{}/healthz", self.base)).send().await;
+            let answer = self.client.get(format!("http://{}/healthz", self.address)).send().await;
             if answer.is_ok_and(|answer| answer.status().is_success()) {
                 return Ok(Started::Up);
             }
@@ -165,7 +205,7 @@ impl Program {
 
     /// Whether `/readyz` says that it is ready, and what it says.
     pub(crate) async fn readiness(&self) -> (bool, String) {
-        match self.client.get(format!("{}/readyz", self.base)).send().await {
+        match self.client.get(format!("http://{}/readyz", self.address)).send().await {
             Ok(answer) => (answer.status().is_success(), answer.text().await.unwrap_or_default()),
             Err(error) => (false, error.to_string()),
         }
@@ -189,9 +229,18 @@ impl Program {
         self.request(path, json!({ "reason": "the attack needs it" })).await
     }
 
+    /// The same as somebody with a token of their own.
+    pub(crate) async fn request_as(&self, name: &str, path: &str, body: Value) -> Result<Reply, Stop> {
+        self.ask_as(name, path, Some(body)).await
+    }
+
     async fn ask(&self, path: &str, body: Option<Value>) -> Result<Reply, Stop> {
-        let token = std::fs::read_to_string(&self.token_file)?;
-        let url = format!("{}{path}", self.base);
+        self.ask_as(LOCAL, path, body).await
+    }
+
+    async fn ask_as(&self, name: &str, path: &str, body: Option<Value>) -> Result<Reply, Stop> {
+        let token = std::fs::read_to_string(self.folder.join(token_file(name)))?;
+        let url = format!("http://{}{path}", self.address);
         let request = match &body {
             Some(body) => self.client.post(url).json(body),
             None => self.client.get(url),
@@ -222,6 +271,18 @@ impl Program {
                 reply => return Ok(reply),
             }
         }
+    }
+}
+
+/// Runs a command to its end.
+async fn said(mut command: Command, arguments: &[&str]) -> Result<(bool, String), Stop> {
+    match tokio::time::timeout(START, command.output()).await {
+        Ok(output) => {
+            let output = output?;
+            let words = [output.stdout, output.stderr].concat();
+            Ok((output.status.success(), String::from_utf8_lossy(&words).into_owned()))
+        }
+        Err(_) => Ok((false, format!("rampwatch {} did not end within {START:?}", arguments.join(" ")))),
     }
 }
 

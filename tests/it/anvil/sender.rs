@@ -13,6 +13,7 @@ use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::Fees;
 use rampwatch::domain::wallet::{CallResult, NonceCount, TransferView};
 use rampwatch::domain::wei::Wei;
+use rampwatch::outbound::Outbound;
 use rampwatch::ports::chain::ChainError;
 use rampwatch::ports::sender::{SendAnswer, Sender, SignedTx, TransferSpec, TxAction, TxSpec};
 use rampwatch::ports::signer::DigestSignature;
@@ -60,6 +61,7 @@ impl Scene {
             max_addresses: 100,
             max_in_flight: 8,
             cool_down: CoolDown { first: Duration::from_millis(50), longest: Duration::from_secs(1) },
+            outbound: Outbound::local(),
         });
         Self { anvil, evm: evm.unwrap(), key }
     }

@@ -206,6 +206,7 @@ impl World {
             timeout: self.setup.engine.pace.api_timeout,
             decimals: 6,
             webhook_secret: None,
+            outbound: rampwatch::outbound::Outbound::local(),
         };
         let chain = Arc::new(EvmChain::with_rules(self.evm_settings(), Plausibility::for_rehearsal()).unwrap());
         chain.check().await.unwrap();
@@ -256,6 +257,7 @@ impl World {
             max_addresses: 1_000,
             max_in_flight: 8,
             cool_down: CoolDown { first: Duration::from_millis(50), longest: Duration::from_secs(1) },
+            outbound: rampwatch::outbound::Outbound::local(),
         }
     }
 

@@ -89,7 +89,7 @@ async fn a_sound_world_has_no_failures() {
     let found = clinic.examine().await;
     assert_eq!((found.code, found.of_grade("failure")), (0, vec![]), "{:#}", found.report);
     assert_eq!(found.of_grade("warning").len(), 1, "{:#}", found.report);
-    found.has("warning", "daemon : none answers at http.listen");
+    found.has("warning", "daemon : none answers at http.socket");
     for words in [
         "endpoint primary: it answers over http, on chain 137",
         "endpoint second: it answers over ws",
@@ -105,7 +105,7 @@ async fn a_sound_world_has_no_failures() {
         "store : there is none yet, and one can be made",
         "wallet : none is configured",
         "webhook : none is configured",
-        "files http.token_file: ",
+        "files http.socket: nobody listens at ",
     ] {
         found.has("ok", words);
     }
@@ -229,7 +229,9 @@ async fn what_is_wrong_around_it_is_named() {
     clinic.examine().await.has("failure", "daemon : what listens at http.listen does not answer as rampwatch does");
     served.abort();
     // A wallet whose key does not open.
-    world.place.edit("[funding]\n", "[wallet]\nkeystore = \"wallet.json\"\npassword_env = \"NO_SUCH\"\n[funding]\n");
+    world
+        .place
+        .edit("[funding]\n", "[wallet]\nkeystore = \"wallet.json\"\npassword_env = \"RAMPWATCH_NO_SUCH\"\n[funding]\n");
     let found = clinic.examine().await;
     found.has("failure", "wallet : its key does not open: ");
     found.has("failure", "files wallet.keystore: ");

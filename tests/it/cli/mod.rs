@@ -12,6 +12,7 @@ use crate::support::temp_dir;
 mod completions;
 mod daemon;
 mod doctor;
+mod doors;
 mod events;
 mod help;
 mod offline;

@@ -30,7 +30,7 @@ fn final_deposit(n: u64, place: u64, base_units: u128) -> Deposit {
 async fn a_payment_is_added_listed_shown_and_explained() {
     let place = Place::offline();
     let added = place.add("pay-1", 1, "1000.5").await.data();
-    assert!(added.contains("1000.50 USDC (typed)") && added.contains("waiting"), "{added}");
+    assert!(added.contains("1000.50 USDC (typed by local)") && added.contains("waiting"), "{added}");
     let again = place.add("pay-1", 1, "1000.50").await.data();
     assert_eq!(again, added, "adding it again changes nothing");
     let list = place.run(&["list"]).await.data();
@@ -130,7 +130,9 @@ async fn a_store_that_is_not_there_is_told_and_not_made() {
     std::fs::create_dir(place.path("rampwatch-data")).unwrap();
     place.run(&["list"]).await.fails(6, words);
     assert_eq!(std::fs::read_dir(place.path("rampwatch-data")).unwrap().count(), 0);
-    place.add("pay-1", 1, "5").await.data();
+    let added = place.add("pay-1", 1, "5").await;
+    assert_eq!(added.code, 0, "{}", added.err);
+    assert!(added.err.contains("closed to them"), "f21: others could enter the folder: {}", added.err);
     assert!(place.run(&["list"]).await.data().contains("pay-1"));
 }
 
@@ -139,7 +141,10 @@ async fn a_store_that_another_process_has_is_told() {
     let place = Place::offline();
     let store = SledStore::open(&place.path("rampwatch-data"), &Settings::default()).unwrap();
     for command in [&["list"][..], &["why", "pay-1"], &["resolve", "retry", "pay-1", "--reason", "r"]] {
-        place.run(command).await.fails(6, &["no daemon answers at 127.0.0.1:0", "is in use", "rampwatch-data"]);
+        place
+            .run(command)
+            .await
+            .fails(6, &["no daemon answers at ", "operator.sock (http.socket)", "is in use", "rampwatch-data"]);
     }
     drop(store);
     place.run(&["list"]).await.data();

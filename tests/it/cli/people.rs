@@ -42,9 +42,12 @@ async fn the_daemon_takes_the_tokens_that_are_configured() {
     assert_eq!(ask("alice", "other.test").await, 403, "another name");
     assert_eq!(ask("bob", "localhost").await, 403, "another role");
     let body = json!({ "reason": "r" });
-    let refused = client.post(url("/v1/wallet/pause")).bearer_auth(token("alice")).json(&body).send().await.unwrap();
+    let refused = client.post(url("/v1/wallet/resume")).bearer_auth(token("alice")).json(&body).send().await.unwrap();
     let problem: Value = refused.json().await.unwrap();
-    assert_eq!((problem["code"].as_str(), problem["needs"].as_str()), (Some("missing_role"), Some("operate")));
+    assert_eq!((problem["code"].as_str(), problem["needs"].as_str()), (Some("missing_role"), Some("approve")));
+    // F17: every role may stop the wallet.
+    let paused = client.post(url("/v1/wallet/pause")).bearer_auth(token("alice")).json(&body).send().await.unwrap();
+    assert_ne!(paused.status().as_u16(), 403, "{:?}", paused.text().await);
     // Commands find the daemon over loopback, with the machine's own token.
     assert_eq!(place.run(&["list"]).await.data().lines().count(), 1, "only the header");
     daemon.start_kill().unwrap();

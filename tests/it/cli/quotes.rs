@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::time::Span;
+use rampwatch::outbound::Outbound;
 use rampwatch::ports::desk_api::DeskApi;
 use rampwatch::sandbox::stand_in::{Behaviour, Call, Fault, Shape, StandIn, StandInOptions};
 use secrecy::SecretString;
@@ -135,12 +136,12 @@ async fn a_webhook_is_registered_once_shown_and_changed() {
     assert!(text.contains("webhook-2") && text.contains(URL), "{text}");
     let changed = ground.run(&["webhook", "update", "webhook-2", "--active", "false", "--json"]).await.json();
     assert_eq!(changed["active"], json!(false));
-    let elsewhere = ["webhook", "update", "webhook-1", "--url", "https://other.example/x", "--rotate-secret"];
+    let elsewhere = ["webhook", "update", "webhook-1", "--url", "https://desk.example/x", "--rotate-secret"];
     ground.place.write("webhook-secret", "a-new-secret-for-tomorrow");
     ground.run(&elsewhere).await.data();
     assert_eq!(ground.api.webhooks()[0].secret, "a-new-secret-for-tomorrow");
     let listed = ground.run(&["webhook", "list"]).await.data();
-    for part in ["webhook-1", "https://other.example/x", "webhook-2", "no"] {
+    for part in ["webhook-1", "https://desk.example/x", "webhook-2", "no"] {
         assert!(listed.contains(part), "{part} in {listed}");
     }
     ground.run(&["webhook", "update", "webhook-1"]).await.fails(2, &["nothing is to change"]);
@@ -171,7 +172,7 @@ async fn a_lost_answer_is_said_and_not_repeated_unasked() {
     assert_eq!(ground.api.webhooks().len(), 2);
     // A plain refusal leaves no doubt, so the next attempt needs no insisting.
     ground.api.fail_next(Call::CreateWebhook, 1, Fault::status(422)).unwrap();
-    let other = ["webhook", "register", "--url", "https://other.example/x"];
+    let other = ["webhook", "register", "--url", "https://desk.example/x"];
     ground.run(&other).await.fails(6, &["HTTP 422"]);
     ground.run(&other).await.data();
 }
@@ -194,10 +195,11 @@ async fn a_daemon_does_the_same() {
         timeout: Span::from_secs(60),
         decimals: 6,
         webhook_secret: Some(SecretString::from(SECRET)),
+        outbound: Outbound::local(),
     };
     let desk_api: Arc<dyn DeskApi> = Arc::new(PaymentHttp::new(settings, Arc::new(SystemClock)).unwrap());
     let store = MemoryStore::new();
-    let handle = handle_on(&store).with_desk_api(Some(desk_api));
+    let handle = handle_on(&store).with_desk_api(Some(desk_api)).with_public_url(Some(URL.to_owned()));
     let desk = Desk::serve(store, handle).await;
     let place = Place::for_daemon(desk.listen, &desk.token_file());
     let rate = place.run(&[&["rate", "10", "--json"], &TERMS[..]].concat()).await.json();

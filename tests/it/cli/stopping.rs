@@ -137,7 +137,7 @@ async fn the_log_is_one_json_object_a_line() {
             lines.iter().find(|line| line["message"] == message && fields.iter().all(|field| !line[field].is_null()));
         assert!(line.is_some(), "no {message:?} with {fields:?} in {}", ran.err);
     };
-    with("rampwatch is up", &["address", "chain", "store"]);
+    with("rampwatch is up", &["listen", "socket", "chain", "store"]);
     with("deposit seen", &["tx_hash", "log_index", "block", "base_units", "to"]);
     with("deposit judged", &["payment_id", "tx_hash", "log_index", "verdict", "rule"]);
     with("payment moved", &["payment_id", "tx_hash", "from", "to", "why"]);

@@ -199,16 +199,20 @@ async fn without_an_address_in_the_keystore_the_configured_one_is_told() {
 #[tokio::test]
 async fn a_raw_key_is_for_rehearsals_and_warned_of() {
     let place = Place::offline();
-    configure(&place, "key_env = \"REHEARSAL_KEY\"");
-    run_with(&place, &["wallet", "address"], "REHEARSAL_KEY", KEY).await.fails(3, &["wallet.key_env", "live"]);
+    configure(&place, "key_env = \"RAMPWATCH_REHEARSAL_KEY\"");
+    run_with(&place, &["wallet", "address"], "RAMPWATCH_REHEARSAL_KEY", KEY)
+        .await
+        .fails(3, &["wallet.key_env", "live"]);
     place.edit("id = 137 ", "id = 80002 ");
-    let ran = run_with(&place, &["wallet", "address"], "REHEARSAL_KEY", KEY).await;
+    run_with(&place, &["wallet", "address"], "RAMPWATCH_REHEARSAL_KEY", KEY).await.fails(3, &["chain.live = false"]);
+    place.edit("# live = false", "live = false");
+    let ran = run_with(&place, &["wallet", "address"], "RAMPWATCH_REHEARSAL_KEY", KEY).await;
     assert_eq!(address_of(&ran), ADDRESS);
     assert!(ran.err.contains("WARN") && ran.err.contains("rehearsal") && ran.err.contains(ADDRESS), "{}", ran.err);
     let ran = run(&place, &["wallet", "address"]).await;
-    ran.fails(3, &["REHEARSAL_KEY", "wallet.key_env", "not set"]);
-    let ran = run_with(&place, &["wallet", "address"], "REHEARSAL_KEY", &KEY[1..]).await;
-    ran.fails(3, &["REHEARSAL_KEY", "no private key"]);
+    ran.fails(3, &["RAMPWATCH_REHEARSAL_KEY", "wallet.key_env", "not set"]);
+    let ran = run_with(&place, &["wallet", "address"], "RAMPWATCH_REHEARSAL_KEY", &KEY[1..]).await;
+    ran.fails(3, &["RAMPWATCH_REHEARSAL_KEY", "no private key"]);
 }
 
 #[tokio::test]
@@ -227,7 +231,7 @@ async fn a_rehearsal_key_of_the_api_does_not_go_with_real_money() {
     };
     with("RAMPWATCH__WALLET__ALLOW_DEVELOPMENT_API_KEY_ON_LIVE_CHAIN", "true").await.fails(3, &next);
     with("RAMPWATCH_API_KEY", "sk_live_0123456789").await.fails(3, &next);
-    with("RAMPWATCH__CHAIN__ID", "80002").await.fails(3, &next);
+    with("RAMPWATCH__CHAIN__ID", "31337").await.fails(3, &next);
 }
 
 /// Types these lines, each when its prompt is there, and returns what was shown.

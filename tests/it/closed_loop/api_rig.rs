@@ -15,6 +15,7 @@ use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::EngineSettings;
 use rampwatch::engine::handle::AddPayment;
+use rampwatch::outbound::Outbound;
 use rampwatch::policy::pace::Pace;
 use rampwatch::sandbox::stand_in::{Behaviour, Call, Entry, NewOffRamp, Shape, StandIn, StandInOptions};
 
@@ -71,6 +72,7 @@ impl ApiRig {
             timeout: Span::from_millis(TIMEOUT_MS),
             decimals: 6,
             webhook_secret: None,
+            outbound: Outbound::local(),
         };
         let api = PaymentHttp::new(api, Arc::new(SystemClock)).unwrap();
         let evm = quick_evm(&[urls(&node)]);

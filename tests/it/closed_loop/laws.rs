@@ -51,10 +51,12 @@ impl Told {
                 }
                 EventKind::ApiReported { .. }
                 | EventKind::PersonDecided { .. }
+                | EventKind::DepositsCounted { .. }
                 | EventKind::FinalityMoved { .. }
                 | EventKind::AddressPlaced { .. }
                 | EventKind::AddressClosed { .. }
                 | EventKind::EndpointBack { .. }
+                | EventKind::ListenerBack { .. }
                 | EventKind::OrderPlaced { .. }
                 | EventKind::OrderMoved { .. }
                 | EventKind::AttemptSigned { .. }

@@ -2,7 +2,7 @@
 //! stand-in over HTTP.
 
 mod agreement;
-mod api;
+pub(crate) mod api;
 mod api_faults;
 mod api_rig;
 mod budget;
@@ -21,5 +21,6 @@ pub(crate) mod rig;
 mod shadow;
 mod stages;
 mod stories;
+mod strays;
 mod troubles;
 mod websocket;

@@ -19,6 +19,7 @@ use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::handle::{AddPayment, Handle, HandleError};
 use rampwatch::engine::health::Health;
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
+use rampwatch::outbound::Outbound;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
@@ -100,6 +101,7 @@ pub(crate) fn quick_evm(endpoints: &[(String, String)]) -> EvmSettings {
         max_addresses: 1_000,
         max_in_flight: 8,
         cool_down: CoolDown { first: Duration::from_millis(50), longest: Duration::from_secs(1) },
+        outbound: Outbound::local(),
     }
 }
 

@@ -6,6 +6,7 @@ use rampwatch::config::{ConfigError, EXAMPLE, FundingSettings, KeySource, PASSWO
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
+use rampwatch::policy::rules::SpendLimits;
 use secrecy::ExposeSecret as _;
 
 use super::{LEAST, read};
@@ -33,15 +34,20 @@ const fn units(whole: u128) -> Amount {
 #[test]
 fn without_a_wallet_nothing_is_sent() {
     let expected = FundingSettings {
-        enabled: false,
-        auto: false,
-        max_per_payment: units(100),
-        max_per_day: units(500),
-        max_per_recipient: units(200),
-        approval_above: units(50),
-        allowed_recipients: Vec::new(),
-        allowed_bank_accounts: Vec::new(),
-        min_time_left: Span::from_secs(900),
+        limits: SpendLimits {
+            enabled: false,
+            auto: false,
+            auto_max_per_day: None,
+            max_per_payment: units(100),
+            max_per_day: units(500),
+            max_per_recipient: units(200),
+            approval_above: units(50),
+            approval_above_per_day: units(200),
+            allowed_recipients: [].into(),
+            allowed_bank_accounts: [].into(),
+            allowed_addresses: [].into(),
+            min_time_left: Span::from_secs(900),
+        },
         reserve_token: Amount::ZERO,
         reserve_native: Wei::new(500_000_000_000_000_000),
         tip_floor: Wei::from_gwei(30),
@@ -100,7 +106,10 @@ fn everything_can_be_set_by_variables() {
             ("RAMPWATCH__FUNDING__MAX_PER_PAYMENT", "1000.5"),
             ("RAMPWATCH__FUNDING__MAX_PER_DAY", "2000"),
             ("RAMPWATCH__FUNDING__MAX_PER_RECIPIENT", "1000.5"),
+            ("RAMPWATCH__FUNDING__AUTO_MAX_PER_DAY", "750"),
             ("RAMPWATCH__FUNDING__APPROVAL_ABOVE", "0"),
+            ("RAMPWATCH__FUNDING__APPROVAL_ABOVE_PER_DAY", "900"),
+            ("RAMPWATCH__FUNDING__ALLOWED_ADDRESSES", &format!("[\"{ADDRESS}\"]")),
             ("RAMPWATCH__FUNDING__ALLOWED_RECIPIENTS", "[\"rec-1\", \"rec-2\"]"),
             ("RAMPWATCH__FUNDING__ALLOWED_BANK_ACCOUNTS__0", "bank-1"),
             ("RAMPWATCH__FUNDING__MIN_TIME_LEFT", "0s"),
@@ -125,15 +134,20 @@ fn everything_can_be_set_by_variables() {
     assert_eq!(file, Path::new("/keys/wallet.json"));
     assert!(matches!(password, KeySource::Variable { name, .. } if name == PASSWORD_VARIABLE));
     let expected = FundingSettings {
-        enabled: true,
-        auto: true,
-        max_per_payment: Amount::from_base_units(1_000_500_000),
-        max_per_day: units(2_000),
-        max_per_recipient: Amount::from_base_units(1_000_500_000),
-        approval_above: Amount::ZERO,
-        allowed_recipients: vec!["rec-1".parse().unwrap(), "rec-2".parse().unwrap()],
-        allowed_bank_accounts: vec!["bank-1".parse().unwrap()],
-        min_time_left: Span::ZERO,
+        limits: SpendLimits {
+            enabled: true,
+            auto: true,
+            auto_max_per_day: Some(units(750)),
+            max_per_payment: Amount::from_base_units(1_000_500_000),
+            max_per_day: units(2_000),
+            max_per_recipient: Amount::from_base_units(1_000_500_000),
+            approval_above: Amount::ZERO,
+            approval_above_per_day: units(900),
+            allowed_recipients: ["rec-1".parse().unwrap(), "rec-2".parse().unwrap()].into(),
+            allowed_bank_accounts: ["bank-1".parse().unwrap()].into(),
+            allowed_addresses: [ADDRESS.parse().unwrap()].into(),
+            min_time_left: Span::ZERO,
+        },
         reserve_token: units(25),
         reserve_native: Wei::new(1_250_000_000_000_000_000),
         tip_floor: Wei::new(1),
@@ -270,14 +284,18 @@ fn a_development_api_key_with_real_money_is_refused() {
     };
     let keystore = "keystore = \"w\"";
     let error = check(keystore, &[]).unwrap_err();
-    assert_eq!(error, ConfigError::MixedRehearsal);
+    assert_eq!(error, ConfigError::MixedRehearsal { chain_id: 137 });
     let said = error.to_string();
     for part in ["wallet.allow_development_api_key_on_live_chain", "[wallet]", "chain.id = 137", "api.key_env"] {
         assert!(said.contains(part), "{said}");
     }
     assert!(!said.contains("SECRET"), "{said}");
     check(&format!("{keystore}\nallow_development_api_key_on_live_chain = true"), &[]).unwrap();
-    check(keystore, &[("RAMPWATCH__CHAIN__ID", "80002")]).unwrap();
+    // S10: every chain is live that is not known to be play, or said to be.
+    let elsewhere = check(keystore, &[("RAMPWATCH__CHAIN__ID", "80002")]).unwrap_err();
+    assert!(elsewhere.to_string().contains("chain.live = false"), "{elsewhere}");
+    check(keystore, &[("RAMPWATCH__CHAIN__ID", "80002"), ("RAMPWATCH__CHAIN__LIVE", "false")]).unwrap();
+    check(keystore, &[("RAMPWATCH__CHAIN__ID", "31337")]).unwrap();
     check(keystore, &[("RAMPWATCH__API__KEY_ENV", "LIVE"), ("LIVE", "sk_live_1")]).unwrap();
     assert!(matches!(check(keystore, &[("RAMPWATCH__API__KEY_ENV", "NONE")]), Err(ConfigError::Key(_))));
     let without = read(EXAMPLE, &[("RAMPWATCH_API_KEY", "sk_dev_1")]).unwrap();

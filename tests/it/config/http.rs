@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rampwatch::config::{ConfigError, EXAMPLE};
+use rampwatch::config::{ConfigError, EXAMPLE, MAX_SOCKET_PATH};
 use rampwatch::domain::actor::Role;
 
 use super::{read, refusal};
@@ -39,11 +39,10 @@ fn tokens_have_names_files_and_roles() {
 #[test]
 fn tokens_that_are_wrong_are_refused() {
     let table = [
-        (ALICE.replace("\"alice\"", "\"local\""), "http.tokens[0].name", "the machine's own token"),
+        (ALICE.replace("\"alice\"", "\"local\""), "http.tokens[0].name", "the machine's own commands"),
         (ALICE.replace("\"alice\"", "\"a b\""), "http.tokens[0].name", "letters, digits"),
         (ALICE.replace("name = \"alice\"\n", ""), "http.tokens[0].name", "it is missing"),
         (ALICE.replace("file = \"tokens/alice\"\n", ""), "http.tokens[0].file", "it is missing"),
-        (ALICE.replace("tokens/alice", "rampwatch-data/operator-token"), "http.tokens[0].file", "a file of its own"),
         (ALICE.replace("roles = [\"read\", \"operate\"]\n", ""), "http.tokens[0].roles", "it is missing"),
         (ALICE.replace("[\"read\", \"operate\"]", "[]"), "http.tokens[0].roles", "it is empty"),
         (ALICE.replace("\"operate\"", "\"admin\""), "http.tokens[0].roles[1]", "\"approve\""),
@@ -79,5 +78,39 @@ fn hosts_are_names_without_ports() {
     assert_eq!(hosts("[\"Ramp.example\", \"10.0.0.5\", \"::1\"]").unwrap(), ["ramp.example", "10.0.0.5", "::1"]);
     for bad in ["[\"ramp.example:80\"]", "[\"http://ramp.example\"]", "[\"\"]", "[\"*\"]", "[7]", "\"ramp.example\""] {
         assert!(hosts(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
+fn f13_the_socket_lies_in_the_store_s_folder_unless_it_is_named() {
+    let with = |pairs: &[(&str, &str)]| read(EXAMPLE, pairs).map(|settings| settings.http);
+    let socket = "RAMPWATCH__HTTP__SOCKET";
+    let default = Path::new("/etc/rampwatch/rampwatch-data/operator.sock");
+    assert_eq!(with(&[]).unwrap().socket, default);
+    assert_eq!(with(&[(socket, "")]).unwrap().socket, default, "an empty variable takes a file's value away");
+    assert_eq!(with(&[(socket, "/run/rampwatch/s")]).unwrap().socket, Path::new("/run/rampwatch/s"));
+    assert_eq!(with(&[(socket, "s")]).unwrap().socket, Path::new("/etc/rampwatch/s"));
+    let long = format!("/run/{}", "s".repeat(MAX_SOCKET_PATH));
+    let said = refusal(&[(socket, &long)]);
+    let words = ["http.socket", &(MAX_SOCKET_PATH + 5).to_string(), &MAX_SOCKET_PATH.to_string(), "/run/user/1000"];
+    assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    // A store that lay deep before there was a socket is no mistake; what the socket lacks is told where it is needed.
+    let deep = format!("/srv/{}", "d".repeat(MAX_SOCKET_PATH));
+    assert!(with(&[("RAMPWATCH__STORE__PATH", &deep)]).is_ok());
+}
+
+#[test]
+fn f13_a_token_of_the_machine_is_there_only_where_a_file_is_named() {
+    let file = |pairs: &[(&str, &str)]| read(EXAMPLE, pairs).unwrap().http.token_file;
+    let named = ("RAMPWATCH__HTTP__TOKEN_FILE", "own-token");
+    assert_eq!(file(&[]), None);
+    assert_eq!(file(&[named]).as_deref(), Some(Path::new("/etc/rampwatch/own-token")));
+    let alice = ALICE.replace("tokens/alice", "own-token");
+    match read(&with(&alice), &[named]) {
+        Err(ConfigError::Invalid { problems, .. }) => {
+            let said = problems.to_string();
+            assert!(said.contains("http.tokens[0].file") && said.contains("a file of its own"), "{said}");
+        }
+        other => panic!("two tokens in one file: {other:?}"),
     }
 }

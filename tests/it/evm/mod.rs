@@ -6,6 +6,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256};
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
 use rampwatch::domain::operator::Operator;
+use rampwatch::outbound::Outbound;
 use rampwatch::ports::chain::{Chain, EndpointId, Hint, TransferQuery, WatchSet};
 
 use crate::support::node::{Balancer, LogSpec, Node, NodeOptions, ScriptedChain, Token};
@@ -73,6 +74,7 @@ fn settings(endpoints: Vec<EndpointSettings>) -> EvmSettings {
         max_addresses: 50,
         max_in_flight: 4,
         cool_down: CoolDown { first: Duration::from_millis(20), longest: Duration::from_millis(200) },
+        outbound: Outbound::local(),
     }
 }
 

@@ -20,12 +20,13 @@ use rampwatch::engine::{EngineSettings, FundingPorts, FundingRules};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::preflight::PreflightParams;
-use rampwatch::policy::spend::SpendLimits;
+use rampwatch::policy::rules::SpendLimits;
 use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::{Node, Sent, WALLET, WALLET_KEY_ENV, wallet_key};
 use secrecy::SecretString;
 
 use crate::anvil::world::{LIMIT, Setup, World, quick_settings, usdc};
+use crate::support::because;
 
 /// Gives the sandbox's wallet its money, where the engine is to fund.
 pub(crate) async fn furnish_wallet(engine: &EngineSettings, node: &Node) {
@@ -53,17 +54,21 @@ pub(crate) fn rules() -> FundingRules {
         limits: SpendLimits {
             enabled: true,
             auto: false,
+            auto_max_per_day: None,
             max_per_payment: usdc(100_000),
             max_per_day: usdc(1_000_000),
             max_per_recipient: usdc(1_000_000),
             approval_above: usdc(50_000),
+            approval_above_per_day: usdc(10_000_000),
             allowed_recipients: [].into(),
             allowed_bank_accounts: [].into(),
+            allowed_addresses: [].into(),
             min_time_left: Span::from_secs(60),
         },
         preflight: PreflightParams {
             chain_name: "polygon".to_owned(),
             currency: "USDC".to_owned(),
+            under: Amount::ZERO,
             min_time_left: Span::from_secs(60),
             reserve_token: Amount::ZERO,
             reserve_native: Wei::ZERO,
@@ -117,7 +122,7 @@ pub(crate) fn is_reverted(state: &OrderState) -> bool {
 /// Waits until a person is asked because what was sent failed, and approves.
 pub(crate) async fn approve_reverted(world: &World, off_ramp: &OffRamp) {
     let asked = wait_order(world, off_ramp, "waiting for a person", is_reverted).await;
-    world.handle().approve(&asked.id.to_string(), "the cause is gone").await.unwrap();
+    world.handle().approve(&asked.id.to_string(), &because("the cause is gone")).await.unwrap();
 }
 
 /// Waits, without mining, until the last order of an off-ramp is as wished.

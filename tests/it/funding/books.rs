@@ -11,6 +11,7 @@ use rampwatch::engine::books::{Books, PARTS, enter};
 use rampwatch::engine::export::Interval;
 use rampwatch::engine::reconcile::Auditor;
 use rampwatch::engine::reconcile_views::ReconcileView;
+use rampwatch::outbound::Outbound;
 use rampwatch::sandbox::WALLET;
 use secrecy::SecretString;
 
@@ -27,6 +28,7 @@ fn auditor(world: &World) -> Auditor {
         timeout: Span::from_secs(30),
         decimals: 6,
         webhook_secret: None,
+        outbound: Outbound::local(),
     };
     let api = Arc::new(PaymentHttp::new(settings, clock.clone()).unwrap());
     let chain = Arc::new(EvmChain::new(world.evm_settings()).unwrap());

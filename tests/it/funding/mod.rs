@@ -22,4 +22,5 @@ mod shadow;
 mod short;
 mod stores;
 mod tools;
+mod unreadable;
 mod withdrawn;

@@ -209,7 +209,12 @@ impl Scene {
     }
 
     fn daemon(&self, more: &[(&str, &str)]) -> Daemon {
-        let pairs = [("RAMPWATCH__FUNDING__HOLD_CHECK", "200ms"), ("RAMPWATCH__FUNDING__POLL_INTERVAL", "100ms")];
+        let token_file = self.path("operator-token").display().to_string();
+        let pairs = [
+            ("RAMPWATCH__FUNDING__HOLD_CHECK", "200ms"),
+            ("RAMPWATCH__FUNDING__POLL_INTERVAL", "100ms"),
+            ("RAMPWATCH__HTTP__TOKEN_FILE", &token_file),
+        ];
         let all = pairs.iter().chain(more);
         Daemon::new(DaemonOptions {
             program: PathBuf::from(env!("CARGO_BIN_EXE_rampwatch")),
@@ -291,7 +296,7 @@ async fn nothing_shows(format: &str) {
         scene.get(&daemon, path, None).await;
         scene.get(&daemon, path, Some(WRONG_TOKEN)).await;
     }
-    let token = std::fs::read_to_string(&daemon.settings().http.token_file).unwrap().trim().to_owned();
+    let token = std::fs::read_to_string(scene.path("operator-token")).unwrap().trim().to_owned();
     for path in ["/v1/payments", "/v1/orders", "/v1/wallet", "/v1/deposits", "/v1/reviews", "/metrics"] {
         assert_eq!(scene.get(&daemon, path, Some(&token)).await, 200, "{path}");
     }

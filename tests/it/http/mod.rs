@@ -9,11 +9,14 @@ mod decisions;
 mod door;
 mod events;
 mod health;
+mod limits;
 mod lists;
 mod openapi;
 mod orders;
 mod returns;
 mod roles;
+mod slow;
+mod socket;
 mod token;
 
 /// The `n`th deposit: so many base units to the `place`th address, final, not judged.

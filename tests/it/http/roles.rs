@@ -58,9 +58,8 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("post", "/v1/resolve", Some(Role::Operate)),
     ("get", "/v1/reviews", Some(Role::Read)),
     ("get", "/v1/wallet", Some(Role::Read)),
-    ("post", "/v1/wallet/adopt", Some(Role::Operate)),
-    ("post", "/v1/wallet/pause", Some(Role::Operate)),
-    ("post", "/v1/wallet/resume", Some(Role::Operate)),
+    ("post", "/v1/wallet/adopt", Some(Role::Approve)),
+    ("post", "/v1/wallet/resume", Some(Role::Approve)),
     ("get", "/v1/wallet/returns", Some(Role::Read)),
     ("get", "/v1/webhooks", Some(Role::Read)),
     ("post", "/v1/webhooks", Some(Role::Operate)),
@@ -115,7 +114,9 @@ fn the_document_names_every_operation_with_its_role() {
     let written = TABLE
         .iter()
         .map(|(method, path, role)| (((*path).to_owned(), (*method).to_owned()), role.map(|role| vec![role])));
-    assert_eq!(found, written.collect());
+    // F17: whoever has a token may stop the wallet.
+    let any = (("/v1/wallet/pause".to_owned(), "post".to_owned()), Some(Role::ALL.to_vec()));
+    assert_eq!(found, written.chain([any]).collect());
 }
 
 #[tokio::test]
@@ -138,6 +139,20 @@ async fn no_role_does_more_than_it_may() {
         }
         let nobody = desk.client.request(method.to_uppercase().parse().unwrap(), desk.url(&path)).send().await.unwrap();
         assert_eq!(nobody.status() == 401, role.is_some(), "nobody: {method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn f17_every_role_stops_the_wallet_and_only_an_approver_lets_it_go_on() {
+    let desk = desk(Approvers::Named).await;
+    let body = json!({ "reason": "something is wrong" });
+    for (who, roles) in PEOPLE {
+        let (status, view) = ask(&desk, who, "post", "/v1/wallet/pause", &body).await;
+        assert_eq!((status, view["paused"].as_str()), (200, Some("something is wrong")), "{who}: {view}");
+        let (status, _) = ask(&desk, who, "post", "/v1/wallet/resume", &body).await;
+        assert_eq!(status == 200, roles.contains(&Role::Approve), "{who}");
+        let (status, _) = ask(&desk, "approver", "post", "/v1/wallet/resume", &body).await;
+        assert_eq!(status, 200);
     }
 }
 

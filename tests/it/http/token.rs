@@ -99,7 +99,8 @@ fn settings(folder: &Path, names: &[&str]) -> HttpSettings {
     };
     HttpSettings {
         listen: "127.0.0.1:0".parse().unwrap(),
-        token_file: folder.join("operator-token"),
+        socket: folder.join("operator.sock"),
+        token_file: Some(folder.join("operator-token")),
         tokens: names.iter().map(token).collect(),
         allow_remote: false,
         hosts: vec![],
@@ -121,10 +122,11 @@ fn tokens_tell_who_asks() {
         let bearer = tokens.bearer(&given(&folder.path().join(name))).unwrap();
         assert_eq!((bearer.name.as_str(), &bearer.roles), (name, &roles));
     }
-    let local = tokens.bearer(&given(&settings.token_file)).unwrap();
+    let own = settings.token_file.as_deref().unwrap();
+    let local = tokens.bearer(&given(own)).unwrap();
     assert!(local.name.is_local() && local.roles == Role::ALL);
     assert_eq!(tokens.bearer("wrong"), None);
-    assert!(!format!("{tokens:?}").contains(&given(&settings.token_file)), "Debug shows nothing");
+    assert!(!format!("{tokens:?}").contains(&given(own)), "Debug shows nothing");
 }
 
 #[test]
@@ -136,9 +138,6 @@ fn two_that_are_the_same_are_refused() {
     let error = Tokens::load(&settings).unwrap_err();
     assert!(matches!(&error, TokenError::Twice { other, .. } if other.as_str() == "alice"), "{error}");
     assert!(!error.to_string().contains("aaaa"), "{error}");
-    write(&settings.tokens[1].file, &given(&settings.token_file), 0o600);
-    let error = Tokens::load(&settings).unwrap_err();
-    assert!(matches!(&error, TokenError::Twice { other, .. } if other.is_local()), "{error}");
     write(&settings.tokens[1].file, &"b".repeat(64), 0o644);
     assert!(matches!(Tokens::load(&settings), Err(TokenError::Open { .. })));
 }
@@ -156,4 +155,50 @@ fn a_file_of_another_user_is_refused() {
         }
         Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied),
     }
+}
+
+#[test]
+fn f13_the_machine_s_own_token_is_new_at_each_start() {
+    let folder = temp_dir();
+    let settings = settings(folder.path(), &["alice"]);
+    let own = settings.token_file.as_deref().unwrap();
+    let first = Tokens::load(&settings).unwrap();
+    let (before, alice) = (given(own), given(&settings.tokens[0].file));
+    assert!(first.bearer(&before).is_some_and(|bearer| bearer.name.is_local()));
+    let second = Tokens::load(&settings).unwrap();
+    let after = given(own);
+    assert_ne!(before, after);
+    assert_eq!(mode(own), 0o600);
+    assert_eq!(second.bearer(&before), None, "whoever was given the token before has nothing");
+    assert!(second.bearer(&after).is_some());
+    assert!(second.bearer(&alice).is_some(), "a person's own token stays");
+    // Also when the port could be had only later.
+    second.renew(&settings).unwrap();
+    assert_eq!(second.bearer(&after), None);
+    assert!(second.bearer(&given(own)).is_some());
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 2, "no draft is left: {left:?}");
+}
+
+#[test]
+fn f13_where_no_token_file_is_named_there_is_no_token_of_the_machine() {
+    let folder = temp_dir();
+    let settings = HttpSettings { token_file: None, ..settings(folder.path(), &[]) };
+    let tokens = Tokens::load(&settings).unwrap();
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    for given in ["", "local", &"0".repeat(64)] {
+        assert_eq!(tokens.bearer(given), None);
+    }
+}
+
+#[test]
+fn a_file_that_holds_no_token_is_not_written_over() {
+    let folder = temp_dir();
+    let settings = settings(folder.path(), &[]);
+    let own = settings.token_file.as_deref().unwrap();
+    write(own, "my notes", 0o600);
+    assert!(matches!(Tokens::load(&settings), Err(TokenError::Unusable { .. })));
+    assert_eq!(given(own), "my notes");
+    write(own, &"a".repeat(64), 0o644);
+    assert!(matches!(Tokens::load(&settings), Err(TokenError::Open { .. })));
 }

@@ -100,6 +100,21 @@ fn crates_of_others() {
 }
 
 #[test]
+fn f20_an_http_client_is_made_in_one_place_only() {
+    for path in ["src/adapters/evm/pool.rs", "src/cli/client.rs", "src/sandbox/rpc.rs", "src/wire/doctor.rs"] {
+        finds(path, "use reqwest::Client;\nfn f() { Client::builder(); }", &[(2, "leaves by a way of its own")]);
+        finds(path, "fn f() { reqwest::Client::new(); }", &[(1, "leaves by a way of its own")]);
+        finds(path, "fn f() { reqwest::ClientBuilder::new(); }", &[(1, "leaves by a way of its own")]);
+        finds(path, "use reqwest::Client as C;", &[(1, "leaves by a way of its own")]);
+        finds(path, "fn f() { reqwest::get(x); }", &[(1, "leaves by a way of its own")]);
+        finds(path, "fn f() { tokio_tungstenite::connect_async(x); }", &[(1, "leaves by a way of its own")]);
+        finds(path, "fn f(client: &reqwest::Client) { Outbound::local().client(a, b); }", &[]);
+        finds(path, "#[test]\nfn f() { reqwest::Client::new(); }", &[]);
+    }
+    finds("src/outbound.rs", "fn f() { reqwest::Client::builder(); }", &[]);
+}
+
+#[test]
 fn clocks_and_floats() {
     finds("src/domain/a.rs", "fn f(x: f64) -> f32 { 1.5 }", &[(1, "f64"), (1, "f32"), (1, "1.5")]);
     finds("src/domain/a.rs", "fn f() { let a = 1f64; let b = 0x1f32; let c = 0..5; let d = t.0.1; }", &[(1, "1f64")]);

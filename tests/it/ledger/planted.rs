@@ -17,6 +17,7 @@ use rampwatch::engine::books::{Books, PARTS, enter};
 use rampwatch::engine::export::Interval;
 use rampwatch::engine::reconcile::Auditor;
 use rampwatch::engine::reconcile_views::ReconcileView;
+use rampwatch::outbound::Outbound;
 use rampwatch::ports::store::{Commit, Store as _};
 use rampwatch::sandbox::stand_in::{Change, NewOffRamp, StandIn, StandInOptions, Told};
 use secrecy::SecretString;
@@ -156,6 +157,7 @@ impl World {
             first_seen_at: at_secs(30),
             seen_by: None,
             final_by: None,
+            tally: None,
         }
     }
 
@@ -235,6 +237,7 @@ impl World {
             timeout: Span::from_secs(30),
             decimals: 6,
             webhook_secret: None,
+            outbound: Outbound::local(),
         };
         let api = Arc::new(PaymentHttp::new(settings, clock.clone()).unwrap());
         let chain = Arc::new(EvmChain::new(quick_evm(&[urls(&self.node)])).unwrap());

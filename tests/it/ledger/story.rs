@@ -124,6 +124,7 @@ pub(super) fn final_deposit() -> Deposit {
         first_seen_at: at(12_500),
         seen_by: None,
         final_by: None,
+        tally: None,
         to: address(1),
         ..deposit(BLOCK)
     }

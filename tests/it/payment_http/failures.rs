@@ -2,6 +2,7 @@
 
 use rampwatch::adapters::payment_http::{MAX_PAYMENT_BYTES, PaymentHttp, PaymentHttpSettings};
 use rampwatch::domain::time::Span;
+use rampwatch::outbound::Outbound;
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 use secrecy::SecretString;
 use tokio::io::AsyncWriteExt as _;
@@ -290,6 +291,7 @@ async fn impossible_settings_are_refused_without_showing_them() {
             timeout: Span::from_secs(2),
             decimals: 6,
             webhook_secret: None,
+            outbound: Outbound::local(),
         };
         let clock = std::sync::Arc::new(rampwatch::adapters::system::SystemClock);
         let error = PaymentHttp::new(settings, clock).expect_err("it cannot work");

@@ -16,6 +16,7 @@ use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::domain::time::Span;
+use rampwatch::outbound::Outbound;
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi as _};
 use secrecy::SecretString;
 
@@ -49,6 +50,7 @@ fn client_with(url: &str, timeout_ms: u64, webhook_secret: Option<SecretString>)
         timeout: Span::from_millis(timeout_ms),
         decimals: 6,
         webhook_secret,
+        outbound: Outbound::local(),
     };
     PaymentHttp::new(settings, Arc::new(SystemClock)).unwrap()
 }

@@ -173,16 +173,34 @@ async fn a_refusal_comes_before_a_person_and_can_be_tried_again() {
 #[tokio::test(start_paused = true)]
 async fn a_key_that_may_not_open_shuts_the_gate_and_heals() {
     let mut bench = Bench::new().await;
-    bench.shop.mishaps(&[Mishap::KeyRefused, Mishap::KeyRefused]);
+    bench.shop.mishaps(&[Mishap::KeyRefused, Mishap::KeyRefused, Mishap::KeyRefused]);
     let life = bench.start(0);
     life.place(&request("rent-1", Fund::ByHand)).await;
     life.until("rent-1", "tried", |view| view.trouble.is_some()).await;
+    assert_eq!(life.health.snapshot().key_refused, None, "one payout refused says nothing of the key");
+    life.place(&request("rent-2", Fund::ByHand)).await;
+    life.until("rent-2", "tried", |view| view.trouble.is_some()).await;
     assert_eq!(life.health.snapshot().key_refused, Some(403));
     let began = tokio::time::Instant::now();
     life.until_state("rent-1", "created").await;
+    life.until_state("rent-2", "created").await;
     // Two probes, five minutes apart.
     assert!(began.elapsed().as_secs() >= 550, "{:?}", began.elapsed());
-    assert_eq!((life.health.snapshot().key_refused, bench.shop.held().creates.len()), (None, 3));
+    assert_eq!((life.health.snapshot().key_refused, bench.shop.held().creates.len()), (None, 5));
+    life.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn f10_an_opening_that_is_refused_twice_is_its_payout_s_review_and_shuts_nothing() {
+    let mut bench = Bench::new().await;
+    bench.shop.mishaps(&[Mishap::KeyRefused, Mishap::KeyRefused]);
+    let life = bench.start(0);
+    life.place(&request("rent-1", Fund::ByHand)).await;
+    let view = life.until_state("rent-1", "review").await;
+    assert_eq!(view.review.as_deref(), Some("refused"));
+    life.place(&request("rent-2", Fund::ByHand)).await;
+    life.until_state("rent-2", "created").await;
+    assert_eq!(life.health.snapshot().key_refused, None);
     life.stop().await;
 }
 

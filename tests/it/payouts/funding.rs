@@ -3,7 +3,7 @@
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::order::Placer;
 use rampwatch::engine::payout_views::Fund;
-use rampwatch::policy::spend::SpendLimits;
+use rampwatch::policy::rules::SpendLimits;
 
 use super::bench::{Bench, request};
 use crate::support::records::wallet_address;

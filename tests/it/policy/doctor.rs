@@ -218,6 +218,22 @@ fn the_store_needs_its_place_its_schema_and_room() {
 }
 
 #[test]
+fn f20_variables_that_are_set_and_not_used_are_told() {
+    let proxies = |set: &[&str], configured| doctor::unused_proxies(set, configured);
+    assert_eq!((proxies(&[], false), proxies(&[], true)), (None, None));
+    let found = proxies(&["HTTP_PROXY", "no_proxy"], false).unwrap();
+    assert_eq!(found.grade, Warning);
+    assert!(found.found.contains("HTTP_PROXY, no_proxy") && found.remedy.contains("network.proxy"), "{found:?}");
+    let found = proxies(&["HTTP_PROXY"], true).unwrap();
+    assert_eq!((found.grade, found.found.contains("network.proxy counts")), (Fine, true), "{found:?}");
+    assert_eq!(doctor::unused_authorities(&[], false), None);
+    let found = doctor::unused_authorities(&["SSL_CERT_FILE"], false).unwrap();
+    assert!(found.grade == Warning && found.remedy.contains("network.ca_file"), "{found:?}");
+    assert_eq!(doctor::unused_authorities(&["SSL_CERT_FILE"], true).unwrap().grade, Fine);
+    assert_eq!((doctor::memory(None).grade, doctor::memory(Some("core dumps are on")).grade), (Fine, Warning));
+}
+
+#[test]
 fn private_files_are_private() {
     let file = |mode, made| [doctor::private_file("api.key_file", "/k", &mode, made)];
     expect(&file(Ok(Some(0o600)), false), Fine, "/k is private");
@@ -231,6 +247,7 @@ fn private_files_are_private() {
 fn funding() -> WalletRules {
     WalletRules {
         enabled: true,
+        auto_unlimited: false,
         symbol: "USDC".to_owned(),
         decimals: 6,
         max_per_day: Amount::from_base_units(500_000_000),

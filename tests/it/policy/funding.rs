@@ -455,7 +455,7 @@ fn rejection() -> OrderFact {
 #[test]
 fn an_approval_ages_out_and_nothing_was_ever_signed() {
     let approval = OrderFact::Approved { reason: "fine".to_owned(), by: alice() };
-    let waits = |secs| Order { placed_at: at(NOW - secs), ..order_in("p", awaiting()) };
+    let waits = |secs| Order { placed_at: at(NOW - secs), next_at: None, ..order_in("p", awaiting()) };
     let most = FUNDING.approval_valid_for.as_secs();
     assert!(taken(&waits(most), &approval).is_ok(), "as long as that it may wait");
     assert!(taken(&waits(most), &OrderFact::ApprovalExpired).is_err());
@@ -468,4 +468,21 @@ fn an_approval_ages_out_and_nothing_was_ever_signed() {
         let old = Order { placed_at: at(1), attempts: vec![transfer(1)], ..order_in("p", state) };
         assert!(taken(&old, &OrderFact::ApprovalExpired).is_err(), "{:?}", old.state);
     }
+}
+
+#[test]
+fn f7_an_order_that_needs_an_approval_since_the_rules_were_tightened_waits_for_it() {
+    let why = ApprovalReason::TypedAddress;
+    let missing = OrderFact::Held(Hold::ApprovalMissing { why });
+    let most = FUNDING.approval_valid_for.as_secs();
+    for state in [State::Ready, State::Held { why: Hold::TokenPaused }] {
+        let old = Order { placed_at: at(1), ..order_in("p", state) };
+        let (waits, events) = taken(&old, &missing).unwrap();
+        assert_eq!((&waits.state, events.len()), (&State::AwaitingApproval { why }, 1));
+        assert_eq!(waits.next_at, Some(at(NOW + most)), "its time begins now, however old it is");
+        let approval = OrderFact::Approved { reason: "fine".to_owned(), by: alice() };
+        assert_eq!(taken(&waits, &approval).unwrap().0.state, State::Ready);
+    }
+    let (withdrawn, _) = taken(&order_in("p", sending()), &missing).unwrap();
+    assert!(matches!(withdrawn.state, State::Cancelling { .. }), "what is signed is withdrawn: {withdrawn:?}");
 }

@@ -76,8 +76,13 @@ fn several_deposits_that_only_together_make_the_amount() {
     let part = |number, amount| deposit(number, amount);
     let cases: Vec<(&str, MatchParams, Vec<Deposit>, Vec<Verdict>)> = vec![
         ("two", STRICT, vec![part(1, 60_000_000), part(2, 40_000_000)], vec![split(2); 2]),
-        ("three", STRICT, vec![part(1, 1), part(2, 2), part(3, ASKED - 3)], vec![split(3); 3]),
-        ("too little", STRICT, vec![part(1, 1), part(2, 2)], vec![under(ASKED - 1), under(ASKED - 2)]),
+        ("three", STRICT, vec![part(1, 1_000_000), part(2, 2_000_000), part(3, ASKED - 3_000_000)], vec![split(3); 3]),
+        (
+            "too little",
+            STRICT,
+            vec![part(1, 1_000_000), part(2, 2_000_000)],
+            vec![under(99_000_000), under(98_000_000)],
+        ),
         ("too much", STRICT, vec![part(1, ASKED - 1), part(2, ASKED - 2)], vec![under(1), under(2)]),
         ("within", TOLERANT, vec![part(1, 60_000_000), part(2, 39_999_500)], vec![split(2); 2]),
         ("above, within", TOLERANT, vec![part(1, 60_000_000), part(2, 40_000_200)], vec![split(2); 2]),
@@ -133,8 +138,8 @@ fn parts_that_arrive_one_by_one_are_judged_anew() {
     let steps = [
         (vec![under(50_000_000)], Some(deposit(2, 30_000_000))),
         (vec![under(50_000_000), under(70_000_000)], Some(deposit(3, 20_000_000))),
-        (vec![split(3); 3], Some(deposit(4, 1))),
-        (vec![under(50_000_000), under(70_000_000), under(80_000_000), under(ASKED - 1)], None),
+        (vec![split(3); 3], Some(deposit(4, 1_000_000))),
+        (vec![under(50_000_000), under(70_000_000), under(80_000_000), under(99_000_000)], None),
     ];
     for (expected, next) in steps {
         let verdicts = judge(&[payment("p")], &deposits, &Own::default(), &STRICT);

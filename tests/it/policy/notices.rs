@@ -1,5 +1,6 @@
 //! What people are told: every event, alarm and hold, when a hold has lasted, and how often is tried.
 
+use rampwatch::domain::address_pattern::PatternBreak;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::event::{Alarm, EventKind, WalletChange};
 use rampwatch::domain::hold::Hold;
@@ -10,7 +11,8 @@ use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::HaltReason;
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::notices::{
-    MAX_ATTEMPTS, OrderMove, endpoint_wait, lasting_hold, moves_of, of_event, quiet_at, retry_at, retry_wait, told_hold,
+    MAX_ATTEMPTS, OrderMove, endpoint_wait, goes_first, lasting_hold, moves_of, of_event, quiet_at, retry_at,
+    retry_wait, told_hold,
 };
 use rampwatch::policy::pace::Jitter;
 
@@ -32,6 +34,26 @@ fn a_record_of_every_shape_has_its_answer() {
         assert_eq!(NoticeKind::of_name(kind.name()), Some(kind));
     }
     assert!(counts(Some(Stall)) >= 4 && counts(Some(Failure)) >= 5 && counts(Some(Balance)) == 2 && counts(None) > 10);
+}
+
+#[test]
+fn f15_an_approval_goes_out_before_any_number_of_reviews() {
+    type Waiting = &'static [(NoticeKind, u64)];
+    let at = Timestamp::from_secs;
+    let table: [(Waiting, Option<usize>); 8] = [
+        (&[], None),
+        (&[(Review, 1)], Some(0)),
+        (&[(Review, 2), (Review, 1)], Some(1)),
+        (&[(Review, 1), (Review, 2), (Approval, 9)], Some(2)),
+        (&[(Review, 1), (Stall, 9), (Review, 2)], Some(1)),
+        (&[(Stall, 1), (Approval, 9)], Some(1)),
+        (&[(Review, 1), (Completed, 2), (Balance, 3), (NoticeKind::Hold, 4), (Failure, 5), (Stall, 6)], Some(5)),
+        (&[(Review, 1), (Completed, 9)], Some(1)),
+    ];
+    for (ready, expected) in table {
+        let ready = ready.iter().enumerate().map(|(place, (kind, since))| (*kind, at(*since), place));
+        assert_eq!(goes_first(ready.clone()), expected, "{:?}", ready.collect::<Vec<_>>());
+    }
 }
 
 #[test]
@@ -75,6 +97,17 @@ fn every_alarm_is_told_but_the_one_that_the_wallets_change_tells() {
         (Alarm::EndpointContradicts { endpoint: String::new(), said: String::new() }, Some(Failure)),
         (Alarm::EndpointStalled { endpoint: String::new(), said: String::new() }, Some(Failure)),
         (Alarm::CoverageAboveHead { addresses: 1, covered: 2, head: 1 }, Some(Failure)),
+        (Alarm::AutoUnlimited, Some(Stall)),
+        (Alarm::NotListening { setting: String::new(), said: String::new() }, Some(Failure)),
+        (Alarm::RecordUnreadable { record: String::new(), why: String::new() }, Some(Stall)),
+        (
+            Alarm::AddressPattern {
+                recipient: "rec-000001".parse().unwrap(),
+                address: address(1),
+                broken: PatternBreak::RepeatedAmongFresh,
+            },
+            Some(Failure),
+        ),
     ];
     for (alarm, expected) in cases {
         assert_eq!(told(&EventKind::Alarm { alarm: alarm.clone() }), expected.map(|kind| (kind, false)), "{alarm:?}");

@@ -62,6 +62,7 @@ pub(super) fn order_in(name: &str, state: OrderState) -> Order {
         id: OrderId { payment: payment.id, turn: 1 },
         version: 1,
         recipient_id: payment.recipient_id,
+        recipient_from: None,
         bank_account: None,
         wallet: WALLET,
         chain_id: CHAIN,
@@ -212,5 +213,7 @@ pub(super) fn all_holds() -> Vec<Hold> {
         Hold::WalletPaused,
         Hold::WalletHalted,
         Hold::Signer { detail: text() },
+        Hold::Policy { rule: "funding.allowed_recipients".to_owned(), over: None },
+        Hold::ApprovalMissing { why: ApprovalReason::TypedAddress },
     ]
 }

@@ -182,6 +182,7 @@ fn said() -> Said {
         currency: Some("USDC".to_owned()),
         sender: Some(ALICE),
         known: None,
+        other: None,
     }
 }
 
@@ -450,6 +451,8 @@ fn the_payment_is_held_against_what_was_asked() {
     let cases = [
         ("idempotencyKey", Said { key: text("another"), ..said() }),
         ("type", Said { kind: text("ON_RAMP"), ..said() }),
+        // S4: it came of another payout.
+        ("id", Said { other: PayoutReference::new("other").ok(), ..said() }),
         ("recipientId", Said { recipient: RecipientId::new("rec-2").ok(), ..said() }),
         ("bankAccountId", Said { bank_account: BankAccountId::new("bank-2").ok(), ..said() }),
         ("depositAmount", Said { amount: Some(Amount::from_base_units(ASKED + 1)), ..said() }),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{BlockRef, Transfer};
-use rampwatch::domain::deposit::{Deposit, MatchRule, Standing, Verdict};
+use rampwatch::domain::deposit::{Deposit, MatchRule, Standing, Tally, Verdict};
 use rampwatch::domain::order::{AttemptKind, Order, OrderState};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -58,6 +58,46 @@ fn read(addresses: &[u64], from: u64, to: u64) -> BTreeMap<rampwatch::domain::ch
 
 fn kinds(books: &Books, chain: Option<&ChainFacts>, api: Option<&ApiFacts>) -> Vec<Kind> {
     compare(books, chain, api, &scope()).into_iter().map(|difference| difference.kind).collect()
+}
+
+#[test]
+fn f15_what_is_counted_is_compared_by_number_and_sum() {
+    type Came = &'static [(u128, u64)];
+    let tally = Tally {
+        count: 3,
+        sum: Amount::from_base_units(6),
+        most: Amount::from_base_units(3),
+        ignored: Amount::ZERO,
+        from: 5,
+        through: 15,
+        second_to: 0,
+        last_tx: hash(1),
+        last_at: at(1),
+    };
+    let bearer = Deposit { tally: Some(Box::new(tally)), ..paying(10) };
+    let ledger = books(vec![], vec![bearer.clone()], vec![]);
+    let small = |n: u64, units: u128, number: u64| Transfer {
+        log_index: 100 + n,
+        amount: Amount::from_base_units(units),
+        block: BlockRef { number, ..bearer.block() },
+        ..log_of(&bearer)
+    };
+    // Which amounts came in which blocks, from which block on was read, and what differs.
+    let table: [(Came, u64, &[Kind]); 7] = [
+        (&[(1, 6), (2, 7), (3, 15)], 1, &[]),
+        (&[(1, 6), (2, 7)], 1, &[Kind::DepositNotOnChain]),
+        (&[(2, 7), (3, 15)], 7, &[]),
+        (&[(1, 6), (2, 7), (3, 15), (1, 8)], 1, &[Kind::DepositMissingHere]),
+        (&[(1, 6), (3, 7), (3, 15)], 1, &[Kind::DepositMissingHere]),
+        (&[(1, 6), (2, 7), (3, 15), (4, 8)], 1, &[Kind::DepositMissingHere]),
+        (&[(1, 6), (2, 7), (3, 15), (1, 16)], 1, &[Kind::DepositMissingHere]),
+    ];
+    for (came, from, expected) in table {
+        let logs = (1..).zip(came).map(|(n, (units, number))| small(n, *units, *number));
+        let incoming = logs.chain([log_of(&bearer)]).filter(|log| log.block.number >= from).collect();
+        let facts = ChainFacts { read: read(&[10], from, 20), incoming, wallet: None };
+        assert_eq!(kinds(&ledger, Some(&facts), None), expected, "{came:?} from {from}");
+    }
 }
 
 #[test]

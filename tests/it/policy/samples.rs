@@ -52,6 +52,10 @@ pub(super) fn alice() -> Actor {
     Actor::new("alice").unwrap()
 }
 
+pub(super) fn bob() -> Actor {
+    Actor::new("bob").expect("a name")
+}
+
 /// A proof of the fact: of one operator where one is enough, and with the wallet's records where those are needed.
 pub(super) fn proof(fact: Freeing) -> Proof {
     let transfer = Movement { token: USDC, from: ALICE, to: HOME, amount: Amount::from_base_units(ASKED) };
@@ -118,6 +122,10 @@ pub(super) fn payment(name: &str) -> Payment {
             created_at: at(CREATED),
             expires_at: Some(at(EXPIRY)),
             bank_account: None,
+            recipient_from: None,
+            expiry_from: None,
+            sender_from: None,
+            typed_by: None,
         },
         state: PaymentState::Waiting,
         api: None,
@@ -173,6 +181,7 @@ pub(super) fn deposit(number: u8, amount: u128) -> Deposit {
         first_seen_at: at(11_500),
         seen_by: None,
         final_by: None,
+        tally: None,
     }
 }
 

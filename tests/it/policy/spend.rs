@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::hold::Hold;
@@ -11,7 +12,8 @@ use rampwatch::domain::order::{
 use rampwatch::domain::payment::{ApiStatus, BankAccountId, Outcome, Payment, PaymentState, Provenance, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::Wallet;
-use rampwatch::policy::spend::{Granted, SpendLimits, SpendRefusal, Spending, Wish, authorize, window_now};
+use rampwatch::policy::rules::{Limit, RuleBroken, SpendLimits};
+use rampwatch::policy::spend::{Granted, SpendRefusal, Spending, Wish, authorize, window_now};
 
 use super::orders::*;
 use super::samples::*;
@@ -31,6 +33,7 @@ pub(super) struct Scene {
     pub(super) newest: Option<Timestamp>,
     pub(super) wallet: Option<Wallet>,
     pub(super) by: Placer,
+    pub(super) placer: Option<Actor>,
     pub(super) shown: Option<(Address, Amount)>,
     pub(super) now: Timestamp,
     pub(super) limits: SpendLimits,
@@ -40,7 +43,7 @@ pub(super) fn units(units: u128) -> Amount {
     Amount::from_base_units(units)
 }
 
-fn account(name: &str) -> BankAccountId {
+pub(super) fn account(name: &str) -> BankAccountId {
     BankAccountId::new(name).unwrap()
 }
 
@@ -48,12 +51,15 @@ pub(super) fn limits() -> SpendLimits {
     SpendLimits {
         enabled: true,
         auto: true,
+        auto_max_per_day: Some(units(ASKED * 4)),
         max_per_payment: units(ASKED * 2),
         max_per_day: units(ASKED * 5),
         max_per_recipient: units(ASKED * 3),
         approval_above: units(ASKED),
+        approval_above_per_day: units(ASKED * 3),
         allowed_recipients: BTreeSet::new(),
         allowed_bank_accounts: BTreeSet::new(),
+        allowed_addresses: BTreeSet::new(),
         min_time_left: Span::from_secs(600),
     }
 }
@@ -71,6 +77,7 @@ pub(super) fn scene() -> Scene {
         newest: Some(at(LATER)),
         wallet: Some(wallet()),
         by: Placer::Person,
+        placer: Some(alice()),
         shown: Some((HOME, units(ASKED))),
         now: at(LATER),
         limits: limits(),
@@ -100,6 +107,7 @@ impl Scene {
             spending: Spending { orders: &self.window, booked: &booked, at: self.clock() },
             wallet: self.wallet.as_ref(),
             by: self.by,
+            placer: self.placer.as_ref().filter(|_| self.by == Placer::Person),
             shown: self.shown,
             now: self.now,
         };
@@ -117,6 +125,14 @@ pub(super) fn to_another(order: Order) -> Order {
     Order { recipient_id: RecipientId::new("another").unwrap(), ..order }
 }
 
+pub(super) fn by_auto(order: Order) -> Order {
+    Order { placed_by: Placer::Auto, placed_by_name: None, ..order }
+}
+
+pub(super) fn to_typed(order: Order) -> Order {
+    Order { recipient_from: Some(Provenance::Typed), ..order }
+}
+
 fn turn(turn: u32, state: OrderState) -> Order {
     Order { id: OrderId { payment: id("p"), turn }, ..order_in("p", state) }
 }
@@ -125,7 +141,7 @@ fn turn(turn: u32, state: OrderState) -> Order {
 const fn number(refusal: &SpendRefusal) -> usize {
     match refusal {
         SpendRefusal::Off => 0,
-        SpendRefusal::AutoOff => 1,
+        SpendRefusal::Rule(RuleBroken::AutoOff) => 1,
         SpendRefusal::Open { .. } => 2,
         SpendRefusal::Funded { .. } => 3,
         SpendRefusal::NotAgainByItself { .. } => 4,
@@ -133,22 +149,30 @@ const fn number(refusal: &SpendRefusal) -> usize {
         SpendRefusal::NotAsShown { .. } => 6,
         SpendRefusal::OtherSender { .. } => 7,
         SpendRefusal::ForbiddenAddress { .. } => 8,
-        SpendRefusal::PerPayment { .. } => 9,
-        SpendRefusal::PerDay { .. } => 10,
-        SpendRefusal::PerRecipient { .. } => 11,
-        SpendRefusal::Recipient { .. } => 12,
-        SpendRefusal::BankAccount { .. } => 13,
-        SpendRefusal::NotForAuto { .. } => 14,
+        SpendRefusal::Rule(RuleBroken::Over { limit: Limit::Payment, .. }) => 9,
+        SpendRefusal::Rule(RuleBroken::Over { limit: Limit::Day, .. }) => 10,
+        SpendRefusal::Rule(RuleBroken::Over { limit: Limit::Recipient(_), .. }) => 11,
+        SpendRefusal::Rule(RuleBroken::Recipient { .. }) => 12,
+        SpendRefusal::Rule(RuleBroken::BankAccount { .. }) => 13,
+        SpendRefusal::Rule(RuleBroken::NotForAuto { .. }) => 14,
         SpendRefusal::TimeShort { .. } => 15,
         SpendRefusal::OtherChain { .. } => 16,
+        SpendRefusal::Rule(RuleBroken::AutoUnlimited) => 17,
+        SpendRefusal::Rule(RuleBroken::Over { limit: Limit::Auto, .. }) => 18,
+        SpendRefusal::Rule(RuleBroken::Over { limit: Limit::TypedRecipients, .. }) => 19,
+        SpendRefusal::Rule(RuleBroken::RecipientTyped { .. }) => 20,
+        SpendRefusal::Rule(RuleBroken::Address { .. }) => 21,
     }
 }
 
-const REFUSALS: usize = 17;
+const REFUSALS: usize = 22;
 
-/// One wish for each refusal, and what its words must name.
-fn refused() -> Vec<(Scene, Vec<String>)> {
-    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|word| (*word).to_owned()).collect()
+}
+
+/// One wish for each refusal that is no rule's, and what its words must name.
+fn refused_for_what_it_is() -> Vec<(Scene, Vec<String>)> {
     let base = scene;
     vec![
         (base().with(|it| it.limits.enabled = false), words(&["funding.enabled"])),
@@ -169,6 +193,17 @@ fn refused() -> Vec<(Scene, Vec<String>)> {
             }),
             vec![USDC.to_string(), "the token itself".to_owned()],
         ),
+        (
+            base().with(|it| it.payment.terms.expires_at = Some(at(LATER + 599))),
+            words(&["599 s", "600 s", "funding.min_time_left"]),
+        ),
+        (base().with(|it| it.payment.terms.chain_id = 80_002), words(&["80002", "137"])),
+    ]
+}
+
+fn refused_by_rules() -> Vec<(Scene, Vec<String>)> {
+    let base = scene;
+    vec![
         (
             base().with(|it| it.limits.max_per_payment = units(ASKED - 1)),
             vec![ASKED.to_string(), (ASKED - 1).to_string(), "funding.max_per_payment".to_owned()],
@@ -202,18 +237,36 @@ fn refused() -> Vec<(Scene, Vec<String>)> {
             base().auto().with(|it| it.payment.terms.amount_from = Provenance::Api),
             words(&["not known", "created itself", "funding.allowed_bank_accounts"]),
         ),
+        (base().auto().with(|it| it.limits.auto_max_per_day = None), words(&["automatic", "funding.auto_max_per_day"])),
         (
-            base().with(|it| it.payment.terms.expires_at = Some(at(LATER + 599))),
-            words(&["599 s", "600 s", "funding.min_time_left"]),
+            base().auto().with(|it| it.window = vec![to_another(by_auto(spent("q", ASKED * 3 + 1, at(LATER))))]),
+            vec![(ASKED * 3 + 1).to_string(), (ASKED * 4).to_string(), "funding.auto_max_per_day".to_owned()],
         ),
-        (base().with(|it| it.payment.terms.chain_id = 80_002), words(&["80002", "137"])),
+        (
+            base().with(|it| {
+                it.payment.terms.recipient_from = Some(Provenance::Typed);
+                it.window = vec![to_another(to_typed(spent("q", ASKED * 2 + 1, at(LATER))))];
+            }),
+            vec![(ASKED * 2 + 1).to_string(), "typed".to_owned(), "funding.max_per_recipient".to_owned()],
+        ),
+        (
+            base().with(|it| {
+                it.payment.terms.recipient_from = Some(Provenance::Typed);
+                it.limits.allowed_recipients = [RecipientId::new("recipient").unwrap()].into();
+            }),
+            words(&["recipient recipient", "typed", "funding.allowed_recipients"]),
+        ),
+        (
+            base().with(|it| it.limits.allowed_addresses = [BOB].into()),
+            vec![HOME.to_string(), "allowed_addresses".into()],
+        ),
     ]
 }
 
 #[test]
 fn each_refusal_names_its_limit_and_its_figures() {
     let mut seen = BTreeSet::new();
-    for (scene, words) in refused() {
+    for (scene, words) in [refused_for_what_it_is(), refused_by_rules()].concat() {
         let refusal = scene.decide().unwrap_err();
         let text = refusal.to_string();
         for word in words {

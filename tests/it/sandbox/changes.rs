@@ -89,6 +89,7 @@ async fn lies_are_told_and_the_truth_is_kept() {
         deposit_chain: Some("ETHEREUM".to_owned()),
         source_currency: Some("EURC".to_owned()),
         no_expiry: true,
+        no_recipient: true,
     };
     let honest = shown(&caller, &payment).await;
     let changed = caller.api.change(&payment.id, Change { told: Some(told), ..Change::default() }).unwrap();

@@ -68,8 +68,12 @@ async fn on_another_chain_the_sandbox_s_key_is_refused() {
     chain.append_empty(10);
     let node = Node::start(&chain, NodeOptions::default());
     let (http, ws) = (node.url(), node.ws_url());
-    let there =
-        [("CHAIN__ID", "80002"), ("RPC__ENDPOINTS__0__HTTP", http.as_str()), ("RPC__ENDPOINTS__0__WS", ws.as_str())];
+    let there = [
+        ("CHAIN__ID", "80002"),
+        ("CHAIN__LIVE", "false"),
+        ("RPC__ENDPOINTS__0__HTTP", http.as_str()),
+        ("RPC__ENDPOINTS__0__WS", ws.as_str()),
+    ];
     let key = wallet_key();
     let wallet = WALLET.to_string();
     let words = [wallet.as_str(), "everybody knows", "chain 80002"];

@@ -93,7 +93,7 @@ async fn rampwatch_takes_the_configuration_with_the_key_from_the_environment() {
     check_key(settings.chain.id, wallet.address.unwrap()).unwrap();
     let WalletKey::Raw { variable, key } = &wallet.key else { panic!("{wallet:?}") };
     assert_eq!((variable.as_str(), key.as_ref().unwrap().expose_secret()), (WALLET_KEY_ENV, wallet_key().as_str()));
-    assert!(settings.funding.enabled && settings.funding.max_per_payment == usdc(100_000));
+    assert!(settings.funding.limits.enabled && settings.funding.limits.max_per_payment == usdc(100_000));
     assert_eq!((settings.funding.max_in_flight, settings.funding.max_fee), (16, Wei::from_gwei(1_000)));
     sandbox.stop().await.unwrap();
 }

@@ -164,6 +164,8 @@ fn deposit_is_explained(world: &World, old: Option<&Deposit>, new: &Deposit, com
     let is_final = matches!(new.standing, Standing::Final { .. });
     told.final_by = new.final_by.clone().filter(|_| is_final || told.final_by.is_some());
     told.version = new.version;
+    // What is only counted is told now and then.
+    told.tally.clone_from(&new.tally);
     if told != *new {
         world.violate(&format!("events tell {told:?}, stored is {new:?}"));
     }

@@ -25,6 +25,7 @@ use rampwatch::ports::store::{Commit, Store};
 
 use super::chain::TrueChain;
 use super::end_checks::key_of;
+use super::strays;
 use super::world::World;
 use crate::support::memory_store::MemoryStore;
 
@@ -175,6 +176,8 @@ pub(super) async fn on_coverage(
             let stored = store.deposit(&key).await.expect("memory");
             if stored.as_ref().is_some_and(Deposit::stands) {
                 world.count(&format!("counted: {count:?}, there"));
+            } else if strays::is_counted(world, &store.contents(), &transfer) {
+                world.count(&format!("counted: {count:?}, as dust"));
             } else if world.answers().excuse(&key, count, stored.is_some(), operators, world.clock.now()) {
                 world.count(&format!("counted: {count:?}, withheld"));
                 world.note(&format!("counted ({count:?}) up to {to} without {key}, which an answer left out"));

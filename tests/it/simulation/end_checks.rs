@@ -14,6 +14,7 @@ use super::intake;
 use super::lies::laws;
 use super::plan::Story;
 use super::settings::CHAIN_ID;
+use super::strays;
 use super::wallet;
 use super::world::World;
 use crate::support::memory_store::Contents;
@@ -37,6 +38,7 @@ pub(super) fn at_the_end(world: &World) {
             paid_is_completed(world, &contents, payment);
         }
     }
+    strays::are_counted_once(world, &contents);
     intake::nothing_is_overlooked(world, &contents);
     wallet::at_end::every_order_is_settled(world, &contents);
     for planned in world.plan.added() {
@@ -100,6 +102,7 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
     for transfer in expected(world, contents, coverage) {
         let key = key_of(&transfer);
         match contents.deposits.get(&key) {
+            None if strays::is_counted(world, contents, &transfer) => world.count("end: dust that is only counted"),
             None if world.settings.one_word() => world.count("end: one operator has hidden a deposit for good"),
             None => world.violate(&format!("deposit {key} in block {} was lost: {coverage:?}", transfer.block.number)),
             // Where there is one operator, its word on what has gone stands until the last reading.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rampwatch::domain::chain::B256;
-use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
+use rampwatch::domain::payment::{ApiStatus, NO_PAYMENT, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
@@ -75,6 +75,10 @@ impl FakeApi {
             1 => Mishap::NotFound,
             _ => mishap,
         }
+    }
+
+    fn is_away(&self) -> bool {
+        self.world.weather.is(self.world.clock.elapsed(), Fault::ApiAway)
     }
 
     fn draw_millis(&self, low: u64, high: u64) -> Span {
@@ -162,12 +166,21 @@ impl PaymentApi for FakeApi {
     async fn payment(&self, id: &PaymentId) -> Answer {
         self.life.before(Point::ApiPayment).await;
         let asked_at = self.world.clock.now();
-        let mishap = self.draw_mishap(false);
+        let mishap = match self.draw_mishap(false) {
+            // The question about no payment is answered where any is: what is of chance hits the others.
+            Mishap::KeyRefused => Mishap::KeyRefused,
+            _ if id.as_str() == NO_PAYMENT && !self.is_away() => Mishap::None,
+            drawn => drawn,
+        };
         self.world.clock.sleep(self.draw_millis(10, 300)).await;
         let looked = self.world.api().look(id, self.world.clock.now());
         self.world.clock.sleep(self.draw_millis(10, 300)).await;
         let answer = match self.error_of(mishap) {
             Some(error) => Err(error),
+            None if self.world.is_refused(id) => {
+                self.world.count("api: one payment refused");
+                Err(ApiError::KeyRefused { status: 403, detail: "not yours to see".to_owned() })
+            }
             None => looked.ok_or_else(|| ApiError::NotFound { detail: "no such payment".to_owned() }),
         };
         self.life.after(Point::ApiPayment).await;

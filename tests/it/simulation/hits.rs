@@ -5,8 +5,9 @@ use super::plan::STORIES;
 use super::{lies, wallet};
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 83] = [
+const HITS: [&str; 84] = [
     "api: GET, KeyRefused",
+    "api: one payment refused",
     "api: GET, NotFound",
     "api: GET, NotNow",
     "api: GET, UnclearBefore",

@@ -44,6 +44,8 @@ pub(crate) fn settings(seed: u64) -> Settings {
         beyond_finality: false,
         wallet: None,
         intake: None,
+        // What is added late is seen late.
+        refused: None,
         ..drawn
     }
 }

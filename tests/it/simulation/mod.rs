@@ -49,6 +49,7 @@ mod seeds;
 mod selftest;
 mod settings;
 pub(crate) mod shrink;
+mod strays;
 pub(crate) mod totals;
 mod verdicts;
 mod wallet;

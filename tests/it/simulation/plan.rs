@@ -14,6 +14,7 @@ use super::late_logs;
 use super::long_due::LongDue;
 use super::rng::Rng;
 use super::settings::{Settings, WHOLE};
+use super::strays;
 use super::world::World;
 
 /// How the money of a payment comes.
@@ -143,6 +144,7 @@ impl Plan {
         }
         plan.draw_batches(&mut rng, settings);
         plan.draw_strangers(&mut rng, settings);
+        strays::draw(&mut plan, &mut Rng::stream(seed, "dust"), settings);
         for _ in 0..rng.below(12) {
             let at = secs(&mut rng, 30, settings.chaos.as_secs());
             plan.act(at, Act::Review);

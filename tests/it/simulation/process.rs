@@ -53,7 +53,11 @@ impl Process {
             funding: wallet::ports(world, life),
             payouts: None,
         };
-        let settings = Arc::new(engine_settings(&world.settings));
+        let mut settings = engine_settings(&world.settings);
+        if let (Some(rules), Some(wallet)) = (settings.funding.as_mut(), world.settings.wallet.as_ref()) {
+            rules.limits = wallet.limits_in(life.number).clone();
+        }
+        let settings = Arc::new(settings);
         let health = Arc::new(Health::default());
         let handle = Handle::new(&ports, Arc::clone(&settings), Arc::clone(&health));
         let handle = handle.with_approvers(Approvers::Named);
@@ -112,7 +116,11 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
         },
         pace: Pace::for_timeout(world.api_timeout),
         api_concurrency: 4,
-        funding: world.wallet.as_ref().map(|wallet| wallet.rules.clone()),
+        funding: world.wallet.as_ref().map(|wallet| {
+            let mut rules = wallet.rules.clone();
+            rules.preflight.under = Amount::from_base_units(world.tolerance_under);
+            rules
+        }),
         intake: world.intake.clone().unwrap_or_default(),
         mode: Mode::Real,
         payouts: payout_rules(world.token),

@@ -2,13 +2,13 @@
 //! and records of the desk that are stored. Looked at whenever the process starts again, and at the end.
 //!
 //! Deliberately absent: what events do not carry, because nobody has to account for it: when a record is looked at again, how
-//! often it was tried, how far an address was read, and when an attempt was last given to the nodes.
+//! often it was tried, how many small deposits were counted (`strays` sees to that), how far an address was read, and when an attempt was last given to the nodes.
 
 use std::collections::BTreeMap;
 
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::deposit::{Deposit, DepositKey};
-use rampwatch::domain::desk::{DeskBody, DeskKey};
+use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::order::{Order, OrderId};
 use rampwatch::domain::payment::{Payment, PaymentId};
@@ -76,8 +76,8 @@ impl Told {
                 self.closed.remove(address);
                 true
             }
-            // It is about no record.
-            EventKind::EndpointBack { .. } => true,
+            // They are about no record.
+            EventKind::EndpointBack { .. } | EventKind::ListenerBack { .. } => true,
             EventKind::AddressClosed { address, .. } => self.closed.insert(*address, ()).is_none(),
             EventKind::OrderPlaced { order } => self.orders.insert(order.id.clone(), order.as_ref().clone()).is_none(),
             EventKind::OrderMoved { order, from, to, spend, .. } => self.orders.get_mut(order).is_some_and(|order| {
@@ -96,6 +96,7 @@ impl Told {
                 true
             }
             EventKind::PersonDecided { .. }
+            | EventKind::DepositsCounted { .. }
             | EventKind::FinalityMoved { .. }
             | EventKind::Alarm { .. }
             | EventKind::WalletChanged { .. } => true,
@@ -118,14 +119,16 @@ impl Told {
             let api = payment.api.as_ref().map(|view| (view.status.clone(), view.tx_hash.clone()));
             (id, recipient_id, terms, state, api, added_at)
         };
-        let plain = |deposit: &Deposit| Deposit { version: 0, final_by: None, ..deposit.clone() };
+        let plain = |deposit: &Deposit| Deposit { version: 0, final_by: None, tally: None, ..deposit.clone() };
         let signed = |order: &Order| {
             let hashes: Vec<_> = order.attempts.iter().map(|attempt| (attempt.nonce, attempt.tx_hash)).collect();
             (order.id.clone(), order.to, order.amount, order.state.clone(), order.spend, hashes)
         };
         let closed = stored.coverage.values().filter(|coverage| coverage.closed);
         let closed = closed.map(|coverage| (coverage.address, ())).collect();
-        let desk = stored.desk.iter().map(|(key, record)| (key.clone(), record.body.clone())).collect();
+        // A tally of payments' addresses only sums up what the payments tell.
+        let told = stored.desk.iter().filter(|(key, _)| key.kind != DeskKind::Addresses);
+        let desk = told.map(|(key, record)| (key.clone(), record.body.clone())).collect();
         first_difference("payment", &self.payments, &stored.payments, word)
             .or_else(|| first_difference("deposit", &self.deposits, &stored.deposits, plain))
             .or_else(|| first_difference("order", &self.orders, &stored.orders, signed))

@@ -102,7 +102,7 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     retold::as_stored(world);
     let process = Process::build(world, life);
     let (handle, stop) = (process.handle.clone(), process.stop.clone());
-    wallet::heard::life_begins(world);
+    wallet::heard::life_begins(world, life.number);
     let treasurer = tokio::spawn(wallet::operator::serve(Arc::clone(world), life.number, handle.clone()));
     let webhooks = tokio::spawn(webhooks::come_in(Arc::clone(world), life.number, handle.clone()));
     let operator = tokio::spawn(operator::serve(Arc::clone(world), Arc::clone(life), handle, Arc::clone(errands)));

@@ -93,6 +93,8 @@ pub(crate) struct Settings {
     pub(super) beyond_finality: bool,
     /// What befalls payments that are due for long, in the worlds that are about that only.
     pub(super) long_due: Option<LongDue>,
+    /// The payment, by its place in the plan, that the API refuses to show while things go wrong: that one, and no other.
+    pub(super) refused: Option<usize>,
     /// Whether the logs are always behind the head, in the world that is about that only.
     pub(super) late_logs: bool,
     /// What lies, in the worlds that are about that only.
@@ -175,6 +177,7 @@ impl Settings {
             deaths: rng.below(30),
             beyond_finality: rng.permille(60),
             long_due: None,
+            refused: draw_refused(seed),
             only: Only::default(),
             forbidden: None,
             late_logs: false,
@@ -260,4 +263,10 @@ fn draw_operators(seed: u64, endpoints: usize) -> (Vec<usize>, usize) {
     let operators: Vec<usize> = (0..endpoints).map(|endpoint| if apart { endpoint } else { 0 }).collect();
     let agreement = if apart { endpoints.min(2) } else { 1 };
     (operators, agreement)
+}
+
+/// In some worlds the API refuses one payment.
+fn draw_refused(seed: u64) -> Option<usize> {
+    let mut rng = Rng::stream(seed, "one payment refused");
+    rng.permille(200).then(|| usize::try_from(rng.below(8)).expect("small"))
 }

@@ -14,9 +14,17 @@ pub(super) fn is_right(world: &World, contents: &Contents, deposit: &Deposit) {
         Verdict::Nothing { why: NothingReason::ZeroValue } if deposit.amount.is_zero() => {}
         Verdict::Nothing { why: NothingReason::SelfTransfer } if deposit.from == deposit.to => {}
         Verdict::Nothing { why: NothingReason::WalletCredit } if is_to_wallet(world, contents, deposit) => {}
+        Verdict::Nothing { why: NothingReason::Dust } if is_dust(contents, deposit) => world.count("deposit: dust"),
         Verdict::Nothing { .. } => world.violate(&format!("taken for nothing: {deposit:?}")),
         Verdict::Unjudged | Verdict::Review { .. } | Verdict::Ignored { .. } => {}
     }
+}
+
+/// Whether a thousand times as much does not pay the least that is asked for at its address.
+fn is_dust(contents: &Contents, deposit: &Deposit) -> bool {
+    let at_address = contents.payments.values().filter(|payment| payment.terms.deposit_address == deposit.to);
+    let least = at_address.map(|payment| payment.terms.amount.base_units()).min();
+    least.is_some_and(|least| deposit.amount.base_units() * 1_000 <= least)
 }
 
 /// Whether it came to the wallet itself, for no payment.

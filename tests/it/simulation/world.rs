@@ -200,6 +200,20 @@ impl World {
         !self.settings.calm && self.clock.elapsed() < self.settings.chaos
     }
 
+    /// Whether the API refuses this payment now, and no other.
+    pub(super) fn is_refused(&self, id: &PaymentId) -> bool {
+        let refused = self.settings.refused.filter(|_| self.is_chaos()).and_then(|place| self.plan.payments.get(place));
+        refused.is_some_and(|planned| planned.id == *id)
+    }
+
+    /// Whether the API has refused the key itself a short time ago, or could not be asked whether it does.
+    pub(super) fn has_refused_the_key(&self) -> bool {
+        let elapsed = self.clock.elapsed().as_millis();
+        let at = |ago: u64| Span::from_millis(elapsed.saturating_sub(ago * 100));
+        let is = |fault: Fault| (0..=600).any(|ago| self.weather.is(at(ago), fault));
+        is(Fault::KeyRefused) || is(Fault::ApiAway)
+    }
+
     /// Whether things of this kind go wrong at this time.
     pub(super) fn fails(&self, kind: Chaos) -> bool {
         let slice = || slice_at(self.clock.elapsed(), self.settings.chaos);

@@ -2,12 +2,12 @@
 
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::event::{Alarm, EventKind, WalletChange};
-use rampwatch::domain::hold::Hold;
+use rampwatch::domain::hold::{Hold, Over};
 use rampwatch::domain::order::{
     ApprovalReason, Attempt, AttemptKind, CancelReason, Effect, Order, OrderOutcome, OrderState, Placer, Spend,
     UnsentReason,
 };
-use rampwatch::domain::payment::{ApiStatus, BankAccountId};
+use rampwatch::domain::payment::{ApiStatus, BankAccountId, Provenance};
 use rampwatch::domain::wallet::{BookedSpend, Halt, HaltReason, Pause, Wallet};
 use rampwatch::domain::wei::Wei;
 
@@ -46,6 +46,12 @@ pub(super) fn holds() -> Vec<Hold> {
         Hold::Signer { detail: detail() },
         Hold::EndUnconfirmed { status: ApiStatus::Expired },
         Hold::ClockBehind { by_s: 300 },
+        Hold::Policy { rule: text("funding.allowed_recipients"), over: None },
+        Hold::Policy {
+            rule: text("funding.max_per_day"),
+            over: Some(Box::new(Over { sum: units(6), limit: units(5) })),
+        },
+        Hold::ApprovalMissing { why: ApprovalReason::TypedAddress },
     ]
 }
 
@@ -116,10 +122,25 @@ pub(super) fn states() -> Vec<OrderState> {
     all.push(mined(Effect::SelfSent, Some(why)));
     all.extend(outcomes().into_iter().map(|outcome| OrderState::Ended { outcome, at: at(8) }));
     // What came later is at the end of `orders`.
-    let first =
-        holds().into_iter().filter(|hold| !matches!(hold, Hold::EndUnconfirmed { .. } | Hold::ClockBehind { .. }));
+    let is_later = |hold: &Hold| {
+        matches!(
+            hold,
+            Hold::EndUnconfirmed { .. } | Hold::ClockBehind { .. } | Hold::Policy { .. } | Hold::ApprovalMissing { .. }
+        )
+    };
+    let first = holds().into_iter().filter(|hold| !is_later(hold));
     all.extend(first.map(|why| OrderState::Held { why }));
     all
+}
+
+/// What the rules ask for, or forbid, since they are applied again before money leaves.
+fn ruled() -> Vec<OrderState> {
+    let limit = units(5);
+    let approvals =
+        [ApprovalReason::TypedRecipient, ApprovalReason::TypedExpiry, ApprovalReason::AbovePerDay { limit }];
+    let is_of_rules = |hold: &Hold| matches!(hold, Hold::Policy { .. } | Hold::ApprovalMissing { .. });
+    let held = holds().into_iter().filter(is_of_rules).map(|why| OrderState::Held { why });
+    approvals.map(|why| OrderState::AwaitingApproval { why }).into_iter().chain(held).collect()
 }
 
 fn attempts() -> Vec<Attempt> {
@@ -154,6 +175,11 @@ pub(crate) fn orders() -> Vec<Order> {
     let state = OrderState::Held { why: Hold::EndUnconfirmed { status: ApiStatus::Expired } };
     all.push(Order { state, ..records::order(last + 3) });
     all.push(Order { state: OrderState::Held { why: Hold::ClockBehind { by_s: 300 } }, ..records::order(last + 4) });
+    all.extend(ruled().into_iter().zip(last + 5..).map(|(state, n)| Order {
+        state,
+        recipient_from: Some(Provenance::Typed),
+        ..records::order(n)
+    }));
     all
 }
 

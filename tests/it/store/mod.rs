@@ -29,7 +29,7 @@ mod payouts;
 #[cfg(test)]
 mod queries;
 #[cfg(test)]
-mod raw;
+pub(crate) mod raw;
 #[cfg(test)]
 mod shapes;
 #[cfg(test)]
@@ -38,6 +38,8 @@ mod sizes;
 pub(crate) mod specimens;
 #[cfg(test)]
 mod trace;
+#[cfg(test)]
+mod unreadable;
 
 #[cfg(test)]
 use std::sync::Arc;

@@ -66,7 +66,7 @@ async fn a_new_store_is_for_its_owner_only() {
     std::fs::create_dir(&existing).unwrap();
     std::fs::set_permissions(&existing, std::fs::Permissions::from_mode(0o750)).unwrap();
     drop(open(&existing).unwrap());
-    assert_eq!(existing.metadata().unwrap().permissions().mode() & 0o777, 0o750, "a folder keeps its mode");
+    assert_eq!(existing.metadata().unwrap().permissions().mode() & 0o777, 0o700, "f21: it is closed to others");
 }
 
 #[tokio::test]
@@ -175,8 +175,9 @@ async fn questions_read_only_what_they_ask_for() {
     assert_eq!(store.payments(None, 39).await.unwrap().len(), 39);
     let subject = Subject::Payment(records::payment_id(41));
     assert_eq!(store.events_of(&subject, 0, 99).await.unwrap().len(), 1);
-    let error = store.payments(None, 40).await.unwrap_err();
-    assert!(matches!(&error, StoreError::Corrupt(what) if what.contains("nor this")), "{error}");
+    let error = store.payment(&records::payment_id(40)).await.unwrap_err();
+    assert!(matches!(&error, StoreError::Corrupt(what) if what.contains("pay-000040")), "{error}");
+    assert_eq!(store.payments(None, 99).await.unwrap().len(), 49, "the others are listed");
     let stale = Payment { version: 1, ..records::payment(40) };
     let error = store.commit(Commit { payments: vec![stale], ..Commit::default() }).await.unwrap_err();
     assert!(matches!(error, StoreError::Corrupt(_)), "an unreadable record is not written over: {error}");

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Everything in it, in the order of the keys: `key => value`, as text.
-pub(super) fn dump(path: &Path) -> Vec<String> {
+pub(crate) fn dump(path: &Path) -> Vec<String> {
     let lines = open(path).iter().map(|entry| {
         let (key, value) = entry.unwrap();
         format!("{} => {}", text(&key), text(&value))
@@ -24,7 +24,7 @@ fn bytes(text: &str) -> Vec<u8> {
 }
 
 /// Makes a database of the lines of a [`dump`].
-pub(super) fn restore<'a>(path: &Path, lines: impl IntoIterator<Item = &'a str>) {
+pub(crate) fn restore<'a>(path: &Path, lines: impl IntoIterator<Item = &'a str>) {
     let db = open(path);
     for line in lines {
         let (key, value) = line.split_once(" => ").unwrap();
@@ -34,7 +34,7 @@ pub(super) fn restore<'a>(path: &Path, lines: impl IntoIterator<Item = &'a str>)
 }
 
 /// Removes everything whose key begins with the prefix; tells how much it was.
-pub(super) fn remove(path: &Path, prefix: &[u8]) -> usize {
+pub(crate) fn remove(path: &Path, prefix: &[u8]) -> usize {
     let db = open(path);
     let gone: Vec<_> = db.scan_prefix(prefix).keys().map(Result::unwrap).collect();
     gone.iter().for_each(|key| drop(db.remove(key).unwrap()));
@@ -43,12 +43,12 @@ pub(super) fn remove(path: &Path, prefix: &[u8]) -> usize {
 }
 
 /// The value under a key.
-pub(super) fn get(path: &Path, key: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn get(path: &Path, key: &[u8]) -> Option<Vec<u8>> {
     open(path).get(key).unwrap().map(|value| value.to_vec())
 }
 
 /// Puts a value under a key.
-pub(super) fn put(path: &Path, key: &[u8], value: &[u8]) {
+pub(crate) fn put(path: &Path, key: &[u8], value: &[u8]) {
     let db = open(path);
     db.insert(key, value).unwrap();
     db.flush().unwrap();

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use rampwatch::domain::address_pattern::AddressTally;
 use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standing, Verdict};
-use rampwatch::domain::desk::DeskBody;
+use rampwatch::domain::desk::{DeskBody, DeskRecord};
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::lead::{LeadReason, LeadState, Missing};
@@ -67,7 +68,8 @@ fn deposits_have_every_shape() {
         Verdict::Nothing { why } => Some(why),
         _ => None,
     });
-    every!(nothing => NothingReason: ZeroValue, SelfTransfer, WalletCredit);
+    every!(nothing => NothingReason: ZeroValue, SelfTransfer, WalletCredit, Dust);
+    assert!(deposits.iter().any(|deposit| deposit.tally.is_some()));
     let reviews = verdicts().filter_map(|verdict| match verdict {
         Verdict::Review { why } => Some(why),
         _ => None,
@@ -87,7 +89,8 @@ fn orders_have_every_shape() {
         OrderState::AwaitingApproval { why } => Some(why),
         _ => None,
     });
-    every!(approvals => ApprovalReason: AboveAmount, TypedAddress, TypedAmount, ExpiryUnknown, Reverted);
+    every!(approvals => ApprovalReason:
+        AboveAmount, TypedAddress, TypedAmount, ExpiryUnknown, Reverted, TypedRecipient, TypedExpiry, AbovePerDay);
     let holds = states().filter_map(|state| match state {
         OrderState::Held { why } => Some(why),
         _ => None,
@@ -96,7 +99,8 @@ fn orders_have_every_shape() {
         ApiUnavailable, ApiStatus, EndUnconfirmed, ApiHasHash, TermsDiffer, PaymentState, TimeShort, OtherSender, MoneyThere, NotReadYet, OwnTransferSeen,
         PaymentEnded, ClockBehind,
         TokenPaused, WalletBlacklisted, RecipientBlacklisted, RecipientForbidden, TokenShort, NativeShort, CallFails,
-        GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer);
+        GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer,
+        Policy, ApprovalMissing);
     let names: Vec<&str> = funding::holds().iter().map(Hold::name).collect();
     assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(Hold::NAMES), "the metrics show every hold");
     let cancels = states().filter_map(|state| match state {
@@ -130,9 +134,10 @@ fn orders_have_every_shape() {
 
 #[test]
 fn records_of_the_desk_have_every_shape() {
-    let bodies = desk::records().into_iter().map(|record| record.body);
+    let bodies = desk::records().into_iter().map(|record| record.body).chain([tally()]);
     every!(bodies => DeskBody:
-        Webhook, WebhookAttempt, Lead, Payout, Notice, NoticeCursor, Condition, Shadow, Dispute, Exclusion);
+        Webhook, WebhookAttempt, Lead, Payout, Notice, NoticeCursor, Condition, Shadow, Dispute, Exclusion,
+        Addresses);
     let shadows = desk::shadows();
     every!(shadows.iter().map(|shadow| shadow.act.clone()) => ShadowAct: Complete, Send, Create);
     every!(shadows.iter().filter_map(|shadow| shadow.outcome.clone()) => ShadowOutcome:
@@ -181,6 +186,12 @@ fn kinds_that_came_later_are_stored_like_this() {
         r#"{"event":"endpoint_back","endpoint":"one"}"#,
         r#"{"event":"alarm","alarm":{"alarm":"operators_disagree","about":"order pay-000001:1","deadline":null}}"#,
         r#"{"event":"alarm","alarm":{"alarm":"agreement_missing","about":"payment pay-000001","deadline":1790000000090}}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"auto_unlimited"}}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"not_listening","setting":"http.listen","said":"in use"}}"#,
+        r#"{"event":"listener_back","setting":"http.listen"}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"record_unreadable","record":"payment pay-000001","why":"EOF"}}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"address_pattern","recipient":"rec-000001","address":"0x0000000000000000000000000000000000000001","broken":"new_among_fixed"}}"#,
+        r#"{"event":"deposits_counted","tally":{"count":20000,"sum":"20001","most":"2","ignored":"7","from":100,"through":200,"second_to":0,"last_tx":"0x0000000000000000000000000000000000000000000000000000000000000009","last_at":1790000000009}}"#,
     ];
     let kinds = specimens::later_kinds();
     let written: Vec<String> = kinds.iter().map(|kind| serde_json::to_string(kind).unwrap()).collect();
@@ -189,13 +200,27 @@ fn kinds_that_came_later_are_stored_like_this() {
     assert_eq!(read, kinds);
 }
 
+/// A kind of body that came after the stored forms were written down.
+fn tally() -> DeskBody {
+    DeskBody::Addresses(AddressTally { recipient: "rec-000001".parse().unwrap(), fresh: 5, repeated: 0 })
+}
+
+#[test]
+fn a_tally_of_addresses_is_stored_like_this() {
+    let stored =
+        r#"{"version":1,"next_at":null,"body":{"kind":"addresses","recipient":"rec-000001","fresh":5,"repeated":0}}"#;
+    let record = DeskRecord { version: 1, next_at: None, body: tally() };
+    assert_eq!(serde_json::to_string(&record).unwrap(), stored);
+    assert_eq!(serde_json::from_str::<DeskRecord>(stored).unwrap(), record);
+}
+
 #[test]
 fn events_have_every_shape() {
     let events = specimens::events();
     let kinds = || events.iter().map(|event| event.kind.clone()).chain(specimens::later_kinds());
     every!(kinds() => EventKind:
-        PaymentAdded, PaymentMoved, ApiReported, DepositSeen, DepositJudged, DepositStands, PersonDecided, FinalityMoved,
-        Alarm, AddressPlaced, AddressClosed, EndpointBack, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
+        PaymentAdded, PaymentMoved, ApiReported, DepositSeen, DepositJudged, DepositStands, DepositsCounted, PersonDecided, FinalityMoved,
+        Alarm, AddressPlaced, AddressClosed, EndpointBack, ListenerBack, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
         WalletChanged, DeskChanged);
     let alarms = kinds().filter_map(|kind| match kind {
         EventKind::Alarm { alarm } => Some(alarm),
@@ -204,7 +229,8 @@ fn events_have_every_shape() {
     every!(alarms => Alarm:
         GoneAfterFinal, MissedByFirstReading, LogWithheld, MalformedLog, FinalityStalled, KeyRefused, FundingStuck,
         MovedNothing, WalletHalted, LowToken, LowNative, OperatorsDisagree, AgreementMissing, ChainUnread,
-        EndpointContradicts, EndpointStalled, CoverageAboveHead);
+        EndpointContradicts, EndpointStalled, CoverageAboveHead, AutoUnlimited, NotListening, RecordUnreadable,
+        AddressPattern);
     let readings = kinds().filter_map(|kind| match kind {
         EventKind::DepositSeen { reading, .. } => Some(reading),
         _ => None,

@@ -3,11 +3,13 @@
 //! New shapes go to the ends of the lists, so that what is in `golden.txt` stays as it is. A variant that has no record
 //! here is found out: `shapes` does not compile until it is named there, and fails until it is here.
 
+use rampwatch::domain::actor::Actor;
+use rampwatch::domain::address_pattern::PatternBreak;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::coverage::{Coverage, FinalityMark, Swept};
 use rampwatch::domain::decimal::Decimal;
-use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Tally, Verdict};
 use rampwatch::domain::event::{Alarm, Event, EventKind, Reading};
 use rampwatch::domain::payment::{
     ApiStatus, ApiView, BankAccountId, Ending, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance,
@@ -93,6 +95,12 @@ pub(crate) fn payments() -> Vec<Payment> {
     let ending = Some(Ending { outcome: Outcome::Expired, since: at(8) });
     let last = records::payment(u64::try_from(all.len()).unwrap() + 1);
     all.push(Payment { ending, taken: Some(true), next_at: Some(at(9)), ..last });
+    let mut typed = records::payment(u64::try_from(all.len()).unwrap() + 1);
+    typed.terms.recipient_from = Some(Provenance::Typed);
+    (typed.terms.expires_at, typed.terms.expiry_from) = (Some(at(1_000)), Some(Provenance::Typed));
+    (typed.terms.sender, typed.terms.sender_from) = (Some(address(0xbeef)), Some(Provenance::Api));
+    typed.terms.typed_by = Some(Actor::new("alice").unwrap());
+    all.push(typed);
     all
 }
 
@@ -125,7 +133,23 @@ pub(super) fn verdicts() -> Vec<Verdict> {
         review(ReviewReason::GoneAfterFinal { payment: Some(payment()) }),
         pays(MatchRule::OwnTransfer { order: order_id(1, 2) }),
         Verdict::Nothing { why: NothingReason::WalletCredit },
+        Verdict::Nothing { why: NothingReason::Dust },
     ]
+}
+
+/// Thousands of deposits, counted.
+pub(super) fn tally() -> Box<Tally> {
+    Box::new(Tally {
+        count: 20_000,
+        sum: units(20_001),
+        most: units(2),
+        ignored: units(7),
+        from: 100,
+        through: 200,
+        second_to: 0,
+        last_tx: hash(9),
+        last_at: at(9),
+    })
 }
 
 /// A deposit of every verdict and every standing.
@@ -134,6 +158,7 @@ pub(crate) fn deposits() -> Vec<Deposit> {
     all[1].standing = Standing::Final { at: at(6) };
     all[2].standing = Standing::Gone { after_final: false };
     all[3].standing = Standing::Gone { after_final: true };
+    all[24].tally = Some(tally());
     all
 }
 
@@ -196,6 +221,16 @@ pub(crate) fn later_kinds() -> Vec<EventKind> {
         EventKind::EndpointBack { endpoint: text("one") },
         alarm(Alarm::OperatorsDisagree { about: text("order pay-000001:1"), deadline: None }),
         alarm(Alarm::AgreementMissing { about: text("payment pay-000001"), deadline: Some(at(90)) }),
+        alarm(Alarm::AutoUnlimited),
+        alarm(Alarm::NotListening { setting: text("http.listen"), said: text("in use") }),
+        EventKind::ListenerBack { setting: text("http.listen") },
+        alarm(Alarm::RecordUnreadable { record: text("payment pay-000001"), why: text("EOF") }),
+        alarm(Alarm::AddressPattern {
+            recipient: "rec-000001".parse().unwrap(),
+            address: address(1),
+            broken: PatternBreak::NewAmongFixed,
+        }),
+        EventKind::DepositsCounted { tally: tally() },
     ]
 }
 

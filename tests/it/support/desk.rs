@@ -19,15 +19,15 @@ use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
 use rampwatch::engine::views::TokenName;
 use rampwatch::engine::{EngineSettings, FundingRules, IntakeRules};
-use rampwatch::http::{self, Operator, Token, Tokens};
+use rampwatch::http::{self, Operator, Socket, Token, Tokens};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::rules::SpendLimits;
 use rampwatch::policy::shadow::Mode;
-use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
@@ -104,17 +104,21 @@ pub(crate) fn funding_rules() -> FundingRules {
         limits: SpendLimits {
             enabled: true,
             auto: false,
+            auto_max_per_day: None,
             max_per_payment: usdc(2_000),
             max_per_day: usdc(5_000),
             max_per_recipient: usdc(4_000),
             approval_above: usdc(1_000),
+            approval_above_per_day: usdc(10_000_000),
             allowed_recipients: BTreeSet::new(),
             allowed_bank_accounts: BTreeSet::new(),
+            allowed_addresses: [].into(),
             min_time_left: Span::from_secs(900),
         },
         preflight: PreflightParams {
             chain_name: "polygon".to_owned(),
             currency: "USDC".to_owned(),
+            under: Amount::ZERO,
             min_time_left: Span::from_secs(900),
             reserve_token: Amount::ZERO,
             reserve_native: Wei::ZERO,
@@ -160,6 +164,8 @@ pub(crate) struct Desk {
     pub(crate) handle: Handle,
     pub(crate) listen: SocketAddr,
     pub(crate) client: Client,
+    /// At the socket, where nobody needs a token.
+    pub(crate) local: Client,
     folder: TempDir,
     stop: CancellationToken,
     served: Mutex<Option<JoinHandle<std::io::Result<()>>>>,
@@ -206,9 +212,13 @@ impl Desk {
             lag: Span::from_secs(60),
             timeout: Span::from_secs(20),
         };
+        let socket = folder.path().join("operator.sock");
+        let bound = Socket::bind(&socket).await.unwrap();
+        tokio::spawn(http::serve_local(bound, operator.clone(), stop.clone()));
         let served = Mutex::new(Some(tokio::spawn(http::serve(listener, operator, stop.clone()))));
         let client = Client::builder().no_proxy().build().unwrap();
-        Self { store, handle, listen, client, folder, stop, served }
+        let local = Client::builder().no_proxy().unix_socket(socket.as_path()).build().unwrap();
+        Self { store, handle, listen, client, local, folder, stop, served }
     }
 
     pub(crate) fn token_file(&self) -> PathBuf {
@@ -237,6 +247,11 @@ impl Desk {
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.listen)
+    }
+
+    /// A URL for `local`.
+    pub(crate) fn at_socket(path: &str) -> String {
+        format!("http://localhost{path}")
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {

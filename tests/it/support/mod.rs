@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
 use rampwatch::domain::operator::{KnownEndpoint, Operator};
+use rampwatch::engine::orders::ApproveRequest;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -50,6 +51,11 @@ pub(crate) async fn store_in(folder: &Path) -> SledStore {
             opened => return opened.unwrap(),
         }
     }
+}
+
+/// An approval that says nothing again of what was shown.
+pub(crate) fn because(reason: &str) -> ApproveRequest {
+    ApproveRequest { reason: reason.to_owned(), ..ApproveRequest::default() }
 }
 
 /// An endpoint that is an operator of its own.

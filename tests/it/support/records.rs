@@ -57,6 +57,10 @@ pub(crate) fn payment(n: u64) -> Payment {
             created_at: at(0),
             expires_at: None,
             bank_account: None,
+            recipient_from: None,
+            expiry_from: None,
+            sender_from: None,
+            typed_by: None,
         },
         state: PaymentState::Waiting,
         api: None,
@@ -89,6 +93,7 @@ pub(crate) fn deposit(n: u64) -> Deposit {
         first_seen_at: at(n.saturating_mul(2_000)),
         seen_by: None,
         final_by: None,
+        tally: None,
     }
 }
 
@@ -120,6 +125,7 @@ pub(crate) fn order(n: u64) -> Order {
         id: order_id(n, 1),
         version: 0,
         recipient_id: payment.recipient_id,
+        recipient_from: None,
         bank_account: None,
         wallet: wallet_address(),
         chain_id: payment.terms.chain_id,

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use rampwatch::adapters::notify_http::{Form, NotifyHttp, NotifyHttpSettings, SigningKey};
 use rampwatch::domain::notice::{Message, NoticeKind};
 use rampwatch::domain::time::Span;
+use rampwatch::outbound::Outbound;
 use rampwatch::ports::notifier::{Notifier as _, NotifyError};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -79,6 +80,7 @@ fn notifier(url: &str, form: Form) -> NotifyHttp {
         kinds: vec![NoticeKind::Review],
         connect_timeout: Span::from_secs(2),
         timeout: Span::from_millis(800),
+        outbound: Outbound::local(),
     })
     .unwrap()
 }
@@ -227,6 +229,7 @@ fn settings_that_cannot_work_are_refused_without_showing_them() {
             kinds: vec![],
             connect_timeout: Span::from_secs(1),
             timeout: Span::from_secs(1),
+            outbound: Outbound::local(),
         };
         clean(&format!("{settings:?}"));
         NotifyHttp::new(settings).unwrap_err()

@@ -36,11 +36,15 @@ async fn news_is_told_once_to_whoever_takes_it_and_the_past_is_not() {
     let review = "A payment needs a decision: payment pay-000002";
     let failed = "A payment has failed: payment pay-000003";
     let completed = "A payment is completed: payment pay-000004";
-    assert_eq!(all.titles(), [review, failed, completed, "The payment API refuses the key"]);
+    assert_eq!(
+        all.titles(),
+        ["The payment API refuses the key", failed, completed, review],
+        "what is urgent goes first"
+    );
     assert_eq!(failures.titles(), [failed, completed]);
     assert_eq!(rig.states(), ["delivered"; 6]);
 
-    let heard = all.heard()[0].clone();
+    let heard = all.heard()[3].clone();
     assert_eq!(heard.message.payment, Some(payment_id(2)));
     assert!(heard.message.text[0].contains("Calling once more might complete twice"), "{:?}", heard.message.text);
     assert!(heard.message.text[1].contains("1000.00 to "), "{:?}", heard.message.text);

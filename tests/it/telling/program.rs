@@ -21,7 +21,7 @@ fn place(endpoints: &str) -> TempDir {
 async fn run(folder: &TempDir, arguments: &[&str], url: &str) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rampwatch"));
     command.args(arguments).current_dir(folder.path()).env_clear();
-    command.env("HOOK_URL", url).env("HOOK_SECRET", SECRET).env("RAMPWATCH__LOG__FILTER", "trace");
+    command.env("RAMPWATCH_HOOK_URL", url).env("RAMPWATCH_HOOK_SECRET", SECRET).env("RAMPWATCH__LOG__FILTER", "trace");
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let Output { status, stdout, stderr } = command.output().await.unwrap();
     let (out, err) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
@@ -34,12 +34,12 @@ async fn run(folder: &TempDir, arguments: &[&str], url: &str) -> (i32, String, S
 const TWO: &str = "\
 [[notify.endpoints]]
 name = \"treasury\"
-url_env = \"HOOK_URL\"
-secret_env = \"HOOK_SECRET\"
+url_env = \"RAMPWATCH_HOOK_URL\"
+secret_env = \"RAMPWATCH_HOOK_SECRET\"
 [[notify.endpoints]]
 name = \"chat\"
 form = \"slack\"
-url_env = \"HOOK_URL\"
+url_env = \"RAMPWATCH_HOOK_URL\"
 kinds = [\"review\", \"completed\"]
 ";
 

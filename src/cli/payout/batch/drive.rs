@@ -249,7 +249,8 @@ impl Drive {
 
 /// Places one row. Asked twice it is placed once.
 async fn place_one(desk: &Desk, draft: &Draft, limits: &PayoutSettings) -> Result<PayoutView, Failure> {
-    let files = files::read_all(&draft.files, limits).map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+    let read = files::read_all(&draft.files, draft.files_below.as_deref(), limits);
+    let files = read.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
     let request = draft.request(one::put(desk, files).await?);
     desk.ask(async |operator| operator.place_payout(&request).await).await
 }

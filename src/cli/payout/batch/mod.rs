@@ -39,6 +39,8 @@ const SHOWN: usize = 50;
 pub(super) struct Batch {
     /// The file.
     pub(super) file: PathBuf,
+    /// Where the files are that rows name, if not beside the batch.
+    pub(super) files_from: Option<PathBuf>,
     /// What rows leave out.
     pub(super) defaults: Draft,
     /// Where the result goes, if said.
@@ -68,7 +70,7 @@ struct Item {
 impl Item {
     fn of(row: Row, limits: &PayoutSettings) -> Self {
         let mut faults: Vec<String> = row.faults.iter().map(ToString::to_string).collect();
-        if let Err(error) = files::read_all(&row.draft.files, limits) {
+        if let Err(error) = files::read_all(&row.draft.files, row.draft.files_below.as_deref(), limits) {
             faults.push(format!("column {}: {error}", Field::Files.name()));
         }
         Self { line: row.line, draft: row.draft, faults, known: Known::No }
@@ -97,7 +99,7 @@ impl Batch {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let decimals = settings.chain.token.decimals;
         let (locked, bytes) = self.read()?;
-        let folder = self.file.parent().unwrap_or(Path::new(""));
+        let folder = self.files_from.as_deref().or(self.file.parent()).unwrap_or(Path::new(""));
         let wrong = |error: ParseError| usage(format!("{}: {error}", self.file.display()));
         let rows = parse::parse(&bytes, &self.defaults, folder, decimals).map_err(wrong)?;
         let mut items: Vec<Item> = rows.into_iter().map(|row| Item::of(row, &settings.payouts)).collect();

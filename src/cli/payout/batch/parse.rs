@@ -3,6 +3,7 @@
 //! Nothing is guessed: another separator, another encoding, a column that nobody knows and a row with too many cells are
 //! named with line, column and remedy. Deliberately absent: the store. Whether a reference is known is asked elsewhere.
 
+use crate::domain::text::is_hidden;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -106,7 +107,7 @@ fn quoted(fault: &Fault) -> String {
         return String::new();
     }
     let shown: String =
-        value.chars().take(60).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect();
+        value.chars().take(60).map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect();
     let more = if value.chars().count() > 60 { "…" } else { "" };
     format!("\"{shown}{more}\": ")
 }
@@ -262,7 +263,10 @@ fn fill(row: &mut Row, columns: &[Field], cells: &[String], (defaults, folder, d
     let draft = &mut row.draft;
     for (field, cell) in columns.iter().zip(cells) {
         match field {
-            Field::Files => draft.files = files(cell, folder),
+            Field::Files => {
+                draft.files = files(cell, folder);
+                draft.files_below = (!draft.files.is_empty()).then(|| folder.to_owned());
+            }
             _ => draft.set(*field, cell),
         }
     }

@@ -3,6 +3,7 @@
 //! It is written anew beside itself, flushed to the disk and put in place in one step, so that whatever happens a whole
 //! file is there. It is for people: running a batch again goes by the store, never by this file.
 
+use crate::domain::text::is_hidden;
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -172,7 +173,7 @@ fn text(rows: &[ResultRow]) -> String {
 /// A cell. What a spreadsheet would take for a formula gets an apostrophe before it (OWASP, "CSV Injection"), and what
 /// would break a line does not.
 fn cell_of(value: &str) -> String {
-    let clean: String = value.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let clean: String = value.chars().map(|c| if is_hidden(c) { ' ' } else { c }).collect();
     let defused =
         if clean.trim_start().starts_with(['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}']) {
             format!("'{clean}")

@@ -56,7 +56,7 @@ pub(super) struct Totals {
 impl Totals {
     /// The totals of these rows.
     pub(super) fn of(items: &[Item], settings: &Settings) -> Self {
-        let (mut totals, limits) = (Self::default(), &settings.funding);
+        let (mut totals, limits) = (Self::default(), &settings.funding.limits);
         let mut recipients: BTreeMap<&str, Sum> = BTreeMap::new();
         for item in items {
             let amount = item.draft.amount(settings.chain.token.decimals).filter(|_| item.is_good());
@@ -98,7 +98,7 @@ impl Totals {
 
     /// The same for people.
     pub(super) fn lines(&self, settings: &Settings) -> String {
-        let (token, funding) = (&settings.chain.token, &settings.funding);
+        let (token, funding) = (&settings.chain.token, &settings.funding.limits);
         let money = |amount: Amount| whole(amount, token.decimals, &token.symbol);
         let sum = |sum: &Sum| format!("{} rows, {}", sum.rows, money(sum.base_units));
         let some = |of: &Sum| (of.rows > 0).then(|| sum(of));

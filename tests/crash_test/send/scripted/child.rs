@@ -19,8 +19,9 @@ use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::Wallet;
 use rampwatch::engine::handle::{AddPayment, Handle};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::orders::FundRequest;
+use rampwatch::engine::orders::{ApproveRequest, FundRequest};
 use rampwatch::engine::{self, FundingPorts, Ports};
+use rampwatch::outbound::Outbound;
 use rampwatch::ports::store::Store;
 use rampwatch::sandbox::stand_in::OffRamp;
 use rampwatch::sandbox::{CHAIN_ID, USDC, USDC_E, WALLET, WALLET_KEY_ENV, wallet_key};
@@ -146,7 +147,8 @@ async fn answer(handle: &Handle, store: &dyn Store, points: &Points, ask: Ask) -
             Ok(Look::default())
         }
         Ask::Approve(order) => {
-            handle.approve(&order, "the story wants it paid").await.map_err(|error| error.to_string())?;
+            let request = ApproveRequest { reason: "the story wants it paid".to_owned(), ..ApproveRequest::default() };
+            handle.approve(&order, &request).await.map_err(|error| error.to_string())?;
             Ok(Look::default())
         }
         Ask::Look(id) => look(store, &id).await.map_err(|error| error.to_string()),
@@ -187,6 +189,7 @@ async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore
         timeout: settings().pace.api_timeout,
         decimals: 6,
         webhook_secret: None,
+        outbound: Outbound::local(),
     };
     let api = PaymentHttp::new(api, clock.clone()).unwrap();
     let sender = Arc::new(Mortal { inner: Arc::clone(&chain), points: Arc::clone(points) });
@@ -222,5 +225,6 @@ fn evm_settings(node: &str) -> EvmSettings {
         max_addresses: 1_000,
         max_in_flight: 8,
         cool_down: CoolDown { first: Duration::from_millis(50), longest: Duration::from_secs(1) },
+        outbound: Outbound::local(),
     }
 }

@@ -11,8 +11,8 @@ use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::pace::Pace;
 use rampwatch::policy::payout::{FileLimits, PayoutParams};
 use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::rules::SpendLimits;
 use rampwatch::policy::shadow::Mode;
-use rampwatch::policy::spend::SpendLimits;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::sandbox::{CHAIN_ID, USDC, USDC_E};
 
@@ -79,17 +79,21 @@ fn rules() -> FundingRules {
         limits: SpendLimits {
             enabled: true,
             auto: false,
+            auto_max_per_day: None,
             max_per_payment: usdc(100_000),
             max_per_day: usdc(1_000_000),
             max_per_recipient: usdc(1_000_000),
             approval_above: usdc(50_000),
+            approval_above_per_day: usdc(10_000_000),
             allowed_recipients: [].into(),
             allowed_bank_accounts: [].into(),
+            allowed_addresses: [].into(),
             min_time_left: Span::from_secs(60),
         },
         preflight: PreflightParams {
             chain_name: "polygon".to_owned(),
             currency: "USDC".to_owned(),
+            under: Amount::ZERO,
             min_time_left: Span::from_secs(60),
             reserve_token: Amount::ZERO,
             reserve_native: Wei::ZERO,

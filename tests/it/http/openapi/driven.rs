@@ -104,6 +104,8 @@ impl Stage {
         let known = specimens::payments().into_iter().map(|payment| payment.id.to_string());
         stage.dictionary("payments", known.chain(FUNDABLE.map(|n| fundable(n).id.to_string())));
         stage.dictionary("orders", orders().iter().map(|order| order.id.to_string()));
+        let waits = |order: &Order| matches!(order.state, OrderState::AwaitingApproval { .. });
+        stage.dictionary("waiting", orders().iter().filter(|order| waits(order)).map(|order| order.id.to_string()));
         for (name, kind) in [("payouts", DeskKind::Payout), ("disputes", DeskKind::Dispute)] {
             let records = desk::records().into_iter().map(|record| record.body.key());
             stage.dictionary(name, records.filter(|key| key.kind == kind).map(|key| key.id));

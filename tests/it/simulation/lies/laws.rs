@@ -171,6 +171,9 @@ pub(crate) fn on_alarm(world: &World, alarm: &Alarm) {
             world.count("alarm: too few operators say anything");
             world.note(&format!("too few operators say anything about {about}"));
         }
+        Alarm::KeyRefused { .. } if !world.has_refused_the_key() => {
+            world.violate("the API is said to refuse the key, and it refused one payment");
+        }
         Alarm::CoverageAboveHead { covered, head, .. } => {
             world.count("watcher: coverage above the head is taken back");
             world.note(&format!("blocks up to {covered} counted, and the head is {head}"));

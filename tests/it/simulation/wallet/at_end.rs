@@ -68,6 +68,8 @@ fn is_settled(world: &World, settings: &WalletSettings, contents: &Contents, ord
         | Hold::MoneyThere { .. }
         | Hold::NotReadYet
         | Hold::CallFails { .. } => false,
+        // The rules were tightened after it was placed.
+        Hold::Policy { .. } => settings.tightened.is_none(),
         Hold::GasTooHigh { most, .. } => *most > 63_000,
         // A person has the payment, whose end the API names: nobody else is to end the order.
         Hold::ApiStatus { status } | Hold::EndUnconfirmed { status } => {

@@ -62,6 +62,8 @@ pub(super) struct Books {
     pub(super) cancelled: BTreeSet<OrderId>,
     /// What was signed with the key elsewhere.
     pub(super) outsiders: BTreeSet<B256>,
+    /// Which life is on.
+    pub(super) life: u64,
     /// When the life that is on has begun.
     pub(super) life_began: Timestamp,
     /// When this life last asked the API after a payment and heard that it may be paid.

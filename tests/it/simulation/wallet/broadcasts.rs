@@ -1,6 +1,8 @@
 //! What must hold when signed bytes leave the process.
 
-use rampwatch::domain::chain::BlockNumber;
+use std::collections::BTreeMap;
+
+use rampwatch::domain::chain::{Address, BlockNumber};
 use rampwatch::domain::deposit::{DepositKey, Verdict};
 use rampwatch::domain::order::{Order, OrderId, OrderState};
 use rampwatch::domain::payment::{PaymentId, PaymentState};
@@ -135,6 +137,13 @@ fn money_told(world: &World, books: &Books, order: &Order) -> Option<String> {
     let ignored = |key: &&DepositKey| {
         contents.deposits.get(*key).is_some_and(|deposit| matches!(deposit.verdict, Verdict::Ignored { .. }))
     };
-    let key = told?.iter().find(|key| !ignored(key)).copied()?;
+    let told: Vec<DepositKey> = told?.into_iter().filter(|key| !ignored(&key)).collect();
+    // What does not come to what would pay is nobody's hurdle.
+    let mut sums: BTreeMap<Address, u128> = BTreeMap::new();
+    for transfer in told.iter().filter_map(|key| world.chain().ever(key)) {
+        *sums.entry(transfer.token).or_default() += transfer.amount.base_units();
+    }
+    let paying = order.amount.base_units().saturating_sub(world.settings.tolerance_under);
+    let key = told.first().filter(|_| sums.values().any(|sum| *sum >= paying))?;
     Some(format!("although the chain told of {key}"))
 }

@@ -2,13 +2,16 @@
 
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::order::{
-    Attempt, AttemptKind, CancelReason, Order, OrderOutcome, OrderState, Spend, UnsentReason,
+    Attempt, AttemptKind, CancelReason, Order, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
+use rampwatch::domain::payment::Provenance;
 use rampwatch::domain::time::Timestamp;
+use rampwatch::policy::rules::SpendLimits;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
 use super::super::plan::Planned;
+use super::super::strays;
 use super::super::world::{World, short};
 use super::books::{Books, Kept, Line};
 use super::broadcasts::{SLOWEST, stands_against};
@@ -50,6 +53,7 @@ pub(crate) async fn on_commit(world: &World, store: &MemoryStore, commit: &Commi
             broken.push(format!("{ours} counts as spent, more than the limit for a day"));
         }
     }
+    strays::is_no_brake(world, &store.contents(), &commit.orders, commit);
     for event in &commit.events {
         tell(world, &event.kind);
     }
@@ -111,9 +115,9 @@ fn on_order(
     broken: &mut Vec<String>,
 ) {
     let old = books.lines.get(&order.id).cloned();
-    is_explained(old.as_ref().map(|line| &line.order), order, commit, broken);
+    is_explained(world, old.as_ref().map(|line| &line.order), order, commit, broken);
     if old.is_none() {
-        is_placed_rightly(world, settings, order, broken);
+        is_placed_rightly(world, settings, books.life, order, broken);
         for other in books.lines.values().map(|line| &line.order) {
             let paid = matches!(other.state, OrderState::Ended { outcome: OrderOutcome::Paid { .. }, .. });
             if other.id.payment == order.id.payment && (paid || !other.state.is_ended()) {
@@ -151,14 +155,18 @@ fn on_order(
 }
 
 /// Every change of an order is told by the events of the same commit, step by step.
-fn is_explained(old: Option<&Order>, new: &Order, commit: &Commit, broken: &mut Vec<String>) {
+fn is_explained(world: &World, old: Option<&Order>, new: &Order, commit: &Commit, broken: &mut Vec<String>) {
+    let mut approvals = Vec::new();
     let mut told: Option<Order> = old.cloned();
     for event in &commit.events {
         match (&event.kind, &mut told) {
             (EventKind::OrderPlaced { order }, None) if order.id == new.id => told = Some(order.as_ref().clone()),
-            (EventKind::OrderMoved { order, from, to, spend, why, .. }, Some(told)) if *order == new.id => {
+            (EventKind::OrderMoved { order, from, to, spend, why, by }, Some(told)) if *order == new.id => {
                 if told.state != **from || why.is_empty() {
                     broken.push(format!("order {order} is told to move from {from:?}, and was {:?}", told.state));
+                }
+                if let (OrderState::AwaitingApproval { .. }, OrderState::Ready, Some(by)) = (&**from, &**to, by) {
+                    approvals.push(by.clone());
                 }
                 (told.state, told.spend) = (to.as_ref().clone(), *spend);
             }
@@ -177,6 +185,13 @@ fn is_explained(old: Option<&Order>, new: &Order, commit: &Commit, broken: &mut 
     if terms(&told) != terms(new) {
         broken.push(format!("the terms of order {} changed", new.id));
     }
+    let typed_by =
+        world.store.look(|contents| contents.payments.get(&new.id.payment).and_then(|it| it.terms.typed_by.clone()));
+    for by in approvals {
+        if Some(&by) == new.placed_by_name.as_ref() || Some(&by) == typed_by.as_ref() {
+            broken.push(format!("order {} is approved by {by}, who has made it", new.id));
+        }
+    }
 }
 
 fn planned_of<'a>(world: &'a World, order: &Order) -> &'a Planned {
@@ -184,31 +199,51 @@ fn planned_of<'a>(world: &'a World, order: &Order) -> &'a Planned {
 }
 
 /// An order pays what the payment asks for, and nothing that the rules forbid.
-fn is_placed_rightly(world: &World, settings: &WalletSettings, order: &Order, broken: &mut Vec<String>) {
-    let (planned, limits) = (planned_of(world, order), &settings.rules.limits);
+fn is_placed_rightly(world: &World, settings: &WalletSettings, life: u64, order: &Order, broken: &mut Vec<String>) {
+    let planned = planned_of(world, order);
     let asked = (planned.address, planned.amount, world.settings.token);
     if (order.to, order.amount, order.token) != asked || order.wallet != settings.address {
         broken.push(format!("order {order:?} is not what {planned:?} asks for"));
     }
-    if order.amount > limits.max_per_payment {
-        broken.push(format!("order {} is above the limit for one payment", order.id));
-    }
-    let recipients = &limits.allowed_recipients;
-    if !recipients.is_empty() && !recipients.contains(&planned.recipient) {
-        broken.push(format!("order {} is for a recipient that is not allowed", order.id));
-    }
-    let told = !world.settings.reference_shape;
-    let listed = told && limits.allowed_bank_accounts.contains(&bank_account(&planned.recipient));
-    let by_auto = order.placed_by == rampwatch::domain::order::Placer::Auto;
-    if !listed && (by_auto || !limits.allowed_bank_accounts.is_empty()) {
-        broken.push(format!("order {} is for a bank account that is not allowed", order.id));
-    }
-    if by_auto && !limits.auto {
+    let limits = settings.limits_in(life);
+    broken.extend(forbidden(world, limits, order).map(|what| format!("order {} is placed {what}", order.id)));
+    if order.placed_by == Placer::Auto && !limits.auto {
         broken.push(format!("order {} is placed by itself, which is switched off", order.id));
     }
     if planned.sender.is_some_and(|named| named != settings.address) {
         broken.push(format!("order {} is for a payment that somebody else is to pay", order.id));
     }
+}
+
+/// What the lists and the limit for one payment have against an order.
+fn forbidden(world: &World, limits: &SpendLimits, order: &Order) -> Option<&'static str> {
+    let planned = planned_of(world, order);
+    let recipients = &limits.allowed_recipients;
+    let told = !world.settings.reference_shape;
+    let listed = told && limits.allowed_bank_accounts.contains(&bank_account(&planned.recipient));
+    let is_auto = order.placed_by == Placer::Auto;
+    let is_typed = order.recipient_from == Some(Provenance::Typed);
+    match () {
+        () if order.amount > limits.max_per_payment => Some("above the limit for one payment"),
+        () if !recipients.is_empty() && !recipients.contains(&planned.recipient) => {
+            Some("for a recipient that is not allowed")
+        }
+        () if !recipients.is_empty() && is_typed => Some("for a recipient that somebody has only typed"),
+        () if !listed && (is_auto || !limits.allowed_bank_accounts.is_empty()) => {
+            Some("for a bank account that is not allowed")
+        }
+        () => None,
+    }
+}
+
+/// How much the placer of an order has placed, with it, that nobody has approved. For worlds that last no day.
+fn unapproved(books: &Books, order: &Order) -> u128 {
+    let his = books.lines.values().map(|line| (&line.order, line.counted)).filter(|(other, counted)| {
+        let waits = matches!(other.state, OrderState::AwaitingApproval { .. });
+        *counted && !waits && other.placed_by_name == order.placed_by_name && other.id != order.id
+    });
+    let unapproved = his.filter(|(other, _)| !books.approved.contains(&other.id) && other.placed_at <= order.placed_at);
+    unapproved.map(|(other, _)| other.amount.base_units()).sum::<u128>() + order.amount.base_units()
 }
 
 /// The signed bytes do what the order says, at the order's one nonce, under the ceiling, and approved where needed.
@@ -257,9 +292,14 @@ fn is_signed_rightly(
     if attempt.kind == AttemptKind::SelfSend {
         return;
     }
+    let limits = settings.limits_in(books.life);
+    broken.extend(forbidden(world, limits, order).map(|what| format!("{} is signed {what}", order.id)));
     let typed = world.settings.reference_shape;
-    let above = planned.amount > settings.rules.limits.approval_above;
-    if (typed || above || planned.expires_at.is_none()) && !books.approved.contains(&order.id) {
+    let above = planned.amount > limits.approval_above;
+    let many = order.placed_by == Placer::Person
+        && world.settings.danger.is_none()
+        && unapproved(books, order) > limits.approval_above_per_day.base_units();
+    if (typed || above || many || planned.expires_at.is_none()) && !books.approved.contains(&order.id) {
         broken.push(format!("{} is signed, and nobody has approved it", order.id));
     }
     let asked = books.asked.get(&order.id.payment);

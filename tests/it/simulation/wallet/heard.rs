@@ -15,10 +15,10 @@ use super::books::Reading;
 use super::broadcasts::SLOWEST;
 
 /// A new life knows nothing that an earlier one was told.
-pub(crate) fn life_begins(world: &World) {
+pub(crate) fn life_begins(world: &World, number: u64) {
     let mut wallet = world.wallet();
     let books = &mut wallet.books;
-    books.life_began = world.clock.now();
+    (books.life, books.life_began) = (number, world.clock.now());
     books.asked.clear();
     books.viewed.clear();
     books.read.clear();

@@ -19,6 +19,7 @@ use super::super::lies::settings::Danger;
 use super::super::rng::Rng;
 use super::super::world::World;
 use super::broadcasts::SLOWEST;
+use crate::support::because;
 
 /// An approval that comes later than this comes late.
 const LATE: Span = Span::from_secs(3_600);
@@ -31,6 +32,8 @@ struct People {
     world: Arc<World>,
     anna: Handle,
     bert: Handle,
+    /// Who approves what the others have made.
+    dora: Handle,
     rng: Rng,
 }
 
@@ -42,7 +45,8 @@ pub(crate) async fn serve(world: Arc<World>, life: u64, handle: Handle) {
     let rng = Rng::stream(world.seed, &format!("treasurer in life {life}"));
     let actor = |name: &str| Actor::new(name).expect("a name");
     let (anna, bert) = (handle.acting_as(&actor("anna")), handle.acting_as(&actor("bert")));
-    let mut people = People { world, anna, bert, rng };
+    let dora = handle.acting_as(&actor("dora"));
+    let mut people = People { world, anna, bert, dora, rng };
     loop {
         let wait = people.rng.range(800, 9_000);
         people.world.clock.sleep(Span::from_millis(wait)).await;
@@ -168,10 +172,17 @@ impl People {
             Some(_) => (Some(self.anna.clone()), self.bert.clone()),
             None => (None, self.anna.clone()),
         };
+        let payment = self.world.store.payment(&order.id.payment).await.expect("memory");
+        let is_berts = payment.and_then(|it| it.terms.typed_by).is_some_and(|by| by.as_str() == "bert");
+        let (own, other) = match (own, placer) {
+            // Whoever typed it is told off, and somebody else looks at it.
+            (_, placer) if is_berts && placer != Some("bert") => (Some(self.bert.clone()), self.dora.clone()),
+            (own, _) => (own, other),
+        };
         if let Some(own) = own.filter(|_| self.rng.permille(150)) {
-            let done = own.approve(&id, REASON).await;
+            let done = own.approve(&id, &because(REASON)).await;
             if done.is_ok() {
-                self.world.violate(&format!("{id} was approved by whoever placed it"));
+                self.world.violate(&format!("{id} was approved by whoever made it"));
             }
             return self.said(&format!("own {id}"), &done);
         }
@@ -190,7 +201,7 @@ impl People {
         let asked_at = self.world.process_now();
         let is_over = order.placed_at.plus(valid_for).plus(SLOWEST) < asked_at;
         let reverted = matches!(&order.state, OrderState::AwaitingApproval { why: ApprovalReason::Reverted { .. } });
-        let done = other.approve(&id, REASON).await;
+        let done = other.approve(&id, &because(REASON)).await;
         if is_over && !reverted {
             self.world.count("treasurer: approve too late");
             if done.is_ok() {

@@ -12,7 +12,7 @@ use rampwatch::engine::FundingRules;
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::preflight::PreflightParams;
-use rampwatch::policy::spend::SpendLimits;
+use rampwatch::policy::rules::SpendLimits;
 
 use super::super::plan::{Planned, Story};
 use super::super::rng::Rng;
@@ -49,6 +49,8 @@ pub(crate) struct WalletSettings {
     pub(crate) left_to_it: u64,
     /// What befalls it.
     pub(crate) fortunes: Fortunes,
+    /// From which life on the rules are tighter, and what they are then.
+    pub(crate) tightened: Option<(u64, SpendLimits)>,
 }
 
 /// The bank account of a recipient, as the API tells it.
@@ -89,6 +91,7 @@ impl WalletSettings {
             self.fortunes = Fortunes::default().mended(chaos, 100_000 * WHOLE, 50 * COIN);
         }
         self.left_to_it = 1_000;
+        self.tightened = None;
         Self { balance: 40_000 * WHOLE, native: 20 * COIN, ..self }
     }
 
@@ -99,7 +102,7 @@ impl WalletSettings {
         let poor = rng.permille(200);
         let balance = if poor { rng.range(0, 3_000) } else { rng.range(6_000, 40_000) };
         let out_of_fuel = rng.permille(120);
-        Self {
+        let drawn = Self {
             address: rng.address(),
             nonce: if rng.permille(120) { rng.range(1, 40) } else { 0 },
             balance: u128::from(balance) * WHOLE,
@@ -112,7 +115,17 @@ impl WalletSettings {
             left_to_it: rng.range(500, 950),
             fortunes: fortunes.mended(chaos, 100_000 * WHOLE, 50 * COIN),
             rules,
-        }
+            tightened: None,
+        };
+        let limits = drawn.rules.limits.clone();
+        let tightened = (!calm && rng.permille(300)).then(|| (rng.range(2, 4), tighter(rng, limits)));
+        Self { tightened, ..drawn }
+    }
+
+    /// The rules in force in a life.
+    pub(crate) fn limits_in(&self, life: u64) -> &SpendLimits {
+        let tightened = self.tightened.as_ref().filter(|(from, _)| life >= *from);
+        tightened.map_or(&self.rules.limits, |(_, limits)| limits)
     }
 
     /// Leaves some payments to the wallet: nobody else pays those.
@@ -125,6 +138,19 @@ impl WalletSettings {
             planned.sender =
                 planned.sender.filter(|_| rng.permille(150)).or_else(|| rng.permille(200).then_some(self.address));
         }
+    }
+}
+
+/// The same rules, one of them tighter.
+fn tighter(rng: &mut Rng, limits: SpendLimits) -> SpendLimits {
+    let half = |amount: Amount| Amount::from_base_units(amount.base_units() / 2);
+    let recipient = RecipientId::new(format!("rec-{}", rng.below(4))).expect("an id");
+    match rng.below(5) {
+        0 => SpendLimits { allowed_recipients: [recipient].into(), ..limits },
+        1 => SpendLimits { allowed_bank_accounts: [bank_account(&recipient)].into(), ..limits },
+        2 => SpendLimits { max_per_payment: half(limits.max_per_payment), ..limits },
+        3 => SpendLimits { approval_above: Amount::ZERO, ..limits },
+        _ => SpendLimits { max_per_day: limits.max_per_payment, ..limits },
     }
 }
 
@@ -142,12 +168,16 @@ fn draw_rules(rng: &mut Rng) -> FundingRules {
     let limits = SpendLimits {
         enabled: true,
         auto,
+        // What the automatic mode places is bounded besides: sometimes tightly.
+        auto_max_per_day: Some(whole(if rng.permille(300) { rng.range(1_000, 6_000) } else { 30_000 })),
         max_per_payment: whole(max_per_payment),
         max_per_day: whole(per_day),
         max_per_recipient: whole(per_recipient),
         approval_above: whole(rng.range(0, 2_000)),
+        approval_above_per_day: whole(if rng.permille(300) { rng.range(500, 6_000) } else { 30_000 }),
         allowed_recipients,
         allowed_bank_accounts: listed.iter().map(bank_account).collect(),
+        allowed_addresses: BTreeSet::new(),
         min_time_left,
     };
     let fees = FeeParams {
@@ -158,6 +188,7 @@ fn draw_rules(rng: &mut Rng) -> FundingRules {
     let preflight = PreflightParams {
         chain_name: "simulated".to_owned(),
         currency: "USDC".to_owned(),
+        under: Amount::ZERO,
         min_time_left,
         reserve_token: whole(if rng.permille(300) { rng.below(500) } else { 0 }),
         reserve_native: Wei::new(GWEI * 500_000_000),

@@ -1,0 +1,62 @@
+//! Calls to the payment API that are made because somebody asks for them: each name may ask only so often, and all of them pass
+//! the gate, where an engine runs. They do not probe for it: that is the loops' business, whose work waits.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::gate::{Asked, Pass};
+use super::handle::{Handle, HandleError};
+use super::views::moment;
+use crate::domain::actor::Actor;
+use crate::policy::requests::{Bucket, Demand, take};
+use crate::ports::payment_api::ApiError;
+
+/// What each name has left. There are as many names as tokens.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Demands(Arc<Mutex<BTreeMap<(Actor, Demand), Bucket>>>);
+
+impl Handle {
+    /// Counts one more request of this kind of whoever asks.
+    ///
+    /// # Errors
+    /// [`HandleError::TooMany`]; nothing was asked for.
+    pub(super) fn count(&self, demand: Demand) -> Result<(), HandleError> {
+        let now = self.clock.now();
+        let mut buckets = self.demands.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let key = (self.actor.clone(), demand);
+        let bucket = take(buckets.get(&key).copied(), demand, now).map_err(|retry_after| HandleError::TooMany {
+            what: demand.words(),
+            who: self.actor.clone(),
+            retry_after,
+        })?;
+        buckets.insert(key, bucket);
+        Ok(())
+    }
+
+    /// The answer to a call about `about`, through the gate.
+    ///
+    /// # Errors
+    /// The gate is shut, and nothing was called; or the store fails.
+    pub(super) async fn through_gate<T: Send>(
+        &self,
+        about: &str,
+        call: impl Future<Output = Result<T, ApiError>> + Send,
+    ) -> Result<Result<T, ApiError>, HandleError> {
+        let Some(gate) = self.health.gate() else { return Ok(call.await) };
+        // Once its time has come, this call is the probe: there may be no payment that is asked about.
+        let shut_until = gate.shut_until(Asked::Get).filter(|_| gate.pass(Asked::Get) == Pass::None);
+        if let Some(until) = shut_until {
+            let status =
+                self.health.snapshot().key_refused.map_or_else(String::new, |status| format!(" (HTTP {status})"));
+            let detail = format!(
+                "the payment API refused the key{status} and is left alone until {}: see that the key is valid",
+                moment(until)
+            );
+            let retry_after = Some(until.since(self.clock.now()));
+            return Ok(Err(ApiError::NotNow { detail, retry_after }));
+        }
+        // Whether the key is good for questions says whether it is good at all: what else it may not do is this call's own.
+        Ok(gate.learn(Asked::Get, about, call.await).await?)
+    }
+}

@@ -1,0 +1,72 @@
+//! Records that do not read: each is told of once a start, and what it belongs to is left alone until the next start. Everything
+//! else goes on. Deliberately absent: repairs.
+
+use std::collections::BTreeSet;
+use std::fmt::Display;
+
+use tokio_util::sync::CancellationToken;
+
+use super::telling::log_events;
+use super::{EngineError, Ports};
+use crate::domain::event::{Alarm, Event, EventKind};
+use crate::ports::store::{Commit, StoreError};
+
+/// What a loop has put aside. Nobody can mend a record while the store is open, so none of it is tried again before the next
+/// start.
+#[derive(Debug)]
+pub(crate) struct PutAside<K>(BTreeSet<K>);
+
+impl<K> Default for PutAside<K> {
+    fn default() -> Self {
+        Self(BTreeSet::new())
+    }
+}
+
+impl<K: Clone + Ord + Display> PutAside<K> {
+    /// Sorts out how work on this went: a record that does not read puts it aside, and it alone.
+    pub(crate) fn settle(&mut self, key: &K, result: Result<(), StoreError>) -> Result<(), StoreError> {
+        match result {
+            Err(StoreError::Corrupt(what)) => {
+                tracing::error!(of = %key, what, "stands still: what it goes by holds a record that does not read");
+                self.0.insert(key.clone());
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        self.0.contains(key)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+/// Raises an alarm for every record that is found not to read.
+pub(crate) async fn tell(ports: Ports, stop: CancellationToken) -> Result<(), EngineError> {
+    let mut changes = ports.store.changes();
+    let mut told: BTreeSet<String> = BTreeSet::new();
+    let mut seen = None;
+    loop {
+        let count = changes.borrow_and_update().unreadable;
+        if seen != Some(count) {
+            let now = ports.clock.now();
+            let found = ports.store.unreadable().into_iter().filter(|found| told.insert(found.what.clone()));
+            let alarms = found.map(|found| Alarm::RecordUnreadable { record: found.what, why: found.why });
+            let event = |alarm| Event { at: now, payment: None, deposit: None, kind: EventKind::Alarm { alarm } };
+            let events: Vec<Event> = alarms.map(event).collect();
+            if !events.is_empty() {
+                ports.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
+                log_events(&events);
+            }
+            seen = Some(count);
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            changed = changes.changed() => if changed.is_err() { stop.cancelled().await },
+        }
+    }
+}
