@@ -298,7 +298,7 @@ fn money_there(order: &Order, findings: &PaymentFindings<'_>, params: &Preflight
     }
     let mut sums: BTreeMap<Address, Amount> = BTreeMap::new();
     let counted =
-        findings.deposits.iter().filter_map(|deposit| Some((deposit.token, deposit.tally.as_ref()?.undecided())));
+        stored(order, findings).filter_map(|deposit| Some((deposit.token, deposit.tally.as_ref()?.undecided())));
     for (token, amount) in there.iter().map(|it| (it.token, it.amount)).chain(counted) {
         let sum = sums.entry(token).or_default();
         *sum = plus(*sum, amount);
@@ -315,6 +315,12 @@ fn money_there(order: &Order, findings: &PaymentFindings<'_>, params: &Preflight
     }
 }
 
+/// The deposits of the address that are stored, but for the order's own where those are nowhere.
+fn stored<'a>(order: &'a Order, findings: &PaymentFindings<'a>) -> impl Iterator<Item = &'a Deposit> {
+    let own_counts = !findings.own_is_nowhere;
+    findings.deposits.iter().filter(move |deposit| own_counts || order.attempt(deposit.key.tx_hash).is_none())
+}
+
 /// All money at the address that is not certainly another's, but for what is only counted.
 fn all_there(order: &Order, findings: &PaymentFindings<'_>) -> Vec<There> {
     // Several payments may share an address: the transfer of another's order is the other's, judged or not.
@@ -326,11 +332,11 @@ fn all_there(order: &Order, findings: &PaymentFindings<'_>) -> Vec<There> {
         |deposit: &Deposit| matches!(&deposit.verdict, Verdict::Pays { payment, .. } if *payment == order.id.payment);
     let key = |transfer: &Transfer| (transfer.block.hash, transfer.tx_hash, transfer.log_index);
     let standing: BTreeSet<_> =
-        findings.deposits.iter().filter(|deposit| deposit.stands()).map(|deposit| deposit.key).collect();
+        stored(order, findings).filter(|deposit| deposit.stands()).map(|deposit| deposit.key).collect();
     let standing: BTreeSet<_> = standing.iter().map(|key| (key.block_hash, key.tx_hash, key.log_index)).collect();
     // A deposit that is gone by the store's word, and was read just now, is back. What was counted is counted already.
     let known = |transfer: &Transfer| {
-        let tallies = || findings.deposits.iter().filter(|deposit| deposit.token == transfer.token);
+        let tallies = || stored(order, findings).filter(|deposit| deposit.token == transfer.token);
         standing.contains(&key(transfer))
             || tallies().filter_map(|it| it.tally.as_ref()).any(|it| it.has(transfer.block.number, transfer.amount))
     };
@@ -342,9 +348,13 @@ fn all_there(order: &Order, findings: &PaymentFindings<'_>) -> Vec<There> {
         deposit.stands() || (is_strange && deposit.block_number > findings.confirmed_to)
     };
     let is_meant = |deposit: &Deposit| pays(deposit) || (is_undecided(deposit) && !is_for_another(deposit.key.tx_hash));
-    let stored = findings.deposits.iter().filter(|deposit| may_stand(deposit) && is_meant(deposit)).map(|deposit| {
-        There { tx_hash: deposit.key.tx_hash, token: deposit.token, amount: deposit.amount, pays: pays(deposit) }
-    });
+    let known_there =
+        stored(order, findings).filter(|deposit| may_stand(deposit) && is_meant(deposit)).map(|deposit| There {
+            tx_hash: deposit.key.tx_hash,
+            token: deposit.token,
+            amount: deposit.amount,
+            pays: pays(deposit),
+        });
     let fresh = findings.fresh.iter().filter(|it| moves(it) && !known(it) && !is_for_another(it.tx_hash));
     let fresh = fresh.map(|transfer| There {
         tx_hash: transfer.tx_hash,
@@ -352,7 +362,7 @@ fn all_there(order: &Order, findings: &PaymentFindings<'_>) -> Vec<There> {
         amount: transfer.amount,
         pays: false,
     });
-    stored.chain(fresh).collect()
+    known_there.chain(fresh).collect()
 }
 
 /// Whether the token and the wallet allow the transfer. `fees` and `gas_limit` are what it would be signed with, or is.

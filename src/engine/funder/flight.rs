@@ -46,15 +46,6 @@ pub(super) struct Offer {
     view: TransferView,
 }
 
-/// What a stored deposit says that one of the order's own transfers has made.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Own {
-    /// That the transfer is in a block.
-    Counts,
-    /// Nothing: no endpoint has its receipt.
-    IsNowhere,
-}
-
 /// What the transfer of an order is.
 pub(super) const fn transfer_of(order: &Order) -> TransferSpec {
     TransferSpec { wallet: order.wallet, token: order.token, to: order.to, amount: order.amount }
@@ -67,7 +58,7 @@ impl Funder {
             Ok(view) => view,
             Err(error) => return Ok(Err(unavailable(&error))),
         };
-        if let Err(hold) = self.check_payment_of(order, &view, Own::Counts).await? {
+        if let Err(hold) = self.check_payment_of(order, &view).await? {
             return Ok(Err(hold));
         }
         let params = &self.book.rules.preflight;
@@ -115,12 +106,7 @@ impl Funder {
             Ok(view) => view,
             Err(error) => return Ok(Err(unavailable(&error))),
         };
-        let mut checked = self.check_payment_of(order, &view, Own::Counts).await?;
-        // What was stored of it on one word stays when nobody shows it any more. To go on is safe: its nonce is its own.
-        if matches!(checked, Err(Hold::OwnTransferSeen { .. })) && self.receipt_anywhere(order).await?.is_none() {
-            checked = self.check_payment_of(order, &view, Own::IsNowhere).await?;
-        }
-        if let Err(hold) = checked {
+        if let Err(hold) = self.check_payment_of(order, &view).await? {
             return Ok(Err(hold));
         }
         let params = &self.book.rules.preflight;
@@ -130,12 +116,7 @@ impl Funder {
     }
 
     /// Whether the payment may still be funded: by the API's word, the store's, and the chain's up to the head.
-    async fn check_payment_of(
-        &self,
-        order: &Order,
-        view: &TransferView,
-        own: Own,
-    ) -> Result<Result<(), Hold>, StoreError> {
+    async fn check_payment_of(&self, order: &Order, view: &TransferView) -> Result<Result<(), Hold>, StoreError> {
         let asked_at = self.ports.clock.now();
         let Some(payment) = self.ports.store.payment(&order.id.payment).await? else {
             return Ok(Err(Hold::PaymentState { state: "not known".to_owned() }));
@@ -155,12 +136,11 @@ impl Funder {
             Err(hold) => (Vec::new(), Some(hold)),
         };
         // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
-        let mut deposits = self.ports.store.deposits_at(order.to).await?;
-        deposits.retain(|deposit| own == Own::Counts || order.attempt(deposit.key.tx_hash).is_none());
+        let deposits = self.ports.store.deposits_at(order.to).await?;
         let confirmed_to = self.confirmed_to(order).await?;
         let payment = self.ports.store.payment(&order.id.payment).await?.unwrap_or(payment);
         let orders = self.ports.store.orders_to(order.to).await?;
-        let findings = PaymentFindings {
+        let mut findings = PaymentFindings {
             payment: &payment,
             api: &api,
             deposits: &deposits,
@@ -168,14 +148,20 @@ impl Funder {
             fresh: &fresh,
             orders: &orders,
             now: self.now_at(view),
-            own_is_nowhere: own == Own::IsNowhere,
+            own_is_nowhere: false,
         };
         let params = &self.book.rules.preflight;
         let (clock, skew) = (self.ports.clock.now(), self.settings.matching.skew);
-        let checked = match unread {
-            None => check_payment(order, &findings, params).and_then(|()| check_clock(clock, view.head.time, skew)),
-            Some(hold) => Err(despite(hold, order, Ok(&findings), params)),
+        let check = |findings: &PaymentFindings<'_>| match unread.clone() {
+            None => check_payment(order, findings, params).and_then(|()| check_clock(clock, view.head.time, skew)),
+            Some(hold) => Err(despite(hold, order, Ok(findings), params)),
         };
+        let mut checked = check(&findings);
+        // What was stored of it on one word stays when nobody shows it any more. To go on is safe: its nonce is its own.
+        if matches!(checked, Err(Hold::OwnTransferSeen { .. })) && self.receipt_anywhere(order).await.is_none() {
+            findings.own_is_nowhere = true;
+            checked = check(&findings);
+        }
         // Only where nothing else is in the way, so that what is held does not have everybody asked again and again.
         if checked.is_err() {
             return Ok(checked);

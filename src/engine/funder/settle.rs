@@ -58,7 +58,7 @@ impl Funder {
             return Ok(());
         }
         // One receipt in a block that stands is more than an endpoint's lack of it.
-        if let Some(receipt) = self.receipt_anywhere(order).await? {
+        if let Some(receipt) = self.receipt_anywhere(order).await {
             self.set_looks(&order.id, None);
             return self.note_mined(order, &receipt).await;
         }
@@ -69,19 +69,19 @@ impl Funder {
     }
 
     /// Any endpoint's receipt of one of the order's transactions, in a block that is on the chain.
-    pub(super) async fn receipt_anywhere(&self, order: &Order) -> Result<Option<Receipt>, Trouble> {
+    pub(super) async fn receipt_anywhere(&self, order: &Order) -> Option<Receipt> {
         let hashes: Vec<B256> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
         let answers = self.funding.sender.receipts_everywhere(&hashes).await;
         let found = answers.into_iter().filter_map(|answer| answer.answer.ok()).flat_map(|said| said.receipts);
         for receipt in found.flatten() {
             // An endpoint that names a block that nobody can show must not keep the others from being heard.
             match self.ports.chain.header(receipt.block.number, None).await {
-                Ok(Some(header)) if header.block.hash == receipt.block.hash => return Ok(Some(receipt)),
+                Ok(Some(header)) if header.block.hash == receipt.block.hash => return Some(receipt),
                 Ok(_) => {}
                 Err(error) => tracing::debug!(order = %order.id, %error, "a receipt's block cannot be looked at"),
             }
         }
-        Ok(None)
+        None
     }
 
     /// Notes that one of the order's transactions is in a block.
