@@ -16,9 +16,13 @@
 //!
 //! Deliberately absent: the verdict on what is kept, which is `matching`'s.
 
+use std::borrow::Borrow;
+use std::collections::BTreeMap;
+
 use super::address::Book;
 use super::matching::MatchParams;
 use crate::domain::amount::Amount;
+use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::deposit::{Deposit, DepositKey, Tally, Verdict};
 use crate::domain::event::{EventKind, Reading};
@@ -175,6 +179,41 @@ pub fn fate(book: &Book, fresh: &Deposit, window: Option<&Window>, params: &Matc
     if reaches && undecided.count() == 0 { Fate::Keep } else { Fate::Count(bearer.key) }
 }
 
+/// Counts, or has kept, what of a reading was left until the coverage after it is known.
+pub fn take_in<A: Borrow<Deposit>>(
+    book: &mut Book,
+    mut left: Vec<A>,
+    window: Option<&Window>,
+    params: &MatchParams,
+    now: Timestamp,
+    mut keep: impl FnMut(&mut Book, A),
+) {
+    fn key<A: Borrow<Deposit>>(it: &A) -> DepositKey {
+        it.borrow().key
+    }
+    left.sort_by_key(|it| (it.borrow().block_number, key(it).log_index, key(it)));
+    left.dedup_by_key(|it| key(it));
+    if let Some(window) = window.filter(|_| !left.is_empty()) {
+        book.count_anew(window);
+    }
+    let mut bearers: BTreeMap<DepositKey, (BlockNumber, BlockNumber)> = BTreeMap::new();
+    for arrival in left {
+        match fate(book, arrival.borrow(), window, params) {
+            Fate::Keep => keep(book, arrival),
+            Fate::Count(bearer) => {
+                book.count(&bearer, arrival.borrow(), now);
+                // They come in the order of their blocks.
+                let block = arrival.borrow().block_number;
+                bearers.entry(bearer).or_insert((block, block)).1 = block;
+            }
+            Fate::Leave => {}
+        }
+    }
+    if let Some(window) = window {
+        bearers.iter().for_each(|(bearer, blocks)| book.counted(bearer, window, *blocks));
+    }
+}
+
 fn pays(deposit: &Deposit) -> bool {
     matches!(deposit.verdict, Verdict::Pays { .. })
 }
@@ -197,7 +236,7 @@ pub fn plus(sum: Amount, amount: Amount) -> Amount {
 
 impl Book {
     /// Where the coverage begins anew below all that was counted, so does the count: all of it is read again.
-    pub fn count_anew(&mut self, window: &Window) {
+    fn count_anew(&mut self, window: &Window) {
         let is_below = |tally: &Tally| window.before.covered_to < tally.from;
         for deposit in self.deposits_mut() {
             if deposit.tally.as_deref().is_some_and(is_below) {
@@ -221,7 +260,7 @@ impl Book {
     }
 
     /// Counts a transfer in the deposit with this key. Until [`Book::counted`], no block counts as counted by it.
-    pub fn count(&mut self, bearer: &DepositKey, fresh: &Deposit, now: Timestamp) {
+    fn count(&mut self, bearer: &DepositKey, fresh: &Deposit, now: Timestamp) {
         let Some(deposit) = self.deposit_mut(bearer) else { return };
         let mut tally = deposit.tally.take().unwrap_or_else(|| Box::new(first(fresh)));
         tally.count = tally.count.saturating_add(1);
@@ -237,7 +276,7 @@ impl Book {
     }
 
     /// All blocks of the window are counted in the deposit with this key; `lowest`, `last`: those that something was counted of.
-    pub fn counted(&mut self, bearer: &DepositKey, window: &Window, (lowest, last): (u64, u64)) {
+    fn counted(&mut self, bearer: &DepositKey, window: &Window, (lowest, last): (BlockNumber, BlockNumber)) {
         let Some(tally) = self.deposit_mut(bearer).and_then(|deposit| deposit.tally.as_mut()) else { return };
         if window.reading == Reading::Sweep && tally.through.max(tally.second_to) == 0 {
             tally.from = window.before.covered_to.saturating_add(1);

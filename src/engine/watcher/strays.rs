@@ -1,17 +1,18 @@
 //! Writes what was read of one address into its book: what is kept at once, and what is small once the coverage tells what of it
 //! is to be counted ([`policy::strays`](crate::policy::strays) decides).
 
-use std::collections::BTreeMap;
+use std::borrow::Borrow;
 
 use crate::domain::coverage::{Coverage, Swept};
-use crate::domain::deposit::{Deposit, DepositKey, Standing};
+use crate::domain::deposit::{Deposit, Standing};
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::engine::ledger::Page;
 use crate::planted::{Bug, planted};
+use crate::policy::address::Book;
 use crate::policy::matching::MatchParams;
 use crate::policy::settlement::Context;
-use crate::policy::strays::{Fate, Window, fate, may_be_left};
+use crate::policy::strays::{Window, may_be_left, take_in};
 
 /// A transfer that was read.
 pub(super) struct Arrival<'a> {
@@ -19,6 +20,12 @@ pub(super) struct Arrival<'a> {
     pub(super) seen: Deposit,
     /// Whether the reading proves that its block is final, and on whose word, where that counts.
     pub(super) final_by: Option<Option<&'a Operator>>,
+}
+
+impl Borrow<Deposit> for Arrival<'_> {
+    fn borrow(&self) -> &Deposit {
+        &self.seen
+    }
 }
 
 /// What one reading brought of one address and may be too small to be kept.
@@ -44,68 +51,49 @@ impl<'a> Strays<'a> {
         if may_be_left(&page.book, &arrival.seen, &self.params) {
             self.left.push(arrival);
         } else {
-            keep(page, arrival, self.reading, self.swept(), context);
+            keep(&mut page.book, arrival, self.reading, self.swept(), context);
         }
     }
 
     /// Counts, or keeps, what was left, now that the page has the coverage after the reading.
-    pub(super) fn take_in(mut self, page: &mut Page, context: &Context<'_>) {
-        self.left.sort_by_key(|it| (it.seen.block_number, it.seen.key.log_index, it.seen.key));
-        self.left.dedup_by_key(|it| it.seen.key);
+    pub(super) fn take_in(self, page: &mut Page, context: &Context<'_>) {
         let (swept, reading) = (self.swept(), self.reading);
         let window = Window::new(reading, self.before.as_ref(), page.coverage.as_ref());
-        if let Some(window) = window.as_ref().filter(|_| !self.left.is_empty()) {
-            page.book.count_anew(window);
-        }
-        let mut bearers: BTreeMap<DepositKey, (u64, u64)> = BTreeMap::new();
-        for arrival in self.left {
-            match fate(&page.book, &arrival.seen, window.as_ref(), &self.params) {
-                Fate::Keep => keep(page, arrival, reading, swept, context),
-                Fate::Count(bearer) => {
-                    page.book.count(&bearer, &arrival.seen, context.now);
-                    // They come in the order of their blocks.
-                    let block = arrival.seen.block_number;
-                    bearers.entry(bearer).or_insert((block, block)).1 = block;
-                }
-                Fate::Leave => {}
-            }
-        }
-        if let Some(window) = &window {
-            bearers.iter().for_each(|(bearer, blocks)| page.book.counted(bearer, window, *blocks));
-        }
+        let keep = |book: &mut Book, arrival| keep(book, arrival, reading, swept, context);
+        take_in(&mut page.book, self.left, window.as_ref(), &self.params, context.now, keep);
     }
 }
 
 /// Writes a transfer into the book: a new deposit, or one whose block came back; and that it is final, if the very reading that
 /// brought it proves that. `swept`: what was covered before the reading.
-fn keep(page: &mut Page, arrival: Arrival<'_>, reading: Reading, swept: Option<Swept>, context: &Context<'_>) {
+fn keep(book: &mut Book, arrival: Arrival<'_>, reading: Reading, swept: Option<Swept>, context: &Context<'_>) {
     let Arrival { seen, final_by } = arrival;
     let key = seen.key;
-    note_transfer(page, seen, reading, swept, context);
+    note_transfer(book, seen, reading, swept, context);
     let is_provisional = |deposit: &Deposit| deposit.standing == Standing::Provisional;
-    if let Some(said_by) = final_by.filter(|_| page.book.deposit(&key).is_some_and(is_provisional)) {
-        page.book.set_standing(&key, Standing::Final { at: context.now }, None, context.now);
-        page.book.set_final_by(&key, said_by.cloned());
+    if let Some(said_by) = final_by.filter(|_| book.deposit(&key).is_some_and(is_provisional)) {
+        book.set_standing(&key, Standing::Final { at: context.now }, None, context.now);
+        book.set_final_by(&key, said_by.cloned());
     }
 }
 
-fn note_transfer(page: &mut Page, fresh: Deposit, reading: Reading, swept: Option<Swept>, context: &Context<'_>) {
+fn note_transfer(book: &mut Book, fresh: Deposit, reading: Reading, swept: Option<Swept>, context: &Context<'_>) {
     let is_same = |known: &Deposit| known.key.tx_hash == fresh.key.tx_hash;
-    if planted(Bug::KeyedByTransaction) && page.book.deposits().iter().any(is_same) {
+    if planted(Bug::KeyedByTransaction) && book.deposits().iter().any(is_same) {
         return;
     }
-    match page.book.deposit(&fresh.key).map(Deposit::stands) {
+    match book.deposit(&fresh.key).map(Deposit::stands) {
         Some(true) => {}
-        Some(false) => page.book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
+        Some(false) => book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
         None => {
             let missed =
                 swept.is_some_and(|swept| fresh.block_number <= swept.covered_to && fresh.block_number >= swept.start);
             let key = fresh.key;
-            page.book.add_deposit(fresh, reading);
+            book.add_deposit(fresh, reading);
             // The sweep reads some blocks again too.
             if missed {
                 let kind = EventKind::Alarm { alarm: Alarm::MissedByFirstReading };
-                page.book.note_deposit(&key, context.now, kind);
+                book.note_deposit(&key, context.now, kind);
             }
         }
     }

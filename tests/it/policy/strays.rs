@@ -1,7 +1,5 @@
 //! Deposits that could pay nothing: they stand in nobody's way, the first few are kept, and the rest is counted, once.
 
-use std::collections::BTreeMap;
-
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Transfer;
 use rampwatch::domain::coverage::{Coverage, Swept};
@@ -13,7 +11,7 @@ use rampwatch::policy::address::Book;
 use rampwatch::policy::matching::{Own, judge};
 use rampwatch::policy::preflight::{PreflightParams, check_payment};
 use rampwatch::policy::resolve::{ResolveError, ignore_all};
-use rampwatch::policy::strays::{Fate, KEPT, Window, fate, is_dust, may_be_counted, may_be_left, reads_again};
+use rampwatch::policy::strays::{self, Fate, KEPT, Window, fate, is_dust, may_be_counted, may_be_left, reads_again};
 
 use super::preflight::{judged, params, ready, signed, units};
 use super::samples::*;
@@ -45,7 +43,7 @@ fn window(reading: Reading, before: (u64, u64), after: (u64, u64)) -> Window {
 
 /// Takes a reading in as the watcher does. Returns how many were kept.
 fn take_in(book: &mut Book, read: Vec<Deposit>, window: &Window) -> usize {
-    let (mut left, mut bearers, mut kept) = (Vec::new(), BTreeMap::new(), 0);
+    let (mut left, mut kept) = (Vec::new(), 0);
     let mut keep = |book: &mut Book, deposit: Deposit| {
         if book.deposit(&deposit.key).is_none() {
             kept += 1;
@@ -55,18 +53,7 @@ fn take_in(book: &mut Book, read: Vec<Deposit>, window: &Window) -> usize {
     for deposit in read {
         if may_be_left(book, &deposit, &STRICT) { left.push(deposit) } else { keep(book, deposit) }
     }
-    book.count_anew(window);
-    for deposit in left {
-        match fate(book, &deposit, Some(window), &STRICT) {
-            Fate::Keep => keep(book, deposit),
-            Fate::Count(bearer) => {
-                book.count(&bearer, &deposit, at(NOW));
-                bearers.entry(bearer).or_insert((deposit.block_number, 0)).1 = deposit.block_number;
-            }
-            Fate::Leave => {}
-        }
-    }
-    bearers.iter().for_each(|(bearer, blocks)| book.counted(bearer, window, *blocks));
+    strays::take_in(book, left, Some(window), &STRICT, at(NOW), keep);
     book.settle(&STRICT, &context()).unwrap();
     kept
 }
