@@ -1,11 +1,9 @@
 //! `rampwatch approve` and `rampwatch reject`.
 
-use std::io::IsTerminal as _;
-
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::fund::agreed;
+use super::fund::{agreed, can_ask};
 use super::operator::Operator;
 use super::order_desk::Word;
 use super::{order_output, output};
@@ -51,8 +49,7 @@ impl Approve {
         let About { order, reason, json } = &self.about;
         let operator = Operator::open(settings).await?;
         let shown = operator.order(order).await?;
-        let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if can_ask && !self.yes {
+        if can_ask() && !self.yes {
             output::remark(order_output::to_approve(&shown).trim_end());
             if !agreed("Approve this? [y/N] ", "nothing was approved").await? {
                 return Err(Failure::new(Exit::Failed, "nothing was approved"));

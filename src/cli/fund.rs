@@ -31,8 +31,7 @@ pub(super) struct Fund {
 
 impl Fund {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if !self.yes && !can_ask {
+        if !self.yes && !can_ask() {
             let said =
                 "there is no terminal to ask on, and nothing was ordered: add --yes to order without being asked";
             return Err(Failure::new(Exit::Usage, said));
@@ -73,6 +72,11 @@ fn remark_next(order: &OrderView, is_offline: bool) {
     if is_offline {
         output::remark("no daemon runs: nothing is sent before `rampwatch run` is started");
     }
+}
+
+/// Whether there is a terminal to ask on.
+pub(super) fn can_ask() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
 /// Asks on the terminal. Only a clear yes is one; the end of what is typed is a no. `so` says what a terminal that

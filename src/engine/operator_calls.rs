@@ -1,5 +1,5 @@
 //! Calls to the payment API that are made because somebody asks for them: each name may ask only so often, and all of them pass
-//! the gate, where an engine runs. They do not probe for it: that is the loops' business, whose work waits.
+//! the gate, where an engine runs. Once a shut gate's time has come, one of them may be its probe.
 
 use std::collections::BTreeMap;
 use std::future::Future;

@@ -17,7 +17,7 @@ use rampwatch::domain::operator::Operator;
 use rampwatch::domain::time::Span;
 use rampwatch::outbound::{Outbound, Proxy};
 use rampwatch::ports::payment_api::PaymentApi as _;
-use rampwatch::sandbox::{USDC, USDC_E};
+use rampwatch::sandbox::USDC;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -25,7 +25,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
-use crate::support::node::{Finalized, Node, NodeOptions, ScriptedChain, Token};
+use crate::support::node::{Node, NodeOptions, ScriptedChain};
 use crate::support::temp_dir;
 
 /// What a client with the proxy's user and password says: user, p@ss.
@@ -106,13 +106,7 @@ fn tls_server() -> (SocketAddr, Heads) {
 
 /// A node that fits the example.
 fn node() -> Node {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let chain = ScriptedChain::starting_at(1_000_000, now - 600);
-    chain.set_token(USDC, Token::new("USDC", 6));
-    chain.set_token(USDC_E, Token::new("USDC.e", 6));
-    chain.append_empty(200);
-    chain.set_finalized(Finalized::Below(2));
-    Node::start(&chain, NodeOptions::default())
+    Node::start(&ScriptedChain::of_the_example(), NodeOptions::default())
 }
 
 /// A folder with the example, these endpoints, and these further sections.

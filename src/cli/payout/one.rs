@@ -4,11 +4,10 @@
 //! absent: the payout's own steps, which the engine takes.
 
 use std::cell::Cell;
-use std::io::IsTerminal as _;
 use std::time::Duration;
 
 use super::super::exit::{Exit, Failure};
-use super::super::fund::agreed;
+use super::super::fund::{agreed, can_ask};
 use super::super::operator::Operator;
 use super::super::output;
 use super::desk::Desk;
@@ -101,8 +100,7 @@ impl One {
         }
         let files = files::read_all(&self.draft.files, None, &settings.payouts);
         wrong.extend(files.as_ref().err().map(|error| format!("--attach: {error}")));
-        let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if !is_known_one && !self.yes && !can_ask {
+        if !is_known_one && !self.yes && !can_ask() {
             wrong.push("there is no terminal to ask on: add --yes to place it without being asked".to_owned());
         }
         match files {

@@ -5,7 +5,6 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rampwatch::sandbox::USDC;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Child;
@@ -13,8 +12,6 @@ use tokio::task::JoinHandle;
 
 use super::running::{LIMIT, World, free_port, stop};
 use crate::support::eventually;
-use crate::support::node::LogSpec;
-use crate::support::records::address;
 
 /// Somebody who has the port, and keeps what he is told.
 struct Squatter {
@@ -91,14 +88,7 @@ async fn f13_a_taken_port_stops_neither_watching_nor_completing() {
 
     let id = world.open(1, 25_000_000);
     world.place.run(&["add", id.as_str(), "recipient-1"]).await.data();
-    world.chain.append(LogSpec::transfer(USDC, address(0xf00d), address(1), 25_000_000));
-    world.chain.append_empty(6);
-    let (place, chain, id) = (&world.place, &world.chain, id.as_str());
-    eventually(LIMIT, "the payment is completed", || async move {
-        chain.append_empty(1);
-        place.run(&["show", id, "--json"]).await.json()["state"]["outcome"] == "completed"
-    })
-    .await;
+    world.pay_and_complete(&id, 25_000_000).await;
     assert_eq!((api.heard().as_str(), webhook.heard().as_str()), ("", ""), "nobody has asked the squatters");
 
     api.leave().await;

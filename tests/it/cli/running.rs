@@ -13,7 +13,7 @@ use tokio::process::Child;
 
 use super::{KEY, Place, Ran};
 use crate::support::eventually;
-use crate::support::node::{Finalized, LogSpec, Node, NodeOptions, ScriptedChain, Token};
+use crate::support::node::{LogSpec, Node, NodeOptions, ScriptedChain, Token};
 use crate::support::records::address;
 
 pub(super) const LIMIT: Duration = Duration::from_secs(60);
@@ -34,12 +34,7 @@ pub(super) fn free_port() -> SocketAddr {
 
 impl World {
     pub(super) async fn new() -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-        let chain = ScriptedChain::starting_at(1_000_000, now - 600);
-        chain.set_token(USDC, Token::new("USDC", 6));
-        chain.set_token(USDC_E, Token::new("USDC.e", 6));
-        chain.append_empty(200);
-        chain.set_finalized(Finalized::Below(2));
+        let chain = ScriptedChain::of_the_example();
         let node = Node::start(&chain, NodeOptions::default());
         let options = StandInOptions { api_key: KEY.to_owned(), ..StandInOptions::default() };
         let api = StandIn::start(options).await.unwrap();
@@ -77,6 +72,17 @@ impl World {
         });
         opened.unwrap().id
     }
+
+    /// The first payment's deposit comes, and the daemon completes it.
+    pub(super) async fn pay_and_complete(&self, id: &PaymentId, base_units: u128) {
+        self.chain.append(LogSpec::transfer(USDC, address(0xf00d), address(1), base_units));
+        self.chain.append_empty(6);
+        eventually(LIMIT, "the payment is completed", || async {
+            self.chain.append_empty(1);
+            self.place.run(&["show", id.as_str(), "--json"]).await.json()["state"]["outcome"] == "completed"
+        })
+        .await;
+    }
 }
 
 pub(super) async fn signal(child: &Child, name: &str) {
@@ -107,14 +113,8 @@ async fn a_deposit_is_completed_and_the_daemon_stops_when_told() {
     let id = world.open(1, 25_000_000);
     let added = world.place.run(&["add", id.as_str(), "recipient-1"]).await.data();
     assert!(added.contains("25.00 USDC (from the API)"), "{added}");
-    world.chain.append(LogSpec::transfer(USDC, address(0xf00d), address(1), 25_000_000));
-    world.chain.append_empty(6);
-    let (place, chain, id) = (&world.place, &world.chain, id.as_str());
-    eventually(LIMIT, "the payment is completed", || async move {
-        chain.append_empty(1);
-        place.run(&["show", id, "--json"]).await.json()["state"]["outcome"] == "completed"
-    })
-    .await;
+    world.pay_and_complete(&id, 25_000_000).await;
+    let (place, id) = (&world.place, id.as_str());
     let why = place.run(&["why", id]).await.data();
     assert!(why.contains("exactly this amount"), "{why}");
     let client = reqwest::Client::builder().no_proxy().build().unwrap();

@@ -4,11 +4,11 @@
 //! Deliberately absent: a memory of its own. The result file is for people.
 
 use std::fs::{File, TryLockError};
-use std::io::{IsTerminal as _, Read as _};
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::super::exit::{Exit, Failure};
-use super::super::fund::agreed;
+use super::super::fund::{agreed, can_ask};
 use super::super::operator::Operator;
 use super::super::output;
 use super::desk::Desk;
@@ -104,8 +104,7 @@ impl Batch {
         let rows = parse::parse(&bytes, &self.defaults, folder, decimals).map_err(wrong)?;
         let mut items: Vec<Item> = rows.into_iter().map(|row| Item::of(row, &settings.payouts)).collect();
         self.refuse_bad(&items)?;
-        let can_ask = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        if !self.check && !self.yes && !can_ask {
+        if !self.check && !self.yes && !can_ask() {
             return Err(usage(
                 "there is no terminal to ask on, and nothing was placed: add --yes to place it without being asked",
             ));

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use alloy::primitives::{Address, B256, U256, keccak256};
+use rampwatch::sandbox::{USDC, USDC_E};
 use tokio::sync::watch;
 
 use super::accounts::{Account, Rules};
@@ -146,6 +148,17 @@ impl ScriptedChain {
     pub(crate) fn starting_at(number: u64, time: u64) -> Self {
         let parent = number.checked_sub(1).map_or(B256::ZERO, past_hash);
         Self::of(Block::make(&BlockSpec::default(), number, parent, time, 0, None))
+    }
+
+    /// A chain that the example configuration fits, with a past that has just come to an end.
+    pub(crate) fn of_the_example() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let chain = Self::starting_at(1_000_000, now - 600);
+        chain.set_token(USDC, Token::new("USDC", 6));
+        chain.set_token(USDC_E, Token::new("USDC.e", 6));
+        chain.append_empty(200);
+        chain.set_finalized(Finalized::Below(2));
+        chain
     }
 
     pub(super) fn of(first: Block) -> Self {
