@@ -78,6 +78,7 @@ fn payment(number: u64, to: Address) -> Payment {
         quiet_checks: 0,
         added_at: NOW,
         ending: None,
+        vouched: Vec::new(),
         taken: None,
     }
 }

@@ -49,6 +49,7 @@ pub mod outbound;
 pub mod planted;
 pub mod policy;
 pub mod ports;
+pub mod private;
 pub mod sandbox;
 pub mod telemetry;
 pub mod wire;

@@ -8,20 +8,22 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use percent_encoding::percent_decode_str;
-use reqwest::{Client, ClientBuilder, redirect, retry};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, redirect, retry};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, lookup_host};
 use url::{Host, Url};
 
 /// What names a proxy to other programs. Nothing here reads them.
@@ -43,6 +45,9 @@ const SYSTEM_AUTHORITIES: [&str; 6] = [
 
 /// The most bytes of a proxy's answer to CONNECT.
 const MAX_PROXY_ANSWER: usize = 8 * 1_024;
+
+/// How long one address of a host may be silent before the next one is tried beside it (RFC 8305 has 250 ms; the HTTP library 300).
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_millis(300);
 
 /// Why nothing can leave.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -170,9 +175,50 @@ pub fn is_loopback(url: &Url) -> bool {
     }
 }
 
+/// Connects to any address of the host, a new one beside the last after a while, as the HTTP clients do: one that is silent does
+/// not use up the time of the others.
 async fn connect(url: &Url, port: u16) -> io::Result<TcpStream> {
     let host = url.host_str().unwrap_or_default();
-    TcpStream::connect((host.trim_matches(['[', ']']), port)).await
+    let addresses: Vec<SocketAddr> = lookup_host((host.trim_matches(['[', ']']), port)).await?.collect();
+    first_of(addresses, TcpStream::connect).await
+}
+
+/// The first connection that is made, with the addresses' families taking turns.
+async fn first_of<T, F: Future<Output = io::Result<T>>>(
+    addresses: Vec<SocketAddr>,
+    connect: impl Fn(SocketAddr) -> F,
+) -> io::Result<T> {
+    let leads_with_v6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (one, other): (Vec<_>, Vec<_>) = addresses.into_iter().partition(|it| it.is_ipv6() == leads_with_v6);
+    let mut left = interleaved(one, other).into_iter();
+    let mut trying = FuturesUnordered::new();
+    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    loop {
+        match left.next() {
+            Some(address) => trying.push(connect(address)),
+            None if trying.is_empty() => return Err(failure),
+            None => {}
+        }
+        let has_more = left.len() > 0;
+        tokio::select! {
+            Some(tried) = trying.next() => match tried {
+                Ok(connected) => return Ok(connected),
+                Err(error) => failure = error,
+            },
+            () = tokio::time::sleep(NEXT_ADDRESS_AFTER), if has_more => {}
+        }
+    }
+}
+
+fn interleaved<T>(one: Vec<T>, other: Vec<T>) -> Vec<T> {
+    let (mut one, mut other) = (one.into_iter(), other.into_iter());
+    let mut all = Vec::new();
+    loop {
+        match (one.next(), other.next()) {
+            (None, None) => return all,
+            (first, second) => all.extend(first.into_iter().chain(second)),
+        }
+    }
 }
 
 /// The way out. Cheap to clone.
@@ -256,6 +302,54 @@ impl Outbound {
     pub fn tls(&self) -> Option<Arc<ClientConfig>> {
         self.tls.clone()
     }
+}
+
+/// The same way out twice: over connections that are kept, and over one that is new for each call.
+///
+/// A server may have given up a kept connection without a word, which shows when the next question is put. What is only read is
+/// then asked for once more, on a new one.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    kept: Client,
+    fresh: Client,
+    to: &'static str,
+}
+
+impl Clients {
+    /// Both, from one description. `to` is what the metrics call the other side.
+    ///
+    /// # Errors
+    /// The HTTP library cannot make a client.
+    pub fn new(to: &'static str, describe: impl Fn() -> ClientBuilder) -> reqwest::Result<Self> {
+        // An alert looks for a rise, and a series that begins with 1 has never risen.
+        metrics::counter!("rampwatch_connections_renewed_total", "to" => to).increment(0);
+        Ok(Self { kept: describe().build()?, fresh: describe().pool_max_idle_per_host(0).build()?, to })
+    }
+
+    /// Asks for something that may be asked for twice.
+    ///
+    /// # Errors
+    /// As reqwest's.
+    pub async fn read(&self, ask: impl Fn(&Client) -> RequestBuilder) -> reqwest::Result<Response> {
+        match ask(&self.kept).send().await {
+            Err(error) if is_gone(&error) => {
+                metrics::counter!("rampwatch_connections_renewed_total", "to" => self.to).increment(1);
+                ask(&self.fresh).send().await
+            }
+            answer => answer,
+        }
+    }
+
+    /// For what must not be said twice: over the connections that are kept.
+    #[must_use]
+    pub const fn kept(&self) -> &Client {
+        &self.kept
+    }
+}
+
+/// Whether the connection was gone, rather than never there, or silent.
+fn is_gone(error: &reqwest::Error) -> bool {
+    !error.is_timeout() && !error.is_connect() && !error.is_builder()
 }
 
 fn authorities_of(path: &Path) -> Result<RootCertStore, OutboundError> {

@@ -47,12 +47,13 @@ pub use self::audit::auditor;
 pub use self::doctor::{Examined, Finding, Grade, examine, judge_webhook};
 pub use self::memory::close_memory;
 pub use self::notify::notify_test;
+pub use self::rules::engine_settings;
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };
 pub use crate::adapters::signer::KeystoreError;
 
-use self::rules::{engine_settings, funding_rules};
+use self::rules::funding_rules;
 
 /// A program that is put together and not started.
 pub struct App {

@@ -93,6 +93,7 @@ pub(crate) fn payment(number: usize, awaited: &Awaited, story: &Story) -> Paymen
         quiet_checks: 0,
         added_at: now,
         ending: None,
+        vouched: Vec::new(),
         taken: None,
     }
 }

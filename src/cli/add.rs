@@ -33,6 +33,9 @@ pub(super) struct Add {
     /// When it runs out
     #[arg(long, value_name = "TIME")]
     expires_at: Option<String>,
+    /// The chain that the money comes in on, where the API's own word cannot be read
+    #[arg(long, value_name = "CHAIN")]
+    deposit_chain: Option<String>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -48,6 +51,7 @@ impl Add {
             sender: self.sender,
             created_at: self.created_at,
             expires_at: self.expires_at,
+            deposit_chain: self.deposit_chain,
         };
         let view = Operator::open_or_make(settings).await?.add(&request).await?;
         if self.json { output::print_json(&view) } else { output::print(&output::payment(&view)) }

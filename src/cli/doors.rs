@@ -52,8 +52,8 @@ impl Doors {
             tokio::spawn(serve_local(settings.http.clone(), operator.clone(), stop.clone())),
             tokio::spawn(serve_tcp(settings.http.clone(), operator, stop.clone())),
         ];
-        if let Some((inlet, secret)) = inlet {
-            served.push(tokio::spawn(serve_inlet(inlet, secret, handle.clone(), stop.clone())));
+        if let Some((inlet, secrets)) = inlet {
+            served.push(tokio::spawn(serve_inlet(inlet, secrets, handle.clone(), stop.clone())));
         }
         Ok(Self { served, stop })
     }
@@ -109,12 +109,12 @@ async fn serve_tcp(settings: HttpSettings, operator: Operator, stop: Cancellatio
 }
 
 /// Hears the webhook.
-async fn serve_inlet(inlet: InletSettings, secret: SecretString, handle: Handle, stop: CancellationToken) {
+async fn serve_inlet(inlet: InletSettings, secrets: Vec<SecretString>, handle: Handle, stop: CancellationToken) {
     let bind = || listen(inlet.listen);
     let Some(Opened { door: listener, .. }) = http::open("webhook.listen", bind, &handle, &stop).await else { return };
     let address = listener.local_addr().unwrap_or(inlet.listen);
     tracing::info!(%address, path = http::inlet::PATH, "the webhook inlet listens");
-    if let Err(error) = http::inlet::serve(listener, &inlet, &secret, handle, stop).await {
+    if let Err(error) = http::inlet::serve(listener, &inlet, &secrets, handle, stop).await {
         tracing::error!(%error, "the webhook inlet ended; the API is asked by the clock as ever");
     }
 }
@@ -123,13 +123,13 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
     TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))
 }
 
-/// The webhook inlet and its secret, if it is configured.
-fn inlet(settings: &Settings) -> Result<Option<(InletSettings, SecretString)>, Failure> {
+/// The webhook inlet and its secrets, if it is configured.
+fn inlet(settings: &Settings) -> Result<Option<(InletSettings, Vec<SecretString>)>, Failure> {
     let Some(inlet) = settings.webhook.inlet.clone() else { return Ok(None) };
-    let secret = settings.webhook.secret().map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
+    let secrets = settings.webhook.secrets().map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
     let missing =
         || Failure::new(Exit::Configuration, "webhook.listen needs webhook.secret_env or webhook.secret_file");
-    Ok(Some((inlet, secret.ok_or_else(missing)?)))
+    if secrets.is_empty() { Err(missing()) } else { Ok(Some((inlet, secrets))) }
 }
 
 /// What a request may call this machine, besides its loopback names: what is configured, and the address that it listens at.

@@ -86,7 +86,9 @@ impl Failure {
         let exit = match error {
             HandleError::NotFound(_) => Exit::NotFound,
             HandleError::Invalid { .. } => Exit::Usage,
-            HandleError::Exists(_) | HandleError::Refused(_) | HandleError::OwnOrder(_) => Exit::Refused,
+            HandleError::Exists(_) | HandleError::Refused(_) | HandleError::Repeat(_) | HandleError::OwnOrder(_) => {
+                Exit::Refused
+            }
             HandleError::TooMany { .. } | HandleError::Api(_) | HandleError::Store(_) => Exit::Unavailable,
         };
         Self::new(exit, error.to_string())
@@ -97,7 +99,7 @@ impl Failure {
         let exit = match code {
             Code::NotFound => Exit::NotFound,
             Code::Invalid => Exit::Usage,
-            Code::Exists | Code::Refused | Code::OwnOrder | Code::MissingRole => Exit::Refused,
+            Code::Exists | Code::Refused | Code::Repeat | Code::OwnOrder | Code::MissingRole => Exit::Refused,
             Code::Api | Code::Store | Code::Timeout | Code::Unauthorized | Code::Busy => Exit::Unavailable,
             Code::Malformed
             | Code::Host

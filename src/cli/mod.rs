@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Environment, LogFormat, Settings};
+use crate::domain::odd::Odd;
 use crate::telemetry;
 use crate::wire;
 
@@ -147,13 +148,18 @@ pub fn main() -> ExitCode {
 }
 
 fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    let odd = odd_argument(&arguments);
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
             // A reader that is gone cannot be told anything; the exit code still says it.
             return match error.print() {
-                Ok(()) => exit.into(),
+                Ok(()) => {
+                    odd.filter(|_| exit == Exit::Usage).iter().for_each(|odd| output::remark(odd));
+                    exit.into()
+                }
                 Err(broken) if broken.kind() == std::io::ErrorKind::BrokenPipe => exit.into(),
                 Err(_) => Exit::Failed.into(),
             };
@@ -168,8 +174,24 @@ fn run_with(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
     match outcome {
         Ok(()) => Exit::Done.into(),
-        Err(failure) => failure.tell(),
+        Err(failure) => {
+            let is_why = matches!(failure.exit(), Exit::Usage | Exit::NotFound | Exit::Configuration)
+                && !failure.message().contains("U+");
+            let told = failure.tell();
+            odd.filter(|_| is_why).iter().for_each(|odd| output::remark(odd));
+            told
+        }
     }
+}
+
+/// The first argument with a character that is not what it looks like, such as a hyphen that a page has made longer, in words.
+fn odd_argument(arguments: &[OsString]) -> Option<String> {
+    arguments.iter().skip(1).find_map(|argument| {
+        let text = argument.to_string_lossy();
+        let odd = Odd::deceiving(&text)?;
+        let shown: String = text.chars().take(80).collect();
+        Some(format!("in the argument {shown:?}, {odd}"))
+    })
 }
 
 async fn dispatch(cli: Cli) -> Result<(), Failure> {

@@ -110,6 +110,7 @@ pub(super) fn payment(view: &PaymentView) -> String {
         let hash = word.tx_hash.as_ref().map_or_else(String::new, |hash| format!(", transaction {}", plain(hash)));
         format!("{}{hash} (as of {})", plain(&word.status), word.as_of)
     });
+    let unread = view.api.as_ref().map(|word| plain(&word.unread.join("; ")));
     fields(&[
         ("payment", Some(view.id.to_string())),
         ("recipient", Some(with_origin(view.recipient_id.as_str(), view.recipient_from))),
@@ -117,6 +118,8 @@ pub(super) fn payment(view: &PaymentView) -> String {
         ("", Some(view.state.text.clone())),
         ("deposit", view.state.deposit.map(|key| key.to_string())),
         ("API says", Some(api.unwrap_or_else(|| "not asked yet".to_owned()))),
+        ("unread", unread.filter(|unread| !unread.is_empty())),
+        ("in vain", view.unanswered.as_deref().map(plain)),
         ("amount", Some(format!("{} ({})", view.amount, origin(view.amount_from, by)))),
         ("address", Some(format!("{} ({})", view.deposit_address, origin(view.address_from, by)))),
         ("token", Some(format!("{} on chain {}", view.token, view.chain_id))),

@@ -3,7 +3,7 @@
 use super::exit::Failure;
 use super::operator::{Operator, told};
 use crate::engine::orders::ReasonRequest;
-use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView};
+use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView, RepeatView};
 use crate::engine::views::Page;
 
 impl Operator {
@@ -12,6 +12,14 @@ impl Operator {
         match self {
             Self::Store(handle) => told(handle.place_payout(request).await),
             Self::Daemon(daemon) => daemon.post(&["payouts"], request).await,
+        }
+    }
+
+    /// Whether a payout would repeat an earlier one.
+    pub(super) async fn repeat_of(&self, request: &PayoutRequest) -> Result<RepeatView, Failure> {
+        match self {
+            Self::Store(handle) => told(handle.repeat_of(request).await),
+            Self::Daemon(daemon) => daemon.post(&["repeats"], request).await,
         }
     }
 

@@ -12,6 +12,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
+use crate::domain::private::encoding_fault;
 
 /// The folder whose files count as named: only root writes there.
 pub(super) const SYSTEM_FOLDER: &str = "/etc/rampwatch";
@@ -34,8 +35,14 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let file = File::open(path).map_err(fail)?;
     let found = file.metadata().map_err(fail)?;
     trusted(path, found.uid(), found.mode(), rustix::process::geteuid().as_raw())?;
-    let mut text = Zeroizing::new(String::new());
-    file.take(MAX_BYTES.saturating_add(1)).read_to_string(&mut text).map_err(fail)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut bytes).map_err(fail)?;
+    // A mark before UTF-8 says nothing that is not so.
+    let bytes = bytes.strip_prefix(&[0xef, 0xbb, 0xbf]).unwrap_or(&bytes);
+    if let Some(fault) = encoding_fault(bytes) {
+        return Err(ConfigError::Unreadable { path: path.to_path_buf(), why: format!("it {fault}") });
+    }
+    let text = Zeroizing::new(String::from_utf8_lossy(bytes).into_owned());
     if u64::try_from(text.len()).unwrap_or(u64::MAX) > MAX_BYTES {
         return Err(ConfigError::Unreadable {
             path: path.to_path_buf(),

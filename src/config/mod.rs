@@ -24,7 +24,6 @@ mod network;
 mod notify;
 mod parse;
 mod payouts;
-mod private;
 mod reader;
 mod sections;
 mod span;
@@ -51,7 +50,6 @@ pub use key::{KeySource, secret_file, secret_line};
 pub use network::NetworkSettings;
 pub use notify::{NotifyEndpoint, NotifyForm, NotifySettings};
 pub use payouts::PayoutSettings;
-pub use private::is_private;
 pub use span::{SpanError, parse_span, write_span};
 pub use webhook::{Algorithm, Encoding, InletSettings, WebhookSettings};
 

@@ -6,7 +6,6 @@
 use std::path::Path;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use url::Url;
 
 use crate::domain::amount::Amount;
 use crate::domain::notice::NoticeKind;
@@ -16,7 +15,7 @@ use crate::outbound::is_loopback;
 
 use super::ConfigError;
 use super::environment::Variables;
-use super::key::{KeySource, secret_file, secret_line};
+use super::key::{KeySource, key_line, secret_file, secret_line};
 use super::parse::{path, variable_name};
 use super::reader::{Section, Show};
 
@@ -90,6 +89,7 @@ impl NotifyEndpoint {
             UrlSource::From(source) => source,
         };
         let (text, whence) = read(source, &self.name, "url")?;
+        let text = key_line(&text, &whence)?;
         notify_url(text.expose_secret()).map_err(|why| ConfigError::Secret(format!("{whence}: {why}")))
     }
 
@@ -99,7 +99,8 @@ impl NotifyEndpoint {
     /// The variable is not set; or the file cannot be read or can be reached by others.
     pub fn secret(&self) -> Result<Option<SecretString>, ConfigError> {
         let Some(source) = &self.secret else { return Ok(None) };
-        read(source, &self.name, "secret").map(|(secret, _)| Some(secret))
+        let (secret, whence) = read(source, &self.name, "secret")?;
+        key_line(&secret, &whence).map(Some)
     }
 }
 
@@ -276,7 +277,7 @@ fn name(text: &str) -> Result<String, String> {
 /// Where deliveries go. What is told is confidential, and the URL often the key, so plain HTTP is for loopback only.
 fn notify_url(text: &str) -> Result<SecretString, String> {
     let expected = || "it must be a URL that starts with https://".to_owned();
-    let url = Url::parse(text).map_err(|_| expected())?;
+    let url = super::parse::url(text, &expected())?;
     if url.host().is_none() {
         return Err(expected());
     }

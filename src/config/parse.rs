@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use crate::domain::chain::Address;
+use crate::domain::odd::Odd;
 use crate::domain::text::is_hidden;
 use crate::outbound::is_loopback;
 
@@ -56,12 +57,23 @@ pub(super) fn host(text: &str) -> Result<String, String> {
     Err("it must be a host's name or address without a port, such as rampwatch.example".to_owned())
 }
 
+/// A URL of plain characters. Whatever reads one drops tabs and line breaks, and takes letters beyond ASCII for another host
+/// than they show.
+pub(super) fn url(text: &str, expected: &str) -> Result<Url, String> {
+    let text = text.trim_matches(' ');
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Url::parse(text).map_err(|_| expected.to_owned());
+    }
+    let blank = "it has a blank in it, which no URL has: remove it";
+    Err(Odd::in_plain(text).map_or_else(|| blank.to_owned(), |odd| odd.to_string()))
+}
+
 /// The URL of a node, of one of two schemes. Whoever is on the way of the plain one answers for the chain, so it is for
 /// loopback, and for the hosts that are allowed by name; `None` when those are not known.
 pub(super) fn rpc_url(text: &str, schemes: [&str; 2], allowed: Option<&[String]>) -> Result<Url, String> {
     let [plain, secure] = schemes;
     let expected = || format!("it must be a URL that starts with {secure}:// or {plain}://");
-    let url = Url::parse(text).map_err(|_| expected())?;
+    let url = url(text, &expected())?;
     if !schemes.contains(&url.scheme()) || url.host().is_none() {
         return Err(expected());
     }
@@ -78,7 +90,7 @@ pub(super) fn rpc_url(text: &str, schemes: [&str; 2], allowed: Option<&[String]>
 
 /// The payment API's base URL, without a trailing slash. The key travels there, so plain HTTP is for loopback only.
 pub(super) fn base_url(text: &str) -> Result<String, String> {
-    let url = Url::parse(text).map_err(|_| "it must be a URL that starts with https://".to_owned())?;
+    let url = url(text, "it must be a URL that starts with https://")?;
     let extras =
         !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some();
     if extras {
@@ -95,9 +107,15 @@ pub(super) fn base_url(text: &str) -> Result<String, String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// Whether a text begins as a secret does, whatever quotation marks or blanks are before it, and in whichever case.
+pub(super) fn begins_as(text: &str, start: &str) -> bool {
+    let bare = text.trim_start_matches(|letter: char| !letter.is_ascii_alphanumeric());
+    bare.get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start))
+}
+
 /// The name of an environment variable. A key in its place is recognised, and not shown.
 pub(super) fn variable_name(text: &str) -> Result<String, String> {
-    if text.starts_with("sk_") {
+    if begins_as(text, "sk_") {
         return Err("this looks like the key itself: give the name of the variable that holds it".to_owned());
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';

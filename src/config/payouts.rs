@@ -10,6 +10,12 @@ const TYPES: [&str; 3] = ["application/pdf", "image/png", "image/jpeg"];
 /// The largest file that can be allowed, in bytes: files go to the API in one JSON body.
 const MAX_FILE_BYTES: u64 = 20_000_000;
 
+/// How long a payout is remembered as one that another may repeat, unless configured. A week's file, and a long weekend.
+const REPEAT_WINDOW: Span = Span::from_secs(10 * 86_400);
+
+/// The longest that can be configured: what lies within is kept in memory.
+const LONGEST_REPEAT_WINDOW: Span = Span::from_secs(366 * 86_400);
+
 /// `[payouts]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayoutSettings {
@@ -23,6 +29,8 @@ pub struct PayoutSettings {
     pub max_file_bytes: u64,
     /// The most files that go with one payout.
     pub max_files: usize,
+    /// For how long a payout is remembered as one that another may repeat; zero: nobody is asked about repeats.
+    pub repeat_window: Span,
 }
 
 /// Reads `[payouts]`.
@@ -36,12 +44,14 @@ pub(super) fn payouts(mut section: Section<'_>) -> Option<PayoutSettings> {
     });
     let max_file_bytes = section.number("max_file_bytes", Some(2_000_000), 1..=MAX_FILE_BYTES);
     let max_files = section.number("max_files", Some(5), 0..=10);
-    section.finish("quote_margin, max_concurrent, file_types, max_file_bytes, max_files");
+    let repeat_window = section.span("repeat_window", REPEAT_WINDOW, Span::ZERO..=LONGEST_REPEAT_WINDOW);
+    section.finish("quote_margin, max_concurrent, file_types, max_file_bytes, max_files, repeat_window");
     Some(PayoutSettings {
         quote_margin: quote_margin?,
         max_concurrent: usize::try_from(max_concurrent?).ok()?,
         file_types: if has_types { file_types? } else { TYPES.map(str::to_owned).to_vec() },
         max_file_bytes: max_file_bytes?,
         max_files: usize::try_from(max_files?).ok()?,
+        repeat_window: repeat_window?,
     })
 }

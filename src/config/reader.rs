@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use crate::domain::odd::{Odd, explained};
 use crate::domain::time::Span;
 
 use super::error::{Origin, Problem};
@@ -62,6 +63,17 @@ fn shown(scalar: &Scalar) -> String {
     match scalar.kind {
         Kind::Text => format!("{text:?}"),
         Kind::Integer(_) | Kind::Other(_) => text.escape_debug().to_string(),
+    }
+}
+
+/// Reads a text that holds nothing that cannot be seen. What is wrong with one that does is that first of all: whatever reads
+/// it may read over it. The error never holds more of the text than one character beyond ASCII.
+fn plain<T>(text: &str, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, String> {
+    // A variable that was made out of a file may end as the file does.
+    let text = text.trim_end_matches(['\r', '\n']);
+    match Odd::in_words(text) {
+        Some(odd) => Err(odd.to_string()),
+        None => parse(text).map_err(|why| explained(why, text)),
     }
 }
 
@@ -173,7 +185,7 @@ impl<'n> Section<'n> {
                 return None;
             }
         };
-        parse(&text).map_err(|why| self.complain(key, why)).ok()
+        plain(&text, parse).map_err(|why| self.complain(key, why)).ok()
     }
 
     /// As [`Self::optional`], and an empty variable is as good as none, so that it can take a file's value away.
@@ -289,7 +301,7 @@ impl<'n> Section<'n> {
             let path = format!("{path}[{index}]");
             self.notes.saw(&path, &item, Show::Value);
             let read = match item.value {
-                Value::Scalar(Scalar { text, kind: Kind::Text }) => parse(&text),
+                Value::Scalar(Scalar { text, kind: Kind::Text }) => plain(&text, &parse),
                 Value::Scalar(_) | Value::Table(_) | Value::List(_) => {
                     Err("it must be a text: put it in quotes".to_owned())
                 }
@@ -309,7 +321,7 @@ impl<'n> Section<'n> {
             let path = self.key(&key.escape_debug().to_string());
             // An unknown key's value is not shown: it may be a secret in the wrong place.
             self.notes.saw(&path, entry, Show::Nothing);
-            self.notes.complain(&path, format!("no such key; known here: {known}"));
+            self.notes.complain(&path, explained(format_args!("no such key; known here: {known}"), key));
         }
     }
 }

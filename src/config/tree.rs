@@ -7,6 +7,8 @@ use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
+use crate::domain::odd::Odd;
+
 use super::error::{ConfigError, Origin, Problem};
 
 /// What every variable that sets a key begins with.
@@ -54,11 +56,23 @@ pub(super) fn parse_file(path: &Path, text: &str) -> Result<BTreeMap<String, Ent
             path: path.to_path_buf(),
             line: line_of(text, offset),
             column,
-            why: plain(error.message()),
+            why: explained_at(&plain(error.message()), text.get(offset..).unwrap_or_default()),
         }
     })?;
     let origin = |offset: usize| Origin::File { line: line_of(text, offset) };
     Ok(table_of(table.into_inner(), &origin))
+}
+
+/// The parser's reason, and the character that it stumbled over if that is not what it looks like.
+fn explained_at(why: &str, rest: &str) -> String {
+    // Of the place nothing is said: the error names line and column.
+    let letter: String = rest.chars().take(1).collect();
+    match Odd::deceiving(&letter) {
+        Some(odd) if letter != "\n" && letter != "\r" && letter != "\t" => {
+            format!("{why}; what stands there is {}", odd.described())
+        }
+        _ => why.to_owned(),
+    }
 }
 
 /// The line that an offset is in, from 1.

@@ -13,8 +13,8 @@ use crate::domain::webhook::checked_url;
 
 use super::ConfigError;
 use super::environment::Variables;
-use super::key::{KeySource, secret_file, secret_line};
-use super::parse::{path, variable_name};
+use super::key::{KeySource, key_line, secret_file, secret_line};
+use super::parse::{begins_as, path, variable_name};
 use super::reader::{Section, Show};
 
 /// `[webhook]`.
@@ -24,6 +24,8 @@ pub struct WebhookSettings {
     pub public_url: Option<String>,
     /// Where the secret comes from. [`WebhookSettings::secret`] reads it.
     pub secret_source: Option<KeySource>,
+    /// Where the secret before that one comes from, while it is being replaced. [`WebhookSettings::secrets`] reads it.
+    pub previous_source: Option<KeySource>,
     /// The inlet that hears deliveries, if there is one.
     pub inlet: Option<InletSettings>,
 }
@@ -77,27 +79,41 @@ impl WebhookSettings {
     /// The variable is not set; the file cannot be read, is no file, can be read or written by others than its owner; or
     /// what is there is empty, too long, more than one line, or has blanks or unprintable characters in it.
     pub fn secret(&self) -> Result<Option<SecretString>, ConfigError> {
-        let Some(source) = &self.secret_source else { return Ok(None) };
-        let (secret, whence) = match source {
-            KeySource::Variable { name, value } => {
-                let whence = format!("the environment variable {name} (webhook.secret_env)");
-                let unset = || {
-                    let remedy = "set it, or name a file with webhook.secret_file";
-                    ConfigError::Secret(format!("{whence} is not set: {remedy}"))
-                };
-                (secret_line(value.as_ref().ok_or_else(unset)?, &whence)?, whence)
-            }
-            KeySource::File(path) => {
-                let whence = format!("the file {:?} (webhook.secret_file)", path.display().to_string());
-                (secret_file(path, &whence)?, whence)
-            }
-        };
-        if secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Ok(Some(secret));
-        }
-        let why = "holds blanks or unprintable characters: put a secret of letters, digits and signs there";
-        Err(ConfigError::Secret(format!("{whence} {why}")))
+        self.secret_source.as_ref().map(|source| read(source, "secret")).transpose()
     }
+
+    /// All secrets that deliveries may be signed with: the present one, and the one before it if that is configured.
+    ///
+    /// # Errors
+    /// As [`WebhookSettings::secret`], for each of them.
+    pub fn secrets(&self) -> Result<Vec<SecretString>, ConfigError> {
+        let previous = self.previous_source.as_ref().map(|source| read(source, "previous_secret")).transpose()?;
+        Ok(self.secret()?.into_iter().chain(previous).collect())
+    }
+}
+
+/// A secret; `key` is the setting's name without its `_env` or `_file`.
+fn read(source: &KeySource, key: &str) -> Result<SecretString, ConfigError> {
+    let (secret, whence) = match source {
+        KeySource::Variable { name, value } => {
+            let whence = format!("the environment variable {name} (webhook.{key}_env)");
+            let unset = || {
+                let remedy = format!("set it, or name a file with webhook.{key}_file");
+                ConfigError::Secret(format!("{whence} is not set: {remedy}"))
+            };
+            (secret_line(value.as_ref().ok_or_else(unset)?, &whence)?, whence)
+        }
+        KeySource::File(path) => {
+            let whence = format!("the file {:?} (webhook.{key}_file)", path.display().to_string());
+            (secret_file(path, &whence)?, whence)
+        }
+    };
+    let secret = key_line(&secret, &whence)?;
+    if secret.expose_secret().bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Ok(secret);
+    }
+    let why = "holds blanks or unprintable characters: put a secret of letters, digits and signs there";
+    Err(ConfigError::Secret(format!("{whence} {why}")))
 }
 
 /// Reads `[webhook]`, all of which may be missing.
@@ -105,25 +121,44 @@ pub(super) fn webhook(mut section: Section<'_>, base: &Path, variables: &Variabl
     let public_url = section.removable("public_url", Show::Nothing, |text| {
         checked_url(text).map(|()| text.to_owned()).map_err(|why| why.to_string())
     });
-    let secret_env = variables.name(&mut section, "secret_env", variable);
-    let secret_file = section.removable("secret_file", Show::Value, |text| path(base, text));
-    let wrong = ["public_url", "secret_env", "secret_file"].iter().any(|key| section.wrong(key));
-    let both = secret_env.is_some() && secret_file.is_some();
-    if both {
-        section.complain("secret_file", "webhook.secret_env is given too: give one of the two at most");
+    let secret = source(&mut section, base, variables, ["secret_env", "secret_file"]);
+    let previous = source(&mut section, base, variables, ["previous_secret_env", "previous_secret_file"]);
+    let keys = ["public_url", "secret_env", "secret_file", "previous_secret_env", "previous_secret_file"];
+    let wrong = keys.iter().any(|key| section.wrong(key));
+    let has_secret = !matches!(secret, Ok(None));
+    let lonely = !has_secret && !wrong && matches!(previous, Ok(Some(_)));
+    if lonely {
+        let text = "there is no present secret: give webhook.secret_env or webhook.secret_file";
+        section.complain("previous_secret_file", text);
     }
-    let has_secret = secret_env.is_some() || secret_file.is_some();
     let given = section.has("listen");
     let inlet = inlet(&mut section, has_secret || wrong);
     section.finish(
-        "public_url, secret_env, secret_file, listen, header, algorithm, encoding, prefix, timestamp_header, tolerance, \
+        "public_url, secret_env, secret_file, previous_secret_env, previous_secret_file, listen, header, algorithm, encoding, prefix, timestamp_header, tolerance, \
          max_body, rate",
     );
-    if wrong || both || (given && inlet.is_none()) {
+    if wrong || lonely || (given && inlet.is_none()) {
         return None;
     }
-    let variable = secret_env.map(|name| KeySource::Variable { value: variables.held(&name), name });
-    Some(WebhookSettings { public_url, secret_source: variable.or(secret_file.map(KeySource::File)), inlet })
+    let (secret_source, previous_source) = (secret.ok()?, previous.ok()?);
+    Some(WebhookSettings { public_url, secret_source, previous_source, inlet })
+}
+
+/// Where a secret comes from, by the key of its variable or of its file; an error when both are given.
+fn source(
+    section: &mut Section<'_>,
+    base: &Path,
+    variables: &Variables<'_>,
+    [env, file]: [&'static str; 2],
+) -> Result<Option<KeySource>, ()> {
+    let named = variables.name(section, env, variable);
+    let path = section.removable(file, Show::Value, |text| path(base, text));
+    if named.is_some() && path.is_some() {
+        section.complain(file, format!("webhook.{env} is given too: give one of the two at most"));
+        return Err(());
+    }
+    let variable = named.map(|name| KeySource::Variable { value: variables.held(&name), name });
+    Ok(variable.or(path.map(KeySource::File)))
 }
 
 /// The inlet, if `listen` is given; its other keys are looked at all the same.
@@ -191,7 +226,7 @@ fn header_name(text: &str) -> Result<String, String> {
 
 /// The name of the variable that holds the secret. A secret in its place is recognised, and not shown.
 fn variable(text: &str) -> Result<String, String> {
-    if text.starts_with("whsec_") {
+    if begins_as(text, "whsec_") {
         return Err("this looks like the secret itself: give the name of the variable that holds it".to_owned());
     }
     variable_name(text)

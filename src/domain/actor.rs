@@ -8,6 +8,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use super::odd::explained;
+
 /// The most bytes of a name.
 pub const MAX_ACTOR_BYTES: usize = 64;
 
@@ -21,7 +23,16 @@ pub struct Actor(String);
 
 /// Why a text is no name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is no name: a name has 1 to 64 letters, digits, '-', '_', '.' or '@', and begins with a letter")]
+#[error(
+    "{}",
+    explained(
+        format_args!(
+            "{:?} is no name: a name has 1 to 64 letters, digits, '-', '_', '.' or '@', and begins with a letter",
+            .0
+        ),
+        .0
+    )
+)]
 pub struct ActorError(String);
 
 impl Actor {

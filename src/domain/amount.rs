@@ -8,6 +8,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use super::odd::explained;
+
 /// An amount of a token in base units. In JSON it is a string of digits, because JSON readers lose
 /// integers above 2^53.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,7 +25,13 @@ pub enum AmountError {
     #[error("the amount {0:?} has a sign; give it without one")]
     Signed(String),
     /// Something that is neither a digit nor the one decimal point.
-    #[error("the amount {0:?} is not a plain decimal number; write it like 1000.50, without separators or exponent")]
+    #[error(
+        "{}",
+        explained(
+            format_args!("the amount {:?} is not a plain decimal number; write it like 1000.50, without separators or exponent", .0),
+            .0
+        )
+    )]
     NotDecimal(String),
     /// More digits after the point than the token has decimals.
     #[error("the amount {text:?} has more than {decimals} decimals, which is all the token has")]

@@ -17,7 +17,7 @@ pub struct EndpointCheckup {
     /// Its name.
     pub name: String,
     /// How each of its URLs did (`http`, `ws`).
-    pub sides: Vec<(&'static str, Told<()>)>,
+    pub sides: Vec<(&'static str, Result<(), SideTrouble>)>,
     /// The chain that it says it is on, when that is the wrong one.
     pub wrong_chain: Option<u64>,
     /// Its newest block.
@@ -26,8 +26,43 @@ pub struct EndpointCheckup {
     pub finalized: Told<Option<Header>>,
     /// Of how many blocks it gives the logs at once.
     pub logs: Told<LogRange>,
+    /// What else it can do.
+    pub abilities: AbilityCheckup,
     /// Whether a subscription brought a new head; `None` when it has no websocket.
     pub push: Option<Told<()>>,
+}
+
+/// Why an endpoint cannot be used over one of its URLs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SideTrouble {
+    /// In words, without secrets.
+    pub why: String,
+    /// Whether something there took the connection and the key, so that neither is to blame.
+    pub is_reached: bool,
+}
+
+/// What an endpoint can do of what not every one can.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AbilityCheckup {
+    /// How many calls it takes in one batch, of twenty that were tried; 1: none.
+    pub batch: Told<usize>,
+    /// Whether its logs by recipient have a transfer that its logs without one have; `None` when there was none to try with.
+    pub filters: Told<Option<bool>>,
+    /// Whether it gives the receipt of that transfer.
+    pub receipts: Told<Option<bool>>,
+    /// What it says instead of the logs of a day ago; `None` when it has them.
+    pub history: Told<Option<String>>,
+}
+
+/// Why an endpoint does not give the logs of so many blocks at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogRefusal {
+    /// They are too many, or too much is in them.
+    Size,
+    /// It no longer has the oldest of them.
+    History,
+    /// What it says is not understood.
+    Unknown,
 }
 
 /// How many blocks an endpoint takes in one `eth_getLogs`.
@@ -37,8 +72,8 @@ pub struct LogRange {
     pub asked: u64,
     /// The most that worked, of those tried; 0 when none did.
     pub taken: u64,
-    /// What it said of the largest that did not work.
-    pub said: Option<String>,
+    /// What it said of the largest that did not work, and what that is about.
+    pub said: Option<(LogRefusal, String)>,
 }
 
 /// What the endpoints have at one height.

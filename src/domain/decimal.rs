@@ -9,6 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use super::odd::explained;
+
 /// The most digits that a decimal has before its point, and after it. Any rate and any sum of money has far fewer.
 pub const MAX_DIGITS: usize = 30;
 
@@ -32,7 +34,10 @@ pub enum DecimalError {
     #[error("the number {0:?} has a sign; give it without one")]
     Signed(String),
     /// Something that is neither a digit nor the one decimal point.
-    #[error("{0:?} is not a plain decimal number; write it like 17.25, without separators or exponent")]
+    #[error(
+        "{}",
+        explained(format_args!("{:?} is not a plain decimal number; write it like 17.25, without separators or exponent", .0), .0)
+    )]
     NotDecimal(String),
     /// More digits than any such figure has.
     #[error("the number {0:?} has more than 30 digits before or after its point")]

@@ -11,6 +11,7 @@ use super::desk::DeskBody;
 use super::hold::Hold;
 use super::order::{Attempt, Order, OrderId, OrderState, Spend};
 use super::payment::{ApiView, Payment, PaymentId, PaymentState, RecipientId};
+use super::stall::Stall;
 use super::time::Timestamp;
 use super::wallet::HaltReason;
 use super::wei::Wei;
@@ -80,6 +81,9 @@ pub enum EventKind {
         block: BlockRef,
         /// What the chain has at that height now, if it differs.
         canonical: Option<B256>,
+        /// When the block was made, where its log had said otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        made_at: Option<Timestamp>,
     },
     /// Deposits that could pay nothing at the deposit's address were counted, and not kept: told at first, and each time that
     /// their number has doubled.
@@ -132,6 +136,13 @@ pub enum EventKind {
     ListenerBack {
         /// The setting: `http.listen`.
         setting: String,
+    },
+    /// What stood still goes on.
+    StallOver {
+        /// What.
+        what: Stall,
+        /// Since when it had stood still (our clock).
+        since: Timestamp,
     },
     /// An order was placed.
     OrderPlaced {
@@ -384,6 +395,15 @@ pub enum Alarm {
         /// Why it does not read.
         why: String,
     },
+    /// Something stands still although the nodes answer.
+    Standstill {
+        /// What.
+        what: Stall,
+        /// Since when (our clock).
+        since: Timestamp,
+        /// What is known of it.
+        detail: String,
+    },
     /// A payment's deposit address breaks the pattern of its recipient's payments so far. Nothing is held for it.
     AddressPattern {
         /// Whose payments.
@@ -392,5 +412,21 @@ pub enum Alarm {
         address: Address,
         /// How.
         broken: PatternBreak,
+    },
+    /// The store holds less than it had acknowledged when it was opened. The wallet is halted.
+    StoreIncomplete {
+        /// The number of the last event that it held.
+        held: u64,
+        /// The number of the last event that it had acknowledged; `None` when that was not known any more.
+        acknowledged: Option<u64>,
+    },
+    /// The payment API is asked for something, again and again, and no answer that can be used has come for longer than configured.
+    ApiUnanswered {
+        /// Since when (our clock).
+        since: Timestamp,
+        /// For what: a payment's id, or `the list of user u-1`.
+        about: String,
+        /// What came last.
+        detail: String,
     },
 }

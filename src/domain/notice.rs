@@ -218,6 +218,8 @@ pub enum ConditionName {
     LowNative,
     /// The chain could not be read for long.
     ChainUnread,
+    /// The payment API has not said for long what it is asked for.
+    ApiUnanswered,
 }
 
 impl ConditionName {
@@ -228,6 +230,7 @@ impl ConditionName {
             Self::LowToken => "low-token",
             Self::LowNative => "low-native",
             Self::ChainUnread => "chain-unread",
+            Self::ApiUnanswered => "api-unanswered",
         }
     }
 }

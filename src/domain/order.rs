@@ -13,6 +13,7 @@ use super::actor::Actor;
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockRef};
 use super::hold::Hold;
+use super::odd::explained;
 use super::payment::{BankAccountId, PaymentId, Provenance, RecipientId};
 use super::text::short;
 use super::time::Timestamp;
@@ -36,7 +37,7 @@ pub struct OrderId {
 
 /// Why a text is no order id.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is no order id; it has the form payment:number, as `rampwatch orders` prints it")]
+#[error("{}", explained(format_args!("{:?} is no order id; it has the form payment:number, as `rampwatch orders` prints it", .0), .0))]
 pub struct OrderIdError(String);
 
 impl fmt::Display for OrderId {

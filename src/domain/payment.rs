@@ -8,9 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use super::actor::Actor;
 use super::amount::Amount;
+use super::api_field::{ApiField, Unread};
 use super::chain::Address;
 use super::decimal::Decimal;
 use super::deposit::DepositKey;
+use super::odd::explained;
 use super::text::short;
 use super::time::Timestamp;
 
@@ -80,7 +82,7 @@ macro_rules! opaque_id {
 
 /// Why a text is no id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no {what}: an id has 1 to 128 letters, digits, '-', '_' or '.'")]
+#[error("{}", explained(format_args!("{:?} is no {}: an id has 1 to 128 letters, digits, '-', '_' or '.'", .text, .what), .text))]
 pub struct IdError {
     what: &'static str,
     text: String,
@@ -142,6 +144,9 @@ pub struct Payment {
     /// Whether the API has taken a completion with the payment's deposit; `None` in records from before it was kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<bool>,
+    /// The fields that a person has vouched for, as the API's own cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vouched: Vec<ApiField>,
 }
 
 /// An end that the API names. It is believed when a second answer, some minutes later, says the same.
@@ -362,6 +367,13 @@ pub enum PaymentReview {
     GoneAfterFinal,
     /// The API does not know the payment.
     NotFound,
+    /// The API says something of a field that decides which cannot be read, so that it may be other than what was matched.
+    Unreadable {
+        /// Which field.
+        field: ApiField,
+        /// What it says, as it came.
+        said: String,
+    },
 }
 
 /// What the API said when it refused a completion.
@@ -385,6 +397,9 @@ pub struct ApiView {
     /// What the payment costs, as the API says; in no currency that it names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fee: Option<Decimal>,
+    /// The fields that were there and could not be read, without those that are only shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
 }
 
 /// The API's own status of a payment.

@@ -11,6 +11,7 @@ use thiserror::Error;
 use super::actor::Actor;
 use super::chain::{Address, B256};
 use super::decimal::Decimal;
+use super::odd::explained;
 use super::order::OrderId;
 use super::payment::{BankAccountId, PaymentId, PayoutReference, RecipientId, Refusal, UserId};
 use super::quote::{Exchange, Quote};
@@ -57,7 +58,7 @@ pub struct PaymentReason(String);
 
 /// Why a text is no payment reason.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{text:?} is no payment reason; it must be one of {}", PAYMENT_REASONS.join(", "))]
+#[error("{}; it must be one of {}", explained(format_args!("{:?} is no payment reason", .text), .text), PAYMENT_REASONS.join(", "))]
 pub struct PaymentReasonError {
     text: String,
 }

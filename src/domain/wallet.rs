@@ -84,6 +84,13 @@ pub enum HaltReason {
         /// The nonce.
         nonce: u64,
     },
+    /// The store holds less than it had acknowledged: it may have lost what it sent.
+    StoreIncomplete {
+        /// The number of the last event that it held.
+        held: u64,
+        /// The number of the last event that it had acknowledged; `None` when that was not known any more.
+        acknowledged: Option<u64>,
+    },
     /// The store holds the record of another wallet.
     OtherWallet {
         /// The address in the store.
@@ -109,6 +116,20 @@ impl fmt::Display for HaltReason {
                 "nonce {nonce} was consumed by a transaction that is not ours: the key is used elsewhere; stop the \
                  other one, then run `rampwatch wallet adopt`"
             ),
+            Self::StoreIncomplete { held, acknowledged } => {
+                let lacks = match acknowledged {
+                    Some(acknowledged) => {
+                        format!("event {acknowledged} was acknowledged, and it holds those up to {held}")
+                    }
+                    None => "its file `acknowledged` is lost, so nobody knows whether it holds all".to_owned(),
+                };
+                write!(
+                    f,
+                    "the store may have forgotten what was sent ({lacks}): stop rampwatch and put the newest folder back, if \
+                     there is one; else compare the payments with the API and the chain (rampwatch reconcile), then run \
+                     `rampwatch wallet adopt`"
+                )
+            }
             Self::OtherWallet { stored } => {
                 write!(f, "this store belongs to the wallet {stored}: give that one's key, or another store")
             }

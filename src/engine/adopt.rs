@@ -28,7 +28,7 @@ use crate::policy::evidence::{Freeing, MOST_BLOCKS_BACK, Proof, WalletRecords, c
 use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, apply};
 use crate::policy::nonces::{self, AdoptRefusal};
-use crate::policy::sweep::together;
+use crate::policy::numbering::together;
 use crate::policy::window::{Spending, book, window_now, window_start};
 use crate::ports::chain::{Chain, ChainError, EndpointId};
 use crate::ports::sender::EndpointAnswer;
@@ -211,8 +211,11 @@ impl Handle {
             let receipts = answer
                 .answer
                 .map_err(|error| HandleError::Refused(format!("endpoint {:?} did not answer: {error}", answer.name)))?;
-            if receipts.receipts.iter().any(Option::is_some) {
-                return Ok(true);
+            for receipt in receipts.receipts {
+                let unread = |why| HandleError::Refused(format!("endpoint {:?} does not tell: {why}", answer.name));
+                if receipt.map_err(unread)?.is_some() {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)

@@ -347,6 +347,10 @@ pub(super) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit:
             witnesses.with.insert(operator);
             continue;
         }
+        // What it cannot tell is no word that it is elsewhere.
+        if page.flaws.about(&deposit.to).is_some() {
+            continue;
+        }
         if page.anchor.block.hash != deposit.key.block_hash {
             witnesses.elsewhere.insert(operator.clone());
         }

@@ -14,6 +14,7 @@ use super::views::Page;
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::Deposit;
+use crate::domain::odd::explained;
 use crate::domain::order::{Order, RawTransaction};
 use crate::domain::payment::Payment;
 use crate::domain::wallet::Wallet;
@@ -72,7 +73,7 @@ pub fn enter(books: &mut Books, entry: BookEntry) {
 }
 
 fn parse_address(text: &str) -> Result<Address, HandleError> {
-    let problem = |error| format!("{text:?} is no address: {error}");
+    let problem = |error| explained(format_args!("{text:?} is no address: {error}"), text);
     text.parse().map_err(|error: <Address as std::str::FromStr>::Err| HandleError::Invalid {
         field: "after",
         problem: problem(error),

@@ -14,18 +14,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::agreement::Agreements;
 use super::gate::{ApiGate, Asked, Pass};
-use super::health::Health;
+use super::health::{self, Health};
 use super::hearing::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::ledger::{Ledger, LedgerError};
 use super::put_aside::PutAside;
 use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
+use crate::domain::api_field::ApiField;
 use crate::domain::chain::B256;
 use crate::domain::deposit::{DepositKey, Standing};
-use crate::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState, Refusal};
+use crate::domain::payment::{ApiStatus, ApiView, Payment, PaymentId, PaymentState, Refusal};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
+use crate::policy::api_answer::is_open;
 use crate::policy::evidence::Proof;
 use crate::policy::last_look::may_call;
 use crate::policy::settlement::{CallFailure, Fact, Unexpected};
@@ -99,6 +101,7 @@ impl Completer {
         let mut settled = false;
         let mut settling_calls = JoinSet::new();
         loop {
+            this.health.beat("completer", this.ports.clock.now());
             changes.mark_unchanged();
             let free = this.gate.window().saturating_sub(calls.len());
             let mut wait = Span::from_secs(60);
@@ -203,12 +206,12 @@ impl Completer {
             Look::Gone(canonical) => return self.gone(payment, canonical).await,
             Look::Disowned => return self.disowned(payment, key).await,
         };
+        self.health.completion_goes_on(&payment.id, self.ports.clock.now());
         let asked_at = self.ports.clock.now();
         let answer = self.ask(payment).await?;
         let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, asked_at);
-        let says_open = matches!(&fact, Fact::Reported(view) if view.tx_hash.is_none()
-            && view.status == ApiStatus::AwaitingFunds);
-        if !says_open {
+        self.note_status(payment, &fact);
+        if !matches!(&fact, Fact::Reported(view) if is_open(payment, view)) {
             return record(&self.ledger, payment, answer, &self.settings.chain_name, asked_at).await;
         }
         if !self.settings.mode.acts() {
@@ -234,6 +237,18 @@ impl Completer {
         self.take_answer(payment, key, answer).await
     }
 
+    /// A completion that waits because of a status that nobody knows is heard of, like one whose answer cannot be read.
+    fn note_status(&self, payment: &Payment, fact: &Fact) {
+        let (about, now) = (health::completion_of(&payment.id), self.ports.clock.now());
+        match fact {
+            Fact::Reported(ApiView { status: status @ ApiStatus::Other(_), tx_hash: None, .. }) => {
+                let why = format!("its status is {:?}, which nobody here knows", status.as_str());
+                self.health.api_unanswered(&about, now, &why);
+            }
+            _ => self.health.api_answered(&about, now),
+        }
+    }
+
     /// How the payment stands, by the API's fresh word.
     async fn ask(&self, payment: &Payment) -> Result<Answer, StoreError> {
         if planted(Bug::RetryWithoutAsking) && was_called(&payment.state) {
@@ -245,6 +260,7 @@ impl Completer {
 
     async fn postpone(&self, payment: &Payment, why: &str, wait: Span) -> Result<(), StoreError> {
         tracing::info!(payment_id = %payment.id, why, "the completion has to wait");
+        self.health.completion_waits(&payment.id, self.ports.clock.now(), why);
         let result = self.ledger.change_known(payment, |page, current, context| {
             if current.state == payment.state {
                 page.book.postpone(&current.id, context.now.plus(wait));
@@ -254,10 +270,12 @@ impl Completer {
         settle_result(&payment.id, result.await)
     }
 
-    /// The chain says that the final deposit is gone: an alarm, and a person's business.
+    /// The chain says that the final deposit is gone: an alarm, and a person's business. Another one may pay by now: of that one
+    /// nothing was said.
     async fn gone(&self, payment: &Payment, canonical: Option<B256>) -> Result<(), StoreError> {
+        let looked_at = payment.state.deposit().copied();
         let result = self.ledger.change_known(payment, |page, current, context| {
-            if let Some(key) = current.state.deposit().copied() {
+            if let Some(key) = looked_at.filter(|key| current.state.deposit() == Some(key)) {
                 page.book.lose_final(&key, canonical, context.now);
             }
             Ok::<(), Unexpected>(())
@@ -390,7 +408,7 @@ const fn was_called(state: &PaymentState) -> bool {
 /// Whether a call with this answer may take effect later.
 fn may_still_act(answer: &Answer) -> bool {
     match answer {
-        Ok(said) => said.status == ApiStatus::AwaitingFunds,
+        Ok(said) => said.status == ApiStatus::AwaitingFunds || said.unread(ApiField::TransactionHash).is_some(),
         Err(ApiError::Unclear { .. }) => true,
         Err(
             ApiError::NotNow { .. }
@@ -423,9 +441,13 @@ pub(super) fn show_results() {
 }
 
 /// What the answer to `/complete` says, as a fact, with the API's word if there was one.
-fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<crate::domain::payment::ApiView>) {
+fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<ApiView>) {
     let failed = |failure| (Fact::CallFailed(failure), None);
     match answer {
+        // With which transaction it is completed, if it is, the next question tells.
+        Ok(said) if said.unread(ApiField::TransactionHash).is_some() => {
+            failed(CallFailure::Unclear { retry_after: None })
+        }
         Ok(said) => {
             let view = view_of(said, now);
             (Fact::Accepted(view.clone()), Some(view))

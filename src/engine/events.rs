@@ -122,6 +122,7 @@ pub(super) fn said_by(kind: &EventKind) -> Option<&Actor> {
         | EventKind::AddressClosed { .. }
         | EventKind::EndpointBack { .. }
         | EventKind::ListenerBack { .. }
+        | EventKind::StallOver { .. }
         | EventKind::AttemptSigned { .. }
         | EventKind::AttemptSent { .. }
         | EventKind::AttemptMined { .. }
@@ -152,6 +153,7 @@ pub(super) fn order_of(kind: &EventKind) -> Option<&OrderId> {
         | EventKind::AddressClosed { .. }
         | EventKind::EndpointBack { .. }
         | EventKind::ListenerBack { .. }
+        | EventKind::StallOver { .. }
         | EventKind::WalletChanged { .. }
         | EventKind::DeskChanged { .. } => None,
     }

@@ -4,16 +4,16 @@
 //! neither forge a line nor steer a terminal.
 
 use super::EngineSettings;
+use super::explain_alarms::alarm_text;
 use super::explain_orders;
 use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
-use crate::domain::address_pattern::PatternBreak;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Tally, Verdict};
 use crate::domain::desk::DeskBody;
-use crate::domain::event::{Alarm, EventKind, Reading};
-use crate::domain::payment::{Ending, Outcome, PaymentReview, PaymentState};
+use crate::domain::event::{EventKind, Reading};
+use crate::domain::payment::{ApiView, Ending, Outcome, PaymentReview, PaymentState};
 use crate::domain::time::Timestamp;
 
 /// What tokens are called, for amounts.
@@ -164,6 +164,10 @@ pub(super) fn payment_review(why: &PaymentReview, names: &Names<'_>) -> String {
              Without a deposit that stands nothing may be completed."
                 .to_owned()
         }
+        PaymentReview::Unreadable { field, said } => format!(
+            "The API's {field} is {said:?}, which cannot be read. It may be another one than what was matched, so nothing is \
+             completed on it."
+        ),
         PaymentReview::NotFound => {
             "The API does not know the payment. It may be the wrong id, the wrong API key, or deleted over there."
                 .to_owned()
@@ -300,13 +304,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         EventKind::PaymentMoved { from, to, why } => {
             ("payment_moved", format!("Payment went from {} to {}: {why}.", from.name(), to.name()))
         }
-        EventKind::ApiReported { view } => {
-            let hash = view
-                .tx_hash
-                .as_ref()
-                .map_or_else(|| "no transaction".to_owned(), |hash| format!("transaction {hash:?}"));
-            ("api_reported", format!("The API says {:?}, with {hash}.", view.status.as_str()))
-        }
+        EventKind::ApiReported { view } => ("api_reported", reported(view)),
         EventKind::DepositSeen { deposit, reading } => {
             let amount = names.amount(deposit.amount, deposit.token);
             let by = match reading {
@@ -318,7 +316,11 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         }
         EventKind::DepositJudged { verdict } => ("deposit_judged", judged(verdict, names)),
         EventKind::DepositsCounted { tally } => ("deposits_counted", counted(tally, None)),
-        EventKind::DepositStands { standing, block, canonical } => {
+        EventKind::DepositStands { block, made_at: Some(made_at), .. } => (
+            "deposit_stands",
+            format!("Block {} was made at {}, and not when its log had said.", block.number, moment(*made_at)),
+        ),
+        EventKind::DepositStands { standing, block, canonical, made_at: None } => {
             let now = canonical.map_or_else(String::new, |hash| format!(" (the chain has {hash} there now)"));
             let text = match standing {
                 Standing::Provisional => format!("Block {} is on the chain, and not final.", block.number),
@@ -349,6 +351,9 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
             ("endpoint_back", format!("RPC endpoint {endpoint:?} is used again; what it says is plausible."))
         }
         EventKind::ListenerBack { setting } => ("listener_back", format!("rampwatch listens again at {setting}.")),
+        EventKind::StallOver { what, since } => {
+            ("stall_over", format!("It goes on again: {what}. It had stood still since {}.", moment(*since)))
+        }
         EventKind::OrderPlaced { .. }
         | EventKind::OrderMoved { .. }
         | EventKind::AttemptSigned { .. }
@@ -357,6 +362,14 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::WalletChanged { .. } => explain_orders::event(kind, names),
         EventKind::DeskChanged { body, why } => desk_changed(body, why),
     }
+}
+
+fn reported(view: &ApiView) -> String {
+    let none = || "no transaction".to_owned();
+    let hash = view.tx_hash.as_ref().map_or_else(none, |hash| format!("transaction {hash:?}"));
+    let unread: Vec<String> = view.unread.iter().map(ToString::to_string).collect();
+    let unread = if unread.is_empty() { String::new() } else { format!(" It says {}.", unread.join("; ")) };
+    format!("The API says {:?}, with {hash}.{unread}", view.status.as_str())
 }
 
 fn desk_changed(body: &DeskBody, why: &str) -> (&'static str, String) {
@@ -405,79 +418,5 @@ fn judged(verdict: &Verdict, names: &Names<'_>) -> String {
         Verdict::Nothing { why: NothingReason::Dust } => "It is noted: too little to pay anything here.".to_owned(),
         Verdict::Review { why } => format!("A person must decide: {}.", review_name(why).replace('_', " ")),
         Verdict::Ignored { reason } => format!("It pays nothing, a person decided: {reason:?}."),
-    }
-}
-
-/// When a payment that waits runs out.
-fn until(deadline: Option<Timestamp>) -> String {
-    deadline.map(|at| format!("; the payment expires at {}", moment(at))).unwrap_or_default()
-}
-
-/// An alarm as a sentence.
-pub(super) fn alarm_text(alarm: &Alarm, names: &Names<'_>) -> String {
-    match alarm {
-        Alarm::GoneAfterFinal => "a deposit that was final is not on the chain any more.".to_owned(),
-        Alarm::MissedByFirstReading => {
-            "the second reading found a deposit that the first had missed; the provider's answers have holes."
-                .to_owned()
-        }
-        Alarm::LogWithheld => {
-            "a provider does not return a log although the block that holds it still stands.".to_owned()
-        }
-        Alarm::MalformedLog { detail } => format!("a provider returned a log that is no transfer: {detail:?}."),
-        Alarm::FinalityStalled { at } => format!("the final block has stayed at {at} for too long."),
-        Alarm::KeyRefused { status } => format!("the payment API refused the key with HTTP {status}."),
-        Alarm::FundingStuck { order, hold } => format!("order {order} cannot go on by itself: {hold}."),
-        Alarm::MovedNothing { order } => {
-            format!("the transfer of order {order} succeeded by its receipt, and moved nothing.")
-        }
-        Alarm::WalletHalted { why } => format!("the hot wallet is halted: {why}."),
-        Alarm::LowToken { have, mark } => {
-            format!("the hot wallet has {}, less than {} (notify.low_token).", names.paid(*have), names.paid(*mark))
-        }
-        Alarm::LowNative { have, mark } => format!(
-            "the hot wallet has {} of the native coin for gas, less than {} (notify.low_native).",
-            have.to_native(),
-            mark.to_native()
-        ),
-        Alarm::OperatorsDisagree { about, deadline } => format!(
-            "operators contradict each other about {about}; nothing of it is done until they agree{}.",
-            until(*deadline)
-        ),
-        Alarm::AgreementMissing { about, deadline } => {
-            format!("too few operators say anything about {about}; it waits for them{}.", until(*deadline))
-        }
-        Alarm::ChainUnread { since, detail } => {
-            format!("the chain could not be read since {}: {detail:?}.", moment(*since))
-        }
-        Alarm::EndpointContradicts { endpoint, said } => {
-            format!("RPC endpoint {endpoint:?} contradicts what is known, and is left out for a while: {said:?}.")
-        }
-        Alarm::EndpointStalled { endpoint, said } => {
-            format!("RPC endpoint {endpoint:?} stands still or lags; its word on finality does not count: {said:?}.")
-        }
-        Alarm::CoverageAboveHead { addresses, covered, head } => format!(
-            "{addresses} addresses or the final block counted as read up to block {covered}, but the chain's head is \
-             {head}. An endpoint reported blocks that do not exist; the blocks are read again."
-        ),
-        Alarm::RecordUnreadable { record, why } => {
-            format!("{record} does not read ({why}). It is left as it is, and what it belongs to stands still.")
-        }
-        Alarm::AddressPattern { recipient, address, broken: PatternBreak::RepeatedAmongFresh } => format!(
-            "the payments of recipient {recipient} had a deposit address each so far, and {address} was there before. Nothing is \
-             held for that."
-        ),
-        Alarm::AddressPattern { recipient, address, broken: PatternBreak::NewAmongFixed } => format!(
-            "the payments of recipient {recipient} had the same deposit addresses so far, and {address} is a new one. Nothing is \
-             held for that."
-        ),
-        Alarm::AutoUnlimited => {
-            "the automatic mode is on and has no limit of its own (funding.auto_max_per_day), so it \
-                                 sends nothing."
-                .to_owned()
-        }
-        Alarm::NotListening { setting, said } => {
-            format!("nothing listens at {setting}: {said:?}. Watching and completing go on, and it is tried again.")
-        }
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::AddressClosed { .. }
         | EventKind::EndpointBack { .. }
         | EventKind::ListenerBack { .. }
+        | EventKind::StallOver { .. }
         | EventKind::DeskChanged { .. } => ("other", String::new()),
     }
 }

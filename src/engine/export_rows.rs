@@ -16,7 +16,7 @@ use crate::domain::chain::{Address, B256, BlockRef};
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Tally, Verdict};
 use crate::domain::event::{EventKind, Recorded, WalletChange};
 use crate::domain::order::{Order, OrderId, OrderState};
-use crate::domain::payment::{Outcome, Payment, PaymentState};
+use crate::domain::payment::{ApiView, Outcome, Payment, PaymentState};
 use crate::domain::wei::Wei;
 
 /// One row of an export. What does not concern a row is `None`: empty in CSV, `null` in JSON.
@@ -166,11 +166,7 @@ pub(super) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
             extra = api_fee(&row, to, about);
             row.payment_moved(from, to, about, names)
         }
-        EventKind::ApiReported { view } => {
-            row.tx_hash.clone_from(&view.tx_hash);
-            row.api_fee = view.fee.as_ref().map(ToString::to_string);
-            row.named("api", "reported", Some(view.status.as_str()))
-        }
+        EventKind::ApiReported { view } => row.reported(view),
         EventKind::DepositSeen { deposit, .. } => {
             row.of_deposit(deposit, names);
             row.named("deposit", "seen", None)
@@ -215,6 +211,7 @@ pub(super) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
         | EventKind::AddressClosed { .. }
         | EventKind::EndpointBack { .. }
         | EventKind::ListenerBack { .. }
+        | EventKind::StallOver { .. }
         | EventKind::DeskChanged { .. } => false,
     };
     is_row.then_some(row).into_iter().chain(extra).collect()
@@ -321,6 +318,12 @@ const fn completion(from: &PaymentState, to: &PaymentState) -> Option<(&'static 
 }
 
 impl ExportRow {
+    fn reported(&mut self, view: &ApiView) -> bool {
+        self.tx_hash.clone_from(&view.tx_hash);
+        self.api_fee = view.fee.as_ref().map(ToString::to_string);
+        self.named("api", "reported", Some(view.status.as_str()))
+    }
+
     /// Says what the row is; always true, for the match over events.
     fn named(&mut self, kind: &str, what: &str, status: Option<&str>) -> bool {
         (self.kind, self.what) = (kind.to_owned(), what.to_owned());

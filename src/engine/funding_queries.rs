@@ -10,7 +10,7 @@ use super::handle::{Handle, HandleError};
 use super::order_views::OrderView;
 use super::queries::{DepositFilter, MAX_PAGE};
 use super::return_views::{BackView, PaymentDetail, RefundedView, ReturnsView, WhenceView};
-use super::views::{DepositView, Page, PaymentView, WhyView};
+use super::views::{DepositView, Page, WhyView};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, Verdict};
@@ -57,7 +57,7 @@ impl Handle {
         let payment = self.stored(id).await?;
         let orders = self.store.orders_of(&payment.id).await?;
         Ok(PaymentDetail {
-            payment: PaymentView::of(&payment, &self.names()),
+            payment: self.view_of(&payment),
             money_back: self.money_back(&payment, &orders).await?,
             orders: orders.iter().map(|order| OrderView::new(order, &self.names())).collect(),
         })

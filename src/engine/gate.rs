@@ -217,12 +217,14 @@ impl ApiGate {
                     Ok(Err(ApiError::NotNow { detail, retry_after }))
                 }
                 Refusal::Subject => {
-                    tracing::warn!(about, status, %detail, "the payment API refuses this one, and not the key");
-                    Ok(Err(ApiError::Refused { status, detail }))
+                    let refused = ApiError::Refused { status, detail };
+                    self.health.api_unanswered(about, now, &refused.to_string());
+                    Ok(Err(refused))
                 }
             },
             Err(error @ (ApiError::NotNow { .. } | ApiError::Unclear { .. })) => {
                 self.state().window.strained();
+                self.health.api_unanswered(about, now, &error.to_string());
                 self.health.api_failed(now, &error.to_string());
                 Ok(Err(error))
             }
@@ -234,6 +236,13 @@ impl ApiGate {
                     !state.any_refused()
                 };
                 self.health.api_worked(healed);
+                match &answer {
+                    // What is refused when it is asked after is asked after again, and somebody has to hear of it.
+                    Err(error @ ApiError::Refused { .. }) if asked == Asked::Get => {
+                        self.health.api_unanswered(about, now, &error.to_string());
+                    }
+                    _ => self.health.api_answered(about, now),
+                }
                 Ok(answer)
             }
         }

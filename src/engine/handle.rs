@@ -10,7 +10,9 @@ use super::hearing::view_of;
 use super::ledger::{Ledger, LedgerError, Page};
 use super::operator_calls::Demands;
 use super::payout_book::{Kept, PayoutBook, key_of};
+use super::repeats::RecentPayouts;
 use super::telling::log_events;
+use super::typed::{check_chain, vouched};
 use super::views::TokenName;
 use super::{EngineSettings, FundingPorts, PayoutPorts, Ports};
 use crate::domain::actor::Actor;
@@ -49,6 +51,8 @@ pub struct Handle {
     pub(super) wallet_ports: Option<(Arc<dyn Chain>, FundingPorts)>,
     /// What payouts need besides.
     pub(super) payouts: Option<PayoutPorts>,
+    /// What was placed of late, which later payouts may repeat.
+    pub(super) recent: RecentPayouts,
     /// Who asks; set by `acting_as`.
     pub(super) actor: Actor,
     /// What each name may still ask of the payment API.
@@ -76,6 +80,8 @@ pub struct AddPayment {
     pub created_at: Option<Timestamp>,
     /// When it runs out, if typed.
     pub expires_at: Option<Timestamp>,
+    /// The chain that the money comes in on, if typed.
+    pub deposit_chain: Option<String>,
 }
 
 /// Who adds a payment.
@@ -135,6 +141,7 @@ impl Handle {
             chain: None,
             wallet_ports: None,
             payouts: None,
+            recent: RecentPayouts::default(),
             demands: Demands::default(),
             public_url: None,
             actor: Actor::local(),
@@ -284,6 +291,7 @@ impl Handle {
     fn compose(&self, request: &AddPayment, said: Option<ApiPayment>, adder: Adder) -> Result<Payment, HandleError> {
         let now = self.clock.now();
         let typed_amount = self.typed_amount(request)?;
+        let vouched = vouched(request, said.as_ref())?;
         let (address, address_from) =
             one_of("deposit-address", request.deposit_address, said.as_ref().and_then(|said| said.deposit_address))?;
         let (amount, amount_from) = one_of("amount", typed_amount, said.as_ref().and_then(|said| said.deposit_amount))?;
@@ -296,6 +304,7 @@ impl Handle {
             Adder::Intake => Provenance::Api,
         };
         check_terms(address, amount, created_at, now, &self.settings)?;
+        check_chain(request, &self.settings)?;
         if let Some(said) = &said {
             check_said(request, said, &self.settings)?;
         }
@@ -329,6 +338,7 @@ impl Handle {
             added_at: now,
             ending: None,
             taken: Some(false),
+            vouched,
         })
     }
 

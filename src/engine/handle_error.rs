@@ -27,6 +27,9 @@ pub enum HandleError {
     /// The rules forbid it.
     #[error("{0}")]
     Refused(String),
+    /// It is another payout over again, and nobody has said that it is meant.
+    #[error("{0}")]
+    Repeat(String),
     /// Whoever asks has placed the order, and so cannot approve it.
     #[error("{0}")]
     OwnOrder(String),
@@ -63,6 +66,7 @@ impl HandleError {
             | Self::Exists(_)
             | Self::Invalid { .. }
             | Self::Refused(_)
+            | Self::Repeat(_)
             | Self::OwnOrder(_)
             | Self::Store(_) => None,
         }

@@ -5,6 +5,7 @@ use super::gate::{ApiGate, Asked};
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError};
 use super::telling::log_events;
+use crate::domain::api_field::{ApiField, Unread};
 use crate::domain::payment::{ApiView, Payment, PaymentId};
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::address::BookChanges;
@@ -61,7 +62,9 @@ pub(crate) fn fact_of(
 
 /// What the API said, as it is kept.
 pub(crate) fn view_of(said: ApiPayment, now: Timestamp) -> ApiView {
-    ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now, fee: said.fee }
+    let is_kept = |unread: &Unread| !matches!(unread.field, ApiField::SentAt | ApiField::CompletedAt);
+    let unread = said.unread.into_iter().filter(is_kept).collect();
+    ApiView { status: said.status, tx_hash: said.tx_hash, as_of: now, fee: said.fee, unread }
 }
 
 /// The first of the payment's terms that the API tells otherwise.

@@ -41,6 +41,7 @@ mod completer;
 pub mod disputes;
 pub mod events;
 mod explain;
+mod explain_alarms;
 mod explain_orders;
 mod explain_payouts;
 pub mod export;
@@ -53,11 +54,13 @@ pub mod handle;
 mod handle_error;
 pub mod health;
 mod hearing;
+mod in_vain;
 mod intake;
 mod lead_desk;
 pub mod lead_views;
 mod ledger;
 mod listeners;
+pub mod lost;
 mod names;
 pub mod notice_views;
 mod opener;
@@ -82,6 +85,7 @@ pub mod reconcile;
 mod reconcile_report;
 pub mod reconcile_views;
 mod reconciler;
+pub mod repeats;
 pub mod requests;
 pub mod return_views;
 mod review_pages;
@@ -90,6 +94,7 @@ pub mod shapes;
 pub mod tally;
 pub mod teller;
 mod telling;
+mod typed;
 pub mod views;
 pub mod wake;
 mod watcher;
@@ -165,6 +170,8 @@ pub struct PayoutRules {
     pub files: FileLimits,
     /// How many are worked upon at once.
     pub max_concurrent: usize,
+    /// For how long a payout is remembered as one that another may repeat; zero: nobody is asked about repeats.
+    pub repeat_window: Span,
 }
 
 /// What the engine goes by.
@@ -264,6 +271,7 @@ pub async fn run(
     health: Arc<health::Health>,
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
+    lost::tell(&*ports.store, ports.clock.now()).await?;
     agreement::show_open(&*ports.store).await?;
     ports.chain.exclude(&disputes::excluded(&*ports.store).await?);
     telling::show_alarms();

@@ -33,6 +33,7 @@ pub(super) const fn payment_review_name(why: &PaymentReview) -> &'static str {
         PaymentReview::TermsDiffer { .. } => "terms_differ",
         PaymentReview::GoneAfterFinal => "gone_after_final",
         PaymentReview::NotFound => "not_found",
+        PaymentReview::Unreadable { .. } => "unreadable",
     }
 }
 
@@ -58,7 +59,7 @@ pub(super) const fn nothing_name(why: NothingReason) -> &'static str {
 }
 
 /// Every name that [`alarm_name`] gives. A test goes through all alarms.
-pub(super) const ALARM_NAMES: [&str; 21] = [
+pub(super) const ALARM_NAMES: [&str; 24] = [
     "gone_after_final",
     "missed_by_first_reading",
     "log_withheld",
@@ -80,6 +81,9 @@ pub(super) const ALARM_NAMES: [&str; 21] = [
     "not_listening",
     "record_unreadable",
     "address_pattern",
+    "standstill",
+    "store_incomplete",
+    "api_unanswered",
 ];
 
 /// The name of an alarm, as in JSON.
@@ -106,6 +110,9 @@ pub(super) const fn alarm_name(alarm: &Alarm) -> &'static str {
         Alarm::NotListening { .. } => "not_listening",
         Alarm::RecordUnreadable { .. } => "record_unreadable",
         Alarm::AddressPattern { .. } => "address_pattern",
+        Alarm::Standstill { .. } => "standstill",
+        Alarm::StoreIncomplete { .. } => "store_incomplete",
+        Alarm::ApiUnanswered { .. } => "api_unanswered",
     }
 }
 
@@ -116,6 +123,7 @@ mod tests {
     use crate::domain::amount::Amount;
     use crate::domain::hold::Hold;
     use crate::domain::order::OrderId;
+    use crate::domain::stall::Stall;
     use crate::domain::time::Timestamp;
     use crate::domain::wallet::HaltReason;
     use crate::domain::wei::Wei;
@@ -157,7 +165,14 @@ mod tests {
                 address: Default::default(),
                 broken: PatternBreak::NewAmongFixed,
             }),
-            Alarm::AddressPattern { .. } => None,
+            Alarm::AddressPattern { .. } => {
+                Some(Alarm::Standstill { what: Stall::Head, since: Timestamp::EPOCH, detail: String::new() })
+            }
+            Alarm::Standstill { .. } => Some(Alarm::StoreIncomplete { held: 1, acknowledged: Some(2) }),
+            Alarm::StoreIncomplete { .. } => {
+                Some(Alarm::ApiUnanswered { since: Timestamp::EPOCH, about: String::new(), detail: String::new() })
+            }
+            Alarm::ApiUnanswered { .. } => None,
         }
     }
 

@@ -69,6 +69,7 @@ impl Opener {
         let mut settling = std::pin::pin!(self.ports.clock.sleep(self.settings.pace.unclear_wait()));
         let mut settled = false;
         loop {
+            self.health.beat("opener", self.ports.clock.now());
             changes.mark_unchanged();
             let free = self.settings.payouts.max_concurrent.max(1).saturating_sub(work.len());
             let mut wait = LONGEST_WAIT;

@@ -16,6 +16,7 @@ use super::views::Page;
 use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
+use crate::domain::odd::explained;
 use crate::domain::order::{Order, OrderId, Placer};
 use crate::domain::wallet::Wallet;
 use crate::policy::fees::worst_cost;
@@ -70,7 +71,9 @@ pub struct ApproveRequest {
 
 /// Why the wallet signs nothing while a record does not read that it goes by.
 pub(super) fn unreadable(what: &str) -> String {
-    format!("a record does not read: {what}. Stop rampwatch, keep a copy of the store, and restore a backup")
+    format!(
+        "a record does not read: {what}. Stop rampwatch, keep a copy of the store, and start the newer rampwatch that wrote the record, if one did"
+    )
 }
 
 /// A person's word about an order or the wallet, with the reason that is kept.
@@ -213,7 +216,8 @@ impl Handle {
         limit: usize,
     ) -> Result<Page<OrderView>, HandleError> {
         if let Some(state) = state.filter(|state| !ORDER_STATES.contains(state)) {
-            let problem = format!("{state:?} is none; it must be one of {}", ORDER_STATES.join(", "));
+            let problem =
+                explained(format_args!("{state:?} is none; it must be one of {}", ORDER_STATES.join(", ")), state);
             return Err(HandleError::Invalid { field: "state", problem });
         }
         let mut after = after.map(parse_order).transpose()?;

@@ -3,12 +3,14 @@
 //! Nothing is guessed: numbers with signs, separators or exponents, unknown reasons and ids with odd characters are refused,
 //! each with the field's name.
 
-use super::PayoutRules;
 use super::handle::{Handle, HandleError};
 use super::payout_views::{FileRef, Fund, PayoutRequest, RateRequest};
+use super::quotes::exchange;
 use super::requests::parse_address;
+use super::{EngineSettings, PayoutRules};
 use crate::domain::chain::{Address, B256};
 use crate::domain::decimal::Decimal;
+use crate::domain::odd::{Odd, explained};
 use crate::domain::payment::{BankAccountId, IdError, PayoutReference, RecipientId, UserId};
 use crate::domain::payout::{Attachment, FundBy, PaymentReason, PayoutWish};
 use crate::domain::quote::Exchange;
@@ -39,7 +41,10 @@ fn decimal(field: &'static str, text: Option<&String>) -> Result<Option<Decimal>
 
 fn text(field: &'static str, given: Option<&String>) -> Result<Option<String>, HandleError> {
     let Some(text) = given else { return Ok(None) };
-    if text.trim().is_empty() || text.chars().count() > MAX_TEXT || text.chars().any(is_hidden) {
+    if let Some(odd) = Odd::in_words(text) {
+        return Err(invalid(field, odd.to_string()));
+    }
+    if text.trim().is_empty() || text.chars().count() > MAX_TEXT {
         return Err(invalid(field, format!("it must have 1 to {MAX_TEXT} characters, on one line")));
     }
     Ok(Some(text.clone()))
@@ -53,7 +58,8 @@ fn uuid(field: &'static str, given: Option<&String>) -> Result<Option<String>, H
         return Ok(Some(text.to_ascii_lowercase()));
     }
     let text: String = text.chars().take(80).collect();
-    Err(invalid(field, format!("{text:?} is no UUID, such as 3f2b8c1e-5d6a-4f7b-8c9d-0e1f2a3b4c5d")))
+    let problem = format_args!("{text:?} is no UUID, such as 3f2b8c1e-5d6a-4f7b-8c9d-0e1f2a3b4c5d");
+    Err(invalid(field, explained(problem, &text)))
 }
 
 fn file(given: &FileRef, rules: &PayoutRules) -> Result<Attachment, HandleError> {
@@ -90,27 +96,55 @@ impl PayoutRequest {
     }
 }
 
-impl Handle {
-    /// The exchange that is asked for. Only the configured token on the configured chain can be paid with.
-    fn paid_exchange(&self, request: &PayoutRequest) -> Result<Exchange, HandleError> {
-        let params = &self.settings.payouts.params;
-        let source_currency = request.source_currency.clone().or_else(|| Some(params.currency.clone()));
-        let exchange = self.exchange(&RateRequest { source_currency, ..request.rate() })?;
-        let own = |field, given: &str, configured: &str, key: &str| {
-            if given.eq_ignore_ascii_case(configured) {
-                return Ok(());
-            }
-            let problem = format!("{given} is not what is paid with here, {configured} ({key}); leave it out");
-            Err(invalid(field, problem))
-        };
-        own("source_currency", &exchange.source_currency, &params.currency, "chain.token.symbol")?;
-        own("source_rail", &exchange.source_rail, &params.chain_name, "chain.name")?;
-        Ok(exchange)
-    }
+/// The exchange that is asked for. Only the configured token on the configured chain can be paid with.
+fn paid_exchange(settings: &EngineSettings, request: &PayoutRequest) -> Result<Exchange, HandleError> {
+    let params = &settings.payouts.params;
+    let exchange = exchange(settings, &request.rate())?;
+    let own = |field, given: &str, configured: &str, key: &str| {
+        if given.eq_ignore_ascii_case(configured) {
+            return Ok(());
+        }
+        let problem = format!("{given} is not what is paid with here, {configured} ({key}); leave it out");
+        Err(invalid(field, problem))
+    };
+    own("source_currency", &exchange.source_currency, &params.currency, "chain.token.symbol")?;
+    own("source_rail", &exchange.source_rail, &params.chain_name, "chain.name")?;
+    Ok(exchange)
+}
 
+/// The wish that a request is, of what is sent from `from_address`.
+pub(super) fn wish_of(
+    settings: &EngineSettings,
+    request: &PayoutRequest,
+    from_address: Address,
+) -> Result<PayoutWish, HandleError> {
+    let rules = &settings.payouts;
+    if request.files.len() > rules.files.max_files {
+        let most = rules.files.max_files;
+        return Err(invalid("files", format!("at most {most} files may go with a payout (payouts.max_files)")));
+    }
+    let reason = PaymentReason::new(&request.reason).map_err(|error| invalid("reason", error.to_string()))?;
+    Ok(PayoutWish {
+        user: id("user", &request.user, UserId::new)?,
+        recipient: id("recipient", &request.recipient, RecipientId::new)?,
+        bank_account: id("bank_account", &request.bank_account, BankAccountId::new)?,
+        exchange: paid_exchange(settings, request)?,
+        from_address,
+        reason,
+        document_reference: text("document_reference", request.document_reference.as_ref())?,
+        reference_id: uuid("reference_id", request.reference_id.as_ref())?,
+        files: request.files.iter().map(|given| file(given, rules)).collect::<Result<_, _>>()?,
+        min_destination_amount: decimal("min_destination_amount", request.min_destination_amount.as_ref())?,
+        fund: match request.fund {
+            Fund::ByHand => FundBy::ByHand,
+            Fund::Wallet => FundBy::Wallet,
+        },
+    })
+}
+
+impl Handle {
     /// The wish that a request is. `sender`: who sends unless the request says so.
     pub(super) fn wish(&self, request: &PayoutRequest, sender: Option<Address>) -> Result<PayoutWish, HandleError> {
-        let rules = &self.settings.payouts;
         let given = request.from_address.as_deref().map(|text| parse_address("from_address", text)).transpose()?;
         let Some(from_address) = given.or(sender) else {
             let problem = "there is no wallet that would send: give the address that the USDC will come from";
@@ -119,27 +153,7 @@ impl Handle {
         if from_address.is_zero() || from_address == self.settings.token {
             return Err(invalid("from_address", "nobody can send from the zero address or the token's own contract"));
         }
-        if request.files.len() > rules.files.max_files {
-            let most = rules.files.max_files;
-            return Err(invalid("files", format!("at most {most} files may go with a payout (payouts.max_files)")));
-        }
-        let reason = PaymentReason::new(&request.reason).map_err(|error| invalid("reason", error.to_string()))?;
-        Ok(PayoutWish {
-            user: id("user", &request.user, UserId::new)?,
-            recipient: id("recipient", &request.recipient, RecipientId::new)?,
-            bank_account: id("bank_account", &request.bank_account, BankAccountId::new)?,
-            exchange: self.paid_exchange(request)?,
-            from_address,
-            reason,
-            document_reference: text("document_reference", request.document_reference.as_ref())?,
-            reference_id: uuid("reference_id", request.reference_id.as_ref())?,
-            files: request.files.iter().map(|given| file(given, rules)).collect::<Result<_, _>>()?,
-            min_destination_amount: decimal("min_destination_amount", request.min_destination_amount.as_ref())?,
-            fund: match request.fund {
-                Fund::ByHand => FundBy::ByHand,
-                Fund::Wallet => FundBy::Wallet,
-            },
-        })
+        wish_of(&self.settings, request, from_address)
     }
 }
 
@@ -193,6 +207,8 @@ pub(super) fn request_of(reference: &PayoutReference, wish: &PayoutWish, decimal
             FundBy::ByHand => Fund::ByHand,
             FundBy::Wallet => Fund::Wallet,
         },
+        // How it was placed is told by its event.
+        allow_repeat: false,
     }
 }
 

@@ -66,6 +66,29 @@ pub struct PayoutRequest {
     /// Who sends the USDC: `by_hand` unless given, or `wallet`.
     #[serde(default)]
     pub fund: Fund,
+    /// Whether it is meant although it repeats a payout of late: equals one in everything but its reference, or has the
+    /// reference of one as a spreadsheet rewrites it. Without it, such a payout is refused (`repeat`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_repeat: bool,
+}
+
+/// Whether a payout would repeat an earlier one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RepeatView {
+    /// The one that it would repeat; none when it repeats none, or is there already under this very reference.
+    pub earlier: Option<EarlierView>,
+}
+
+/// A payout that another one would repeat.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EarlierView {
+    /// Its reference.
+    #[schemars(with = "shapes::Id")]
+    pub reference: PayoutReference,
+    /// When it was placed.
+    pub placed_at: String,
+    /// In what it is repeated, as the rest of a sentence about the other.
+    pub text: String,
 }
 
 /// Who sends the USDC.

@@ -12,9 +12,11 @@ use super::telling::log_events;
 use super::views::Page;
 use crate::domain::chain::{Address, B256};
 use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
+use crate::domain::odd::explained;
 use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{IdempotencyKey, Payout, PayoutState, PayoutWish};
 use crate::policy::payout::{PayoutFact, check_file};
+use crate::policy::repeats::{Earlier, Likeness};
 use crate::policy::requests::Demand;
 use crate::policy::resolve::MAX_REASON_BYTES;
 use crate::ports::attachments::AttachmentError;
@@ -57,7 +59,7 @@ impl Handle {
     ///
     /// # Errors
     /// A field is not what it must be, a file was not put before, or the reference is taken by a payout with other
-    /// content: the message names the first field that differs.
+    /// content: the message names the first field that differs. [`HandleError::Repeat`] when it is an earlier one over again.
     pub async fn place_payout(&self, request: &PayoutRequest) -> Result<PayoutView, HandleError> {
         let named = request.reference.as_deref().map(reference).transpose()?;
         let known = match &named {
@@ -99,10 +101,17 @@ impl Handle {
             placed_at: now,
             updated_at: now,
         };
-        let events = vec![event(&payout, now, &format!("was placed by {}", self.actor))];
+        let likeness = Likeness::of(&reference, &payout.wish);
+        let wanted = Earlier { reference: reference.clone(), likeness, placed_at: now };
+        let claim = self.claim(wanted, request.allow_repeat).await?;
+        let why = match &claim.repeats {
+            None => format!("was placed by {}", self.actor),
+            Some(earlier) => format!("was placed by {}, who allowed it to repeat {earlier}", self.actor),
+        };
+        let events = vec![event(&payout, now, &why)];
         let record = DeskRecord::new(DeskBody::Payout(Box::new(payout)), Some(now));
         let commit = Commit { desk: vec![record], events: events.clone(), ..Commit::default() };
-        match self.store.commit(commit).await {
+        match self.recent.keep(&self.store, claim, commit).await {
             Ok(_) => {
                 log_events(&events);
                 self.payout_view(&self.stored_payout(&reference).await?).await
@@ -178,8 +187,8 @@ impl Handle {
         limit: usize,
     ) -> Result<Page<PayoutView>, HandleError> {
         if let Some(state) = state.filter(|state| !PAYOUT_STATES.contains(state)) {
-            let problem = format!("{state:?} is none; it must be one of {}", PAYOUT_STATES.join(", "));
-            return Err(invalid("state", problem));
+            let problem = format_args!("{state:?} is none; it must be one of {}", PAYOUT_STATES.join(", "));
+            return Err(invalid("state", explained(problem, state)));
         }
         let mut after = after.map(reference).transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);

@@ -8,9 +8,10 @@ use super::handle::{Handle, HandleError};
 use super::health::Readiness;
 use super::requests::{parse_address, parse_payment};
 use super::reviews;
-use super::views::{DepositView, EventView, Page, PaymentView, TokenName, WhyView, verdict_name};
+use super::views::{DepositView, EventView, Page, PaymentView, TokenName, WhyView, moment, verdict_name};
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
+use crate::domain::odd::explained;
 use crate::domain::payment::{Payment, PaymentId, PaymentState, PayoutReference};
 use crate::domain::time::Span;
 use crate::ports::store::Subject;
@@ -56,7 +57,10 @@ fn invalid(field: &'static str, problem: impl Into<String>) -> HandleError {
 
 fn one_of_names(field: &'static str, given: Option<&str>, names: &[&str]) -> Result<(), HandleError> {
     match given.filter(|given| !names.contains(given)) {
-        Some(given) => Err(invalid(field, format!("{given:?} is none; it must be one of {}", names.join(", ")))),
+        Some(given) => Err(invalid(
+            field,
+            explained(format_args!("{given:?} is none; it must be one of {}", names.join(", ")), given),
+        )),
         None => Ok(()),
     }
 }
@@ -106,7 +110,7 @@ impl Handle {
     /// Whether the engine does its work. The chain may lag by `lag` before it counts as not ready.
     #[must_use]
     pub fn readiness(&self, lag: Span) -> Readiness {
-        self.health().snapshot().readiness(self.clock.now(), lag)
+        self.health().readiness(self.clock.now(), lag)
     }
 
     /// Payments in the order of their ids, those after `after`.
@@ -245,6 +249,13 @@ impl Handle {
         self.why_deposit(&found.ok_or_else(|| HandleError::NotFound(format!("deposit {key}")))?).await
     }
 
+    /// A payment, with what the API does not say of it at the moment.
+    pub(super) fn view_of(&self, payment: &Payment) -> PaymentView {
+        let told = self.health().unanswered_of(&payment.id, self.clock.now());
+        let unanswered = told.map(|(since, why)| format!("since {}: {why}", moment(since)));
+        PaymentView { unanswered, ..PaymentView::of(payment, &self.names()) }
+    }
+
     async fn why_payment(&self, payment: &Payment) -> Result<WhyView, HandleError> {
         let names = self.names();
         let deposits = self.store.deposits_at(payment.terms.deposit_address).await?;
@@ -257,7 +268,7 @@ impl Handle {
         let pays =
             |deposit: &&Deposit| matches!(&deposit.verdict, Verdict::Pays { payment: id, .. } if *id == payment.id);
         let paying = deposits.iter().find(pays);
-        let view = PaymentView::of(payment, &names);
+        let view = self.view_of(payment);
         let rule = match (paying, &payment.state) {
             (Some(deposit), PaymentState::Review { .. }) => format!(
                 "{} Transaction {} had been matched: {}",
@@ -324,7 +335,8 @@ impl Handle {
             return Ok(key);
         }
         let Some((tx_hash, log_index)) = parse_transaction(text) else {
-            return Err(invalid("deposit", format!("{text:?} is neither a deposit's key nor a transaction hash")));
+            let problem = format_args!("{text:?} is neither a deposit's key nor a transaction hash");
+            return Err(invalid("deposit", explained(problem, text)));
         };
         let mut found = self.search(tx_hash, log_index).await?;
         // After a reorg the same transaction may be known in several blocks: the one that stands is meant.

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use super::EngineSettings;
 use super::handle::{Handle, HandleError};
 use super::quote_views::{QuoteRequest, QuoteView, RateRequest, RateView};
 use crate::domain::amount::Amount;
 use crate::domain::decimal::Decimal;
+use crate::domain::odd::explained;
 use crate::domain::payment::{BankAccountId, UserId};
 use crate::domain::quote::Exchange;
 use crate::policy::quotes::{OtherTerms, same_terms};
@@ -22,7 +24,7 @@ impl Handle {
     /// # Errors
     /// A field is wrong, the API cannot be asked or refuses, or it answers about something else.
     pub async fn rate(&self, request: &RateRequest) -> Result<RateView, HandleError> {
-        let (user, exchange) = (user(&request.user)?, self.exchange(request)?);
+        let (user, exchange) = (user(&request.user)?, exchange(&self.settings, request)?);
         self.count(Demand::Question)?;
         let told =
             self.through_gate(user.as_str(), self.desk()?.rate(&user, &exchange)).await?.map_err(HandleError::Api)?;
@@ -35,7 +37,7 @@ impl Handle {
     /// # Errors
     /// As [`Handle::rate`].
     pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteView, HandleError> {
-        let (user, exchange) = (user(&request.user)?, self.exchange(&request.rate())?);
+        let (user, exchange) = (user(&request.user)?, exchange(&self.settings, &request.rate())?);
         let to = BankAccountId::new(request.bank_account.as_str())
             .map_err(|error| invalid("bank_account", error.to_string()))?;
         self.count(Demand::Question)?;
@@ -56,36 +58,35 @@ impl Handle {
             HandleError::Api(ApiError::NotNow { detail: detail.to_owned(), retry_after: None })
         })
     }
+}
 
-    /// What is to be exchanged, from what was written.
-    ///
-    /// # Errors
-    /// The field that is wrong.
-    pub(super) fn exchange(&self, request: &RateRequest) -> Result<Exchange, HandleError> {
-        let amount = Amount::from_person(&request.amount, self.settings.decimals)
-            .map_err(|error| invalid("amount", error.to_string()))?;
-        if amount.is_zero() {
-            return Err(invalid("amount", "it is zero".to_owned()));
-        }
-        let fee = request.developer_fee.as_deref().map(Decimal::from_person).transpose();
-        let country = &request.destination_country;
-        if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            let problem = format!("{country:?} is no country: write the two capital letters of ISO 3166-1, such as MX");
-            return Err(invalid("destination_country", problem));
-        }
-        let symbol = || self.names().paid(amount).symbol;
-        let source_currency = request.source_currency.clone().or_else(symbol).unwrap_or_default();
-        let rail = || self.settings.chain_name.to_ascii_uppercase();
-        Ok(Exchange {
-            source_currency: word("source_currency", &source_currency)?,
-            source_amount: amount,
-            source_rail: word("source_rail", &request.source_rail.clone().unwrap_or_else(rail))?,
-            destination_currency: word("destination_currency", &request.destination_currency)?,
-            destination_rail: word("destination_rail", &request.destination_rail)?,
-            destination_country: country.clone(),
-            developer_fee: fee.map_err(|error| invalid("developer_fee", error.to_string()))?,
-        })
+/// What is to be exchanged, from what was written.
+///
+/// # Errors
+/// The field that is wrong.
+pub(super) fn exchange(settings: &EngineSettings, request: &RateRequest) -> Result<Exchange, HandleError> {
+    let amount = Amount::from_person(&request.amount, settings.decimals)
+        .map_err(|error| invalid("amount", error.to_string()))?;
+    if amount.is_zero() {
+        return Err(invalid("amount", "it is zero".to_owned()));
     }
+    let fee = request.developer_fee.as_deref().map(Decimal::from_person).transpose();
+    let country = &request.destination_country;
+    if country.len() != 2 || !country.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        let problem = format!("{country:?} is no country: write the two capital letters of ISO 3166-1, such as MX");
+        return Err(invalid("destination_country", explained(problem, country)));
+    }
+    let currency = || settings.payouts.params.currency.clone();
+    let rail = || settings.chain_name.to_ascii_uppercase();
+    Ok(Exchange {
+        source_currency: word("source_currency", &request.source_currency.clone().unwrap_or_else(currency))?,
+        source_amount: amount,
+        source_rail: word("source_rail", &request.source_rail.clone().unwrap_or_else(rail))?,
+        destination_currency: word("destination_currency", &request.destination_currency)?,
+        destination_rail: word("destination_rail", &request.destination_rail)?,
+        destination_country: country.clone(),
+        developer_fee: fee.map_err(|error| invalid("developer_fee", error.to_string()))?,
+    })
 }
 
 fn user(text: &str) -> Result<UserId, HandleError> {
@@ -97,7 +98,7 @@ fn word(field: &'static str, text: &str) -> Result<String, HandleError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if text.is_empty() || text.len() > MAX_WORD || !text.bytes().all(plain) {
         let problem = format!("{text:?} is none: give 1 to {MAX_WORD} letters, digits, '-', '_' or '.', such as MXN");
-        return Err(invalid(field, problem));
+        return Err(invalid(field, explained(problem, text)));
     }
     Ok(text.to_owned())
 }

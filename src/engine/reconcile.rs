@@ -153,7 +153,7 @@ impl Auditor {
             avoid: None,
             by: None,
         };
-        let page = self.again(async || self.chain.transfers(&query).await).await?;
+        let page = self.again(async || self.chain.transfers(&query).await?.whole()).await?;
         Ok(page.transfers)
     }
 
@@ -279,6 +279,9 @@ impl Auditor {
             let answer = self.ask(async || desk_api.payments_of_recipient(recipient).await).await?;
             let Some(listing) = answer else { continue };
             not_compared.extend(listing.unreadable.iter().map(|why| format!("A payment at the API: {why}")));
+            not_compared.extend(
+                listing.partial.map(|why| format!("Payments of recipient {recipient} that are nowhere here: {why}.")),
+            );
             facts.listed.extend(listing.payments.into_iter().map(|said| (said.id.clone(), self.listed(said))));
         }
         // A list may be cut somewhere, which nothing documents: what it lacks is asked after before it counts as missing.

@@ -38,6 +38,7 @@ impl Reconciler {
         let mut changes = self.ports.store.changes();
         let mut aside: PutAside<PaymentId> = PutAside::default();
         loop {
+            self.health.beat("reconciler", self.ports.clock.now());
             changes.mark_unchanged();
             let limit = BATCH.saturating_add(aside.len());
             let mut due = self.ports.store.due(Lane::Follow, self.ports.clock.now(), limit).await?;

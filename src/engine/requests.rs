@@ -9,6 +9,7 @@ use super::handle::{AddPayment, Handle, HandleError};
 use super::shapes;
 use super::views::{DepositView, PaymentView, ResolvedView};
 use crate::domain::chain::Address;
+use crate::domain::odd::explained;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::Timestamp;
 
@@ -51,6 +52,10 @@ pub struct AddRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<shapes::Moment>")]
     pub expires_at: Option<String>,
+    /// The chain that the money comes in on, such as `POLYGON`: only needed where the API's own word cannot be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub deposit_chain: Option<String>,
 }
 
 /// A person's decision.
@@ -146,6 +151,7 @@ impl TryFrom<&AddRequest> for AddPayment {
             sender: address("sender", &request.sender)?,
             created_at: moment("created-at", &request.created_at)?,
             expires_at: moment("expires-at", &request.expires_at)?,
+            deposit_chain: request.deposit_chain.clone(),
         })
     }
 }
@@ -167,7 +173,8 @@ pub fn parse_address(field: &'static str, text: &str) -> Result<Address, HandleE
     let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40);
     let hex = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let Some(hex) = hex else {
-        return Err(invalid(field, format!("{text:?} is no address: write 0x and 40 hexadecimal digits")));
+        let problem = format_args!("{text:?} is no address: write 0x and 40 hexadecimal digits");
+        return Err(invalid(field, explained(problem, text)));
     };
     let mixed = hex.bytes().any(|byte| byte.is_ascii_lowercase()) && hex.bytes().any(|byte| byte.is_ascii_uppercase());
     let parsed = if mixed { Address::parse_checksummed(text, None).ok() } else { text.parse().ok() };
@@ -179,7 +186,8 @@ fn parse_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleErro
     let parsed: Option<jiff::Timestamp> = text.parse().ok();
     let millis = parsed.and_then(|parsed| u64::try_from(parsed.as_millisecond()).ok());
     millis.map(Timestamp::from_millis).ok_or_else(|| {
-        invalid(field, format!("{text:?} is no moment: write it with an offset, such as 2026-11-22T10:00:00Z"))
+        let problem = format_args!("{text:?} is no moment: write it with an offset, such as 2026-11-22T10:00:00Z");
+        invalid(field, explained(problem, text))
     })
 }
 
@@ -191,7 +199,7 @@ pub(super) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Tim
         _ => parse_moment(field, text).map_err(|_| {
             let right =
                 "a day such as 2026-11-22, which begins at midnight UTC, or a moment such as 2026-11-22T10:00:00Z";
-            invalid(field, format!("{text:?} is neither {right}"))
+            invalid(field, explained(format_args!("{text:?} is neither {right}"), text))
         }),
     }
 }

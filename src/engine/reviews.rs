@@ -7,6 +7,7 @@ use super::names;
 use super::views::{ReviewView, WayOut};
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
 use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
+use crate::policy::api_answer::may_be_vouched;
 use crate::policy::ending::may_open_again;
 
 /// The most ways of one kind that are named.
@@ -172,6 +173,16 @@ pub(super) fn of_payment(payment: &Payment, deposits: &[Deposit], names: &Names<
                  by itself and can be assigned.",
             ));
             "If the deposit's block has come back: it is looked at again."
+        }
+        PaymentReview::Unreadable { field, .. } => {
+            settle.push(elsewhere(
+                "Ask the provider to mend it: once it can be read and is what is kept here, it goes on by itself.",
+            ));
+            if may_be_vouched(*field) {
+                "If the provider confirms that it is what is kept here: it is completed, whatever the API's answer has there."
+            } else {
+                "Once the API's answer can be read: it is asked, and completed if it waits for funds."
+            }
         }
         PaymentReview::NotFound => "Once the API knows it again: it goes on.",
     };

@@ -212,7 +212,7 @@ shape! {
                 "type": "string",
                 "enum": [
                     "other_hash", "refused", "still_awaiting", "ended_with_money", "terms_differ", "gone_after_final",
-                    "not_found"
+                    "not_found", "unreadable"
                 ]
             }
         },

@@ -82,6 +82,7 @@ impl Tally {
             | EventKind::AddressClosed { .. }
             | EventKind::EndpointBack { .. }
             | EventKind::ListenerBack { .. }
+            | EventKind::StallOver { .. }
             | EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }
             | EventKind::AttemptSigned { .. }

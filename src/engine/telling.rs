@@ -67,6 +67,9 @@ pub(crate) fn log_events(events: &[Event]) {
             | EventKind::AddressClosed { .. } => {}
             EventKind::EndpointBack { endpoint } => tracing::info!(endpoint, "the endpoint is used again"),
             EventKind::ListenerBack { setting } => tracing::info!(setting, "it listens again"),
+            EventKind::StallOver { what, since } => {
+                tracing::info!(what = what.name(), since = since.as_secs(), "what stood still goes on");
+            }
             EventKind::DeskChanged { body, why } => log_desk(body, why),
             EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }
@@ -260,7 +263,7 @@ mod tests {
         }
         let block = BlockRef { number: 77, hash: B256::repeat_byte(0xb1) };
         let standing = Standing::Final { at: Timestamp::EPOCH };
-        let said = lines(vec![EventKind::DepositStands { standing, block, canonical: None }]).concat();
+        let said = lines(vec![EventKind::DepositStands { standing, block, canonical: None, made_at: None }]).concat();
         assert!(said.contains("block=77 standing=\"final\"") && said.contains(&hash), "{said}");
         assert!(!said.contains("Timestamp"), "{said}");
     }

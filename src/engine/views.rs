@@ -88,6 +88,9 @@ pub struct ApiWordView {
     pub tx_hash: Option<String>,
     /// When it said so.
     pub as_of: String,
+    /// What it said that cannot be read, field by field, with what it is not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
 }
 
 /// A payment.
@@ -103,6 +106,9 @@ pub struct PaymentView {
     pub state: StateView,
     /// The API's word, if it was ever asked.
     pub api: Option<ApiWordView>,
+    /// Since when the API is asked after it in vain, and why; in lists always null.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unanswered: Option<String>,
     /// How much is to be paid.
     pub amount: AmountView,
     /// Where the amount is known from.
@@ -408,7 +414,9 @@ impl PaymentView {
                 status: word.status.to_string(),
                 tx_hash: word.tx_hash.clone(),
                 as_of: moment(word.as_of),
+                unread: word.unread.iter().map(ToString::to_string).collect(),
             }),
+            unanswered: None,
             amount: names.amount(terms.amount, terms.token),
             amount_from: terms.amount_from,
             chain_id: terms.chain_id,

@@ -36,7 +36,8 @@ impl Handle {
                 // A new version, so that an answer that is on its way, and may be older, does not swallow the hint.
                 page.touch_payments = true;
                 if planted(Bug::HintIsTheWord) {
-                    let view = ApiView { status: ApiStatus::Pending, tx_hash: None, as_of: context.now, fee: None };
+                    let (status, unread) = (ApiStatus::Pending, Vec::new());
+                    let view = ApiView { status, tx_hash: None, as_of: context.now, fee: None, unread };
                     return page.book.hear(&payment.id, &Fact::Reported(view.clone()), &view, context);
                 }
                 if payment.next_at.is_none_or(|at| at > context.now) {

@@ -16,7 +16,7 @@ use super::route::{get, post, put};
 use super::routes::limit;
 use crate::domain::actor::Role::{Operate, Read};
 use crate::engine::orders::ReasonRequest;
-use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView};
+use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView, RepeatView};
 use crate::engine::payouts::PAYOUT_STATES;
 use crate::engine::shapes;
 use crate::engine::views::Page;
@@ -84,10 +84,21 @@ pub(super) fn routes(api: &mut Api) {
         )
         .about(
             "Its idempotency key is on the disk before anything is called. Placing the same again under its reference \
-                 changes nothing; other content under the same reference is refused.",
+                 changes nothing; other content under the same reference is refused. One that repeats a payout of late \
+                 (payouts.repeat_window) is refused unless allow_repeat says that it is meant.",
         )
-        .refuses(&[Invalid, Exists, Refused, Code::Busy]),
+        .refuses(&[Invalid, Exists, Refused, Code::Repeat, Code::Busy]),
         place,
+    );
+    api.add(
+        post(
+            "/v1/repeats",
+            Needs(Read),
+            "askRepeat",
+            "Whether a payout would repeat an earlier one; nothing is placed",
+        )
+        .refuses(&[Invalid]),
+        repeat,
     );
     api.add(
         get("/v1/payouts/{reference}", Needs(Read), "showPayout", "One payout, with its payment and its order")
@@ -129,6 +140,10 @@ async fn payouts(asked: Asked<PayoutsQuery>) -> Told<Page<PayoutView>> {
 
 async fn place(asked: Asked<NoQuery, PayoutRequest>) -> Told<PayoutView> {
     Ok(asked.handle.place_payout(&asked.body).await?)
+}
+
+async fn repeat(asked: Asked<NoQuery, PayoutRequest>) -> Told<RepeatView> {
+    Ok(asked.handle.repeat_of(&asked.body).await?)
 }
 
 async fn payout(asked: Asked) -> Told<PayoutView> {

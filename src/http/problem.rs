@@ -38,6 +38,8 @@ pub enum Code {
     Exists,
     /// The rules forbid it.
     Refused,
+    /// It is another payout over again, and nobody has said that it is meant.
+    Repeat,
     /// The body is too large.
     TooLarge,
     /// The body is not said to be of the type that the route takes.
@@ -64,7 +66,7 @@ impl Code {
             Self::Host | Self::MissingRole | Self::OwnOrder => StatusCode::FORBIDDEN,
             Self::NotFound | Self::NoRoute => StatusCode::NOT_FOUND,
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Exists | Self::Refused => StatusCode::CONFLICT,
+            Self::Exists | Self::Refused | Self::Repeat => StatusCode::CONFLICT,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
@@ -92,6 +94,7 @@ impl Code {
             Self::Method => "method",
             Self::Exists => "exists",
             Self::Refused => "refused",
+            Self::Repeat => "repeat",
             Self::TooLarge => "too_large",
             Self::MediaType => "media_type",
             Self::SlowBody => "slow_body",
@@ -116,6 +119,7 @@ impl Code {
             Self::Method => "the route does not take this method.",
             Self::Exists => "it is there already, with other content.",
             Self::Refused => "the rules forbid it; nothing was changed.",
+            Self::Repeat => "it is another payout over again, and allow_repeat does not say that it is meant.",
             Self::TooLarge => "the body is too large.",
             Self::MediaType => "the body is of another media type.",
             Self::SlowBody => "the body took too long to come.",
@@ -172,6 +176,7 @@ impl From<HandleError> for Problem {
             HandleError::Exists(_) => Code::Exists,
             HandleError::Invalid { .. } => Code::Invalid,
             HandleError::Refused(_) => Code::Refused,
+            HandleError::Repeat(_) => Code::Repeat,
             HandleError::OwnOrder(_) => Code::OwnOrder,
             HandleError::TooMany { .. } => Code::Busy,
             HandleError::Api(_) => Code::Api,

@@ -167,7 +167,12 @@ async fn metrics(asked: Asked) -> Told<Response> {
 
 /// What `/readyz` says, for alerts: whoever only reads metrics hears it too.
 fn show_readiness(readiness: &Readiness) {
-    let parts = [("chain", &readiness.chain), ("api", &readiness.api), ("store", &readiness.store)];
+    let parts = [
+        ("chain", &readiness.chain),
+        ("api", &readiness.api),
+        ("store", &readiness.store),
+        ("workers", &readiness.workers),
+    ];
     for (part, word) in parts {
         let works = word == "ok" || word == "idle";
         ::metrics::gauge!("rampwatch_ready", "part" => part).set(u32::from(works));

@@ -2,14 +2,17 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 use thiserror::Error;
+use zeroize::Zeroizing;
 
 use crate::domain::actor::Actor;
+use crate::domain::private::{encoding_fault, wrapping_fault};
+use crate::private::{self, Closed};
 
 /// How many random bytes a token has.
 const RANDOM_BYTES: usize = 32;
@@ -33,7 +36,9 @@ pub enum TokenError {
     /// Others could read it, so it is no secret any more.
     #[error(
         "the token file {} can be reached by others (mode {mode:04o}): remove it, and a new one is made at the next \
-         start; or make it private with chmod 600 if nobody can have read it", .path.display()
+         start; or make it private with chmod 600 if nobody can have read it; {mounted}",
+        .path.display(),
+        mounted = private::MOUNTED
     )]
     Open {
         /// The file.
@@ -47,7 +52,7 @@ pub enum TokenError {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        what: &'static str,
+        what: String,
     },
     /// It is there already.
     #[error(
@@ -107,25 +112,28 @@ impl Token {
             ErrorKind::NotFound => TokenError::Missing(path.to_owned()),
             _ => TokenError::Refused { path: path.to_owned(), verb: "read", source },
         };
-        let unusable = |what| TokenError::Unusable { path: path.to_owned(), what };
-        // Only a plain file is opened: opening a pipe would wait for its writer.
-        if !std::fs::metadata(path).map_err(refused)?.is_file() {
-            return Err(unusable("is not a file"));
-        }
-        let file = File::open(path).map_err(refused)?;
-        let metadata = file.metadata().map_err(refused)?;
+        let unusable = |what: String| TokenError::Unusable { path: path.to_owned(), what };
+        let (file, metadata) = match private::open(path) {
+            Ok(opened) => opened,
+            Err(Closed::NoFile) => return Err(unusable("is not a file".to_owned())),
+            Err(Closed::Open(mode)) => return Err(TokenError::Open { path: path.to_owned(), mode }),
+            Err(Closed::Refused(error)) => return Err(refused(error)),
+        };
         if owner.is_some_and(|owner| metadata.uid() != owner) {
             return Err(TokenError::Foreign { path: path.to_owned(), owner: metadata.uid() });
         }
-        let mode = metadata.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(TokenError::Open { path: path.to_owned(), mode });
+        let mut bytes = Zeroizing::new(Vec::new());
+        file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(refused)?;
+        if let Some(fault) = encoding_fault(&bytes) {
+            return Err(unusable(fault.to_owned()));
         }
-        let mut text = String::new();
-        file.take(MAX_BYTES).read_to_string(&mut text).map_err(refused)?;
+        let text = Zeroizing::new(String::from_utf8_lossy(&bytes).into_owned());
+        if let Some(fault) = wrapping_fault(&text) {
+            return Err(unusable(fault));
+        }
         let token = text.trim_end_matches(['\r', '\n']);
         if token.len() < MIN_CHARACTERS || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(unusable("holds no token of at least 32 printable characters"));
+            return Err(unusable("holds no token of at least 32 printable characters".to_owned()));
         }
         Ok(Self(SecretString::from(token)))
     }

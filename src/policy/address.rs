@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::ending::may_open_again;
 use super::matching::{MatchParams, Own, judge, pays};
 use super::settlement::{Context, Fact, Step, Unexpected, step};
+use crate::domain::api_field::ApiField;
 use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
@@ -140,9 +141,19 @@ impl Book {
         }
         if let Some(deposit) = self.deposit_mut(key).filter(|deposit| deposit.standing != standing) {
             deposit.standing = standing;
-            let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical };
+            let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical, made_at: None };
             self.events.push(Event { at, payment: None, deposit: Some(*key), kind });
         }
+    }
+
+    /// A deposit's block says when it was made. True when something else was known.
+    pub fn set_block_time(&mut self, key: &DepositKey, time: Timestamp, at: Timestamp) -> bool {
+        let Some(deposit) = self.deposit_mut(key).filter(|deposit| deposit.block_time != time) else { return false };
+        deposit.block_time = time;
+        let (standing, block) = (deposit.standing, deposit.block());
+        let kind = EventKind::DepositStands { standing, block, canonical: None, made_at: Some(time) };
+        self.events.push(Event { at, payment: None, deposit: Some(*key), kind });
+        true
     }
 
     /// Keeps who called a deposit's block final.
@@ -200,13 +211,25 @@ impl Book {
         self.tell(id, fact, context)?;
         if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id) {
             let last = payment.api.replace(view.clone());
-            let is_news = last.is_none_or(|last| last.status != view.status || last.tx_hash != view.tx_hash);
+            let fields = |view: &ApiView| view.unread.iter().map(|unread| unread.field).collect::<Vec<_>>();
+            let is_news = last.is_none_or(|last| {
+                last.status != view.status || last.tx_hash != view.tx_hash || fields(&last) != fields(view)
+            });
             if is_news && !planted(Bug::ChangeUntold) {
                 let kind = EventKind::ApiReported { view: view.clone() };
                 self.events.push(Event { at: context.now, payment: Some(id.clone()), deposit: None, kind });
             }
         }
         Ok(())
+    }
+
+    /// Takes a person's word for a field of a payment that the API's answers do not tell readably.
+    pub fn vouch(&mut self, id: &PaymentId, field: ApiField) {
+        if let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == *id)
+            && !payment.vouched.contains(&field)
+        {
+            payment.vouched.push(field);
+        }
     }
 
     /// Puts off the next look at a payment.

@@ -9,7 +9,7 @@ use super::settlement::{Context, Step, new_step, same_hash};
 use super::wrong_clock::begun_by;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, ApiView, Ending, Outcome, Payment, PaymentReview, PaymentState as State};
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 
 /// For how long after its end a payment whose money is there is asked after.
@@ -91,6 +91,16 @@ pub const fn may_open_again(state: &State) -> bool {
     }
 }
 
+/// Whether a call of which nothing is known yet could take effect after this moment. A webhook can wake a question
+/// at any time, even while the call is on its way.
+pub(super) fn may_still_land(payment: &Payment, asked_at: Timestamp, context: &Context<'_>) -> bool {
+    match &payment.state {
+        State::Calling { started_at, .. } => asked_at < started_at.plus(context.pace.unclear_wait()),
+        State::Unclear { .. } => payment.next_at.is_some_and(|settles_at| asked_at < settles_at),
+        _ => false,
+    }
+}
+
 /// Whether the API has, or may have, taken a completion of ours for the payment. Then no other is called by itself.
 pub(super) fn may_be_taken(payment: &Payment) -> bool {
     match (payment.taken, &payment.state) {
@@ -109,14 +119,25 @@ pub(super) fn taken_after(payment: &Payment, view: &ApiView, next: &State) -> Op
     let went_on = view.status != ApiStatus::Expired
         && matches!(next, State::Following { .. } | State::Ended { outcome: Outcome::Completed, .. });
     let ours = word(view, payment.state.deposit().or_else(|| next.deposit())) == Word::Ours;
-    if ours || (called && went_on) { Some(true) } else { payment.taken }
+    // A status that nobody knows does not say that a call was taken which the API had refused.
+    let is_refused = matches!(payment.state, State::Unclear { refusal: Some(_), .. });
+    let says_nothing = is_refused && matches!(view.status, ApiStatus::Other(_));
+    if ours {
+        Some(true)
+    } else if !(called && went_on) {
+        payment.taken
+    } else if says_nothing {
+        payment.taken.or(Some(false))
+    } else {
+        Some(true)
+    }
 }
 
 /// Whether a review is settled by the API itself when it says that the payment waits for funds and has no hash. Terms that
 /// differed once stay a person's business, as does whatever a call had to do with.
 pub(super) const fn is_settled_by_open(why: &PaymentReview) -> bool {
     match why {
-        PaymentReview::EndedWithMoney { .. } | PaymentReview::NotFound => true,
+        PaymentReview::EndedWithMoney { .. } | PaymentReview::NotFound | PaymentReview::Unreadable { .. } => true,
         PaymentReview::OtherHash { .. }
         | PaymentReview::TermsDiffer { .. }
         | PaymentReview::Refused { .. }

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use super::ending::may_open_again;
 use super::pace::{Jitter, Pace};
 use crate::domain::amount::Amount;
+use crate::domain::api_field::ApiField;
 use crate::domain::chain::Address;
 use crate::domain::lead::{Lead, LeadReason, LeadState, Missing};
 use crate::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState, RecipientId};
@@ -42,6 +43,8 @@ pub struct Told {
     pub created_at: Option<Timestamp>,
     /// When it runs out.
     pub expires_at: Option<Timestamp>,
+    /// The fields that it says, and that cannot be read.
+    pub unread: Vec<ApiField>,
 }
 
 impl Told {
@@ -228,21 +231,26 @@ pub fn judge(listed: &Told, told: &Told, whose: Option<&RecipientId>, own: &Own,
     }
 }
 
-/// What the payment itself says, and where it is silent what the list says. Status and hash are the payment's own.
+/// What the payment itself says, and where it is silent what the list says. Status and hash are the payment's own. Where it says
+/// what cannot be read it is not silent: what decides is then nobody's word but a person's.
 #[must_use]
 pub fn merged(listed: &Told, told: &Told) -> Told {
+    fn of<T: Clone>(told: &Told, field: ApiField, own: &Option<T>, listed: &Option<T>) -> Option<T> {
+        if told.unread.contains(&field) { None } else { own.clone().or_else(|| listed.clone()) }
+    }
     Told {
         kind: told.kind.clone().or_else(|| listed.kind.clone()),
         status: told.status.clone(),
         tx_hash: told.tx_hash.clone(),
         idempotency_key: told.idempotency_key.clone().or_else(|| listed.idempotency_key.clone()),
-        recipient_id: told.recipient_id.clone().or_else(|| listed.recipient_id.clone()),
-        deposit_address: told.deposit_address.or(listed.deposit_address),
-        amount: told.amount.or(listed.amount),
-        chain: told.chain.clone().or_else(|| listed.chain.clone()),
-        currency: told.currency.clone().or_else(|| listed.currency.clone()),
+        recipient_id: of(told, ApiField::RecipientId, &told.recipient_id, &listed.recipient_id),
+        deposit_address: of(told, ApiField::DepositAddress, &told.deposit_address, &listed.deposit_address),
+        amount: of(told, ApiField::DepositAmount, &told.amount, &listed.amount),
+        chain: of(told, ApiField::DepositChain, &told.chain, &listed.chain),
+        currency: of(told, ApiField::SourceCurrency, &told.currency, &listed.currency),
         created_at: told.created_at.or(listed.created_at),
         expires_at: told.expires_at.or(listed.expires_at),
+        unread: told.unread.clone(),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, Revi
 use crate::domain::order::{AttemptKind, Order, OrderId};
 use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use crate::domain::time::Span;
+use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 
 /// The most candidates that an ambiguous verdict names.
@@ -236,6 +237,22 @@ fn stand(deposit: &Deposit, payment: &Payment, claims: &Claims, params: &MatchPa
             other => other,
         },
     }
+}
+
+/// From when until when money for a payment is in time; without an end where it has no expiry.
+#[must_use]
+pub const fn window_of(payment: &Payment) -> (Timestamp, Option<Timestamp>) {
+    (payment.terms.created_at, payment.terms.expires_at)
+}
+
+/// Whether a block's own header must be asked when it was made, because by what a log says of it (`told`) its money is in time
+/// for none of these payments. Else the header is asked before anything comes of it, with the question for finality.
+#[must_use]
+pub fn needs_header(told: Timestamp, windows: &[(Timestamp, Option<Timestamp>)], params: &MatchParams) -> bool {
+    let is_in = |(from, to): &(Timestamp, Option<Timestamp>)| {
+        told.plus(params.skew) >= *from && to.is_none_or(|to| told <= to.plus(params.skew))
+    };
+    !windows.is_empty() && !windows.iter().any(is_in)
 }
 
 fn in_time(deposit: &Deposit, payment: &Payment, params: &MatchParams) -> Stand {

@@ -242,7 +242,12 @@ pub fn adopt(
     match wallet.halted.as_ref().map(|halt| &halt.why) {
         None => return Err(AdoptRefusal::NotHalted),
         Some(HaltReason::OtherWallet { .. }) => return Err(AdoptRefusal::OtherWallet),
-        Some(HaltReason::UsedBefore { .. } | HaltReason::UsedElsewhere { .. } | HaltReason::NonceTaken { .. }) => {}
+        Some(
+            HaltReason::UsedBefore { .. }
+            | HaltReason::UsedElsewhere { .. }
+            | HaltReason::NonceTaken { .. }
+            | HaltReason::StoreIncomplete { .. },
+        ) => {}
     }
     if let Some(given) = given {
         return witnessed(wallet, counts, open, given);

@@ -13,6 +13,7 @@ use crate::domain::notice::NoticeKind;
 use crate::domain::order::{CancelReason, OrderId, OrderOutcome, OrderState, UnsentReason};
 use crate::domain::payment::{Outcome, PaymentState};
 use crate::domain::payout::PayoutState;
+use crate::domain::stall::Stall;
 use crate::domain::time::{Span, Timestamp};
 
 use super::pace::Jitter;
@@ -47,6 +48,10 @@ pub fn of_event(kind: &EventKind) -> Option<News> {
         EventKind::DeskChanged { body, .. } => of_desk(body),
         EventKind::EndpointBack { .. } => news(NoticeKind::Failure, "An RPC endpoint is used again"),
         EventKind::ListenerBack { .. } => news(NoticeKind::Failure, "rampwatch listens again"),
+        EventKind::StallOver { what: Stall::Head, .. } => news(NoticeKind::Stall, "The chain moves again"),
+        EventKind::StallOver { what: Stall::Finality, .. } => news(NoticeKind::Stall, "Finality moves again"),
+        EventKind::StallOver { what: Stall::Settling, .. } => news(NoticeKind::Stall, "Deposits are settled again"),
+        EventKind::StallOver { what: Stall::Unread, .. } => news(NoticeKind::Stall, "All blocks can be read again"),
         EventKind::ApiReported { .. }
         | EventKind::DepositSeen { .. }
         | EventKind::DepositStands { .. }
@@ -106,6 +111,10 @@ pub const fn of_alarm(alarm: &Alarm) -> Option<News> {
         Alarm::LowNative { .. } => news(NoticeKind::Balance, "The wallet is low on gas money"),
         Alarm::OperatorsDisagree { .. } => news(NoticeKind::Stall, "Operators contradict each other"),
         Alarm::AgreementMissing { .. } => news(NoticeKind::Stall, "Too few operators answer"),
+        Alarm::Standstill { what: Stall::Head, .. } => news(NoticeKind::Stall, "The chain stands still"),
+        Alarm::Standstill { what: Stall::Finality, .. } => news(NoticeKind::Stall, "Finality stalls: completions wait"),
+        Alarm::Standstill { what: Stall::Settling, .. } => news(NoticeKind::Stall, "Deposits cannot be settled"),
+        Alarm::Standstill { what: Stall::Unread, .. } => news(NoticeKind::Stall, "Some blocks cannot be read"),
         Alarm::ChainUnread { .. } => news(NoticeKind::Stall, "The chain cannot be read"),
         Alarm::EndpointContradicts { .. } => news(NoticeKind::Failure, "An RPC endpoint says what cannot be"),
         Alarm::EndpointStalled { .. } => news(NoticeKind::Failure, "An RPC endpoint stands still"),
@@ -113,7 +122,9 @@ pub const fn of_alarm(alarm: &Alarm) -> Option<News> {
         Alarm::AutoUnlimited => news(NoticeKind::Stall, "The automatic mode has no limit and sends nothing"),
         Alarm::NotListening { .. } => news(NoticeKind::Failure, "rampwatch cannot listen"),
         Alarm::RecordUnreadable { .. } => news(NoticeKind::Stall, "A stored record does not read"),
+        Alarm::StoreIncomplete { .. } => news(NoticeKind::Failure, "The store holds less than it acknowledged"),
         Alarm::AddressPattern { .. } => news(NoticeKind::Failure, "A deposit address is unlike those before it"),
+        Alarm::ApiUnanswered { .. } => news(NoticeKind::Stall, "The payment API is asked in vain"),
     }
 }
 

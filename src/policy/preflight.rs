@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fees::{self, FeeParams};
+use super::numbering::as_known;
 use super::spend::forbidden;
 use super::strays::{is_undecided, plus};
 use crate::domain::amount::Amount;
@@ -355,7 +356,9 @@ fn all_there(order: &Order, findings: &PaymentFindings<'_>) -> Vec<There> {
             amount: deposit.amount,
             pays: pays(deposit),
         });
-    let fresh = findings.fresh.iter().filter(|it| moves(it) && !known(it) && !is_for_another(it.tx_hash));
+    let mut fresh = findings.fresh.to_vec();
+    as_known(&mut fresh, stored(order, findings));
+    let fresh = fresh.iter().filter(|it| moves(it) && !known(it) && !is_for_another(it.tx_hash));
     let fresh = fresh.map(|transfer| There {
         tx_hash: transfer.tx_hash,
         token: transfer.token,

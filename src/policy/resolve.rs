@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use thiserror::Error;
 
 use super::address::Book;
+use super::api_answer::may_be_vouched;
 use super::matching::{MatchParams, is_kept};
 use super::settlement::{Context, Fact, Unexpected, same_hash};
 use super::strays::{is_dust, is_small, least_paying, plus};
@@ -15,7 +16,7 @@ use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use crate::domain::event::EventKind;
-use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
 
 /// The longest reason that is kept, in bytes.
 pub const MAX_REASON_BYTES: usize = 500;
@@ -224,6 +225,11 @@ pub fn resolve(
                 })
             });
             tell(book, &current, &Fact::Retry { is_final }, decision, context)?;
+            if let PaymentState::Review { why: PaymentReview::Unreadable { field, .. }, .. } = &current.state
+                && may_be_vouched(*field)
+            {
+                book.vouch(payment, *field);
+            }
             note_payment(book, &current, decision, said, context);
         }
         Decision::Cancel { payment } => {

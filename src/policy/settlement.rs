@@ -4,9 +4,10 @@
 
 use thiserror::Error;
 
+use super::api_answer::stands_still;
 use super::ending::{
-    Look, Word, is_settled_by_open, look, may_be_taken, may_open_again, open_again, second_look, still_over,
-    taken_after, word,
+    Look, Word, is_settled_by_open, look, may_be_taken, may_open_again, may_still_land, open_again, second_look,
+    still_over, taken_after, word,
 };
 use super::evidence::{Freeing, Proof};
 use super::pace::{Jitter, MAX_RETRY_AFTER, Pace};
@@ -258,6 +259,9 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
         let again = word == Word::Open && may_open_again(state);
         return if again { open_again(payment, context) } else { still_over(payment, context) };
     }
+    if let Some(step) = stands_still(payment, view, context) {
+        return step;
+    }
     let seen = look(payment, view, context);
     if word == Word::Other && deposit.is_some() {
         return other_hash(payment, view, seen, context);
@@ -313,16 +317,6 @@ fn reported(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Step {
         }
         (_, Word::Ours | Word::Other | Word::MovedOn) => context.follow(payment, view, deposit),
         (State::Ended { .. }, Word::Open) => context.rest(state.clone()),
-    }
-}
-
-/// Whether a call of which nothing is known yet could take effect after this moment. A webhook can wake a question
-/// at any time, even while the call is on its way.
-fn may_still_land(payment: &Payment, asked_at: Timestamp, context: &Context<'_>) -> bool {
-    match &payment.state {
-        State::Calling { started_at, .. } => asked_at < started_at.plus(context.pace.unclear_wait()),
-        State::Unclear { .. } => payment.next_at.is_some_and(|settles_at| asked_at < settles_at),
-        _ => false,
     }
 }
 

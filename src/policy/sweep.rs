@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::domain::chain::{Address, BlockNumber, Transfer};
+use crate::domain::chain::{Address, BlockNumber};
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::time::{Span, Timestamp};
@@ -75,20 +75,51 @@ const fn is_behind(swept: &Swept, last_final: Option<BlockNumber>, params: &Swee
     }
 }
 
-/// The sweep up to the head, for all addresses that need no catching up.
+/// The sweep up to the head, for all addresses that need no catching up, and for those that cannot be caught up with now
+/// (`waits`): what comes in from now on is found for them too, although it cannot raise their coverage.
 #[must_use]
 pub fn head_job(
     watched: &[Coverage],
+    waits: &BTreeSet<Address>,
     head: BlockNumber,
     last_final: Option<BlockNumber>,
     params: &SweepParams,
 ) -> Option<Job> {
-    let near: Vec<(&Coverage, Swept)> =
-        placed(watched).filter(|(_, swept)| !is_behind(swept, last_final, params)).collect();
-    let from = near.iter().map(|(_, swept)| first_unread(swept, params)).min()?;
+    let is_near = |swept: &Swept| !is_behind(swept, last_final, params);
+    let from = placed(watched).filter(|(_, swept)| is_near(swept)).map(|(_, swept)| first_unread(&swept, params)).min();
+    let with = placed(watched).filter(|(coverage, swept)| is_near(swept) || waits.contains(&coverage.address));
+    let lowest = head.saturating_sub(params.chunk);
     // While nothing is known of finality no coverage can rise: reading all of a long past would only be repeated.
-    let from = if last_final.is_some() { from } else { from.max(head.saturating_sub(params.chunk)) };
-    job(from.min(head), head, near.iter().map(|(coverage, _)| coverage.address).collect())
+    let from = from.map_or(lowest, |from| if last_final.is_some() { from } else { from.max(lowest) });
+    job(from.min(head), head, with.map(|(coverage, _)| coverage.address).collect())
+}
+
+/// Where the sweep would begin for each of those that need no catching up, the lowest first.
+#[must_use]
+pub fn first_blocks(
+    watched: &[Coverage],
+    last_final: Option<BlockNumber>,
+    params: &SweepParams,
+) -> BTreeSet<BlockNumber> {
+    let near = placed(watched).filter(|(_, swept)| !is_behind(swept, last_final, params));
+    near.map(|(_, swept)| first_unread(&swept, params)).collect()
+}
+
+/// From where to try to read up to `to`, when it was `refused` from there on, and could be read from `read` on, if that is
+/// known. The `starts` of addresses come first: whoever needs nothing of what cannot be read goes on. `None` when the block
+/// that cannot be read is found, or nothing can.
+#[must_use]
+pub fn next_start(
+    starts: &BTreeSet<BlockNumber>,
+    to: BlockNumber,
+    refused: BlockNumber,
+    read: Option<BlockNumber>,
+) -> Option<BlockNumber> {
+    let below = read.unwrap_or(to.saturating_add(1));
+    let between: Vec<BlockNumber> = starts.iter().copied().filter(|it| *it > refused && *it < below).collect();
+    let middle = between.get(between.len().checked_div(2).unwrap_or(0)).copied();
+    let gap = below.saturating_sub(refused);
+    middle.or_else(|| (gap > 1).then(|| refused.saturating_add(part(gap, 2))))
 }
 
 /// The part of a job that begins at `above`; at least its last block.
@@ -246,29 +277,6 @@ pub fn owed_again(coverage: &Coverage, from: BlockNumber, at: Timestamp) -> Opti
     Some(Coverage { swept: Some(Swept { confirmed_to, second_reading, ..swept }), ..coverage.clone() })
 }
 
-/// What two readings of one range show together: every transfer that either has. Nodes may number the logs of a block
-/// differently: a transfer that differs in nothing else is the same one.
-#[must_use]
-pub fn together(mut one: Vec<Transfer>, other: &[Transfer]) -> Vec<Transfer> {
-    one.extend(missing_from(other, &one));
-    one.sort_by_key(|it| (it.block.number, it.log_index));
-    one
-}
-
-/// Those of one reading that another one of the same range has not.
-#[must_use]
-pub fn missing_from(one: &[Transfer], other: &[Transfer]) -> Vec<Transfer> {
-    let what = |it: &Transfer| (it.block.hash, it.tx_hash, it.token, it.from, it.to, it.amount);
-    let mut unpaired: BTreeMap<_, BTreeSet<u64>> = BTreeMap::new();
-    for transfer in other {
-        unpaired.entry(what(transfer)).or_default().insert(transfer.log_index);
-    }
-    let mut left = one.to_vec();
-    left.retain(|it| !unpaired.get_mut(&what(it)).is_some_and(|indexes| indexes.remove(&it.log_index)));
-    left.retain(|it| unpaired.get_mut(&what(it)).and_then(BTreeSet::pop_first).is_none());
-    left
-}
-
 /// Whether the address's time is over, by our clock and by the chain's: `covered_time` is the time of the block that
 /// the sweep has come to.
 #[must_use]
@@ -420,80 +428,5 @@ const fn part(whole: u64, of: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PARAMS: SweepParams = SweepParams {
-        overlap: 0,
-        chunk: 100,
-        interval: Span::from_secs(60),
-        poll_interval: Span::from_secs(40),
-        ended_interval: Span::from_secs(300),
-        second_after: Span::from_secs(300),
-        keep: Span::from_secs(600),
-        start_margin: Span::from_secs(10),
-        kept_at_once: 10,
-        filter: 1_000,
-    };
-
-    #[test]
-    fn news_go_before_the_coverage_of_others_but_not_for_ever() {
-        let params = SweepParams { overlap: 32, ..PARAMS };
-        let cases = [
-            (100, 100, Some(100), false, true),
-            (100, 100, Some(100), true, false),
-            (100, 179, Some(179), true, false),
-            (100, 180, Some(180), true, true),
-            (100, 180, Some(179), true, false),
-            (100, 900, None, true, false),
-            (100, 900, None, false, true),
-        ];
-        for (from, to, last_final, brought_news, expected) in cases {
-            let job = job(from, to, vec![Address::ZERO]).expect("a range");
-            let got = is_worth_raising(&job, last_final, brought_news, &params);
-            assert_eq!(got, expected, "{from} to {to}, final {last_final:?}, news {brought_news}");
-        }
-    }
-
-    #[test]
-    fn finds_a_start_in_few_steps() {
-        let time = |number: u64| Timestamp::from_millis(1_700_000_000_000 + number * 1_500);
-        let head = 80_000_000;
-        for back in [0, 1, 63, 64, 65, 2_400, 40_000, 3_000_000, 79_999_999, 80_000_000] {
-            let wanted = time(head - back);
-            let mut known = BTreeMap::from([(head, time(head))]);
-            let mut steps = 0;
-            let start = loop {
-                match find_start(&known, wanted) {
-                    Ok(probe) => known.insert(probe, time(probe)),
-                    Err(start) => break start,
-                };
-                steps += 1;
-                assert!(steps < 5, "a steady chain is no search: {back}");
-            };
-            assert!(start <= head - back, "nothing at or after the moment is left out: {start}");
-            let enough = NEAR_ENOUGH_BLOCKS.max(back / NEAR_ENOUGH_PART + 1);
-            assert!(head - back - start <= enough, "{start} is near {}", head - back);
-        }
-        // Paces that change, stand still or jump: it still ends, and never above the moment.
-        let uneven: [fn(u64) -> u64; 4] =
-            [|n| n * n / 1_000, |n| n / 50_000 * 90_000_000, |n| if n < 70_000_000 { n } else { n * 9 }, |n| n / 7];
-        for time in uneven {
-            let time = |number: u64| Timestamp::from_millis(1_700_000_000_000 + time(number));
-            for wanted in [0, 1, 5_000_000, 69_999_999, 70_000_001, 79_000_000, head].map(time) {
-                let (mut known, mut steps) = (BTreeMap::from([(head, time(head))]), 0);
-                let start = loop {
-                    match find_start(&known, wanted) {
-                        Ok(probe) => assert!(known.insert(probe, time(probe)).is_none(), "{probe} is asked for once"),
-                        Err(start) => break start,
-                    };
-                    steps += 1;
-                    assert!(steps < 120, "the search ends");
-                };
-                assert!(start == 0 || time(start - 1) < wanted, "nothing is left out");
-            }
-        }
-        let future = find_start(&BTreeMap::from([(5, time(5)), (0, time(0))]), time(9));
-        assert!(future.is_err(), "a moment after the head starts at the head: {future:?}");
-    }
-}
+#[path = "sweep_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! The chain: hints that are fast and may be lost, and readings that are the truth.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -108,6 +108,57 @@ pub struct TransferPage {
     pub endpoint: EndpointId,
     /// Logs with a transfer's topic that are no transfer: what is wrong with each.
     pub malformed: Vec<String>,
+    /// What no endpoint that was asked could tell without contradicting itself.
+    pub flaws: Flaws,
+}
+
+impl TransferPage {
+    /// The page, for whoever needs all of it.
+    ///
+    /// # Errors
+    /// [`ChainError::Refused`] when anything is missing from it.
+    pub fn whole(self) -> Result<Self, ChainError> {
+        if self.flaws.is_empty() { Ok(self) } else { Err(ChainError::Refused(self.flaws.in_words())) }
+    }
+}
+
+/// What is missing from an answer because it can't be read, or contradicts itself. For those concerned the range does not
+/// count as read; all others lose nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Flaws {
+    /// What is wrong, by the account that it is about.
+    pub of: BTreeMap<Address, String>,
+    /// What is wrong where nobody can tell whose it is: it may be anybody's.
+    pub of_all: Option<String>,
+}
+
+impl Flaws {
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty() && self.of_all.is_none()
+    }
+
+    /// What is wrong for an account, if anything is.
+    #[must_use]
+    pub fn about(&self, account: &Address) -> Option<&str> {
+        self.of.get(account).or(self.of_all.as_ref()).map(String::as_str)
+    }
+
+    /// Everything that is wrong, each thing once.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let words: BTreeSet<&str> = self.of.values().chain(&self.of_all).map(String::as_str).collect();
+        words.into_iter().collect::<Vec<_>>().join("; ")
+    }
+
+    /// Takes in what is wrong with another part of the answer.
+    pub fn extend(&mut self, other: Self) {
+        for (account, why) in other.of {
+            self.of.entry(account).or_insert(why);
+        }
+        self.of_all = self.of_all.take().or(other.of_all);
+    }
 }
 
 /// What an endpoint says of finality.
@@ -191,6 +242,9 @@ pub trait Chain: Send + Sync {
     /// From now on the endpoints with these names are not asked anything, and what they said does not count.
     fn exclude(&self, endpoints: &BTreeSet<String>);
 
+    /// An endpoint said something that turned out to be wrong: it is told of, once.
+    fn doubt(&self, _endpoint: EndpointId, _said: &str) {}
+
     /// Sets what the hints tell of, from now on.
     fn watch(&self, set: WatchSet);
 
@@ -204,6 +258,10 @@ pub enum ChainError {
     /// No endpoint gave an answer. Try again later.
     #[error("no RPC endpoint answered: {0}")]
     Unavailable(String),
+    /// Every endpoint answered, and none tells of this: a past that is gone, a block that no node can read. Asking again
+    /// soon is no use; other blocks may be had.
+    #[error("no RPC endpoint can tell: {0}")]
+    Refused(String),
     /// The node does not have a block that was asked about. Try again soon.
     #[error("the node is behind: {0}")]
     Behind(String),

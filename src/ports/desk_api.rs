@@ -47,6 +47,8 @@ pub struct Listing {
     pub payments: Vec<ApiPayment>,
     /// Why others could not, in words that name the payment where it has an id. One that cannot be read hides no other.
     pub unreadable: Vec<String>,
+    /// Why this may not be the whole list, in words: it came in an envelope, or in pages. What is not in it may be there.
+    pub partial: Option<String>,
 }
 
 /// What a webhook is to be. What is `None` stays as it is, or is left to the API.

@@ -4,12 +4,13 @@ use async_trait::async_trait;
 use thiserror::Error;
 
 use crate::domain::amount::Amount;
+use crate::domain::api_field::{ApiField, Unread};
 use crate::domain::chain::{Address, B256};
 use crate::domain::decimal::Decimal;
 use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 
-/// A payment as the API tells it. What an API shape leaves out is `None`.
+/// A payment as the API tells it. What an API shape leaves out is `None`, and so is what cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiPayment {
     /// Its id.
@@ -50,6 +51,8 @@ pub struct ApiPayment {
     pub sent_at: Option<Timestamp>,
     /// When it was completed.
     pub completed_at: Option<Timestamp>,
+    /// The fields that are there and cannot be read.
+    pub unread: Vec<Unread>,
 }
 
 impl ApiPayment {
@@ -76,7 +79,59 @@ impl ApiPayment {
             reason: None,
             sent_at: None,
             completed_at: None,
+            unread: Vec::new(),
         }
+    }
+
+    /// The same, with what another answer says where this one is silent or cannot be read. Status and hash are this one's.
+    #[must_use]
+    pub fn filled(self, more: Self) -> Self {
+        let mut filled = Self {
+            recipient_id: self.recipient_id.or(more.recipient_id),
+            deposit_address: self.deposit_address.or(more.deposit_address),
+            deposit_amount: self.deposit_amount.or(more.deposit_amount),
+            deposit_chain: self.deposit_chain.or(more.deposit_chain),
+            source_currency: self.source_currency.or(more.source_currency),
+            bank_account: self.bank_account.or(more.bank_account),
+            sender: self.sender.or(more.sender),
+            created_at: self.created_at.or(more.created_at),
+            expires_at: self.expires_at.or(more.expires_at),
+            kind: self.kind.or(more.kind),
+            idempotency_key: self.idempotency_key.or(more.idempotency_key),
+            unread: Vec::new(),
+            ..self
+        };
+        for unread in self.unread.into_iter().chain(more.unread) {
+            if !filled.tells(unread.field) && filled.unread(unread.field).is_none() {
+                filled.unread.push(unread);
+            }
+        }
+        filled
+    }
+
+    /// Whether it says the field.
+    const fn tells(&self, field: ApiField) -> bool {
+        match field {
+            ApiField::TransactionHash => self.tx_hash.is_some(),
+            ApiField::RecipientId => self.recipient_id.is_some(),
+            ApiField::DepositAddress => self.deposit_address.is_some(),
+            ApiField::DepositAmount => self.deposit_amount.is_some(),
+            ApiField::DepositChain => self.deposit_chain.is_some(),
+            ApiField::SourceCurrency => self.source_currency.is_some(),
+            ApiField::BankAccountId => self.bank_account.is_some(),
+            ApiField::CreatedAt => self.created_at.is_some(),
+            ApiField::ExpiresAt => self.expires_at.is_some(),
+            ApiField::IdempotencyKey => self.idempotency_key.is_some(),
+            ApiField::Type => self.kind.is_some(),
+            ApiField::SentAt => self.sent_at.is_some(),
+            ApiField::CompletedAt => self.completed_at.is_some(),
+        }
+    }
+
+    /// What the field says, if it is there and cannot be read.
+    #[must_use]
+    pub fn unread(&self, field: ApiField) -> Option<&Unread> {
+        self.unread.iter().find(|unread| unread.field == field)
     }
 }
 

@@ -107,8 +107,9 @@ pub struct Receipts {
     pub endpoint: EndpointId,
     /// Its head, read before the receipts, so that what it did not know by then is told apart from what it lacks.
     pub head: BlockNumber,
-    /// One for each hash that was asked about, in that order; `None` when the endpoint has none.
-    pub receipts: Vec<Option<Receipt>>,
+    /// One for each hash that was asked about, in that order; `None` when the endpoint has none, and in words why it could
+    /// not say so.
+    pub receipts: Vec<Result<Option<Receipt>, String>>,
 }
 
 /// Puts transactions on one chain.

@@ -1,5 +1,7 @@
 //! The store: the one place where state is kept, and where the loops meet.
 
+use std::fmt;
+
 use async_trait::async_trait;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -107,6 +109,30 @@ pub struct Unreadable {
     pub desk: Option<DeskKey>,
     /// Why it does not read.
     pub why: String,
+}
+
+/// That the store holds less than it had acknowledged: it is an older copy, or has lost something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The number of the last event that it holds.
+    pub held: u64,
+    /// The number of the last event that was acknowledged; `None` when that is not known any more.
+    pub acknowledged: Option<u64>,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { held, acknowledged } = self;
+        match acknowledged {
+            Some(acknowledged) => {
+                write!(f, "it holds events up to {held}, and had acknowledged them up to {acknowledged}")
+            }
+            None => write!(
+                f,
+                "it holds events up to {held}, and its file `acknowledged`, which says how many there were, is lost"
+            ),
+        }
+    }
 }
 
 /// What the store holds of one address, as of one moment, and the wallet's record, which may be of that address.
@@ -287,6 +313,16 @@ pub trait Store: Send + Sync {
     /// The records that were found not to read since the store was opened, by their keys.
     fn unreadable(&self) -> Vec<Unreadable> {
         Vec::new()
+    }
+
+    /// What it lacks of what it had acknowledged before it was opened, until [`Store::loss_is_told`].
+    fn lost(&self) -> Option<Lost> {
+        None
+    }
+
+    /// A commit tells of what is lost, and has stopped what must not go on: it need not be told again.
+    async fn loss_is_told(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     /// Tells of changes. The value is raised only after the commit is durable.

@@ -25,6 +25,7 @@ use crate::policy::doctor::{self, EndpointRules, WalletRules};
 use crate::policy::purse::PurseRules;
 use crate::ports::clock::Clock as _;
 use crate::ports::sender::Sender as _;
+use crate::private;
 
 pub use crate::policy::doctor::{Finding, Grade, webhook as judge_webhook};
 
@@ -234,15 +235,19 @@ fn private_files(settings: &Settings) -> Vec<Finding> {
     let look = |(key, path, made): (&str, &Path, bool)| {
         doctor::private_file(key, &path.display().to_string(), &mode_of(path), made)
     };
-    files.into_iter().map(look).collect()
+    if let Some(KeySource::File(path)) = &settings.webhook.secret_source {
+        files.push(("webhook.secret_file", path, false));
+    }
+    let tokens = settings.http.tokens.iter().map(|token| ("http.tokens", token.file.as_path(), true));
+    files.into_iter().chain(tokens).map(look).collect()
 }
 
 fn mode_of(path: &Path) -> Told<Option<u32>> {
     match path.metadata() {
         Ok(found) => {
             let mode = found.permissions().mode() & 0o777;
-            // What systemd hands over is private, whatever the group's part of the mode says.
-            Ok(Some(if config::is_private(path, mode) { mode & 0o700 } else { mode }))
+            // What was mounted for this process is private, whatever the group's part of the mode says.
+            Ok(Some(if private::is_private(path, &found) { mode & 0o700 } else { mode }))
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error.to_string()),
@@ -284,9 +289,20 @@ async fn daemon(settings: &Settings) -> DaemonCheckup {
         None => String::new(),
     };
     let head = metrics.lines().find_map(|line| line.strip_prefix("rampwatch_head_block ")?.trim().parse().ok());
-    let Readiness { ready, chain, api, store, wallet, shadow: _, agreement: _ } = readiness;
-    let parts = [("chain", chain), ("api", api), ("store", store), ("wallet", wallet)];
-    let parts = parts.into_iter().map(|(part, word)| (part.to_owned(), word)).collect();
+    let Readiness { ready, chain, api, unanswered, store, wallet, workers, troubles, shadow: _, agreement: _ } =
+        readiness;
+    let parts = [
+        ("chain", chain),
+        ("api", api),
+        ("unanswered", unanswered),
+        ("store", store),
+        ("wallet", wallet),
+        ("workers", workers),
+    ];
+    // What an older one says nothing of, and what there is nothing of.
+    let parts = parts.into_iter().filter(|(_, word)| !word.is_empty());
+    let troubles = troubles.into_iter().map(|trouble| ("some payments".to_owned(), trouble));
+    let parts = parts.map(|(part, word)| (part.to_owned(), word)).chain(troubles).collect();
     if ready { DaemonCheckup::Ready { parts, head } } else { DaemonCheckup::NotReady { parts, head } }
 }
 

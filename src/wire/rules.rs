@@ -32,6 +32,7 @@ fn payout_rules(settings: &Settings) -> PayoutRules {
             max_files: payouts.max_files,
         },
         max_concurrent: payouts.max_concurrent,
+        repeat_window: payouts.repeat_window,
     }
 }
 
@@ -63,7 +64,9 @@ pub(super) fn funding_rules(settings: &Settings) -> FundingRules {
     }
 }
 
-pub(super) fn engine_settings(settings: &Settings) -> EngineSettings {
+/// The settings as the engine's rules.
+#[must_use]
+pub fn engine_settings(settings: &Settings) -> EngineSettings {
     let (chain, watch, rpc) = (&settings.chain, &settings.watch, &settings.rpc);
     let depth = chain.finality.depth;
     let in_flight = u64::try_from(rpc.max_in_flight).unwrap_or(u64::MAX);

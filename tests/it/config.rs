@@ -142,6 +142,22 @@ fn a_whole_endpoint_can_come_from_variables() {
 }
 
 #[test]
+fn r12_a_window_out_of_bounds_and_a_letter_that_looks_like_another_are_named() {
+    for (variable, value, words) in [
+        ("PAYOUTS__REPEAT_WINDOW", "367d", ["payouts.repeat_window = \"367d\"", "between 0ms and 366d"]),
+        (
+            "API__BASE_URL",
+            "https://\u{430}pi.example",
+            ["api.base_url", "the 9th character is U+0430, which looks like a"],
+        ),
+    ] {
+        let name = format!("RAMPWATCH__{variable}");
+        let said = read(EXAMPLE, &[(name.as_str(), value)]).unwrap_err().to_string();
+        assert!(words.iter().all(|word| said.contains(word)), "{said}");
+    }
+}
+
+#[test]
 fn each_mistake_names_key_value_origin_and_remedy() {
     let lower_mistyped = "0x3c499c542cef5e3811e1192ce70d8cc03d5c3359".to_uppercase().replace("0X", "0x");
     let cases: &[(&str, &str, &[&str])] = &[

@@ -63,6 +63,8 @@ const ENGINE: Crates = Crates::Only(&[
 /// `anyhow` is for the edges only; everything below has errors that say what to do.
 const BELOW: Crates = Crates::Except(&["anyhow", "clap"]);
 const ADAPTER: &[&str] = &["domain", "ports"];
+/// The one adapter that reads files with secrets.
+const SIGNING: &[&str] = &["domain", "ports", "private"];
 /// Adapters that speak to others.
 const SPEAKING: &[&str] = &["domain", "ports", "outbound"];
 
@@ -87,13 +89,13 @@ const ROOMS: &[Room] = &[
     room("adapters", &[], BELOW),
     room("adapters::attachments", ADAPTER, BELOW),
     room("adapters::evm", SPEAKING, BELOW),
-    room("adapters::signer", ADAPTER, BELOW),
+    room("adapters::signer", SIGNING, BELOW),
     room("adapters::sled", ADAPTER, BELOW),
     room("adapters::notify_http", SPEAKING, BELOW),
     room("adapters::payment_http", SPEAKING, BELOW),
     room("adapters::shadow", ADAPTER, BELOW),
     room("adapters::system", ADAPTER, BELOW),
-    room("http", &["domain", "engine", "config"], Crates::Except(&["anyhow", "clap", "alloy", "sled"])),
+    room("http", &["domain", "engine", "config", "private"], Crates::Except(&["anyhow", "clap", "alloy", "sled"])),
     // `http` too: `run` serves the operator API, and every other command is its client and shares its types.
     room(
         "cli",
@@ -101,13 +103,15 @@ const ROOMS: &[Room] = &[
         Crates::Except(&["alloy", "sled"]),
     ),
     room("sandbox", &["domain", "config", "outbound"], BELOW),
-    room("config", &["domain", "policy", "outbound"], BELOW),
+    room("config", &["domain", "policy", "outbound", "private"], BELOW),
+    // The only room where files with secrets are opened.
+    room("private", &["domain"], BELOW),
     // The only room where HTTP clients are made.
     room("outbound", &[], BELOW),
     room("telemetry", &["domain"], BELOW),
     room(
         "wire",
-        &["domain", "policy", "ports", "adapters", "engine", "http", "config", "telemetry", "outbound"],
+        &["domain", "policy", "ports", "adapters", "engine", "http", "config", "telemetry", "outbound", "private"],
         BELOW_WIRE,
     ),
     room("main", &["cli", "config", "telemetry", "wire"], Crates::Except(&["alloy", "sled"])),

@@ -135,7 +135,7 @@ async fn run(folder: &TempDir, arguments: &[&str], variables: &[(&str, &str)]) -
 }
 
 #[tokio::test]
-async fn f20_no_variable_names_a_proxy() {
+async fn f20_r9_no_variable_names_a_proxy() {
     let (address, seen) = proxy(None).await;
     let node = node();
     let endpoints = [
@@ -262,7 +262,7 @@ async fn f20_a_websocket_works_through_the_proxy_and_a_refusal_is_told() {
 }
 
 #[tokio::test]
-async fn s14_https_and_wss_trust_the_same_authorities_and_no_variable_names_them() {
+async fn s14_r8_https_and_wss_trust_the_same_authorities_and_no_variable_names_them() {
     let (address, seen) = tls_server();
     let (http, ws) =
         (format!("https://localhost:{}/h", address.port()), format!("wss://localhost:{}/w", address.port()));

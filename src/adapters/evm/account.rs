@@ -22,6 +22,7 @@ use crate::domain::wei::Wei;
 use crate::ports::chain::ChainError;
 use crate::ports::sender::{EndpointAnswer, TransferSpec};
 
+use super::abilities::Ability;
 use super::classify::{Class, is_halt};
 use super::decode::abi;
 use super::endpoint::Endpoint;
@@ -42,7 +43,7 @@ type Answer = Result<Box<RawValue>, Failure>;
 pub(super) async fn view(pool: &Pool, transfer: &TransferSpec) -> Result<TransferView, ChainError> {
     let transfer = *transfer;
     let ask = |endpoint: Arc<Endpoint>| async move { view_at(pool, &endpoint, &transfer).await }.boxed();
-    spread::first(pool, ask, |view: &TransferView| Some(view.head.block.number)).await
+    spread::first(pool, Ability::State, ask, |view: &TransferView| Some(view.head.block.number)).await
 }
 
 async fn view_at(pool: &Pool, endpoint: &Endpoint, transfer: &TransferSpec) -> Result<TransferView, Failure> {
@@ -89,7 +90,7 @@ pub(super) async fn market(pool: &Pool) -> Result<Market, ChainError> {
         }
         .boxed()
     };
-    spread::first(pool, ask, |market: &Market| Some(market.head.block.number)).await
+    spread::first(pool, Ability::State, ask, |market: &Market| Some(market.head.block.number)).await
 }
 
 /// The balances of the token and of the native coin.
@@ -103,7 +104,7 @@ pub(super) async fn balances(pool: &Pool, wallet: Address, token: Address) -> Re
         }
         .boxed()
     };
-    spread::first(pool, ask, |_| None).await
+    spread::first(pool, Ability::State, ask, |_| None).await
 }
 
 /// The balance of the token after a block; `None` when no endpoint that answers has that block's state any more.
@@ -126,7 +127,7 @@ pub(super) async fn balance_at(
         }
         .boxed()
     };
-    spread::first(pool, ask, |_| None).await
+    spread::first(pool, Ability::State, ask, |_| None).await
 }
 
 /// What every endpoint says of the wallet's nonces.
@@ -136,7 +137,7 @@ pub(super) async fn nonces(
     at: Option<BlockNumber>,
 ) -> Vec<EndpointAnswer<Result<NonceCount, ChainError>>> {
     let ask = |endpoint: Arc<Endpoint>| async move { nonces_at(&endpoint, wallet, at).await }.boxed();
-    spread::everywhere(pool, ask).await
+    spread::everywhere(pool, Ability::State, ask).await
 }
 
 /// The counts are asked for from the lowest to the highest, and each is at least the one before: behind a balancer they
@@ -186,13 +187,13 @@ fn read_flag(answer: Answer, what: &str) -> Result<bool, Failure> {
         return Ok(false);
     }
     let word = word(&bytes).filter(|word| *word <= U256::from(1));
-    let flag = word.ok_or_else(|| Failure::garbage(format!("{what} returned {}", shown(&bytes))))?;
+    let flag = word.ok_or_else(|| Failure::unreadable(format!("{what} returned {}", shown(&bytes))))?;
     Ok(!flag.is_zero())
 }
 
 fn read_token_balance(answer: &RawValue) -> Result<Amount, Failure> {
     let bytes: Bytes = rpc::read(answer, "bytes")?;
-    let word = word(&bytes).ok_or_else(|| Failure::garbage(format!("balanceOf() returned {}", shown(&bytes))))?;
+    let word = word(&bytes).ok_or_else(|| Failure::unreadable(format!("balanceOf() returned {}", shown(&bytes))))?;
     // More than 128 bits is more than any token has: the largest amount then stands for it.
     Ok(Amount::from_base_units(u128::try_from(word).unwrap_or(u128::MAX)))
 }

@@ -4,8 +4,8 @@ use super::*;
 
 use alloy::sol_types::SolValue as _;
 
-use crate::adapters::evm::http::rpc_failure;
 use crate::adapters::evm::redact::Redactor;
+use crate::adapters::evm::reply::rpc_failure;
 
 fn raw(value: serde_json::Value) -> Answer {
     Ok(RawValue::from_string(value.to_string()).unwrap())

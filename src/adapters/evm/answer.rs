@@ -18,9 +18,10 @@ pub fn read_transfers(answer: &RawValue, query: &TransferQuery) -> Result<Vec<Tr
         Wanted { from: query.from, to: query.to, tokens: &query.tokens, accounts: &query.recipients, side: Side::To };
     let mut transfers = Vec::new();
     for log in &logs {
-        match decode(log, &wanted).map_err(|failure| failure.text)? {
+        match decode(log, &wanted) {
             Decoded::Transfer(transfer) => transfers.push(transfer),
             Decoded::Foreign | Decoded::Malformed(_) => {}
+            Decoded::Placeless(account) => return Err(format!("a transfer to {account} does not say where it stands")),
         }
     }
     Ok(transfers)

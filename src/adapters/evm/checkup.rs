@@ -5,7 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, Bytes, U256};
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::rpc::types::Log;
 use alloy::sol_types::SolCall;
 use futures_util::future::{join, join_all};
 use serde_json::json;
@@ -13,16 +14,19 @@ use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use crate::domain::chain::{BlockNumber, Header};
-use crate::domain::checkup::{EndpointCheckup, HashesAt, LogRange, TokenCheckup, Told};
+use crate::domain::checkup::{
+    AbilityCheckup, EndpointCheckup, HashesAt, LogRange, LogRefusal, SideTrouble, TokenCheckup, Told,
+};
 use crate::domain::text::is_hidden;
 use crate::ports::chain::WatchSet;
 
 use super::EvmChain;
 use super::classify::Class;
-use super::decode::{Side, abi};
+use super::decode::{Side, abi, parts};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::reads::next;
+use super::receipts;
 use super::rpc::{self, Ask};
 use super::subscription::{Push, Subscription};
 
@@ -31,6 +35,15 @@ const PUSH_WITHIN: Duration = Duration::from_secs(15);
 
 /// Nobody sends anything to this address, so that the answer is short, whatever the range.
 const NOBODY: Address = Address::repeat_byte(0x5a);
+
+/// How many calls are tried in one batch: as many as are asked for at once elsewhere.
+const BATCH: usize = 20;
+
+/// In how many blocks a transfer is looked for to try filters with.
+const LATELY: u64 = 8;
+
+/// So many blocks are made in a day, at two seconds each.
+const A_DAY: u64 = 43_200;
 
 /// What is tried when the configured range is refused, in blocks.
 const SMALLER: [u64; 4] = [500, 100, 10, 1];
@@ -84,23 +97,20 @@ async fn checkup(endpoint: &Arc<Endpoint>, token: Address, range: u64) -> Endpoi
     let mut sides = Vec::new();
     for (side, answer) in endpoint.verify().await {
         wrong_chain = wrong_chain.or_else(|| answer.as_ref().err().and_then(|failure| failure.chain));
-        sides.push((side, in_words(answer)));
+        let trouble = |failure: Failure| SideTrouble { is_reached: failure.is_reached(), why: failure.text };
+        sides.push((side, answer.map_err(trouble)));
     }
     let name = endpoint.name.clone();
     if wrong_chain.is_some() || sides.iter().all(|(_, answer)| answer.is_err()) {
         let push = endpoint.has_ws().then(unasked);
-        return EndpointCheckup {
-            name,
-            sides,
-            wrong_chain,
-            head: unasked(),
-            finalized: unasked(),
-            logs: unasked(),
-            push,
-        };
+        let abilities =
+            AbilityCheckup { batch: unasked(), filters: unasked(), receipts: unasked(), history: unasked() };
+        let (head, finalized, logs) = (unasked(), unasked(), unasked());
+        return EndpointCheckup { name, sides, wrong_chain, head, finalized, logs, abilities, push };
     }
     let ((head, finalized, logs), push) = join(readings(endpoint, token, range), push(endpoint)).await;
-    EndpointCheckup { name, sides, wrong_chain, head, finalized, logs, push }
+    let abilities = abilities(endpoint, token, head.as_ref().ok()).await;
+    EndpointCheckup { name, sides, wrong_chain, head, finalized, logs, abilities, push }
 }
 
 fn unasked<T>() -> Told<T> {
@@ -138,12 +148,100 @@ async fn logs(endpoint: &Endpoint, token: Address, head: BlockNumber, range: u64
         match one(endpoint, rpc::transfer_logs(from, to, &[token], &[NOBODY], Side::To)).await {
             Ok(_) => return Ok(LogRange { asked: range, taken: blocks, said }),
             Err(failure) if failure.was_answered() || failure.class == Class::RetryOrSplit => {
-                said = said.or(Some(failure.text));
+                said = said.or_else(|| Some((refusal(&failure), failure.text)));
             }
             Err(failure) => return Err(failure),
         }
     }
     Ok(LogRange { asked: range, taken: 0, said })
+}
+
+/// What a refusal of logs is about.
+const fn refusal(failure: &Failure) -> LogRefusal {
+    match failure.class {
+        Class::NoHistory => LogRefusal::History,
+        Class::Range
+        | Class::Results
+        | Class::Addresses
+        | Class::Topics
+        | Class::BehindOrRange
+        | Class::RetryOrSplit
+        | Class::Timeout => LogRefusal::Size,
+        _ => LogRefusal::Unknown,
+    }
+}
+
+/// Tries what not every endpoint can. That its filters find anything is tried with a transfer that is there.
+async fn abilities(endpoint: &Endpoint, token: Address, head: Option<&Header>) -> AbilityCheckup {
+    let Some(head) = head.map(|head| head.block.number) else {
+        return AbilityCheckup { batch: unasked(), filters: unasked(), receipts: unasked(), history: unasked() };
+    };
+    let found = a_transfer(endpoint, token, head).await;
+    let filters = match &found {
+        Ok(Some(transfer)) => finds(endpoint, token, transfer).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(failure) => Err(failure.clone()),
+    };
+    let receipts = match &found {
+        Ok(Some(transfer)) => has_receipt(endpoint, transfer).await.map(Some),
+        Ok(None) => Ok(None),
+        Err(failure) => Err(failure.clone()),
+    };
+    AbilityCheckup {
+        batch: in_words(batch(endpoint, head).await),
+        filters: in_words(filters),
+        receipts: in_words(receipts),
+        history: in_words(history(endpoint, token, head).await),
+    }
+}
+
+/// Asks so many questions at once, and looks how many it takes.
+async fn batch(endpoint: &Endpoint, head: BlockNumber) -> Result<usize, Failure> {
+    let asks: Vec<Ask> = (0..BATCH).map(|_| rpc::header_of(head).that_may_fail()).collect();
+    endpoint.ask(&asks).await?;
+    Ok(endpoint.limits().batch_of(BATCH))
+}
+
+/// One of the token's transfers of late, by the logs without recipients.
+async fn a_transfer(endpoint: &Endpoint, token: Address, head: BlockNumber) -> Result<Option<FoundTransfer>, Failure> {
+    let to = head.saturating_sub(2);
+    let from = to.saturating_sub(LATELY);
+    let answer = one(endpoint, rpc::everybodys_transfer_logs(from, to, &[token])).await?;
+    let logs: Vec<Log> = rpc::read(&answer, "a list of logs")?;
+    let found = logs.iter().rev().find_map(|log| {
+        let (_, recipient, _) = parts(log).ok()?;
+        Some(FoundTransfer { recipient, tx_hash: log.transaction_hash?, blocks: (from, to) })
+    });
+    Ok(found)
+}
+
+/// A transfer that is there.
+struct FoundTransfer {
+    recipient: Address,
+    tx_hash: B256,
+    blocks: (BlockNumber, BlockNumber),
+}
+
+async fn finds(endpoint: &Endpoint, token: Address, it: &FoundTransfer) -> Result<bool, Failure> {
+    let (from, to) = it.blocks;
+    let answer = one(endpoint, rpc::transfer_logs(from, to, &[token], &[it.recipient], Side::To)).await?;
+    let logs: Vec<Log> = rpc::read(&answer, "a list of logs")?;
+    Ok(logs.iter().any(|log| log.transaction_hash == Some(it.tx_hash)))
+}
+
+async fn has_receipt(endpoint: &Endpoint, it: &FoundTransfer) -> Result<bool, Failure> {
+    let answer = one(endpoint, receipts::ask_for(it.tx_hash)).await?;
+    receipts::read(&answer, it.tx_hash).map(|receipt| receipt.is_some())
+}
+
+/// What it says instead of the logs of a day ago.
+async fn history(endpoint: &Endpoint, token: Address, head: BlockNumber) -> Result<Option<String>, Failure> {
+    let block = head.saturating_sub(A_DAY).max(1);
+    match one(endpoint, rpc::transfer_logs(block, block, &[token], &[NOBODY], Side::To)).await {
+        Ok(_) => Ok(None),
+        Err(failure) if failure.class == Class::NoHistory => Ok(Some(failure.text)),
+        Err(failure) => Err(failure),
+    }
 }
 
 async fn push(endpoint: &Arc<Endpoint>) -> Option<Told<()>> {
@@ -158,7 +256,7 @@ async fn push(endpoint: &Arc<Endpoint>) -> Option<Told<()>> {
                 Push::Head(_) => return Ok(()),
                 Push::Transfer(_) | Push::Lost(_) => {}
                 Push::Unreadable(why) => return Err(why),
-                Push::Closed => return Err("the connection was closed".to_owned()),
+                Push::Closed => return Err(subscription.why_closed()),
             }
         }
     };

@@ -25,6 +25,8 @@ pub(super) enum Class {
     Denied,
     /// The node has not got a block.
     Behind,
+    /// The node no longer has what is so old.
+    NoHistory,
     /// Bor's answer to a range that ends above its head, or begins after its end.
     BehindOrRange,
     /// The `finalized` tag has no block.
@@ -53,6 +55,8 @@ pub(super) enum Class {
     Garbage,
     /// Parts of the answer contradict each other: it came from two nodes, or across a reorg.
     Inconsistent,
+    /// The answer contradicts itself, and not by being of two moments.
+    Impossible,
     /// The endpoint is on another chain than the configuration says.
     Contradiction,
     /// The endpoint shows a head that cannot be.
@@ -63,7 +67,7 @@ pub(super) enum Class {
 
 impl Class {
     /// All classes, in the order of their declaration. A test keeps it whole.
-    pub(super) const ALL: [Self; 26] = [
+    pub(super) const ALL: [Self; 28] = [
         Self::Range,
         Self::Results,
         Self::Addresses,
@@ -73,6 +77,7 @@ impl Class {
         Self::Quota,
         Self::Denied,
         Self::Behind,
+        Self::NoHistory,
         Self::BehindOrRange,
         Self::NoFinality,
         Self::NoSafe,
@@ -87,6 +92,7 @@ impl Class {
         Self::Server,
         Self::Garbage,
         Self::Inconsistent,
+        Self::Impossible,
         Self::Contradiction,
         Self::Implausible,
         Self::Refused,
@@ -104,6 +110,7 @@ impl Class {
             Self::Quota => "quota",
             Self::Denied => "denied",
             Self::Behind => "behind",
+            Self::NoHistory => "no-history",
             Self::BehindOrRange => "behind-or-range",
             Self::NoFinality => "no-finality",
             Self::NoSafe => "no-safe-tag",
@@ -118,6 +125,7 @@ impl Class {
             Self::Server => "server",
             Self::Garbage => "garbage",
             Self::Inconsistent => "inconsistent",
+            Self::Impossible => "impossible",
             Self::Contradiction => "contradiction",
             Self::Implausible => "implausible",
             Self::Refused => "refused",
@@ -126,7 +134,7 @@ impl Class {
 
     /// Whether the endpoint contradicts what is known: it is left out for a while, and that is told.
     pub(super) const fn contradicts(self) -> bool {
-        matches!(self, Self::Contradiction | Self::Implausible)
+        matches!(self, Self::Contradiction | Self::Implausible | Self::Impossible)
     }
 
     /// Whether the node said that it has not got the block.
@@ -147,6 +155,7 @@ pub(super) fn classify(code: Option<i64>, text: &str) -> Class {
         return Class::Quota;
     }
     transaction(&has)
+        .or_else(|| history(code, &has))
         .or_else(|| block(&has, &text))
         .or_else(|| size(&has))
         .or_else(|| pace(&has))
@@ -197,6 +206,44 @@ pub(super) fn is_halt(words: &str) -> bool {
     .any(|halt| words.contains(halt))
 }
 
+/// Errors about what is too old for the node.
+fn history(code: Option<i64>, has: &Has<'_>) -> Option<Class> {
+    let gone = has(&[
+        "pruned",
+        "pruning",
+        "prune mode",
+        "history unavailable",
+        "history is unavailable",
+        "history not available",
+        "history is not available",
+        "historical data",
+        "historical state",
+        "historical logs",
+        "historical block",
+        "historical range",
+        "no historical",
+        "archive node",
+        "archive data",
+        "archival",
+        "archive request",
+        "before txnum",
+        "before the earliest",
+        "before earliest",
+        "below the earliest",
+        "below earliest",
+        "earlier than the earliest",
+        "older than the oldest",
+        "below the oldest",
+        "before the oldest",
+        "oldest available",
+        "earliest available",
+        "earliest known block",
+        "expired history",
+        "history has expired",
+    ]);
+    (code == Some(4_444) || gone).then_some(Class::NoHistory)
+}
+
 /// Errors about single blocks, tags and what belongs to them.
 fn block(has: &Has<'_>, text: &str) -> Option<Class> {
     let missing = has(&["not found", "not available", "unavailable", "unknown", "not supported", "missing"]);
@@ -213,7 +260,7 @@ fn block(has: &Has<'_>, text: &str) -> Option<Class> {
         return Some(Class::Filters);
     }
     // With numbers in it, it names a limit.
-    if has(&["invalid block range"]) && numbers(text).is_empty() {
+    if has(&["invalid block range"]) && super::named_limits::numbers(text).is_empty() {
         return Some(Class::BehindOrRange);
     }
     let ahead = has(&[
@@ -332,96 +379,6 @@ fn by_code(code: Option<i64>) -> Class {
         Some(-32603 | 500..=599) => Class::Server,
         _ => Class::Refused,
     }
-}
-
-/// How many blocks the provider says it would take, if it names a number below `asked`.
-///
-/// A named range (`[0xa, 0xff]`, `10-255`) goes before plain numbers. Plain numbers are limits only in range errors:
-/// in the others they count results. `asked` itself and one less are the provider repeating the question.
-pub(super) fn suggested_blocks(class: Class, text: &str, asked: u64) -> Option<u64> {
-    let numbers = numbers(text);
-    let named = numbers.windows(2).find_map(|pair| match pair {
-        [first, last] if last.joined => last.value.checked_sub(first.value)?.checked_add(1),
-        _ => None,
-    });
-    if let Some(blocks) = named.filter(|&blocks| blocks > 1) {
-        return (blocks < asked).then_some(blocks);
-    }
-    if class != Class::Range {
-        return None;
-    }
-    let below = asked.saturating_sub(1);
-    numbers.iter().map(|number| number.value).filter(|&value| value > 0 && value < below).max()
-}
-
-/// How many recipients the provider says it would take, if it names a number below `asked`.
-pub(super) fn suggested_recipients(text: &str, asked: u64) -> Option<u64> {
-    numbers(text).iter().map(|number| number.value).filter(|&value| value > 0 && value < asked).max()
-}
-
-/// A number in a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Number {
-    value: u64,
-    /// Only `-`, `,`, `to` and blanks stand between it and the number before, as in a range. A comma with three
-    /// digits after it belongs to the number.
-    joined: bool,
-}
-
-/// All numbers in a text: decimal with or without thousands' commas, or hexadecimal after `0x`. Digits that are part
-/// of a word or a URL's host (`1rpc`) are none.
-fn numbers(text: &str) -> Vec<Number> {
-    let mut found = Vec::new();
-    let mut between = String::from("?");
-    let mut rest = text;
-    let mut before = ' ';
-    while let Some(first) = rest.chars().next() {
-        if first.is_ascii_digit() && !before.is_alphanumeric() && before != '_' {
-            let (value, length) = number_at(rest);
-            let (word, after) = rest.split_at(length);
-            let part_of_word = after.chars().next().is_some_and(|next| next.is_alphanumeric() || next == '_');
-            if let (Some(value), false) = (value, part_of_word) {
-                let joiner = between.trim();
-                found.push(Number { value, joined: matches!(joiner, "-" | "," | "to" | "–" | "..") });
-                between.clear();
-            } else {
-                between.push('?');
-            }
-            before = word.chars().last().unwrap_or(' ');
-            rest = after;
-        } else {
-            between.push(first);
-            before = first;
-            rest = rest.get(first.len_utf8()..).unwrap_or_default();
-        }
-    }
-    found
-}
-
-/// Reads the number at the start of a text: its value, if it fits, and how many bytes it takes.
-fn number_at(text: &str) -> (Option<u64>, usize) {
-    if let Some(hex) = text.strip_prefix("0x") {
-        let digits = hex.len().saturating_sub(hex.trim_start_matches(|c: char| c.is_ascii_hexdigit()).len());
-        let value = hex.get(..digits).and_then(|digits| u64::from_str_radix(digits, 16).ok());
-        return (value, digits.saturating_add(2));
-    }
-    let bytes = text.as_bytes();
-    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
-    let mut end: usize = 0;
-    loop {
-        while is_digit(end) {
-            end = end.saturating_add(1);
-        }
-        let group = |offset: usize| is_digit(end.saturating_add(offset));
-        let comma = bytes.get(end) == Some(&b',');
-        if comma && end <= 15 && group(1) && group(2) && group(3) && !group(4) {
-            end = end.saturating_add(4);
-        } else {
-            break;
-        }
-    }
-    let digits: String = text.chars().take(end).filter(char::is_ascii_digit).collect();
-    (digits.parse().ok(), end)
 }
 
 #[cfg(test)]

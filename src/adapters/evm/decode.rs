@@ -4,12 +4,11 @@
 use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent as _;
+use serde_json::Value;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::{BlockRef, Transfer};
 use crate::domain::time::Timestamp;
-
-use super::failure::Failure;
 
 /// The token's interface, read from its ABI.
 pub(super) mod abi {
@@ -62,38 +61,42 @@ pub(super) enum Decoded {
     Foreign,
     /// From a known token, under the right topic, and yet no transfer; says why.
     Malformed(String),
+    /// A transfer of this account that does not say where it stands: its block, its transaction or its index.
+    Placeless(Address),
 }
 
 /// Decodes one log.
-///
-/// # Errors
-/// [`Class::Garbage`](super::classify::Class::Garbage) when a log that matters does not say where it stands: the
-/// whole answer is then worth nothing.
-pub(super) fn decode(log: &Log, wanted: &Wanted<'_>) -> Result<Decoded, Failure> {
+pub(super) fn decode(log: &Log, wanted: &Wanted<'_>) -> Decoded {
     let topics = log.topics();
     if log.removed || topics.first() != Some(&TRANSFER) || !wanted.tokens.contains(&log.address()) {
-        return Ok(Decoded::Foreign);
+        return Decoded::Foreign;
     }
-    if topics.get(wanted.side.topic()).is_some_and(|topic| !is_wanted(topic, wanted)) {
-        return Ok(Decoded::Foreign);
+    let account = topics.get(wanted.side.topic());
+    if account.is_some_and(|topic| !is_wanted(topic, wanted)) {
+        return Decoded::Foreign;
     }
+    let malformed = |place: String, why: String| {
+        let token = log.address();
+        Decoded::Malformed(format!("log {place} of token {token}: {why}"))
+    };
+    let parts = parts(log);
     let (Some(number), Some(hash), Some(tx_hash), Some(log_index)) =
         (log.block_number, log.block_hash, log.transaction_hash, log.log_index)
     else {
-        return Err(Failure::garbage("a log lacks its block, transaction or index"));
+        return match (parts, account) {
+            (Ok(_), Some(account)) => Decoded::Placeless(Address::from_word(*account)),
+            (Ok(_), None) => Decoded::Foreign,
+            (Err(why), _) => malformed("without a place".to_owned(), why),
+        };
     };
     if number < wanted.from || number > wanted.to {
-        return Ok(Decoded::Foreign);
+        return Decoded::Foreign;
     }
-    let malformed = |why: String| {
-        let token = log.address();
-        Ok(Decoded::Malformed(format!("log {log_index} of block {number} ({tx_hash}) of token {token}: {why}")))
-    };
-    let (from, to, amount) = match parts(log) {
+    let (from, to, amount) = match parts {
         Ok(parts) => parts,
-        Err(why) => return malformed(why),
+        Err(why) => return malformed(format!("{log_index} of block {number} ({tx_hash})"), why),
     };
-    Ok(Decoded::Transfer(Transfer {
+    Decoded::Transfer(Transfer {
         block: BlockRef { number, hash },
         block_time: log.block_timestamp.map(Timestamp::from_secs),
         tx_hash,
@@ -102,7 +105,34 @@ pub(super) fn decode(log: &Log, wanted: &Wanted<'_>) -> Result<Decoded, Failure>
         from,
         to,
         amount,
-    }))
+    })
+}
+
+/// Whose transfer a log may be that can't be read as one: `None` when it is none that was asked for.
+pub(super) fn owner(log: &Value, wanted: &Wanted<'_>) -> Option<Owner> {
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let token = text(log.get("address")).and_then(|text| text.parse::<Address>().ok());
+    let topic = |nth: usize| text(log.get("topics").and_then(|topics| topics.get(nth)));
+    let topic = |nth: usize| topic(nth).and_then(|text| text.parse::<B256>().ok());
+    let is_other = token.is_some_and(|token| !wanted.tokens.contains(&token))
+        || topic(0).is_some_and(|topic| topic != TRANSFER)
+        || log.get("removed") == Some(&Value::Bool(true));
+    if is_other {
+        return None;
+    }
+    match topic(wanted.side.topic()) {
+        Some(topic) => is_wanted(&topic, wanted).then(|| Owner::One(Address::from_word(topic))),
+        None => Some(Owner::Anybody),
+    }
+}
+
+/// Whose a log is that can't be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// This account's.
+    One(Address),
+    /// Nobody can tell.
+    Anybody,
 }
 
 /// From whom, to whom and how much, or what is wrong with a log under the topic of a transfer.
@@ -154,7 +184,7 @@ mod tests {
         })
     }
 
-    fn decoded(field: &str, value: Value) -> Result<Decoded, Failure> {
+    fn decoded(field: &str, value: Value) -> Decoded {
         let mut log = log();
         log[field] = value;
         let wanted = Wanted { from: 100, to: 100, tokens: &[TOKEN], accounts: &[WATCHED], side: Side::To };
@@ -173,14 +203,11 @@ mod tests {
             to: WATCHED,
             amount: Amount::from_base_units(5),
         };
-        assert_eq!(decoded("removed", json!(false)), Ok(Decoded::Transfer(expected)));
-        let Ok(Decoded::Transfer(largest)) = decoded("data", json!(B256::from(U256::from(u128::MAX)))) else {
-            panic!()
-        };
+        assert_eq!(decoded("removed", json!(false)), Decoded::Transfer(expected));
+        let Decoded::Transfer(largest) = decoded("data", json!(B256::from(U256::from(u128::MAX)))) else { panic!() };
         assert_eq!(largest.amount, Amount::from_base_units(u128::MAX));
-        let Ok(Decoded::Transfer(mint)) = decoded("topics", json!([TRANSFER, B256::ZERO, WATCHED.into_word()])) else {
-            panic!()
-        };
+        let topics = json!([TRANSFER, B256::ZERO, WATCHED.into_word()]);
+        let Decoded::Transfer(mint) = decoded("topics", topics) else { panic!() };
         assert_eq!(mint.from, Address::ZERO);
     }
 
@@ -196,7 +223,7 @@ mod tests {
             ("topics", json!([B256::ZERO, other, WATCHED.into_word()])),
             ("topics", json!([TRANSFER, WATCHED.into_word(), other])),
         ] {
-            assert_eq!(decoded(field, value.clone()), Ok(Decoded::Foreign), "{field} {value}");
+            assert_eq!(decoded(field, value.clone()), Decoded::Foreign, "{field} {value}");
         }
     }
 
@@ -214,10 +241,10 @@ mod tests {
             ("data", json!(format!("{}00", B256::with_last_byte(5)))),
             ("data", json!(B256::from(U256::from(1) << 128))),
         ] {
-            assert!(matches!(decoded(field, value.clone()), Ok(Decoded::Malformed(_))), "{field} {value}");
+            assert!(matches!(decoded(field, value.clone()), Decoded::Malformed(_)), "{field} {value}");
         }
         for field in ["blockNumber", "blockHash", "transactionHash", "logIndex"] {
-            assert!(decoded(field, json!(null)).is_err(), "{field}");
+            assert_eq!(decoded(field, json!(null)), Decoded::Placeless(WATCHED), "{field}");
         }
     }
 }

@@ -10,17 +10,18 @@ use alloy::primitives::U64;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::value::RawValue;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard as AsyncMutexGuard, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::domain::operator::Operator;
-use crate::outbound::Outbound;
+use crate::outbound::{Clients, Outbound};
 use crate::ports::chain::EndpointId;
 
+use super::abilities::Abilities;
 use super::classify::Class;
 use super::conduct::Conduct;
-use super::failure::{Failure, Reach};
+use super::failure::Failure;
 use super::hints::HintQueue;
-use super::http::{Answers, HttpLink};
+use super::http::HttpLink;
 use super::identity::{Identity, OLD_BLOCK};
 use super::limits::Limits;
 use super::redact::Redactor;
@@ -28,12 +29,15 @@ use super::rpc::{self, Ask};
 use super::settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, parse_url};
 use super::ws::WsLink;
 
+mod asking;
+mod standing;
+
 /// What was learned of an endpoint's limits is forgotten after this long.
 const LESSONS_LAST: Duration = Duration::from_secs(3_600);
 
 /// What all endpoints share.
 pub(super) struct Shared {
-    pub(super) client: reqwest::Client,
+    pub(super) clients: Clients,
     pub(super) identity: Arc<Identity>,
     pub(super) hints: Arc<HintQueue>,
     pub(super) stall_after: Duration,
@@ -71,6 +75,7 @@ struct State {
     contradiction: Option<u64>,
     doubted: bool,
     shared: bool,
+    abilities: Abilities,
     limits: Limits,
     learned_at: Option<Instant>,
 }
@@ -106,7 +111,7 @@ impl Endpoint {
             name: endpoint,
             operator: settings.operator.clone(),
             chain_id: all.chain_id,
-            http: http.map(|url| HttpLink::new(shared.client.clone(), url, redactor.clone())),
+            http: http.map(|url| HttpLink::new(shared.clients.clone(), url, redactor.clone())),
             ws_url: settings.ws.clone(),
             outbound: all.outbound.clone(),
             redactor,
@@ -124,6 +129,7 @@ impl Endpoint {
                 contradiction: None,
                 doubted: false,
                 shared: false,
+                abilities: Abilities::default(),
                 limits: Limits::new(all.max_block_range, all.max_addresses),
                 learned_at: None,
             }),
@@ -178,194 +184,6 @@ impl Endpoint {
         self.trial.lock().await
     }
 
-    /// Until when it rests, if it does.
-    pub(super) fn rests_until(&self) -> Option<Instant> {
-        self.state().cool_until.filter(|&until| until > Instant::now())
-    }
-
-    /// Whether it lately had not got a block that it was asked about.
-    pub(super) fn is_lagging(&self) -> bool {
-        self.state().lagging_until.is_some_and(|until| until > Instant::now())
-    }
-
-    /// Whether its head has lagged for so long that it has no say.
-    pub(super) fn is_stalled(&self) -> bool {
-        self.conduct.is_stalled()
-    }
-
-    /// It shows this head, which was believed.
-    pub(super) fn showed(&self, number: u64, highest: u64) {
-        self.conduct.showed(number, highest);
-    }
-
-    /// Whether it is on another chain: no rest changes that.
-    pub(super) fn is_shut_out(&self) -> bool {
-        self.contradiction().is_some() || self.identity.contradiction(self.id).is_some()
-    }
-
-    /// The chain it says it is on, when that is the wrong one.
-    pub(super) fn contradiction(&self) -> Option<u64> {
-        self.state().contradiction
-    }
-
-    /// Its last failure, in words.
-    pub(super) fn last_failure(&self) -> Option<String> {
-        self.state().last_failure.clone()
-    }
-
-    /// It answered well.
-    pub(super) fn worked(&self) {
-        let mut state = self.state();
-        state.failures = 0;
-        state.cool_until = None;
-        state.last_failure = None;
-        drop(state);
-        self.conduct.worked();
-    }
-
-    /// It did not. Most failures make it rest; a node that is behind is only asked after the others for a while.
-    pub(super) fn failed(&self, failure: &Failure) {
-        metrics::counter!("rampwatch_rpc_errors_total", "endpoint" => self.name.clone(), "class" => failure.class.name())
-            .increment(1);
-        if failure.class.contradicts() {
-            self.conduct.contradicts(&failure.text);
-        }
-        let now = Instant::now();
-        let mut state = self.state();
-        state.last_failure = Some(failure.text.clone());
-        if failure.class.is_behind() || failure.class == Class::Inconsistent {
-            state.lagging_until = now.checked_add(self.cool_down.first);
-            return;
-        }
-        if !matches!(failure.class, Class::RateLimit | Class::Quota) {
-            state.doubted = true;
-        }
-        // Several questions that were under way when it failed are one failure.
-        if state.cool_until.is_none_or(|until| until <= now) {
-            state.failures = state.failures.saturating_add(1);
-        }
-        let rest = match failure.class {
-            Class::Quota | Class::Denied | Class::Contradiction | Class::Implausible => self.cool_down.longest,
-            _ => self.cool_down.after(state.failures).max(failure.retry_after.unwrap_or_default()),
-        };
-        state.cool_until = now.checked_add(rest).max(state.cool_until);
-        tracing::warn!(
-            endpoint = %self.name, class = failure.class.name(), error = %failure.text, rest_ms = rest.as_millis(),
-            "an RPC endpoint failed"
-        );
-    }
-
-    /// Notes how it did. What a node answered says nothing against the endpoint.
-    pub(super) fn note<T>(&self, result: &Result<T, Failure>) {
-        match result {
-            Ok(_) => self.worked(),
-            Err(failure) if failure.is_an_answer() => {}
-            Err(failure) => self.failed(failure),
-        }
-    }
-
-    /// Asks questions, on one node as far as that can be arranged, in the order given: as one HTTP batch, else one
-    /// after the other, ending at the first that fails (for one that may fail: without an answer of a node).
-    pub(super) async fn ask(&self, asks: &[Ask]) -> Result<Answers, Failure> {
-        let Ok(_permit) = self.permits.acquire().await else {
-            return Err(Failure::new(Class::Connection, "the endpoint is closed"));
-        };
-        match &self.http {
-            Some(http) => self.ask_http(http, asks).await,
-            None => self.ask_ws(asks).await,
-        }
-    }
-
-    async fn ask_http(&self, http: &HttpLink, asks: &[Ask]) -> Result<Answers, Failure> {
-        self.verify_http(http, false).await?;
-        if asks.len() > 1 && self.limits().takes_batch(asks.len()) {
-            self.count(asks);
-            let answers = self.in_time(http.batch(asks)).await;
-            let refused = |failure: &Failure| failure.class == Class::Batch;
-            let why = match &answers {
-                Ok(answers) => answers.iter().find_map(|answer| answer.as_ref().err().filter(|f| refused(f))),
-                Err(failure) => Some(failure).filter(|f| refused(f)),
-            };
-            let Some(why) = why else { return answers };
-            tracing::info!(
-                endpoint = %self.name, calls = asks.len(), error = %why.text, "the endpoint takes no such batches"
-            );
-            self.learn(|limits: &mut Limits| limits.no_batch(asks.len()));
-        }
-        let mut answers = Answers::new();
-        for ask in asks {
-            self.count(std::slice::from_ref(ask));
-            let answer = self.in_time(http.one(ask)).await;
-            let goes_on = goes_on(ask, &answer);
-            answers.push(answer);
-            if !goes_on {
-                break;
-            }
-        }
-        Ok(answers)
-    }
-
-    async fn ask_ws(&self, asks: &[Ask]) -> Result<Answers, Failure> {
-        let (link, kept) = self.ws_link().await?;
-        let answers = self.ask_link(&link, asks).await;
-        let gone = |failure: &Failure| failure.class == Class::Connection;
-        if !(kept && matches!(answers.first(), Some(Err(failure)) if gone(failure))) {
-            return Ok(answers);
-        }
-        // The connection ended while nobody asked, as providers do to idle ones: that is no failure yet.
-        let (link, _) = self.ws_link().await?;
-        Ok(self.ask_link(&link, asks).await)
-    }
-
-    async fn ask_link(&self, link: &Arc<WsLink>, asks: &[Ask]) -> Answers {
-        let mut answers = Answers::new();
-        for ask in asks {
-            self.count(std::slice::from_ref(ask));
-            let answer = link.one(ask).await;
-            let failed = answer.as_ref().err().map(|failure| failure.class);
-            let goes_on = goes_on(ask, &answer);
-            answers.push(answer);
-            if matches!(failed, Some(Class::Timeout | Class::Connection | Class::Garbage)) {
-                let mut slot = self.ws_slot.lock().await;
-                if slot.as_ref().is_some_and(|open| Arc::ptr_eq(open, link)) {
-                    *slot = None;
-                }
-            }
-            if !goes_on {
-                break;
-            }
-        }
-        answers
-    }
-
-    /// Gives it something to keep, such as a transaction. After a failure that is not [`Reach::Unsent`], it may have
-    /// it. The chain is asked for first where that is due.
-    pub(super) async fn deliver(&self, ask: &Ask) -> Result<Box<RawValue>, Failure> {
-        let limit = self.times.1.saturating_add(self.times.0);
-        let late = || Failure::new(Class::Timeout, "it was not ready in time").unsent();
-        let Ok(Ok(_permit)) = timeout(limit, self.permits.acquire()).await else { return Err(late()) };
-        let Some(http) = &self.http else { return self.deliver_ws(ask, limit).await };
-        timeout(limit, self.verify_http(http, false)).await.map_err(|_| late())?.map_err(Failure::unsent)?;
-        self.count(std::slice::from_ref(ask));
-        self.in_time(http.one(ask)).await
-    }
-
-    async fn deliver_ws(&self, ask: &Ask, limit: Duration) -> Result<Box<RawValue>, Failure> {
-        let late = |_| Failure::new(Class::Timeout, "no websocket connection in time").unsent();
-        let ask = std::slice::from_ref(ask);
-        let only = |answers: Answers| answers.into_iter().next().unwrap_or_else(|| Err(Failure::garbage("no answer")));
-        let (link, kept) = timeout(limit, self.ws_link()).await.map_err(late)?.map_err(Failure::unsent)?;
-        let answer = only(self.ask_link(&link, ask).await);
-        if !(kept && matches!(&answer, Err(failure) if failure.class == Class::Connection)) {
-            return answer;
-        }
-        // The connection had most likely ended before. If not, the same thing is given twice, which does no harm; but
-        // from here on nobody can say that it was not sent.
-        let unknown = |failure| Failure { reach: Reach::Unknown, ..failure };
-        let (link, _) = timeout(limit, self.ws_link()).await.map_err(late).and_then(|made| made).map_err(unknown)?;
-        only(self.ask_link(&link, ask).await)
-    }
-
     /// The connection for questions, made when there is none, and whether it was there already.
     async fn ws_link(&self) -> Result<(Arc<WsLink>, bool), Failure> {
         let mut slot = self.ws_slot.lock().await;
@@ -413,30 +231,9 @@ impl Endpoint {
 
     /// What the HTTP side says of its chain's id and first block: in one batch where it takes batches.
     async fn ask_identity(&self, http: &HttpLink) -> Result<[Result<Box<RawValue>, Failure>; 2], Failure> {
-        let asks = identity_asks();
-        if self.limits().takes_batch(asks.len()) {
-            self.count(&asks);
-            let answers = self.in_time(http.batch(&asks)).await;
-            let refused = |failure: &Failure| failure.class == Class::Batch;
-            let is_refused = match &answers {
-                Ok(answers) => answers.iter().any(|answer| answer.as_ref().is_err_and(refused)),
-                Err(failure) => refused(failure),
-            };
-            if !is_refused {
-                let mut answers = answers?.into_iter();
-                let mut next = || answers.next().unwrap_or_else(|| Err(Failure::garbage("an answer is missing")));
-                return Ok([next(), next()]);
-            }
-            self.learn(|limits: &mut Limits| limits.no_batch(asks.len()));
-        }
-        let [chain, old] = asks;
-        self.count(std::slice::from_ref(&chain));
-        let chain = self.in_time(http.one(&chain)).await;
-        if chain.is_err() {
-            return Ok([chain, Err(Failure::garbage("it was not asked"))]);
-        }
-        self.count(std::slice::from_ref(&old));
-        Ok([chain, self.in_time(http.one(&old)).await])
+        let mut answers = self.ask_in_parts(http, &identity_asks()).await?.into_iter();
+        let mut next = || answers.next().unwrap_or_else(|| Err(Failure::garbage("it was not asked")));
+        Ok([next(), next()])
     }
 
     /// Asks each of its sides, anew, which chain it is on.
@@ -473,28 +270,9 @@ impl Endpoint {
     fn note_chain<T>(&self, checked: &Result<T, Failure>) {
         self.state().contradiction = checked.as_ref().err().and_then(|failure| failure.chain);
     }
-
-    /// A second limit on time, around all that HTTP does.
-    async fn in_time<T>(&self, asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        let limit = self.times.1.saturating_add(self.times.0);
-        timeout(limit, asking).await.unwrap_or_else(|_| Err(Failure::new(Class::Timeout, "no answer in time")))
-    }
-
-    /// Counts requests that are sent.
-    pub(super) fn count(&self, asks: &[Ask]) {
-        for ask in asks {
-            metrics::counter!("rampwatch_rpc_requests_total", "endpoint" => self.name.clone(), "method" => ask.method)
-                .increment(1);
-        }
-    }
 }
 
 /// Which chain it is on, and what that began with.
 fn identity_asks() -> [Ask; 2] {
     [rpc::chain_id(), rpc::header_of(OLD_BLOCK).that_may_fail()]
-}
-
-/// Whether the questions after this one are still worth asking.
-fn goes_on(ask: &Ask, answer: &Result<Box<RawValue>, Failure>) -> bool {
-    answer.as_ref().err().is_none_or(|failure| ask.may_fail && failure.was_answered())
 }

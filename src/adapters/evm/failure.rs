@@ -55,6 +55,11 @@ impl Failure {
         Self::new(Class::Garbage, text)
     }
 
+    /// An answer to one question that is not what was asked for.
+    pub(super) fn unreadable(text: impl Into<String>) -> Self {
+        Self { reach: Reach::Answered, ..Self::garbage(text) }
+    }
+
     /// The same, where the question certainly was not sent.
     pub(super) fn unsent(self) -> Self {
         Self { reach: Reach::Unsent, ..self }
@@ -66,8 +71,21 @@ impl Failure {
         self.reach == Reach::Answered && !turned_away
     }
 
+    /// Whether something was there that took the connection and the key.
+    pub(super) fn is_reached(&self) -> bool {
+        self.reach != Reach::Unsent && !matches!(self.class, Class::Timeout | Class::Denied | Class::Quota)
+    }
+
     /// Whether this is a node's answer to the question, rather than a sign that the endpoint is not well.
     pub(super) fn is_an_answer(&self) -> bool {
-        self.was_answered() && !matches!(self.class, Class::Timeout | Class::Server)
+        let is_sound = !matches!(self.class, Class::Timeout | Class::Server | Class::Garbage | Class::Impossible);
+        self.was_answered() && is_sound
+    }
+
+    /// Whether a node answered, and what is wrong is about this question alone: the endpoint may do all others well.
+    pub(super) fn is_about_the_question(&self) -> bool {
+        let is_of_all =
+            matches!(self.class, Class::RateLimit | Class::Quota | Class::Contradiction | Class::Implausible);
+        self.reach == Reach::Answered && !is_of_all
     }
 }

@@ -4,10 +4,11 @@ use alloy::primitives::{Address, B256};
 use alloy::rpc::types::Log;
 use serde_json::value::RawValue;
 
-use super::classify::{classify, is_halt, suggested_blocks, suggested_recipients};
+use super::classify::{classify, is_halt};
 use super::decode::{Decoded, Side, Wanted, decode};
-use super::http::rpc_failure;
+use super::named_limits::{suggested_blocks, suggested_recipients};
 use super::redact::Redactor;
+use super::reply::rpc_failure;
 use super::{rpc, send_answer};
 
 /// How many blocks were asked for.
@@ -36,14 +37,14 @@ pub(crate) fn logs(data: &[u8]) -> Vec<String> {
         let wanted = Wanted { from: 0, to: u64::MAX, tokens: &tokens, accounts: &accounts, side };
         for log in &logs {
             match decode(log, &wanted) {
-                Ok(Decoded::Transfer(transfer)) => {
+                Decoded::Transfer(transfer) => {
                     assert_eq!(Some(transfer.tx_hash), log.transaction_hash);
                     assert!(tokens.contains(&transfer.token) && !log.removed);
                     assert!(accounts.binary_search(&transfer.to).is_ok());
                 }
-                Ok(Decoded::Malformed(why)) => words.push(why),
-                Ok(Decoded::Foreign) => {}
-                Err(failure) => words.push(failure.text),
+                Decoded::Malformed(why) => words.push(why),
+                Decoded::Foreign => {}
+                Decoded::Placeless(account) => assert!(accounts.binary_search(&account).is_ok()),
             }
         }
     }

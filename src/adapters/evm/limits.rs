@@ -12,6 +12,9 @@ const GOOD_BEFORE_GROWTH: u32 = 8;
 /// The questions that belong together, such as a range and its anchor, make a batch of so many calls.
 const SMALL_BATCH: usize = 2;
 
+/// So many batches in a row must have failed where single questions are answered, before no batches are sent.
+const BATCHES_TRIED: u32 = 3;
+
 /// The limits of one endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Limits {
@@ -22,6 +25,8 @@ pub(super) struct Limits {
     /// The most blocks that were answered for since the last lesson.
     proven: u64,
     batch: usize,
+    /// How many batches in a row have failed although their questions were answered one by one.
+    batches_failed: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +38,21 @@ struct Dense {
 impl Limits {
     /// Before anything was learned.
     pub(super) const fn new(blocks: u64, recipients: usize) -> Self {
-        Self { configured: (blocks, recipients), blocks, recipients, dense: None, proven: 0, batch: usize::MAX }
+        Self {
+            configured: (blocks, recipients),
+            blocks,
+            recipients,
+            dense: None,
+            proven: 0,
+            batch: usize::MAX,
+            batches_failed: 0,
+        }
     }
 
     /// Whether something was learned.
     pub(super) fn is_learned(&self) -> bool {
         let (blocks, recipients) = self.configured;
-        *self != Self { proven: self.proven, ..Self::new(blocks, recipients) }
+        *self != Self { proven: self.proven, batches_failed: self.batches_failed, ..Self::new(blocks, recipients) }
     }
 
     /// Back to what is configured.
@@ -63,14 +76,42 @@ impl Limits {
         blocks <= self.proven
     }
 
-    /// Whether a batch of so many calls may work.
-    pub(super) const fn takes_batch(&self, calls: usize) -> bool {
-        calls <= self.batch
+    /// How many of so many calls go into one batch; 1: they go alone.
+    pub(super) fn batch_of(&self, calls: usize) -> usize {
+        self.batch.min(calls).max(1)
     }
 
-    /// A batch of so many calls was refused. Where it was a large one, small ones may work all the same.
-    pub(super) fn no_batch(&mut self, calls: usize) {
-        self.batch = self.batch.min(if calls > SMALL_BATCH { SMALL_BATCH } else { 1 });
+    /// A batch of so many calls was refused, perhaps with the number that would do. Where it was a large one, small ones may
+    /// work all the same.
+    pub(super) fn no_batch(&mut self, calls: usize, suggested: Option<usize>) {
+        self.lower_batch(calls, suggested);
+        self.batches_failed = 0;
+    }
+
+    fn lower_batch(&mut self, calls: usize, suggested: Option<usize>) {
+        let usual = if calls > SMALL_BATCH { SMALL_BATCH } else { 1 };
+        self.batch = self.batch.min(suggested.filter(|fewer| *fewer < calls).unwrap_or(usual));
+    }
+
+    /// A batch failed for no reason that speaks of batches, and its questions were answered one by one. When it happens again
+    /// and again, it is the batches.
+    pub(super) fn batch_failed(&mut self, calls: usize) {
+        self.batches_failed = self.batches_failed.saturating_add(1);
+        if self.batches_failed >= BATCHES_TRIED {
+            self.lower_batch(calls, None);
+        }
+    }
+
+    /// A single question failed as the batches did: it was not the batches.
+    pub(super) const fn single_failed(&mut self) {
+        if self.batches_failed >= BATCHES_TRIED {
+            (self.batch, self.batches_failed) = (usize::MAX, 0);
+        }
+    }
+
+    /// A batch was answered.
+    pub(super) const fn batch_worked(&mut self) {
+        self.batches_failed = 0;
     }
 
     /// The next question goes alone.
@@ -150,11 +191,27 @@ mod tests {
         assert_eq!((limits.blocks(), limits.recipients()), (2_000, 1_000));
         limits.worked(1);
         assert!(!limits.is_learned(), "a good answer is no lesson");
-        limits.no_batch(20);
+        limits.no_batch(20, Some(10));
         assert!(limits.is_learned());
-        assert!(limits.takes_batch(2) && !limits.takes_batch(3));
-        limits.no_batch(2);
-        assert!(limits.takes_batch(1) && !limits.takes_batch(2));
+        assert_eq!((limits.batch_of(20), limits.batch_of(7)), (10, 7));
+        limits.no_batch(10, Some(99));
+        assert_eq!((limits.batch_of(20), limits.batch_of(1)), (2, 1));
+        limits.no_batch(2, None);
+        assert_eq!((limits.batch_of(20), limits.batch_of(0)), (1, 1));
+        limits.forget();
+        for _ in 0..2 {
+            limits.batch_failed(20);
+        }
+        limits.batch_worked();
+        limits.batch_failed(20);
+        limits.batch_failed(20);
+        assert_eq!(limits.batch_of(20), 20);
+        limits.batch_failed(20);
+        assert_eq!(limits.batch_of(20), 2, "three in a row are no accident");
+        limits.batch_failed(2);
+        assert_eq!(limits.batch_of(20), 1);
+        limits.single_failed();
+        assert_eq!(limits.batch_of(20), 20, "unless single questions fail in the same way");
     }
 
     #[test]

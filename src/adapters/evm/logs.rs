@@ -8,32 +8,33 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256};
-use alloy::rpc::types::Log;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
 use crate::domain::chain::{BlockNumber, Header, Transfer};
 use crate::domain::operator::Operator;
-use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
+use crate::ports::chain::{ChainError, EndpointId, Flaws, TransferPage, TransferQuery};
 
+use super::abilities::Ability;
 use super::budget::Budget;
-use super::classify::{Class, suggested_blocks, suggested_recipients};
-use super::decode::{Decoded, Side, Wanted, decode};
+use super::classify::Class;
+use super::decode::{Side, Wanted};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
+use super::log_reading::{self, MAX_MALFORMED};
+use super::named_limits::{suggested_blocks, suggested_recipients};
 use super::pool::{Attempt, Pool};
 use super::reads::{self, next};
 use super::rpc;
 use super::split::Piece;
-
-/// More malformed logs than this are not told one by one.
-const MAX_MALFORMED: usize = 100;
 
 struct Job {
     piece: Piece,
     attempt: Attempt,
     /// Whether its last block is asked for as the `finalized` one.
     tagged: bool,
+    /// An answer with flaws, which is better than none.
+    flawed: Option<Answer>,
 }
 
 struct Answer {
@@ -43,6 +44,9 @@ struct Answer {
     tagged: bool,
     transfers: Vec<Transfer>,
     malformed: Vec<String>,
+    flaws: Flaws,
+    /// Whether the endpoint contradicts itself, rather than tells of two moments.
+    is_impossible: bool,
 }
 
 enum Step {
@@ -70,11 +74,13 @@ struct Question {
 }
 
 impl Question {
-    fn attempt(&self, pool: &Pool) -> Attempt {
-        match &self.by {
-            Some(operator) => pool.attempt_of(operator),
-            None => pool.attempt(self.avoid),
-        }
+    fn job(&self, pool: &Pool, piece: Piece) -> Job {
+        let mut attempt = match &self.by {
+            Some(operator) => pool.attempt_of(Ability::Logs, operator),
+            None => pool.attempt(Ability::Logs, self.avoid),
+        };
+        attempt.of_logs_since(piece.from);
+        Job { piece, attempt, tagged: false, flawed: None }
     }
 }
 
@@ -99,7 +105,7 @@ pub(super) async fn transfers(
     let whole = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
     let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, everybody, avoid, by });
     let answers = ask_all(pool, max_in_flight, &question, whole, to_final).await?;
-    merge(query.to, answers)
+    merge(query.to, answers, side)
 }
 
 /// Sorted and each once. There may be a million of them, and whoever asks often has them so.
@@ -115,15 +121,22 @@ fn sorted(accounts: &Arc<Vec<Address>>) -> Arc<Vec<Address>> {
 
 /// Nobody to ask for: an empty filter would mean "any" to a node, so only the anchor is asked for.
 async fn nothing(pool: &Pool, query: &TransferQuery) -> Result<TransferPage, ChainError> {
-    let mut attempt = pool.attempt(query.avoid);
+    let mut attempt = pool.attempt(Ability::Blocks, query.avoid);
     while let Some(endpoint) = attempt.next().await {
         let asked =
             async { read_anchor(query.to, false, &mut endpoint.ask(&[rpc::header_of(query.to)]).await?.into_iter()) };
         match asked.await {
             Ok(anchor) => {
-                endpoint.worked();
-                let (transfers, malformed) = (Vec::new(), Vec::new());
-                return Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint: endpoint.id, malformed });
+                endpoint.worked(Ability::Blocks);
+                let (transfers, malformed, flaws) = (Vec::new(), Vec::new(), Flaws::default());
+                return Ok(TransferPage {
+                    transfers,
+                    anchor,
+                    is_tagged: false,
+                    endpoint: endpoint.id,
+                    malformed,
+                    flaws,
+                });
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
         }
@@ -138,7 +151,7 @@ async fn ask_all(
     whole: Piece,
     mut to_final: bool,
 ) -> Result<Vec<Answer>, ChainError> {
-    let job = |piece| Job { piece, attempt: question.attempt(pool), tagged: false };
+    let job = |piece| question.job(pool, piece);
     let mut queue = VecDeque::from([job(whole)]);
     let mut running: FuturesUnordered<BoxFuture<'static, Step>> = FuturesUnordered::new();
     let (mut answers, mut budget) = (Vec::new(), Budget::default());
@@ -149,7 +162,10 @@ async fn ask_all(
         }
         let Some(step) = running.next().await else { return Ok(answers) };
         match step {
-            Step::Chosen(job, None) => return Err(job.attempt.into_error()),
+            Step::Chosen(mut job, None) => match job.flawed.take() {
+                Some(answer) => answers.push(answer),
+                None => return Err(job.attempt.into_error()),
+            },
             Step::Chosen(mut chosen, Some(endpoint)) => {
                 budget.ask()?;
                 let limits = endpoint.limits();
@@ -161,10 +177,21 @@ async fn ask_all(
             }
             Step::Changed(job) => queue.push_front(job),
             Step::Asked(mut job, endpoint, Ok(answer)) => match pool.believe(&endpoint, &answer.anchor) {
-                Ok(()) => {
-                    endpoint.worked();
+                Ok(()) if answer.flaws.is_empty() => {
+                    endpoint.worked(Ability::Logs);
                     budget.keep(answer.transfers.len())?;
                     answers.push(answer);
+                }
+                // Another endpoint may do better. If none does, all that is sound in it counts.
+                Ok(()) => {
+                    let class = if answer.is_impossible { Class::Impossible } else { Class::Inconsistent };
+                    let failure = Failure::unreadable(answer.flaws.in_words());
+                    job.attempt.failed(&endpoint, &Failure { class, ..failure });
+                    if job.flawed.as_ref().is_none_or(|known| known.flaws.of.len() > answer.flaws.of.len()) {
+                        budget.keep(answer.transfers.len())?;
+                        job.flawed = Some(answer);
+                    }
+                    queue.push_front(job);
                 }
                 Err(failure) => {
                     job.attempt.failed(&endpoint, &failure);
@@ -184,6 +211,9 @@ async fn ask_all(
                     to_final = false;
                     job.attempt.again(&endpoint);
                 } else {
+                    if failure.class == Class::NoHistory {
+                        endpoint.has_no_logs_of(job.piece.from);
+                    }
                     job.attempt.failed(&endpoint, &failure);
                 }
                 queue.push_front(job);
@@ -236,28 +266,16 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, tagg
     let anchor = read_anchor(piece.to, tagged, &mut answers)?;
     let logs = next(&mut answers)?;
     let wanted = Wanted { from: piece.from, to: piece.to, tokens, accounts, side };
-    let (mut transfers, mut malformed) = (Vec::new(), Vec::new());
-    let mut foreign: usize = 0;
-    let mut hashes = BTreeMap::from([(anchor.block.number, anchor.block.hash)]);
-    // One after the other: all of them at once would take several times the memory of what is kept.
-    rpc::read_each(&logs, "a list of logs", |log: Log| {
-        match decode(&log, &wanted)? {
-            Decoded::Transfer(transfer) => {
-                agree(&mut hashes, transfer.block.number, transfer.block.hash)
-                    .map_err(|text| Failure::new(Class::Inconsistent, text))?;
-                transfers.push(transfer);
-            }
-            Decoded::Malformed(why) if malformed.len() < MAX_MALFORMED => malformed.push(why),
-            Decoded::Malformed(_) => {}
-            Decoded::Foreign => foreign = foreign.saturating_add(1),
-        }
-        Ok(())
-    })?;
+    let read = log_reading::read(&logs, &wanted, anchor.block)?;
     drop(logs);
+    let foreign = read.foreign;
     if foreign > 0 && !everybody {
         tracing::warn!(endpoint = %endpoint.name, logs = foreign, "logs came that were not asked for, or were taken back");
     }
-    Ok(Answer { endpoint: endpoint.id, anchor, tagged, transfers, malformed })
+    let (mut flaws, is_impossible) = (read.torn, !read.flaws.is_empty());
+    flaws.extend(read.flaws);
+    let (transfers, malformed) = (read.transfers, read.malformed);
+    Ok(Answer { endpoint: endpoint.id, anchor, tagged, transfers, malformed, flaws, is_impossible })
 }
 
 fn read_anchor(
@@ -272,7 +290,7 @@ fn read_anchor(
         return Err(Failure::new(Class::Behind, format!("block {given} is finalized, not {number}")));
     }
     if given != number {
-        return Err(Failure::garbage("another block than the one asked for"));
+        return Err(Failure::unreadable("another block than the one asked for"));
     }
     Ok(anchor)
 }
@@ -312,10 +330,10 @@ fn agree(hashes: &mut BTreeMap<BlockNumber, B256>, number: BlockNumber, hash: B2
     Err(format!("block {number} has two hashes in one answer"))
 }
 
-fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainError> {
+fn merge(to: BlockNumber, answers: Vec<Answer>, side: Side) -> Result<TransferPage, ChainError> {
     let mut hashes = BTreeMap::new();
     let mut transfers: Vec<Transfer> = Vec::new();
-    let mut malformed = BTreeSet::new();
+    let (mut malformed, mut flaws) = (BTreeSet::new(), Flaws::default());
     let mut last = None;
     // Each answer proves what it brought itself.
     let is_tagged = answers.iter().all(|answer| answer.tagged || answer.anchor.block.number < to);
@@ -330,6 +348,7 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
             transfers.extend(answer.transfers);
         }
         malformed.extend(answer.malformed);
+        flaws.extend(answer.flaws);
         if answer.anchor.block.number == to {
             last = Some((answer.anchor, answer.endpoint));
         }
@@ -337,17 +356,7 @@ fn merge(to: BlockNumber, answers: Vec<Answer>) -> Result<TransferPage, ChainErr
     let Some((anchor, endpoint)) = last else {
         return Err(ChainError::Behind(format!("block {to} is in no answer")));
     };
-    let place = |transfer: &Transfer| (transfer.block.number, transfer.log_index);
-    transfers.sort_by_key(place);
-    let what = |transfer: &Transfer| (transfer.tx_hash, transfer.token, transfer.to);
-    for (one, other) in transfers.iter().zip(transfers.iter().skip(1)) {
-        if place(one) == place(other) && what(one) != what(other) {
-            let (block, index) = place(one);
-            let text = format!("log {index} of block {block} is two transfers in one answer");
-            return Err(ChainError::Behind(text));
-        }
-    }
-    transfers.dedup_by_key(|transfer| place(transfer));
+    flaws.extend(log_reading::in_order(&mut transfers, side));
     let malformed = malformed.into_iter().take(MAX_MALFORMED).collect();
-    Ok(TransferPage { transfers, anchor, is_tagged, endpoint, malformed })
+    Ok(TransferPage { transfers, anchor, is_tagged, endpoint, malformed, flaws })
 }

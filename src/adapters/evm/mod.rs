@@ -7,6 +7,7 @@
 //! reconnecting; each of them loses logs, sends requests nobody asked for, or hides which node answered. alloy gives
 //! the types and the websocket.
 
+mod abilities;
 mod account;
 mod answer;
 mod budget;
@@ -22,11 +23,14 @@ mod hints;
 mod http;
 mod identity;
 mod limits;
+mod log_reading;
 mod logs;
+mod named_limits;
 mod pool;
 mod reads;
 mod receipts;
 mod redact;
+mod reply;
 mod rpc;
 mod send_answer;
 mod sender;
@@ -37,8 +41,9 @@ mod subscription;
 mod supervisor;
 mod tx;
 mod ws;
+mod ws_carrier;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -218,6 +223,7 @@ impl EvmChain {
             cool_down: self.settings.cool_down,
             remade: false,
             down: false,
+            told: BTreeMap::new(),
         };
         Supervision::Task(runtime.spawn(supervisor.run()).abort_handle())
     }
@@ -297,6 +303,12 @@ impl Chain for EvmChain {
 
     fn exclude(&self, endpoints: &BTreeSet<String>) {
         self.pool.exclude(endpoints);
+    }
+
+    fn doubt(&self, endpoint: EndpointId, said: &str) {
+        if let Some(endpoint) = self.pool.endpoints.iter().find(|known| known.id == endpoint) {
+            endpoint.conduct.contradicts(said);
+        }
     }
 
     fn watch(&self, set: WatchSet) {

@@ -6,12 +6,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::domain::chain::BlockNumber;
 use crate::domain::operator::Operator;
 use crate::domain::plausibility::{Heads, Plausibility, Shown};
 use crate::domain::time::Timestamp;
-use crate::outbound::Patience;
+use crate::outbound::{Clients, Patience};
 use crate::ports::chain::{ChainError, EndpointId};
 
+use super::abilities::Ability;
 use super::classify::Class;
 use super::endpoint::{Endpoint, Shared};
 use super::failure::Failure;
@@ -39,16 +41,15 @@ pub(super) struct Pool {
 impl Pool {
     /// The endpoints of the settings.
     pub(super) fn new(settings: &EvmSettings, rules: Plausibility, hints: &Arc<HintQueue>) -> Result<Self, EvmError> {
-        let client = settings
-            .outbound
-            .client(settings.connect_timeout, Patience::Whole(settings.request_timeout))
-            .pool_max_idle_per_host(settings.max_in_flight)
-            .build()
-            .map_err(|error| EvmError::Client(error.without_url().to_string()))?;
+        let (connect_within, whole) = (settings.connect_timeout, Patience::Whole(settings.request_timeout));
+        let describe =
+            || settings.outbound.client(connect_within, whole).pool_max_idle_per_host(settings.max_in_flight);
+        let clients =
+            Clients::new("rpc", describe).map_err(|error| EvmError::Client(error.without_url().to_string()))?;
         let endpoints = settings.endpoints.iter().enumerate();
         let identity = Arc::new(Identity::default());
         let (stall_after, hints) = (rules.stall_after.as_duration(), Arc::clone(hints));
-        let shared = Shared { client, identity: Arc::clone(&identity), hints, stall_after };
+        let shared = Shared { clients, identity: Arc::clone(&identity), hints, stall_after };
         let endpoints = endpoints.map(|(at, endpoint)| Endpoint::new(at, endpoint, settings, &shared).map(Arc::new));
         Ok(Self {
             endpoints: endpoints.collect::<Result<_, _>>()?,
@@ -61,9 +62,11 @@ impl Pool {
     }
 
     /// A question that is to be asked of one endpoint after the other, until one answers.
-    pub(super) fn attempt(&self, avoid: Option<EndpointId>) -> Attempt {
+    pub(super) fn attempt(&self, at: Ability, avoid: Option<EndpointId>) -> Attempt {
         let endpoints = self.included();
         Attempt {
+            at,
+            since: None,
             all: endpoints.len(),
             endpoints,
             patience: self.patience,
@@ -72,13 +75,14 @@ impl Pool {
             limited: Vec::new(),
             log: Vec::new(),
             behind: None,
+            elsewhere: false,
             waits: 0,
         }
     }
 
     /// A question that only this operator's endpoints can answer.
-    pub(super) fn attempt_of(&self, operator: &Operator) -> Attempt {
-        let mut attempt = self.attempt(None);
+    pub(super) fn attempt_of(&self, at: Ability, operator: &Operator) -> Attempt {
+        let mut attempt = self.attempt(at, None);
         attempt.endpoints.retain(|endpoint| endpoint.operator == *operator);
         attempt
     }
@@ -118,8 +122,8 @@ impl Pool {
     }
 
     /// A question that only this endpoint can answer.
-    pub(super) fn attempt_at(&self, only: EndpointId) -> Attempt {
-        let mut attempt = self.attempt(None);
+    pub(super) fn attempt_at(&self, at: Ability, only: EndpointId) -> Attempt {
+        let mut attempt = self.attempt(at, None);
         attempt.endpoints.retain(|endpoint| endpoint.id == only);
         attempt
     }
@@ -173,6 +177,10 @@ pub(super) struct Attempt {
     /// How many endpoints there are; only some of them may be asked.
     all: usize,
     endpoints: Vec<Arc<Endpoint>>,
+    /// What they are asked for.
+    at: Ability,
+    /// The oldest block whose logs are asked for, if logs are.
+    since: Option<BlockNumber>,
     patience: Duration,
     /// Whose endpoints should rather not answer.
     avoid: Option<Operator>,
@@ -180,20 +188,31 @@ pub(super) struct Attempt {
     limited: Vec<EndpointId>,
     log: Vec<String>,
     behind: Option<String>,
+    /// Whether some endpoint could not answer for a reason that has nothing to do with the question.
+    elsewhere: bool,
     waits: u32,
 }
 
 impl Attempt {
+    /// Logs are asked for from this block on: whoever no longer has it is not asked.
+    pub(super) fn of_logs_since(&mut self, block: BlockNumber) {
+        self.since = Some(block);
+    }
+
+    fn has_them(&self, endpoint: &Endpoint) -> bool {
+        self.since.is_none_or(|since| !endpoint.lacks_logs_of(since))
+    }
+
     /// The next endpoint to ask; `None` when none is left.
     ///
     /// When all rest and none was asked yet, or when a rate limit is all that is in the way, it waits for the end of
     /// the rest, within the request timeout.
     pub(super) async fn next(&mut self) -> Option<Arc<Endpoint>> {
-        let fresh = self.endpoints.iter().filter(|endpoint| !self.tried.contains(&endpoint.id));
+        let fresh = self.endpoints.iter().filter(|it| !self.tried.contains(&it.id) && self.has_them(it));
+        let avoided = |it: &Endpoint| self.avoid.as_ref() == Some(&it.operator);
         let ready = fresh
-            .clone()
             .filter(|endpoint| endpoint.rests_until().is_none())
-            .min_by_key(|it| (it.is_stalled(), it.is_lagging(), self.avoid.as_ref() == Some(&it.operator), it.id));
+            .min_by_key(|it| (it.is_stalled(), it.is_failing(self.at), it.is_lagging(), avoided(it), it.id));
         if let Some(endpoint) = ready.cloned() {
             self.tried.push(endpoint.id);
             return Some(endpoint);
@@ -206,7 +225,7 @@ impl Attempt {
         let (until, endpoint) = self
             .endpoints
             .iter()
-            .filter(|endpoint| !endpoint.is_shut_out())
+            .filter(|endpoint| !endpoint.is_shut_out() && self.has_them(endpoint))
             .filter(|endpoint| untouched || self.limited.contains(&endpoint.id))
             .map(|endpoint| (endpoint.rests_until().unwrap_or(now), endpoint))
             .min_by_key(|(until, endpoint)| (*until, endpoint.id))?;
@@ -222,7 +241,8 @@ impl Attempt {
 
     /// The endpoint gave no good answer.
     pub(super) fn failed(&mut self, endpoint: &Endpoint, failure: &Failure) {
-        endpoint.failed(failure);
+        endpoint.failed(self.at, failure);
+        self.elsewhere |= !failure.is_about_the_question();
         let text = format!("{:?}: {}", endpoint.name, failure.text);
         self.limited.retain(|id| *id != endpoint.id);
         if failure.class == Class::RateLimit {
@@ -238,7 +258,8 @@ impl Attempt {
 
     /// Whether each endpoint that is well was asked.
     pub(super) fn all_tried(&self) -> bool {
-        self.endpoints.iter().all(|endpoint| self.tried.contains(&endpoint.id) || endpoint.rests_until().is_some())
+        let is_out = |it: &Endpoint| it.rests_until().is_some() || !self.has_them(it);
+        self.endpoints.iter().all(|endpoint| self.tried.contains(&endpoint.id) || is_out(endpoint))
     }
 
     /// The endpoint may be asked again: it has taught what it takes.
@@ -266,12 +287,19 @@ impl Attempt {
             return ChainError::Unavailable("there is no such endpoint".to_owned());
         }
         let now = Instant::now();
-        let mut parts = self.log;
+        let mut parts = self.log.clone();
+        let mut is_the_question = !self.elsewhere;
         for endpoint in all.iter().filter(|endpoint| !self.tried.contains(&endpoint.id)) {
+            if let Some(since) = self.since.filter(|_| !self.has_them(endpoint)) {
+                parts.push(format!("{:?}: it no longer has the logs of block {since}", endpoint.name));
+                continue;
+            }
+            is_the_question = false;
             let rest = endpoint.rests_until().map(|until| until.saturating_duration_since(now).as_millis());
             let last = endpoint.last_failure().unwrap_or_default();
             parts.push(format!("{:?}: rests {} ms more after: {last}", endpoint.name, rest.unwrap_or_default()));
         }
-        ChainError::Unavailable(parts.join("; "))
+        let said = parts.join("; ");
+        if is_the_question { ChainError::Refused(said) } else { ChainError::Unavailable(said) }
     }
 }

@@ -9,13 +9,14 @@ use crate::domain::operator::Operator;
 use crate::domain::testimony::{Statement, Testimony};
 use crate::ports::chain::{ChainError, EndpointId, FinalityReport};
 
+use super::abilities::Ability;
 use super::classify::Class;
 use super::conduct::MAX_LAG;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
-use super::http::Answers;
 use super::pool::Pool;
 use super::receipts;
+use super::reply::Answers;
 use super::rpc::{self, Ask};
 
 /// How many headers are asked for in one batch. Providers take at least so many calls at once, those that take several.
@@ -30,7 +31,7 @@ const MORE_WORDS: usize = 4;
 
 /// The answer to the next question, in the order of asking.
 pub(super) fn next(answers: &mut std::vec::IntoIter<Result<Box<RawValue>, Failure>>) -> Result<Box<RawValue>, Failure> {
-    answers.next().unwrap_or_else(|| Err(Failure::garbage("an answer is missing")))
+    answers.next().unwrap_or_else(|| Err(Failure::unreadable("an answer is missing")))
 }
 
 async fn one(endpoint: &Endpoint, ask: Ask) -> Result<Box<RawValue>, Failure> {
@@ -47,13 +48,13 @@ pub(super) async fn head(pool: &Pool) -> Result<Header, ChainError> {
 /// that were seen before, has stood still for long, or has no finalized block or one that stands still, so that such a
 /// node does not stop us while others go on. One that has lagged for long has no say in what is final.
 pub(super) async fn finality(pool: &Pool, tag: bool) -> Result<FinalityReport, ChainError> {
-    let mut attempt = pool.attempt(None);
+    let mut attempt = pool.attempt(Ability::Blocks, None);
     let mut best: Option<FinalityReport> = None;
     let alone = pool.endpoints.len() == 1;
     while let Some(endpoint) = attempt.next().await {
         match finality_of(pool, &endpoint, tag).await {
             Ok(report) => {
-                endpoint.worked();
+                endpoint.worked(Ability::Blocks);
                 let (number, highest) = (report.head.block.number, pool.highest());
                 let hangs = number.saturating_add(MAX_LAG) < highest;
                 let stands = |tag: Header| endpoint.conduct.finality_stands(tag.block.number);
@@ -86,7 +87,7 @@ fn says_more(one: &FinalityReport, other: &FinalityReport) -> bool {
 }
 
 fn read_head(answer: &RawValue) -> Result<Header, Failure> {
-    rpc::read_header(answer)?.ok_or_else(|| Failure::garbage("the node has no latest block"))
+    rpc::read_header(answer)?.ok_or_else(|| Failure::unreadable("the node has no latest block"))
 }
 
 /// The header of a block. Another endpoint is asked when the first has no such block, though its number was reached.
@@ -95,16 +96,16 @@ pub(super) async fn header(
     number: BlockNumber,
     at: Option<EndpointId>,
 ) -> Result<Option<Header>, ChainError> {
-    let mut attempt = at.map_or_else(|| pool.attempt(None), |id| pool.attempt_at(id));
+    let mut attempt = at.map_or_else(|| pool.attempt(Ability::Blocks, None), |id| pool.attempt_at(Ability::Blocks, id));
     let mut absent = false;
     while let Some(endpoint) = attempt.next().await {
         match header_of(&endpoint, number).await {
             Ok(Some(header)) => {
-                endpoint.worked();
+                endpoint.worked(Ability::Blocks);
                 return Ok(Some(header));
             }
             Ok(None) => {
-                endpoint.worked();
+                endpoint.worked(Ability::Blocks);
                 absent = true;
                 if number > pool.highest() {
                     return Ok(None);
@@ -146,23 +147,48 @@ async fn piece_of_headers(
     numbers: &[BlockNumber],
     at: Option<EndpointId>,
 ) -> Result<Vec<Option<Header>>, ChainError> {
-    let mut attempt = at.map_or_else(|| pool.attempt(None), |id| pool.attempt_at(id));
+    let mut attempt = at.map_or_else(|| pool.attempt(Ability::Blocks, None), |id| pool.attempt_at(Ability::Blocks, id));
     while let Some(endpoint) = attempt.next().await {
         match headers_of(&endpoint, numbers).await {
             Ok(headers) if headers.iter().all(Option::is_some) => {
-                endpoint.worked();
+                endpoint.worked(Ability::Blocks);
                 return Ok(headers);
             }
             // One that is missing here is looked for as a single one is, elsewhere too.
             Ok(_) => break,
-            Err(failure) => attempt.failed(&endpoint, &failure),
+            Err(failure) => {
+                let is_one = failure.is_about_the_question() && numbers.len() > 1;
+                attempt.failed(&endpoint, &failure);
+                if is_one {
+                    break;
+                }
+            }
         }
     }
-    let mut headers = Vec::with_capacity(numbers.len());
+    one_by_one(pool, numbers, at).await
+}
+
+/// Each header by itself. One that nobody can tell is missing from the answer, and takes nothing away from the others.
+async fn one_by_one(
+    pool: &Pool,
+    numbers: &[BlockNumber],
+    at: Option<EndpointId>,
+) -> Result<Vec<Option<Header>>, ChainError> {
+    let (mut headers, mut refused) = (Vec::with_capacity(numbers.len()), None);
     for number in numbers {
-        headers.push(header(pool, *number, at).await?);
+        match header(pool, *number, at).await {
+            Ok(header) => headers.push(header),
+            Err(error @ ChainError::Refused(_)) => {
+                headers.push(None);
+                refused = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
     }
-    Ok(headers)
+    match refused {
+        Some(error) if headers.iter().all(Option::is_none) => Err(error),
+        _ => Ok(headers),
+    }
 }
 
 async fn headers_of(endpoint: &Endpoint, numbers: &[BlockNumber]) -> Result<Vec<Option<Header>>, Failure> {
@@ -195,12 +221,12 @@ async fn piece_of_witnessed(
     tag: bool,
     at: EndpointId,
 ) -> Result<Vec<WitnessedHeader>, ChainError> {
-    let mut attempt = pool.attempt_at(at);
+    let mut attempt = pool.attempt_at(Ability::Blocks, at);
     let mut partly: Option<Vec<WitnessedHeader>> = None;
     while let Some(endpoint) = attempt.next().await {
         match witnessed_of(pool, &endpoint, numbers, tag).await {
             Ok(headers) => {
-                endpoint.worked();
+                endpoint.worked(Ability::Blocks);
                 if headers.iter().all(|witnessed| witnessed.header.is_some()) {
                     return Ok(headers);
                 }
@@ -248,7 +274,7 @@ async fn hear(endpoint: &Endpoint, numbers: &[BlockNumber], besides: &[Ask], wor
     let mut answers = endpoint.ask(&asks).await?.into_iter();
     let words = (0..words).map(|_| read_finalized(next(&mut answers))).collect::<Result<Vec<_>, Failure>>()?;
     let head = read_head(&next(&mut answers)?)?;
-    let headers = numbers.iter().map(|number| read_header_of(*number, next(&mut answers)));
+    let headers = numbers.iter().map(|number| told_header_of(*number, next(&mut answers)));
     let headers = headers.collect::<Result<Vec<Option<Header>>, Failure>>()?;
     let all: Vec<Header> = words.iter().chain(&headers).copied().flatten().chain([head]).collect();
     let words: Option<Vec<Header>> = words.into_iter().collect();
@@ -323,6 +349,17 @@ fn read_finalized(answer: Result<Box<RawValue>, Failure>) -> Result<Option<Heade
     }
 }
 
+/// The same, where one block that a node cannot tell of must not keep the others from being heard: it counts as missing.
+fn told_header_of(number: BlockNumber, answer: Result<Box<RawValue>, Failure>) -> Result<Option<Header>, Failure> {
+    match read_header_of(number, answer) {
+        Err(failure) if failure.is_about_the_question() => {
+            tracing::debug!(number, error = %failure.text, "a node does not tell of a block");
+            Ok(None)
+        }
+        told => told,
+    }
+}
+
 fn read_header_of(number: BlockNumber, answer: Result<Box<RawValue>, Failure>) -> Result<Option<Header>, Failure> {
     let answer = match answer {
         Err(failure) if failure.class == Class::Behind => return Ok(None),
@@ -330,7 +367,7 @@ fn read_header_of(number: BlockNumber, answer: Result<Box<RawValue>, Failure>) -
     };
     let header = rpc::read_header(&answer)?;
     if header.is_some_and(|header| header.block.number != number) {
-        return Err(Failure::garbage("another block than the one asked for"));
+        return Err(Failure::unreadable("another block than the one asked for"));
     }
     Ok(header)
 }
@@ -343,13 +380,13 @@ async fn finality_of(pool: &Pool, endpoint: &Endpoint, tag: bool) -> Result<Fina
 /// What one of the operator's nodes says of a transaction and of finality, in one request; another of its endpoints is asked
 /// when the first gives no answer.
 pub(super) async fn testify(pool: &Pool, operator: &Operator, tx_hash: B256, tag: bool) -> Testimony {
-    let mut attempt = pool.attempt_of(operator);
+    let mut attempt = pool.attempt_of(Ability::Receipts, operator);
     let mut asked = String::new();
     while let Some(endpoint) = attempt.next().await {
         asked.clone_from(&endpoint.name);
         match statement_of(pool, &endpoint, tx_hash, tag).await {
             Ok(statement) => {
-                endpoint.worked();
+                endpoint.worked(Ability::Receipts);
                 return Testimony { operator: operator.clone(), endpoint: asked, statement: Ok(statement) };
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
@@ -372,7 +409,7 @@ pub(super) async fn decimals(
     token: Address,
     at: Option<EndpointId>,
 ) -> Result<Result<U256, String>, ChainError> {
-    let mut attempt = at.map_or_else(|| pool.attempt(None), |id| pool.attempt_at(id));
+    let mut attempt = at.map_or_else(|| pool.attempt(Ability::State, None), |id| pool.attempt_at(Ability::State, id));
     while let Some(endpoint) = attempt.next().await {
         let answer = match one(&endpoint, rpc::decimals_of(token)).await {
             Ok(answer) => rpc::read::<Bytes>(&answer, "bytes"),
@@ -381,7 +418,7 @@ pub(super) async fn decimals(
         };
         match answer {
             Ok(bytes) => {
-                endpoint.worked();
+                endpoint.worked(Ability::State);
                 let word = <[u8; 32]>::try_from(bytes.as_ref());
                 let none = || format!("{} bytes came, where a number has 32", bytes.len());
                 return Ok(word.map(U256::from_be_bytes).map_err(|_| none()));

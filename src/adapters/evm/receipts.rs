@@ -20,6 +20,7 @@ use crate::domain::wei::Wei;
 use crate::ports::chain::ChainError;
 use crate::ports::sender::{EndpointAnswer, Receipts};
 
+use super::abilities::Ability;
 use super::decode::{TRANSFER, parts};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
@@ -39,7 +40,7 @@ pub(super) async fn first(pool: &Pool, hashes: &[B256]) -> Result<Receipts, Chai
         let hashes = Arc::clone(&hashes);
         async move { receipts_at(pool, &endpoint, &hashes).await }.boxed()
     };
-    spread::first(pool, ask, |receipts: &Receipts| Some(receipts.head)).await
+    spread::first(pool, Ability::Receipts, ask, |receipts: &Receipts| Some(receipts.head)).await
 }
 
 /// What every endpoint says of these transactions.
@@ -49,27 +50,38 @@ pub(super) async fn everywhere(pool: &Pool, hashes: &[B256]) -> Vec<EndpointAnsw
         let hashes = Arc::clone(&hashes);
         async move { receipts_at(pool, &endpoint, &hashes).await }.boxed()
     };
-    spread::everywhere(pool, ask).await
+    spread::everywhere(pool, Ability::Receipts, ask).await
 }
 
 /// The head is asked for first in each batch, and the lowest counts: behind a balancer each batch may come from another
-/// node.
+/// node. One receipt that it cannot give takes nothing away from the others; if it gives none, it has failed.
 async fn receipts_at(pool: &Pool, endpoint: &Endpoint, hashes: &[B256]) -> Result<Receipts, Failure> {
     let mut head: Option<u64> = None;
-    let mut receipts = Vec::new();
+    let (mut receipts, mut failed) = (Vec::new(), None);
     let empty: &[B256] = &[];
     let batches = hashes.chunks(AT_ONCE).chain(hashes.is_empty().then_some(empty));
     for batch in batches {
         let asks: Vec<Ask> = std::iter::once(Ask::new("eth_blockNumber", json!([])))
-            .chain(batch.iter().map(|hash| ask_for(*hash)))
+            .chain(batch.iter().map(|hash| ask_for(*hash).that_may_fail()))
             .collect();
         let mut answers = endpoint.ask(&asks).await?.into_iter();
         let number = rpc::read::<U64>(&next(&mut answers)?, "a block number")?.to();
         pool.believe(endpoint, Shown { number, time: None })?;
         head = Some(head.map_or(number, |lowest| lowest.min(number)));
         for hash in batch {
-            receipts.push(read(&next(&mut answers)?, *hash)?);
+            let receipt = match next(&mut answers).and_then(|answer| read(&answer, *hash)) {
+                Err(failure) if !failure.is_about_the_question() => return Err(failure),
+                Err(failure) => Err(failed.insert(failure).text.clone()),
+                Ok(receipt) => Ok(receipt),
+            };
+            receipts.push(receipt);
         }
+    }
+    if let Some(failure) = failed {
+        if receipts.iter().all(Result::is_err) {
+            return Err(failure);
+        }
+        endpoint.failed(Ability::Receipts, &failure);
     }
     Ok(Receipts { endpoint: endpoint.id, head: head.unwrap_or_default(), receipts })
 }
@@ -96,7 +108,7 @@ pub(super) fn read(answer: &RawValue, hash: B256) -> Result<Option<Receipt>, Fai
     let Some(raw) = rpc::read::<Option<RawReceipt>>(answer, "a receipt")? else { return Ok(None) };
     if raw.transaction_hash != hash {
         let said = raw.transaction_hash;
-        return Err(Failure::garbage(format!("the receipt of {said} came, where that of {hash} was asked for")));
+        return Err(Failure::unreadable(format!("the receipt of {said} came, where that of {hash} was asked for")));
     }
     let block = match (raw.block_number, raw.block_hash) {
         (Some(number), Some(hash)) => BlockRef { number: number.to(), hash },
@@ -105,7 +117,7 @@ pub(super) fn read(answer: &RawValue, hash: B256) -> Result<Option<Receipt>, Fai
     let succeeded = match raw.status.map(|status| status.to::<u64>()) {
         Some(0) => false,
         Some(1) => true,
-        other => return Err(Failure::garbage(format!("the receipt of {hash} has the status {other:?}"))),
+        other => return Err(Failure::unreadable(format!("the receipt of {hash} has the status {other:?}"))),
     };
     let mut transfers = Vec::new();
     for log in &raw.logs {
@@ -126,7 +138,7 @@ fn transfer(log: &Log, tx_hash: B256, block: BlockRef) -> Result<Option<Transfer
         || log.block_hash.is_some_and(|hash| hash != block.hash)
         || log.block_number.is_some_and(|number| number != block.number);
     let (Some(log_index), false) = (log.log_index, elsewhere) else {
-        return Err(Failure::garbage(format!("a log in the receipt of {tx_hash} is not that transaction's")));
+        return Err(Failure::unreadable(format!("a log in the receipt of {tx_hash} is not that transaction's")));
     };
     let Ok((from, to, amount)) = parts(log) else { return Ok(None) };
     Ok(Some(Transfer {

@@ -134,8 +134,8 @@ pub(super) fn read_header(answer: &RawValue) -> Result<Option<Header>, Failure> 
 /// Reads the newest header, with what its block asked for a unit of gas.
 pub(super) fn read_priced_header(answer: &RawValue) -> Result<(Header, Wei), Failure> {
     let raw: Option<RawHeader> = read(answer, "a block")?;
-    let raw = raw.ok_or_else(|| Failure::garbage("the node has no latest block"))?;
-    let base_fee = raw.base_fee_per_gas.ok_or_else(|| Failure::garbage("the newest block has no base fee"))?;
+    let raw = raw.ok_or_else(|| Failure::unreadable("the node has no latest block"))?;
+    let base_fee = raw.base_fee_per_gas.ok_or_else(|| Failure::unreadable("the newest block has no base fee"))?;
     Ok((raw.header(), wei(base_fee)))
 }
 
@@ -160,7 +160,7 @@ pub(super) fn read_each<T: for<'a> Deserialize<'a>>(
     let read = serde_json::Deserializer::from_str(answer.get()).deserialize_seq(list);
     match (failed, read) {
         (Some(failure), _) => Err(failure),
-        (None, read) => read.map_err(|error| Failure::garbage(format!("the answer is not {what}: {error}"))),
+        (None, read) => read.map_err(|error| Failure::unreadable(format!("the answer is not {what}: {error}"))),
     }
 }
 
@@ -189,5 +189,6 @@ impl<'a, T: Deserialize<'a>, F: FnMut(T) -> bool> Visitor<'a> for List<T, F> {
 
 /// Reads an answer as what it should be.
 pub(super) fn read<T: for<'a> Deserialize<'a>>(answer: &RawValue, what: &str) -> Result<T, Failure> {
-    serde_json::from_str(answer.get()).map_err(|error| Failure::garbage(format!("the answer is not {what}: {error}")))
+    serde_json::from_str(answer.get())
+        .map_err(|error| Failure::unreadable(format!("the answer is not {what}: {error}")))
 }

@@ -2,8 +2,8 @@
 
 use super::*;
 
-use crate::adapters::evm::http::rpc_failure;
 use crate::adapters::evm::redact::Redactor;
+use crate::adapters::evm::reply::rpc_failure;
 
 const HASH: B256 = B256::repeat_byte(0x11);
 

@@ -18,6 +18,7 @@ use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
 use crate::ports::sender::{EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec};
 use crate::ports::signer::DigestSignature;
 
+use super::abilities::Ability;
 use super::decode::Side;
 use super::endpoint::Endpoint;
 use super::rpc::Ask;
@@ -63,7 +64,7 @@ impl Sender for EvmChain {
     ) -> Result<TransferPage, ChainError> {
         let (tokens, recipients) = (Arc::new(tokens.to_vec()), Arc::new(vec![wallet]));
         let query = TransferQuery { tokens, recipients, from, to, everybody: false, avoid: None, by: by.cloned() };
-        logs::transfers(&self.pool, self.settings.max_in_flight, &query, Side::From, false).await
+        logs::transfers(&self.pool, self.settings.max_in_flight, &query, Side::From, false).await?.whole()
     }
 
     async fn balance_at(
@@ -91,7 +92,7 @@ impl Sender for EvmChain {
 /// Gives the bytes to one endpoint, also to one that rests: it may be well again, and nothing is lost by trying.
 async fn give(endpoint: &Endpoint, tx: &SignedTx) -> EndpointAnswer<SendAnswer> {
     let result = endpoint.deliver(&Ask::new("eth_sendRawTransaction", json!([tx.raw.0]))).await;
-    endpoint.note(&result);
+    endpoint.note(Ability::Broadcast, &result);
     let answer = send_answer::read(tx.hash, &result);
     tracing::debug!(endpoint = %endpoint.name, tx_hash = %tx.hash, answer = ?answer, "a transaction was given to a node");
     EndpointAnswer { endpoint: endpoint.id, name: endpoint.name.clone(), answer }

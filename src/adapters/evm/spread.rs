@@ -7,6 +7,7 @@ use futures_util::future::{BoxFuture, join_all};
 use crate::ports::chain::ChainError;
 use crate::ports::sender::EndpointAnswer;
 
+use super::abilities::Ability;
 use super::classify::Class;
 use super::conduct::MAX_LAG;
 use super::endpoint::Endpoint;
@@ -21,16 +22,17 @@ pub(super) type Asking<'a, T> = BoxFuture<'a, Result<T, Failure>>;
 /// seen is taken only when no other answers.
 pub(super) async fn first<'a, T>(
     pool: &'a Pool,
+    at: Ability,
     ask: impl Fn(Arc<Endpoint>) -> Asking<'a, T>,
     head_of: impl Fn(&T) -> Option<u64>,
 ) -> Result<T, ChainError> {
-    let mut attempt = pool.attempt(None);
+    let mut attempt = pool.attempt(at, None);
     let alone = pool.endpoints.len() == 1;
     let mut hanging: Option<T> = None;
     while let Some(endpoint) = attempt.next().await {
         match ask(Arc::clone(&endpoint)).await {
             Ok(answer) => {
-                endpoint.worked();
+                endpoint.worked(at);
                 let (head, highest) = (head_of(&answer), pool.highest());
                 let Some(head) = head.filter(|head| !alone && head.saturating_add(MAX_LAG) < highest) else {
                     return Ok(answer);
@@ -52,13 +54,14 @@ pub(super) async fn first<'a, T>(
 /// caller wants to hear of all.
 pub(super) async fn everywhere<'a, T>(
     pool: &'a Pool,
+    at: Ability,
     ask: impl Fn(Arc<Endpoint>) -> Asking<'a, T>,
 ) -> Vec<EndpointAnswer<Result<T, ChainError>>> {
     let asked = pool.included().into_iter().map(|endpoint| {
         let asking = ask(Arc::clone(&endpoint));
         async move {
             let result = asking.await;
-            endpoint.note(&result);
+            endpoint.note(at, &result);
             let answer = result.map_err(|failure| of_one(&endpoint, &failure));
             EndpointAnswer { endpoint: endpoint.id, name: endpoint.name.clone(), answer }
         }
@@ -72,5 +75,9 @@ fn of_one(endpoint: &Endpoint, failure: &Failure) -> ChainError {
     if failure.class == Class::Contradiction {
         return ChainError::Contradiction(format!("endpoint {text}"));
     }
-    if failure.class.is_behind() { ChainError::Behind(text) } else { ChainError::Unavailable(text) }
+    match failure {
+        _ if failure.class.is_behind() => ChainError::Behind(text),
+        _ if failure.is_about_the_question() => ChainError::Refused(text),
+        _ => ChainError::Unavailable(text),
+    }
 }

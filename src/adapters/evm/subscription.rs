@@ -16,9 +16,10 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use crate::domain::chain::{BlockNumber, Header};
 use crate::ports::chain::WatchSet;
 
-use super::classify::{Class, suggested_recipients};
+use super::classify::Class;
 use super::endpoint::Endpoint;
 use super::failure::Failure;
+use super::named_limits::suggested_recipients;
 use super::rpc::{self, Ask};
 use super::split::shards;
 use super::ws::WsLink;
@@ -39,7 +40,7 @@ pub(super) enum Push {
     Lost(u64),
     /// A message that can't be read.
     Unreadable(String),
-    /// The connection is gone.
+    /// The connection is gone; [`Subscription::why_closed`] says why.
     Closed,
 }
 
@@ -168,6 +169,12 @@ impl Subscription {
                 push => return push,
             }
         }
+    }
+
+    /// Why the connection is gone, in words.
+    pub(super) fn why_closed(&self) -> String {
+        let ended = "the websocket connection ended";
+        self.link.why_ended().map_or_else(|| ended.to_owned(), |why| format!("{ended}: {why}"))
     }
 
     fn is_live(&self, stream: u64) -> bool {

@@ -3,14 +3,16 @@
 //! What it tells are hints. Its care goes into never being silently deaf: a connection that ends, brings no heads,
 //! loses messages or can't be understood is reported as a gap, and made anew, on the next endpoint if there is one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 
-use crate::ports::chain::{Hint, WatchSet};
+use crate::ports::chain::{EndpointId, Hint, WatchSet};
 
+use super::abilities::Ability;
 use super::endpoint::Endpoint;
 use super::hints::HintQueue;
 use super::pool::Pool;
@@ -34,6 +36,8 @@ pub(super) struct Supervisor {
     pub(super) remade: bool,
     /// Whether it was said that there is no working subscription.
     pub(super) down: bool,
+    /// Why each endpoint's last connection ended, as it was told: the same again is counted, and not told again.
+    pub(super) told: BTreeMap<EndpointId, String>,
 }
 
 enum End {
@@ -43,6 +47,25 @@ enum End {
     Over,
     /// The connection was not made, or is gone.
     Lost { why: String, was_live: bool, was_stable: bool },
+}
+
+/// What is known of one connection.
+struct Session {
+    since: Instant,
+    /// When its last believable head came; `since` before there was one.
+    last_head: Instant,
+    /// Whether it was said to work.
+    is_live: bool,
+    /// Why the last message could not be read.
+    unread: Option<String>,
+    recipients: usize,
+}
+
+impl Session {
+    fn begun(recipients: usize) -> Self {
+        let since = Instant::now();
+        Self { since, last_head: since, is_live: false, unread: None, recipients }
+    }
 }
 
 impl Supervisor {
@@ -74,7 +97,7 @@ impl Supervisor {
                 End::Over => return,
                 End::Lost { why, was_live, was_stable } => (why, was_live, was_stable),
             };
-            tracing::warn!(endpoint = %endpoint.name, error = %why, was_live, "no websocket subscription");
+            self.tell_end(endpoint, &why, was_stable);
             let why = format!("{:?}: {why}", endpoint.name);
             if was_live {
                 self.remade = true;
@@ -92,6 +115,18 @@ impl Supervisor {
             if !self.rest(self.cool_down.after(failures), why).await {
                 return;
             }
+        }
+    }
+
+    /// Tells why a connection ended, once for each reason until one has held.
+    fn tell_end(&mut self, endpoint: &Endpoint, why: &str, was_stable: bool) {
+        metrics::counter!("rampwatch_subscription_ends_total", "endpoint" => endpoint.name.clone()).increment(1);
+        if was_stable {
+            self.told.remove(&endpoint.id);
+        }
+        let last = self.told.insert(endpoint.id, why.to_owned());
+        if last.as_deref() != Some(why) {
+            tracing::warn!(endpoint = %endpoint.name, error = why, "no websocket subscription");
         }
     }
 
@@ -129,40 +164,20 @@ impl Supervisor {
                 return End::Lost { why: failure.text, was_live: false, was_stable: false };
             }
         };
-        if self.remade {
-            self.hints.push(Hint::Gap { why: "the subscription was made anew".to_owned() });
+        let mut session = Session::begun(set.recipients.len());
+        // After connections that came to nothing, one that was taken is not one that works: its first head says so.
+        if !self.down {
+            self.works(endpoint, &mut session);
         }
-        (self.remade, self.down) = (true, false);
-        self.hints.push(Hint::Live);
-        tracing::info!(endpoint = %endpoint.name, recipients = set.recipients.len(), "subscribed");
-        let since = Instant::now();
-        let mut last_head = since;
-        let mut settled = since;
+        let mut settled = session.since;
         loop {
-            let lost = |why: String| {
-                let was_stable = last_head > since && since.elapsed() >= STABLE;
-                End::Lost { why, was_live: true, was_stable }
-            };
-            let silent = last_head.checked_add(self.silence_timeout).unwrap_or(last_head);
-            tokio::select! {
-                push = subscription.next() => match push {
-                    Push::Closed => return lost("the websocket connection ended".to_owned()),
-                    _ if self.pool.is_excluded(endpoint) => return lost("the endpoint is excluded".to_owned()),
-                    Push::Head(head) => {
-                        if let Err(failure) = self.pool.believe(endpoint, &head) {
-                            endpoint.failed(&failure);
-                            return lost(failure.text);
-                        }
-                        if endpoint.conduct.is_stalled() {
-                            return lost("its heads have lagged behind those of others for long".to_owned());
-                        }
-                        last_head = Instant::now();
-                        self.hints.push(Hint::Head(head));
-                    }
-                    other => self.tell(other),
-                },
+            let silent = session.last_head.checked_add(self.silence_timeout).unwrap_or(session.last_head);
+            let lost = tokio::select! {
+                push = subscription.next() => self.heard(push, &subscription, endpoint, &mut session),
                 () = sleep_until(silent) => {
-                    return lost(format!("no new head for {} ms", self.silence_timeout.as_millis()));
+                    let unread = session.unread.take().map(|why| format!("; what came could not be read: {why}"));
+                    let time = self.silence_timeout.as_millis();
+                    Some(format!("no new head for {time} ms{}", unread.unwrap_or_default()))
                 }
                 changed = changed(&mut self.sets, settled) => {
                     if !changed {
@@ -172,26 +187,67 @@ impl Supervisor {
                     if is_empty(&set) {
                         return End::Idle;
                     }
-                    if let Err(failure) = subscription.apply(&set).await {
-                        return lost(format!("the subscription could not be changed: {}", failure.text));
+                    let applied = subscription.apply(&set).await;
+                    if session.is_live && applied.is_ok() {
+                        self.hints.push(Hint::Live);
                     }
-                    self.hints.push(Hint::Live);
                     let now = Instant::now();
                     settled = now.checked_add(SETTLE).unwrap_or(now);
+                    session.recipients = set.recipients.len();
+                    applied.err().map(|failure| format!("the subscription could not be changed: {}", failure.text))
                 }
+            };
+            if let Some(why) = lost {
+                let was_stable = session.last_head > session.since && session.since.elapsed() >= STABLE;
+                return End::Lost { why, was_live: session.is_live, was_stable };
             }
         }
     }
 
-    fn tell(&self, push: Push) {
+    /// Tells what was pushed. Returns why the connection is to be given up, if it is.
+    fn heard(
+        &mut self,
+        push: Push,
+        subscription: &Subscription,
+        endpoint: &Arc<Endpoint>,
+        session: &mut Session,
+    ) -> Option<String> {
         let hint = match push {
-            Push::Head(head) => Hint::Head(head),
+            Push::Closed => return Some(subscription.why_closed()),
+            _ if self.pool.is_excluded(endpoint) => return Some("the endpoint is excluded".to_owned()),
+            Push::Head(head) => {
+                if let Err(failure) = self.pool.believe(endpoint, &head) {
+                    endpoint.failed(Ability::Blocks, &failure);
+                    return Some(failure.text);
+                }
+                if endpoint.conduct.is_stalled() {
+                    return Some("its heads have lagged behind those of others for long".to_owned());
+                }
+                session.last_head = Instant::now();
+                if !session.is_live {
+                    self.works(endpoint, session);
+                }
+                Hint::Head(head)
+            }
             Push::Transfer(block) => Hint::Transfer { block },
             Push::Lost(count) => Hint::Gap { why: format!("{count} pushed messages were lost: they came too fast") },
-            Push::Unreadable(why) => Hint::Gap { why },
-            Push::Closed => Hint::Gap { why: "the websocket connection ended".to_owned() },
+            Push::Unreadable(why) => {
+                session.unread = Some(why.clone());
+                Hint::Gap { why }
+            }
         };
         self.hints.push(hint);
+        None
+    }
+
+    /// Says that the subscription works.
+    fn works(&mut self, endpoint: &Endpoint, session: &mut Session) {
+        if self.remade {
+            self.hints.push(Hint::Gap { why: "the subscription was made anew".to_owned() });
+        }
+        (self.remade, self.down, session.is_live) = (true, false, true);
+        self.hints.push(Hint::Live);
+        tracing::info!(endpoint = %endpoint.name, recipients = session.recipients, "subscribed");
     }
 }
 

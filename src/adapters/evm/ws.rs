@@ -2,12 +2,13 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use alloy::primitives::B256;
 use alloy::pubsub::{ConnectionHandle, PubSubConnect, PubSubFrontend, RawSubscription};
 use alloy::rpc::json_rpc::{Id, Request, ResponsePayload, RpcError};
-use alloy::transports::ws::{WebSocketConfig, WsBackend, WsConnect};
+use alloy::transports::ws::{WebSocketConfig, WsConnect};
 use alloy::transports::{TransportError, TransportErrorKind, TransportResult};
 use serde_json::value::RawValue;
 use tokio::time::timeout;
@@ -19,9 +20,10 @@ use crate::outbound::Outbound;
 
 use super::classify::Class;
 use super::failure::Failure;
-use super::http::rpc_failure;
 use super::redact::Redactor;
+use super::reply::rpc_failure;
 use super::rpc::{self, Ask};
+use super::ws_carrier::carry;
 
 /// Pushed messages that may wait to be read, for each subscription. More, and some are lost, which is noticed.
 const CHANNEL: usize = 2_048;
@@ -29,14 +31,13 @@ const CHANNEL: usize = 2_048;
 const MAX_MESSAGE: usize = 32 * 1_024 * 1_024;
 /// alloy sends each `eth_unsubscribe` with the id 1: ours must stay clear of it.
 const FIRST_ID: u64 = 1_000;
-/// A connection that is silent for this long is asked whether it still stands.
-const KEEPALIVE: Duration = Duration::from_secs(10);
-
 /// alloy's connection, opened on our way out, and without its reconnecting, which loses logs and tells nobody: when the
 /// connection goes, all that hangs on it ends, and we hear of it.
 struct Once {
     to: WsConnect,
     outbound: Outbound,
+    /// Why the connection ended, in words, once it has.
+    ended: Arc<OnceLock<String>>,
 }
 
 impl PubSubConnect for Once {
@@ -50,9 +51,15 @@ impl PubSubConnect for Once {
         let stream = self.outbound.dial(&url).await.map_err(TransportErrorKind::custom)?;
         let tls = self.outbound.tls().map_or(Connector::Plain, Connector::Rustls);
         let connecting = client_async_tls_with_config(request, stream, self.to.config().copied(), Some(tls));
-        let (socket, _) = connecting.await.map_err(TransportErrorKind::custom)?;
-        let (handle, interface) = ConnectionHandle::new();
-        WsBackend::from_socket(socket, interface, KEEPALIVE).spawn();
+        let (mut socket, _) = connecting.await.map_err(TransportErrorKind::custom)?;
+        let (handle, mut interface) = ConnectionHandle::new();
+        let ended = Arc::clone(&self.ended);
+        tokio::spawn(async move {
+            let why = carry(&mut socket, &mut interface).await;
+            // Before alloy hears of it, so that whoever asks why is told.
+            ended.get_or_init(|| why);
+            drop(interface);
+        });
         Ok(handle.with_max_retries(0))
     }
 
@@ -67,6 +74,7 @@ pub(super) struct WsLink {
     next_id: AtomicU64,
     patience: Duration,
     redactor: Redactor,
+    ended: Arc<OnceLock<String>>,
 }
 
 impl fmt::Debug for WsLink {
@@ -85,7 +93,8 @@ impl WsLink {
     ) -> Result<Self, Failure> {
         let config = WebSocketConfig::default().max_message_size(Some(MAX_MESSAGE)).max_frame_size(Some(MAX_MESSAGE));
         let to = WsConnect::new(url).with_config(config);
-        let connecting = Once { to, outbound: outbound.clone() }.into_service();
+        let ended = Arc::new(OnceLock::new());
+        let connecting = Once { to, outbound: outbound.clone(), ended: Arc::clone(&ended) }.into_service();
         let frontend = match timeout(connect_timeout, connecting).await {
             Ok(Ok(frontend)) => frontend,
             Ok(Err(error)) => {
@@ -95,7 +104,7 @@ impl WsLink {
             Err(_) => return Err(Failure::new(Class::Timeout, "no websocket connection in time").unsent()),
         };
         frontend.set_channel_size(CHANNEL);
-        Ok(Self { frontend, next_id: AtomicU64::new(FIRST_ID), patience: request_timeout, redactor })
+        Ok(Self { frontend, next_id: AtomicU64::new(FIRST_ID), patience: request_timeout, redactor, ended })
     }
 
     /// Asks one question.
@@ -135,10 +144,18 @@ impl WsLink {
     fn failure(&self, error: &TransportError) -> Failure {
         match error {
             RpcError::DeserError { .. } => Failure::garbage("the answer is no JSON-RPC"),
-            other => {
-                let text = self.redactor.clean(&other.to_string());
-                Failure::new(Class::Connection, format!("the websocket connection failed: {text}"))
-            }
+            other => match self.why_ended() {
+                Some(why) => Failure::new(Class::Connection, format!("the websocket connection ended: {why}")),
+                None => {
+                    let text = self.redactor.clean(&other.to_string());
+                    Failure::new(Class::Connection, format!("the websocket connection failed: {text}"))
+                }
+            },
         }
+    }
+
+    /// Why the connection has ended, in words without secrets; `None` while it stands.
+    pub(super) fn why_ended(&self) -> Option<String> {
+        self.ended.get().map(|why| self.redactor.clean(why))
     }
 }

@@ -1,14 +1,17 @@
 //! Reads a payment as the API tells it, in both of its documented shapes, and lists of payments.
 //!
-//! Only what is needed is looked at; the rest may change as it likes. Numbers are read digit by digit. What is there
-//! and needed must be right: a wrong address or amount makes the whole answer unreadable, rather than half of it.
+//! Only what is needed is looked at; the rest may change as it likes. Numbers are read digit by digit. Each field stands for
+//! itself: one that cannot be read is noted, says nothing, and makes no other unreadable. Without its id and its status an
+//! answer is about nothing.
 //!
-//! Deliberately absent: opinions. An unknown status is kept as it came.
+//! Deliberately absent: opinions. An unknown status is kept as it came, and what follows from a field that cannot be read is
+//! the policy's.
 
-use serde::Deserialize;
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::domain::api_field::{ApiField, Unread};
 use crate::domain::chain::Address;
 use crate::domain::decimal::Decimal;
 use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
@@ -16,55 +19,7 @@ use crate::domain::text::short;
 use crate::ports::desk_api::Listing;
 use crate::ports::payment_api::ApiPayment;
 
-use super::fields::{self, MAX_TEXT, address, amount, moment, quoted, read, text};
-
-/// The payment's fields, unread. `null` and a missing field are the same.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Wire<'a> {
-    #[serde(borrow)]
-    id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    status: Option<&'a RawValue>,
-    #[serde(borrow)]
-    transaction_hash: Option<&'a RawValue>,
-    #[serde(borrow)]
-    recipient_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    deposit_address: Option<&'a RawValue>,
-    #[serde(borrow)]
-    deposit_amount: Option<&'a RawValue>,
-    #[serde(borrow)]
-    deposit_chain: Option<&'a RawValue>,
-    #[serde(borrow)]
-    from_address: Option<&'a RawValue>,
-    #[serde(borrow)]
-    source_account: Option<&'a RawValue>,
-    #[serde(borrow)]
-    source_currency: Option<&'a RawValue>,
-    #[serde(borrow)]
-    source: Option<&'a RawValue>,
-    #[serde(borrow)]
-    bank_account_id: Option<&'a RawValue>,
-    #[serde(borrow)]
-    created_at: Option<&'a RawValue>,
-    #[serde(borrow)]
-    expires_at: Option<&'a RawValue>,
-    #[serde(borrow, rename = "type")]
-    kind: Option<&'a RawValue>,
-    #[serde(borrow)]
-    idempotency_key: Option<&'a RawValue>,
-    #[serde(borrow)]
-    fee: Option<&'a RawValue>,
-    #[serde(borrow)]
-    document_reference: Option<&'a RawValue>,
-    #[serde(borrow)]
-    reason: Option<&'a RawValue>,
-    #[serde(borrow)]
-    sent_at: Option<&'a RawValue>,
-    #[serde(borrow)]
-    completed_at: Option<&'a RawValue>,
-}
+use super::fields::{self, MAX_TEXT, Object, address, amount, moment, parsed, quoted, text};
 
 /// What an answer about a payment has to be about.
 #[derive(Clone, Copy, Debug)]
@@ -107,47 +62,87 @@ impl About<'_> {
     }
 }
 
+/// The fields of a payment, each read for itself.
+struct Fields<'a> {
+    object: &'a Object<'a>,
+    unread: Vec<Unread>,
+}
+
+impl Fields<'_> {
+    /// What the field says; `None` also where it cannot be read, which is noted then.
+    fn read<T>(
+        &mut self,
+        field: ApiField,
+        read: impl FnOnce(&str, Option<&RawValue>) -> Result<Option<T>, String>,
+    ) -> Option<T> {
+        let name = field.name();
+        let found = self.object.get(name).and_then(|raw| read(name, raw));
+        found.unwrap_or_else(|_| {
+            let said = self.object.first(name).map_or("null", RawValue::get);
+            self.unread.push(Unread::new(field, said));
+            None
+        })
+    }
+}
+
 /// Reads a payment.
 ///
 /// # Errors
-/// Not JSON, no payment, another payment than what it has to be about, or a needed field that cannot be right; in words
-/// that name the field.
+/// Not JSON, no payment, another payment than what it has to be about, or one without an id or a status; in words that name
+/// the field.
 pub(super) fn payment(body: &[u8], about: About<'_>, decimals: u8) -> Result<ApiPayment, String> {
-    let wire: Wire<'_> = fields::object(body, "a payment")?;
+    let object = fields::object(body, "a payment")?;
+    let id = id(&object)?.ok_or_else(|| without_id(&object))?;
+    let status = status(&object)?.ok_or("its answer has no status")?;
+    let mut fields = Fields { object: &object, unread: Vec::new() };
     let payment = ApiPayment {
-        id: id(wire.id)?.ok_or("its answer has no id")?,
-        status: ApiStatus::from(text("status", wire.status)?.ok_or("its answer has no status")?),
-        tx_hash: text("transactionHash", wire.transaction_hash)?,
-        recipient_id: read("recipientId", wire.recipient_id, |text| RecipientId::new(text).ok())?,
-        deposit_address: read("depositAddress", wire.deposit_address, address)?,
-        deposit_amount: amount("depositAmount", wire.deposit_amount, decimals)?,
-        deposit_chain: text("depositChain", wire.deposit_chain)?,
-        source_currency: currency(wire.source_currency, wire.source)?,
-        bank_account: read("bankAccountId", wire.bank_account_id, |text| BankAccountId::new(text).ok())?,
-        sender: sender(wire.from_address, wire.source_account),
-        created_at: read("createdAt", wire.created_at, moment)?,
-        expires_at: read("expiresAt", wire.expires_at, moment)?,
-        kind: text("type", wire.kind)?,
-        idempotency_key: text("idempotencyKey", wire.idempotency_key)?,
-        fee: wire.fee.and_then(shown_decimal),
-        document_reference: shortened(wire.document_reference),
-        reason: shortened(wire.reason),
-        sent_at: read("sentAt", wire.sent_at, moment)?,
-        completed_at: read("completedAt", wire.completed_at, moment)?,
+        tx_hash: fields.read(ApiField::TransactionHash, text),
+        recipient_id: fields.read(ApiField::RecipientId, |name, raw| {
+            parsed(name, fields::id(name, raw)?, |text| RecipientId::new(text).ok())
+        }),
+        deposit_address: fields.read(ApiField::DepositAddress, |name, raw| parsed(name, text(name, raw)?, address)),
+        deposit_amount: fields.read(ApiField::DepositAmount, |name, raw| amount(name, raw, decimals)),
+        deposit_chain: fields.read(ApiField::DepositChain, text),
+        source_currency: fields.read(ApiField::SourceCurrency, |name, raw| currency(name, raw, object.first("source"))),
+        bank_account: fields.read(ApiField::BankAccountId, |name, raw| {
+            parsed(name, fields::id(name, raw)?, |text| BankAccountId::new(text).ok())
+        }),
+        sender: sender(object.first("fromAddress"), object.first("sourceAccount")),
+        created_at: fields.read(ApiField::CreatedAt, moment),
+        expires_at: fields.read(ApiField::ExpiresAt, moment),
+        kind: fields.read(ApiField::Type, text),
+        idempotency_key: fields.read(ApiField::IdempotencyKey, fields::id),
+        fee: object.first("fee").and_then(shown_decimal),
+        document_reference: shortened(object.first("documentReference")),
+        reason: shortened(object.first("reason")),
+        sent_at: fields.read(ApiField::SentAt, moment),
+        completed_at: fields.read(ApiField::CompletedAt, moment),
+        ..ApiPayment::new(id, status)
     };
+    let payment = ApiPayment { unread: fields.unread, ..payment };
     about.check(&payment)?;
     Ok(payment)
 }
 
-/// Reads a list of payments. One that cannot be read hides no other.
+/// What to say of an answer without an id: most likely the payment is in an envelope.
+fn without_id(object: &Object<'_>) -> String {
+    match object.of_kind('{').next() {
+        Some((name, _)) => format!("its answer has no id: it is an envelope with {}, and no payment", quoted(name)),
+        None => format!("its answer has no id; its fields are {}", object.names()),
+    }
+}
+
+/// Reads a list of payments. One that cannot be read hides no other. A list that comes in an envelope may be one page of many,
+/// so it is told to be partial: what is not in it is not known to be missing.
 ///
 /// # Errors
-/// It is no JSON list.
+/// There is no JSON list in it.
 pub(super) fn listing(body: &[u8], about: About<'_>, decimals: u8) -> Result<Listing, String> {
-    let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| {
-        format!("its answer is no JSON list of payments (line {}, column {})", error.line(), error.column())
-    })?;
-    let mut listing = Listing::default();
+    let (items, partial) = match fields::object(body, "payments") {
+        Ok(envelope) => enveloped(&envelope)?,
+        Err(_) => (list(body)?, None),
+    };
+    let mut listing = Listing { partial, ..Listing::default() };
     for (at, item) in items.into_iter().enumerate() {
         match payment(item.get().as_bytes(), about, decimals) {
             Ok(payment) => listing.payments.push(payment),
@@ -157,22 +152,71 @@ pub(super) fn listing(body: &[u8], about: About<'_>, decimals: u8) -> Result<Lis
     Ok(listing)
 }
 
+fn list(text: &[u8]) -> Result<Vec<&RawValue>, String> {
+    serde_json::from_slice(text).map_err(|error| {
+        format!("its answer is no JSON list of payments (line {}, column {})", error.line(), error.column())
+    })
+}
+
+/// What a list in an envelope is usually called.
+const LISTS: [&str; 6] = ["data", "payments", "items", "results", "records", "content"];
+
+/// The list in an envelope, and what to say of it.
+fn enveloped<'a>(envelope: &Object<'a>) -> Result<(Vec<&'a RawValue>, Option<String>), String> {
+    let usual = envelope.of_kind('[').find(|(name, _)| LISTS.contains(name));
+    let mut all = envelope.of_kind('[');
+    let only = all.next().filter(|_| all.next().is_none());
+    let Some((name, raw)) = usual.or(only) else {
+        return Err(format!("its answer is an envelope without one list of payments: it has {}", envelope.names()));
+    };
+    let items = list(raw.get().as_bytes())?;
+    let why = format!(
+        "its list comes in an envelope (as {} of {}), perhaps in pages: what is not in it may be there all the same",
+        quoted(name),
+        envelope.names()
+    );
+    Ok((items, Some(why)))
+}
+
+/// What the headers say of further pages, if they do. `items`: how many the list has.
+pub(super) fn pages(headers: &HeaderMap, items: usize) -> Option<String> {
+    let values = |name: &str| headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).map(str::trim);
+    let is_next =
+        |link: &str| link.split([';', ',']).map(str::trim).any(|part| matches!(part, "rel=\"next\"" | "rel=next"));
+    if values("link").any(is_next) {
+        return Some("its list is one page of several: it links to the next one".to_owned());
+    }
+    for name in ["x-next-page", "x-next-cursor", "x-pagination-next-cursor"] {
+        if values(name).any(|value| !value.is_empty()) {
+            return Some(format!("its list is one page of several: it has the header {name}"));
+        }
+    }
+    let more = |value: &str| value.parse::<usize>().is_ok_and(|total| total > items);
+    let name = ["x-total-count", "x-total"].into_iter().find(|name| values(name).any(more))?;
+    Some(format!("its list is one page of several: it has {items} payments, and the header {name} says more"))
+}
+
 /// What to call a payment of a list that could not be read.
 fn named(item: &RawValue, at: usize) -> String {
-    #[derive(Deserialize)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        id: Option<&'a RawValue>,
-    }
-    let named = serde_json::from_str::<Named<'_>>(item.get()).ok();
-    match named.and_then(|named| text("id", named.id).ok().flatten()) {
+    let object = fields::object(item.get().as_bytes(), "a payment").ok();
+    match object.and_then(|object| fields::id("id", object.first("id")).ok().flatten()) {
         Some(id) => format!("payment {}", quoted(&id)),
         None => format!("the payment at place {}, without an id,", at.saturating_add(1)),
     }
 }
 
-fn id(raw: Option<&RawValue>) -> Result<Option<PaymentId>, String> {
-    read("id", raw, |text| PaymentId::new(text).ok())
+fn id(object: &Object<'_>) -> Result<Option<PaymentId>, String> {
+    parsed("id", fields::id("id", object.get("id")?)?, |text| PaymentId::new(text).ok())
+}
+
+/// The status, as it came: one that is no text, too, is only one that nobody knows.
+fn status(object: &Object<'_>) -> Result<Option<ApiStatus>, String> {
+    let Some(raw) = object.get("status")? else { return Ok(None) };
+    Ok(match serde_json::from_str::<String>(raw.get()) {
+        Ok(text) if text.is_empty() => None,
+        Ok(text) => Some(ApiStatus::from(text)),
+        Err(_) => Some(ApiStatus::Other(short(raw.get()))),
+    })
 }
 
 /// A text that is only shown: what is none, or too long, makes no answer unreadable.
@@ -187,8 +231,8 @@ fn shown_decimal(raw: &RawValue) -> Option<Decimal> {
 }
 
 /// What is to be sent: `sourceCurrency`, or the `currency` of a nested `source`, as the quotes of both shapes have it.
-fn currency(flat: Option<&RawValue>, source: Option<&RawValue>) -> Result<Option<String>, String> {
-    if let Some(flat) = text("sourceCurrency", flat)? {
+fn currency(field: &str, flat: Option<&RawValue>, source: Option<&RawValue>) -> Result<Option<String>, String> {
+    if let Some(flat) = text(field, flat)? {
         return Ok(Some(flat));
     }
     let source: Option<Value> = source.and_then(|raw| serde_json::from_str(raw.get()).ok());

@@ -17,7 +17,7 @@ impl PaymentHttp {
         let unclear = |detail: String| KeyWord::Unclear { detail };
         let (key, date) = match self.url(&["payments", NO_PAYMENT]) {
             Err(error) => (unclear(error.to_string()), None),
-            Ok(url) => match self.asking.get(url).send().await {
+            Ok(url) => match self.get(url).await {
                 Err(error) => (word(self.failures.of_sending(&error)), None),
                 Ok(response) => {
                     let date = response.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?));

@@ -1,7 +1,8 @@
 //! The rest of the API's calls: rates, quotes, new off-ramps, lists, webhooks.
 
 use async_trait::async_trait;
-use reqwest::RequestBuilder;
+use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, Response};
 use serde::Serialize;
 
 use crate::domain::payment::{BankAccountId, RecipientId, UserId, WebhookId};
@@ -11,7 +12,7 @@ use crate::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 
 use super::answer::{self, About};
-use super::{MAX_BODY_BYTES, MAX_LIST_BYTES, MAX_PAYMENT_BYTES, MAX_REQUEST_BYTES};
+use super::{MAX_BODY_BYTES, MAX_LIST_BYTES, MAX_REQUEST_BYTES};
 use super::{PaymentHttp, bodies, counted, failure, quotes, webhooks};
 
 impl PaymentHttp {
@@ -32,48 +33,59 @@ impl PaymentHttp {
     }
 
     async fn ask_rate(&self, user: &UserId, exchange: &Exchange) -> Result<Rate, ApiError> {
-        let request = self.asking.post(self.url(&["payments", user.as_str(), "rate"])?);
+        let request = self.asking.kept().post(self.url(&["payments", user.as_str(), "rate"])?);
         let request =
             self.with_body(request, bodies::Terms::new(exchange, None, self.decimals).map_err(failure::not_sent))?;
-        self.call(request, MAX_BODY_BYTES, |body| quotes::rate(body, self.decimals)).await
+        self.call(request.send(), MAX_BODY_BYTES, |body, _| quotes::rate(body, self.decimals)).await
     }
 
     async fn ask_quote(&self, user: &UserId, exchange: &Exchange, to: &BankAccountId) -> Result<Quote, ApiError> {
-        let request = self.asking.post(self.url(&["payments", user.as_str(), "quote"])?);
+        let request = self.asking.kept().post(self.url(&["payments", user.as_str(), "quote"])?);
         let request =
             self.with_body(request, bodies::Terms::new(exchange, Some(to), self.decimals).map_err(failure::not_sent))?;
-        self.call(request, MAX_BODY_BYTES, |body| quotes::quote(body, user, self.decimals)).await
+        self.call(request.send(), MAX_BODY_BYTES, |body, _| quotes::quote(body, user, self.decimals)).await
     }
 
     async fn open(&self, recipient: &RecipientId, new: &NewOffRamp) -> Result<ApiPayment, ApiError> {
         let request = self.acting.post(self.url(&["payments", "recipient", recipient.as_str(), "off-ramp"])?);
         let request =
             self.with_body(request, bodies::Create::new(new).map_err(|why| failure::unsendable(415, &why)))?;
-        let about = About::Opened(recipient, &new.idempotency_key);
-        self.call(request, MAX_PAYMENT_BYTES, |body| answer::payment(body, about, self.decimals)).await
+        self.payment_about(request.send(), About::Opened(recipient, &new.idempotency_key)).await
     }
 
     async fn list(&self, path: &[&str], about: About<'_>) -> Result<Listing, ApiError> {
-        let request = self.asking.get(self.url(path)?);
-        let listing = self.call(request, MAX_LIST_BYTES, |body| answer::listing(body, about, self.decimals)).await?;
-        let unreadable = listing.unreadable.iter().map(|why| self.failures.clean(why)).collect();
-        Ok(Listing { unreadable, ..listing })
+        let url = self.url(path)?;
+        let read = |body: &[u8], headers: &HeaderMap| {
+            let listing = answer::listing(body, about, self.decimals)?;
+            let items = listing.payments.len().saturating_add(listing.unreadable.len());
+            let partial = listing.partial.clone().or_else(|| answer::pages(headers, items));
+            Ok(Listing { partial, ..listing })
+        };
+        let listing = self.call(self.get(url), MAX_LIST_BYTES, read).await?;
+        let clean = |why: String| self.failures.clean(&why);
+        Ok(Listing {
+            payments: listing.payments.into_iter().map(|payment| self.cleaned(payment)).collect(),
+            unreadable: listing.unreadable.into_iter().map(clean).collect(),
+            partial: listing.partial.map(clean),
+        })
+    }
+
+    async fn change_hook(
+        &self,
+        request: RequestBuilder,
+        change: &WebhookChange,
+        id: Option<&WebhookId>,
+    ) -> Result<Webhook, ApiError> {
+        let body = bodies::Hook::new(change, self.webhook_secret.as_ref()).map_err(failure::not_sent);
+        self.hook(self.with_body(request, body)?.send(), id).await
     }
 
     async fn hook(
         &self,
-        request: RequestBuilder,
-        change: Option<&WebhookChange>,
+        sent: impl Future<Output = reqwest::Result<Response>> + Send,
         id: Option<&WebhookId>,
     ) -> Result<Webhook, ApiError> {
-        let request = match change {
-            Some(change) => self.with_body(
-                request,
-                bodies::Hook::new(change, self.webhook_secret.as_ref()).map_err(failure::not_sent),
-            )?,
-            None => request,
-        };
-        self.call(request, MAX_BODY_BYTES, |body| webhooks::webhook(body, id)).await
+        self.call(sent, MAX_BODY_BYTES, |body, _| webhooks::webhook(body, id)).await
     }
 }
 
@@ -105,16 +117,16 @@ impl DeskApi for PaymentHttp {
             return Err(failure::not_sent("a webhook needs a URL".to_owned()));
         }
         let request = self.acting.post(self.url(&["webhooks"])?);
-        counted("create_webhook", self.hook(request, Some(new), None).await)
+        counted("create_webhook", self.change_hook(request, new, None).await)
     }
 
     async fn webhook(&self, id: &WebhookId) -> Result<Webhook, ApiError> {
-        let request = self.asking.get(self.url(&["webhooks", id.as_str()])?);
-        counted("webhook", self.hook(request, None, Some(id)).await)
+        let url = self.url(&["webhooks", id.as_str()])?;
+        counted("webhook", self.hook(self.get(url), Some(id)).await)
     }
 
     async fn update_webhook(&self, id: &WebhookId, change: &WebhookChange) -> Result<Webhook, ApiError> {
         let request = self.acting.put(self.url(&["webhooks", id.as_str()])?);
-        counted("update_webhook", self.hook(request, Some(change), Some(id)).await)
+        counted("update_webhook", self.change_hook(request, change, Some(id)).await)
     }
 }

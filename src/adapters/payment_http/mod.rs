@@ -1,10 +1,9 @@
 //! The payment API over HTTP.
 //!
-//! One call is one request at the server, ever: redirects are not followed, no variable reroutes a call that moves money, and
-//! the HTTP library's retries are off (`outbound`). Below it, the connection pool sends a request anew when a kept connection had closed before a byte of it was written. That
-//! is harmless, and still kept from the calls that change something (`/complete`, a new off-ramp, a webhook), each of which
-//! goes out on a connection of its own: on a kept one, a close by the server at the wrong moment could not be told from an
-//! answer lost after acting. Questions share connections.
+//! A call that changes something (`/complete`, a new off-ramp, a webhook) is one request at the server, ever: redirects are not
+//! followed, no variable reroutes it, the HTTP library's retries are off (`outbound`), and it goes out on a connection of its
+//! own: on a kept one, a close by the server at the wrong moment could not be told from an answer lost after acting. Questions
+//! share connections; a plain one (GET) is put once more on a new connection where a kept one is found to be gone.
 //!
 //! Deliberately absent: retries, limits on how many calls run at once, and any decision on what an answer means for
 //! a payment. Those are the engine's.
@@ -25,14 +24,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, RequestBuilder, StatusCode, Url};
+use reqwest::{Client, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
 
+use crate::domain::api_field::Unread;
 use crate::domain::chain::B256;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::Span;
-use crate::outbound::{Outbound, Patience};
+use crate::outbound::{Clients, Outbound, Patience};
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 
@@ -94,7 +94,7 @@ pub enum PaymentHttpError {
 pub struct PaymentHttp {
     base: Url,
     /// For questions; keeps connections.
-    asking: Client,
+    asking: Clients,
     /// For what changes something; a connection each.
     acting: Client,
     decimals: u8,
@@ -118,26 +118,24 @@ impl PaymentHttp {
         if !matches!(base.scheme(), "http" | "https") || base.host().is_none() {
             return Err(PaymentHttpError::BaseUrl);
         }
-        let client = |connections: usize| -> Result<Client, PaymentHttpError> {
-            let mut key = HeaderValue::from_str(settings.key.expose_secret()).map_err(|_| PaymentHttpError::Key)?;
-            key.set_sensitive(true);
-            let mut headers = HeaderMap::new();
-            headers.insert(HeaderName::from_static("x-api-key"), key);
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let mut key = HeaderValue::from_str(settings.key.expose_secret()).map_err(|_| PaymentHttpError::Key)?;
+        key.set_sensitive(true);
+        let accepts = HeaderValue::from_static("application/json");
+        let headers = HeaderMap::from_iter([(HeaderName::from_static("x-api-key"), key), (ACCEPT, accepts)]);
+        let describe = |connections: usize| {
             let patience = Patience::Whole(settings.timeout.as_duration());
             settings
                 .outbound
                 .client(settings.connect_timeout.as_duration(), patience)
-                .default_headers(headers)
+                .default_headers(headers.clone())
                 .pool_max_idle_per_host(connections)
                 .pool_idle_timeout(KEEP_IDLE.as_duration())
-                .build()
-                .map_err(|error| PaymentHttpError::Client(failure::chain(&error)))
         };
+        let no_client = |error: reqwest::Error| PaymentHttpError::Client(failure::chain(&error));
         Ok(Self {
             base,
-            asking: client(MOST_IDLE)?,
-            acting: client(0)?,
+            asking: Clients::new("api", || describe(MOST_IDLE)).map_err(no_client)?,
+            acting: describe(0).build().map_err(no_client)?,
             decimals: settings.decimals,
             failures: Failures::new(
                 std::iter::once(settings.key.clone()).chain(settings.webhook_secret.clone()).collect(),
@@ -158,14 +156,19 @@ impl PaymentHttp {
         Ok(url)
     }
 
-    /// Sends the one request of a call, and reads its answer, of at most `most` bytes.
+    /// Puts a plain question.
+    async fn get(&self, url: Url) -> reqwest::Result<Response> {
+        self.asking.read(|client| client.get(url.clone())).await
+    }
+
+    /// Reads the answer to what was sent, of at most `most` bytes.
     async fn call<T>(
         &self,
-        request: RequestBuilder,
+        sent: impl Future<Output = reqwest::Result<Response>> + Send,
         most: usize,
-        read: impl FnOnce(&[u8]) -> Result<T, String>,
+        read: impl FnOnce(&[u8], &HeaderMap) -> Result<T, String> + Send,
     ) -> Result<T, ApiError> {
-        let mut response = request.send().await.map_err(|error| self.failures.of_sending(&error))?;
+        let mut response = sent.await.map_err(|error| self.failures.of_sending(&error))?;
         let status = response.status();
         let headers = response.headers().clone();
         let mut body = Vec::new();
@@ -184,13 +187,34 @@ impl PaymentHttp {
             return Err(self.failures.of_status(status, &headers, &body));
         }
         whole.map_err(|why| self.unclear(status, &why))?;
-        read(&body).map_err(|why| self.unclear(status, &why))
+        // A mark before the text, or a letter in another encoding, spoils nothing but the field that it is in.
+        let text = String::from_utf8_lossy(&body);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        read(text.as_bytes(), &headers).map_err(|why| self.unclear(status, &why))
     }
 
     /// A call that is answered with the payment that it is about.
-    async fn one(&self, request: RequestBuilder, id: &PaymentId) -> Result<ApiPayment, ApiError> {
-        let about = About::Payment(id);
-        self.call(request, MAX_PAYMENT_BYTES, |body| answer::payment(body, about, self.decimals)).await
+    async fn payment_about(
+        &self,
+        sent: impl Future<Output = reqwest::Result<Response>> + Send,
+        about: About<'_>,
+    ) -> Result<ApiPayment, ApiError> {
+        let read = |body: &[u8], _: &HeaderMap| answer::payment(body, about, self.decimals);
+        Ok(self.cleaned(self.call(sent, MAX_PAYMENT_BYTES, read).await?))
+    }
+
+    /// The payment without a secret in what is kept of fields that could not be read.
+    fn cleaned(&self, payment: ApiPayment) -> ApiPayment {
+        let clean = |unread: Unread| Unread::new(unread.field, &self.failures.clean(&unread.said));
+        ApiPayment { unread: payment.unread.into_iter().map(clean).collect(), ..payment }
+    }
+
+    /// Reads an answer to the question after a payment as a call would, for whoever has one without a call: a simulation.
+    ///
+    /// # Errors
+    /// Why it cannot be read, in words.
+    pub fn read_payment(body: &[u8], id: &PaymentId, decimals: u8) -> Result<ApiPayment, String> {
+        answer::payment(body, About::Payment(id), decimals)
     }
 
     fn unclear(&self, status: StatusCode, why: &str) -> ApiError {
@@ -204,14 +228,14 @@ impl PaymentHttp {
 #[async_trait]
 impl PaymentApi for PaymentHttp {
     async fn payment(&self, id: &PaymentId) -> Result<ApiPayment, ApiError> {
-        let request = self.asking.get(self.url(&["payments", id.as_str()])?);
-        counted("payment", self.one(request, id).await)
+        let url = self.url(&["payments", id.as_str()])?;
+        counted("payment", self.payment_about(self.get(url), About::Payment(id)).await)
     }
 
     async fn complete(&self, recipient: &RecipientId, id: &PaymentId, tx_hash: B256) -> Result<ApiPayment, ApiError> {
         let path = ["payments", "recipient", recipient.as_str(), "off-ramp", id.as_str(), "complete"];
         let request = self.acting.post(self.url(&path)?).json(&bodies::Complete { transaction_hash: tx_hash });
-        counted("complete", self.one(request, id).await)
+        counted("complete", self.payment_about(request.send(), About::Payment(id)).await)
     }
 }
 

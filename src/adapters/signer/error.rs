@@ -19,8 +19,9 @@ pub enum KeystoreError {
     Exists(PathBuf),
     /// Others can reach it.
     #[error(
-        "the keystore {path} can be reached by others (mode {mode:04o}): make it private with chmod 600 {path}",
-        path = .path.display()
+        "the keystore {path} can be reached by others (mode {mode:04o}): make it private with chmod 600 {path}; {mounted}",
+        path = .path.display(),
+        mounted = crate::private::MOUNTED
     )]
     Open {
         /// The file.
@@ -39,12 +40,14 @@ pub enum KeystoreError {
         source: io::Error,
     },
     /// What is in it does not give the key.
-    #[error("the keystore {} {fault}", .path.display())]
+    #[error("the keystore {} {fault}{}", .path.display(), .doubt.map(|doubt| format!("; mind that {doubt}")).unwrap_or_default())]
     Unusable {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         fault: Fault,
+        /// What may be wrong with the password, where it is that.
+        doubt: Option<&'static str>,
     },
     /// A keystore is not to be closed with nothing.
     #[error("the password is empty: a keystore needs one")]

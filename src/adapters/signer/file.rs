@@ -2,10 +2,11 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use super::error::{Fault, KeystoreError};
+use crate::private::{self, Closed};
 
 /// The most bytes that a keystore may have. Those in use have about 500.
 const MAX_BYTES: u64 = 16_384;
@@ -16,17 +17,16 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, KeystoreError> {
         ErrorKind::NotFound => KeystoreError::Missing(path.to_owned()),
         _ => KeystoreError::Refused { path: path.to_owned(), verb: "read", source },
     };
-    let unusable =
-        |what: &str| KeystoreError::Unusable { path: path.to_owned(), fault: Fault::Malformed(what.to_owned()) };
-    // Only a plain file is opened: opening a pipe would wait for its writer.
-    if !std::fs::metadata(path).map_err(refused)?.is_file() {
-        return Err(unusable("it is not a file"));
-    }
-    let file = File::open(path).map_err(refused)?;
-    let mode = file.metadata().map_err(refused)?.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
-        return Err(KeystoreError::Open { path: path.to_owned(), mode });
-    }
+    let unusable = |what: &str| KeystoreError::Unusable {
+        path: path.to_owned(),
+        fault: Fault::Malformed(what.to_owned()),
+        doubt: None,
+    };
+    let (file, _) = private::open(path).map_err(|closed| match closed {
+        Closed::NoFile => unusable("it is not a file"),
+        Closed::Open(mode) => KeystoreError::Open { path: path.to_owned(), mode },
+        Closed::Refused(error) => refused(error),
+    })?;
     let mut text = Vec::new();
     let count = file.take(MAX_BYTES.saturating_add(1)).read_to_end(&mut text).map_err(refused)?;
     if u64::try_from(count).map_or(true, |count| count > MAX_BYTES) {

@@ -16,6 +16,7 @@ use super::error::Fault;
 use super::kdf::{DERIVED_BYTES, Kdf, LOG_N, P, R};
 use super::key::{KEY_BYTES, PrivateKey};
 use crate::domain::chain::Address;
+use crate::domain::private::encoding_fault;
 
 /// The only version that is read and written.
 const VERSION: u64 = 3;
@@ -25,6 +26,12 @@ const PRF: &str = "hmac-sha256";
 const CIPHER_KEY_BYTES: usize = 16;
 const IV_BYTES: usize = 16;
 const SALT_BYTES: usize = 32;
+
+/// The version alone, which is the same field in all versions.
+#[derive(Deserialize)]
+struct VersionOnly {
+    version: u64,
+}
 
 /// The file, as JSON.
 #[derive(Serialize, Deserialize)]
@@ -85,12 +92,21 @@ impl Keystore {
     /// Reads the file's text. What the parser says is not repeated: it quotes the text, and somebody may have put a
     /// raw key there.
     pub(super) fn parse(text: &[u8]) -> Result<Self, Fault> {
-        let document: Document = serde_json::from_slice(text).map_err(|error| {
-            let kind = if error.is_data() { "something is missing or of the wrong kind" } else { "it is no JSON" };
-            Fault::Malformed(format!("{kind} (line {}, column {})", error.line(), error.column()))
-        })?;
+        if let Some(fault) = encoding_fault(text) {
+            return Err(Fault::Malformed(format!("it {fault}")));
+        }
+        // Other versions have other fields: which version it is says more than which field is missing.
+        if let Ok(VersionOnly { version }) = serde_json::from_slice(text)
+            && version != VERSION
+        {
+            return Err(Fault::Malformed(other_version(version)));
+        }
+        let mut reader = serde_json::Deserializer::from_slice(text);
+        let document: Document = serde_path_to_error::deserialize(&mut reader)
+            .map_err(|error| Fault::Malformed(json_fault(&error.path().to_string(), error.inner())))?;
+        reader.end().map_err(|error| Fault::Malformed(json_fault(".", &error)))?;
         if document.version != VERSION {
-            return Err(Fault::Malformed(format!("its version is {}, and only {VERSION} is known", document.version)));
+            return Err(Fault::Malformed(other_version(document.version)));
         }
         let crypto = document.crypto;
         if crypto.cipher != CIPHER {
@@ -169,6 +185,47 @@ pub(super) fn sealed(key: &PrivateKey, password: &SecretString) -> Result<String
     text.push('\n');
     Ok(text)
 }
+
+fn other_version(version: u64) -> String {
+    let more = if version == 4 { "; version 4 holds a validator's key, which signs no transactions" } else { "" };
+    format!("its version is {version}, and only {VERSION} is known{more}")
+}
+
+/// What is wrong with the JSON, by the field. The parser's own words are not repeated where they may quote the file.
+fn json_fault(path: &str, error: &serde_json::Error) -> String {
+    let place = format!("(line {}, column {})", error.line(), error.column());
+    if !error.is_data() {
+        return format!("it is no JSON {place}");
+    }
+    let said = error.to_string();
+    // A field's name in these words is one of ours.
+    let field = |words: &str| said.strip_prefix(words).and_then(|rest| rest.split('`').next());
+    let within = |field: &str| if path == "." { field.to_owned() } else { format!("{path}.{field}") };
+    if let Some(field) = field("missing field `") {
+        return format!("it has no {} {place}", within(field));
+    }
+    if let Some(field) = field("duplicate field `") {
+        let both = if field == "crypto" { " (crypto and Crypto count as one)" } else { "" };
+        let field = within(field);
+        return format!("it has {field} twice{both}: which of the two counts is not guessed; remove one {place}");
+    }
+    let found = KINDS.into_iter().find(|(kind, _)| said.starts_with(&format!("invalid type: {kind}")));
+    let found = found.map_or("a value that does not fit", |(_, words)| words);
+    let remedy = if path == "version" { "; write 3, without quotation marks" } else { "" };
+    let field = if path == "." { "content".to_owned() } else { path.to_owned() };
+    format!("its {field} is of the wrong kind: it is {found}{remedy} {place}")
+}
+
+/// What the parser calls the kinds of JSON, and what people do.
+const KINDS: [(&str, &str); 7] = [
+    ("string", "a text"),
+    ("integer", "a number"),
+    ("floating point", "a number with a point"),
+    ("boolean", "true or false"),
+    ("null", "null"),
+    ("sequence", "a list"),
+    ("map", "an object"),
+];
 
 fn kdf(name: &str, params: &KdfParams) -> Result<Kdf, Fault> {
     if params.dklen != DERIVED_BYTES as u64 {

@@ -11,6 +11,7 @@ use super::file;
 use super::key::PrivateKey;
 use super::keystore::{self, Keystore};
 use crate::domain::chain::{Address, B256};
+use crate::domain::private::password_doubt;
 use crate::ports::signer::{DigestSignature, Signer, SignerError};
 
 /// What the signer needs.
@@ -132,12 +133,15 @@ pub fn stated_address(path: &Path) -> Result<Option<Address>, KeystoreError> {
 
 fn parsed(path: &Path) -> Result<Keystore, KeystoreError> {
     let text = file::read(path)?;
-    Keystore::parse(&text).map_err(|fault| KeystoreError::Unusable { path: path.to_owned(), fault })
+    Keystore::parse(&text).map_err(|fault| KeystoreError::Unusable { path: path.to_owned(), fault, doubt: None })
 }
 
 fn open(path: &Path, password: &SecretString) -> Result<PrivateKey, KeystoreError> {
-    let unusable = |fault| KeystoreError::Unusable { path: path.to_owned(), fault };
-    parsed(path)?.open(password).map_err(unusable)
+    parsed(path)?.open(password).map_err(|fault| {
+        let is_password = fault == Fault::WrongPassword;
+        let doubt = if is_password { password_doubt(password.expose_secret()) } else { None };
+        KeystoreError::Unusable { path: path.to_owned(), fault, doubt }
+    })
 }
 
 fn keep(path: &Path, key: &PrivateKey, password: &SecretString) -> Result<Address, KeystoreError> {
@@ -152,7 +156,7 @@ fn keep(path: &Path, key: &PrivateKey, password: &SecretString) -> Result<Addres
         return Ok(address);
     }
     let fault = Fault::OtherAddress { stated: key.address(), actual: address };
-    Err(KeystoreError::Unusable { path: path.to_owned(), fault })
+    Err(KeystoreError::Unusable { path: path.to_owned(), fault, doubt: None })
 }
 
 /// Runs work that takes long where it holds up nothing else.

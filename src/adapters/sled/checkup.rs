@@ -17,7 +17,8 @@ pub fn checkup(path: &Path) -> StoreCheckup {
     let (mut in_use, mut schema) = (exists && is_locked(path), None);
     if exists && !in_use && place.is_ok() {
         schema = match open::open_as_it_is(path) {
-            Ok((_, version)) => Some(Ok(version)),
+            Ok((_, version, None)) => Some(Ok(version)),
+            Ok((.., Some(lost))) => Some(Err(lost.to_string())),
             Err(StoreOpenError::Locked { .. }) => {
                 in_use = true;
                 None

@@ -25,13 +25,15 @@ use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
-use crate::ports::store::{Changes, Commit, Holdings, Lane, Store, StoreError, Subject, Unreadable};
+use crate::ports::store::{Changes, Commit, Holdings, Lane, Lost, Store, StoreError, Subject, Unreadable};
 
+mod acknowledged;
 mod backup;
 mod check;
 mod checkup;
 mod journal;
 mod keys;
+mod leftovers;
 mod migrate;
 mod open;
 mod packs;
@@ -41,6 +43,7 @@ mod reader;
 mod records;
 mod shared;
 mod syncer;
+mod trial;
 mod writer;
 
 pub use self::backup::{BACKUP_FORMAT, BackupError, BackupHeader, FrameError, back_up, restore, verify};
@@ -48,6 +51,7 @@ pub use self::check::{MAX_FINDINGS, StoreCheck, StoreFinding, check};
 pub use self::checkup::checkup;
 pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 
+use self::open::Leftovers;
 use self::reader::{Reader, later, page, through};
 use self::records::{PreparedCommit, Record};
 use self::shared::{Shared, died};
@@ -84,14 +88,19 @@ pub struct SledStore {
 }
 
 impl SledStore {
-    /// Opens the store in the folder `path`, or makes one there. Blocks while the disk is read.
+    /// Opens the store in the folder `path`, or makes one there. What a process that died has left in the way is put aside.
+    /// Blocks while the disk is read.
     ///
     /// # Errors
     /// When another process has it open, a newer program wrote it, it cannot be read, or the system refuses.
     pub fn open(path: &Path, settings: &Settings) -> Result<Self, StoreOpenError> {
-        let opened = open::open(path, settings)?;
+        Self::open_with(path, settings, Leftovers::PutAside)
+    }
+
+    fn open_with(path: &Path, settings: &Settings, leftovers: Leftovers) -> Result<Self, StoreOpenError> {
+        let open::InUse { opened, keeper, lost } = open::open(path, settings, leftovers)?;
         let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
-        let shared = Arc::new(Shared::new(::sled::Tree::clone(&opened.db)));
+        let shared = Arc::new(Shared::new(::sled::Tree::clone(&opened.db), keeper, lost));
         // Without room: what the writer hands over, the syncer has taken up.
         let (applied, groups) = std::sync::mpsc::sync_channel(0);
         let writer = Writer::new(Arc::clone(&shared), applied).map_err(|error| unreadable(error.to_string()))?;
@@ -107,13 +116,14 @@ impl SledStore {
         Ok(Self { requests: Some(requests), threads: [writing, syncing].into(), shared, lock: opened.lock })
     }
 
-    /// As [`SledStore::open`], but makes nothing.
+    /// As [`SledStore::open`], but makes nothing and puts nothing aside.
     ///
     /// # Errors
-    /// [`StoreOpenError::Missing`] when there is no store in the folder, and those of [`SledStore::open`].
+    /// [`StoreOpenError::Missing`] when there is no store in the folder, [`StoreOpenError::Leftover`] when something is in the
+    /// way, and those of [`SledStore::open`].
     pub fn open_existing(path: &Path, settings: &Settings) -> Result<Self, StoreOpenError> {
         place::must_be_there(path)?;
-        Self::open(path, settings)
+        Self::open_with(path, settings, Leftovers::Refuse)
     }
 
     /// Whether a store could be opened or made in the folder `path`, as far as the rights of this process go. Opens,
@@ -345,6 +355,16 @@ impl Store for SledStore {
 
     fn unreadable(&self) -> Vec<Unreadable> {
         self.shared.unreadable()
+    }
+
+    fn lost(&self) -> Option<Lost> {
+        self.shared.lost()
+    }
+
+    async fn loss_is_told(&self) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let settled = tokio::task::spawn_blocking(move || shared.settle_loss());
+        settled.await.map_err(|error| StoreError::Failed(format!("that a loss is told was not noted: {error}")))?
     }
 
     fn changes(&self) -> watch::Receiver<Changes> {

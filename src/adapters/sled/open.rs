@@ -1,7 +1,7 @@
 //! Opening the store: one process at a time, a schema version that is known, nothing left that is not on the disk.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -12,11 +12,15 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Settings;
+use super::acknowledged::{self, Keeper, Kept, Mark};
 use super::keys;
+use super::leftovers;
 use super::migrate::Migration;
 use super::place;
+use super::reader::{number_of, page};
 use super::records::decode;
 use crate::domain::coverage::FinalityMark;
+use crate::ports::store::Lost;
 
 /// The version of the stored form that this program writes. Version 1 had no orders, and no index of the payments that
 /// wait; version 2 had no records of the desk; in version 3 each event had a record of its own.
@@ -36,11 +40,17 @@ const MODE_BITS: u32 = 0o7777;
 /// How long the database may take to let go of its own lock after a store was closed.
 const LETTING_GO: Duration = Duration::from_secs(5);
 
+/// More than is ever written in the lock file.
+const LOCK_BYTES: u64 = 1 << 10;
+
 /// The file that is locked while the store is open. What is written in it says that the store was made completely.
 pub(super) const LOCK_FILE: &str = "lock";
 
 /// What is written in the lock file.
 const MADE: &[u8] = b"This folder is a store of rampwatch. The file is locked while rampwatch runs; leave it here.\n";
+
+/// What is written behind it once there is a file that says how far the store has acknowledged.
+const KEPT: &[u8] = b"How far it has acknowledged is kept in the file `acknowledged`; leave that here too.\n";
 
 /// Why the store cannot be opened.
 #[derive(Debug, Error)]
@@ -111,6 +121,32 @@ pub enum StoreOpenError {
         /// The system's error.
         source: io::Error,
     },
+    /// Something is in the way that the next start moves out of it, and nothing was to be changed now.
+    #[error(
+        "the store {path} is not opened: its file {file} {why}. Nothing was changed; `rampwatch run` looks into it, puts aside what \
+         no process will go on with, and goes on if nothing is missing"
+    )]
+    Leftover {
+        /// The store's folder.
+        path: PathBuf,
+        /// The file, from there on.
+        file: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// Something is in the way, and cannot be moved.
+    #[error(
+        "the store {path} cannot be opened: its file {file} is not whole, and cannot be moved to put-aside: {source}; move it \
+         out of the folder yourself"
+    )]
+    NotPutAside {
+        /// The store's folder.
+        path: PathBuf,
+        /// The file, from there on.
+        file: String,
+        /// The system's error.
+        source: io::Error,
+    },
     /// There is something, but it cannot be read as a store.
     #[error("the store {path} cannot be read: {reason}; keep a copy of the folder before anything else")]
     Unreadable {
@@ -137,47 +173,128 @@ pub(super) struct Opened {
     pub(super) lock: File,
 }
 
+/// A store that is opened to be used.
+pub(super) struct InUse {
+    /// It.
+    pub(super) opened: Opened,
+    /// Keeps how far it acknowledges.
+    pub(super) keeper: Keeper,
+    /// What it lacks, if anything.
+    pub(super) lost: Option<Lost>,
+}
+
+/// What becomes of files that are in the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Leftovers {
+    /// They are put aside.
+    PutAside,
+    /// They are named, and the store stays shut.
+    Refuse,
+}
+
 /// Opens the store in the folder, or makes one.
 ///
 /// # Errors
 /// See [`StoreOpenError`].
-pub(super) fn open(path: &Path, settings: &Settings) -> Result<Opened, StoreOpenError> {
+pub(super) fn open(path: &Path, settings: &Settings, leftovers: Leftovers) -> Result<InUse, StoreOpenError> {
     make_folder(path)?;
-    let (lock, made) = take_lock(path)?;
+    let (mut lock, found) = take_lock(path)?;
+    let kept = acknowledged::read(path)?;
+    match leftovers {
+        Leftovers::PutAside => leftovers::clear(path, found.made, &kept, found.kept)?,
+        Leftovers::Refuse => leftovers::must_be_none(path, found.made, &kept, found.kept)?,
+    };
+    let (db, file) = open_up(path, settings, found.made)?;
+    if !found.made {
+        sync_files(path, &db)?;
+    }
+    let held = last_event(&db).map_err(|error| broken(path, &error))?;
+    let lost = acknowledged::lost(&kept, found.kept, held);
+    if let Some(lost) = &lost {
+        tracing::error!(store = %path.display(), %lost, "the store holds less than it acknowledged");
+    }
+    if let Kept::Damaged(why) = kept {
+        leftovers::put_aside(path, acknowledged::FILE, why)?;
+    }
+    let keeper = Keeper::begin(path, &kept, mark(path, &file, held)?, lost)?;
+    if !found.made || !found.kept {
+        write_lock(path, &mut lock, &[MADE, KEPT].concat())?;
+    }
+    Ok(InUse { opened: Opened { db, file, lock }, keeper, lost })
+}
+
+/// The database with its data file, of this program's schema version.
+fn open_up(path: &Path, settings: &Settings, made: bool) -> Result<(Db, File), StoreOpenError> {
     let db = open_database(path, settings)?;
     let data = path.join("db");
     let file = File::open(&data).map_err(refused(path, "opening the data file"))?;
     check_schema(&Migration { path, db: &db, file: &file }, made)?;
     check_finality(path, &db)?;
-    let mut opened = Opened { db, file, lock };
-    if !made {
-        say_made(path, &mut opened)?;
-    }
-    Ok(opened)
+    Ok((db, file))
 }
 
-/// Opens the store that is in the folder and leaves it as it is, also when its schema version is an older one. Tells that
-/// version.
+/// Opens the copy of a store in a folder of its own, to see whether it can be.
 ///
 /// # Errors
 /// See [`StoreOpenError`].
-pub(super) fn open_as_it_is(path: &Path) -> Result<(Opened, u64), StoreOpenError> {
+pub(super) fn open_copy(path: &Path) -> Result<Opened, StoreOpenError> {
+    let (lock, _) = take_lock(path)?;
+    let (db, file) = open_up(path, &Settings::default(), true)?;
+    Ok(Opened { db, file, lock })
+}
+
+/// The number of the last event; 0 when there is none.
+///
+/// # Errors
+/// The database does not read.
+pub(super) fn last_event(db: &::sled::Tree) -> Result<u64, ::sled::Error> {
+    let last = db.range(page(keys::EVENTS, None)).next_back().transpose()?;
+    // A key without a number is found by whoever reads it.
+    Ok(last.and_then(|(key, _)| number_of(&key).ok()).unwrap_or_default())
+}
+
+/// What there is to say of a store that holds events up to `held`.
+fn mark(path: &Path, file: &File, held: u64) -> Result<Mark, StoreOpenError> {
+    let looking = "looking through its folder";
+    // What a killed process had only handed to the system is relied upon from now on.
+    file.sync_data().map_err(refused(path, "making the data file durable"))?;
+    let snapshot = leftovers::look(path).map_err(refused(path, looking))?.snapshot;
+    let data_bytes = file.metadata().map_err(refused(path, looking))?.len();
+    Ok(Mark { event: held, data_bytes, snapshot, ..Mark::default() })
+}
+
+/// Opens the store that is in the folder and leaves it as it is, also when its schema version is an older one. Tells that
+/// version, and what it lacks.
+///
+/// # Errors
+/// See [`StoreOpenError`].
+pub(super) fn open_as_it_is(path: &Path) -> Result<(Opened, u64, Option<Lost>), StoreOpenError> {
     place::must_be_there(path)?;
     let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
-    let (lock, made) = take_lock(path)?;
-    if !made {
+    let (lock, was) = take_lock(path)?;
+    if !was.made {
         return Err(unreadable("it was never made completely".to_owned()));
     }
+    let kept = acknowledged::read(path)?;
+    leftovers::must_be_none(path, was.made, &kept, was.kept)?;
     let db = open_database(path, &Settings::default())?;
     let file = File::open(path.join("db")).map_err(refused(path, "opening the data file"))?;
-    let found = db.get(keys::SCHEMA).map_err(|error| unreadable(error.to_string()))?;
-    let lost = || unreadable("it has lost its schema version, and perhaps more".to_owned());
-    let version = schema_version(&found.ok_or_else(lost)?).map_err(unreadable)?;
+    let found = db.get(keys::SCHEMA).map_err(|error| broken(path, &error))?;
+    let version = schema_version(&found.ok_or_else(|| unreadable(LOST_SCHEMA.to_owned()))?).map_err(unreadable)?;
     if version > SCHEMA_VERSION {
         return Err(StoreOpenError::Newer { path: path.to_owned(), found: version, known: SCHEMA_VERSION });
     }
-    Ok((Opened { db, file, lock }, version))
+    let held = last_event(&db).map_err(|error| broken(path, &error))?;
+    let lost = acknowledged::lost(&kept, was.kept, held);
+    if lost.is_none() && matches!(kept, Kept::Known(_)) {
+        // The database has gone over its files while it opened them: how long they are now is not to be taken for a loss.
+        Keeper::begin(path, &kept, mark(path, &file, held)?, None)?;
+    }
+    Ok((Opened { db, file, lock }, version, lost))
 }
+
+/// What is said of a store without a schema version.
+const LOST_SCHEMA: &str = "it has lost its schema version, and perhaps more: its file db is not what it was";
 
 /// What the schema's record says.
 ///
@@ -205,12 +322,17 @@ pub(super) fn make_bare(path: &Path) -> Result<Opened, StoreOpenError> {
 /// See [`StoreOpenError`].
 pub(super) fn say_made(path: &Path, opened: &mut Opened) -> Result<(), StoreOpenError> {
     sync_files(path, &opened.db)?;
-    let lock = &mut opened.lock;
-    lock.write_all(MADE).and_then(|()| lock.sync_all()).map_err(refused(path, "writing the lock file"))?;
+    write_lock(path, &mut opened.lock, MADE)
+}
+
+/// A part of it is as good as the whole until it is written again.
+fn write_lock(path: &Path, lock: &mut File, text: &[u8]) -> Result<(), StoreOpenError> {
+    let written = lock.rewind().and_then(|()| lock.write_all(text)).and_then(|()| lock.sync_all());
+    written.map_err(refused(path, "writing the lock file"))?;
     sync_folder(path)
 }
 
-fn refused(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreOpenError {
+pub(super) fn refused(path: &Path, what: &'static str) -> impl FnOnce(io::Error) -> StoreOpenError {
     let path = path.to_owned();
     move |source| StoreOpenError::Refused { path, what, source }
 }
@@ -237,8 +359,16 @@ fn make_folder(path: &Path) -> Result<(), StoreOpenError> {
     }
 }
 
-/// Takes the lock, and tells whether the store had been made completely.
-fn take_lock(path: &Path) -> Result<(File, bool), StoreOpenError> {
+/// What the lock file says.
+struct LockSays {
+    /// The store had been made completely.
+    made: bool,
+    /// There was a file that says how far it has acknowledged.
+    kept: bool,
+}
+
+/// Takes the lock, and tells what is written in it.
+fn take_lock(path: &Path) -> Result<(File, LockSays), StoreOpenError> {
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let mut lock = options.open(path.join(LOCK_FILE)).map_err(refused(path, "opening the lock file"))?;
@@ -246,15 +376,14 @@ fn take_lock(path: &Path) -> Result<(File, bool), StoreOpenError> {
         TryLockError::WouldBlock => StoreOpenError::Locked { path: path.to_owned() },
         TryLockError::Error(source) => refused(path, "locking the lock file")(source),
     })?;
-    let mut first = [0; 1];
-    let found = lock.read(&mut first).map_err(refused(path, "reading the lock file"))?;
-    Ok((lock, found > 0))
+    let mut text = Vec::new();
+    Read::by_ref(&mut lock).take(LOCK_BYTES).read_to_end(&mut text).map_err(refused(path, "reading the lock file"))?;
+    Ok((lock, LockSays { made: !text.is_empty(), kept: text.ends_with(KEPT) }))
 }
 
 /// The database's background flusher stays off. It would write at moments of its own, and its fsync reports
 /// errors to nobody; the writer flushes and syncs every group itself.
 fn open_database(path: &Path, settings: &Settings) -> Result<Db, StoreOpenError> {
-    let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
     let config = Config::new().path(path).cache_capacity(settings.cache_bytes).flush_every_ms(None);
     let config = config.segment_size(SEGMENT_BYTES);
     let begun = Instant::now();
@@ -270,11 +399,26 @@ fn open_database(path: &Path, settings: &Settings) -> Result<Db, StoreOpenError>
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
-            Ok(Err(::sled::Error::Io(error))) => return Err(refused(path, "opening the database")(error)),
-            Ok(Err(error)) => return Err(unreadable(error.to_string())),
-            Err(_) => return Err(unreadable("the database found its files broken".to_owned())),
+            Ok(Err(::sled::Error::Io(error))) => {
+                leftovers::drop_own_draft(path);
+                return Err(refused(path, "opening the database (its files db, conf and snap.*)")(error));
+            }
+            Ok(Err(error)) => return Err(broken(path, &error)),
+            Err(_) => return Err(unreadable(path, "the database found its files broken, the first of them db")),
         }
     }
+}
+
+/// What the database says when it cannot read its own files.
+fn broken(path: &Path, error: &::sled::Error) -> StoreOpenError {
+    match error {
+        ::sled::Error::Unsupported(what) => unreadable(path, &format!("its file conf is of another program: {what}")),
+        other => unreadable(path, &format!("the database does not read its file db, or a snap.* of it ({other})")),
+    }
+}
+
+fn unreadable(path: &Path, reason: &str) -> StoreOpenError {
+    StoreOpenError::Unreadable { path: path.to_owned(), reason: reason.to_owned() }
 }
 
 /// We hold our own lock already, so the database's can only be held by what is left of a store that has just been
@@ -290,7 +434,7 @@ fn check_schema(store: &Migration<'_>, made: bool) -> Result<(), StoreOpenError>
     let found = db.get(keys::SCHEMA).map_err(|error| unreadable(error.to_string()))?;
     let Some(bytes) = found else {
         if made || !db.is_empty() {
-            return Err(unreadable("it has lost its schema version, and perhaps more".to_owned()));
+            return Err(unreadable(LOST_SCHEMA.to_owned()));
         }
         return write_schema(path, db);
     };

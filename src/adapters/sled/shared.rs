@@ -5,10 +5,11 @@ use std::sync::{Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWri
 use ::sled::Tree;
 use tokio::sync::watch;
 
+use super::acknowledged::Keeper;
 use super::journal::Journal;
 use super::put_aside::PutAside;
 use crate::domain::chain::Address;
-use crate::ports::store::{Changes, StoreError, Unreadable};
+use crate::ports::store::{Changes, Lost, StoreError, Unreadable};
 
 /// The tree, who may touch it now, and whether it can still be trusted.
 pub(super) struct Shared {
@@ -24,13 +25,42 @@ pub(super) struct Shared {
     journal: Mutex<Journal>,
     /// What does not read.
     put_aside: PutAside,
+    /// How far it has acknowledged.
+    acknowledged: Mutex<Acknowledged>,
+}
+
+/// How far the store has acknowledged, and what it lacks of what it had acknowledged before it was opened.
+struct Acknowledged {
+    keeper: Keeper,
+    lost: Option<Lost>,
 }
 
 impl Shared {
     /// With nothing failed, and no change yet.
-    pub(super) fn new(tree: Tree) -> Self {
+    pub(super) fn new(tree: Tree, keeper: Keeper, lost: Option<Lost>) -> Self {
         let (changes, journal, put_aside) = (watch::Sender::default(), Mutex::default(), PutAside::default());
-        Self { tree, gate: RwLock::default(), failure: OnceLock::new(), changes, journal, put_aside }
+        let acknowledged = Mutex::new(Acknowledged { keeper, lost });
+        Self { tree, gate: RwLock::default(), failure: OnceLock::new(), changes, journal, put_aside, acknowledged }
+    }
+
+    /// Does something with the file that says how far the store has acknowledged. Blocks while the disk is waited for.
+    pub(super) fn acknowledged<T>(&self, act: impl FnOnce(&mut Keeper) -> std::io::Result<T>) -> Result<T, StoreError> {
+        let mut acknowledged = self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);
+        act(&mut acknowledged.keeper)
+            .map_err(|error| StoreError::Failed(format!("how far it has acknowledged cannot be written: {error}")))
+    }
+
+    /// What the store lacks of what it had acknowledged, until that is told.
+    pub(super) fn lost(&self) -> Option<Lost> {
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).lost
+    }
+
+    /// What the store lacks is told, durably.
+    pub(super) fn settle_loss(&self) -> Result<(), StoreError> {
+        self.check()?;
+        self.acknowledged(Keeper::settle)?;
+        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).lost = None;
+        Ok(())
     }
 
     /// Notes that what lies under the key does not read, and gives which record it is, and why.

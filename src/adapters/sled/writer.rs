@@ -98,7 +98,8 @@ impl Writer {
             self.last = group.last;
         }
         let Group { writes, changes, coverage, answers, .. } = group;
-        let applied = Applied { has_writes: !writes.is_empty(), made, changes, coverage, answers };
+        let has_writes = !writes.is_empty();
+        let applied = Applied { has_writes, last: self.last, made, changes, coverage, answers };
         if self.applied.send(applied).is_err() {
             self.shared.fail(&died());
         }

@@ -67,6 +67,13 @@ pub(in super::super) struct Content {
     /// Pay from the hot wallet; else you are shown how to pay
     #[arg(long)]
     fund: bool,
+    /// The payout's own reference, to place it although it repeats another one; of a batch, a row's, and several times
+    ///
+    /// A payout is a likely repeat when it equals another one in everything but its reference, or has the reference of one
+    /// as a spreadsheet rewrites it (leading zeros, exponents, upper and lower case): one that was placed within
+    /// payouts.repeat_window, or another row of the file.
+    #[arg(long, value_name = "REF")]
+    pub(super) allow_repeat: Vec<String>,
 }
 
 impl Content {

@@ -8,11 +8,13 @@ use std::path::PathBuf;
 
 use crate::domain::amount::Amount;
 use crate::domain::decimal::Decimal;
+use crate::domain::odd::{Odd, folded};
 use crate::domain::payment::{BankAccountId, PayoutReference, RecipientId, UserId};
 use crate::domain::payout::PAYMENT_REASONS;
-use crate::domain::text::is_hidden;
 use crate::engine::payout_views::{FileRef, Fund, PayoutRequest};
 use crate::engine::requests::parse_address;
+
+use super::sheet;
 
 /// A field of a payout: a column of a batch file, and with hyphens the name of a flag.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -101,6 +103,16 @@ impl Field {
         FIELDS.into_iter().find(|field| field.name() == name)
     }
 
+    /// The field that somebody means who writes its name in another way: in upper case, with blanks, with characters that only
+    /// look like those of the name.
+    pub(super) fn meant(name: &str) -> Option<Self> {
+        let bare = |text: &str| -> String {
+            text.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect()
+        };
+        let name = bare(&folded(name));
+        FIELDS.into_iter().find(|field| bare(field.name()) == name)
+    }
+
     /// As a flag.
     pub(super) fn flag(self) -> String {
         match self {
@@ -129,6 +141,8 @@ pub(super) struct Draft {
     pub(super) files: Vec<PathBuf>,
     /// The folder that they must be in, where a batch names them.
     pub(super) files_below: Option<PathBuf>,
+    /// Whether it is meant although it repeats another payout.
+    pub(super) allow_repeat: bool,
 }
 
 impl Draft {
@@ -194,6 +208,7 @@ impl Draft {
             files,
             min_destination_amount: self.own(Field::MinDestinationAmount),
             fund: if self.is_by_wallet() { Fund::Wallet } else { Fund::ByHand },
+            allow_repeat: self.allow_repeat,
         }
     }
 
@@ -249,14 +264,25 @@ impl Draft {
 /// The most bytes of any field but the document's reference.
 const MAX_BYTES: usize = 128;
 
-/// What is wrong with the text of a field, if anything is.
+/// What is wrong with the text of a field, if anything is, and what explains it: an odd character, or what a spreadsheet has
+/// made of it.
 fn problem(field: Field, text: &str, decimals: u8) -> Option<String> {
     if text.contains(['\n', '\r']) {
         return Some("there is a line break in it (is a quote not closed?)".to_owned());
     }
-    if text.contains(is_hidden) {
-        return Some("there is a control character in it".to_owned());
+    let is_words = field == Field::DocumentReference;
+    let odd = if is_words { Odd::in_words(text) } else { Odd::in_plain(text) };
+    if let Some(odd) = odd {
+        return Some(odd.to_string());
     }
+    match (rule_problem(field, text, decimals), sheet::trace(field, text)) {
+        (Some(problem), Some(trace)) => Some(format!("{problem}; {trace}")),
+        (problem, trace) => problem.or_else(|| trace.map(str::to_owned)),
+    }
+}
+
+/// What is wrong with the text of a field by the field's own rule.
+fn rule_problem(field: Field, text: &str, decimals: u8) -> Option<String> {
     if field != Field::DocumentReference && text.len() > MAX_BYTES {
         return Some(format!("it has more than {MAX_BYTES} characters"));
     }
@@ -390,7 +416,7 @@ mod tests {
             (Field::Reason, "because", "--help"),
             (Field::DocumentReference, long.as_str(), "255"),
             (Field::DocumentReference, "a\nb", "is a quote not closed"),
-            (Field::DocumentReference, "a\u{1b}[2J", "control character"),
+            (Field::DocumentReference, "a\u{1b}[2J", "the 2nd character is U+001B"),
             (Field::ReferenceId, "7", "no UUID"),
             (Field::Fund, "yes", "`wallet`"),
         ] {

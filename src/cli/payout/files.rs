@@ -7,9 +7,11 @@ use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::config::PayoutSettings;
+use crate::engine::payout_views::FileRef;
 
 /// The types that are known: the name's endings, the media type, and how such a file begins.
 const TYPES: [(&[&str], &str, &[u8]); 3] = [
@@ -27,6 +29,15 @@ pub(super) struct LocalFile {
     pub(super) media_type: &'static str,
     /// What is in it.
     pub(super) bytes: Vec<u8>,
+}
+
+impl LocalFile {
+    /// The file as it is named once it was put where the engine finds it.
+    pub(super) fn reference(&self) -> FileRef {
+        let digest = Sha256::digest(&self.bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        let bytes = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        FileRef { digest, media_type: self.media_type.to_owned(), bytes, name: self.name.clone() }
+    }
 }
 
 /// Why a file does not go along.
@@ -166,6 +177,7 @@ mod tests {
             file_types: TYPES.map(|(_, media_type, _)| media_type.to_owned()).to_vec(),
             max_file_bytes: 1_000,
             max_files: 3,
+            repeat_window: crate::domain::time::Span::ZERO,
         }
     }
 

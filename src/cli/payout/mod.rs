@@ -16,6 +16,7 @@ mod draft;
 mod files;
 mod one;
 mod qr;
+mod sheet;
 pub(super) mod show;
 mod signals;
 mod stage;
@@ -174,11 +175,14 @@ impl Payout {
 impl Start {
     async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let draft = self.content.draft();
+        let allow_repeat = self.content.allow_repeat;
         let Some(file) = self.file else {
-            return One { draft, yes: self.yes, json: self.json, qr: self.qr, until: Until::Done }.run(settings).await;
+            let Self { yes, json, qr, .. } = self;
+            return One { draft, allow_repeat, yes, json, qr, until: Until::Done }.run(settings).await;
         };
         let batch = Batch {
             file,
+            allow_repeat,
             defaults: draft,
             result: self.result,
             check: self.check,
@@ -198,6 +202,7 @@ impl Create {
             let said = "say what is to be opened; `rampwatch payout --reference REF` follows a payout that is known";
             return Err(Failure::new(Exit::Usage, said));
         }
-        One { draft, yes: self.yes, json: self.json, qr: self.qr, until: Until::Open }.run(settings).await
+        let Self { content, yes, json, qr } = self;
+        One { draft, allow_repeat: content.allow_repeat, yes, json, qr, until: Until::Open }.run(settings).await
     }
 }

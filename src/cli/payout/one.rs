@@ -39,6 +39,8 @@ pub(in super::super) enum Until {
 pub(super) struct One {
     /// What it is; a reference alone follows one that is known.
     pub(super) draft: Draft,
+    /// Its reference, where it is meant although it repeats another payout.
+    pub(super) allow_repeat: Vec<String>,
     /// Whether nobody is to be asked.
     pub(super) yes: bool,
     /// Whether the record is printed as JSON.
@@ -119,6 +121,12 @@ impl One {
         };
         let reference =
             PayoutReference::new(text).map_err(|error| Failure::new(Exit::Usage, format!("--reference: {error}")))?;
+        if let Some(other) = self.allow_repeat.iter().find(|allowed| *allowed != reference.as_str()) {
+            let said =
+                format!("--allow-repeat {other:?}: give the payout's own reference there, and as --reference too");
+            return Err(Failure::new(Exit::Usage, said));
+        }
+        self.draft.allow_repeat = !self.allow_repeat.is_empty();
         if is_made {
             self.draft.set(Field::Reference, reference.as_str());
             output::remark(&format!(
@@ -150,6 +158,7 @@ impl One {
             (_, true) => {
                 let request = self.draft.request(put(desk, files).await?);
                 if known.is_none() {
+                    refuse_repeat(desk, &request, reference).await?;
                     self.agree(desk, &request).await?;
                 }
                 come.set(Come::Placing);
@@ -229,6 +238,20 @@ impl One {
             }
         }
     }
+}
+
+/// Refuses a payout that repeats an earlier one, before anybody is asked anything. Placing it decides again, and that counts.
+async fn refuse_repeat(desk: &Desk, request: &PayoutRequest, reference: &PayoutReference) -> Result<(), Failure> {
+    if request.allow_repeat {
+        return Ok(());
+    }
+    let Some(earlier) = desk.operator().repeat_of(request).await?.earlier else { return Ok(()) };
+    let said = format!(
+        "payout {reference} {}: the same may be paid twice, and nothing was placed. If it is to be paid all the same, give \
+         --reference {reference} --allow-repeat {reference}",
+        earlier.text
+    );
+    Err(Failure::new(Exit::Refused, said))
 }
 
 /// Puts files where the engine finds them.

@@ -14,14 +14,15 @@ use crate::domain::wei::Wei;
 use crate::engine::gate::{Asked, Pass};
 use crate::engine::hearing::{differing_term, record};
 use crate::planted::{Bug, planted};
+use crate::policy::api_answer::keeps_from_sending;
 use crate::policy::fees::{self, SELF_SEND_GAS};
 use crate::policy::funding::Act;
+use crate::policy::numbering::together;
 use crate::policy::preflight::{
     ApiFinding, Committed, PaymentFindings, check_chain, check_clock, check_native, check_payment, despite,
     moment as preflight_moment,
 };
-use crate::policy::sweep::together;
-use crate::ports::chain::{ChainError, TransferQuery};
+use crate::ports::chain::{ChainError, TransferPage, TransferQuery};
 use crate::ports::payment_api::ApiPayment;
 use crate::ports::sender::TransferSpec;
 use crate::ports::store::StoreError;
@@ -204,7 +205,12 @@ impl Funder {
                 if is_news {
                     record(&self.ledger, payment, Ok(said.clone()), &self.settings.chain_name, asked_at).await?;
                 }
-                Ok(Ok(self.finding(payment, said)))
+                let known_expiry = payment.terms.expires_at;
+                let hidden = keeps_from_sending(&said.unread, &payment.vouched, known_expiry);
+                match hidden.filter(|_| said.status == ApiStatus::AwaitingFunds) {
+                    Some(unread) => refused(format!("it says {unread}")),
+                    None => Ok(Ok(self.finding(payment, said))),
+                }
             }
             Err(error) => refused(error.to_string()),
         }
@@ -240,7 +246,7 @@ impl Funder {
         }
         let from = swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head);
         let query = self.query(order, from, head);
-        Ok(match self.ports.chain.transfers(&query).await {
+        Ok(match self.ports.chain.transfers(&query).await.and_then(TransferPage::whole) {
             Ok(page) => Ok(page.transfers),
             Err(error) => Err(unavailable(&error)),
         })
@@ -276,7 +282,8 @@ impl Funder {
             if readers.len() == needed {
                 break;
             }
-            match self.ports.chain.transfers(&TransferQuery { by: Some(operator.clone()), ..query.clone() }).await {
+            let query = TransferQuery { by: Some(operator.clone()), ..query.clone() };
+            match self.ports.chain.transfers(&query).await.and_then(TransferPage::whole) {
                 Ok(page) => {
                     readers.push(operator);
                     shown = together(shown, &page.transfers);

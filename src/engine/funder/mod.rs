@@ -6,7 +6,7 @@
 //! again. Deliberately absent: completing (the watcher sees the transfer, and the one completer completes it), and any
 //! counter of nonces but the one in the store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::Discriminant;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -94,6 +94,8 @@ pub(crate) struct Funder {
     /// Orders whose nonce the nodes call consumed, without a receipt of ours so far: how often that was looked into, and
     /// when it is again.
     too_low: Mutex<BTreeMap<OrderId, (u32, Timestamp)>>,
+    /// Orders of which no node can say for now whether their transactions are mined.
+    unread: BTreeSet<OrderId>,
     /// When orders that are ready are taken up again, after the nodes could not be asked whose nonce is next.
     take_up_at: Timestamp,
     /// When orders that wait for an approval are looked through again.
@@ -129,6 +131,7 @@ impl Funder {
             health,
             agreements,
             too_low: Mutex::default(),
+            unread: BTreeSet::new(),
             take_up_at: Timestamp::EPOCH,
             retire_at: Timestamp::EPOCH,
             checked_start: false,
@@ -142,6 +145,7 @@ impl Funder {
     pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
         let mut changes = self.ports.store.changes();
         loop {
+            self.health.beat("funder", self.ports.clock.now());
             changes.mark_unchanged();
             let seen = *changes.borrow();
             let wait = match self.round(&seen).await {
@@ -319,7 +323,7 @@ impl Funder {
             .collect();
         waiting.sort_by_key(|order| order.state.nonce());
         let lowest = waiting.first().and_then(|order| order.state.nonce());
-        let is_due = |order: &&&Order| order.next_at.is_some_and(|at| at <= now);
+        let is_due = |order: &&&Order| order.next_at.is_some_and(|at| at <= now) && !self.unread.contains(&order.id);
         let due: Vec<Order> = waiting.iter().filter(is_due).map(|order| (**order).clone()).collect();
         if due.is_empty() {
             return Ok(());
@@ -401,7 +405,7 @@ impl Funder {
     /// Notes of every order that is due that no node could be asked: none waits without a reason. A node that is only behind
     /// is no reason yet; it is asked again at once.
     async fn note_unavailable(&self, error: &ChainError) -> Result<(), Trouble> {
-        if !matches!(error, ChainError::Unavailable(_)) {
+        if !matches!(error, ChainError::Unavailable(_) | ChainError::Refused(_)) {
             return Ok(());
         }
         let now = self.ports.clock.now();
@@ -456,12 +460,16 @@ impl Funder {
     }
 }
 
-/// What became of work on one order. A record that does not read keeps it where it is, and no other: nothing is signed or sent
-/// without what it goes by.
+/// What became of work on one order. A record that does not read, or that no node can tell of, keeps it where it is, and no
+/// other: nothing is signed or sent without what it goes by.
 fn its_own<T>(result: Result<T, Trouble>) -> Result<Option<T>, Trouble> {
     match result {
         Err(Trouble::Store(StoreError::Corrupt(what))) => {
             tracing::warn!(what, "an order stands still: what it goes by holds a record that does not read");
+            Ok(None)
+        }
+        Err(Trouble::Chain(ChainError::Refused(why))) => {
+            tracing::warn!(why, "an order waits: no node can tell what it goes by");
             Ok(None)
         }
         other => other.map(Some),

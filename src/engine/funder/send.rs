@@ -78,7 +78,8 @@ impl Funder {
         for answer in answers {
             match answer.answer {
                 Ok(receipts) => {
-                    if let Some(receipt) = receipts.receipts.iter().flatten().next() {
+                    all_answered &= receipts.receipts.iter().all(Result::is_ok);
+                    if let Some(receipt) = receipts.receipts.iter().flatten().flatten().next() {
                         self.set_looks(&order.id, None);
                         return self.note_mined(order, receipt).await;
                     }

@@ -19,6 +19,7 @@ use crate::policy::finality::final_number;
 use crate::policy::funding::{OrderFact, effect};
 use crate::policy::sweep::MOST_BLOCKS_A_SECOND;
 use crate::policy::window::spent_at;
+use crate::ports::chain::ChainError;
 use crate::ports::sender::Receipts;
 
 /// How many orders' ends are proven at once.
@@ -36,7 +37,17 @@ impl Funder {
         if hashes.is_empty() {
             return Ok(());
         }
-        let receipts = self.funding.sender.receipts(&hashes).await?;
+        self.unread.clear();
+        let receipts = match self.funding.sender.receipts(&hashes).await {
+            // The nodes answer, and tell nothing of any transaction for now: that is no reason to leave all else undone.
+            Err(ChainError::Refused(why)) => {
+                for order in &with_nonce {
+                    its_own(self.cannot_read(order, &why).await)?;
+                }
+                return Ok(());
+            }
+            receipts => receipts?,
+        };
         for order in &with_nonce {
             its_own(self.take_in(order, &hashes, &receipts).await)?;
         }
@@ -47,10 +58,23 @@ impl Funder {
         let of_order = hashes.iter().zip(&receipts.receipts).filter(|(hash, _)| order.attempt(**hash).is_some());
         // A block that the same endpoint has not come to is none.
         let is_there = |receipt: &&Receipt| receipt.block.number <= receipts.head;
-        let found: Vec<&Receipt> = of_order.filter_map(|(_, receipt)| receipt.as_ref()).filter(is_there).collect();
+        let mut unread: Option<&str> = None;
+        let mut found: Vec<&Receipt> = Vec::new();
+        for (_, receipt) in of_order {
+            match receipt {
+                Ok(receipt) => found.extend(receipt.as_ref().filter(is_there)),
+                Err(why) => unread = Some(why),
+            }
+        }
         if let Some(receipt) = found.first() {
             self.set_looks(&order.id, None);
             return self.note_mined(order, receipt).await;
+        }
+        if let Some(why) = unread {
+            return match self.receipt_anywhere(order).await {
+                Some(receipt) => self.note_mined(order, &receipt).await,
+                None => self.cannot_read(order, why).await,
+            };
         }
         // An endpoint that has not come to the block says nothing by having no receipt.
         let is_gone = matches!(&order.state, OrderState::Mined { block, .. } if receipts.head >= block.number);
@@ -68,12 +92,22 @@ impl Funder {
         self.tell_unchanged(order, OrderFact::Unmined).await
     }
 
+    /// Whether one of the order's transactions is mined cannot be known: it is neither raised nor replaced until it can be, and
+    /// says so.
+    async fn cannot_read(&mut self, order: &Order, why: &str) -> Result<(), Trouble> {
+        self.unread.insert(order.id.clone());
+        if !matches!(order.state, OrderState::Sending { .. } | OrderState::Cancelling { .. }) {
+            return Ok(());
+        }
+        self.note_hold(order, Hold::ChainUnavailable { detail: format!("its receipt cannot be read: {why}") }).await
+    }
+
     /// Any endpoint's receipt of one of the order's transactions, in a block that is on the chain.
     pub(super) async fn receipt_anywhere(&self, order: &Order) -> Option<Receipt> {
         let hashes: Vec<B256> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
         let answers = self.funding.sender.receipts_everywhere(&hashes).await;
         let found = answers.into_iter().filter_map(|answer| answer.answer.ok()).flat_map(|said| said.receipts);
-        for receipt in found.flatten() {
+        for receipt in found.filter_map(Result::ok).flatten() {
             // An endpoint that names a block that nobody can show must not keep the others from being heard.
             match self.ports.chain.header(receipt.block.number, None).await {
                 Ok(Some(header)) if header.block.hash == receipt.block.hash => return Some(receipt),

@@ -116,8 +116,13 @@ impl Intake {
         if let Some(source) = self.sources.get_mut(at) {
             (source.next_at, source.refusals) = (next_at, refusals);
         }
-        let Ok(Listing { payments, unreadable }) = answer else { return Onward::Yes };
+        let Ok(Listing { payments, unreadable, partial }) = answer else { return Onward::Yes };
         self.failures = 0;
+        let pages = format!("the whole list of {whose}");
+        match &partial {
+            Some(why) => self.health.api_unanswered(&pages, now, why),
+            None => self.health.api_answered(&pages, now),
+        }
         for detail in unreadable {
             if self.memory.is_new_trouble(&detail) {
                 super::take_up::count("unreadable");

@@ -113,11 +113,13 @@ impl Intake {
         }
         loop {
             changes.mark_unchanged();
+            self.health.beat("intake", self.ports.clock.now());
             let seen = changes.borrow().desk;
             let wait = match self.round(&stop).await {
                 Ok(wait) => wait,
                 Err(error) => return note_failure(&self.health, Err(error)),
             };
+            self.health.rests("intake", self.ports.clock.now(), wait);
             // With nothing to follow and no lead, only a new lead could give it something to do.
             let desk_changes = async {
                 while changes.borrow_and_update().desk == seen {

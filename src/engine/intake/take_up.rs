@@ -52,22 +52,7 @@ pub(super) fn told(said: &ApiPayment) -> Told {
         currency: said.source_currency.clone(),
         created_at: said.created_at,
         expires_at: said.expires_at,
-    }
-}
-
-/// What the payment itself says, and where it is silent what the list says.
-fn both(listed: &ApiPayment, said: ApiPayment) -> ApiPayment {
-    ApiPayment {
-        recipient_id: said.recipient_id.or_else(|| listed.recipient_id.clone()),
-        deposit_address: said.deposit_address.or(listed.deposit_address),
-        deposit_amount: said.deposit_amount.or(listed.deposit_amount),
-        deposit_chain: said.deposit_chain.or_else(|| listed.deposit_chain.clone()),
-        source_currency: said.source_currency.or_else(|| listed.source_currency.clone()),
-        bank_account: said.bank_account.or_else(|| listed.bank_account.clone()),
-        sender: said.sender.or(listed.sender),
-        created_at: said.created_at.or(listed.created_at),
-        expires_at: said.expires_at.or(listed.expires_at),
-        ..said
+        unread: said.unread.iter().map(|unread| unread.field).collect(),
     }
 }
 
@@ -213,7 +198,7 @@ impl Intake {
         };
         self.failures = 0;
         match judge(&told(&entry.said), &told(&said), entry.whose.as_ref(), own, &self.home) {
-            Judged::TakeUp(recipient) => self.take_up(entry, both(&entry.said, said), recipient).await?,
+            Judged::TakeUp(recipient) => self.take_up(entry, said.filled(entry.said.clone()), recipient).await?,
             Judged::Ask(why) => self.note_lead(entry, &said, why).await?,
             Judged::Leave(left) => self.leave(entry, &said, left).await?,
         }
@@ -229,6 +214,7 @@ impl Intake {
             sender: None,
             created_at: None,
             expires_at: None,
+            deposit_chain: None,
         };
         match self.handle.add_said(&request, Some(said.clone())).await {
             Ok(payment) => {

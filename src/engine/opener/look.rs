@@ -23,11 +23,16 @@ impl Opener {
         let fact = match self.gate.learn(Asked::Get, &whose, answer).await? {
             Ok(listing) => {
                 let ours = |said: &ApiPayment| said.idempotency_key.as_deref() == Some(payout.key.as_str());
+                let partial = listing.partial;
                 let found = listing.payments.into_iter().filter(ours).map(|said| (said.id.clone(), said));
                 let mut found: BTreeMap<PaymentId, ApiPayment> = found.collect();
                 match (found.len(), found.pop_first()) {
                     (1, Some((_, said))) => return self.take(payout, said).await,
-                    (_, None) => PayoutFact::NotListed,
+                    (_, None) => match partial {
+                        // What is on another page may bear the key.
+                        Some(detail) => PayoutFact::AskFailed { retry_after: None, detail },
+                        None => PayoutFact::NotListed,
+                    },
                     (_, Some((first, _))) => {
                         PayoutFact::SeveralListed([first].into_iter().chain(found.into_keys()).collect())
                     }
@@ -46,7 +51,7 @@ impl Opener {
         if said.deposit_address.is_none() || said.deposit_amount.is_none() {
             let answer = self.ports.api.payment(&said.id).await;
             match self.gate.learn(Asked::Get, said.id.as_str(), answer).await? {
-                Ok(more) => said = filled(said, more),
+                Ok(more) => said = said.filled(more),
                 // It is known by its key all the same; there is nothing more to learn of it.
                 Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {}
                 Err(error) => {
@@ -113,6 +118,7 @@ impl Opener {
             added_at: now,
             ending: None,
             taken: Some(false),
+            vouched: Vec::new(),
         })
     }
 
@@ -157,22 +163,4 @@ fn ask_failed(error: &ApiError) -> PayoutFact {
         ApiError::KeyRefused { .. } | ApiError::NotFound { .. } | ApiError::Refused { .. } => None,
     };
     PayoutFact::AskFailed { retry_after, detail: error.to_string() }
-}
-
-/// What was said first, and what the payment itself says where that left something out.
-fn filled(first: ApiPayment, more: ApiPayment) -> ApiPayment {
-    ApiPayment {
-        recipient_id: first.recipient_id.or(more.recipient_id),
-        deposit_address: first.deposit_address.or(more.deposit_address),
-        deposit_amount: first.deposit_amount.or(more.deposit_amount),
-        deposit_chain: first.deposit_chain.or(more.deposit_chain),
-        source_currency: first.source_currency.or(more.source_currency),
-        bank_account: first.bank_account.or(more.bank_account),
-        sender: first.sender.or(more.sender),
-        created_at: first.created_at.or(more.created_at),
-        expires_at: first.expires_at.or(more.expires_at),
-        kind: first.kind.or(more.kind),
-        idempotency_key: first.idempotency_key.or(more.idempotency_key),
-        ..first
-    }
 }

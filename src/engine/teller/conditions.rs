@@ -37,6 +37,7 @@ impl Conditions {
 
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
         loop {
+            self.health.beat("conditions", self.ports.clock.now());
             match self.look().await {
                 Ok(()) => {}
                 Err(StoreError::Conflict(what)) => tracing::debug!(what, "somebody was quicker; looked at again"),
@@ -62,6 +63,15 @@ impl Conditions {
             Some(Ok(())) => self.ended(ConditionName::ChainUnread, now).await?,
             Some(Err(alarm)) => self.begun(ConditionName::ChainUnread, alarm, now).await?,
             None => {}
+        }
+        match &self.health.unanswered(now) {
+            None => self.ended(ConditionName::ApiUnanswered, now).await?,
+            Some(told) if now.since(told.since) >= self.rules.chain_after => {
+                let (about, detail) = (short(&told.about), short(&told.why));
+                let alarm = Alarm::ApiUnanswered { since: told.since, about, detail };
+                self.begun(ConditionName::ApiUnanswered, alarm, now).await?;
+            }
+            Some(_) => {}
         }
         self.look_at_balances(now).await
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::health::Health;
+use super::super::health::{Health, NOTIFIER};
 use super::super::{EngineError, Ports};
 use super::NoticeRules;
 use super::words::Words;
@@ -87,8 +87,10 @@ impl Endpoint {
 
     pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
         let mut changes = self.store.changes();
+        let worker = format!("{NOTIFIER} {}", self.notifier.name());
         loop {
             changes.mark_unchanged();
+            self.health.beat(&worker, self.clock.now());
             let wait = match self.round(&stop).await {
                 Ok(wait) => wait,
                 Err(StoreError::Conflict(what)) => {
@@ -113,6 +115,7 @@ impl Endpoint {
                 }
             };
             if self.gone {
+                self.health.rests(&worker, self.clock.now(), None);
                 stop.cancelled().await;
                 return Ok(());
             }

@@ -4,6 +4,7 @@ use crate::domain::chain::Address;
 use crate::domain::event::Alarm;
 use crate::domain::hold::Hold;
 use crate::domain::order::{OrderId, OrderOutcome, OrderState};
+use crate::domain::stall::Stall;
 
 /// The command that tells everything about a payment or a deposit.
 pub(super) fn why(id: &str) -> String {
@@ -104,6 +105,40 @@ fn of_missing_agreement() -> Vec<String> {
     ]
 }
 
+/// What is to be done about a store that holds less than it had acknowledged.
+const STORE_INCOMPLETE: &str = "Stop rampwatch and put the newest folder of the store back, if there is one. Else compare the \
+     payments with the API and the chain (rampwatch reconcile), then let the wallet go on: rampwatch wallet adopt";
+
+/// What can be done where something stands still.
+fn of_standstill(what: Stall) -> String {
+    match what {
+        Stall::Head => {
+            "Compare with an explorer. If the chain goes on there, the endpoints hang: replace them in rpc.endpoints. If it does \
+             not, wait: what is sent meanwhile is seen afterwards."
+        }
+        Stall::Finality => {
+            "Completions go on by themselves once blocks are final again; see whether the chain or only the node stands: \
+             rampwatch config check"
+        }
+        Stall::Settling => {
+            "See what the endpoints can do: rampwatch doctor. Add another endpoint to rpc.endpoints if it lasts."
+        }
+        Stall::Unread => {
+            "Add an endpoint that has these blocks (an archive node, if they are old) to rpc.endpoints, and restart: rampwatch \
+             doctor"
+        }
+    }
+    .to_owned()
+}
+
+/// What can be done about an address that is unlike those before it.
+fn of_pattern(address: Address) -> String {
+    format!(
+        "Ask the provider whether {address} is theirs, by a way that does not go through the payment API. If it is not, pause \
+             the wallet: rampwatch wallet pause. To send to known addresses only: funding.allowed_addresses."
+    )
+}
+
 /// What can be done about an alarm.
 pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
     let to_wallet = || wallet.map_or_else(|| "the wallet".to_owned(), |address| format!("the wallet {address}"));
@@ -115,11 +150,7 @@ pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
         Alarm::MissedByFirstReading | Alarm::LogWithheld | Alarm::MalformedLog { .. } => {
             "Nothing is lost. If it comes again, give another provider's endpoint in rpc.endpoints.".to_owned()
         }
-        Alarm::FinalityStalled { .. } => {
-            "Completions go on by themselves once blocks are final again; see whether the chain or only the node \
-             stands: rampwatch config check"
-                .to_owned()
-        }
+        Alarm::FinalityStalled { .. } => of_standstill(Stall::Finality),
         Alarm::KeyRefused { .. } => {
             "Put a valid key where api.key_env or api.key_file says, and restart; watching goes on meanwhile."
                 .to_owned()
@@ -139,8 +170,8 @@ pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
         Alarm::OperatorsDisagree { .. } => return of_disagreement(),
         Alarm::AgreementMissing { .. } => return of_missing_agreement(),
         Alarm::EndpointContradicts { .. } => {
-            "It is left out by itself, and asked again later. If it comes again, ask its provider, or replace it in \
-             rpc.endpoints; if every endpoint does it, set this machine's clock: rampwatch doctor"
+            "Other endpoints are asked instead, where there are any. If it comes again, ask its provider, or replace it in \
+             rpc.endpoints. If every endpoint is said to tell wrong times, set this machine's clock: rampwatch doctor"
                 .to_owned()
         }
         Alarm::EndpointStalled { .. } => {
@@ -153,13 +184,15 @@ pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
                 .to_owned()
         }
         Alarm::RecordUnreadable { .. } => {
-            "Stop rampwatch and see what else does not read: rampwatch store check. Keep a copy of the folder; then restore a backup \
-             (rampwatch store restore), or start the newer rampwatch that wrote the record."
+            "Stop rampwatch, keep a copy of the folder, and see what else does not read: rampwatch store check. Start the newer \
+             rampwatch that wrote the record, if one did. What is older than the store would forget what was sent since."
                 .to_owned()
         }
-        Alarm::AddressPattern { address, .. } => format!(
-            "Ask the provider whether {address} is theirs, by a way that does not go through the payment API. If it is not, pause \
-             the wallet: rampwatch wallet pause. To send to known addresses only: funding.allowed_addresses."
+        Alarm::StoreIncomplete { .. } => STORE_INCOMPLETE.to_owned(),
+        Alarm::AddressPattern { address, .. } => of_pattern(*address),
+        Alarm::ApiUnanswered { about, .. } => format!(
+            "Ask the payment API's provider what {about} should say; the log has what came instead (rampwatch doctor, and rampwatch show \
+             for a payment). A payment whose terms the API does not tell readably can be added with them: rampwatch add --help"
         ),
         Alarm::AutoUnlimited => {
             "Set funding.auto_max_per_day to the most that may leave in 24 hours without anybody being asked, and restart \
@@ -169,6 +202,7 @@ pub(super) fn of_alarm(alarm: &Alarm, wallet: Option<Address>) -> Vec<String> {
         Alarm::NotListening { setting, .. } => {
             format!("Free the place, or give {setting} another one and restart: rampwatch doctor")
         }
+        Alarm::Standstill { what, .. } => of_standstill(*what),
         Alarm::ChainUnread { .. } => {
             "See which endpoints answer: rampwatch config check. What is sent meanwhile is seen afterwards.".to_owned()
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::super::EngineSettings;
 use super::super::explain::{self, Names};
+use super::super::explain_alarms::alarm_text;
 use super::super::explain_orders::{hold_text, state_text};
 use super::super::lead_desk;
 use super::super::payout_reviews;
@@ -86,6 +87,7 @@ impl Words {
             | EventKind::AddressClosed { .. }
             | EventKind::EndpointBack { .. }
             | EventKind::ListenerBack { .. }
+            | EventKind::StallOver { .. }
             | EventKind::AttemptSigned { .. }
             | EventKind::AttemptSent { .. }
             | EventKind::AttemptMined { .. } => self.of_any(event),
@@ -169,7 +171,7 @@ impl Words {
 
     async fn of_alarm(&self, event: &Event, alarm: &Alarm) -> Result<Said, StoreError> {
         let names = self.names();
-        let mut text = vec![sentence(&explain::alarm_text(alarm, &names))];
+        let mut text = vec![sentence(&alarm_text(alarm, &names))];
         let order = match alarm {
             Alarm::FundingStuck { order, .. } | Alarm::MovedNothing { order } => Some(order.clone()),
             _ => None,

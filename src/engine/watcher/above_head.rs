@@ -104,7 +104,7 @@ impl Watcher {
         self.tell(kinds.collect()).await
     }
 
-    async fn tell(&self, kinds: Vec<EventKind>) -> Result<(), StoreError> {
+    pub(super) async fn tell(&self, kinds: Vec<EventKind>) -> Result<(), StoreError> {
         if kinds.is_empty() {
             return Ok(());
         }

@@ -11,18 +11,18 @@ use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey, Standing};
-use crate::domain::event::{Alarm, Event, EventKind, Reading};
+use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::ledger::{LedgerError, Page};
-use crate::engine::names::alarm_name;
-use crate::engine::telling::{count_alarm, log_events};
+use crate::engine::telling::log_events;
 use crate::planted::{Bug, planted};
 use crate::policy::address::BookChanges;
 use crate::policy::finality::{FinalityRule, GoneBy, gone, is_final_as_read};
+use crate::policy::numbering::as_known;
 use crate::policy::settlement::{Context, Unexpected};
 use crate::policy::sweep::{self, Job, SweepParams};
-use crate::ports::chain::EndpointId;
+use crate::ports::chain::{ChainError, EndpointId, Flaws};
 use crate::ports::store::{Commit, StoreError};
 
 /// How many addresses are written at once. The store groups their commits.
@@ -30,9 +30,6 @@ const AT_ONCE: usize = 256;
 
 /// How long an address stands back behind others when a log of it is withheld, or when it cannot be let go yet.
 pub(super) const REST: Span = Span::from_secs(15);
-
-/// How many malformed logs are remembered as told; beyond that a new one is told by the log only.
-const MOST_TOLD: usize = 1_000;
 
 /// What a reading of one address has to be held against.
 struct Evidence {
@@ -68,6 +65,19 @@ impl Source {
     }
 }
 
+/// What a reading says, and whose word it is.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    job: &'a Job,
+    source: Source,
+    /// Who shows the transfers that the source does not.
+    elsewhere: &'a BTreeMap<Place, EndpointId>,
+    /// Who has read it, where several had to.
+    readers: &'a [Operator],
+    /// What of it is not sound.
+    flaws: &'a Flaws,
+}
+
 /// What became of a deposit that a reading did not return.
 #[derive(Clone, Copy, Debug)]
 enum Missing {
@@ -94,6 +104,8 @@ struct Read<'a> {
     said_by: Option<&'a Operator>,
     /// Who says what has gone.
     gone_by: GoneBy<'a>,
+    /// What of it is not sound.
+    flaws: &'a Flaws,
 }
 
 /// The coverage after the reading; `None` when it stays.
@@ -132,6 +144,8 @@ impl Watcher {
     ) -> Result<BTreeSet<Address>, Trouble> {
         let Heard { page, elsewhere, readers } = heard.into();
         self.alarm_malformed(page.malformed).await?;
+        let flaws = page.flaws;
+        self.note_flaws(job, reading, &flaws);
         let mut by_address: BTreeMap<Address, Vec<Transfer>> = BTreeMap::new();
         let source = Source { anchor: page.anchor, is_tagged: page.is_tagged, endpoint: page.endpoint };
         let mut headers = BTreeMap::from([(page.anchor.block.number, Some(page.anchor))]);
@@ -145,23 +159,15 @@ impl Watcher {
         affected.extend(&reaching);
         let asked: Vec<Address> = reaching.iter().copied().collect();
         let known = self.ports.store.deposits_of(&asked).await?;
-        let mut known: BTreeMap<Address, Vec<Deposit>> = asked.into_iter().zip(known).collect();
-        let timeless = by_address.iter().filter(|(address, _)| !reaching.contains(*address));
-        let timeless = timeless.flat_map(|(_, transfers)| transfers).filter(|transfer| transfer.block_time.is_none());
-        let timeless = timeless.map(|transfer| transfer.block.number).collect();
-        self.learn_headers(timeless, page.endpoint, &mut headers).await?;
-        let mut evidence = Vec::new();
-        for address in affected {
-            let transfers = by_address.remove(&address).unwrap_or_default();
-            self.told.withheld.retain(|key| !transfers.iter().any(|transfer| place_of(transfer) == place_of_key(key)));
-            // What is above everything that the store has of the address is news.
-            let known = known.remove(&address).unwrap_or_default();
-            let found = self.evidence(&known, job, transfers, (source, &elsewhere, &readers), &mut headers).await?;
-            // Most of what a sweep reads was read before: only for what is news is the address's book opened.
-            if found.has_news {
-                evidence.push((address, found));
-            }
+        let known: BTreeMap<Address, Vec<Deposit>> = asked.into_iter().zip(known).collect();
+        let timeless = self.without_time(by_address.iter(), &known, &page.anchor).await?;
+        match self.learn_headers(timeless, page.endpoint, &mut headers).await {
+            // Those whose block's time nobody tells wait; each is asked for once more by itself.
+            Err(Trouble::Chain(ChainError::Refused(_))) => {}
+            learnt => learnt?,
         }
+        let told = Told { job, source, elsewhere: &elsewhere, readers: &readers, flaws: &flaws };
+        let (mut evidence, mut left) = self.weigh(affected, by_address, known, told, &mut headers).await?;
         for (address, evidence) in &evidence {
             let newest = evidence.transfers.iter().map(|seen| seen.transfer.block.number).max();
             if let Some(newest) = newest {
@@ -184,7 +190,7 @@ impl Watcher {
             Reading::Second => GoneBy::Several(&readers),
         };
         let (now, said_by) = (self.ports.clock.now(), said_by.as_ref());
-        let read = Read { job, reading, now, proof, mark: within, said_by, gone_by };
+        let read = Read { job, reading, now, proof, mark: within, said_by, gone_by, flaws: &flaws };
         if planted(Bug::CoverageBeforeDeposits) {
             let (last_final, params) = (self.last_final, self.settings.sweep);
             self.roll.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
@@ -195,16 +201,58 @@ impl Watcher {
         let writing =
             evidence.into_iter().map(|(address, evidence)| async move { this.write(address, &evidence, read).await });
         // The mark goes first, and does not hold up the rest: the store keeps the order.
-        let (_, left) = futures_util::future::try_join(self.keep_mark(apart), all(writing)).await?;
-        let left: BTreeSet<Address> = left.into_iter().flatten().collect();
+        let (_, unwritten) = futures_util::future::try_join(self.keep_mark(apart), all(writing)).await?;
+        left.extend(unwritten.into_iter().flatten().chain(flaws.of.keys().copied()));
         left.iter().for_each(|address| self.rest(*address));
         let (last_final, params) = (self.last_final, self.settings.sweep);
-        self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
+        if flaws.of_all.is_none() {
+            self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
+        }
+        let covers = |address: &Address| !left.contains(address) && self.roll.joins(address, job.from);
+        self.unread.worked(job, reading, &flaws, covers);
         self.reload().await?;
         if reading == Reading::Second || sweep::is_worth_raising(job, last_final, brought_news, &params) {
             self.keep_some().await?;
         }
         Ok(left)
+    }
+
+    /// Holds what was read of each address against what is known of it. Returns what is news, and the addresses whose blocks cannot
+    /// be told now: the others have no part in that.
+    async fn weigh(
+        &mut self,
+        affected: BTreeSet<Address>,
+        mut by_address: BTreeMap<Address, Vec<Transfer>>,
+        mut known: BTreeMap<Address, Vec<Deposit>>,
+        told: Told<'_>,
+        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
+    ) -> Result<(Vec<(Address, Evidence)>, BTreeSet<Address>), Trouble> {
+        let (mut evidence, mut left) = (Vec::new(), BTreeSet::new());
+        for address in affected {
+            let mut transfers = by_address.remove(&address).unwrap_or_default();
+            as_known(&mut transfers, known.get(&address).into_iter().flatten());
+            let is_there = |key: &DepositKey| transfers.iter().any(|transfer| place_of(transfer) == place_of_key(key));
+            self.told.withheld.retain(|key| !is_there(key));
+            // What is above everything that the store has of the address is news.
+            let mut known = known.remove(&address).unwrap_or_default();
+            // Of what is missing from an answer that is not sound, nothing follows.
+            known.retain(|deposit| told.flaws.about(&address).is_none() || is_there(&deposit.key));
+            let found = match self.evidence(&known, transfers, told, headers).await {
+                Err(Trouble::Chain(error @ (ChainError::Refused(_) | ChainError::Behind(_)))) => {
+                    tracing::debug!(%address, %error, "what was read of an address waits");
+                    left.insert(address);
+                    // It is read again as soon as a block's time has passed.
+                    self.hinted = self.hinted.or(Some((told.source.anchor.block.number, 0)));
+                    continue;
+                }
+                found => found?,
+            };
+            // Most of what a sweep reads was read before: only for what is news is the address's book opened.
+            if found.has_news {
+                evidence.push((address, found));
+            }
+        }
+        Ok((evidence, left))
     }
 
     /// That a deposit has gone is the word of whoever was read. Its block is read a second time, as if it had not been yet: what
@@ -285,7 +333,8 @@ impl Watcher {
                 }
                 is_left = withheld;
                 // A provider that withholds a log may withhold others: the range does not count as read.
-                let counts = page.coverage.as_ref().filter(|coverage| !withheld && !coverage.closed);
+                let is_sound = !withheld && read.flaws.about(&address).is_none();
+                let counts = page.coverage.as_ref().filter(|coverage| is_sound && !coverage.closed);
                 let params = &self.settings.sweep;
                 if let Some(raised) = counts.and_then(|coverage| raised(coverage, read, self.last_final, params)) {
                     page.coverage = Some(raised);
@@ -326,9 +375,8 @@ impl Watcher {
     async fn evidence(
         &self,
         known: &[Deposit],
-        job: &Job,
         transfers: Vec<Transfer>,
-        (source, elsewhere, readers): (Source, &BTreeMap<Place, EndpointId>, &[Operator]),
+        Told { job, source, elsewhere, readers, .. }: Told<'_>,
         headers: &mut BTreeMap<BlockNumber, Option<Header>>,
     ) -> Result<Evidence, Trouble> {
         let by_place: BTreeMap<Place, &Deposit> = known.iter().map(|it| (place_of_key(&it.key), it)).collect();
@@ -399,48 +447,6 @@ impl Watcher {
         let is_final = matches!(deposit.standing, Standing::Final { .. });
         is_final && readers.len() > 1 && !self.is_elsewhere(deposit).await
     }
-
-    async fn block_time_of(
-        &self,
-        transfer: &Transfer,
-        endpoint: EndpointId,
-        headers: &mut BTreeMap<BlockNumber, Option<Header>>,
-    ) -> Result<Timestamp, Trouble> {
-        if let Some(time) = transfer.block_time {
-            return Ok(time);
-        }
-        let number = transfer.block.number;
-        let header = self.header_at(number, endpoint, headers).await?;
-        let gone = || crate::ports::chain::ChainError::Behind(format!("block {number} changed while it was read"));
-        let header = header.filter(|header| header.block.hash == transfer.block.hash).ok_or_else(gone)?;
-        Ok(header.time)
-    }
-
-    /// Raises an alarm for each log that was not seen to be malformed before. Anybody can make such logs, so their
-    /// number is bounded.
-    async fn alarm_malformed(&mut self, malformed: Vec<String>) -> Result<(), Trouble> {
-        let at = self.ports.clock.now();
-        let mut events = Vec::new();
-        for detail in malformed {
-            let detail: String = detail.chars().take(300).collect();
-            let known = self.told.malformed.contains(&detail);
-            if known || self.told.malformed.len() >= MOST_TOLD {
-                continue;
-            }
-            self.told.malformed.insert(detail.clone());
-            let alarm = Alarm::MalformedLog { detail: detail.clone() };
-            count_alarm(&alarm);
-            let name = alarm_name(&alarm);
-            tracing::error!(alarm = name, detail, "a log is no transfer although it has a transfer's topic");
-            let kind = EventKind::Alarm { alarm };
-            events.push(Event { at, payment: None, deposit: None, kind });
-        }
-        if events.is_empty() {
-            return Ok(());
-        }
-        self.ports.store.commit(Commit { events, ..Commit::default() }).await?;
-        Ok(())
-    }
 }
 
 /// What tells a deposit from every other one of the same chain.
@@ -450,7 +456,7 @@ pub(super) const fn place_of(transfer: &Transfer) -> Place {
     (transfer.block.hash, transfer.tx_hash, transfer.log_index)
 }
 
-const fn place_of_key(key: &DepositKey) -> Place {
+pub(super) const fn place_of_key(key: &DepositKey) -> Place {
     (key.block_hash, key.tx_hash, key.log_index)
 }
 

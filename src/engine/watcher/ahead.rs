@@ -34,6 +34,8 @@ pub(super) struct Ahead {
     rest: Option<Job>,
     /// What was asked for, in the order of the chain.
     chunks: VecDeque<Chunk>,
+    /// The chunk that could not be read.
+    failed: Option<Job>,
     /// The questions under way; each answer bears the first block of its chunk.
     reading: JoinSet<(u64, Page)>,
 }
@@ -82,6 +84,9 @@ impl Ahead {
         let mut taken: Option<(Job, TransferPage)> = None;
         while let Some(chunk) = self.chunks.pop_front_if(|chunk| is_next(chunk, taken.as_ref())) {
             let Some(page) = chunk.page else { break };
+            if page.is_err() {
+                self.failed = Some(chunk.job.clone());
+            }
             taken = Some(joined(taken, chunk.job, page?));
         }
         Ok(taken)
@@ -102,6 +107,7 @@ fn joined(before: Option<(Job, TransferPage)>, job: Job, page: TransferPage) -> 
     let Some((first, mut all)) = before else { return (job, page) };
     all.transfers.extend(page.transfers);
     all.malformed.extend(page.malformed);
+    all.flaws.extend(page.flaws);
     (Job { from: first.from, ..job }, TransferPage { anchor: page.anchor, endpoint: page.endpoint, ..all })
 }
 
@@ -125,9 +131,22 @@ impl Watcher {
         }
         self.ask_ahead();
         let next = self.ahead.next().await;
-        let Ok(Some((job, page))) = next else {
-            self.ahead = Ahead::default();
-            return next.map(|_| Some(Deeper::Further)).map_err(Trouble::from);
+        let (job, page) = match next {
+            Ok(Some(next)) => next,
+            Ok(None) => {
+                self.ahead = Ahead::default();
+                return Ok(Some(Deeper::Further));
+            }
+            Err(ChainError::Refused(why)) => {
+                let refused = std::mem::take(&mut self.ahead).failed;
+                let Some(job) = refused else { return Err(ChainError::Refused(why).into()) };
+                self.pass_over(&job, &why).await?;
+                return Ok(Some(Deeper::Further));
+            }
+            Err(error) => {
+                self.ahead = Ahead::default();
+                return Err(error.into());
+            }
         };
         // The room that has come free is used while this is written.
         self.ask_ahead();
@@ -178,7 +197,7 @@ mod tests {
     use crate::domain::operator::Operator;
     use crate::domain::testimony::Testimony;
     use crate::domain::time::Timestamp;
-    use crate::ports::chain::{EndpointId, FinalityReport, Hint, WatchSet};
+    use crate::ports::chain::{EndpointId, FinalityReport, Flaws, Hint, WatchSet};
 
     fn header(number: BlockNumber) -> Header {
         let block = BlockRef { number, hash: B256::with_last_byte(1) };
@@ -242,6 +261,7 @@ mod tests {
                 is_tagged: false,
                 endpoint: EndpointId(0),
                 malformed: vec![query.from.to_string()],
+                flaws: Flaws::default(),
             })
         }
         fn operator(&self, _: EndpointId) -> Operator {

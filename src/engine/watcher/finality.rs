@@ -3,15 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Trouble, Watcher};
-use crate::domain::chain::{Address, BlockNumber, BlockRef, Header, WitnessedHeader};
+use crate::domain::chain::{Address, BlockNumber, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
-use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::event::{Event, EventKind};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::agreement::witnesses;
-use crate::engine::names::alarm_name;
-use crate::engine::telling::count_alarm;
 use crate::planted::{Bug, planted};
 use crate::policy::finality::{MarkMove, advance, counted_final, final_block, final_number};
 use crate::policy::settlement::Unexpected;
@@ -33,8 +31,8 @@ const MOST_BATCHES: usize = 4;
 /// After so many heads without a new final block, only every second head is worth the question.
 const PATIENT_HEADS: u32 = 8;
 
-/// Where deposits stand, by address, with what is at their height if that is another block.
-type Standings = BTreeMap<Address, Vec<(DepositKey, Standing, Option<BlockRef>)>>;
+/// Where deposits stand, by address, with the header of the block that is at their height.
+type Standings = BTreeMap<Address, Vec<(DepositKey, Standing, Header)>>;
 
 impl Watcher {
     /// Who runs an endpoint, where it counts whose word a fact is.
@@ -60,7 +58,6 @@ impl Watcher {
         let lowest = waiting.or(flood).map(|deposit| deposit.block_number);
         if lowest.is_none() {
             self.waiting = super::Waiting::default();
-            self.health.update(|health| health.finality_stalled = None);
         } else if self.waiting.lowest.is_none() {
             self.waiting.moved_at = Some(self.ports.clock.now());
             self.waiting.heads_without_news = 0;
@@ -113,7 +110,6 @@ impl Watcher {
         }
         self.tag_at_head = report.finalized.is_some_and(|tag| tag.block == report.head.block);
         let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else {
-            self.no_news(now).await?;
             return Ok(None);
         };
         let before = self.finals.insert(report.endpoint, (number, now)).map(|(last, _)| last);
@@ -122,8 +118,6 @@ impl Watcher {
         self.count_final(now);
         if rises {
             self.moved(now);
-        } else {
-            self.no_news(now).await?;
         }
         self.mark(number, report, moved_back, now).await?;
         Ok(Some(number))
@@ -133,8 +127,6 @@ impl Watcher {
     fn moved(&mut self, now: Timestamp) {
         self.waiting.heads_without_news = 0;
         self.waiting.moved_at = Some(now);
-        self.waiting.stall_told = false;
-        self.health.update(|health| health.finality_stalled = None);
     }
 
     /// Counts what the endpoints have said lately. It comes down when they say less.
@@ -292,17 +284,37 @@ impl Watcher {
         let (now, mut asked) = (self.ports.clock.now(), 0);
         for deposit in provisional {
             // Who does not call it final himself, or has no such block, is asked again.
-            let Some(block) = blocks.get(&deposit.block_number) else { continue };
-            let found = if block.hash == deposit.key.block_hash || planted(Bug::FinalByNumber) {
-                (Standing::Final { at: now }, None)
+            let Some(header) = blocks.get(&deposit.block_number) else { continue };
+            let standing = if header.block.hash == deposit.key.block_hash || planted(Bug::FinalByNumber) {
+                Standing::Final { at: now }
             } else if self.is_gone(deposit, &mut asked).await {
-                (Standing::Gone { after_final: false }, Some(*block))
+                Standing::Gone { after_final: false }
             } else {
                 continue;
             };
-            standings.entry(deposit.to).or_default().push((deposit.key, found.0, found.1));
+            let Some(time) = self.settled_time(deposit, header, report.endpoint, &mut asked).await else { continue };
+            standings.entry(deposit.to).or_default().push((deposit.key, standing, Header { time, ..*header }));
         }
-        self.write_standings(standings, self.word_of(report.endpoint)).await
+        self.write_standings(standings, report.endpoint).await
+    }
+
+    /// When the deposit's block was made, where its log and the header say different things: by as many operators as have to agree.
+    /// `None`: they are asked again with the next final blocks.
+    async fn settled_time(
+        &self,
+        deposit: &Deposit,
+        header: &Header,
+        endpoint: EndpointId,
+        asked: &mut usize,
+    ) -> Option<Timestamp> {
+        if header.block.hash != deposit.key.block_hash || header.time == deposit.block_time {
+            return Some(header.time);
+        }
+        *asked = asked.saturating_add(1);
+        if *asked > MOST_ASKED && self.ports.operators_needed(&self.settings) > 1 {
+            return None;
+        }
+        self.agreed_time(header, endpoint).await
     }
 
     /// Whether a deposit whose height has another block, by one operator's word, is gone. Where operators have to agree, so
@@ -327,30 +339,39 @@ impl Watcher {
         &self,
         deposits: &[Deposit],
         report: &FinalityReport,
-    ) -> Result<BTreeMap<BlockNumber, BlockRef>, Trouble> {
+    ) -> Result<BTreeMap<BlockNumber, Header>, Trouble> {
         let rule = self.settings.finality;
         let of_report = |header| WitnessedHeader { header, finalized: report.finalized, head: report.head };
+        let is_final = |found: &WitnessedHeader| final_block(rule, found).and(found.header);
         let given = [Some(report.head), report.finalized].into_iter().flatten();
-        let mut blocks: BTreeMap<BlockNumber, BlockRef> =
-            given.filter_map(|header| final_block(rule, &of_report(Some(header)))).map(|it| (it.number, it)).collect();
+        let mut blocks: BTreeMap<BlockNumber, Header> =
+            given.filter_map(|header| is_final(&of_report(Some(header)))).map(|it| (it.block.number, it)).collect();
         let numbers: BTreeSet<BlockNumber> = deposits.iter().map(|deposit| deposit.block_number).collect();
         let unknown: Vec<BlockNumber> = numbers.into_iter().filter(|number| !blocks.contains_key(number)).collect();
         if !unknown.is_empty() {
             let found = self.ports.chain.witnessed_headers(&unknown, rule.uses_tag(), report.endpoint).await?;
-            blocks.extend(found.iter().filter_map(|found| final_block(rule, found)).map(|it| (it.number, it)));
+            blocks.extend(found.iter().filter_map(is_final).map(|it| (it.block.number, it)));
         }
         Ok(blocks)
     }
 
     /// True when at least one of them was written.
-    async fn write_standings(&self, standings: Standings, said_by: Option<Operator>) -> Result<bool, Trouble> {
+    async fn write_standings(&self, standings: Standings, endpoint: EndpointId) -> Result<bool, Trouble> {
+        let said_by = self.word_of(endpoint);
         let said_by = said_by.as_ref();
         let writing = standings.into_iter().map(|(address, standings)| async move {
+            let mut wrong: Option<(BlockNumber, Timestamp)> = None;
             let result = self
                 .ledger
                 .change(address, |page, context| {
-                    for (key, standing, canonical) in &standings {
-                        page.book.set_standing(key, *standing, canonical.map(|block| block.hash), context.now);
+                    for (key, standing, header) in &standings {
+                        let is_its = header.block.hash == key.block_hash;
+                        // What its log said of the time was good for as long as nothing hung on it.
+                        if is_its && page.book.set_block_time(key, header.time, context.now) {
+                            wrong = Some((header.block.number, header.time));
+                        }
+                        let canonical = (!is_its).then_some(header.block.hash);
+                        page.book.set_standing(key, *standing, canonical, context.now);
                         if matches!(standing, Standing::Final { .. }) {
                             page.book.set_final_by(key, said_by.cloned());
                         }
@@ -358,30 +379,11 @@ impl Watcher {
                     Ok::<(), Unexpected>(())
                 })
                 .await;
+            if let Some((number, time)) = wrong {
+                self.tell_wrong_time(number, time, endpoint);
+            }
             self.told(address, result).map(|changes| !changes.deposits.is_empty())
         });
         Ok(super::absorb::all(writing).await?.contains(&true))
-    }
-
-    /// The final block has not moved. Says so once, when it has not for too long.
-    async fn no_news(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let Some(since) = self.waiting.moved_at.filter(|_| self.waiting.lowest.is_some()) else { return Ok(()) };
-        if now.since(since) < self.settings.stall_after || self.waiting.stall_told {
-            return Ok(());
-        }
-        self.waiting.stall_told = true;
-        let at = self.last_final.unwrap_or(0);
-        let alarm = Alarm::FinalityStalled { at };
-        count_alarm(&alarm);
-        tracing::error!(
-            alarm = alarm_name(&alarm),
-            block = at,
-            for_s = now.since(since).as_secs(),
-            "the final block does not move; completions wait"
-        );
-        self.health.update(|health| health.finality_stalled = Some(since));
-        let kind = EventKind::Alarm { alarm };
-        let event = Event { at: now, payment: None, deposit: None, kind };
-        self.ports.store.commit(Commit { events: vec![event], ..Commit::default() }).await.map(|_| ())
     }
 }

@@ -78,9 +78,6 @@ impl Watcher {
     }
 
     pub(super) fn take_head(&mut self, header: Header, now: Timestamp) {
-        let moved = self.head.is_none_or(|(last, _)| last.block.number != header.block.number);
-        self.head_moved_at = if moved { now } else { self.head_moved_at.min(now) };
-        let stands = now.since(self.head_moved_at) > self.settings.stall_after;
         self.head = Some((header, now));
         self.note_arrival(header.block.number, now);
         self.times.insert(header.block.number, header.time);
@@ -89,7 +86,6 @@ impl Watcher {
             health.head = Some(header.block.number);
             health.head_at = Some(now);
             health.head_time = Some(header.time);
-            health.head_stalled = stands.then_some(self.head_moved_at);
         });
         metrics::gauge!("rampwatch_head_block").set(gauge(header.block.number));
         self.waiting.heads_without_news = self.waiting.heads_without_news.saturating_add(1);

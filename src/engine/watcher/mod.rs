@@ -28,18 +28,24 @@ mod absorb;
 mod ahead;
 mod finality;
 mod hints;
+mod malformed;
 pub(super) mod place;
+mod progress;
 mod readings;
 mod rest;
 mod roll;
 mod strays;
+mod times;
 mod tips;
+mod unread;
 
 use self::above_head::AboveHead;
 use self::ahead::Ahead;
-use self::readings::Deeper;
+use self::progress::Progress;
+use self::readings::{Deeper, MOST_SHORT};
 use self::rest::Rest;
 use self::tips::Tips;
+use self::unread::Unread;
 
 /// The first wait after a reading failed; doubled up to [`LONGEST_TROUBLE_WAIT`].
 const FIRST_TROUBLE_WAIT: Span = Span::from_millis(250);
@@ -86,8 +92,6 @@ struct Waiting {
     heads_without_news: u32,
     /// When the final block last moved, while something waited.
     moved_at: Option<Timestamp>,
-    /// Whether the stall was told.
-    stall_told: bool,
 }
 
 /// Alarms that were raised since the start, so that a sweep a second does not raise them each time anew.
@@ -111,8 +115,8 @@ pub(crate) struct Watcher {
     /// The count of the store's changes of coverage up to which the roll has them; `None` before the first reading.
     learnt: Option<u64>,
     head: Option<(Header, Timestamp)>,
-    /// When the head last was another block than the one before.
-    head_moved_at: Timestamp,
+    /// What should move.
+    progress: Progress,
     /// Whether a block was asked for that the node has not got: then the head is asked for, however new the pushed one.
     head_unserved: bool,
     /// How far below the head the sweep ends, while blocks near the head are asked for in vain: behind a balancer the
@@ -170,6 +174,8 @@ pub(crate) struct Watcher {
     last_reading: Option<Job>,
     /// What is being caught up with.
     ahead: Ahead,
+    /// What cannot be read.
+    unread: Unread,
     /// The newest moment that our clock has shown.
     latest: Timestamp,
 }
@@ -194,7 +200,7 @@ impl Watcher {
             roll,
             learnt: None,
             head: None,
-            head_moved_at: Timestamp::EPOCH,
+            progress: Progress::default(),
             head_unserved: false,
             step_back: 0,
             last_final: None,
@@ -226,6 +232,7 @@ impl Watcher {
             deeper: Rest::default(),
             last_reading: None,
             ahead: Ahead::default(),
+            unread: Unread::default(),
             latest: Timestamp::EPOCH,
         }
     }
@@ -239,6 +246,7 @@ impl Watcher {
         }
         self.reload().await?;
         loop {
+            self.health.beat("watcher", self.ports.clock.now());
             self.tell_endpoints().await?;
             let now = *changes.borrow_and_update();
             if Some(now.coverage) != self.learnt {
@@ -248,7 +256,9 @@ impl Watcher {
                 self.find_waiting().await?;
             }
             seen = now;
-            let wait = match self.work().await {
+            let done = self.work().await;
+            self.mind_progress_after(&done).await?;
+            let wait = match done {
                 Ok(more) => {
                     self.worked();
                     if more { Span::ZERO } else { self.sleep_for() }
@@ -317,6 +327,7 @@ impl Watcher {
             Err(trouble) => return Err(trouble),
         };
         let wait = self.deeper.failed(self.ports.clock.now(), &why);
+        self.note_trouble(&why);
         tracing::warn!(why, again_in_ms = wait.as_millis(), "catching up or reading again has to wait");
         Ok(false)
     }
@@ -376,12 +387,22 @@ impl Watcher {
 
     fn worked(&mut self) {
         if self.failures > 0 {
-            tracing::info!("the chain can be read again");
+            tracing::info!(failures = self.failures, "the chain can be read again");
             self.failures = 0;
             self.head_unserved = false;
         }
-        let trouble = self.deeper.why().or_else(|| self.placing.why()).cloned();
-        self.health.update(|health| health.chain_trouble = trouble);
+        let aside = self.deeper.why().or_else(|| self.placing.why()).cloned();
+        let (due, is_idle, now) = (self.whole_at, self.roll.is_empty(), self.ports.clock.now());
+        self.health.update(|health| {
+            health.chain_trouble = None;
+            health.chain_aside = aside;
+            // Where nobody is watched, everything is read.
+            health.swept_at = if is_idle { Some(now) } else { health.swept_at };
+            // A sweep that ended far below the head puts nothing off.
+            if health.short_by <= MOST_SHORT {
+                health.sweep_due = Some(due);
+            }
+        });
         // Without pushed heads the question has only the clock to go by.
         if self.waiting.lowest.is_some() && !self.hints_live {
             self.want_final();
@@ -401,7 +422,13 @@ impl Watcher {
             self.times.clear();
         }
         self.failures = self.failures.saturating_add(1);
-        tracing::warn!(%error, again_in_ms = wait.as_millis(), "the chain could not be read");
+        let again_in_ms = wait.as_millis();
+        // What repeats is told once; that it is over is told too.
+        if self.failures == 1 {
+            tracing::warn!(%error, again_in_ms, "the chain could not be read");
+        } else {
+            tracing::debug!(%error, again_in_ms, "the chain still cannot be read");
+        }
         let now = self.ports.clock.now();
         self.health.update(|health| {
             let since = health.chain_trouble.as_ref().map_or(now, |(since, _)| *since);

@@ -14,6 +14,7 @@ use crate::domain::operator::Operator;
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 use crate::policy::breadth;
+use crate::policy::numbering;
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
 use crate::ports::store::Commit;
@@ -24,6 +25,9 @@ const MOST_LOOKS: u32 = 6;
 /// How many blocks below its end are read again by a sweep that only reads what is new: the newest are the likeliest to
 /// change.
 const READ_AGAIN: u64 = 2;
+
+/// How far below the head a sweep may end and still have come to it, in blocks: behind a balancer nodes are a little apart.
+pub(super) const MOST_SHORT: u64 = 16;
 
 /// How many addresses' coverage goes into one commit: few, so that a completion's commit does not wait long behind it.
 const BATCH: usize = 64;
@@ -56,6 +60,7 @@ impl Watcher {
             return Ok(head);
         }
         let head = self.ports.chain.head().await?;
+        self.progress.note_head(head.block.number, now);
         self.take_head(head, now);
         Ok(head)
     }
@@ -77,19 +82,25 @@ impl Watcher {
             }
         }
         let to = head.block.number.saturating_sub(self.step_back);
-        let job = sweep::head_job(&self.roll.leads(), to, self.last_final, &self.settings.sweep);
+        let waits = self.roll.resting_leads();
+        let job = sweep::head_job(&self.roll.leads(), &waits, to, self.last_final, &self.settings.sweep);
         let above = self.read_to.saturating_add(1).saturating_sub(READ_AGAIN);
         let job = job.map(|job| if is_whole { job } else { sweep::only_above(job, above) });
         if let Some(job) = job.map(|job| self.roll.for_members(job)) {
             // Where the rule asks for no depth and the tag keeps up with the head, the reading itself can prove what is final.
             let rule = self.settings.finality;
             let to_final = self.tag_at_head && self.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
-            let page = if to_final { self.read_to_final(&job).await? } else { self.read(&job).await? };
+            let (job, page) = self.read_what_can_be(job, to_final).await?;
             self.tag_at_head = self.tag_at_head && (!to_final || page.is_tagged);
-            (self.read_to, is_swept) = (job.to, fits);
+            self.read_to = job.to;
+            self.progress.note_read(job.to, self.ports.clock.now());
+            // A sweep that ends far below the head has not come to what is new.
+            is_swept = fits && self.step_back <= MOST_SHORT;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
+            metrics::gauge!("rampwatch_swept_block").set(super::gauge(job.to));
         }
+        let short = self.step_back;
         self.step_back = self.step_back.checked_div(2).unwrap_or(0);
         let behind = sweep::behind_by(&self.roll.leads(), self.last_final);
         let now = self.ports.clock.now();
@@ -98,9 +109,9 @@ impl Watcher {
             if is_swept {
                 health.swept_at = Some(now);
             }
+            health.short_by = short;
             health.behind_by = behind;
         });
-        metrics::gauge!("rampwatch_swept_block").set(super::gauge(head.block.number));
         self.find_waiting().await?;
         trouble.map_or(Ok(()), |error| Err(error.into()))
     }
@@ -127,7 +138,13 @@ impl Watcher {
         let now = self.ports.clock.now();
         if let Some(job) = sweep::second_job(&ready, now, &params) {
             let job = self.roll.for_members(job);
-            let page = self.read_again(&job).await?;
+            let page = match self.read_again(&job).await {
+                Err(Trouble::Chain(ChainError::Refused(why))) => {
+                    self.let_wait(&job, Reading::Second, &why)?;
+                    return Ok(Deeper::Further);
+                }
+                page => page?,
+            };
             self.absorb(&job, page, Reading::Second).await?;
             let next = sweep::second_job(&self.ready(), now, &params);
             return Ok(self.got_on(&job, next));
@@ -152,7 +169,11 @@ impl Watcher {
 
     /// Has an address stand back behind others for a while.
     pub(super) fn rest(&mut self, address: Address) {
-        self.resting.insert(address, self.ports.clock.now().plus(REST));
+        self.rest_until(address, self.ports.clock.now().plus(REST));
+    }
+
+    pub(super) fn rest_until(&mut self, address: Address, until: Timestamp) {
+        self.resting.insert(address, until);
         self.roll.rest(&address, true);
     }
 
@@ -170,7 +191,14 @@ impl Watcher {
         }
         let to = job.to.min(job.from.saturating_add(self.settings.sweep.chunk));
         let piece = Job { to, ..job.clone() };
-        let page = self.read_again(&piece).await?;
+        let page = match self.read_again(&piece).await {
+            Err(Trouble::Chain(ChainError::Refused(why))) => {
+                self.last_reading = None;
+                self.let_wait(&piece, Reading::Second, &why)?;
+                return Ok(Deeper::Further);
+            }
+            page => page?,
+        };
         let read_to = page.page.anchor;
         let left = self.absorb(&piece, page, Reading::Second).await?;
         let Some(mut job) = self.last_reading.take() else { return Ok(Deeper::Nothing) };
@@ -248,7 +276,7 @@ impl Watcher {
     }
 
     /// A first reading.
-    async fn read(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
+    pub(super) async fn read(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
         let page = self.ports.chain.transfers(&self.query(job, None)).await?;
         self.last_reader = Some(page.endpoint);
         Ok(page)
@@ -295,7 +323,7 @@ impl Watcher {
     }
 
     /// A first reading whose end is likely to be the finalized block.
-    async fn read_to_final(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
+    pub(super) async fn read_to_final(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
         let page = self.ports.chain.transfers_to_final(&self.query(job, None)).await?;
         self.last_reader = Some(page.endpoint);
         Ok(page)
@@ -328,13 +356,15 @@ fn joined(before: Heard, other: TransferPage) -> Heard {
     // One hash has one time. Where they tell two, an address is not let go by the later one.
     let anchor = if one.anchor.time < other.anchor.time { one.anchor } else { other.anchor };
     let mut elsewhere = BTreeMap::new();
-    for transfer in sweep::missing_from(&one.transfers, &other.transfers) {
+    for transfer in numbering::missing_from(&one.transfers, &other.transfers) {
         let place = place_of(&transfer);
         elsewhere.insert(place, shown.get(&place).copied().unwrap_or(one.endpoint));
     }
-    let transfers = sweep::together(one.transfers, &other.transfers);
+    let transfers = numbering::together(one.transfers, &other.transfers);
     let malformed = one.malformed.into_iter().chain(other.malformed).collect();
-    let page = TransferPage { transfers, anchor, malformed, is_tagged: false, ..other };
+    let mut flaws = one.flaws;
+    flaws.extend(other.flaws);
+    let page = TransferPage { transfers, anchor, malformed, is_tagged: false, flaws, ..other };
     Heard { page, elsewhere, readers }
 }
 

@@ -15,8 +15,9 @@ mod hints;
 mod rate;
 mod verify;
 
+use std::collections::BTreeSet;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::Router;
@@ -34,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use super::listener::{Bounded, Bounds};
 use crate::config::InletSettings;
 use crate::engine::handle::Handle;
+use body::Named;
 use hints::{Hints, Noted};
 use rate::Bucket;
 use verify::{Verdict, Verifier};
@@ -49,6 +51,8 @@ const IDLE: Duration = Duration::from_secs(5);
 const MAX_AGE: Duration = Duration::from_secs(15);
 /// How long a delivery's body may take.
 const BODY_WITHIN: Duration = Duration::from_secs(10);
+/// The most kinds of deliveries without a payment that are logged.
+const MOST_KINDS: usize = 64;
 /// How many times as many requests as deliveries are looked at in a second: a flood of forgeries must not use up the
 /// places of what is genuine.
 const FORGERIES: u32 = 10;
@@ -66,7 +70,9 @@ enum Came {
     BadSignature,
     /// The moment in it is missing, or too far from ours.
     Stale,
-    /// It names no payment.
+    /// It is genuine and names no payment, such as a test of the endpoint.
+    NamesNone,
+    /// It is no JSON.
     Malformed,
     /// It is too large.
     TooLarge,
@@ -77,12 +83,13 @@ enum Came {
 }
 
 impl Came {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Taken,
         Self::Coalesced,
         Self::Replayed,
         Self::BadSignature,
         Self::Stale,
+        Self::NamesNone,
         Self::Malformed,
         Self::TooLarge,
         Self::Slow,
@@ -96,6 +103,7 @@ impl Came {
             Self::Replayed => "replayed",
             Self::BadSignature => "bad_signature",
             Self::Stale => "stale",
+            Self::NamesNone => "names_none",
             Self::Malformed => "malformed",
             Self::TooLarge => "too_large",
             Self::Slow => "slow",
@@ -103,10 +111,11 @@ impl Came {
         }
     }
 
-    /// What is answered. A delivery that was heard before is answered as if it were new: its sender has missed our answer.
+    /// What is answered. Whatever is genuine and can be read is fine: its sender can do nothing better, and may give up an endpoint
+    /// that refuses it. A delivery that was heard before is answered as if it were new: its sender has missed our answer.
     const fn status(self) -> StatusCode {
         match self {
-            Self::Taken | Self::Coalesced | Self::Replayed => StatusCode::NO_CONTENT,
+            Self::Taken | Self::Coalesced | Self::Replayed | Self::NamesNone => StatusCode::NO_CONTENT,
             Self::BadSignature | Self::Stale => StatusCode::UNAUTHORIZED,
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -128,16 +137,18 @@ struct Inlet {
     requests: Bucket,
     /// Of deliveries with a right signature.
     deliveries: Bucket,
+    /// The kinds of deliveries without a payment that were logged.
+    kinds: Mutex<BTreeSet<String>>,
 }
 
 /// Serves until `stop` is cancelled, then lets requests under way finish.
 ///
 /// # Errors
-/// When the listener fails for good, or the secret cannot be used.
+/// When the listener fails for good.
 pub async fn serve(
     listener: TcpListener,
     settings: &InletSettings,
-    secret: &SecretString,
+    secrets: &[SecretString],
     handle: Handle,
     stop: CancellationToken,
 ) -> io::Result<()> {
@@ -147,11 +158,12 @@ pub async fn serve(
     let hints = Hints::default();
     let asking = tokio::spawn(hints.clone().keep_asking(handle, stop.clone()));
     let inlet = Inlet {
-        verifier: Verifier::new(settings, secret),
+        verifier: Verifier::new(settings, secrets),
         max_body: settings.max_body,
         hints,
         requests: Bucket::new(settings.rate.saturating_mul(FORGERIES)),
         deliveries: Bucket::new(settings.rate),
+        kinds: Mutex::default(),
     };
     let cut = || Came::Slow.count(1);
     let bounds = Bounds { strangers: MAX_CONNECTIONS, known: 0, idle: IDLE, age: Some(MAX_AGE), cut };
@@ -207,28 +219,48 @@ impl Inlet {
         Ok(read)
     }
 
+    /// Whether no delivery of this kind was logged before. Only so many kinds are logged at all.
+    fn is_new_kind(&self, kind: &str) -> bool {
+        let mut kinds = self.kinds.lock().unwrap_or_else(PoisonError::into_inner);
+        kinds.len() < MOST_KINDS && kinds.insert(kind.to_owned())
+    }
+
     fn judge(&self, headers: &HeaderMap, body: &[u8]) -> Came {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        match self.verifier.judge(headers, body, now) {
-            Verdict::Genuine => {}
+        let tag = match self.verifier.judge(headers, body, now) {
+            Verdict::Genuine(tag) => tag,
             Verdict::Replayed => return Came::Replayed,
             Verdict::Forged => return Came::BadSignature,
             Verdict::Stale => return Came::Stale,
-        }
+        };
         if !self.deliveries.take() {
             // It may come again, so it must not count as heard.
-            self.verifier.forget(headers);
+            self.verifier.forget(&tag);
             return Came::TooMany;
         }
-        let payments = body::payments(body);
-        if payments.is_empty() {
-            return Came::Malformed;
-        }
+        let payments = match body::read(body) {
+            Named::Payments(payments) => payments,
+            Named::None { kind } => {
+                if self.is_new_kind(&kind) {
+                    tracing::info!(
+                        kind,
+                        "a genuine delivery names no payment; further ones of its kind are only counted"
+                    );
+                }
+                return Came::NamesNone;
+            }
+            Named::NoJson => {
+                if self.is_new_kind("no JSON") {
+                    tracing::warn!("a genuine delivery is no JSON, and is refused; further ones are only counted");
+                }
+                return Came::Malformed;
+            }
+        };
         match self.hints.note(payments) {
             Noted::New => Came::Taken,
             Noted::Known => Came::Coalesced,
             Noted::Full => {
-                self.verifier.forget(headers);
+                self.verifier.forget(&tag);
                 Came::TooMany
             }
         }

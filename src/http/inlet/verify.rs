@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use axum::http::HeaderMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
+use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Sha256, Sha512};
 
@@ -16,14 +16,21 @@ use crate::config::{Algorithm, Encoding, InletSettings};
 /// and costs a question at most.
 const REMEMBERED: usize = 4_096;
 
+/// The most signatures of one delivery that are looked at. While a secret is being replaced a delivery has two.
+const MAX_SIGNATURES: usize = 16;
+
+/// What a delivery is known by, whichever of its signatures was right.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Tag(Vec<u8>);
+
 /// What a delivery is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     /// It is what somebody with the secret sent, and new.
-    Genuine,
+    Genuine(Tag),
     /// It was heard before. Only a signed moment tells: without one, two deliveries may be alike and both be news.
     Replayed,
-    /// The signature is missing, there twice, or wrong.
+    /// No signature is there, or none that is right.
     Forged,
     /// Its moment is missing, no moment, or too far from ours.
     Stale,
@@ -31,8 +38,8 @@ pub(super) enum Verdict {
 
 #[derive(Default)]
 struct Memory {
-    order: VecDeque<Vec<u8>>,
-    known: BTreeSet<Vec<u8>>,
+    order: VecDeque<Tag>,
+    known: BTreeSet<Tag>,
 }
 
 /// Judges deliveries.
@@ -43,12 +50,13 @@ pub(super) struct Verifier {
     prefix: String,
     timestamp_header: Option<String>,
     tolerance_secs: u64,
-    secret: SecretString,
+    /// The present one first.
+    secrets: Vec<SecretString>,
     heard: Mutex<Memory>,
 }
 
 impl Verifier {
-    pub(super) fn new(settings: &InletSettings, secret: &SecretString) -> Self {
+    pub(super) fn new(settings: &InletSettings, secrets: &[SecretString]) -> Self {
         Self {
             algorithm: settings.algorithm,
             encoding: settings.encoding,
@@ -56,7 +64,7 @@ impl Verifier {
             prefix: settings.prefix.clone(),
             timestamp_header: settings.timestamp_header.clone(),
             tolerance_secs: settings.tolerance.as_secs(),
-            secret: secret.clone(),
+            secrets: secrets.to_vec(),
             heard: Mutex::default(),
         }
     }
@@ -70,35 +78,31 @@ impl Verifier {
                 None => return Verdict::Stale,
             },
         };
-        let Some(signature) = self.signature(headers) else { return Verdict::Forged };
-        if !self.is_right(moment, body, &signature) {
-            return Verdict::Forged;
-        }
-        let Some(moment) = moment else { return Verdict::Genuine };
+        let Some(tag) = self.right_one(headers, moment, body) else { return Verdict::Forged };
+        let Some(moment) = moment else { return Verdict::Genuine(tag) };
         // Only digits: what is signed is the text, and it must have one reading.
         let digits = !moment.is_empty() && moment.bytes().all(|byte| byte.is_ascii_digit());
         let seconds: Option<u64> = moment.parse().ok().filter(|_| digits);
         if seconds.is_none_or(|seconds| seconds.abs_diff(now) > self.tolerance_secs) {
             return Verdict::Stale;
         }
-        if self.remember(signature) { Verdict::Genuine } else { Verdict::Replayed }
+        if self.remember(&tag) { Verdict::Genuine(tag) } else { Verdict::Replayed }
     }
 
     /// Forgets a delivery that was heard and could not be taken, so that it can come again.
-    pub(super) fn forget(&self, headers: &HeaderMap) {
-        let Some(signature) = self.signature(headers) else { return };
+    pub(super) fn forget(&self, tag: &Tag) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.known.remove(&signature);
-        heard.order.retain(|other| *other != signature);
+        heard.known.remove(tag);
+        heard.order.retain(|other| other != tag);
     }
 
     /// Returns whether it is new.
-    fn remember(&self, signature: Vec<u8>) -> bool {
+    fn remember(&self, tag: &Tag) -> bool {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        if !heard.known.insert(signature.clone()) {
+        if !heard.known.insert(tag.clone()) {
             return false;
         }
-        heard.order.push_back(signature);
+        heard.order.push_back(tag.clone());
         if heard.order.len() > REMEMBERED
             && let Some(oldest) = heard.order.pop_front()
         {
@@ -107,33 +111,50 @@ impl Verifier {
         true
     }
 
-    /// The signature's bytes.
-    fn signature(&self, headers: &HeaderMap) -> Option<Vec<u8>> {
-        let text = only(headers, &self.header)?;
-        let text = text.strip_prefix(self.prefix.as_str()).unwrap_or(text);
-        match self.encoding {
+    /// The signatures' bytes. There may be several, in one header or in several of its name: divided by commas, blanks or
+    /// semicolons, each with the prefix or without.
+    fn signatures(&self, headers: &HeaderMap) -> Vec<Vec<u8>> {
+        let values = headers.get_all(&self.header).iter().filter_map(|value| value.to_str().ok());
+        let parts = values.flat_map(|value| value.split([',', ' ', ';'])).filter(|text| !text.is_empty());
+        let texts = parts.map(|text| text.strip_prefix(self.prefix.as_str()).unwrap_or(text)).take(MAX_SIGNATURES);
+        let bytes = texts.filter_map(|text| match self.encoding {
             Encoding::Hex => unhex(text),
             Encoding::Base64 => STANDARD.decode(text).ok(),
-        }
+        });
+        bytes.filter(|bytes| !bytes.is_empty()).collect()
     }
 
-    fn is_right(&self, moment: Option<&str>, body: &[u8], signature: &[u8]) -> bool {
-        let key = self.secret.expose_secret().as_bytes();
+    /// What the delivery is known by, if one of its signatures is right by one of the secrets.
+    fn right_one(&self, headers: &HeaderMap, moment: Option<&str>, body: &[u8]) -> Option<Tag> {
+        let signatures = self.signatures(headers);
         let stamp = moment.map(|moment| format!("{moment}.")).unwrap_or_default();
-        // A key of any length makes an HMAC, and `verify_slice` takes the same time whatever differs.
-        match self.algorithm {
-            Algorithm::HmacSha256 => Hmac::<Sha256>::new_from_slice(key).is_ok_and(|mut mac| {
-                mac.update(stamp.as_bytes());
-                mac.update(body);
-                mac.verify_slice(signature).is_ok()
-            }),
-            Algorithm::HmacSha512 => Hmac::<Sha512>::new_from_slice(key).is_ok_and(|mut mac| {
-                mac.update(stamp.as_bytes());
-                mac.update(body);
-                mac.verify_slice(signature).is_ok()
-            }),
+        let mut tag = None;
+        let mut is_right = false;
+        for secret in &self.secrets {
+            let (mine, right) = match self.algorithm {
+                Algorithm::HmacSha256 => compare::<Hmac<Sha256>>(secret, &stamp, body, &signatures),
+                Algorithm::HmacSha512 => compare::<Hmac<Sha512>>(secret, &stamp, body, &signatures),
+            }?;
+            tag = tag.or(Some(Tag(mine)));
+            is_right |= right;
         }
+        tag.filter(|_| is_right)
     }
+}
+
+/// The HMAC by this secret, and whether one of the signatures is it. `verify_slice` takes the same time whatever differs, and a
+/// key of any length makes an HMAC.
+fn compare<M: Mac + KeyInit + Clone>(
+    secret: &SecretString,
+    stamp: &str,
+    body: &[u8],
+    signatures: &[Vec<u8>],
+) -> Option<(Vec<u8>, bool)> {
+    let mut mac = <M as KeyInit>::new_from_slice(secret.expose_secret().as_bytes()).ok()?;
+    mac.update(stamp.as_bytes());
+    mac.update(body);
+    let right = signatures.iter().filter(|signature| mac.clone().verify_slice(signature).is_ok()).count();
+    Some((mac.finalize().into_bytes().to_vec(), right > 0))
 }
 
 /// A header's value, if it is there once.

@@ -59,7 +59,10 @@ pub fn token(symbol: &str, address: Address, decimals: u8, pays: bool, told: &To
 pub fn api(told: &Told<ApiCheckup>) -> Finding {
     let says = Says::of("api", "");
     match told {
-        Err(why) => says.fail(why, "put the key where api.key_env or api.key_file says"),
+        Err(why) => says.fail(
+            why,
+            "correct what it names: the key (api.key_env, api.key_file), the webhook's secret, or [network]",
+        ),
         Ok(ApiCheckup { key, took, .. }) => match key {
             KeyWord::Taken => says.ok(format!("it takes the key; it answered within {}", words(*took))),
             KeyWord::Refused { status } => says.fail(
@@ -146,7 +149,8 @@ pub fn private_file(key: &str, path: &str, mode: &Told<Option<u32>>, made: bool)
     match mode {
         Ok(Some(mode)) if mode & 0o077 != 0 => says.fail(
             format!("{path} can be reached by others (mode {mode:04o})"),
-            "chmod 600, and give a new secret if somebody may have read this one",
+            "chmod 600, and give a new secret if somebody may have read this one; where it is mounted for you, mount it with mode \
+             0400, or with 0440 for a group of this process (Kubernetes: defaultMode 0400 and the pod's fsGroup)",
         ),
         Ok(Some(_)) => says.ok(format!("{path} is private")),
         Ok(None) if made => says.ok(format!("{path} is not there; the first start makes it")),
@@ -224,6 +228,11 @@ pub fn daemon(found: &DaemonCheckup, head: Option<BlockNumber>) -> Finding {
             if let Some((_, word)) = wallet {
                 let remedy = "watching and completing go on; see `rampwatch wallet status`";
                 return says.warn(format!("it is ready, and its wallet does not send: {word}"), remedy);
+            }
+            if let Some((_, word)) = parts.iter().find(|(part, _)| part == "unanswered") {
+                let remedy =
+                    "everything else goes on; its log and `rampwatch show` name what is asked for: ask the provider";
+                return says.warn(format!("it is ready, and asks in vain: {word}"), remedy);
             }
             says.ok(format!("it is ready ({})", listed(parts)))
         }

@@ -2,7 +2,7 @@
 
 use super::{Finding, Grade, Says, words};
 use crate::domain::chain::{B256, Header};
-use crate::domain::checkup::{EndpointCheckup, HashesAt};
+use crate::domain::checkup::{AbilityCheckup, EndpointCheckup, HashesAt, LogRefusal, SideTrouble};
 use crate::domain::time::{Span, Timestamp};
 
 /// A head older than this is worth a word. Polygon makes a block every two seconds.
@@ -43,6 +43,9 @@ pub fn endpoints(all: &[EndpointCheckup], rules: &EndpointRules) -> Vec<Finding>
             findings.push(finality(one, rules, &says, graded(&|other| is_final(other, rules))));
         }
         findings.push(logs(one, &says, graded(&|other| other.logs.as_ref().is_ok_and(|logs| logs.taken > 0))));
+        let filters = graded(&|other| !matches!(other.abilities.filters, Ok(Some(false)) | Err(_)));
+        let receipts = graded(&|other| matches!(other.abilities.receipts, Ok(Some(true) | None)));
+        findings.extend(abilities(one, &says, filters, receipts));
         findings.extend(one.push.as_ref().map(|push| match push {
             Ok(()) => says.ok("a subscription over its websocket brought a new head"),
             Err(why) => says.warn(
@@ -83,9 +86,12 @@ fn reach(one: &EndpointCheckup, rules: &EndpointRules, says: &Says, unreachable:
     for (side, answer) in &one.sides {
         findings.push(match answer {
             Ok(()) => says.ok(format!("it answers over {side}, on chain {}", rules.chain_id)),
-            Err(why) => {
+            Err(SideTrouble { why, is_reached }) => {
                 let grade = if is_usable(one) { Grade::Warning } else { unreachable };
-                let remedy = format!("check the {side} URL and its key with the provider, and the network from here");
+                let remedy = match is_reached {
+                    true => format!("ask the provider what that means, or leave its {side} URL out"),
+                    false => format!("check the {side} URL and its key with the provider, and the network from here"),
+                };
                 says.say(grade, format!("it cannot be used over {side}: {why}"), remedy)
             }
         });
@@ -135,20 +141,76 @@ fn logs(one: &EndpointCheckup, says: &Says, missing: Grade) -> Finding {
     match &one.logs {
         Err(why) => says.say(missing, format!("it does not give logs: {why}"), remedy),
         Ok(range) => {
-            let said = range.said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
-            match range.taken {
-                0 => says.say(missing, format!("it gives no logs, not even of few blocks{said}"), remedy),
-                taken if taken < range.asked => says.warn(
-                    format!("it gives the logs of {taken} blocks at once, and not of {}{said}", range.asked),
-                    format!(
-                        "rampwatch asks for less by itself; rpc.max_block_range = {taken} spares the questions that fail, and \
-                         catching up after a stop takes longer"
-                    ),
-                ),
-                taken => says.ok(format!("it gives the logs of {taken} blocks at once")),
+            let said = range.said.as_ref().map_or_else(String::new, |(_, said)| format!(" ({said})"));
+            let (taken, asked) = (range.taken, range.asked);
+            if taken == 0 {
+                return says.say(missing, format!("it gives no logs, not even of few blocks{said}"), remedy);
             }
+            if taken >= asked {
+                return says.ok(format!("it gives the logs of {taken} blocks at once"));
+            }
+            let found = format!("it gives the logs of {taken} blocks at once, and not of {asked}{said}");
+            says.warn(found, match range.said.as_ref().map(|(about, _)| about) {
+                Some(LogRefusal::History) => {
+                    "it no longer has what is so old: a deposit from before that is not found; add an endpoint that keeps more".to_owned()
+                }
+                Some(LogRefusal::Unknown) => {
+                    "what it says is not understood, so this may or may not be about the number of blocks; rampwatch asks for less \
+                     by itself; ask the provider".to_owned()
+                }
+                Some(LogRefusal::Size) | None => format!(
+                    "rampwatch asks for less by itself; rpc.max_block_range = {taken} spares the questions that fail, and \
+                     catching up after a stop takes longer"
+                ),
+            })
         }
     }
+}
+
+/// What not every endpoint can do. Each is about that ability alone.
+fn abilities(one: &EndpointCheckup, says: &Says, unfiltered: Grade, unreceipted: Grade) -> Vec<Finding> {
+    let AbilityCheckup { batch, filters, receipts, history } = &one.abilities;
+    let mut findings = Vec::new();
+    findings.extend(batch.as_ref().ok().map(|taken| match taken {
+        1 => says.warn(
+            "it takes no batches: each question is a request of its own",
+            "everything works, with more requests: see that the plan allows them",
+        ),
+        taken => says.ok(format!("it takes {taken} calls in one batch")),
+    }));
+    findings.push(match filters {
+        Ok(Some(true)) => says.ok("its logs by recipient have a transfer that is there"),
+        Ok(Some(false)) => says.say(
+            unfiltered,
+            "its logs by recipient lack a transfer that its logs without one have",
+            "deposits would not be found there: use another endpoint, and tell the provider that its log index is broken",
+        ),
+        Ok(None) => says.ok("nobody has sent the token in its newest blocks: its logs by recipient could not be tried"),
+        Err(why) => says.warn(
+            format!("its logs by recipient could not be tried: {why}"),
+            "why is not clear from what it says; run rampwatch doctor again, and ask the provider if it stays so",
+        ),
+    });
+    match receipts {
+        Ok(Some(true) | None) => {}
+        Ok(Some(false)) => findings.push(says.say(
+            unreceipted,
+            "it has no receipt of a transfer that its logs have",
+            "transfers of the wallet, and what operators agree upon, are proven by receipts: use another endpoint if it stays so",
+        )),
+        Err(why) => findings.push(says.say(
+            unreceipted,
+            format!("it gives no receipts for now: {why}"),
+            "orders wait for their receipts meanwhile; ask the provider if it stays so",
+        )),
+    }
+    if let Ok(Some(said)) = history {
+        findings.push(says.warn(
+            format!("it no longer has the logs of a day ago ({said})"),
+            "after a longer stop, what came in meanwhile cannot be found there: add an endpoint that keeps more (an archive node)",
+        ));
+    }
+    findings
 }
 
 fn together(all: &[EndpointCheckup]) -> Vec<Finding> {

@@ -30,7 +30,10 @@ pub fn wallet(found: Option<&Told<WalletCheckup>>, rules: &WalletRules) -> Vec<F
     let checked = match found {
         None => return vec![says.ok("none is configured: nothing is ever sent")],
         Some(Err(why)) => {
-            return vec![says.fail(format!("its key does not open: {why}"), "correct [wallet] or the password")];
+            return vec![says.fail(
+                format!("its key does not open: {why}"),
+                "correct what it names: [wallet], one of its files, or the password",
+            )];
         }
         Some(Ok(checked)) => checked,
     };

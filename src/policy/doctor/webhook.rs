@@ -15,7 +15,10 @@ pub fn webhook(found: &WebhookCheckup) -> Vec<Finding> {
     }
     let mut findings = Vec::new();
     match (&found.secret, found.inlet.is_some()) {
-        (Err(why), _) => findings.push(says.fail(format!("its secret cannot be read: {why}"), NO_SECRET)),
+        (Err(why), _) => {
+            let remedy = "correct it where it says: without it no delivery can be checked";
+            findings.push(says.fail(format!("its secret cannot be used: {why}"), remedy));
+        }
         (Ok(false), true) => findings.push(says.fail("it has no secret", NO_SECRET)),
         (Ok(false), false) => findings.push(says.warn("it has no secret", NO_SECRET)),
         (Ok(true), _) => {}

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::numbering::as_known;
 use super::{Books, ChainFacts, Difference, Kind, Said, Scope, WalletFacts, words};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef, Transfer};
@@ -18,8 +19,9 @@ const fn log_key(transfer: &Transfer) -> LogKey {
 /// Deposits that one side lacks, or has otherwise.
 pub(super) fn deposits(books: &Books, facts: &ChainFacts) -> Vec<Difference> {
     let in_scope = |address, number| facts.read.get(address).is_some_and(|blocks| blocks.has(number));
-    let logs: BTreeMap<LogKey, &Transfer> = facts
-        .incoming
+    let mut incoming = facts.incoming.clone();
+    as_known(&mut incoming, books.deposits.values());
+    let logs: BTreeMap<LogKey, &Transfer> = incoming
         .iter()
         .filter(|transfer| in_scope(&transfer.to, transfer.block.number))
         .map(|transfer| (log_key(transfer), transfer))
@@ -156,15 +158,11 @@ pub(super) fn unassigned(books: &Books, scope: &Scope) -> Vec<Difference> {
     told.collect()
 }
 
-/// The transaction, block and log that an order counts as paid by.
-const fn paid_by(order: &Order) -> Option<(B256, BlockRef, u64)> {
+/// The transaction that an order counts as paid by, and its block.
+const fn paid_by(order: &Order) -> Option<(B256, BlockRef)> {
     match &order.state {
-        OrderState::Ended { outcome: OrderOutcome::Paid { tx_hash, block, log_index }, .. } => {
-            Some((*tx_hash, *block, *log_index))
-        }
-        OrderState::Mined { tx_hash, block, effect: Effect::Paid { log_index }, .. } => {
-            Some((*tx_hash, *block, *log_index))
-        }
+        OrderState::Ended { outcome: OrderOutcome::Paid { tx_hash, block, .. }, .. }
+        | OrderState::Mined { tx_hash, block, effect: Effect::Paid { .. }, .. } => Some((*tx_hash, *block)),
         OrderState::AwaitingApproval { .. }
         | OrderState::Ready
         | OrderState::Held { .. }
@@ -206,10 +204,12 @@ pub(super) fn orders(books: &Books, facts: &ChainFacts) -> Vec<Difference> {
             ..Difference::new(Kind::OutflowUnexplained, here, Said::Amount(transfer.amount, transfer.token))
         });
     }
-    let on_chain: BTreeSet<LogKey> = outgoing.iter().map(|transfer| log_key(transfer)).collect();
+    let on_chain: BTreeSet<_> =
+        outgoing.iter().map(|it| (it.block.hash, it.tx_hash, it.token, it.to, it.amount)).collect();
     for order in books.orders.values().filter(|order| order.wallet == wallet.address) {
-        let Some((tx_hash, block, log_index)) = paid_by(order) else { continue };
-        if read.has(block.number) && !on_chain.contains(&(block.hash, tx_hash, log_index)) {
+        let Some((tx_hash, block)) = paid_by(order) else { continue };
+        let ours = (block.hash, tx_hash, order.token, order.to, order.amount);
+        if read.has(block.number) && !on_chain.contains(&ours) {
             all.push(Difference {
                 order: Some(order.id.clone()),
                 payment: Some(order.id.payment.clone()),

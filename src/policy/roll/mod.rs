@@ -155,6 +155,28 @@ impl Roll {
         ready.map(|(place, group)| group.lead(place)).collect()
     }
 
+    /// Those of the leads that stand back.
+    #[must_use]
+    pub fn resting_leads(&self) -> BTreeSet<Address> {
+        let resting = self.groups.peopled().filter(|(_, group)| group.stand.rests);
+        resting.map(|(place, _)| stand_in(place)).collect()
+    }
+
+    /// Whether a reading that begins at this block joins what is covered for the address. One that is not watched any more has
+    /// nothing left to read.
+    #[must_use]
+    pub fn joins(&self, address: &Address, from: BlockNumber) -> bool {
+        let Some(coverage) = self.coverage(address) else { return true };
+        coverage.swept.is_some_and(|swept| from <= swept.covered_to.saturating_add(1))
+    }
+
+    /// How many members the groups have that are covered to below this block.
+    #[must_use]
+    pub fn below(&self, block: BlockNumber) -> usize {
+        let is_below = |stand: &Stand| stand.marks.is_some_and(|(covered_to, ..)| covered_to.saturating_add(1) < block);
+        self.groups.peopled().filter(|(_, group)| is_below(&group.stand)).map(|(_, group)| group.members).sum()
+    }
+
     /// The job for all members of the groups whose leads are in `job`.
     #[must_use]
     pub fn for_members(&self, job: Job) -> Job {

@@ -1,6 +1,9 @@
 //! Changing an off-ramp from outside, and telling of it what is not so.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
@@ -45,6 +48,8 @@ pub struct Told {
     pub no_expiry: bool,
     /// Nothing of whose it is.
     pub no_recipient: bool,
+    /// These fields as they are here, by their names in the API's JSON.
+    pub fields: BTreeMap<String, Value>,
 }
 
 /// A field that is there, even with `null` in it.

@@ -2,6 +2,8 @@
 //!
 //! `sourceCurrency` is a field of the guide's quotes; its payments show it here too, so that it can be checked.
 
+use std::collections::BTreeMap;
+
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -91,7 +93,7 @@ pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>,
         source_currency: told.source_currency.as_deref().unwrap_or("USDC"),
         from_address: off_ramp.sender.map(|sender| sender.to_checksum(None)),
     });
-    serde_json::value::to_raw_value(&Body {
+    let body = Body {
         id: off_ramp.id.as_str(),
         idempotency_key: &off_ramp.idempotency_key,
         kind: "OFF_RAMP",
@@ -111,19 +113,37 @@ pub(super) fn payment(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>,
         updated_at: moment(off_ramp.updated_at),
         expires_at: (!told.no_expiry).then(|| moment(off_ramp.expires_at)),
         guide,
-    })
+    };
+    with_fields(serde_json::value::to_raw_value(&body)?, off_ramp)
+}
+
+/// The same with the fields that are told otherwise.
+fn with_fields(body: Box<RawValue>, off_ramp: &OffRamp) -> Result<Box<RawValue>, serde_json::Error> {
+    let fields = &off_ramp.told.fields;
+    if fields.is_empty() {
+        return Ok(body);
+    }
+    // Raw, so that amounts keep their digits.
+    let mut told: BTreeMap<String, Box<RawValue>> = serde_json::from_str(body.get())?;
+    for (name, value) in fields {
+        told.insert(name.clone(), serde_json::value::to_raw_value(value)?);
+    }
+    serde_json::value::to_raw_value(&told)
 }
 
 /// The answer to `/complete`.
 pub(super) fn completed(off_ramp: &OffRamp, shape: Shape) -> Result<Box<RawValue>, serde_json::Error> {
     match shape {
         Shape::Reference => payment(off_ramp, shape),
-        Shape::Guide => serde_json::value::to_raw_value(&json!({
-            "id": off_ramp.id,
-            "status": off_ramp.status,
-            "transactionHash": off_ramp.transaction_hash,
-            "sentAt": off_ramp.sent_at.map(moment),
-        })),
+        Shape::Guide => {
+            let body = json!({
+                "id": off_ramp.id,
+                "status": off_ramp.status,
+                "transactionHash": off_ramp.transaction_hash,
+                "sentAt": off_ramp.sent_at.map(moment),
+            });
+            with_fields(serde_json::value::to_raw_value(&body)?, off_ramp)
+        }
     }
 }
 

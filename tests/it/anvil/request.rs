@@ -13,5 +13,6 @@ pub(crate) fn request_for(off_ramp: &OffRamp) -> AddPayment {
         sender: None,
         created_at: None,
         expires_at: None,
+        deposit_chain: None,
     }
 }

@@ -113,7 +113,7 @@ async fn a_sound_world_has_no_failures() {
 
     let daemon = clinic.world.start().await;
     let found = clinic.examine().await;
-    found.has("ok", "daemon : it is ready (chain: idle, api: ok, store: ok, wallet: ok)");
+    found.has("ok", "daemon : it is ready (chain: idle, api: ok, store: ok, wallet: ok, workers: ok)");
     found.has("ok", "store : it is in use by a process that runs");
     assert_eq!(found.code, 0, "{:#}", found.report);
     let text = clinic.world.place.run(&["doctor"]).await.data();

@@ -162,6 +162,9 @@ async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
                 "not_listening",
                 "record_unreadable",
                 "address_pattern",
+                "standstill",
+                "store_incomplete",
+                "api_unanswered",
             ],
         ),
         ("rampwatch_completions_total{result=", &["taken", "not_now", "unclear", "key_refused", "refused"]),
@@ -177,7 +180,7 @@ async fn every_counter_that_alerts_look_at_is_at_zero(world: &World) {
         }
     }
     // Each alarm that is shown is one of those above.
-    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 21, "{text}");
+    assert_eq!(text.matches("rampwatch_alarms_total{").count(), 24, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

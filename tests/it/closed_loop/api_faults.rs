@@ -29,6 +29,8 @@ enum End {
     Review(usize, fn(&PaymentReview) -> bool),
     /// Followed, in a status that nobody knows; then COMPLETED by somebody.
     Followed,
+    /// The same, still due: nothing follows from such a status.
+    Kept,
 }
 
 /// A fault, where it strikes, how often, and what has to become of it.
@@ -122,7 +124,7 @@ fn get_faults() -> Vec<Case> {
         on_get(1, Fault::Expired, End::Review(0, expired)),
         on_get(1, by_hand(None), End::Theirs(0)),
         on_get(1, by_hand(Some(B256::repeat_byte(0xcd).to_string())), End::Told(0)),
-        on_get(1, Fault::UnknownStatus { status: "UNDER_REVIEW".to_owned() }, End::Followed),
+        on_get(1, Fault::UnknownStatus { status: "UNDER_REVIEW".to_owned() }, End::Kept),
     ]
 }
 
@@ -183,6 +185,17 @@ async fn arrives(world: &ApiRig, id: &PaymentId, case: &Case) {
             world.stand_in.set(id, "COMPLETED", None).unwrap();
             eventually(LIMIT, &what, || async { ended(&state().await) }).await;
             usize::from(case.call == Call::Complete)
+        }
+        End::Kept => {
+            let is_kept = || async {
+                let payment = world.payment(id).await;
+                let says = |status: &ApiStatus| status.as_str() == "UNDER_REVIEW";
+                payment.state.name() == "due" && payment.api.is_some_and(|view| says(&view.status))
+            };
+            eventually(LIMIT, &what, is_kept).await;
+            world.stand_in.set(id, "COMPLETED", None).unwrap();
+            eventually(LIMIT, &what, || async { ended(&state().await) }).await;
+            0
         }
     };
     assert_eq!(world.posts(id).len(), posts, "calls: {what}");

@@ -104,6 +104,7 @@ impl ApiRig {
             sender: None,
             created_at: None,
             expires_at: None,
+            deposit_chain: None,
         };
         self.rig.handle.add(request).await.unwrap();
         id

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use rampwatch::domain::event::Alarm;
 use rampwatch::domain::time::Span;
+use rampwatch::ports::store::Store as _;
 
 use super::api::PlainApi;
-use super::rig::{LIMIT, Rig, Ticker, node_of, now, pay, quick_evm, quick_settings, urls, world};
+use super::rig::{LIMIT, Rig, Ticker, node_of, now, pay, place, quick_evm, quick_settings, urls, world};
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
 use crate::support::node::{Balancer, Finalized, Node, NodeOptions, Order, ScriptedChain, Unit};
@@ -238,4 +239,37 @@ async fn all_endpoints_gone_for_a_while() {
     pay_all(&chain, 3..=3).await;
     rig.all_completed(1..=4).await;
     rig.stop().await;
+}
+
+/// erigontech/erigon#17249, 0xPolygon/erigon#97: one endpoint numbers logs by block and the other by transaction. One transfer is one
+/// deposit, whoever tells of it, and pays one payment.
+#[tokio::test(flavor = "multi_thread")]
+async fn endpoints_that_number_logs_differently_do_not_double_a_deposit() {
+    for odd_is_first in [false, true] {
+        let chain = world();
+        let (one, other) = (node_of(&chain), node_of(&chain));
+        if odd_is_first { &one } else { &other }.behave(|it| it.odd.zero_indexes = true);
+        let mut settings = quick_settings();
+        settings.sweep.second_after = Span::from_millis(300);
+        let rig = Rig::start(&[urls(&one), urls(&other)], settings, MemoryStore::new(), PlainApi::default());
+        rig.expect(1, now(&chain)).await;
+        let created_at = now(&chain);
+        // The transfer to the first place is not the first log of its block.
+        chain.append(vec![pay(7), pay(8), pay(1)]);
+        let _ticker = Ticker::start(&chain, BEAT);
+        rig.all_completed([1]).await;
+        // Another payment of the same address and amount waits for money of its own.
+        let twin = rig.desk().add("twin", place(1), 1, created_at).await;
+        let asked = |node: &Node| node.counts().of("eth_getLogs");
+        let before = (asked(&one), asked(&other));
+        eventually(LIMIT, "both have read it again", || async {
+            asked(&one) > before.0 + 5 && asked(&other) > before.1 + 5
+        })
+        .await;
+        assert_eq!(rig.store.deposits_at(place(1)).await.unwrap().len(), 1);
+        assert_eq!(rig.api.completions().len(), 1, "one transfer pays one payment");
+        assert_eq!(rig.alarms(|alarm| *alarm == Alarm::LogWithheld), 0);
+        assert_eq!(rig.payment(&twin).await.state.name(), "waiting");
+        rig.stop().await;
+    }
 }

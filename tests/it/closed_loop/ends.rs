@@ -289,7 +289,8 @@ async fn f11_an_address_that_was_let_go_is_watched_again_when_its_payment_is_ope
     let store = before.crash().await;
     let payment = store.payment(&id).await.unwrap().unwrap();
     let coverage = store.coverage(place(1)).await.unwrap().unwrap();
-    let view = ApiView { status: ApiStatus::Expired, tx_hash: None, as_of: payment.added_at, fee: None };
+    let view =
+        ApiView { status: ApiStatus::Expired, tx_hash: None, as_of: payment.added_at, fee: None, unread: Vec::new() };
     let state = PaymentState::Ended { outcome: Outcome::Expired, at: payment.added_at };
     let ended = Payment { state: state.clone(), api: Some(view), next_at: None, taken: None, ..payment.clone() };
     let moved = EventKind::PaymentMoved {

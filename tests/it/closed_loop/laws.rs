@@ -57,6 +57,7 @@ impl Told {
                 | EventKind::AddressClosed { .. }
                 | EventKind::EndpointBack { .. }
                 | EventKind::ListenerBack { .. }
+                | EventKind::StallOver { .. }
                 | EventKind::OrderPlaced { .. }
                 | EventKind::OrderMoved { .. }
                 | EventKind::AttemptSigned { .. }

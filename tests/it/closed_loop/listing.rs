@@ -31,13 +31,13 @@ impl DeskApi for PlainApi {
     /// Whoever asks is shown everything, without whose it is.
     async fn payments_of_user(&self, _: &UserId) -> Result<Listing, ApiError> {
         let payments = self.all().into_iter().map(|payment| ApiPayment { recipient_id: None, ..payment });
-        Ok(Listing { payments: payments.collect(), unreadable: Vec::new() })
+        Ok(Listing { payments: payments.collect(), unreadable: Vec::new(), partial: None })
     }
 
     async fn payments_of_recipient(&self, recipient: &RecipientId) -> Result<Listing, ApiError> {
         let mut payments = self.all();
         payments.retain(|payment| payment.recipient_id.as_ref() == Some(recipient));
-        Ok(Listing { payments, unreadable: Vec::new() })
+        Ok(Listing { payments, unreadable: Vec::new(), partial: None })
     }
 
     async fn create_webhook(&self, _: &WebhookChange) -> Result<Webhook, ApiError> {

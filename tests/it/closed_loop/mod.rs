@@ -15,6 +15,7 @@ mod laws;
 mod limits;
 mod listing;
 mod logs;
+mod odd_answers;
 mod recorded;
 mod reorgs;
 pub(crate) mod rig;

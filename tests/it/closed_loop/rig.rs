@@ -188,6 +188,7 @@ impl Desk {
             sender: None,
             created_at: None,
             expires_at: None,
+            deposit_chain: None,
         };
         self.handle.add(request).await.unwrap();
         id

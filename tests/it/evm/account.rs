@@ -213,7 +213,9 @@ async fn receipts_come_in_order_with_a_head_that_was_read_before() {
     let hashes = [tx_hash(3), tx_hash(9), tx_hash(1), tx_hash(2)];
     let answer = evm.receipts(&hashes).await.unwrap();
     assert_eq!((answer.endpoint, answer.head), (EndpointId(0), block.number));
-    let [Some(late), None, Some(first), Some(second)] = &answer.receipts[..] else { panic!("{answer:?}") };
+    let [Ok(Some(late)), Ok(None), Ok(Some(first)), Ok(Some(second))] = &answer.receipts[..] else {
+        panic!("{answer:?}")
+    };
     assert_eq!((late.tx_hash, late.block.number), (tx_hash(3), block.number + 1));
     assert_eq!((first.tx_hash, first.block.hash, first.succeeded), (tx_hash(1), block.hash, true));
     let told: Vec<_> = first.transfers.iter().map(|it| (it.to, it.amount.base_units(), it.log_index)).collect();
@@ -234,7 +236,8 @@ async fn many_receipts_come_in_bounded_batches_or_without() {
         node.behave(|it| it.max_batch = Some((most, Refusal::rpc(-32600, "batch too large"))));
         let evm = chain_of(vec![http("one", node.url())]);
         let answer = evm.receipts(&hashes).await.unwrap();
-        let found: Vec<_> = answer.receipts.iter().map(|receipt| receipt.as_ref().unwrap().tx_hash).collect();
+        let found: Vec<_> =
+            answer.receipts.iter().map(|receipt| receipt.as_ref().unwrap().as_ref().unwrap().tx_hash).collect();
         assert_eq!((found, answer.head), (hashes.clone(), chain.head().number));
         assert!(most == 1 || node.counts().batches == 4, "one of them is for the chain's id and first block");
     }
@@ -249,7 +252,7 @@ async fn receipts_of_another_transaction_are_not_believed() {
     let second = Node::start(&chain, NodeOptions::default());
     let evm = chain_of(vec![http("first", first.url()), http("second", second.url())]);
     let answer = evm.receipts(&[tx_hash(2)]).await.unwrap();
-    assert_eq!((answer.endpoint, &answer.receipts[..]), (EndpointId(1), &[None][..]));
+    assert_eq!((answer.endpoint, &answer.receipts[..]), (EndpointId(1), &[Ok(None)][..]));
     second.fail_http(HttpFault::Html(502));
     let all = evm.receipts_everywhere(&[tx_hash(1)]).await;
     assert!(all[0].answer.is_ok() && all[1].answer.is_err(), "{all:?}");

@@ -16,6 +16,7 @@ mod checks;
 mod endpoints;
 mod heads;
 mod hints;
+mod met;
 mod reads;
 mod sending;
 mod sweep;

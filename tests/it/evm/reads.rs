@@ -58,7 +58,7 @@ async fn a_node_without_finality_says_so_with_and_without_batches() {
     let report = evm.finality(true).await.unwrap();
     assert_eq!((report.finalized, report.head.block.hash), (None, chain.head().hash));
     node.fail_method("eth_getBlockByNumber", MethodFault::Answer(serde_json::Value::Null));
-    assert!(matches!(evm.finality(true).await, Err(ChainError::Unavailable(_))), "no head is an error");
+    assert!(matches!(evm.finality(true).await, Err(ChainError::Refused(_))), "no head is an error");
 }
 
 #[tokio::test]
@@ -264,7 +264,8 @@ async fn refused_large_batches_leave_the_small_ones() {
         let found = evm.headers(&numbers, None).await.unwrap();
         assert_eq!(found.iter().flatten().map(|it| it.block.number).collect::<Vec<_>>(), numbers);
     }
-    assert!(node.counts().batches <= 3, "refused once for each piece under way: {}", node.counts().batches);
+    // Two for what it began with, ten of three calls each, twice; and one refusal for each piece that was under way.
+    assert!(node.counts().batches <= 25, "{}", node.counts().batches);
     node.reset();
     evm.finality(true).await.unwrap();
     assert_eq!((node.counts().batches, node.counts().http_requests), (1, 1), "two calls still go together");

@@ -2,6 +2,7 @@
 
 use super::*;
 
+use crate::closed_loop::rig::Ticker;
 use crate::support::eventually;
 use crate::support::node::Refusal;
 
@@ -20,9 +21,15 @@ async fn transfer_is_told(chain: &ScriptedChain, evm: &EvmChain) {
     hints_until(evm, "the transfer", |hint| *hint == Hint::Transfer { block }).await;
 }
 
+/// Waits until the subscription works again after it was said not to, which its first head says: the chain grows.
+async fn grows_until_live(chain: &ScriptedChain, evm: &EvmChain) -> Vec<Hint> {
+    let _ticker = Ticker::start(chain, Duration::from_millis(50));
+    hints_until(evm, "live", |hint| *hint == Hint::Live).await
+}
+
 /// Waits until the subscription is made anew, and checks that the gap was told.
-async fn comes_back(evm: &EvmChain) -> Vec<Hint> {
-    let seen = hints_until(evm, "live again", |hint| *hint == Hint::Live).await;
+async fn comes_back(chain: &ScriptedChain, evm: &EvmChain) -> Vec<Hint> {
+    let seen = grows_until_live(chain, evm).await;
     let gaps: Vec<&Hint> = seen.iter().filter(|hint| is_gap(hint)).collect();
     assert!(gaps.len() >= 2, "the loss and the new beginning: {seen:?}");
     assert!(is_gap(&seen[seen.len() - 2]), "the gap ends where the subscription works: {seen:?}");
@@ -36,7 +43,7 @@ async fn a_cut_connection_is_made_anew() {
     assert_eq!(next_hint(&evm).await, Hint::Live);
     for _ in 0..3 {
         node.drop_websockets();
-        comes_back(&evm).await;
+        comes_back(&chain, &evm).await;
         transfer_is_told(&chain, &evm).await;
     }
     assert_eq!(node.counts().of("eth_getLogs"), 0, "the hints ask for nothing themselves");
@@ -53,8 +60,8 @@ async fn a_frozen_connection_is_noticed_and_replaced() {
     hints_until(&evm, "down", is_down).await;
     chain.append(deposit(watched(0), 1));
     node.heal();
-    hints_until(&evm, "the gap's end", is_gap).await;
-    assert_eq!(next_hint(&evm).await, Hint::Live);
+    let seen = grows_until_live(&chain, &evm).await;
+    assert!(is_gap(&seen[seen.len() - 2]), "{seen:?}");
     transfer_is_told(&chain, &evm).await;
 }
 
@@ -65,7 +72,7 @@ async fn silence_is_noticed_though_calls_are_answered() {
     let evm = watching(vec![both("silent", &node), both("other", &other)], 400);
     assert_eq!(next_hint(&evm).await, Hint::Live);
     node.behave(|it| it.ws.drop_pushes = true);
-    comes_back(&evm).await;
+    comes_back(&chain, &evm).await;
     assert_eq!(node.counts().ws_connections, 1, "the other endpoint has it now");
     transfer_is_told(&chain, &evm).await;
 }
@@ -101,9 +108,37 @@ async fn a_refused_resubscription_is_said_once_and_tried_on() {
     assert_eq!(seen.iter().filter(|hint| is_down(hint)).count(), 1, "{seen:?}");
     assert!(!seen.contains(&Hint::Live), "{seen:?}");
     node.heal();
-    assert!(is_gap(&next_hint(&evm).await));
-    assert_eq!(next_hint(&evm).await, Hint::Live);
+    let seen = grows_until_live(&chain, &evm).await;
+    assert!(is_gap(&seen[seen.len() - 2]), "{seen:?}");
     transfer_is_told(&chain, &evm).await;
+}
+
+/// alloy-rs/alloy#3948 and its neighbours: what a provider sends that no client reads is named, and no hints are said to come.
+#[tokio::test]
+async fn a_connection_that_cannot_be_read_is_named_once_and_not_said_to_work() {
+    let greeting = Some(r#"{"status":"connected"}"#.to_owned());
+    for (binary_pushes, greeting, words) in [(true, None, "binary frames"), (false, greeting, "is no JSON-RPC")] {
+        let (chain, node) = one_node();
+        node.behave(|it| (it.ws.binary_pushes, it.ws.greeting) = (binary_pushes, greeting));
+        let evm = watching(vec![both("one", &node)], 60_000);
+        let mut seen = Vec::new();
+        let end = tokio::time::Instant::now() + SOON;
+        while node.counts().ws_connections < 5 {
+            assert!(tokio::time::Instant::now() < end, "it is not tried again: {seen:?}");
+            chain.append_empty(1);
+            while let Ok(hint) = tokio::time::timeout(Duration::from_millis(50), evm.hint()).await {
+                seen.push(hint);
+            }
+        }
+        let downs: Vec<&Hint> = seen.iter().filter(|hint| is_down(hint)).collect();
+        let text = format!("{downs:?}");
+        assert!(downs.len() == 1 && text.contains(words), "{text}");
+        let last = seen.iter().rposition(|hint| *hint == Hint::Live);
+        assert!(last.is_none_or(|at| at == 0), "not said to work again: {seen:?}");
+        node.heal();
+        grows_until_live(&chain, &evm).await;
+        transfer_is_told(&chain, &evm).await;
+    }
 }
 
 #[tokio::test]
@@ -143,13 +178,13 @@ async fn nobody_to_subscribe_at_is_said_once() {
     assert!(is_down(&next_hint(&evm).await));
     evm.watch(set(everybody(5)));
     assert!(tokio::time::timeout(A_WHILE, evm.hint()).await.is_err());
-    let (_, gone) = one_node();
+    let (scripted, gone) = one_node();
     gone.refuse_connections().await;
     let evm = watching(vec![ws("gone", gone.ws_url())], 60_000);
     assert!(is_down(&next_hint(&evm).await));
     assert!(tokio::time::timeout(A_WHILE, evm.hint()).await.is_err());
     gone.accept_connections();
-    assert_eq!(next_hint(&evm).await, Hint::Live);
+    grows_until_live(&scripted, &evm).await;
 }
 
 #[tokio::test]
@@ -160,7 +195,7 @@ async fn a_set_that_changes_while_nothing_works_is_the_one_subscribed_later() {
     assert!(is_down(&next_hint(&evm).await));
     evm.watch(set(everybody(9)));
     node.accept_connections();
-    assert_eq!(next_hint(&evm).await, Hint::Live);
+    grows_until_live(&chain, &evm).await;
     let block = chain.append(deposit(watched(8), 1)).number;
     hints_until(&evm, "the transfer", |hint| *hint == Hint::Transfer { block }).await;
 }

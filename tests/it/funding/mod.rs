@@ -20,7 +20,7 @@ mod reverts;
 mod secrets;
 mod shadow;
 mod short;
-mod stores;
+pub(crate) mod stores;
 mod tools;
 mod unreadable;
 mod withdrawn;

@@ -22,7 +22,7 @@ use super::outside::{adopt, adopt_at_once, halted, quick, stopped};
 use crate::anvil::world::{World, is_completed, usdc};
 use crate::support::{store_in, temp_dir};
 
-pub(super) fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -1,5 +1,6 @@
 //! Reviews, their ways out, and the decisions that settle them.
 
+use rampwatch::domain::api_field::ApiField;
 use rampwatch::domain::deposit::{Deposit, ReviewReason, Standing, Verdict};
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentReview, PaymentState, Refusal};
 use rampwatch::engine::views::{Page, ReviewView, WhyView};
@@ -171,6 +172,7 @@ async fn every_payment_review_says_what_happened_and_offers_only_what_the_rules_
         },
         PaymentReview::GoneAfterFinal,
         PaymentReview::NotFound,
+        PaymentReview::Unreadable { field: ApiField::DepositChain, said: "\"POLY\u{1b}[2JGON\"".to_owned() },
     ];
     for reason in reasons {
         let paid = Deposit {

@@ -133,7 +133,16 @@ async fn s7_nobody_calls_past_the_gate() {
     let add = || async {
         let (id, recipient_id) = (PaymentId::new("p-1").unwrap(), RecipientId::new("rec-1").unwrap());
         let (deposit_address, amount, sender, created_at, expires_at) = (None, None, None, None, None);
-        let request = AddPayment { id, recipient_id, deposit_address, amount, sender, created_at, expires_at };
+        let request = AddPayment {
+            id,
+            recipient_id,
+            deposit_address,
+            amount,
+            sender,
+            created_at,
+            expires_at,
+            deposit_chain: None,
+        };
         rig.handle.add(request).await.unwrap_err()
     };
     // The engine may not have begun when the first ones ask.

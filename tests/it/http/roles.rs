@@ -55,6 +55,7 @@ const TABLE: &[(&str, &str, Option<Role>)] = &[
     ("post", "/v1/payouts/{reference}/retry", Some(Role::Operate)),
     ("post", "/v1/quote", Some(Role::Operate)),
     ("post", "/v1/rate", Some(Role::Read)),
+    ("post", "/v1/repeats", Some(Role::Read)),
     ("post", "/v1/resolve", Some(Role::Operate)),
     ("get", "/v1/reviews", Some(Role::Read)),
     ("get", "/v1/wallet", Some(Role::Read)),

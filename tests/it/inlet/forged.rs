@@ -32,7 +32,6 @@ async fn wrong_and_missing_signatures_are_refused_and_change_nothing() {
         rig.bare(&body).header(header, hex(&sha256("another", body.as_bytes()))),
         rig.bare(&body).header(header, hex(&sha256("", body.as_bytes()))),
         rig.bare(&body).header(header, "zz".repeat(32)),
-        rig.bare(&body).header(header, &right).header(header, &right),
         rig.bare(&body).header("x-signature", &right),
         rig.bare(&claims(2)).header(header, &right),
         rig.bare(&format!("{body} ")).header(header, &right),
@@ -54,8 +53,7 @@ async fn malformed_and_huge_ones_are_refused_and_change_nothing() {
     let rig = Rig::start().await;
     rig.follow(1).await;
     let before = rig.contents();
-    let malformed =
-        ["", "{", "null", "[]", "\"p\"", "{\"data\":{}}", "{\"data\":{\"id\":7}}", "{\"id\":\"../x\"}", "\u{0}"];
+    let malformed = ["{", "p-1", "{\"data\":{\"id\":\"p-1\"}", "payload=%7B%7D", "\u{0}"];
     for body in malformed {
         assert_eq!(Rig::status(rig.signed(body)).await, 400, "{body:?}");
     }

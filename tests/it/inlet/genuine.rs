@@ -93,3 +93,94 @@ async fn it_serves_nothing_else() {
     let response = rig.signed(&claims(1)).send().await.unwrap();
     assert_eq!(response.headers()["connection"], "close", "one delivery, one connection");
 }
+
+/// R13: whoever tests an endpoint, or tells of something else, is answered that all is well: an endpoint that refuses what is
+/// genuine is switched off by many senders (influxdata/telegraf#2473, phayes/hookserve#4, dust-tt/dust#26240,
+/// liveblocks/liveblocks#1409).
+#[tokio::test]
+async fn r13_a_genuine_delivery_is_answered_2xx_whatever_it_names() {
+    let rig = Rig::start().await;
+    rig.follow(1).await;
+    let before = rig.contents();
+    let test = r#"{"event":"webhook.test","createdAt":"2026-11-29T10:00:00Z","data":{}}"#;
+    let others = ["", "null", "[]", "\"p\"", "{\"data\":{}}", "{\"id\":\"../x\"}", test, test];
+    for body in others {
+        assert_eq!(Rig::status(rig.signed(body)).await, 204, "{body:?}");
+    }
+    assert_eq!(rig.counted("names_none"), u64::try_from(others.len()).unwrap());
+    rig.settle().await;
+    assert_eq!((rig.contents(), rig.asked().len()), (before, 0), "not a byte, and not a question");
+    for forged in ["", test] {
+        assert_eq!(Rig::status(rig.bare(forged)).await, 401, "{forged:?}");
+    }
+    assert_eq!((rig.counted("malformed"), rig.counted("bad_signature")), (0, 2));
+}
+
+/// R13: events that come in a list, or payments in one.
+#[tokio::test]
+async fn r13_lists_are_looked_into() {
+    let rig = Rig::start().await;
+    for n in 1..=4 {
+        rig.follow(n).await;
+    }
+    let id = payment_id;
+    let bodies = [
+        format!(
+            r#"[{{"event":"payment.updated","data":{{"id":"{}"}}}},{{"data":{{"paymentId":"{}"}}}}]"#,
+            id(1),
+            id(2)
+        ),
+        format!(r#"{{"event":"payments.updated","data":[{{"id":"{}"}}]}}"#, id(3)),
+        format!(r#"{{"payments":["{}"]}}"#, id(4)),
+    ];
+    for body in bodies {
+        assert_eq!(Rig::status(rig.signed(&body)).await, 204, "{body}");
+    }
+    eventually(LIMIT, "all four are asked after", || async { rig.asked().len() == 4 }).await;
+    assert_eq!((rig.counted("taken"), rig.counted("names_none")), (3, 0));
+}
+
+/// While a secret is replaced, the sender signs with both and one header has two signatures: adnanh/webhook#355 (commas),
+/// PostHog/posthog#61131 (only the first was looked at), sandbaseai/sandbase-harness#256 (blanks, as Standard Webhooks has it).
+#[tokio::test]
+async fn several_signatures_are_understood() {
+    let rig = Rig::start().await;
+    let body = claims(1);
+    let right = hex(&sha256(SECRET, body.as_bytes()));
+    let wrong = hex(&sha256("the next one", body.as_bytes()));
+    let header = "x-sentra-signature";
+    for signatures in [
+        format!("sha256={wrong},sha256={right}"),
+        format!("sha256={right}, sha256={wrong}"),
+        format!("v1,{wrong} v1,{right}"),
+        format!("t=1795946400,{wrong},{right}"),
+        format!("{wrong};{right}"),
+    ] {
+        assert_eq!(Rig::status(rig.bare(&body).header(header, &signatures)).await, 204, "{signatures}");
+    }
+    assert_eq!(Rig::status(rig.bare(&body).header(header, &wrong).header(header, &right)).await, 204, "two headers");
+    let many = vec![wrong.as_str(); 200].join(",");
+    for forged in [format!("{wrong},{wrong}"), many.clone(), format!("{many},{right}"), ",, ,".to_owned()] {
+        assert_eq!(Rig::status(rig.bare(&body).header(header, &forged)).await, 401, "{forged}");
+    }
+}
+
+/// Both secrets are taken while one is replaced by the other, and nothing else is (mollie/laravel-mollie#265: with two, every
+/// delivery was refused). A delivery that comes again with the other signature is still the same one.
+#[tokio::test]
+async fn several_secrets_are_understood() {
+    let moment = "x-sentra-timestamp";
+    let settings = InletSettings { timestamp_header: Some(moment.to_owned()), ..settings() };
+    let rig = Rig::with_secrets(settings, &["the_next_secret", SECRET]).await;
+    let (body, at) = (claims(1), super::rig::now().as_secs().to_string());
+    let signed = |secret: &str| {
+        let signature = hex(&sha256(secret, format!("{at}.{body}").as_bytes()));
+        rig.bare(&body).header(moment, &at).header("x-sentra-signature", format!("sha256={signature}"))
+    };
+    assert_eq!(Rig::status(signed(SECRET)).await, 204);
+    assert_eq!(Rig::status(signed("the_next_secret")).await, 204);
+    assert_eq!((rig.counted("taken"), rig.counted("replayed")), (1, 1));
+    for other in ["", "the_next_secret,theSharedSecret_90210", "a third one"] {
+        assert_eq!(Rig::status(signed(other)).await, 401, "{other:?}");
+    }
+}

@@ -108,6 +108,12 @@ impl Rig {
 
     /// Starts it all on this test's one thread, so that what it counts is this test's own.
     pub(super) async fn with(settings: InletSettings) -> Self {
+        Self::with_secrets(settings, &[SECRET]).await
+    }
+
+    /// The same with these secrets, the present one first.
+    pub(super) async fn with_secrets(settings: InletSettings, secrets: &[&str]) -> Self {
+        let secrets: Vec<SecretString> = secrets.iter().map(|secret| SecretString::from(*secret)).collect();
         let recorder: &'static _ = Box::leak(Box::new(PrometheusBuilder::new().build_recorder()));
         let (metrics, recording) = (recorder.handle(), metrics::set_default_local_recorder(recorder));
         let (store, api) = (MemoryStore::new(), Arc::new(Api::default()));
@@ -128,7 +134,7 @@ impl Rig {
         let address = listener.local_addr().unwrap();
         let end = stop.clone();
         tokio::spawn(async move {
-            inlet::serve(listener, &settings, &SecretString::from(SECRET), handle, end).await.unwrap();
+            inlet::serve(listener, &settings, &secrets, handle, end).await.unwrap();
         });
         let client = Client::builder().no_proxy().build().unwrap();
         Self { store, address, client, api, metrics, _recording: recording, stop }

@@ -39,6 +39,7 @@ fn typed(n: u64) -> AddPayment {
         sender: None,
         created_at: None,
         expires_at: None,
+        deposit_chain: None,
     }
 }
 

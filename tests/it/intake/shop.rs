@@ -105,7 +105,11 @@ impl Shop {
         }
         let Some(shown) = which(&held) else { return Err(ApiError::NotFound { detail: "nobody".to_owned() }) };
         let said = |id: &PaymentId| held.listed_as.get(id).or_else(|| held.payments.get(id)).cloned();
-        Ok(Listing { payments: shown.iter().filter_map(said).collect(), unreadable: held.unreadable.clone() })
+        Ok(Listing {
+            payments: shown.iter().filter_map(said).collect(),
+            unreadable: held.unreadable.clone(),
+            partial: None,
+        })
     }
 }
 

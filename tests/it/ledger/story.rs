@@ -132,7 +132,7 @@ pub(super) fn final_deposit() -> Deposit {
 
 fn said(status: ApiStatus, with_hash: bool, millis: u64) -> ApiView {
     let fee = Some(Decimal::from_person("1.25").unwrap()).filter(|_| with_hash);
-    ApiView { status, tx_hash: with_hash.then(|| hash(0xa2).to_string()), as_of: at(millis), fee }
+    ApiView { status, tx_hash: with_hash.then(|| hash(0xa2).to_string()), as_of: at(millis), fee, unread: Vec::new() }
 }
 
 fn payment_events(payment: &Payment) -> Vec<Event> {
@@ -156,7 +156,12 @@ fn payment_events(payment: &Payment) -> Vec<Event> {
         (
             20_100,
             true,
-            EventKind::DepositStands { standing: final_deposit().standing, block: block(), canonical: None },
+            EventKind::DepositStands {
+                standing: final_deposit().standing,
+                block: block(),
+                canonical: None,
+                made_at: None,
+            },
         ),
         (20_100, false, moved(seen, due.clone(), "its deposit is final")),
         (20_200, false, reported(said(ApiStatus::AwaitingFunds, false, 20_200))),

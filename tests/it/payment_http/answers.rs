@@ -1,6 +1,7 @@
 //! What is sent, and how both shapes of answers are read.
 
 use rampwatch::domain::amount::Amount;
+use rampwatch::domain::api_field::ApiField;
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::decimal::Decimal;
 use rampwatch::domain::payment::{ApiStatus, RecipientId};
@@ -110,9 +111,10 @@ async fn amounts_are_read_digit_by_digit() {
     ];
     for (written, expected) in cases {
         match with(&format!(r#""depositAmount":{written}"#)).await {
-            Ok(payment) => assert_eq!(payment.deposit_amount.map(Amount::base_units), expected, "{written}"),
-            Err(ApiError::Unclear { detail, .. }) => {
-                assert!(expected.is_none() && detail.contains("depositAmount"), "{written}: {detail}");
+            Ok(payment) => {
+                assert_eq!(payment.deposit_amount.map(Amount::base_units), expected, "{written}");
+                let said = payment.unread(ApiField::DepositAmount).map(|unread| unread.said.as_str());
+                assert_eq!(said, Some(written).filter(|_| expected.is_none()));
             }
             Err(other) => panic!("{written}: {other:?}"),
         }
@@ -190,8 +192,6 @@ async fn the_sender_counts_only_when_it_is_plain() {
 
 #[tokio::test]
 async fn an_answer_that_cannot_be_right_is_unclear_and_names_the_field() {
-    let wrong_checksum =
-        format!(r#"{{"id":"pay-1","status":"PENDING","depositAddress":"{}"}}"#, ADDRESS.replace("cEF", "CEF"));
     let cases = [
         ("", "no JSON object"),
         ("null", "no JSON object"),
@@ -201,22 +201,15 @@ async fn an_answer_that_cannot_be_right_is_unclear_and_names_the_field() {
         ("{", "no JSON object"),
         ("{}", "no id"),
         (r#"{"id":"pay-1","status":"PENDING"} trailing"#, "no JSON object"),
-        (r#"{"id":"pay-1","id":"pay-1","status":"PENDING"}"#, "no JSON object"),
+        (r#"{"id":"pay-1","id":"pay-2","status":"PENDING"}"#, "its id is there twice, and differs"),
+        (r#"{"id":"pay-1","status":"PENDING","status":"SENT"}"#, "its status is there twice"),
+        (r#"{"data":{"id":"pay-1","status":"PENDING"}}"#, "it is an envelope with \"data\""),
         (r#"{"status":"PENDING"}"#, "no id"),
         (r#"{"id":"pay-2","status":"PENDING"}"#, "another payment, \"pay-2\""),
         (r#"{"id":"PAY-1","status":"PENDING"}"#, "another payment"),
-        (r#"{"id":1,"status":"PENDING"}"#, "id is no text"),
+        (r#"{"id":1,"status":"PENDING"}"#, "another payment, \"1\""),
         (r#"{"id":"pay-1"}"#, "no status"),
         (r#"{"id":"pay-1","status":null}"#, "no status"),
-        (r#"{"id":"pay-1","status":{}}"#, "status is no text"),
-        (&format!(r#"{{"id":"pay-1","status":"{}"}}"#, "A".repeat(257)), "status is longer"),
-        (r#"{"id":"pay-1","status":"PENDING","transactionHash":5}"#, "transactionHash is no text"),
-        (r#"{"id":"pay-1","status":"PENDING","recipientId":"a/b"}"#, "recipientId \"a/b\""),
-        (r#"{"id":"pay-1","status":"PENDING","depositAddress":"So11111111111"}"#, "depositAddress"),
-        (&wrong_checksum, "depositAddress"),
-        (r#"{"id":"pay-1","status":"PENDING","createdAt":"yesterday"}"#, "createdAt \"yesterday\""),
-        (r#"{"id":"pay-1","status":"PENDING","createdAt":"2026-11-22T10:00:00"}"#, "createdAt"),
-        (r#"{"id":"pay-1","status":"PENDING","expiresAt":"1950-01-01T00:00:00Z"}"#, "expiresAt"),
     ];
     for (body, expected) in cases {
         match read(body).await {

@@ -123,7 +123,6 @@ async fn both_shapes_of_rates_and_quotes_are_read() {
 async fn what_cannot_be_right_is_unclear_and_names_the_field() {
     let quotes = [
         (r#"{"destinationAmount":1}"#, "no id"),
-        (r#"{"id":7}"#, "id is no text"),
         (r#"{"id":"a/b"}"#, "its id \"a/b\""),
         (r#"{"id":"q","sourceAmount":-1}"#, "sourceAmount"),
         (r#"{"id":"q","sourceAmount":0.0000001}"#, "sourceAmount"),
@@ -134,35 +133,26 @@ async fn what_cannot_be_right_is_unclear_and_names_the_field() {
         (r#"{"id":"q","destination":{"amount":[]}}"#, "destination.amount"),
         (r#"{"id":"q","source":"USDC"}"#, "its source is no JSON object"),
         (r#"{"id":"q","source":["USDC",1]}"#, "its source is no JSON object"),
-        (r#"{"id":"q","sentraFee":0.5}"#, "sentraFee"),
-        (r#"{"id":"q","developerFee":{"fixed":"x"}}"#, "developerFee.fixed"),
-        (r#"{"id":"q","totalFee":{}}"#, "totalFee"),
-        (r#"{"id":"q","exchangeRate":1e400}"#, "exchangeRate"),
         (r#"{"id":"q","sourceAmount":1,"source":{"amount":2}}"#, "sourceAmount is there twice"),
         (r#"{"id":"q","destinationCurrency":"MXN","destination":{"currency":"EUR"}}"#, "destinationCurrency is there"),
         (r#"{"id":"q","userId":"user-2"}"#, "another user"),
         (r#"{"id":"q","expiresAt":"soon"}"#, "expiresAt"),
-        (r#"{"id":"q","expiresAt":1795342500}"#, "expiresAt"),
-        (r#"{"id":"q","id":"q"}"#, "no JSON object of a quote"),
+        (r#"{"id":"q","expiresAt":"2026-11-22T10:15:00"}"#, "expiresAt"),
+        (r#"{"id":"q","id":"r"}"#, "its id is there twice"),
     ];
     let hooks = [
         (r#"{"url":"https://a"}"#, "no id"),
         (r#"{"id":"wh-2","url":"https://a"}"#, "another webhook"),
         (r#"{"id":"wh-1"}"#, "no url"),
         (r#"{"id":"wh-1","url":7}"#, "url is no text"),
-        (r#"{"id":"wh-1","url":"https://a","events":"payment.updated"}"#, "events"),
-        (r#"{"id":"wh-1","url":"https://a","isActive":"yes"}"#, "isActive"),
-        (r#"{"id":"wh-1","url":"https://a","updatedAt":"x"}"#, "updatedAt"),
     ];
     let created = [
         (r#"{"id":"p","status":"AWAITING_FUNDS","idempotencyKey":"key-2"}"#, "another payment"),
         (r#"{"id":"p","status":"AWAITING_FUNDS","recipientId":"rec-2"}"#, "another recipient"),
-        (r#"{"id":"p","status":"AWAITING_FUNDS","depositAddress":"0x12"}"#, "depositAddress"),
-        (r#"{"id":"p","status":"AWAITING_FUNDS","depositAmount":"ten"}"#, "depositAmount"),
         (r#"{"id":"p"}"#, "no status"),
         (r#"[]"#, "no JSON object"),
     ];
-    let lists = [(r#"{"data":[]}"#, "no JSON list"), ("null", "no JSON list"), ("[{},", "no JSON list")];
+    let lists = [(r#"{"data":7}"#, "an envelope without one list"), ("null", "no JSON list"), ("[{},", "no JSON list")];
     let all = quotes.iter().map(|case| (Call::Quote, case));
     let all = all.chain(hooks.iter().map(|case| (Call::UpdateWebhook, case)));
     let all = all.chain(created.iter().map(|case| (Call::Create, case)));

@@ -7,6 +7,7 @@ mod calls;
 mod every_call;
 mod failures;
 mod figures;
+mod odd;
 mod server;
 
 use std::sync::Arc;

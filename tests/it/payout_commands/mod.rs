@@ -4,3 +4,5 @@ mod batch;
 mod bench;
 mod deaths;
 mod one;
+mod repeats;
+mod sheets;

@@ -6,4 +6,5 @@ mod deaths;
 mod files;
 mod funding;
 mod people;
+mod repeats;
 mod shop;

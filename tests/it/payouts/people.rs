@@ -152,6 +152,7 @@ async fn a_person_adds_the_address_that_the_api_does_not_tell() {
         sender: None,
         created_at: None,
         expires_at: None,
+        deposit_chain: None,
     };
     life.handle.add(add).await.unwrap();
     let view = life.until("rent-1", "funded", |view| view.order.is_some()).await;

@@ -265,7 +265,7 @@ impl DeskApi for Shop {
         };
         self.points.pass().await;
         let payments = payments.iter().map(|payment| self.shown(payment, false)).collect();
-        Ok(Listing { payments, unreadable: vec![] })
+        Ok(Listing { payments, unreadable: vec![], partial: None })
     }
 
     async fn create_webhook(&self, _: &WebhookChange) -> Result<Webhook, ApiError> {

@@ -3,8 +3,8 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{B256, BlockRef, Header};
 use rampwatch::domain::checkup::{
-    ApiCheckup, DaemonCheckup, EndpointCheckup, HashesAt, KeyWord, LogRange, RegisteredWebhook, StoreCheckup,
-    TokenCheckup, WalletCheckup, WebhookCheckup,
+    AbilityCheckup, ApiCheckup, DaemonCheckup, EndpointCheckup, HashesAt, KeyWord, LogRange, LogRefusal,
+    RegisteredWebhook, SideTrouble, StoreCheckup, TokenCheckup, WalletCheckup, WebhookCheckup,
 };
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::NonceCount;
@@ -35,12 +35,22 @@ fn well(name: &str) -> EndpointCheckup {
         head: Ok(header(1_000, 2)),
         finalized: Ok(Some(header(990, 22))),
         logs: Ok(LogRange { asked: 2_000, taken: 2_000, said: None }),
+        abilities: AbilityCheckup {
+            batch: Ok(20),
+            filters: Ok(Some(true)),
+            receipts: Ok(Some(true)),
+            history: Ok(None),
+        },
         push: Some(Ok(())),
     }
 }
 
 fn no<T>() -> Result<T, String> {
     Err("it hangs".to_owned())
+}
+
+fn shut(is_reached: bool) -> Result<(), SideTrouble> {
+    Err(SideTrouble { why: "it hangs".to_owned(), is_reached })
 }
 
 /// The worst that is said, with the words of all that are as bad.
@@ -65,7 +75,11 @@ fn expect(findings: &[Finding], grade: Grade, words: &str) {
 fn a_fault_is_a_warning_beside_another_endpoint_and_a_failure_alone() {
     type Case = (fn(&mut EndpointCheckup), Grade, &'static str);
     let cases: &[Case] = &[
-        (|one| one.sides = vec![("http", no()), ("ws", no())], Failure, "cannot be used over http: it hangs"),
+        (
+            |one| one.sides = vec![("http", shut(false)), ("ws", shut(false))],
+            Failure,
+            "cannot be used over http: it hangs",
+        ),
         (|one| one.head = no(), Failure, "does not tell its newest block"),
         (|one| one.head = Ok(header(1_000, 121)), Failure, "made 121 s ago"),
         (|one| one.head = Ok(header(1_000, 120)), Warning, "made 120 s ago"),
@@ -78,8 +92,13 @@ fn a_fault_is_a_warning_beside_another_endpoint_and_a_failure_alone() {
         (|one| one.logs = no(), Failure, "does not give logs"),
         (|one| one.logs = Ok(LogRange { asked: 2_000, taken: 0, said: None }), Failure, "not even of few blocks"),
         (|one| one.logs = Ok(LogRange { asked: 2_000, taken: 100, said: None }), Warning, "logs of 100 blocks"),
+        (|one| one.abilities.batch = Ok(1), Warning, "takes no batches"),
+        (|one| one.abilities.filters = Ok(Some(false)), Failure, "lack a transfer"),
+        (|one| one.abilities.filters = Err("odd".to_owned()), Warning, "could not be tried: odd"),
+        (|one| one.abilities.receipts = Err("indexing".to_owned()), Failure, "no receipts for now: indexing"),
+        (|one| one.abilities.history = Ok(Some("pruned".to_owned())), Warning, "the logs of a day ago (pruned)"),
         (|one| one.push = Some(no()), Warning, "brought no head: it hangs"),
-        (|one| one.sides = vec![("http", Ok(())), ("ws", no())], Warning, "cannot be used over ws"),
+        (|one| one.sides = vec![("http", Ok(())), ("ws", shut(false))], Warning, "cannot be used over ws"),
     ];
     for (spoil, alone, words) in cases {
         let mut one = well("one");
@@ -95,6 +114,17 @@ fn a_fault_is_a_warning_beside_another_endpoint_and_a_failure_alone() {
         // Two that fail alike are no help to each other.
         let both = doctor::endpoints(&[one.clone(), EndpointCheckup { name: "two".to_owned(), ..one }], &rules());
         expect(&both, *alone, words);
+    }
+}
+
+/// Nobody is sent to look for a wrong key where the key was taken.
+#[test]
+fn the_url_and_the_key_are_to_be_checked_where_nothing_was_reached() {
+    for (is_reached, remedy) in [(false, "check the ws URL and its key"), (true, "ask the provider what that means")] {
+        let one = EndpointCheckup { sides: vec![("http", Ok(())), ("ws", shut(is_reached))], ..well("one") };
+        let findings = doctor::endpoints(&[one, well("two")], &rules());
+        let found = findings.iter().find(|finding| finding.found.contains("cannot be used over ws")).unwrap();
+        assert!(found.remedy.contains(remedy), "{found:?}");
     }
 }
 
@@ -387,5 +417,20 @@ fn the_webhook_is_looked_at_only_where_one_is_configured() {
         };
         assert!(*found == grade && text.contains(words), "{checkup:?}: {findings:?}");
         assert_eq!(remedy.is_empty(), grade == Fine, "{findings:?}");
+    }
+}
+
+#[test]
+fn r7_what_is_not_about_the_number_of_blocks_gets_no_advice_on_it() {
+    for (about, expected, advice) in [
+        (LogRefusal::Size, "rpc.max_block_range = 100", true),
+        (LogRefusal::History, "add an endpoint that keeps more", false),
+        (LogRefusal::Unknown, "what it says is not understood", false),
+    ] {
+        let said = Some((about, "no".to_owned()));
+        let one = EndpointCheckup { logs: Ok(LogRange { asked: 2_000, taken: 100, said }), ..well("one") };
+        let findings = format!("{:?}", doctor::endpoints(&[one], &rules()));
+        assert!(findings.contains(expected), "{findings}");
+        assert_eq!(findings.contains("max_block_range"), advice, "{findings}");
     }
 }

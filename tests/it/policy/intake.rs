@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use rampwatch::domain::amount::Amount;
+use rampwatch::domain::api_field::ApiField;
 use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
 use rampwatch::domain::payment::{ApiStatus, ApiView, PaymentState, RecipientId};
 use rampwatch::domain::time::Span;
@@ -34,6 +35,7 @@ fn whole() -> Told {
         chain: Some("POLYGON".to_owned()),
         currency: Some("usdc".to_owned()),
         created_at: Some(at(CREATED)),
+        unread: Vec::new(),
         expires_at: Some(at(EXPIRY)),
     }
 }
@@ -77,7 +79,8 @@ fn what_is_not_known_is_asked_after_unless_it_is_plainly_not_ours() {
 
 #[test]
 fn what_is_known_is_not_touched_and_news_only_wakes() {
-    let view = |status: ApiStatus, tx_hash| Some(ApiView { status, tx_hash, as_of: at(NOW), fee: None });
+    let view =
+        |status: ApiStatus, tx_hash| Some(ApiView { status, tx_hash, as_of: at(NOW), fee: None, unread: Vec::new() });
     let deposit = deposit(1, ASKED).key;
     let moved = Told { status: ApiStatus::Processing, tx_hash: text("0xabc"), ..whole() };
     let awaiting = view(ApiStatus::AwaitingFunds, None);
@@ -251,4 +254,14 @@ fn open_leads_are_asked_after_as_payments_that_wait_are() {
     let failed = Lead { failures: 3, ..lead };
     assert_eq!(later(&failed, NOW, None), 4);
     assert_eq!(later(&failed, NOW, Some(Span::from_secs(70))), 70);
+}
+
+/// The list's word does not stand in for what the payment itself says and nobody can read.
+#[test]
+fn r3_what_the_payment_says_unreadably_is_not_taken_from_the_list() {
+    let listed = whole();
+    let told = Told { amount: None, unread: vec![ApiField::DepositAmount], ..whole() };
+    assert_eq!(merged(&listed, &told).amount, None);
+    assert_eq!(merged(&listed, &Told { amount: None, ..whole() }).amount, listed.amount, "where it is silent it does");
+    assert_eq!(merged(&listed, &told).deposit_address, listed.deposit_address);
 }

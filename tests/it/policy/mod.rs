@@ -5,6 +5,7 @@
 
 mod acts;
 mod address;
+mod api_answer;
 mod approval;
 mod books;
 mod doctor;
@@ -17,11 +18,13 @@ mod judging;
 mod matching;
 mod nonces;
 mod notices;
+mod numbering;
 mod orders;
 mod payout;
 mod preflight;
 mod preflight_chain;
 mod reconcile;
+mod repeats;
 mod resolve;
 mod returns;
 mod roll;

@@ -111,9 +111,10 @@ fn only_a_halted_wallet_is_adopted() {
     for why in halts() {
         let expected = match &why {
             HaltReason::OtherWallet { .. } => Err(AdoptRefusal::OtherWallet),
-            HaltReason::UsedBefore { .. } | HaltReason::UsedElsewhere { .. } | HaltReason::NonceTaken { .. } => {
-                Ok(Adoption { next_nonce: 9, latest: 9 })
-            }
+            HaltReason::UsedBefore { .. }
+            | HaltReason::UsedElsewhere { .. }
+            | HaltReason::NonceTaken { .. }
+            | HaltReason::StoreIncomplete { .. } => Ok(Adoption { next_nonce: 9, latest: 9 }),
         };
         assert_eq!(adopt(&halted(why), &counts, &open(&[]), None), expected);
     }

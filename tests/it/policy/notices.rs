@@ -7,6 +7,7 @@ use rampwatch::domain::hold::Hold;
 use rampwatch::domain::notice::NoticeKind::{self, Approval, Balance, Completed, Failure, Review, Stall};
 use rampwatch::domain::order::{ApprovalReason, CancelReason, Order, OrderOutcome, OrderState, Spend, UnsentReason};
 use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState};
+use rampwatch::domain::stall::Stall as Stalled;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::HaltReason;
 use rampwatch::domain::wei::Wei;
@@ -94,12 +95,15 @@ fn every_alarm_is_told_but_the_one_that_the_wallets_change_tells() {
         (Alarm::LowToken { have: units(1), mark: units(2) }, Some(Balance)),
         (Alarm::LowNative { have: Wei::new(1), mark: Wei::new(2) }, Some(Balance)),
         (Alarm::ChainUnread { since: Timestamp::EPOCH, detail: String::new() }, Some(Stall)),
+        (Alarm::Standstill { what: Stalled::Head, since: Timestamp::EPOCH, detail: String::new() }, Some(Stall)),
+        (Alarm::Standstill { what: Stalled::Unread, since: Timestamp::EPOCH, detail: String::new() }, Some(Stall)),
         (Alarm::EndpointContradicts { endpoint: String::new(), said: String::new() }, Some(Failure)),
         (Alarm::EndpointStalled { endpoint: String::new(), said: String::new() }, Some(Failure)),
         (Alarm::CoverageAboveHead { addresses: 1, covered: 2, head: 1 }, Some(Failure)),
         (Alarm::AutoUnlimited, Some(Stall)),
         (Alarm::NotListening { setting: String::new(), said: String::new() }, Some(Failure)),
         (Alarm::RecordUnreadable { record: String::new(), why: String::new() }, Some(Stall)),
+        (Alarm::StoreIncomplete { held: 8, acknowledged: Some(9) }, Some(Failure)),
         (
             Alarm::AddressPattern {
                 recipient: "rec-000001".parse().unwrap(),
@@ -108,6 +112,7 @@ fn every_alarm_is_told_but_the_one_that_the_wallets_change_tells() {
             },
             Some(Failure),
         ),
+        (Alarm::ApiUnanswered { since: Timestamp::EPOCH, about: String::new(), detail: String::new() }, Some(Stall)),
     ];
     for (alarm, expected) in cases {
         assert_eq!(told(&EventKind::Alarm { alarm: alarm.clone() }), expected.map(|kind| (kind, false)), "{alarm:?}");

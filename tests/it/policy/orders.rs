@@ -177,6 +177,7 @@ pub(super) fn halts() -> Vec<HaltReason> {
         HaltReason::UsedElsewhere { ours: NONCE, theirs: 9 },
         HaltReason::NonceTaken { nonce: NONCE },
         HaltReason::OtherWallet { stored: ALICE },
+        HaltReason::StoreIncomplete { held: 8, acknowledged: Some(9) },
     ]
 }
 

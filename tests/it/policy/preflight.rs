@@ -319,7 +319,8 @@ fn a_fresh_transfer_stands_in_the_way_unless_its_deposit_is_known() {
     assert_eq!(of(vec![judged(1, pays("q"))], vec![fresh(1)]), Ok(()), "its verdict is known");
     assert_eq!(of(vec![judged(1, pays("q"))], vec![fresh(1), fresh(2)]), money(2));
     let other_log = Transfer { log_index: 1, ..fresh(1) };
-    assert_eq!(of(vec![judged(1, pays("q"))], vec![other_log]), money(1), "another log of the transaction");
+    assert_eq!(of(vec![judged(1, pays("q"))], vec![fresh(1), other_log]), money(1), "two logs of the transaction");
+    assert_eq!(of(vec![judged(1, pays("q"))], vec![other_log]), Ok(()), "the same one, as another node numbers it");
     let other_block = Transfer { block: BlockRef { hash: B256::ZERO, ..fresh(1).block }, ..fresh(1) };
     assert_eq!(of(vec![judged(1, pays("q"))], vec![other_block]), money(1), "the same in another block");
     let gone = Deposit { standing: Standing::Gone { after_final: false }, ..judged(1, Verdict::Unjudged) };

@@ -130,7 +130,11 @@ fn only_money_that_came_to_the_wallet_and_is_there_counts() {
 }
 
 fn with_status(status: ApiStatus, state: PaymentState) -> Payment {
-    Payment { api: Some(ApiView { status, tx_hash: None, as_of: at(9), fee: None }), state, ..payment(1) }
+    Payment {
+        api: Some(ApiView { status, tx_hash: None, as_of: at(9), fee: None, unread: Vec::new() }),
+        state,
+        ..payment(1)
+    }
 }
 
 #[test]

@@ -146,7 +146,7 @@ impl World {
         let (now, last_final) = (self.now(), self.head - 5);
         let ready = self.roll.ready_leads();
         let job = match kind {
-            0 => head_job(&self.roll.leads(), self.head, Some(last_final), &PARAMS),
+            0 => head_job(&self.roll.leads(), &BTreeSet::new(), self.head, Some(last_final), &PARAMS),
             1 => catch_up_job(&ready, Some(last_final), &PARAMS),
             2 => second_job(&ready, now, &PARAMS),
             _ => last_job(&ready, now, now, &PARAMS),
@@ -179,7 +179,7 @@ impl World {
     fn same_job(&self, kind: u8, plain: &[Coverage], job: &Job) {
         let (now, last_final) = (self.now(), self.head - 5);
         let without = match kind {
-            0 => head_job(plain, self.head, Some(last_final), &PARAMS),
+            0 => head_job(plain, &BTreeSet::new(), self.head, Some(last_final), &PARAMS),
             1 => catch_up_job(plain, Some(last_final), &PARAMS),
             2 => second_job(plain, now, &PARAMS),
             _ => return,
@@ -302,7 +302,8 @@ fn those_who_were_swept_together_are_one_group() {
     roll.put((0..10_000).map(coverage).collect());
     assert_eq!(roll.leads().len(), 1);
     assert_eq!(roll.leads()[0].swept, Some(swept(1)), "the lead has the lowest start");
-    let job = head_job(&roll.leads(), 110, Some(105), &PARAMS).map(|job| roll.for_members(job)).unwrap();
+    let job =
+        head_job(&roll.leads(), &BTreeSet::new(), 110, Some(105), &PARAMS).map(|job| roll.for_members(job)).unwrap();
     assert!(Arc::ptr_eq(&job.addresses, roll.addresses()), "a million addresses are not copied for a sweep");
     roll.raise(&job, &BTreeSet::new(), |lead| after_sweep(lead, &job, 105, Timestamp::EPOCH, &PARAMS));
     assert_eq!(roll.leads().len(), 1);

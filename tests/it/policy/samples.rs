@@ -134,6 +134,7 @@ pub(super) fn payment(name: &str) -> Payment {
         added_at: at(CREATED),
         ending: None,
         taken: None,
+        vouched: Vec::new(),
     }
 }
 
@@ -203,7 +204,7 @@ pub(super) fn assigned(name: &str) -> Verdict {
 
 /// What the API said, at [`NOW`].
 pub(super) fn view(status: ApiStatus, tx_hash: Option<&str>) -> ApiView {
-    ApiView { status, tx_hash: tx_hash.map(str::to_owned), as_of: at(NOW), fee: None }
+    ApiView { status, tx_hash: tx_hash.map(str::to_owned), as_of: at(NOW), fee: None, unread: Vec::new() }
 }
 
 pub(super) fn refusal() -> Refusal {

@@ -6,7 +6,8 @@ use rampwatch::domain::deposit::{Deposit, Standing};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::policy::finality::{GoneBy, gone};
-use rampwatch::policy::sweep::{missing_from, owed_again, together};
+use rampwatch::policy::numbering::{missing_from, together};
+use rampwatch::policy::sweep::owed_again;
 
 use super::samples::*;
 

@@ -12,7 +12,7 @@ fn ours() -> B256 {
 }
 
 fn view(status: ApiStatus, tx_hash: Option<&str>) -> ApiView {
-    ApiView { status, tx_hash: tx_hash.map(str::to_owned), fee: None, as_of: at(NOW) }
+    ApiView { status, tx_hash: tx_hash.map(str::to_owned), fee: None, as_of: at(NOW), unread: Vec::new() }
 }
 
 fn complete() -> ShadowAct {

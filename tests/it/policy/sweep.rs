@@ -10,7 +10,7 @@ use rampwatch::domain::coverage::{Coverage, Swept};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::sweep::{
     Job, SweepParams, after_second, after_sweep, behind_by, catch_up_job, closable_to, cover, head_job, last_job,
-    may_read_ahead, may_take_in_with, pause, second_job, wants_final,
+    may_read_ahead, may_take_in_with, next_start, pause, second_job, wants_final,
 };
 
 const BLOCK: Span = Span::from_secs(2);
@@ -106,7 +106,7 @@ impl World {
 
     fn job(&self, kind: u8) -> Option<Job> {
         match kind {
-            0 => head_job(&self.watched, self.head, Some(self.last_final), &PARAMS),
+            0 => head_job(&self.watched, &BTreeSet::new(), self.head, Some(self.last_final), &PARAMS),
             1 => catch_up_job(&self.watched, Some(self.last_final), &PARAMS).map(|way| way.split(PARAMS.chunk).0),
             2 => second_job(&self.watched, self.now(), &PARAMS),
             _ => {
@@ -263,17 +263,21 @@ fn the_head_is_read_from_the_overlap_on_and_never_below_the_start() {
         Some(Job { from, to, addresses: Arc::new(names.iter().map(|name| Address::repeat_byte(*name)).collect()) })
     };
     let (old, new) = (placed(1, 50, 100), placed(2, 99, 98));
-    assert_eq!(head_job(std::slice::from_ref(&old), 110, Some(108), &PARAMS), job(97, 110, &[1]));
-    assert_eq!(head_job(std::slice::from_ref(&new), 110, Some(108), &PARAMS), job(99, 110, &[2]));
-    assert_eq!(head_job(&[old.clone(), new.clone()], 110, Some(108), &PARAMS), job(97, 110, &[1, 2]));
-    assert_eq!(head_job(std::slice::from_ref(&old), 90, Some(88), &PARAMS), job(90, 90, &[1]), "a head that is behind");
-    assert_eq!(head_job(&[], 110, Some(108), &PARAMS), None);
+    assert_eq!(head_job(std::slice::from_ref(&old), &BTreeSet::new(), 110, Some(108), &PARAMS), job(97, 110, &[1]));
+    assert_eq!(head_job(std::slice::from_ref(&new), &BTreeSet::new(), 110, Some(108), &PARAMS), job(99, 110, &[2]));
+    assert_eq!(head_job(&[old.clone(), new.clone()], &BTreeSet::new(), 110, Some(108), &PARAMS), job(97, 110, &[1, 2]));
+    assert_eq!(
+        head_job(std::slice::from_ref(&old), &BTreeSet::new(), 90, Some(88), &PARAMS),
+        job(90, 90, &[1]),
+        "a head that is behind"
+    );
+    assert_eq!(head_job(&[], &BTreeSet::new(), 110, Some(108), &PARAMS), None);
     let unplaced = Coverage { swept: None, ..old.clone() };
     let closed = Coverage { closed: true, ..old.clone() };
-    assert_eq!(head_job(&[unplaced, closed], 110, Some(108), &PARAMS), None);
+    assert_eq!(head_job(&[unplaced, closed], &BTreeSet::new(), 110, Some(108), &PARAMS), None);
 
     let far = placed(3, 10, 20);
-    assert_eq!(head_job(&[far.clone(), old.clone()], 110, Some(108), &PARAMS), job(97, 110, &[1]));
+    assert_eq!(head_job(&[far.clone(), old.clone()], &BTreeSet::new(), 110, Some(108), &PARAMS), job(97, 110, &[1]));
     assert_eq!(catch_up_job(&[far.clone(), old.clone()], Some(108), &PARAMS), job(21, 108, &[3]));
     assert_eq!(
         catch_up_job(std::slice::from_ref(&far), None, &PARAMS),
@@ -410,4 +414,26 @@ fn a_second_reading_confirms_what_was_owed_and_no_more() {
     );
     let later = Coverage { swept: confirmed(110, next), ..known };
     assert_eq!(second_job(&[later], now, &PARAMS), None, "not before its time");
+}
+
+#[test]
+fn r7_the_block_that_cannot_be_read_is_found_and_starts_of_addresses_are_tried_first() {
+    // Where the sweep of addresses begins, and the highest block that cannot be read; 99 is the head.
+    for (starts, bad) in [(vec![1], 40), (vec![1, 50, 60], 40), (vec![1, 2, 3], 98), (vec![1, 60], 59), (vec![1], 1)] {
+        let starts: BTreeSet<u64> = starts.into_iter().collect();
+        let (mut refused, mut read, mut steps) = (1, None, 0);
+        while let Some(from) = next_start(&starts, 99, refused, read) {
+            assert!(from > refused && from <= 99 && read.is_none_or(|read| from < read), "{from}");
+            if from > bad {
+                read = Some(from)
+            } else {
+                refused = from
+            }
+            steps += 1;
+        }
+        assert_eq!((refused, read), (bad, Some(bad + 1)), "{starts:?}");
+        assert!(steps <= 10, "{steps} for {starts:?}");
+    }
+    assert_eq!(next_start(&BTreeSet::from([5]), 99, 1, None), Some(5), "whoever begins higher goes on");
+    assert_eq!(next_start(&BTreeSet::new(), 9, 9, None), None, "the newest block itself");
 }

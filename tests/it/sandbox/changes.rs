@@ -90,6 +90,7 @@ async fn lies_are_told_and_the_truth_is_kept() {
         source_currency: Some("EURC".to_owned()),
         no_expiry: true,
         no_recipient: true,
+        ..Told::default()
     };
     let honest = shown(&caller, &payment).await;
     let changed = caller.api.change(&payment.id, Change { told: Some(told), ..Change::default() }).unwrap();

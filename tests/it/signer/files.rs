@@ -117,7 +117,7 @@ async fn what_is_no_keystore_file_is_named() {
     assert!(missing.to_string().contains("none.json") && missing.to_string().contains("wallet new"), "{missing}");
     let no_file = open(folder.path(), "x").await.unwrap_err().to_string();
     assert!(no_file.contains("not a file"), "{no_file}");
-    let (_folder, long) = kept(&format!("{FOUNDRY}{}", " ".repeat(20_000)), 0o600);
+    let (_folder, long) = kept(format!("{FOUNDRY}{}", " ".repeat(20_000)), 0o600);
     assert!(open(&long, FOUNDRY_PASSWORD).await.unwrap_err().to_string().contains("too long"));
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use rampwatch::adapters::signer::Fault;
 
-use super::{FOUNDRY, FOUNDRY_ADDRESS, FOUNDRY_KEY, FOUNDRY_PASSWORD, fault, open_text};
+use super::{FOUNDRY, FOUNDRY_ADDRESS, FOUNDRY_KEY, FOUNDRY_PASSWORD, fault, kept, open, open_text};
 
 /// The keystore with something else in place of a part of it.
 fn changed(from: &str, to: &str) -> String {
@@ -77,6 +77,47 @@ async fn what_is_no_keystore_is_refused() {
     }
     assert!(fault("", "x").await.to_string().contains("no JSON"));
     assert!(fault(&"[".repeat(10_000), "x").await.to_string().contains("is no keystore"));
+}
+
+/// status-im/nimbus-eth2#3884 (another version, a validator's), MyEtherWallet/MyEtherWallet#1000 and emeraldpay/emerald-wallet#207
+/// (`Crypto`), beside the version as text: the field is named.
+#[tokio::test]
+async fn r11_the_field_of_a_keystore_that_does_not_fit_is_named() {
+    let twice = format!("{}, \"Crypto\": {{}}}}", FOUNDRY.trim_end().strip_suffix('}').unwrap());
+    for (text, expected) in [
+        (changed("\"version\":3", "\"version\":\"3\""), "its version is of the wrong kind: it is a text; write 3"),
+        (twice, "it has crypto twice"),
+        (changed("\"crypto\":", "\"kryptos\":"), "it has no crypto"),
+        (changed("\"mac\":", "\"Mac\":"), "it has no crypto.mac"),
+        (changed("\"n\":8192", "\"n\":\"8192\""), "its crypto.kdfparams.n is of the wrong kind: it is a text"),
+        (
+            changed("\"ciphertext\":", "\"ciphertext\":null,\"other\":"),
+            "its crypto.ciphertext is of the wrong kind: it is null",
+        ),
+        ("{\"crypto\":{\"kdf\":{},\"cipher\":{}},\"version\":4}".to_owned(), "its version is 4"),
+        (format!("\u{feff}{FOUNDRY}"), "byte order mark"),
+    ] {
+        let fault = fault(&text, FOUNDRY_PASSWORD).await;
+        assert!(matches!(&fault, Fault::Malformed(what) if what.contains(expected)), "{fault}: no {expected:?}");
+    }
+    let utf16: Vec<u8> = FOUNDRY.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (_folder, file) = kept(&utf16, 0o600);
+    let said = open(&file, FOUNDRY_PASSWORD).await.unwrap_err().to_string();
+    assert!(said.contains("UTF-16"), "{said}");
+}
+
+/// A password with something around it fails as any wrong one does, and the message says what to look at.
+#[tokio::test]
+async fn r11_a_wrong_password_with_something_around_it_is_doubted() {
+    for (password, words) in [
+        (format!("\"{FOUNDRY_PASSWORD}\""), "quotation marks"),
+        (format!("{FOUNDRY_PASSWORD} "), "a blank"),
+        (format!("WALLET_PASSWORD={FOUNDRY_PASSWORD}"), "an equals sign"),
+    ] {
+        let said = open_text(FOUNDRY, &password).await.unwrap_err().to_string();
+        assert!(said.contains("the password is wrong") && said.contains(words), "{said}");
+        assert!(!said.contains(FOUNDRY_PASSWORD), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ fn secret(text: &str) -> SecretString {
 }
 
 /// A folder with a file of this text and mode.
-fn kept(text: &str, mode: u32) -> (TempDir, PathBuf) {
+fn kept(text: impl AsRef<[u8]>, mode: u32) -> (TempDir, PathBuf) {
     let folder = temp_dir();
     let file = folder.path().join("wallet.json");
     std::fs::write(&file, text).unwrap();

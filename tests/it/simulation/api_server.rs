@@ -3,7 +3,7 @@
 //!
 //! Deliberately absent: the way there and back, with all that goes wrong on it (`fake_api`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{ApiStatus, Outcome, PaymentId, RecipientId};
@@ -72,6 +72,8 @@ pub(super) struct ApiServer {
     pub(super) told_awaiting: BTreeMap<PaymentId, Timestamp>,
     /// When the process was told that a payment is over, and how.
     pub(super) told_ends: BTreeMap<PaymentId, Vec<(Timestamp, Outcome)>>,
+    /// The statuses that nobody knows, and that were told of a payment although it has another.
+    pub(super) odd_statuses: BTreeSet<(PaymentId, String)>,
     expiry_lag: Span,
     shared_hash: bool,
     reference_shape: bool,
@@ -90,6 +92,7 @@ impl ApiServer {
             coming: Vec::new(),
             told_awaiting: BTreeMap::new(),
             told_ends: BTreeMap::new(),
+            odd_statuses: BTreeSet::new(),
             expiry_lag: settings.expiry_lag,
             shared_hash: settings.shared_hash,
             reference_shape: settings.reference_shape,
@@ -147,6 +150,7 @@ impl ApiServer {
         let said = |ramp: &OffRamp| match status {
             ApiStatus::AwaitingFunds => true,
             ApiStatus::Expired => ramp.expired_from.is_some_and(|end| end <= now),
+            ApiStatus::Other(status) if self.odd_statuses.contains(&(id.clone(), status.clone())) => true,
             status => ramp.later.iter().any(|(at, later)| *at <= now && later == status),
         };
         let flapped = |ramp: &OffRamp| ramp.flaps.iter().any(|flap| flap.from <= now && flap.status == *status);

@@ -96,6 +96,8 @@ pub(super) struct TrueChain {
     finals: Vec<(BlockNumber, Timestamp)>,
     tag: bool,
     depth: u64,
+    /// Whether logs are numbered anew in each transaction.
+    by_transaction: bool,
     rng: Rng,
 }
 
@@ -119,6 +121,7 @@ impl TrueChain {
             finals: Vec::new(),
             tag: settings.tag,
             depth: settings.depth,
+            by_transaction: settings.by_transaction,
             rng: Rng::stream(seed, "chain"),
         };
         let account = settings.wallet.as_ref().map_or(State::empty(Address::ZERO, settings.token), |wallet| {
@@ -301,6 +304,11 @@ impl TrueChain {
             .copied()
     }
 
+    /// The block with this hash, on the chain or not any more.
+    pub(super) fn header_by_hash(&self, hash: &B256) -> Option<Header> {
+        self.by_hash.get(hash).map(|index| self.blocks[*index].header)
+    }
+
     /// Whether the block is on the chain now.
     pub(super) fn is_canonical(&self, block: BlockRef) -> bool {
         let at = usize::try_from(block.number).ok().and_then(|number| self.canonical.get(number));
@@ -341,6 +349,12 @@ impl TrueChain {
     /// All transfers to an address that are on the chain now.
     pub(super) fn to(&self, address: Address) -> Vec<Transfer> {
         let all = self.canonical.iter().flat_map(|index| &self.blocks[*index].transfers);
+        all.filter(|transfer| transfer.to == address).copied().collect()
+    }
+
+    /// All transfers to this address, those in blocks that were replaced included.
+    pub(super) fn ever_to(&self, address: Address) -> Vec<Transfer> {
+        let all = self.blocks.iter().flat_map(|block| &block.transfers);
         all.filter(|transfer| transfer.to == address).copied().collect()
     }
 
@@ -461,7 +475,11 @@ impl TrueChain {
             self.holders.entry(hash).or_default().push(index);
         }
         let mut transfers = Vec::new();
+        let mut last = None;
         for (tx_hash, Move { token, from, to, amount }) in steps {
+            if self.by_transaction && last.replace(tx_hash) != Some(tx_hash) {
+                log_index = 0;
+            }
             let block_time = Some(time);
             transfers.push(Transfer { block, block_time, tx_hash, log_index, token, from, to, amount });
             log_index += 1 + self.rng.below(3);

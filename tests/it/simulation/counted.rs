@@ -19,7 +19,7 @@ use rampwatch::domain::deposit::{Deposit, DepositKey};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::ports::chain::TransferQuery;
+use rampwatch::ports::chain::{Flaws, TransferQuery};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store};
 
@@ -71,9 +71,17 @@ pub(super) struct Answers {
 
 impl Answers {
     /// An answer is given now.
-    pub(super) fn note(&mut self, chain: &TrueChain, query: &TransferQuery, told: &[Transfer], now: Timestamp) {
+    pub(super) fn note(
+        &mut self,
+        chain: &TrueChain,
+        query: &TransferQuery,
+        (told, flaws): (&[Transfer], &Flaws),
+        now: Timestamp,
+    ) {
         for transfer in chain.between(query.from, query.to) {
-            if !query.recipients.contains(&transfer.to) || !query.tokens.contains(&transfer.token) {
+            let is_asked = query.recipients.contains(&transfer.to) && query.tokens.contains(&transfer.token);
+            // What is said to be unsound is neither told nor left out.
+            if !is_asked || flaws.about(&transfer.to).is_some() {
                 continue;
             }
             let key = key_of(&transfer);

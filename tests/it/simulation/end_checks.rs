@@ -12,8 +12,10 @@ use rampwatch::ports::clock::Clock;
 
 use super::intake;
 use super::lies::laws;
+use super::odd_nodes;
 use super::plan::Story;
 use super::settings::CHAIN_ID;
+use super::squatters;
 use super::strays;
 use super::wallet;
 use super::world::World;
@@ -25,6 +27,7 @@ const SETTLED: Span = Span::from_secs(400);
 /// Looks at everything once more.
 pub(super) fn at_the_end(world: &World) {
     laws::count_what_held(world);
+    squatters::door_is_open(world);
     let contents = world.store.contents();
     for coverage in contents.coverage.values() {
         nothing_is_lost(world, &contents, coverage);
@@ -39,6 +42,7 @@ pub(super) fn at_the_end(world: &World) {
         }
     }
     strays::are_counted_once(world, &contents);
+    odd_nodes::times_are_true(world, &contents);
     intake::nothing_is_overlooked(world, &contents);
     wallet::at_end::every_order_is_settled(world, &contents);
     for planned in world.plan.added() {
@@ -163,8 +167,9 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
             contents.events.iter().filter(|recorded| recorded.event.payment.as_ref() == Some(&payment.id));
         of_payment.any(|it| matches!(&it.event.kind, EventKind::PaymentMoved { to, .. } if had(to)))
     };
-    // That the API has opened again what it had called over is heard when it is asked the next time.
-    let asked_every = if was_with_person(is_called_over) {
+    // That the API has opened again what it had called over, or says readably what it did not, is heard when it is asked the next
+    // time.
+    let asked_every = if was_with_person(is_called_over) || was_with_person(is_unreadable) {
         Pace::for_timeout(world.settings.api_timeout).ask_every
     } else {
         Span::ZERO
@@ -197,6 +202,11 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
 /// Whether the API calls it over although its money is there.
 fn is_called_over(state: &PaymentState) -> bool {
     matches!(state, PaymentState::Review { why: PaymentReview::EndedWithMoney { .. }, .. })
+}
+
+/// Whether a person has it because the API has said something that cannot be read.
+fn is_unreadable(state: &PaymentState) -> bool {
+    matches!(state, PaymentState::Review { why: PaymentReview::Unreadable { .. }, .. })
 }
 
 /// Whether a person has it because its final deposit was taken back.

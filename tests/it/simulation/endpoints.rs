@@ -11,6 +11,7 @@ use rampwatch::ports::clock::Clock;
 use super::chain::View;
 use super::fuse::Life;
 use super::lies::{Lies, shown};
+use super::odd_nodes;
 use super::only::Chaos;
 use super::rng::Rng;
 use super::weather::Fault;
@@ -176,12 +177,15 @@ impl Endpoints {
     /// What an endpoint shows now.
     pub(super) fn see(&self, endpoint: usize, elapsed: Span) -> Sight {
         let now = self.world.clock.now();
+        let standing = odd_nodes::standing_view(&self.world, endpoint, elapsed);
         let chain = self.world.chain();
-        let view = chain.view(now);
+        let view = standing.unwrap_or_else(|| chain.view(now));
         let lies = self.world.weather.lies(elapsed, self.world.settings.operators[endpoint]);
         let mut sight = Sight { endpoint, view, logs: view, withholds: false, empty: false, lies };
         for fault in self.world.weather.at(elapsed) {
             match fault {
+                // A chain that stands still lags anyway.
+                Fault::Lags(..) | Fault::TwoFaced(..) if standing.is_some() => {}
                 Fault::Lags(lagging, by) if lagging == endpoint => {
                     sight.view = chain.view(now.minus(by));
                     sight.logs = sight.view;

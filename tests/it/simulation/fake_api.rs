@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::api_server::{Call, Refusal};
 use super::checks;
 use super::fuse::{Life, Point};
+use super::odd;
 use super::only::Chaos;
 use super::rng::Rng;
 use super::wallet;
@@ -25,6 +26,8 @@ pub(super) struct FakeApi {
     world: Arc<World>,
     life: Arc<Life>,
     rng: Mutex<Rng>,
+    /// For answers in other clothes, which change nothing else by being drawn.
+    odd: Mutex<Rng>,
 }
 
 /// What happens to one call.
@@ -52,7 +55,8 @@ impl FakeApi {
     /// The port of this life.
     pub(super) fn new(world: Arc<World>, life: Arc<Life>) -> Self {
         let rng = Mutex::new(Rng::stream(world.seed, &format!("api of life {}", life.number)));
-        Self { world, life, rng }
+        let odd = Mutex::new(Rng::stream(world.seed, &format!("odd answers of life {}", life.number)));
+        Self { world, life, rng, odd }
     }
 
     fn draw_mishap(&self, posting: bool) -> Mishap {
@@ -75,6 +79,11 @@ impl FakeApi {
             1 => Mishap::NotFound,
             _ => mishap,
         }
+    }
+
+    /// The answer, sometimes in other clothes.
+    fn dressed(&self, said: ApiPayment) -> Answer {
+        odd::dressed(&self.world, &mut self.odd.lock().expect("one thread"), said)
     }
 
     fn is_away(&self) -> bool {
@@ -183,6 +192,7 @@ impl PaymentApi for FakeApi {
             }
             None => looked.ok_or_else(|| ApiError::NotFound { detail: "no such payment".to_owned() }),
         };
+        let answer = answer.and_then(|said| self.dressed(said));
         self.life.after(Point::ApiPayment).await;
         self.world.count(&format!("api: GET, {mishap:?}"));
         let told = answer.as_ref().map_or_else(ToString::to_string, |payment| payment.status.to_string());
@@ -195,6 +205,7 @@ impl PaymentApi for FakeApi {
         if let Ok(payment) = &answer
             && payment.status == ApiStatus::AwaitingFunds
             && payment.tx_hash.is_none()
+            && odd::hides_nothing(&self.world, payment)
         {
             self.world.api().told_awaiting.insert(id.clone(), asked_at);
         }
@@ -212,7 +223,7 @@ impl PaymentApi for FakeApi {
         let timeout = self.world.settings.api_timeout.as_duration();
         let timed_out = || ApiError::Unclear { detail: "no answer in time".to_owned(), retry_after: None };
         let answer = match tokio::time::timeout(timeout, receiver).await {
-            Ok(answered) => answered.expect("the server always answers"),
+            Ok(answered) => answered.expect("the server always answers").and_then(|said| self.dressed(said)),
             Err(_) => Err(timed_out()),
         };
         self.life.after(Point::ApiComplete).await;

@@ -18,6 +18,7 @@ use super::endpoints::{Endpoints, Sight};
 use super::fuse::{Life, Point, Side};
 use super::hints::HintQueue;
 use super::lies::shown;
+use super::odd_nodes;
 use super::settings::CHAIN_ID;
 use super::wallet;
 use super::weather::Fault;
@@ -85,6 +86,7 @@ impl FakeChain {
             return Err(ChainError::Behind(format!("block {} is not there", query.to)));
         };
         self.endpoints.believe(sight, &anchor)?;
+        odd_nodes::refuses(&self.world, sight, query)?;
         let (elapsed, blocks) = (self.world.clock.elapsed(), query.to - query.from + 1);
         let refuses =
             |fault| matches!(fault, Fault::Limits(endpoint, most) if endpoint == sight.endpoint && blocks > most);
@@ -110,10 +112,14 @@ impl FakeChain {
             told.clear();
             self.world.count("chain: logs empty");
         }
-        let chain = self.world.chain();
-        self.world.answers().note(&chain, query, &told, self.world.clock.now());
+        let flaws = odd_nodes::flaws(&self.world, sight, &mut told);
+        {
+            let chain = self.world.chain();
+            self.world.answers().note(&chain, query, (&told, &flaws), self.world.clock.now());
+        }
+        odd_nodes::tell_times(&self.world, sight, &mut told);
         let endpoint = EndpointId(sight.endpoint);
-        Ok(TransferPage { transfers: told, anchor, is_tagged: false, endpoint, malformed: Vec::new() })
+        Ok(TransferPage { transfers: told, anchor, is_tagged: false, endpoint, malformed: Vec::new(), flaws })
     }
 }
 

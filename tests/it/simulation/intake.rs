@@ -156,7 +156,7 @@ impl FakeDesk {
         self.world.note(&format!("the list of {whose}: {mishap:?}"));
         self.world.count(&format!("list: {mishap:?}"));
         self.life.after(Point::DeskList).await;
-        answer.map(|payments| Listing { payments, unreadable })
+        answer.map(|payments| Listing { payments, unreadable, partial: None })
     }
 
     /// A call that nothing in these worlds gives a reason for.
@@ -273,6 +273,7 @@ fn typed(world: &World, planned: &Planned) -> AddPayment {
         sender: planned.sender,
         created_at: Some(world.clock.moment(planned.create_at)),
         expires_at: None,
+        deposit_chain: None,
     }
 }
 

@@ -24,29 +24,17 @@ const SEEN_WITHIN: Span = Span::from_secs(60);
 
 /// The world of a seed, but for what this one is about.
 pub(crate) fn settings(seed: u64) -> Settings {
-    let drawn = Settings::draw(seed);
     Settings {
         late_logs: true,
         tag: true,
         depth: 0,
         tag_lag: (1, 2),
-        calm: false,
         chaos: Span::from_secs(900),
         endpoints: 1,
         operators: vec![0],
         agreement: 1,
         second_reading_after: Span::from_secs(600),
-        long_withholding: false,
-        api_faults: 0,
-        chain_faults: 0,
-        reorgs: 0,
-        deaths: 0,
-        beyond_finality: false,
-        wallet: None,
-        intake: None,
-        // What is added late is seen late.
-        refused: None,
-        ..drawn
+        ..Settings::without_mishaps(seed)
     }
 }
 
@@ -58,11 +46,7 @@ pub(super) fn faults(rng: &mut Rng, settings: &Settings) -> Vec<(Span, Span, Fau
 
 /// Payments that are watched from early on, each with an address of its own and paid exactly once.
 pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
-    let mut plan = Plan::empty();
-    for number in 0..PAYMENTS {
-        plan.pay_once(rng, settings, number, MONEY);
-    }
-    plan
+    Plan::paid_once(rng, settings, PAYMENTS, MONEY)
 }
 
 /// A deposit has been stored for the first time.

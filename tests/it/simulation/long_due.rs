@@ -66,11 +66,7 @@ impl LongDue {
 
     /// Payments that are added early, each with an address of its own and paid exactly once.
     pub(super) fn plan(rng: &mut Rng, settings: &Settings) -> Plan {
-        let mut plan = Plan::empty();
-        for number in 0..3 {
-            plan.pay_once(rng, settings, number, MONEY);
-        }
-        plan
+        Plan::paid_once(rng, settings, 3, MONEY)
     }
 }
 

@@ -5,10 +5,10 @@
 //! are run by `cargo test` (`seeds`). A seed that fails prints what happened, and how to run it alone.
 //!
 //! The world outlives the process: `chain` (the true chain), `api_server`, `people` and what they mean to do (`plan`),
-//! the faults of the day (`weather`); `long_due` and `late_logs` are worlds drawn for one danger each. The process sees
+//! the faults of the day (`weather`, `odd_nodes`); `long_due` and `late_logs` are worlds drawn for one danger each. The process sees
 //! it through `fake_chain` with `hints` over the `endpoints`, `fake_api` and `crash_store`, each of which passes the
-//! `fuse` that ends a life. `run` keeps it alive, `operator` works with it, `webhooks` come in, and `intake`
-//! follows the API's lists. `checks`, `counted`,
+//! `fuse` that ends a life. `run` keeps it alive, `operator` works with it, `webhooks` come in, `intake`
+//! follows the API's lists, `squatters` stand where it listens, and a `watchman` asks whether it is ready. `checks`, `counted`,
 //! `verdicts` and `words` look at every commit and call, `end_checks` at what is left. `wallet` is the hot wallet with
 //! all that belongs to it; most worlds have one. Deliberately absent: a second opinion from the policy; the checks know
 //! only the true chain, the API's server, and rules of their own.
@@ -34,6 +34,8 @@ mod lies;
 pub(crate) mod log;
 mod long_due;
 mod named;
+mod odd;
+mod odd_nodes;
 pub(crate) mod only;
 mod operator;
 mod people;
@@ -49,10 +51,12 @@ mod seeds;
 mod selftest;
 mod settings;
 pub(crate) mod shrink;
+mod squatters;
 mod strays;
 pub(crate) mod totals;
 mod verdicts;
 mod wallet;
+mod watchman;
 mod weather;
 mod webhooks;
 mod words;

@@ -64,6 +64,7 @@ async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
         sender: planned.sender,
         created_at: typed.then(|| world.clock.moment(planned.create_at)),
         expires_at: None,
+        deposit_chain: None,
     };
     // Some are added by one of those who approve.
     let is_berts = planned.id.as_str().bytes().map(u64::from).sum::<u64>().is_multiple_of(3);
@@ -75,6 +76,10 @@ async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
         }
         // A clock that is wrong finds what the creator says wrong.
         Err(_) if world.process_now() != world.clock.now() => false,
+        Err(HandleError::Invalid { problem, .. }) if problem.contains("give what is right with --") => {
+            world.count("operator: add asks for what cannot be read");
+            false
+        }
         Err(HandleError::Api(_) | HandleError::NotFound(_)) => {
             world.count("operator: add tried again");
             false
@@ -125,6 +130,7 @@ fn on_payment(payment: &Payment, why: &PaymentReview, rng: &mut Rng) -> Decision
         PaymentReview::OtherHash { .. }
         | PaymentReview::EndedWithMoney { .. }
         | PaymentReview::TermsDiffer { .. }
+        | PaymentReview::Unreadable { .. }
         | PaymentReview::GoneAfterFinal => {
             if rng.permille(500) {
                 Decision::Retry { payment }

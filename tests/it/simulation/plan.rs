@@ -12,6 +12,7 @@ use super::chain::{Move, Tx};
 use super::intake;
 use super::late_logs;
 use super::long_due::LongDue;
+use super::odd_nodes;
 use super::rng::Rng;
 use super::settings::{Settings, WHOLE};
 use super::strays;
@@ -118,6 +119,9 @@ impl Plan {
         if settings.late_logs {
             return late_logs::plan(&mut rng, settings);
         }
+        if settings.odd_nodes {
+            return odd_nodes::plan(&mut rng, settings);
+        }
         let mut plan = Self::empty();
         let mut intake_rng = Rng::stream(seed, "payments that are listed");
         let mut wallet_rng = Rng::stream(seed, "payments of the wallet");
@@ -174,7 +178,7 @@ impl Plan {
     }
 
     /// Nobody does anything.
-    pub(super) fn empty() -> Self {
+    fn empty() -> Self {
         Self { payments: Vec::new(), acts: BTreeMap::new() }
     }
 
@@ -213,8 +217,16 @@ impl Plan {
         }
     }
 
-    /// Somebody opens a payment early, with an address of its own, and pays it once, in these seconds.
-    pub(super) fn pay_once(&mut self, rng: &mut Rng, settings: &Settings, number: u64, money: (u64, u64)) {
+    /// So many payments that are opened early, each with an address of its own and paid exactly once, in these seconds.
+    pub(super) fn paid_once(rng: &mut Rng, settings: &Settings, payments: u64, money: (u64, u64)) -> Self {
+        let mut plan = Self::empty();
+        for number in 0..payments {
+            plan.pay_once(rng, settings, number, money);
+        }
+        plan
+    }
+
+    fn pay_once(&mut self, rng: &mut Rng, settings: &Settings, number: u64, money: (u64, u64)) {
         let create_at = Span::from_secs(rng.range(1, 40));
         let planned = Planned {
             create_at,

@@ -23,7 +23,9 @@ use super::fuse::Life;
 use super::intake;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings};
+use super::squatters;
 use super::wallet;
+use super::watchman;
 use super::world::World;
 use crate::support::payouts::payout_rules;
 
@@ -65,7 +67,7 @@ impl Process {
     }
 
     /// Runs the engine until it ends.
-    pub(super) async fn run(self) -> Result<(), EngineError> {
+    pub(super) async fn run(self, world: Arc<World>) -> Result<(), EngineError> {
         let purse = self.ports.funding.clone().zip(self.settings.funding.clone());
         let (token, clock) = (self.settings.token, Arc::clone(&self.ports.clock));
         let looking = async move {
@@ -74,10 +76,14 @@ impl Process {
                 None => std::future::pending().await,
             }
         };
+        let door = squatters::keep_door(&world, &self.handle, &self.stop);
+        let watchman = watchman::watch(&world, &self.handle);
         tokio::select! {
             biased;
-            ended = engine::run(self.ports, self.settings, self.health, self.stop) => ended,
+            ended = engine::run(self.ports, self.settings, self.health, self.stop.clone()) => ended,
             ended = looking => ended,
+            never = door => match never {},
+            never = watchman => match never {},
         }
     }
 }

@@ -69,15 +69,19 @@ impl Told {
             EventKind::DepositJudged { verdict } => {
                 self.deposit(event).map(|deposit| deposit.verdict = verdict.clone()).is_some()
             }
-            EventKind::DepositStands { standing, .. } => {
-                self.deposit(event).map(|deposit| deposit.standing = *standing).is_some()
-            }
+            EventKind::DepositStands { standing, made_at, .. } => self
+                .deposit(event)
+                .map(|deposit| {
+                    deposit.standing = *standing;
+                    deposit.block_time = made_at.unwrap_or(deposit.block_time);
+                })
+                .is_some(),
             EventKind::AddressPlaced { address, .. } => {
                 self.closed.remove(address);
                 true
             }
             // They are about no record.
-            EventKind::EndpointBack { .. } | EventKind::ListenerBack { .. } => true,
+            EventKind::EndpointBack { .. } | EventKind::ListenerBack { .. } | EventKind::StallOver { .. } => true,
             EventKind::AddressClosed { address, .. } => self.closed.insert(*address, ()).is_none(),
             EventKind::OrderPlaced { order } => self.orders.insert(order.id.clone(), order.as_ref().clone()).is_none(),
             EventKind::OrderMoved { order, from, to, spend, .. } => self.orders.get_mut(order).is_some_and(|order| {

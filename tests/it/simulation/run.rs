@@ -116,7 +116,7 @@ async fn live(world: &Arc<World>, life: &Arc<Life>, errands: &Errands) {
     tokio::select! {
         biased;
         () = life.death() => world.note(&format!("life {} is over", life.number)),
-        ended = process.run() => match ended {
+        ended = process.run(Arc::clone(world)) => match ended {
             Ok(()) if stop.is_cancelled() => {
                 world.count("died: stopped politely");
                 world.note("stopped");

@@ -9,6 +9,7 @@ use super::late_logs;
 use super::lies::settings::Danger;
 use super::log::Outcome;
 use super::long_due::LongDue;
+use super::odd_nodes;
 use super::only::Only;
 use super::run::run_world;
 use super::settings::Settings;
@@ -19,6 +20,7 @@ pub(crate) fn world_of(seed: u64) -> Settings {
         7 => LongDue::MarkMovesBack.settings(seed),
         13 => Settings::vague_api(seed),
         19 => late_logs::settings(seed),
+        24 => odd_nodes::settings(seed),
         32 => LongDue::DepositsGo.settings(seed),
         44 => Settings::one_node_withholds(seed),
         place => match danger_at(place) {

@@ -44,6 +44,14 @@ fn what_is_withheld_for_long_is_found_by_the_last_reading() {
 }
 
 #[test]
+fn what_nodes_cannot_tell_of_some_delays_no_other() {
+    let totals = run_all(1..21, super::odd_nodes::settings);
+    none_is_violated(&totals);
+    let seen = totals.hits("odd node: one whose logs are sound is seen");
+    assert!(seen >= 60, "of 240 payments only {seen} were seen");
+}
+
+#[test]
 fn what_was_due_for_long_waits_while_the_final_block_has_moved_back() {
     let totals = run_all(1..41, |seed| LongDue::MarkMovesBack.settings(seed));
     none_is_violated(&totals);

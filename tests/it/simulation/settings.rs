@@ -97,6 +97,10 @@ pub(crate) struct Settings {
     pub(super) refused: Option<usize>,
     /// Whether the logs are always behind the head, in the world that is about that only.
     pub(super) late_logs: bool,
+    /// Whether nodes do all that none should, in the world that is about that only.
+    pub(super) odd_nodes: bool,
+    /// Whether nodes number logs by transaction instead of by block.
+    pub(super) by_transaction: bool,
     /// What lies, in the worlds that are about that only.
     pub(super) danger: Option<Danger>,
     /// Who runs each endpoint.
@@ -181,6 +185,8 @@ impl Settings {
             only: Only::default(),
             forbidden: None,
             late_logs: false,
+            odd_nodes: false,
+            by_transaction: Rng::stream(seed, "numbering").permille(250),
             danger: None,
             operators: Vec::new(),
             liar: 0,
@@ -195,6 +201,24 @@ impl Settings {
         let drawn = Self { operators, agreement, ..drawn };
         let wallet = WalletSettings::draw(seed, drawn.chaos, drawn.payments, calm);
         Self { wallet, ..drawn }
+    }
+
+    /// The world of a seed without anything that goes wrong by chance: for a world that is about one danger, which comes besides.
+    pub(super) fn without_mishaps(seed: u64) -> Self {
+        Self {
+            calm: false,
+            long_withholding: false,
+            api_faults: 0,
+            chain_faults: 0,
+            reorgs: 0,
+            deaths: 0,
+            beyond_finality: false,
+            wallet: None,
+            intake: None,
+            // What is added late is seen late.
+            refused: None,
+            ..Self::draw(seed)
+        }
     }
 
     /// The world of a seed, but for what this one is about: a single node that withholds logs for so long that only the
@@ -246,6 +270,7 @@ impl Settings {
             Some(LongDue::MarkMovesBack) => "mark moves back",
             Some(LongDue::DepositsGo) => "deposits go",
             None if self.late_logs => "late logs",
+            None if self.odd_nodes => "odd nodes",
             None if self.webhooks == OFTEN => "vague API",
             None if self.calm => "calm",
             None if self.long_withholding => "long withholding",

@@ -5,9 +5,11 @@ use rampwatch::domain::time::Span;
 
 use super::late_logs;
 use super::lies::{Lie, Lies};
+use super::odd_nodes::{self, Oddity};
 use super::only::{Only, Part};
 use super::rng::Rng;
 use super::settings::Settings;
+use super::squatters;
 
 /// One fault of an endpoint, of the hints, of the tag or of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,10 @@ pub(super) enum Fault {
     Lies(usize, Lie),
     /// No endpoint of this operator answers anything.
     Silent(usize),
+    /// Somebody else stands where the process listens.
+    PlaceTaken,
+    /// Nodes do something that none should.
+    Odd(Oddity),
     /// The process's clock is ahead by this much.
     ClockAhead(Span),
     /// The process's clock is behind by this much.
@@ -63,15 +69,25 @@ impl Weather {
         if settings.late_logs {
             return Self(late_logs::faults(&mut rng, settings));
         }
-        if let Some(danger) = settings.danger {
-            return Self(danger.faults(&mut rng, settings));
+        if settings.odd_nodes {
+            return Self(odd_nodes::faults(seed, settings));
         }
+        let mut faults = match settings.danger {
+            Some(danger) => danger.faults(&mut rng, settings),
+            None => Self::drawn(&mut rng, settings),
+        };
+        faults.extend(squatters::faults(seed, settings));
+        faults.extend(odd_nodes::faults(seed, settings));
+        Self(faults)
+    }
+
+    fn drawn(rng: &mut Rng, settings: &Settings) -> Vec<(Span, Span, Fault)> {
         let mut faults = Vec::new();
         if settings.calm {
-            return Self(faults);
+            return faults;
         }
         for _ in 0..rng.below(25) {
-            let fault = Self::draw_fault(&mut rng, settings);
+            let fault = Self::draw_fault(rng, settings);
             let from = Span::from_millis(rng.below(settings.chaos.as_millis()));
             let to = from.plus(Span::from_millis(rng.range(2_000, 110_000)));
             faults.push((from, to.min(settings.chaos), fault));
@@ -83,7 +99,7 @@ impl Weather {
                 faults.push((Span::from_secs(begin), to, Fault::WithholdsForLong));
             }
         }
-        Self(faults)
+        faults
     }
 
     /// But for [`Fault::WithholdsForLong`], no window is longer than the second reading is away, so that a log which is

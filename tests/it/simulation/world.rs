@@ -32,6 +32,8 @@ use crate::support::memory_store::{Contents, MemoryStore};
 struct People {
     assigned: BTreeSet<PaymentId>,
     completes: BTreeMap<(B256, usize), PaymentId>,
+    /// Whether the process's door is open.
+    door_is_open: bool,
     /// When an older copy of the store came back last.
     restored_at: Option<Timestamp>,
     broke_finality_at: Option<Timestamp>,
@@ -144,6 +146,16 @@ impl World {
     /// Whether a person ever assigned a deposit to this payment.
     pub(super) fn was_assigned(&self, id: &PaymentId) -> bool {
         self.people().assigned.contains(id)
+    }
+
+    /// The process's door was opened, or a life begins without one.
+    pub(super) fn door_is(&self, open: bool) {
+        self.people().door_is_open = open;
+    }
+
+    /// Whether the process's door is open.
+    pub(super) fn is_door_open(&self) -> bool {
+        self.people().door_is_open
     }
 
     /// An older copy of the store comes back: what it does not know was completed, it cannot know.

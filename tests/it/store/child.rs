@@ -18,6 +18,8 @@ use crate::support::records;
 const STORE: &str = "RAMPWATCH_TEST_CHILD_STORE";
 const WRITERS: &str = "RAMPWATCH_TEST_CHILD_WRITERS";
 const TURNS: &str = "RAMPWATCH_TEST_CHILD_TURNS";
+/// Set when each commit is to have an order too.
+pub(super) const ORDERS: &str = "RAMPWATCH_TEST_CHILD_ORDERS";
 
 /// Writers are this far apart in the numbers of their payments.
 pub(super) const APART: u64 = 10_000;
@@ -79,7 +81,9 @@ async fn take_turn(store: &SledStore, writer: u64) -> Result<u64, StoreError> {
     let raised = Payment { quiet_checks: u32::try_from(turn).unwrap(), ..old };
     let added = records::payment(payment_of(writer, turn));
     let event = records::event(Some(added.id.clone()), None, &mark(writer, turn));
-    store.commit(Commit { payments: vec![raised, added], events: vec![event], ..Commit::default() }).await?;
+    let orders =
+        if std::env::var_os(ORDERS).is_some() { vec![records::order(payment_of(writer, turn))] } else { vec![] };
+    store.commit(Commit { payments: vec![raised, added], orders, events: vec![event], ..Commit::default() }).await?;
     Ok(turn)
 }
 

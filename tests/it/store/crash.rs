@@ -16,14 +16,14 @@ const WRITERS: u64 = 12;
 
 /// What a child said.
 #[derive(Default)]
-struct Said {
-    acknowledged: BTreeSet<(u64, u64)>,
+pub(super) struct Said {
+    pub(super) acknowledged: BTreeSet<(u64, u64)>,
     stopped: Vec<String>,
     changes: Option<usize>,
 }
 
 /// Reads what the child says until it ends; after `until` acknowledgements it is killed.
-fn listen(mut child: Child, until: usize) -> Said {
+pub(super) fn listen(mut child: Child, until: usize) -> Said {
     let mut said = Said::default();
     for line in BufReader::new(child.stdout.take().unwrap()).lines() {
         let line = line.unwrap();
@@ -70,7 +70,7 @@ async fn check(folder: &Path) -> BTreeMap<u64, u64> {
     turns
 }
 
-fn assert_kept(acknowledged: &BTreeSet<(u64, u64)>, turns: &BTreeMap<u64, u64>) {
+pub(super) fn assert_kept(acknowledged: &BTreeSet<(u64, u64)>, turns: &BTreeMap<u64, u64>) {
     for (writer, turn) in acknowledged {
         assert!(turns.get(writer) >= Some(turn), "turn {turn} of writer {writer} was acknowledged, and is lost");
     }

@@ -17,6 +17,8 @@ pub(crate) mod funding;
 #[cfg(test)]
 mod golden;
 #[cfg(test)]
+mod leftovers;
+#[cfg(test)]
 mod migration;
 #[cfg(test)]
 mod model;

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use rampwatch::domain::address_pattern::AddressTally;
+use rampwatch::domain::api_field::{ApiField, Unread};
 use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standing, Verdict};
 use rampwatch::domain::desk::{DeskBody, DeskRecord};
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
@@ -13,13 +14,14 @@ use rampwatch::domain::notice::{ConditionName, NoticeKind, NoticeState};
 use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
-use rampwatch::domain::payment::{Outcome, PaymentReview, PaymentState, Provenance};
+use rampwatch::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentReview, PaymentState, Provenance};
 use rampwatch::domain::payout::{Funding, PayoutReview, PayoutState};
 use rampwatch::domain::shadow::{ShadowAct, ShadowOutcome};
 use rampwatch::domain::wallet::HaltReason;
 use rampwatch::domain::webhook::AttemptState;
 
 use super::{desk, funding, payouts, specimens};
+use crate::support::records;
 
 /// Fails unless the values have every variant of the enum among them.
 macro_rules! every {
@@ -46,8 +48,12 @@ fn payments_have_every_shape() {
         PaymentState::Review { why, .. } => Some(why),
         _ => None,
     });
-    every!(reviews => PaymentReview:
-        OtherHash, Refused, StillAwaiting, EndedWithMoney, TermsDiffer, GoneAfterFinal, NotFound);
+    let unreadable = match unread_payment().state {
+        PaymentState::Review { why, .. } => Some(why),
+        _ => None,
+    };
+    every!(reviews.chain(unreadable) => PaymentReview:
+        OtherHash, Refused, StillAwaiting, EndedWithMoney, TermsDiffer, GoneAfterFinal, NotFound, Unreadable);
     let sources = payments.iter().flat_map(|payment| [payment.terms.address_from, payment.terms.amount_from]);
     every!(sources => Provenance: Created, Api, Typed);
     assert!(payments.iter().any(|payment| payment.terms.bank_account.is_some()));
@@ -173,7 +179,9 @@ fn records_of_the_desk_have_every_shape() {
         DeskBody::Condition(condition) => Some(condition.what),
         _ => None,
     });
-    every!(conditions => ConditionName: LowToken, LowNative, ChainUnread);
+    let conditions = conditions.chain([ConditionName::ApiUnanswered]);
+    every!(conditions => ConditionName: LowToken, LowNative, ChainUnread, ApiUnanswered);
+    assert_eq!(serde_json::to_string(&ConditionName::ApiUnanswered).unwrap(), "\"api_unanswered\"");
 }
 
 /// What is on disk outlives the program: these must be read for ever.
@@ -192,12 +200,42 @@ fn kinds_that_came_later_are_stored_like_this() {
         r#"{"event":"alarm","alarm":{"alarm":"record_unreadable","record":"payment pay-000001","why":"EOF"}}"#,
         r#"{"event":"alarm","alarm":{"alarm":"address_pattern","recipient":"rec-000001","address":"0x0000000000000000000000000000000000000001","broken":"new_among_fixed"}}"#,
         r#"{"event":"deposits_counted","tally":{"count":20000,"sum":"20001","most":"2","ignored":"7","from":100,"through":200,"second_to":0,"last_tx":"0x0000000000000000000000000000000000000000000000000000000000000009","last_at":1790000000009}}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"standstill","what":"head","since":1790000000007,"detail":"it is 9"}}"#,
+        r#"{"event":"stall_over","what":"unread","since":1790000000007}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"store_incomplete","held":8,"acknowledged":9}}"#,
+        r#"{"event":"wallet_changed","address":"0x0000000000000000000000000000000000000001","change":{"is":"halted","why":{"reason":"store_incomplete","held":8,"acknowledged":null}}}"#,
+        r#"{"event":"alarm","alarm":{"alarm":"api_unanswered","since":1790000000001,"about":"pay-000001","detail":"no id"}}"#,
+        r#"{"event":"deposit_stands","standing":{"is":"provisional"},"block":{"number":1,"hash":"0x0000000000000000000000000000000000000000000000000000000000000001"},"canonical":null,"made_at":1790000000009}"#,
     ];
     let kinds = specimens::later_kinds();
     let written: Vec<String> = kinds.iter().map(|kind| serde_json::to_string(kind).unwrap()).collect();
     assert_eq!(written, stored);
     let read: Vec<EventKind> = stored.iter().map(|text| serde_json::from_str(text).unwrap()).collect();
     assert_eq!(read, kinds);
+}
+
+/// A payment whose API answers have a field that cannot be read, which came after the stored forms were written down.
+fn unread_payment() -> Payment {
+    let unread = Unread::new(ApiField::DepositAmount, "1000.1000000000001");
+    let (field, said) = (unread.field, unread.said.clone());
+    let why = PaymentReview::Unreadable { field, said };
+    let as_of = records::at(8);
+    let view = ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of, fee: None, unread: vec![unread] };
+    let state = PaymentState::Review { why, deposit: None };
+    Payment { state, api: Some(view), vouched: vec![ApiField::DepositChain], ..records::payment(1) }
+}
+
+#[test]
+fn fields_that_cannot_be_read_are_stored_like_this() {
+    let payment = serde_json::to_value(unread_payment()).unwrap();
+    let state = r#"{"is":"review","why":{"reason":"unreadable","field":"depositAmount","said":"1000.1000000000001"},"deposit":null}"#;
+    assert_eq!(payment["state"], serde_json::from_str::<serde_json::Value>(state).unwrap());
+    let unread = r#"[{"field":"depositAmount","said":"1000.1000000000001"}]"#;
+    assert_eq!(payment["api"]["unread"], serde_json::from_str::<serde_json::Value>(unread).unwrap());
+    assert_eq!(payment["vouched"], serde_json::json!(["depositChain"]));
+    assert_eq!(serde_json::from_value::<Payment>(payment).unwrap(), unread_payment());
+    let before = serde_json::to_string(&records::payment(1)).unwrap();
+    assert!(!before.contains("unread") && !before.contains("vouched"), "what has none of them is stored as before");
 }
 
 /// A kind of body that came after the stored forms were written down.
@@ -220,7 +258,7 @@ fn events_have_every_shape() {
     let kinds = || events.iter().map(|event| event.kind.clone()).chain(specimens::later_kinds());
     every!(kinds() => EventKind:
         PaymentAdded, PaymentMoved, ApiReported, DepositSeen, DepositJudged, DepositStands, DepositsCounted, PersonDecided, FinalityMoved,
-        Alarm, AddressPlaced, AddressClosed, EndpointBack, ListenerBack, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
+        Alarm, AddressPlaced, AddressClosed, EndpointBack, ListenerBack, StallOver, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
         WalletChanged, DeskChanged);
     let alarms = kinds().filter_map(|kind| match kind {
         EventKind::Alarm { alarm } => Some(alarm),
@@ -230,7 +268,7 @@ fn events_have_every_shape() {
         GoneAfterFinal, MissedByFirstReading, LogWithheld, MalformedLog, FinalityStalled, KeyRefused, FundingStuck,
         MovedNothing, WalletHalted, LowToken, LowNative, OperatorsDisagree, AgreementMissing, ChainUnread,
         EndpointContradicts, EndpointStalled, CoverageAboveHead, AutoUnlimited, NotListening, RecordUnreadable,
-        AddressPattern);
+        AddressPattern, Standstill, StoreIncomplete, ApiUnanswered);
     let readings = kinds().filter_map(|kind| match kind {
         EventKind::DepositSeen { reading, .. } => Some(reading),
         _ => None,
@@ -247,5 +285,5 @@ fn events_have_every_shape() {
         WalletChange::Halted { why } => Some(why),
         _ => None,
     });
-    every!(halts => HaltReason: UsedBefore, UsedElsewhere, NonceTaken, OtherWallet);
+    every!(halts => HaltReason: UsedBefore, UsedElsewhere, NonceTaken, OtherWallet, StoreIncomplete);
 }

@@ -10,12 +10,14 @@ use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::coverage::{Coverage, FinalityMark, Swept};
 use rampwatch::domain::decimal::Decimal;
 use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Tally, Verdict};
-use rampwatch::domain::event::{Alarm, Event, EventKind, Reading};
+use rampwatch::domain::event::{Alarm, Event, EventKind, Reading, WalletChange};
 use rampwatch::domain::payment::{
     ApiStatus, ApiView, BankAccountId, Ending, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance,
     Refusal, Terms,
 };
+use rampwatch::domain::stall::Stall;
 
+use rampwatch::domain::wallet::HaltReason;
 use rampwatch::ports::store::Commit;
 
 use super::{desk, funding};
@@ -78,8 +80,9 @@ pub(crate) fn payments() -> Vec<Payment> {
     all[2].next_at = Some(at(9));
     all[3].quiet_checks = 3;
     let status = ApiStatus::Other(text("A_NEW_ONE"));
-    all[5].api = Some(ApiView { status, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None });
-    all[6].api = Some(ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of: at(8), fee: None });
+    all[5].api = Some(ApiView { status, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None, unread: Vec::new() });
+    all[6].api =
+        Some(ApiView { status: ApiStatus::AwaitingFunds, tx_hash: None, as_of: at(8), fee: None, unread: Vec::new() });
     let known = Terms {
         address_from: Provenance::Created,
         amount_from: Provenance::Typed,
@@ -91,7 +94,7 @@ pub(crate) fn payments() -> Vec<Payment> {
     all[0].terms = known;
     all[20].terms.bank_account = Some(BankAccountId::new("acc-1").unwrap());
     let fee = Some(Decimal::from_person("1.25").unwrap());
-    all[20].api = Some(ApiView { status: ApiStatus::Sent, tx_hash: None, as_of: at(8), fee });
+    all[20].api = Some(ApiView { status: ApiStatus::Sent, tx_hash: None, as_of: at(8), fee, unread: Vec::new() });
     let ending = Some(Ending { outcome: Outcome::Expired, since: at(8) });
     let last = records::payment(u64::try_from(all.len()).unwrap() + 1);
     all.push(Payment { ending, taken: Some(true), next_at: Some(at(9)), ..last });
@@ -181,7 +184,13 @@ pub(super) fn finality() -> FinalityMark {
 
 pub(crate) fn kinds() -> Vec<EventKind> {
     let alarm = |alarm| EventKind::Alarm { alarm };
-    let view = ApiView { status: ApiStatus::Pending, tx_hash: Some(text("0xabc")), as_of: at(8), fee: None };
+    let view = ApiView {
+        status: ApiStatus::Pending,
+        tx_hash: Some(text("0xabc")),
+        as_of: at(8),
+        fee: None,
+        unread: Vec::new(),
+    };
     let (from, to) = (Box::new(PaymentState::Waiting), Box::new(PaymentState::Seen { deposit: deposit_key(1) }));
     let seen = |reading| EventKind::DepositSeen { deposit: Box::new(records::deposit(1)), reading };
     let standing = Standing::Gone { after_final: false };
@@ -192,8 +201,13 @@ pub(crate) fn kinds() -> Vec<EventKind> {
         seen(Reading::Sweep),
         seen(Reading::Second),
         EventKind::DepositJudged { verdict: Verdict::Unjudged },
-        EventKind::DepositStands { standing, block: block(1), canonical: Some(hash(2)) },
-        EventKind::DepositStands { standing: Standing::Final { at: at(6) }, block: block(1), canonical: None },
+        EventKind::DepositStands { standing, block: block(1), canonical: Some(hash(2)), made_at: None },
+        EventKind::DepositStands {
+            standing: Standing::Final { at: at(6) },
+            block: block(1),
+            canonical: None,
+            made_at: None,
+        },
         EventKind::PersonDecided { action: text("ignore"), reason: text("a test"), by: None },
         EventKind::FinalityMoved { from: block(9), to: block(7) },
         alarm(Alarm::GoneAfterFinal),
@@ -231,6 +245,20 @@ pub(crate) fn later_kinds() -> Vec<EventKind> {
             broken: PatternBreak::NewAmongFixed,
         }),
         EventKind::DepositsCounted { tally: tally() },
+        alarm(Alarm::Standstill { what: Stall::Head, since: at(7), detail: text("it is 9") }),
+        EventKind::StallOver { what: Stall::Unread, since: at(7) },
+        alarm(Alarm::StoreIncomplete { held: 8, acknowledged: Some(9) }),
+        EventKind::WalletChanged {
+            address: address(1),
+            change: WalletChange::Halted { why: HaltReason::StoreIncomplete { held: 8, acknowledged: None } },
+        },
+        alarm(Alarm::ApiUnanswered { since: at(1), about: text("pay-000001"), detail: text("no id") }),
+        EventKind::DepositStands {
+            standing: Standing::Provisional,
+            block: block(1),
+            canonical: None,
+            made_at: Some(at(9)),
+        },
     ]
 }
 

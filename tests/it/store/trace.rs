@@ -65,9 +65,17 @@ const CALLS: &str = "trace=write,writev,pwrite64,pwritev,pwritev2,fdatasync,fsyn
 
 /// Runs a child under the tracer; gives its calls, and the path of the store's data file.
 fn traced(folder: &Path, writers: u64, turns: u64) -> (Vec<Call>, std::path::PathBuf) {
+    traced_with(folder, writers, turns, false)
+}
+
+fn traced_with(folder: &Path, writers: u64, turns: u64, orders: bool) -> (Vec<Call>, std::path::PathBuf) {
     let store = folder.join("store");
     let output = folder.join("trace");
-    let out = child::command(&strace(&output, &["-e", CALLS]), &store, writers, turns).output().unwrap();
+    let mut child = child::command(&strace(&output, &["-e", CALLS]), &store, writers, turns);
+    if orders {
+        child.env(child::ORDERS, "1");
+    }
+    let out = child.output().unwrap();
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let calls = parse(&String::from_utf8_lossy(&std::fs::read(&output).unwrap()));
     (calls, store.canonicalize().unwrap().join("db"))
@@ -121,6 +129,39 @@ fn nothing_is_written_between_an_fdatasync_and_its_acknowledgement() {
         let before = calls.iter().filter(|call| call.ended < ack.began && call.is_on(&data));
         let last = before.filter(|call| call.name != "sync_file_range").max_by_key(|call| call.ended).unwrap();
         assert_eq!((last.name.as_str(), last.result.as_str()), ("fdatasync", "0"), "turn {turn}: {last:?}");
+    }
+}
+
+/// Before a commit with an order is answered, so before anything that it signed can leave, the note of how far the store has
+/// acknowledged is on the disk, and after the data that it speaks of. A commit without one waits for no second fdatasync.
+#[test]
+fn r4_what_may_sign_is_noted_durably_before_it_is_answered() {
+    const TURNS: u64 = 12;
+    for orders in [true, false] {
+        let folder = tempfile::tempdir().unwrap();
+        let (calls, data) = traced_with(folder.path(), 1, TURNS, orders);
+        let note = data.with_file_name("acknowledged");
+        let acknowledgements = acknowledgements(&calls);
+        assert_eq!(u64::try_from(acknowledgements.len()).unwrap(), TURNS);
+        let synced = |file: &Path, before: &Call| {
+            let of_file =
+                calls.iter().filter(|call| call.name == "fdatasync" && call.is_on(file) && call.result == "0");
+            of_file.filter(|call| call.ended < before.began).max_by_key(|call| call.ended)
+        };
+        let mut durable = 0;
+        for (_, turn, ack) in &acknowledgements {
+            let mut noted = calls.iter().filter(|call| call.name == "pwrite64" && call.is_on(&note));
+            let said = format!("event {turn:020} ");
+            let noted = noted.rfind(|call| call.ended < ack.began && call.arguments.contains(&said));
+            let noted = noted.unwrap_or_else(|| panic!("turn {turn} was not noted before it was answered"));
+            assert!(synced(&data, noted).is_some(), "the data come first");
+            durable += u64::from(synced(&note, ack).is_some_and(|sync| noted.ended < sync.began));
+        }
+        if orders {
+            assert_eq!(durable, TURNS, "each note is durable before its answer");
+        } else {
+            assert!(durable < TURNS, "{durable}: once a second is enough");
+        }
     }
 }
 

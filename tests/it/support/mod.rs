@@ -11,6 +11,7 @@ use rampwatch::engine::orders::ApproveRequest;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+pub(crate) mod cutting;
 pub(crate) mod desk;
 pub(crate) mod key;
 pub(crate) mod line;

@@ -13,7 +13,7 @@ use rampwatch::policy::payout::{FileLimits, PayoutParams};
 
 use super::records::{at, wallet_address};
 
-/// The rules of the example, for this token.
+/// The rules of the example, for this token. Nobody is asked about repeats: many tests place the same payout several times.
 pub(crate) fn payout_rules(token: Address) -> PayoutRules {
     PayoutRules {
         params: PayoutParams {
@@ -28,6 +28,7 @@ pub(crate) fn payout_rules(token: Address) -> PayoutRules {
             max_files: 5,
         },
         max_concurrent: 8,
+        repeat_window: Span::ZERO,
     }
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn payment(n: u64) -> Payment {
         added_at: at(0),
         ending: None,
         taken: None,
+        vouched: Vec::new(),
     }
 }
 

@@ -100,7 +100,10 @@ pub fn back_up(store: &Path, file: &Path, made_at: Timestamp) -> Result<BackupHe
     if std::fs::symlink_metadata(file).is_ok() {
         return Err(BackupError::Exists(file.to_owned()));
     }
-    let (opened, schema) = open::open_as_it_is(store)?;
+    let (opened, schema, lost) = open::open_as_it_is(store)?;
+    if let Some(lost) = lost {
+        tracing::warn!(store = %store.display(), %lost, "the store holds less than it acknowledged, and so does this backup");
+    }
     let mut draft = file.as_os_str().to_owned();
     draft.push(format!(".{}.part", std::process::id()));
     let draft = PathBuf::from(draft);

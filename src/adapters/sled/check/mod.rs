@@ -12,6 +12,7 @@ mod ledger;
 mod links;
 
 use self::ledger::WalletStory;
+use super::acknowledged;
 use super::keys;
 use super::open::{self, SCHEMA_VERSION, StoreOpenError};
 use super::packs::unpack;
@@ -71,19 +72,42 @@ pub struct StoreCheck {
 /// The store cannot be opened or read at all, or has an older schema version: its indexes are brought up to date by whatever
 /// opens it next.
 pub fn check(path: &Path) -> Result<StoreCheck, StoreOpenError> {
-    let (opened, schema) = open::open_as_it_is(path)?;
+    let (opened, schema, lost) = open::open_as_it_is(path)?;
     let unreadable = |reason: String| StoreOpenError::Unreadable { path: path.to_owned(), reason };
     if schema < SCHEMA_VERSION {
         return Err(StoreOpenError::Older { path: path.to_owned(), found: schema, known: SCHEMA_VERSION });
     }
-    let mut checker = Checker::new(&opened.db, schema);
-    checker.run().map_err(|error| unreadable(error.to_string()))?;
+    let mut report =
+        look_through(&opened.db, schema, Depth::Everything).map_err(|error| unreadable(error.to_string()))?;
+    if let Some(lost) = lost {
+        report.findings.insert(0, StoreFinding { key: acknowledged::FILE.to_owned(), what: lost.to_string() });
+    }
+    Ok(report)
+}
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Depth {
+    /// All of it.
+    Everything,
+    /// Whether something is missing: that indexes lead both ways, and that events have no gap. What does not read is there.
+    Presence,
+}
+
+/// Looks through everything in a database.
+///
+/// # Errors
+/// It does not read.
+pub(super) fn look_through(tree: &Tree, schema: u64, depth: Depth) -> Result<StoreCheck, ::sled::Error> {
+    let mut checker = Checker::new(tree, schema, depth);
+    checker.run()?;
     Ok(checker.report)
 }
 
 /// A look through a store.
 struct Checker<'a> {
     tree: &'a Tree,
+    depth: Depth,
     report: StoreCheck,
     /// The number of the last event.
     last_event: u64,
@@ -99,9 +123,9 @@ fn text(key: &[u8]) -> String {
 }
 
 impl<'a> Checker<'a> {
-    fn new(tree: &'a Tree, schema: u64) -> Self {
+    fn new(tree: &'a Tree, schema: u64, depth: Depth) -> Self {
         let report = StoreCheck { schema, ..StoreCheck::default() };
-        Self { tree, report, last_event: 0, story: WalletStory::default() }
+        Self { tree, depth, report, last_event: 0, story: WalletStory::default() }
     }
 
     fn find(&mut self, key: &[u8], what: impl Into<String>) {
@@ -118,6 +142,9 @@ impl<'a> Checker<'a> {
             let bytes = u64::try_from(key.len().saturating_add(value.len())).unwrap_or(u64::MAX);
             self.report.bytes = self.report.bytes.saturating_add(bytes);
             self.entry(&key, &value)?;
+        }
+        if self.depth == Depth::Presence {
+            return Ok(());
         }
         // The events come before the wallet's record in the tree, but what is said last is said with all of them known.
         let wallet: Option<Wallet> = self.tree.get(keys::WALLET)?.and_then(|bytes| decode(&bytes).ok());
@@ -177,6 +204,7 @@ impl<'a> Checker<'a> {
         self.size(key, value);
         let record: R = match decode(value) {
             Ok(record) => record,
+            Err(_) if self.depth == Depth::Presence => return Ok(None),
             Err(error) => {
                 self.find(key, format!("it cannot be read: {error}"));
                 return Ok(None);
@@ -192,7 +220,7 @@ impl<'a> Checker<'a> {
         for entry in record.index().into_iter().chain(record.lasting()) {
             self.must_lead(&entry, key)?;
         }
-        Ok(Some(record))
+        Ok((self.depth == Depth::Everything).then_some(record))
     }
 
     fn size(&mut self, key: &IVec, value: &IVec) {
@@ -225,7 +253,9 @@ impl<'a> Checker<'a> {
             Ok(recorded) => recorded,
             Err(error) => {
                 self.report.events = self.report.events.saturating_add(1);
-                self.find(key, format!("it cannot be read: {error}"));
+                if self.depth == Depth::Everything {
+                    self.find(key, format!("it cannot be read: {error}"));
+                }
                 return Ok(());
             }
         };

@@ -124,8 +124,19 @@ impl Drive {
     }
 
     async fn place(&mut self, desk: &Desk, teller: &mut Teller) -> Result<(), Failure> {
-        let wanted: Vec<(usize, Draft)> =
-            self.among(Standing::ToPlace).filter_map(|at| Some((at, self.drafts.get(at)?.clone()))).collect();
+        let wanted = self.among(Standing::ToPlace).filter_map(|at| Some((at, self.drafts.get(at)?.clone())));
+        let (repeats, others) = wanted.partition(|(_, draft): &(usize, Draft)| draft.allow_repeat);
+        // A row that may repeat another one comes after it: else it would be the other that repeats, and that was not allowed.
+        self.place_all(others, desk, teller).await?;
+        self.place_all(repeats, desk, teller).await
+    }
+
+    async fn place_all(
+        &mut self,
+        wanted: Vec<(usize, Draft)>,
+        desk: &Desk,
+        teller: &mut Teller,
+    ) -> Result<(), Failure> {
         let limits = &self.files.clone();
         let mut placed = futures_util::stream::iter(wanted)
             .map(|(at, draft)| async move { (at, place_one(desk, &draft, limits).await) })

@@ -13,15 +13,18 @@ use super::super::operator::Operator;
 use super::super::output;
 use super::desk::Desk;
 use super::draft::{Draft, Field};
-use super::files;
+use super::files::{self, LocalFile};
 use super::signals::Signals;
 use crate::config::{PayoutSettings, Settings};
+use crate::engine::payout_views::FileRef;
 
 mod drive;
+mod faults;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod known;
 mod parse;
+mod repeats;
 mod result;
 mod totals;
 
@@ -49,6 +52,8 @@ pub(super) struct Batch {
     pub(super) check: bool,
     /// Whether bad rows are left out.
     pub(super) skip_bad: bool,
+    /// The references of rows that are meant although they repeat others.
+    pub(super) allow_repeat: Vec<String>,
     /// Whether nobody is to be asked.
     pub(super) yes: bool,
     /// Whether the totals are printed as JSON.
@@ -63,6 +68,10 @@ struct Item {
     draft: Draft,
     /// What is wrong with it, in words; a row with faults is never placed.
     faults: Vec<String>,
+    /// How many of these were told.
+    told: usize,
+    /// The files that go with it.
+    attached: Vec<FileRef>,
     /// What is known of its reference.
     known: Known,
 }
@@ -70,10 +79,14 @@ struct Item {
 impl Item {
     fn of(row: Row, limits: &PayoutSettings) -> Self {
         let mut faults: Vec<String> = row.faults.iter().map(ToString::to_string).collect();
-        if let Err(error) = files::read_all(&row.draft.files, row.draft.files_below.as_deref(), limits) {
-            faults.push(format!("column {}: {error}", Field::Files.name()));
-        }
-        Self { line: row.line, draft: row.draft, faults, known: Known::No }
+        let attached = match files::read_all(&row.draft.files, row.draft.files_below.as_deref(), limits) {
+            Ok(read) => read.iter().map(LocalFile::reference).collect(),
+            Err(error) => {
+                faults.push(format!("column {}: {error}", Field::Files.name()));
+                Vec::new()
+            }
+        };
+        Self { line: row.line, draft: row.draft, faults, told: 0, attached, known: Known::No }
     }
 
     /// Its reference, if it has one.
@@ -103,7 +116,8 @@ impl Batch {
         let wrong = |error: ParseError| usage(format!("{}: {error}", self.file.display()));
         let rows = parse::parse(&bytes, &self.defaults, folder, decimals).map_err(wrong)?;
         let mut items: Vec<Item> = rows.into_iter().map(|row| Item::of(row, &settings.payouts)).collect();
-        self.refuse_bad(&items)?;
+        self.allow_repeats(&mut items)?;
+        self.refuse_bad(&mut items)?;
         if !self.check && !self.yes && !can_ask() {
             return Err(usage(
                 "there is no terminal to ask on, and nothing was placed: add --yes to place it without being asked",
@@ -139,15 +153,23 @@ impl Batch {
         Ok((file, bytes))
     }
 
-    /// Names the bad rows. Unless they are to be left out, they end everything.
-    fn refuse_bad(&self, items: &[Item]) -> Result<(), Failure> {
-        let faults = items.iter().flat_map(|item| item.faults.iter().map(|fault| (item.line, fault)));
-        for (line, fault) in faults.clone().take(SHOWN) {
-            output::remark(&format!("line {line}: {}", output::plain(fault)));
+    /// Notes which rows may repeat others.
+    fn allow_repeats(&self, items: &mut [Item]) -> Result<(), Failure> {
+        for allowed in &self.allow_repeat {
+            let Some(item) = items.iter_mut().find(|item| item.reference() == allowed) else {
+                return Err(usage(format!(
+                    "--allow-repeat {allowed:?}: no row has this reference; nothing was placed"
+                )));
+            };
+            item.draft.allow_repeat = true;
         }
-        let more = faults.count().saturating_sub(SHOWN);
-        if more > 0 {
-            output::remark(&format!("and {more} more"));
+        Ok(())
+    }
+
+    /// Names what is wrong with rows and was not named before. Unless they are to be left out, bad rows end everything.
+    fn refuse_bad(&self, items: &mut [Item]) -> Result<(), Failure> {
+        for line in faults::lines(items, SHOWN) {
+            output::remark(&line);
         }
         let bad = items.iter().filter(|item| !item.is_good()).count();
         let all = items.len();
@@ -171,10 +193,7 @@ impl Batch {
             None if settings.store.path.exists() => Some(Operator::open(settings).await?),
             None => None,
         };
-        if let Some(operator) = &operator {
-            known::look_up(operator, items, settings.chain.token.decimals).await?;
-            self.refuse_bad_news(items)?;
-        }
+        self.look_up(operator.as_ref(), items, settings).await?;
         let totals = Totals::of(items, settings);
         if self.json {
             return output::print_json(&totals);
@@ -212,8 +231,7 @@ impl Batch {
 
     /// Shows totals and limits, and asks.
     async fn agree(&self, desk: &Desk, items: &mut [Item], settings: &Settings) -> Result<(), Failure> {
-        known::look_up(desk.operator(), items, settings.chain.token.decimals).await?;
-        self.refuse_bad_news(items)?;
+        self.look_up(Some(desk.operator()), items, settings).await?;
         let mut totals = Totals::of(items, settings);
         if totals.pays_from_wallet() {
             totals.wallet = Some(desk.operator().wallet().await?);
@@ -225,10 +243,19 @@ impl Batch {
         Err(Failure::new(Exit::Failed, "nothing was placed"))
     }
 
-    /// As [`Batch::refuse_bad`], for what was found only when references were looked up.
-    fn refuse_bad_news(&self, items: &[Item]) -> Result<(), Failure> {
-        let news = items.iter().any(|item| item.known == Known::Otherwise);
-        if news { self.refuse_bad(items) } else { Ok(()) }
+    /// Finds out what is known of the rows, and which of them repeat others; without an operator nothing is known.
+    async fn look_up(
+        &self,
+        operator: Option<&Operator>,
+        items: &mut [Item],
+        settings: &Settings,
+    ) -> Result<(), Failure> {
+        if let Some(operator) = operator {
+            known::look_up(operator, items, settings.chain.token.decimals).await?;
+        }
+        repeats::look_up(operator, items, settings).await?;
+        let is_news = items.iter().any(|item| item.faults.len() > item.told);
+        if is_news { self.refuse_bad(items) } else { Ok(()) }
     }
 
     fn result_path(&self) -> PathBuf {

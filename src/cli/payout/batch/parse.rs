@@ -3,6 +3,7 @@
 //! Nothing is guessed: another separator, another encoding, a column that nobody knows and a row with too many cells are
 //! named with line, column and remedy. Deliberately absent: the store. Whether a reference is known is asked elsewhere.
 
+use crate::domain::odd::Odd;
 use crate::domain::text::is_hidden;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -67,9 +68,18 @@ pub(super) enum ParseError {
     /// Something else than commas separates the columns.
     #[error("its columns are separated by {0}, not by commas; save it as comma-separated values")]
     Separator(&'static str),
+    /// The note of a spreadsheet to itself.
+    #[error(
+        "line 1 ({0:?}) is a spreadsheet's note to itself and names no columns: remove the first line, and see that commas \
+         separate the columns"
+    )]
+    SeparatorNote(String),
     /// A column that is not known.
-    #[error("column {0:?} is not known; the columns are {names}", names = names(&FIELDS))]
-    UnknownColumn(String),
+    #[error("column {:?} is not known{}", .name, meant(.name))]
+    UnknownColumn {
+        /// What it is called.
+        name: String,
+    },
     /// A column that is there twice.
     #[error("column {0} is there twice")]
     TwiceColumn(&'static str),
@@ -98,6 +108,15 @@ pub(super) enum ParseError {
         /// What is wrong.
         problem: String,
     },
+}
+
+/// What is odd about a column's name, and which is meant; else all that there are.
+fn meant(name: &str) -> String {
+    let odd = Odd::in_plain(name).map(|odd| format!("; {odd}")).unwrap_or_default();
+    match Field::meant(name) {
+        Some(field) => format!("{odd}; did you mean {}?", field.name()),
+        None => format!("{odd}; the columns are {}", names(&FIELDS)),
+    }
 }
 
 /// The value, to be put before what is wrong with it; nothing where that tells it already.
@@ -218,6 +237,10 @@ impl Lines<'_> {
 }
 
 fn header(cells: &[String], defaults: &Draft) -> Result<Vec<Field>, ParseError> {
+    // Told to itself by a spreadsheet, and by people to a spreadsheet: which character separates the columns.
+    if let Some(first) = cells.first().filter(|first| first.to_ascii_lowercase().starts_with("sep=")) {
+        return Err(ParseError::SeparatorNote(if cells.len() > 1 { format!("{first},") } else { first.clone() }));
+    }
     if let [only] = cells {
         let apart = [(';', "semicolons"), ('\t', "tabs"), ('|', "bars")];
         if let Some((_, name)) = apart.into_iter().find(|(apart, _)| only.contains(*apart)) {
@@ -227,7 +250,7 @@ fn header(cells: &[String], defaults: &Draft) -> Result<Vec<Field>, ParseError> 
     let mut columns = Vec::new();
     for cell in cells {
         let shown: String = cell.chars().take(60).collect();
-        let field = Field::of(cell).ok_or(ParseError::UnknownColumn(shown))?;
+        let field = Field::of(cell).ok_or(ParseError::UnknownColumn { name: shown })?;
         if columns.contains(&field) {
             return Err(ParseError::TwiceColumn(field.name()));
         }
@@ -436,7 +459,7 @@ mod tests {
             (format!("{HEADER},user\n{rows}"), "column user is there twice"),
             (format!("{HEADER}\n{rows}").replace("reference,", "").replace("a,", ""), "column reference is missing"),
             (HEADER.replace(",reason", "\n"), "column reason is missing; add it, or give --reason for all rows"),
-            (format!("sep=,\n{HEADER}\n{rows}"), "column \"sep=\" is not known"),
+            (format!("sep=,\n{HEADER}\n{rows}"), "line 1 (\"sep=,\") is a spreadsheet's note"),
             (format!("{HEADER}\n{rows}a\0b"), "line 3 has a zero byte"),
             (format!("{HEADER}\n{}", rows.repeat(MAX_ROWS + 1)), "more than 5000 rows"),
         ];

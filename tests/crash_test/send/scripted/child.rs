@@ -128,6 +128,7 @@ async fn answer(handle: &Handle, store: &dyn Store, points: &Points, ask: Ask) -
                 sender: None,
                 created_at: None,
                 expires_at: None,
+                deposit_chain: None,
             };
             handle.add(request).await.map_err(|error| error.to_string())?;
             Ok(Look::default())

@@ -192,6 +192,7 @@ fn kind(kind: &EventKind) -> String {
         EventKind::AddressClosed { .. } => "address closed".to_owned(),
         EventKind::EndpointBack { .. } => "endpoint back".to_owned(),
         EventKind::ListenerBack { .. } => "listener back".to_owned(),
+        EventKind::StallOver { .. } => "stall over".to_owned(),
         EventKind::OrderPlaced { .. } => "order placed".to_owned(),
         EventKind::AttemptSent { .. } => "sent".to_owned(),
         EventKind::AttemptMined { .. } => "mined".to_owned(),

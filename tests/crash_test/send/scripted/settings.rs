@@ -71,6 +71,7 @@ fn payouts() -> PayoutRules {
         params: PayoutParams { quote_margin: Span::from_secs(60), currency, chain_name, token: USDC },
         files: FileLimits { types: vec![], max_bytes: 0, max_files: 0 },
         max_concurrent: 1,
+        repeat_window: Span::ZERO,
     }
 }
 

@@ -12,7 +12,7 @@ use rampwatch::domain::operator::Operator;
 use rampwatch::domain::testimony::Testimony;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::chain::{
-    Chain, ChainError, EndpointId, FinalityReport, Hint, TransferPage, TransferQuery, WatchSet,
+    Chain, ChainError, EndpointId, FinalityReport, Flaws, Hint, TransferPage, TransferQuery, WatchSet,
 };
 
 use super::super::rig::{CHAIN_ID, USDC};
@@ -170,7 +170,14 @@ impl Chain for PlainChain {
         let found = self.told(|told| told.transfers.iter().filter(asked).cloned().collect::<Vec<_>>());
         let transfers = if withholds { Vec::new() } else { found };
         let anchor = self.header_of(query.to);
-        Ok(TransferPage { transfers, anchor, is_tagged: false, endpoint: EndpointId(0), malformed: Vec::new() })
+        Ok(TransferPage {
+            transfers,
+            anchor,
+            is_tagged: false,
+            endpoint: EndpointId(0),
+            malformed: Vec::new(),
+            flaws: Flaws::default(),
+        })
     }
 
     fn operator(&self, _: EndpointId) -> Operator {

@@ -250,7 +250,7 @@ async fn long_due(chain: &PlainChain, rig: &Rig, count: u8) -> Vec<PaymentId> {
     for mut deposit in rig.store.deposits(None, 1_000).await.unwrap() {
         let standing = Standing::Final { at: Timestamp::EPOCH };
         deposit.standing = standing;
-        let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical: None };
+        let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical: None, made_at: None };
         let events = vec![Event { at: SystemClock.now(), payment: None, deposit: Some(deposit.key), kind }];
         rig.store.commit(Commit { deposits: vec![deposit], events, ..Commit::default() }).await.unwrap();
     }

@@ -40,6 +40,7 @@ const ENDPOINTS: [&str; 3] = ["a", "b", "c"];
 const ELSEWHERE: &[&str] = &[
     "adoptWallet",
     "askRate",
+    "askRepeat",
     "books",
     "placePayout",
     "putAttachment",

@@ -88,6 +88,15 @@ fn all_that_left(world: &World) -> Vec<Left> {
         });
         adopted.map_or(Timestamp::FAR_FUTURE, |recorded| recorded.event.at)
     });
+    // At an address of several payments, what nobody remembers may pay another one than it was sent for. Each is to be paid once
+    // all the same.
+    let pays: BTreeMap<B256, PaymentId> = world.store.look(|contents| {
+        let paying = contents.deposits.values().filter_map(|deposit| match &deposit.verdict {
+            Verdict::Pays { payment, .. } => Some((deposit.key.tx_hash, payment.clone())),
+            _ => None,
+        });
+        paying.collect()
+    });
     let told = world.lies();
     let chain = world.chain();
     let mut left: Vec<Left> = told
@@ -103,10 +112,11 @@ fn all_that_left(world: &World) -> Vec<Left> {
             if sent.is_forgotten && (is_late || is_unadopted) {
                 return None;
             }
+            let paid = pays.get(&sent.signed.hash).filter(|_| sent.is_forgotten);
             Some(Left {
                 at,
                 amount: transfer.amount.base_units(),
-                payment: sent.payment.clone(),
+                payment: paid.unwrap_or(&sent.payment).clone(),
                 recipient: planned.recipient.clone(),
             })
         })

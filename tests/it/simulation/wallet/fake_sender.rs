@@ -10,7 +10,7 @@ use rampwatch::domain::operator::Operator;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::{CallResult, Market, NonceCount, TransferView};
 use rampwatch::domain::wei::Wei;
-use rampwatch::ports::chain::{ChainError, EndpointId, TransferPage};
+use rampwatch::ports::chain::{ChainError, EndpointId, Flaws, TransferPage};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::sender::{
     EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxAction, TxSpec,
@@ -101,11 +101,14 @@ impl FakeSender {
 
     fn receipts_of(&self, hashes: &[B256], sight: &Sight) -> Result<Receipts, ChainError> {
         let head = self.endpoints.head(sight)?.block.number;
-        let mut receipts: Vec<_> = hashes.iter().map(|hash| shown::receipt(&self.world, sight, *hash)).collect();
+        let mut receipts: Vec<_> = hashes.iter().map(|hash| Ok(shown::receipt(&self.world, sight, *hash))).collect();
         for receipt in &mut receipts {
-            if receipt.is_some() && self.endpoints.fails(25) {
+            if matches!(receipt, Ok(Some(_))) && self.endpoints.fails(25) {
                 self.world.count("sender: a receipt is left out");
-                *receipt = None;
+                *receipt = Ok(None);
+            } else if self.endpoints.fails(15) {
+                self.world.count("sender: a receipt cannot be read");
+                *receipt = Err("transaction indexing is in progress".to_owned());
             }
         }
         Ok(Receipts { endpoint: EndpointId(sight.endpoint), head, receipts })
@@ -301,6 +304,7 @@ impl Sender for FakeSender {
             is_tagged: false,
             endpoint: EndpointId(sight.endpoint),
             malformed: Vec::new(),
+            flaws: Flaws::default(),
         })
     }
 

@@ -10,6 +10,7 @@ use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 use rampwatch::ports::sender::TransferSpec;
 
 use super::super::end_checks::key_of;
+use super::super::odd;
 use super::super::world::World;
 use super::books::Reading;
 use super::broadcasts::SLOWEST;
@@ -27,11 +28,12 @@ pub(crate) fn life_begins(world: &World, number: u64) {
 /// The API has answered a GET that was sent at `asked_at`.
 pub(crate) fn payment(world: &World, id: &PaymentId, answer: &Result<ApiPayment, ApiError>, asked_at: Timestamp) {
     let Ok(payment) = answer else { return };
+    let hides_nothing = odd::hides_nothing(world, payment);
     let mut wallet = world.wallet();
     let books = &mut wallet.books;
     let named = payment.tx_hash.as_ref().and_then(|text| text.parse::<B256>().ok());
     let is_ours = named.and_then(|hash| books.hashes.get(&hash)).is_some_and(|order| order.payment == *id);
-    let awaits = payment.status == ApiStatus::AwaitingFunds && payment.tx_hash.is_none();
+    let awaits = payment.status == ApiStatus::AwaitingFunds && payment.tx_hash.is_none() && hides_nothing;
     if awaits || (is_ours && payment.status.outcome().is_none()) {
         let last = books.asked.entry(id.clone()).or_insert(asked_at);
         *last = asked_at.max(*last);

@@ -1,7 +1,7 @@
 //! What has to happen to the wallet at least once over many seeds, beside a death before and after each of its calls.
 
 /// Everything.
-pub(crate) const HITS: [&str; 74] = [
+pub(crate) const HITS: [&str; 75] = [
     "end: an order paid",
     "end: held, money-there",
     "end: order ended",
@@ -44,6 +44,7 @@ pub(crate) const HITS: [&str; 74] = [
     "sender: NonceTooLow",
     "sender: Underpriced",
     "sender: a call is said to fail",
+    "sender: a receipt cannot be read",
     "sender: a receipt is left out",
     "sender: absurd tip",
     "sender: broadcast, AnswerLost",

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use alloy::primitives::B256;
 use serde_json::{Value, json};
 
 use super::chain::Finalized;
@@ -99,6 +100,43 @@ pub(crate) struct WsFaults {
     pub(crate) reverse_pushes: bool,
     /// A reorg pushes no `removed: true` logs (anvil is like that).
     pub(crate) quiet_reorgs: bool,
+    /// Pushes come as binary frames.
+    pub(crate) binary_pushes: bool,
+    /// Sent first on each connection, before anything is asked.
+    pub(crate) greeting: Option<String>,
+}
+
+/// How the items of a batch's answer say what they answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum BatchIds {
+    /// By the number that was asked with.
+    #[default]
+    Numbers,
+    /// By that number as text.
+    Text,
+    /// Errors by nothing (null).
+    NullInErrors,
+}
+
+/// Odd things that public bug reports tell of nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Odd {
+    /// Logs are numbered by transaction: every `logIndex` is 0.
+    pub(crate) zero_indexes: bool,
+    /// Logs say this of when their block was made, in seconds of Unix time.
+    pub(crate) log_time: Option<u64>,
+    /// The ids in the answers of a batch.
+    pub(crate) batch_ids: BatchIds,
+    /// A batch that is refused is answered with a list of one error without an id.
+    pub(crate) refuses_in_list: bool,
+    /// It has no logs below this block, and what it says then.
+    pub(crate) no_logs_below: Option<(u64, Refusal)>,
+    /// It shows no block above this one.
+    pub(crate) stands_at: Option<u64>,
+    /// It cannot give the receipts of these transactions.
+    pub(crate) lost_receipts: BTreeSet<B256>,
+    /// It cannot give these blocks.
+    pub(crate) lost_blocks: BTreeSet<u64>,
 }
 
 /// How a node behaves. The default is an honest node at the head of the chain, without limits.
@@ -137,6 +175,8 @@ pub(crate) struct Behaviour {
     pub(crate) max_addresses: Option<(usize, Refusal)>,
     /// The most calls in one batch, and what is said to more.
     pub(crate) max_batch: Option<(usize, Refusal)>,
+    /// What public bug reports tell of.
+    pub(crate) odd: Odd,
     /// What is wrong with HTTP, and for how many requests.
     pub(crate) http: Option<(HttpFault, u32)>,
     /// What is wrong with single methods, over HTTP and websocket.

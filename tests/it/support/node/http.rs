@@ -14,7 +14,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use super::counts::Counts;
-use super::faults::{HttpFault, Refusal};
+use super::faults::{BatchIds, HttpFault, Refusal};
 use super::view::{Outcome, View, error_reply, lock};
 use super::ws;
 
@@ -131,6 +131,9 @@ impl Server {
         if let Some((most, refusal)) = &behaviour.max_batch
             && calls.len() > *most
         {
+            if behaviour.odd.refuses_in_list {
+                return self.fault(200, json!([error_reply(&Value::Null, refusal)]).to_string(), "application/json");
+            }
             return self.refused(200, &Value::Null, refusal);
         }
         let fault = view.take_http_fault();
@@ -151,6 +154,9 @@ impl Server {
         }
         if behaviour.reverse_batches {
             replies.reverse();
+        }
+        if parsed.is_array() {
+            replies.iter_mut().for_each(|reply| name(reply, behaviour.odd.batch_ids));
         }
         let answer = if parsed.is_array() { Value::Array(replies) } else { replies.pop().unwrap_or_default() };
         let text = answer.to_string();
@@ -193,6 +199,16 @@ impl Server {
         let headers =
             [(header::CONTENT_TYPE, "application/json".to_owned()), (header::CONTENT_LENGTH, length.to_string())];
         (headers, Body::from_stream(body)).into_response()
+    }
+}
+
+/// Says in a batch's answer what it answers.
+fn name(reply: &mut Value, ids: BatchIds) {
+    match ids {
+        BatchIds::Numbers => {}
+        BatchIds::Text => reply["id"] = json!(reply["id"].to_string()),
+        BatchIds::NullInErrors if reply.get("error").is_some() => reply["id"] = Value::Null,
+        BatchIds::NullInErrors => {}
     }
 }
 

@@ -64,7 +64,8 @@ struct Sight<'a> {
 
 impl Sight<'_> {
     fn head(&self) -> u64 {
-        self.state.head().number.saturating_sub(self.behaviour.lag)
+        let head = self.state.head().number.saturating_sub(self.behaviour.lag);
+        self.behaviour.odd.stands_at.map_or(head, |stands_at| head.min(stands_at))
     }
 
     fn at(&self, number: u64) -> Option<Arc<Block>> {
@@ -154,6 +155,13 @@ impl Sight<'_> {
         {
             return Err(refusal.clone());
         }
+        if let Some((_, refusal)) = self.behaviour.odd.no_logs_below.as_ref().filter(|(below, _)| from < *below) {
+            return Err(refusal.clone());
+        }
+        let lost = self.behaviour.odd.lost_blocks.range(from..=to).next();
+        if let Some(lost) = lost {
+            return refuse(-32000, &format!("failed to get logs for block #{lost}"));
+        }
         let in_range = |block: &&Arc<Block>| block.number >= from && block.number <= to.min(head);
         Ok(self.state.blocks.iter().filter(in_range).cloned().collect())
     }
@@ -189,6 +197,9 @@ impl Sight<'_> {
 
     fn receipt(&self, hash: &Value) -> Answer {
         let hash = parse::<B256>(hash)?;
+        if self.behaviour.odd.lost_receipts.contains(&hash) {
+            return refuse(-32000, "transaction indexing is in progress");
+        }
         let seen = self.state.blocks.iter().rev().filter(|block| block.number <= self.head());
         Ok(seen.filter_map(|block| block.receipt(hash)).next().unwrap_or(Value::Null))
     }
@@ -199,6 +210,12 @@ pub(super) fn show_log(behaviour: &Behaviour, log: &ChainLog) -> Value {
     let mut json = log.json.clone();
     if behaviour.no_log_times {
         json.as_object_mut().and_then(|fields| fields.remove("blockTimestamp"));
+    }
+    if let Some(time) = behaviour.odd.log_time {
+        json["blockTimestamp"] = json!(quantity(time));
+    }
+    if behaviour.odd.zero_indexes {
+        json["logIndex"] = json!("0x0");
     }
     json
 }

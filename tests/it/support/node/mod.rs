@@ -34,7 +34,7 @@ pub(crate) use block::{Block, BlockSpec, LogSpec, TRANSFER, tx_hash};
 pub(crate) use chain::{Finalized, ScriptedChain, Token};
 pub(crate) use counts::{Call, Counts};
 pub(crate) use door::Door;
-pub(crate) use faults::{Behaviour, HttpFault, MethodFault, Refusal};
+pub(crate) use faults::{BatchIds, Behaviour, HttpFault, MethodFault, Refusal};
 pub(crate) use http::{Order, Unit};
 pub(crate) use recording::{USDC_E, provider_error, provider_errors, shared_json};
 

@@ -85,6 +85,11 @@ impl Session {
         let mut chain = view.chain.changed();
         let mut behaviour = view.behaviour_changes();
         let mut session = Self::new(view);
+        if let Some(greeting) = session.view.behaviour().ws.greeting
+            && socket.send(Message::text(greeting)).await.is_err()
+        {
+            return;
+        }
         loop {
             let frozen = behaviour.borrow_and_update().ws.frozen;
             let messages = tokio::select! {
@@ -111,8 +116,12 @@ impl Session {
             if session.view.behaviour().ws.frozen {
                 continue;
             }
+            let in_binary = session.view.behaviour().ws.binary_pushes;
             for message in messages {
-                if socket.send(Message::text(message)).await.is_err() {
+                let is_push = message.contains("\"eth_subscription\"");
+                let message =
+                    if in_binary && is_push { Message::binary(message.into_bytes()) } else { Message::text(message) };
+                if socket.send(message).await.is_err() {
                     return;
                 }
             }
