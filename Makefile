@@ -10,17 +10,22 @@ SEEDS ?= 100000
 ONLY ?=
 PROGRAM ?=
 RUNS ?= 3
-YARDSTICK := ../shared/bench
-BENCH_TOOLS := target/bench-tools
+# Where cargo puts what it builds.
+BUILD := $(or $(CARGO_TARGET_DIR),target)
+RAMPWATCH := $(BUILD)/release/rampwatch
+BENCH_TOOLS := $(BUILD)/bench-tools
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign attacks simulate planted-bugs fuzz bench bench-tools token ci
+.PHONY: help build demo test tools sandbox latency crash-test send-crash-test payout-crash-test campaign attacks simulate planted-bugs fuzz bench bench-tools token ci
+
+help: ## what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## the release binary
 	$(CARGO) build --release --locked
 
 demo: tools build ## the whole story on a chain node of its own, in under a minute
-	./target/release/rampwatch demo
+	$(abspath $(RAMPWATCH)) demo
 
 # The doc tests come first, so that the last line is the summary of the many.
 test: tools ## all tests
@@ -33,22 +38,23 @@ tools: $(ANVIL) ## anvil, the chain node of the sandbox, and the Solidity compil
 
 # The platform's package holds the node's binary; no install script is needed.
 $(ANVIL): package-lock.json
+	@command -v $(NPM) > /dev/null || { echo "npm is missing: install Node.js 20 or newer, with npm" >&2; exit 1; }
 	$(NPM) ci --ignore-scripts
 	@touch $(ANVIL)
 
 sandbox: tools build ## a chain and a payment API to play with, until Ctrl-C
-	./target/release/rampwatch sandbox
+	$(abspath $(RAMPWATCH)) sandbox
 
 # The harness is built as the other tests are; what is measured and killed is the release binary.
 latency: tools build ## from final at the node to /complete received; two and a half minutes
-	$(CARGO) test --locked --test latency -- --program target/release/rampwatch
+	$(CARGO) test --locked --test latency -- --program $(RAMPWATCH)
 
 crash-test: tools build ## kill -9 under load: make crash-test KILLS=100
-	$(CARGO) test --locked --test crash_test -- --program target/release/rampwatch --kills $(KILLS)
+	$(CARGO) test --locked --test crash_test -- --program $(RAMPWATCH) --kills $(KILLS)
 
 # Under ten minutes on four cores.
 send-crash-test: tools build ## dies at each step of a send, then kill -9 under load: make send-crash-test KILLS=100
-	$(CARGO) test --locked --test crash_test -- send --program target/release/rampwatch --kills $(KILLS)
+	$(CARGO) test --locked --test crash_test -- send --program $(RAMPWATCH) --kills $(KILLS)
 
 # Each round draws its own moments, and says how to draw them again; about half a minute a round.
 payout-crash-test: tools ## payouts by command, all killed at random moments: make payout-crash-test ROUNDS=10
@@ -59,29 +65,23 @@ payout-crash-test: tools ## payouts by command, all killed at random moments: ma
 # About a second for each fault, and half a minute. FAULTS=30 is in CI, which says BUILT=1: the release binary is there, built
 # with the simulation, whose tests want other features of some dependencies, so that all would be built anew.
 campaign: tools $(if $(BUILT),,build) ## the release binary killed, frozen, cut off and lied to in the middle of its work: make campaign FAULTS=500
-	$(CARGO) test --locked --test crash_test -- campaign --program target/release/rampwatch --faults $(FAULTS)
+	$(CARGO) test --locked --test crash_test -- campaign --program $(RAMPWATCH) --faults $(FAULTS)
 
 # Three minutes; the worlds mostly wait. An older binary runs without the settings that it does not know. ONLY=F3 is one
 # finding, ONLY='F3 poison' one row of it. BUILT as above.
 attacks: $(if $(PROGRAM)$(BUILT),,build) ## what reviewers did to the binary, done to it again: make attacks ONLY=F1 PROGRAM=older/rampwatch
-	$(CARGO) test --locked --test attacks -- --program $(if $(PROGRAM),'$(PROGRAM)' --older,target/release/rampwatch) $(if $(ONLY),--only '$(ONLY)')
+	$(CARGO) test --locked --test attacks -- --program $(if $(PROGRAM),'$(PROGRAM)' --older,$(RAMPWATCH)) $(if $(ONLY),--only '$(ONLY)')
 
-# Single steps first, then the program beside the load source; the table goes to target/bench.md too. One part alone:
+# Single steps first, then the program beside the load source; the table is kept as bench.md where cargo builds. One part alone:
 # make bench ONLY=live (micro, backfill, live, states, idle, million, burst, store). Under twelve minutes once it is built.
 bench: build bench-tools ## how fast it is, as a table: make bench ONLY=backfill RUNS=3
 ifneq ($(filter micro,$(or $(ONLY),micro)),)
 	$(CARGO) bench --locked --bench micro -- --quiet --noplot
 endif
-	$(CARGO) bench --locked --bench end_to_end -- --program target/release/rampwatch --runs $(RUNS) --out target/bench.md $(if $(ONLY),--only $(ONLY))
+	$(CARGO) bench --locked --bench end_to_end -- --program $(RAMPWATCH) --runs $(RUNS) --out $(BUILD)/bench.md $(if $(ONLY),--only $(ONLY))
 
-# The load source and the baseline may lie where nothing can be written: they are built from a copy.
-bench-tools:
-	@test -d $(YARDSTICK)/fakerpc && test -d $(YARDSTICK)/baseline \
-	  || { echo "make bench needs $(YARDSTICK)/fakerpc and $(YARDSTICK)/baseline, which stand beside the clone; they are not there" >&2; exit 1; }
-	mkdir -p $(BENCH_TOOLS)
-	cp -R -u $(YARDSTICK)/fakerpc $(YARDSTICK)/baseline $(BENCH_TOOLS)/
-	$(CARGO) build --release --manifest-path $(BENCH_TOOLS)/fakerpc/Cargo.toml --target-dir $(BENCH_TOOLS)/out
-	$(CARGO) build --release --manifest-path $(BENCH_TOOLS)/baseline/Cargo.toml --target-dir $(BENCH_TOOLS)/out
+bench-tools: ## the load source and the baseline of `make bench`
+	$(CARGO) build --release --locked --manifest-path benches/load/Cargo.toml --target-dir $(BENCH_TOOLS)
 
 # Built as the released program is. A few thousand seeds a minute on four cores.
 simulate: ## the engine in simulated worlds where everything fails: make simulate SEEDS=100000

@@ -378,3 +378,45 @@ fn system_authorities() -> Result<RootCertStore, OutboundError> {
     }
     Err(OutboundError::NoAuthorities)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::time::Instant;
+
+    const SILENT: &str = "[fd00::1]:443";
+
+    fn addresses(texts: &[&str]) -> Vec<SocketAddr> {
+        texts.iter().map(|text| text.parse().unwrap()).collect()
+    }
+
+    /// Of these addresses one never answers, those of 192.0.2.x refuse, and the others answer.
+    async fn reached(texts: &[&str]) -> Option<String> {
+        let connect = async |address: SocketAddr| {
+            if address == SILENT.parse().unwrap() {
+                std::future::pending::<()>().await;
+            }
+            if address.to_string().starts_with("192.0.2.") {
+                return Err(io::ErrorKind::ConnectionRefused.into());
+            }
+            Ok(address.to_string())
+        };
+        let long = Duration::from_secs(60);
+        tokio::time::timeout(long, first_of(addresses(texts), connect)).await.ok()?.ok()
+    }
+
+    /// housleyjk/ws-rs#72, processone/fluux-messenger#532: an address that leads nowhere, before one that answers.
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_address_does_not_use_up_the_time_of_the_others() {
+        let begin = Instant::now();
+        let found = reached(&[SILENT, "[fd00::2]:443", "198.51.100.1:443"]).await;
+        assert_eq!(found.as_deref(), Some("198.51.100.1:443"), "the families take turns");
+        assert_eq!(begin.elapsed().as_millis(), NEXT_ADDRESS_AFTER.as_millis());
+        // One that refuses costs no time at all.
+        let begin = Instant::now();
+        assert_eq!(reached(&["192.0.2.1:443", "198.51.100.1:443"]).await.as_deref(), Some("198.51.100.1:443"));
+        assert_eq!(begin.elapsed().as_millis(), 0);
+        assert_eq!(reached(&["192.0.2.1:443", "192.0.2.2:443"]).await, None);
+        assert_eq!(reached(&[]).await, None);
+    }
+}

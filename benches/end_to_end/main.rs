@@ -3,7 +3,7 @@
 //! The program (`--program`, by default the one of this build) runs as anybody would run it: with a configuration file, a store
 //! on the disk, over HTTP and a websocket. Its chain and its payment API are the load source `fakerpc`, a deterministic node with a sink for
 //! `/complete`; what it is compared with is `baseline`, which does the least that can be done with the same
-//! bytes and keeps nothing. Both stand beside the clone (`../shared/bench`), and run within the same minute.
+//! bytes and keeps nothing. Both are built from `benches/load`, and run within the same minute.
 //!
 //! What each part measures, and when its clock starts and stops, is said at the head of its file. The result is a table in
 //! Markdown on stdout (`--out` keeps it); progress goes to stderr. A goal that is missed is said, and is no failure: a
@@ -32,7 +32,7 @@ mod store;
 mod table;
 mod tools;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, ensure};
@@ -62,6 +62,12 @@ enum Part {
     Store,
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn build_folder() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("target"), PathBuf::from)
+}
+
 /// Measures rampwatch beside the load source and its baseline.
 #[derive(Debug, Parser)]
 pub(crate) struct Args {
@@ -69,10 +75,10 @@ pub(crate) struct Args {
     #[arg(long, default_value = env!("CARGO_BIN_EXE_rampwatch"))]
     program: PathBuf,
     /// The folder with the built fakerpc and baseline (backfill, live)
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench-tools/out/release"))]
+    #[arg(long, default_value_os_t = build_folder().join("bench-tools/release"))]
     tools: PathBuf,
     /// A folder for stores, on the disk that is to be measured; it is made, and what is left in it can be removed
-    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/target/bench-run"))]
+    #[arg(long, default_value_os_t = build_folder().join("bench-run"))]
     folder: PathBuf,
     /// Measure only this; may be given several times, or with commas
     #[arg(long, value_delimiter = ',')]

@@ -1,14 +1,11 @@
 //! What the benchmarks of single steps have left (`cargo bench --bench micro`, which `make bench` runs first): criterion keeps
 //! its estimates in files, in nanoseconds.
 
-use std::path::Path;
-
 use anyhow::{Context as _, Result};
 use serde_json::Value;
 
 use crate::table::{Reached, Table};
 
-const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/criterion");
 /// What matching one log must stay below, in nanoseconds.
 const MOST_MATCH: f64 = 2_000.0;
 
@@ -29,7 +26,7 @@ pub(crate) fn add(table: &mut Table) -> Result<()> {
 
 /// The median of a benchmark, in nanoseconds.
 fn median(name: &str) -> Result<f64> {
-    let file = Path::new(FOLDER).join(name).join("new/estimates.json");
+    let file = crate::build_folder().join("criterion").join(name).join("new/estimates.json");
     let text = std::fs::read_to_string(&file)
         .with_context(|| format!("{} is not there: run `cargo bench --bench micro` first", file.display()))?;
     let estimates: Value = serde_json::from_str(&text)?;

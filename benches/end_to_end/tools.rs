@@ -31,7 +31,7 @@ impl Tools {
         for name in ["fakerpc", "backfill", "live"] {
             ensure!(
                 folder.join(name).is_file(),
-                "there is no {name} in {}: `make bench` builds it from ../shared/bench, which stands beside the clone",
+                "there is no {name} in {}: `make bench-tools` builds it from benches/load",
                 folder.display()
             );
         }

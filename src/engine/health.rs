@@ -389,3 +389,35 @@ impl Snapshot {
         unread.into_iter().chain(aside).chain(old).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether it is ready, and what is said of the workers, so many seconds after the epoch.
+    fn told(health: &Health, secs: u64) -> (bool, String) {
+        let readiness = health.readiness(Timestamp::from_secs(secs), Span::from_secs(60));
+        (readiness.ready, readiness.workers)
+    }
+
+    /// groundsada/rucio-sense-dmm#18, Zipstack/unstract#2051: a process that answers, and a worker in it that has died or hangs.
+    #[test]
+    fn a_worker_that_does_not_come_round_is_named() {
+        let health = Health::default();
+        let (start, hangs) = (Timestamp::from_secs(1_000), 1_000 + HANGS_AFTER.as_secs());
+        health.beat("completer", start);
+        health.beat("notifier chat", start);
+        health.beat("intake", start);
+        health.rests("intake", start, None);
+        assert_eq!(told(&health, hangs - 1), (true, "ok".to_owned()));
+        // What moves money is named before what tells of it.
+        assert_eq!(told(&health, hangs), (false, "the completer has not come round for 600 s".to_owned()));
+        health.beat("completer", Timestamp::from_secs(hangs));
+        assert_eq!(told(&health, hangs), (true, "the notifier chat has not come round for 600 s".to_owned()));
+        health.rests("notifier chat", Timestamp::from_secs(hangs), Some(Span::from_secs(3_600)));
+        health.rests("completer", Timestamp::from_secs(hangs), None);
+        assert_eq!(told(&health, hangs + 3_600), (true, "ok".to_owned()), "nobody has anything to do");
+        // One that rests is expected back.
+        assert!(told(&health, hangs + 3_600 + HANGS_AFTER.as_secs()).1.starts_with("the notifier chat"));
+    }
+}

@@ -219,6 +219,7 @@ async fn f20_the_configured_proxy_takes_all_that_leaves_and_never_loopback() {
     }
 }
 
+/// dotnet/corefx#28024, TooTallNate/Java-WebSocket#1112: websockets, encrypted or not, take the tunnel too.
 #[tokio::test]
 async fn f20_a_websocket_works_through_the_proxy_and_a_refusal_is_told() {
     let node = node();

@@ -102,3 +102,50 @@ fn a_block_with_two_hashes_concerns_those_with_money_in_it() {
     let at_anchor = with(log(1, 3, 5), "blockNumber", json!("0x6e"));
     assert!(logs(&[at_anchor]).torn.about(&who(1)).is_some());
 }
+
+/// Recorded answers (see `tests/data`): look-alike tokens, logs of other shapes and bridge transactions beside the real thing.
+#[test]
+fn of_what_was_recorded_only_the_tokens_own_transfers_are_found() {
+    let usdc = |text: &str| text.parse::<Address>().unwrap();
+    let on_ethereum = usdc("0xa0b86991c6218b36c1d19d4a2e9eb0ce3606eb48");
+    let polygon =
+        [usdc("0x3c499c542cef5e3811e1192ce70d8cc03d5c3359"), usdc("0x2791bca1f2de4661ed88a30c99a7a9449aa84174")];
+    let poisoned = "ethereum-poisoning/erigon_getBlockReceiptsByBlockHash_test_";
+    for (file, tokens, expected) in [
+        (
+            format!("{poisoned}05.json"),
+            &[on_ethereum][..],
+            vec![294_467_467, 4_500_000_000, 99_925_104, 69_947, 742_444, 99_182_660, 4_130_800_000],
+        ),
+        (format!("{poisoned}10.json"), &[on_ethereum], vec![1_046_405_269]),
+        ("polygon-state-sync/eth_getLogs_test_01.json".to_owned(), &polygon, vec![]),
+        ("polygon-state-sync/eth_getTransactionReceipt_test_01.json".to_owned(), &polygon, vec![]),
+        ("modern_2026_logs.json".to_owned(), &polygon, vec![111_153, 5_050_504]),
+    ] {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(&file);
+        let logs = logs_in(&serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap());
+        let account = |log: &Value| {
+            log["topics"].get(2).map(|topic| Address::from_word(serde_json::from_value(topic.clone()).unwrap()))
+        };
+        let mut accounts: Vec<Address> = logs.iter().filter_map(account).collect();
+        accounts.sort();
+        let wanted = Wanted { from: 0, to: u64::MAX, tokens, accounts: &accounts, side: Side::To };
+        let read = read(&serde_json::value::to_raw_value(&logs).unwrap(), &wanted, ANCHOR).unwrap();
+        let amounts: Vec<u128> = read.transfers.iter().map(|it| it.amount.base_units()).collect();
+        assert_eq!(amounts, expected, "{file}");
+        assert!(read.flaws.is_empty() && read.torn.is_empty() && read.malformed.is_empty(), "{file}: {read:?}");
+        assert_eq!(read.transfers.len() + read.foreign, logs.len(), "{file}");
+    }
+}
+
+/// All logs somewhere in a recorded answer.
+fn logs_in(value: &Value) -> Vec<Value> {
+    match value {
+        Value::Object(fields) if fields.contains_key("topics") && fields.contains_key("data") => vec![value.clone()],
+        Value::Object(fields) => {
+            fields.iter().filter(|(name, _)| *name != "request").flat_map(|(_, it)| logs_in(it)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(logs_in).collect(),
+        _ => Vec::new(),
+    }
+}

@@ -98,7 +98,7 @@ async fn a_node_on_another_chain_is_never_used() {
     rig.stop().await;
 }
 
-/// The node stays up, answers, and its head never moves again: what a node that lost its peers does.
+/// The node stays up, answers, and its head never moves again (0xPolygon/bor#2348): what a node that lost its peers does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_whose_head_stands_still_beside_a_good_one() {
     let chain = world();
@@ -126,6 +126,7 @@ async fn a_node_without_the_finalized_tag_beside_one_that_has_it() {
     rig.stop().await;
 }
 
+/// ethereum/go-ethereum#24078: no logs from blocks that the node has not come to yet are no news of those blocks.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_says_nothing_of_blocks_it_has_not_got() {
     let chain = world();

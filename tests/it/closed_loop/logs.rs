@@ -84,6 +84,7 @@ async fn logs_that_no_decoder_takes() {
     rig.stop().await;
 }
 
+/// gear-tech/gear#4507: many nodes give logs no time; the block's own header has it.
 #[tokio::test(flavor = "multi_thread")]
 async fn logs_without_times() {
     let (chain, node) = world();

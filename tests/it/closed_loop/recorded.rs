@@ -15,7 +15,7 @@ use super::api::PlainApi;
 use super::rig::{LIMIT, Rig, USDC, USDC_E, quick_settings, urls};
 use crate::support::eventually;
 use crate::support::memory_store::MemoryStore;
-use crate::support::node::{Block, Finalized, Node, NodeOptions, ScriptedChain, TRANSFER, shared_json};
+use crate::support::node::{Block, Finalized, Node, NodeOptions, ScriptedChain, TRANSFER, recorded_json};
 
 const RECORDED: u64 = 50_000_000;
 /// The transaction that makes 26 transfers of nothing.
@@ -30,7 +30,7 @@ struct Recorded {
 }
 
 fn recorded() -> Vec<Recorded> {
-    let logs: Vec<Value> = shared_json("data/polygon-block-50000000/usdc_logs.json");
+    let logs: Vec<Value> = recorded_json("polygon-block-50000000/usdc_logs.json");
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let logs = logs.iter().map(|log| Recorded {
         tx_hash: text(&log["transactionHash"]).parse().unwrap(),

@@ -312,6 +312,7 @@ async fn a_node_that_is_behind_is_never_believed() {
     }
 }
 
+/// agglayer/aggkit#120, ethereumjs/ethereumjs-blockstream#10: logs of one block, beside the header of another one at its height.
 #[tokio::test]
 async fn a_reorg_between_block_and_logs_is_noticed() {
     let (chain, node) = one_node();

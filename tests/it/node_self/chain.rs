@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Client, call};
 use crate::support::node::{
-    BlockSpec, Finalized, LogSpec, Node, NodeOptions, ScriptedChain, TRANSFER, Token, USDC_E, shared_json, tx_hash,
+    BlockSpec, Finalized, LogSpec, Node, NodeOptions, ScriptedChain, TRANSFER, Token, USDC_E, recorded_json, tx_hash,
 };
 
 const TOKEN: Address = Address::repeat_byte(0x70);
@@ -213,17 +213,17 @@ async fn the_recorded_block_is_served_exactly() {
     let chain = ScriptedChain::polygon_50_000_000();
     let node = Node::start(&chain, NodeOptions::default());
     let client = Client::new(node.url());
-    let recorded: Value = shared_json("data/polygon-block-50000000/block.json");
+    let recorded: Value = recorded_json("polygon-block-50000000/block.json");
     let at = hex(50_000_000);
     assert_eq!(client.ask("eth_getBlockByNumber", json!([at, true])).await, recorded);
     let light = client.ask("eth_getBlockByHash", json!([recorded["hash"], false])).await;
     assert_eq!(light["transactions"][563], recorded["transactions"][563]["hash"]);
     let range = json!({ "fromBlock": at, "toBlock": at });
     assert_eq!(client.ask("eth_getLogs", json!([range])).await.as_array().unwrap().len(), 877);
-    let usdc: Value = shared_json("data/polygon-block-50000000/usdc_logs.json");
+    let usdc: Value = recorded_json("polygon-block-50000000/usdc_logs.json");
     let filter = json!({ "fromBlock": at, "toBlock": at, "address": USDC_E, "topics": [TRANSFER] });
     assert_eq!(client.ask("eth_getLogs", json!([filter])).await, usdc);
-    let receipts: Value = shared_json("data/polygon-block-50000000/receipts.json");
+    let receipts: Value = recorded_json("polygon-block-50000000/receipts.json");
     let receipt = client.ask("eth_getTransactionReceipt", json!([receipts[200]["transactionHash"]])).await;
     assert_eq!(receipt, receipts[200]);
     let before = client.ask("eth_getBlockByNumber", json!([hex(49_999_999), false])).await;

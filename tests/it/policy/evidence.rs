@@ -156,9 +156,10 @@ fn what_statements_come_to() {
         (Some(&one), vec![silent("two")], 2, "1 more"),
         (Some(&one), vec![says("two", 1_500, elsewhere())], 2, "1 more"),
         (Some(&one), vec![silent("two"), says("three", 1_500, good())], 2, "reached"),
-        // A log that only stands at another place is no dispute.
+        // A log that only stands at another place is no dispute (filecoin-project/lotus#12254).
         (Some(&one), vec![says("two", 1_500, receipt(block(1_500), true, vec![renumbered]))], 2, "reached"),
-        // Other content is one, and no majority overrules it.
+        // Other content is one, and no majority overrules it: a receipt without its logs (erigontech/erigon#19406), or with
+        // another transaction's (paradigmxyz/reth#11427).
         (Some(&one), vec![says("two", 1_501, elsewhere())], 2, "disputed by 2"),
         (Some(&one), vec![says("two", 1_500, receipt(block(1_500), false, vec![]))], 2, "disputed by 2"),
         (Some(&one), vec![says("two", 1_500, receipt(block(1_500), true, vec![]))], 2, "disputed by 2"),

@@ -36,7 +36,7 @@ pub(crate) use counts::{Call, Counts};
 pub(crate) use door::Door;
 pub(crate) use faults::{BatchIds, Behaviour, HttpFault, MethodFault, Refusal};
 pub(crate) use http::{Order, Unit};
-pub(crate) use recording::{USDC_E, provider_error, provider_errors, shared_json};
+pub(crate) use recording::{USDC_E, provider_error, provider_errors, recorded_json};
 
 use http::Server;
 use view::{Command, View, lock};

@@ -1,6 +1,6 @@
 //! Recorded data: Polygon block 50,000,000 as a chain, and the errors that providers really gave.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use alloy::primitives::{Address, U256, address};
 use serde::Deserialize;
@@ -18,20 +18,10 @@ const AFTER: usize = 16;
 /// The bridged USDC, which the recorded block is full of.
 pub(crate) const USDC_E: Address = address!("2791Bca1f2de4661ED88A30C99A7a9449Aa84174");
 
-/// A file of the shared folder, beside the project.
-fn shared(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared").join(path)
-}
-
-/// Reads a JSON file of the shared folder.
-pub(crate) fn shared_json<T: DeserializeOwned>(path: &str) -> T {
-    let path = shared(path);
-    let text = std::fs::read(&path).unwrap_or_else(|error| {
-        panic!(
-            "{}: {error}; the folder shared/, with the recorded chain data, has to stand beside the clone",
-            path.display()
-        )
-    });
+/// Reads a JSON file of `tests/data`.
+pub(crate) fn recorded_json<T: DeserializeOwned>(path: &str) -> T {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data").join(path);
+    let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -57,7 +47,7 @@ impl ProviderError {
 
 /// All recorded errors.
 pub(crate) fn provider_errors() -> Vec<ProviderError> {
-    shared_json("reference/provider-errors.json")
+    recorded_json("provider-errors.json")
 }
 
 /// The first recorded error whose text contains `text`.
@@ -73,8 +63,8 @@ fn number(value: &Value) -> u64 {
 
 /// The recorded block itself.
 fn recorded_block() -> Block {
-    let mut header: Value = shared_json("data/polygon-block-50000000/block.json");
-    let receipts: Vec<Value> = shared_json("data/polygon-block-50000000/receipts.json");
+    let mut header: Value = recorded_json("polygon-block-50000000/block.json");
+    let receipts: Vec<Value> = recorded_json("polygon-block-50000000/receipts.json");
     let fields = header.as_object_mut().unwrap();
     fields.remove("uncles");
     let transactions = match fields.remove("transactions") {
