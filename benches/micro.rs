@@ -17,14 +17,14 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use rampwatch::adapters::evm::read_transfers;
 use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::chain::{Address, B256, BlockRef, Transfer};
+use rampwatch::domain::chain::{Address, B256, BlockRef, LogFilter, Transfer};
 use rampwatch::domain::deposit::{Deposit, DepositKey, Verdict};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::matching::{Claims, MatchParams, decide};
-use rampwatch::policy::pace::{Jitter, Pace};
-use rampwatch::policy::settlement::{Context, Fact, step};
+use rampwatch::policy::payment_machine::{Context, Fact, step};
+use rampwatch::policy::retry::{Jitter, RetryPolicy};
 use rampwatch::ports::chain::TransferQuery;
 use rampwatch::ports::store::{Commit, Store as _};
 use serde_json::json;
@@ -110,7 +110,7 @@ fn reading(criterion: &mut Criterion) {
     let query = |recipients: &[Address]| TransferQuery {
         tokens: Arc::new(vec![TOKEN]),
         recipients: Arc::new(recipients.to_vec()),
-        everybody: false,
+        filter: LogFilter::Recipients,
         from: 0,
         to: u64::MAX,
         avoid: None,
@@ -179,13 +179,13 @@ fn matching(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn settlement(criterion: &mut Criterion) {
+fn payment_machine(criterion: &mut Criterion) {
     let key = DepositKey { chain_id: 137, block_hash: B256::repeat_byte(3), tx_hash: B256::ZERO, log_index: 1 };
     let waiting = payment(1, address(1));
     let seen = Payment { state: PaymentState::Seen { deposit: key }, ..waiting.clone() };
-    let pace = Pace::for_timeout(Span::from_secs(30));
+    let pace = RetryPolicy::for_timeout(Span::from_secs(30));
     let context = Context { now: NOW, pace: &pace, jitter: Jitter(5) };
-    let mut group = criterion.benchmark_group("settlement");
+    let mut group = criterion.benchmark_group("payment_machine");
     for (name, payment, fact) in [("matched", waiting, Fact::Matched(key)), ("final", seen, Fact::Final)] {
         group.bench_function(name, |bench| {
             bench.iter(|| step(black_box(&payment), black_box(&fact), &context).unwrap());
@@ -217,5 +217,5 @@ fn commit(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(steps, reading, matching, settlement, commit);
+criterion_group!(steps, reading, matching, payment_machine, commit);
 criterion_main!(steps);

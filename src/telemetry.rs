@@ -201,7 +201,7 @@ pub const METRICS: &[Metric] = &[
     counter("rampwatch_api_requests_total", &["call", "result"], "Requests to the payment API, by how they ended."),
     counter("rampwatch_alarms_total", &["alarm"], "Things that should not happen and did."),
     gauge("rampwatch_disputes", &[], "Payments and orders about which operators contradict each other or say nothing."),
-    gauge("rampwatch_reviews", &[], "Payments, deposits and leads that wait for a person."),
+    gauge("rampwatch_reviews", &[], "Payments, deposits and candidates that wait for a person."),
     gauge(
         "rampwatch_intake_lists",
         &["state"],

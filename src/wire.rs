@@ -22,9 +22,9 @@ use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::operator::KnownEndpoint;
 use crate::domain::wei::Wei;
-use crate::engine::handle::Handle;
 use crate::engine::health::Health;
-use crate::engine::teller::{self, Telling};
+use crate::engine::notifier::{self, NotifierSetup};
+use crate::engine::operator_service::OperatorService;
 use crate::engine::{EngineSettings, FundingPorts, PayoutPorts, Ports, purse};
 use crate::http::socket::{self, SocketError};
 use crate::outbound::{Outbound, OutboundError};
@@ -58,13 +58,13 @@ use self::rules::funding_rules;
 /// A program that is put together and not started.
 pub struct App {
     /// For operators.
-    pub handle: Handle,
+    pub handle: OperatorService,
     /// The address of the hot wallet, from its key; `None` when there is no wallet.
     pub wallet: Option<Address>,
     ports: Ports,
     settings: Arc<EngineSettings>,
     health: Arc<Health>,
-    telling: Option<Telling>,
+    telling: Option<NotifierSetup>,
 }
 
 impl App {
@@ -83,7 +83,7 @@ impl App {
             }
         };
         tokio::select! {
-            ended = teller::run_and_tell(self.ports, self.settings, self.health, self.telling, stop) => Ok(ended?),
+            ended = notifier::run_beside(self.ports, self.settings, self.health, self.telling, stop) => Ok(ended?),
             never = purse => match never {},
         }
     }
@@ -114,7 +114,8 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     if settings.chain.id != config::SANDBOX_CHAIN_ID {
         health.update(|health| health.agreement = doctor::operators(settings));
     }
-    let handle = Handle::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
+    let handle =
+        OperatorService::new(&ports, engine_settings.clone(), health.clone()).with_approvers(approvers(settings));
     let handle = handle.with_public_url(settings.webhook.public_url.clone());
     Ok(App { handle, wallet, ports, settings: engine_settings, health, telling })
 }
@@ -184,7 +185,7 @@ pub async fn check(settings: &Settings) -> anyhow::Result<Checked> {
 ///
 /// # Errors
 /// When the store cannot be opened: another process has it, it cannot be read, or it is missing and not to be made.
-pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Handle> {
+pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<OperatorService> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let store = Arc::new(match if_missing {
         IfMissing::Make => open_store(settings)?,
@@ -194,8 +195,14 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Han
     let api = payment_api(settings, clock.clone()).ok();
     let (api, desk_api) = api.map(|api| (api.payments, api.desk)).unzip();
     let engine_settings = Arc::new(engine_settings(settings));
-    let handle =
-        Handle::offline(store, api, clock, Arc::new(SystemChance), engine_settings, Arc::new(Health::default()));
+    let handle = OperatorService::offline(
+        store,
+        api,
+        clock,
+        Arc::new(SystemChance),
+        engine_settings,
+        Arc::new(Health::default()),
+    );
     let handle = handle.with_approvers(approvers(settings)).with_desk_api(desk_api);
     let handle = handle.with_public_url(settings.webhook.public_url.clone());
     Ok(handle.with_payouts(payout_ports(settings)))

@@ -2,7 +2,7 @@
 //!
 //! The release binary (`--program`; only this harness is built for debugging) watches anvil with blocks of one second over a websocket, with the finalized rule. 500 deposits
 //! are spread over at least 100 blocks. For each, the time is taken from the moment at which its block became final at
-//! the node to the moment at which the stand-in received `/complete`, by one clock.
+//! the node to the moment at which the fake API received `/complete`, by one clock.
 //!
 //! The first moment is observed from outside, by asking the node for its `finalized` block over a connection of its
 //! own, again and again, with two milliseconds between an answer and the next question. It lies between the question
@@ -27,7 +27,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::PaymentId;
-use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{Call, FakeApi, FakeApiOptions, NewOffRamp, OffRamp};
 use rampwatch::sandbox::{
     Anvil, AnvilOptions, BlockTag, DEV_ACCOUNTS, Daemon, DaemonOptions, Mining, Node, Sandbox, SandboxError, USDC,
 };
@@ -114,8 +114,8 @@ async fn measure(program: PathBuf) -> Outcome<Vec<String>> {
     let options = AnvilOptions { mining: Mining::Every { millis: 1_000 }, ..AnvilOptions::default() };
     let anvil = Anvil::start(&options).await?;
     anvil.node().furnish().await?;
-    let stand_in = StandIn::start(StandInOptions::default()).await?;
-    let sandbox = Sandbox::of_parts(anvil, stand_in, folder.path())?;
+    let fake_api = FakeApi::start(FakeApiOptions::default()).await?;
+    let sandbox = Sandbox::of_parts(anvil, fake_api, folder.path())?;
     let mut daemon = Daemon::new(DaemonOptions {
         program,
         config: sandbox.config_path(),
@@ -125,15 +125,15 @@ async fn measure(program: PathBuf) -> Outcome<Vec<String>> {
     daemon.start()?;
     daemon.ready(LIMIT).await?;
     println!("opening and adding {DEPOSITS} off-ramps");
-    let off_ramps = open_all(sandbox.stand_in(), &daemon).await?;
+    let off_ramps = open_all(sandbox.fake_api(), &daemon).await?;
     let rises = Arc::new(Mutex::new(Vec::new()));
     // A connection of its own, so that nothing else waits in front of the question.
     let eye = Node::connect(sandbox.anvil().node().http_url().as_str()).await?;
     let observing = tokio::spawn(observe(eye, Arc::clone(&rises)));
     println!("sending {DEPOSITS} deposits, one every {} ms", APART.as_millis());
     let paid = pay_all(sandbox.anvil().node(), off_ramps).await?;
-    let all_there = |stand_in: &StandIn| stand_in.off_ramps().iter().all(|off_ramp| off_ramp.tally.accepted > 0);
-    let settled = sandbox.stand_in().wait_until(LIMIT, "all payments completed", all_there).await;
+    let all_there = |fake_api: &FakeApi| fake_api.off_ramps().iter().all(|off_ramp| off_ramp.tally.accepted > 0);
+    let settled = sandbox.fake_api().wait_until(LIMIT, "all payments completed", all_there).await;
     observing.abort();
     if observing.await.is_ok_and(|ended| ended.is_err()) {
         return Err(SandboxError::Outcome("the node could not be observed to the end".to_owned()));
@@ -146,12 +146,12 @@ async fn measure(program: PathBuf) -> Outcome<Vec<String>> {
     Ok(problems)
 }
 
-async fn open_all(stand_in: &StandIn, daemon: &Daemon) -> Outcome<Vec<OffRamp>> {
+async fn open_all(fake_api: &FakeApi, daemon: &Daemon) -> Outcome<Vec<OffRamp>> {
     let mut off_ramps = Vec::with_capacity(DEPOSITS);
     for number in 0..DEPOSITS {
         let id = PaymentId::new(format!("latency-{number}")).unwrap();
         let amount = Amount::from_base_units(1_000_000 + number as u128);
-        let off_ramp = stand_in.open(NewOffRamp { id: Some(id), amount, ..NewOffRamp::default() })?;
+        let off_ramp = fake_api.open(NewOffRamp { id: Some(id), amount, ..NewOffRamp::default() })?;
         daemon.operator().add(&off_ramp.id, &off_ramp.recipient_id).await?;
         off_ramps.push(off_ramp);
     }
@@ -176,8 +176,8 @@ async fn pay_all(node: &Node, off_ramps: Vec<OffRamp>) -> Outcome<Vec<Paid>> {
 /// Works the times out, prints them, and notes what is wrong.
 async fn report(sandbox: &Sandbox, paid: &[Paid], rises: &[Rise], problems: &mut Vec<String>) -> Outcome<()> {
     let mut received: BTreeMap<String, Vec<(u64, Option<String>)>> = BTreeMap::new();
-    for entry in sandbox.stand_in().journal().into_iter().filter(|entry| entry.call == Call::Complete) {
-        // The stand-in's clock counts whole milliseconds; the end of the one it names is taken.
+    for entry in sandbox.fake_api().journal().into_iter().filter(|entry| entry.call == Call::Complete) {
+        // The fake API's clock counts whole milliseconds; the end of the one it names is taken.
         let at = (entry.received_at.as_millis() + 1) * 1_000;
         received.entry(entry.payment.unwrap_or_default()).or_default().push((at, entry.transaction_hash));
     }

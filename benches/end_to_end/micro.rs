@@ -18,7 +18,7 @@ pub(crate) fn add(table: &mut Table) -> Result<()> {
     let value = format!("{} ({} a log)", time(logs), time(logs / 10_000.0));
     table.tell("parse and decode an answer of 500 blocks, 10,000 logs, 6 MB", &value, "");
     table.tell("parse and decode one log", &time(median("reading/one_log")?), "");
-    let (matched, last) = (median("settlement/matched")?, median("settlement/final")?);
+    let (matched, last) = (median("payment_machine/matched")?, median("payment_machine/final")?);
     table.tell("one step of a payment: matched / final", &format!("{} / {}", time(matched), time(last)), "");
     table.tell("one durable commit, one writer", &time(median("commit/one_writer_durable")?), "");
     Ok(())

@@ -5,7 +5,7 @@ use clap::Args;
 use super::exit::{Exit, Failure};
 use super::fund::{agreed, can_ask};
 use super::operator::Operator;
-use super::order_desk::Word;
+use super::order_desk::OrderDecision;
 use super::{order_output, output};
 use crate::config::Settings;
 use crate::engine::order_views::OrderView;
@@ -74,13 +74,13 @@ impl Approve {
 impl Reject {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let operator = Operator::open(settings).await?;
-        self.about.say(&operator, Word::Reject).await.map(drop)
+        self.about.say(&operator, OrderDecision::Reject).await.map(drop)
     }
 }
 
 impl About {
     /// Says the word, and shows what it made of the order.
-    pub(super) async fn say(&self, operator: &Operator, word: Word) -> Result<OrderView, Failure> {
+    pub(super) async fn say(&self, operator: &Operator, word: OrderDecision) -> Result<OrderView, Failure> {
         let view = operator.decide_order(&self.order, word, &self.reason).await?;
         print(&view, self.json)?;
         Ok(view)

@@ -5,7 +5,7 @@ use clap::Args;
 use super::approve::About;
 use super::exit::Failure;
 use super::operator::Operator;
-use super::order_desk::Word;
+use super::order_desk::OrderDecision;
 use super::output;
 use crate::config::Settings;
 use crate::engine::order_views::OrderView;
@@ -27,7 +27,7 @@ pub(super) struct Cancel {
 impl Cancel {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let operator = Operator::open(settings).await?;
-        let view = self.about.say(&operator, Word::Cancel).await?;
+        let view = self.about.say(&operator, OrderDecision::Cancel).await?;
         if self.about.is_quiet() {
             return Ok(());
         }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{Exit, Failure};
 use crate::config::{HttpSettings, InletSettings, Settings};
 use crate::domain::time::Span;
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 use crate::http::{self, Opened, Operator, Render, Socket, Tokens};
 
 /// How long requests may take to finish when the daemon stops.
@@ -34,7 +34,7 @@ impl Doors {
     ///
     /// # Errors
     /// A token or the webhook's secret cannot be had.
-    pub(super) fn open(settings: &Settings, handle: &Handle, metrics: Render) -> Result<Self, Failure> {
+    pub(super) fn open(settings: &Settings, handle: &OperatorService, metrics: Render) -> Result<Self, Failure> {
         let inlet = inlet(settings)?;
         let tokens =
             Tokens::load(&settings.http).map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
@@ -109,7 +109,12 @@ async fn serve_tcp(settings: HttpSettings, operator: Operator, stop: Cancellatio
 }
 
 /// Hears the webhook.
-async fn serve_inlet(inlet: InletSettings, secrets: Vec<SecretString>, handle: Handle, stop: CancellationToken) {
+async fn serve_inlet(
+    inlet: InletSettings,
+    secrets: Vec<SecretString>,
+    handle: OperatorService,
+    stop: CancellationToken,
+) {
     let bind = || listen(inlet.listen);
     let Some(Opened { door: listener, .. }) = http::open("webhook.listen", bind, &handle, &stop).await else { return };
     let address = listener.local_addr().unwrap_or(inlet.listen);

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::config::Settings;
 use crate::domain::chain::Address;
-use crate::engine::handle::HandleError;
+use crate::engine::operator_service::OperatorError;
 use crate::http::Code;
 use crate::{sandbox, wire};
 
@@ -82,14 +82,15 @@ impl Failure {
     }
 
     /// From what the engine's handle said.
-    pub(super) fn of_handle(error: &HandleError) -> Self {
+    pub(super) fn of_handle(error: &OperatorError) -> Self {
         let exit = match error {
-            HandleError::NotFound(_) => Exit::NotFound,
-            HandleError::Invalid { .. } => Exit::Usage,
-            HandleError::Exists(_) | HandleError::Refused(_) | HandleError::Repeat(_) | HandleError::OwnOrder(_) => {
-                Exit::Refused
-            }
-            HandleError::TooMany { .. } | HandleError::Api(_) | HandleError::Store(_) => Exit::Unavailable,
+            OperatorError::NotFound(_) => Exit::NotFound,
+            OperatorError::Invalid { .. } => Exit::Usage,
+            OperatorError::Exists(_)
+            | OperatorError::Refused(_)
+            | OperatorError::Repeat(_)
+            | OperatorError::OwnOrder(_) => Exit::Refused,
+            OperatorError::TooMany { .. } | OperatorError::Api(_) | OperatorError::Store(_) => Exit::Unavailable,
         };
         Self::new(exit, error.to_string())
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use super::client::{Daemon, Way, from_here};
 use super::exit::{Exit, Failure};
 use crate::config::Settings;
-use crate::engine::handle::{Handle, HandleError};
+use crate::engine::operator_service::{OperatorError, OperatorService};
 use crate::engine::queries::DepositFilter;
 use crate::engine::requests::{AddRequest, ResolveRequest};
 use crate::engine::return_views::PaymentDetail;
@@ -24,7 +24,7 @@ pub(super) enum Operator {
     /// The daemon.
     Daemon(Box<Daemon>),
     /// The store, opened here.
-    Store(Box<Handle>),
+    Store(Box<OperatorService>),
 }
 
 /// What the configuration calls the tokens.
@@ -37,7 +37,7 @@ pub(super) fn token_names(settings: &Settings) -> Vec<TokenName> {
     settings.chain.tokens().map(name).collect()
 }
 
-pub(super) fn told<T>(result: Result<T, HandleError>) -> Result<T, Failure> {
+pub(super) fn told<T>(result: Result<T, OperatorError>) -> Result<T, Failure> {
     result.map_err(|error| Failure::of_handle(&error))
 }
 

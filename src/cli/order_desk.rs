@@ -10,12 +10,12 @@ use crate::engine::views::Page;
 
 /// A person's word about an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum OrderDecision {
     Reject,
     Cancel,
 }
 
-impl Word {
+impl OrderDecision {
     const fn name(self) -> &'static str {
         match self {
             Self::Reject => "reject",
@@ -79,10 +79,10 @@ impl Operator {
         }
     }
 
-    pub(super) async fn decide_order(&self, id: &str, word: Word, reason: &str) -> Result<OrderView, Failure> {
+    pub(super) async fn decide_order(&self, id: &str, word: OrderDecision, reason: &str) -> Result<OrderView, Failure> {
         match (self, word) {
-            (Self::Store(handle), Word::Reject) => told(handle.reject(id, reason).await),
-            (Self::Store(handle), Word::Cancel) => told(handle.cancel_order(id, reason).await),
+            (Self::Store(handle), OrderDecision::Reject) => told(handle.reject(id, reason).await),
+            (Self::Store(handle), OrderDecision::Cancel) => told(handle.cancel_order(id, reason).await),
             (Self::Daemon(daemon), _) => daemon.post(&["orders", id, word.name()], &because(reason)).await,
         }
     }

@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use crate::domain::actor::Actor;
 use crate::domain::payment::Provenance;
 use crate::domain::text::is_hidden;
-use crate::engine::lead_views::LeadView;
+use crate::engine::candidate_views::CandidateView;
 use crate::engine::queries::MAX_PAGE;
 use crate::engine::views::{DepositView, Page, PaymentView, ReviewView};
 
@@ -160,8 +160,8 @@ pub(super) fn whence(view: &DepositView) -> Option<String> {
     }
 }
 
-/// A lead, in full.
-pub(super) fn lead(view: &LeadView) -> String {
+/// A candidate, in full.
+pub(super) fn candidate(view: &CandidateView) -> String {
     fields(&[
         ("lead", Some(view.payment.to_string())),
         ("state", Some(view.state.name().to_owned())),

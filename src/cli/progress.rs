@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::run::until;
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 use crate::telemetry;
 
 /// How many blocks the sweep must be behind for a bar to appear.
@@ -36,7 +36,7 @@ fn progress(shown: Option<u64>, behind: u64) -> Option<Progress> {
 }
 
 /// Shows the bar while there is something to show, until `stop`.
-pub(super) async fn show_progress(handle: Handle, stop: CancellationToken) {
+pub(super) async fn show_progress(handle: OperatorService, stop: CancellationToken) {
     if !std::io::stderr().is_terminal() {
         return;
     }

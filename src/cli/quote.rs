@@ -142,7 +142,7 @@ pub(super) fn rate(view: &RateView) -> Vec<(&'static str, Option<String>)> {
         ("receive", Some(paid_out)),
         ("", Some(format!("over {} in {}", plain(&view.destination_rail), plain(&view.destination_country)))),
         ("rate", Some(rate)),
-        ("fees in all", Some(shown(&view.total_fee).unwrap_or_else(unsaid))),
+        ("fees", Some(shown(&view.total_fee).unwrap_or_else(unsaid))),
         ("API's fee", view.sentra_fee.as_ref().map(fee)),
         ("developer's", view.developer_fee.as_ref().map(fee)),
     ]

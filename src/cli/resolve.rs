@@ -106,7 +106,7 @@ impl Resolve {
             text.push('\n');
         }
         text.extend(view.deposit.iter().map(output::deposit));
-        text.extend(view.lead.iter().map(output::lead));
+        text.extend(view.candidate.iter().map(output::candidate));
         text.extend(view.ignored.map(|count| format!("{count} deposits are ignored from now on.\n")));
         output::print(&text)
     }

@@ -31,7 +31,7 @@ impl Reviews {
             return output::print_json(&page);
         }
         if page.items.is_empty() {
-            output::remark("nothing waits for a person");
+            output::remark("nothing needs a decision");
         }
         let texts: Vec<String> = page.items.iter().map(output::review).collect();
         output::print(&texts.join("\n"))?;

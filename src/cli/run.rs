@@ -15,7 +15,7 @@ use super::operator::token_names;
 use super::progress::show_progress;
 use super::start_logging;
 use crate::config::{LogFormat, Settings};
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 use crate::{telemetry, wire};
 
 /// How long the engine may take to finish what is under way. A completion that is cut off here is looked into at the
@@ -68,7 +68,7 @@ async fn watch(settings: &Settings) -> Result<(), Failure> {
 pub(super) async fn serve(
     settings: &Settings,
     stop: CancellationToken,
-    up: impl FnOnce(Handle),
+    up: impl FnOnce(OperatorService),
 ) -> Result<(), Failure> {
     let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     // An address that is written down is looked at before anything is opened; the key's own as soon as it is known.

@@ -9,10 +9,10 @@ use super::exit::{Exit, Failure};
 use super::output;
 use crate::domain::payment::PaymentId;
 use crate::engine::requests::parse_address;
-use crate::sandbox::stand_in::Shape;
+use crate::sandbox::fake_api::Shape;
 use crate::sandbox::{FAKE_USDC, PayOptions, RunOptions, SandboxError, USDC, USDC_E, WalletConfig, pay, run};
 
-/// Start a chain node with a test USDC and a stand-in payment API, to play with until Ctrl-C
+/// Start a chain node with a test USDC and a fake payment API, to play with until Ctrl-C
 ///
 /// Writes the configuration to use it with, and says what to try. Nothing in it is real: the chain has an id of its
 /// own, forks included. Needs no configuration itself.
@@ -39,7 +39,7 @@ struct Start {
     /// Milliseconds between blocks
     #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(50..=60_000))]
     block_millis: u64,
-    /// Which description of the API the stand-in follows
+    /// Which description of the API the fake API follows
     #[arg(long, value_enum, default_value_t = ApiShape::Guide)]
     shape: ApiShape,
     /// Leave the hot wallet out of the configuration: rampwatch then needs no key and sends nothing
@@ -51,7 +51,7 @@ struct Start {
     /// The chain's port; 0 for any free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     chain_port: u16,
-    /// The stand-in's port; 0 for any free one
+    /// The fake API's port; 0 for any free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     api_port: u16,
 }

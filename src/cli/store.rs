@@ -51,7 +51,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Read everything in the store and name what should not be: records that do not read, indexes that lead nowhere, gaps
+    /// Read everything in the store and name what should not be: records that do not read, indexes that candidate nowhere, gaps
     /// in the ledger, states that the ledger does not come to; change nothing
     Check {
         /// Read this backup to its end instead of the store

@@ -114,3 +114,12 @@ mod tests {
         }
     }
 }
+
+/// How a node is asked for the transfers to many recipients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFilter {
+    /// Each recipient is named.
+    Recipients,
+    /// They are too many to be named: the transfers to anybody are asked for, and theirs are picked out of the answer.
+    AnyRecipient,
+}

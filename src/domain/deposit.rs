@@ -86,7 +86,7 @@ pub struct Deposit {
     /// How much, in base units of `token`.
     pub amount: Amount,
     /// Where its block stands.
-    pub standing: Standing,
+    pub standing: BlockStatus,
     /// What it is taken for.
     pub verdict: Verdict,
     /// When rampwatch first learnt of it (its own clock).
@@ -115,7 +115,7 @@ impl Deposit {
             from: transfer.from,
             to: transfer.to,
             amount: transfer.amount,
-            standing: Standing::Provisional,
+            standing: BlockStatus::Provisional,
             verdict: Verdict::Unjudged,
             first_seen_at: now,
             seen_by: None,
@@ -140,8 +140,8 @@ impl Deposit {
     #[must_use]
     pub const fn stands(&self) -> bool {
         match self.standing {
-            Standing::Provisional | Standing::Final { .. } => true,
-            Standing::Gone { .. } => false,
+            BlockStatus::Provisional | BlockStatus::Final { .. } => true,
+            BlockStatus::Gone { .. } => false,
         }
     }
 }
@@ -188,7 +188,7 @@ impl Tally {
 /// Where a deposit's block stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "is", rename_all = "snake_case")]
-pub enum Standing {
+pub enum BlockStatus {
     /// In a block that may still go away.
     Provisional,
     /// In a block that was final by the configured rule, at this moment.

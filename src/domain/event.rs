@@ -6,11 +6,11 @@ use super::actor::Actor;
 use super::address_pattern::PatternBreak;
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockNumber, BlockRef};
-use super::deposit::{Deposit, DepositKey, Standing, Tally, Verdict};
-use super::desk::DeskBody;
+use super::deposit::{BlockStatus, Deposit, DepositKey, Tally, Verdict};
 use super::hold::Hold;
 use super::order::{Attempt, Order, OrderId, OrderState, Spend};
 use super::payment::{ApiView, Payment, PaymentId, PaymentState, RecipientId};
+use super::record::RecordBody;
 use super::stall::Stall;
 use super::time::Timestamp;
 use super::wallet::HaltReason;
@@ -76,7 +76,7 @@ pub enum EventKind {
     /// A deposit's block became final, went away, or came back.
     DepositStands {
         /// Where it stands now.
-        standing: Standing,
+        standing: BlockStatus,
         /// Its block.
         block: BlockRef,
         /// What the chain has at that height now, if it differs.
@@ -204,7 +204,7 @@ pub enum EventKind {
     /// A record of the desk was made or changed.
     DeskChanged {
         /// What it says since.
-        body: Box<DeskBody>,
+        body: Box<RecordBody>,
         /// What happened, in words that go on from its name: `was registered`.
         why: String,
     },
@@ -213,7 +213,7 @@ pub enum EventKind {
 impl EventKind {
     /// The record of the desk that it is about, if it is about one.
     #[must_use]
-    pub fn desk(&self) -> Option<&DeskBody> {
+    pub fn desk(&self) -> Option<&RecordBody> {
         match self {
             Self::DeskChanged { body, .. } => Some(body),
             _ => None,

@@ -9,11 +9,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::FundingPorts;
-use super::handle::{Handle, HandleError};
+use super::event_log::log_events;
+use super::operator_service::{OperatorError, OperatorService};
 use super::order_book::OrderBook;
 use super::order_views::WalletView;
 use super::orders::given;
-use super::telling::log_events;
 use super::watcher::place::first_block;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{B256, BlockNumber, BlockRef, Header, Transfer};
@@ -26,9 +26,9 @@ use crate::domain::wallet::{BookedSpend, NonceCount, Wallet};
 use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Freeing, MOST_BLOCKS_BACK, Proof, WalletRecords, consumed, nothing_left, prove};
 use crate::policy::finality::final_number;
-use crate::policy::funding::{OrderFact, apply};
 use crate::policy::nonces::{self, AdoptRefusal};
 use crate::policy::numbering::together;
+use crate::policy::order_machine::{OrderFact, apply};
 use crate::policy::window::{Spending, book, window_now, window_start};
 use crate::ports::chain::{Chain, ChainError, EndpointId};
 use crate::ports::sender::EndpointAnswer;
@@ -50,27 +50,27 @@ pub struct AdoptRequest {
     pub next_nonce: Option<u64>,
 }
 
-fn refuse(refusal: AdoptRefusal) -> HandleError {
-    HandleError::Refused(refusal.to_string())
+fn refuse(refusal: AdoptRefusal) -> OperatorError {
+    OperatorError::Refused(refusal.to_string())
 }
 
-fn unreachable(error: &ChainError) -> HandleError {
-    HandleError::Refused(error.to_string())
+fn unreachable(error: &ChainError) -> OperatorError {
+    OperatorError::Refused(error.to_string())
 }
 
-fn unread(detail: impl std::fmt::Display) -> HandleError {
-    HandleError::Refused(format!(
+fn unread(detail: impl std::fmt::Display) -> OperatorError {
+    OperatorError::Refused(format!(
         "what the wallet sent in the last 24 hours cannot be read ({detail}), and without it the limit per day would begin \
          anew: try again"
     ))
 }
 
-impl Handle {
+impl OperatorService {
     /// Ends a halt, once every endpoint agrees on the wallet's nonces.
     ///
     /// # Errors
-    /// As [`Handle::adopt`].
-    pub async fn adopt_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
+    /// As [`OperatorService::adopt`].
+    pub async fn adopt_wallet(&self, reason: &str) -> Result<WalletView, OperatorError> {
         self.adopt(&AdoptRequest { reason: reason.to_owned(), next_nonce: None }).await
     }
 
@@ -81,21 +81,21 @@ impl Handle {
     /// # Errors
     /// When no engine with a wallet runs, the wallet is not halted, the endpoints do not agree, the wallet's transfers
     /// cannot be read, or no reason is given.
-    pub async fn adopt(&self, request: &AdoptRequest) -> Result<WalletView, HandleError> {
+    pub async fn adopt(&self, request: &AdoptRequest) -> Result<WalletView, OperatorError> {
         for _ in 0..ADOPT_TRIES {
             match self.adopt_as_it_stands(request).await {
                 // The sender notes on the orders what became of them meanwhile: everything is asked and judged anew.
-                Err(HandleError::Store(StoreError::Conflict(_))) => {}
+                Err(OperatorError::Store(StoreError::Conflict(_))) => {}
                 adopted => return adopted,
             }
         }
-        Err(HandleError::Refused("something changed meanwhile: try again".to_owned()))
+        Err(OperatorError::Refused("something changed meanwhile: try again".to_owned()))
     }
 
-    async fn adopt_as_it_stands(&self, request: &AdoptRequest) -> Result<WalletView, HandleError> {
+    async fn adopt_as_it_stands(&self, request: &AdoptRequest) -> Result<WalletView, OperatorError> {
         let (orders, reason) = (self.order_book()?, given(&request.reason)?);
         let Some((chain, funding)) = &self.wallet_ports else {
-            return Err(HandleError::Refused(
+            return Err(OperatorError::Refused(
                 "adopting asks the nodes: it needs `rampwatch run` with the wallet configured".to_owned(),
             ));
         };
@@ -139,7 +139,7 @@ impl Handle {
         wallet: &Wallet,
         open: &[Order],
         latest: u64,
-    ) -> Result<Vec<(Order, Proof)>, HandleError> {
+    ) -> Result<Vec<(Order, Proof)>, OperatorError> {
         let below = open.iter().filter(|order| order.state.nonce().is_some_and(|nonce| nonce < latest));
         let below: Vec<&Order> = below.collect();
         let Some(tx_hash) = below.iter().flat_map(|order| order.live_attempts()).map(|attempt| attempt.tx_hash).next()
@@ -181,7 +181,7 @@ impl Handle {
         wallet: &Wallet,
         booked: &[BookedSpend],
         newest: Timestamp,
-    ) -> Result<(), HandleError> {
+    ) -> Result<(), OperatorError> {
         let at = window_now(Some(wallet), Some(newest), self.clock.now(), book.skew);
         let counted = book.counted(at).await?;
         let spending = Spending { orders: &counted, booked, at };
@@ -196,7 +196,7 @@ impl Handle {
         if over.is_empty() {
             return Ok(());
         }
-        Err(HandleError::Refused(format!(
+        Err(OperatorError::Refused(format!(
             "together with what the wallet has sent in the last 24 hours, open orders go over the limits per day: cancel some \
              of them (rampwatch cancel), then adopt: {}",
             over.join(", ")
@@ -204,15 +204,15 @@ impl Handle {
     }
 
     /// Whether any endpoint has a receipt of one of the order's transactions. Each must answer.
-    async fn has_receipt(&self, order: &Order) -> Result<bool, HandleError> {
+    async fn has_receipt(&self, order: &Order) -> Result<bool, OperatorError> {
         let Some((_, funding)) = &self.wallet_ports else { return Ok(false) };
         let hashes: Vec<_> = order.live_attempts().map(|attempt| attempt.tx_hash).collect();
         for answer in funding.sender.receipts_everywhere(&hashes).await {
-            let receipts = answer
-                .answer
-                .map_err(|error| HandleError::Refused(format!("endpoint {:?} did not answer: {error}", answer.name)))?;
+            let receipts = answer.answer.map_err(|error| {
+                OperatorError::Refused(format!("endpoint {:?} did not answer: {error}", answer.name))
+            })?;
             for receipt in receipts.receipts {
-                let unread = |why| HandleError::Refused(format!("endpoint {:?} does not tell: {why}", answer.name));
+                let unread = |why| OperatorError::Refused(format!("endpoint {:?} does not tell: {why}", answer.name));
                 if receipt.map_err(unread)?.is_some() {
                     return Ok(true);
                 }
@@ -228,14 +228,14 @@ impl Handle {
         displaced: Vec<(Order, Proof)>,
         change: WalletChange,
         block_time: Timestamp,
-    ) -> Result<WalletView, HandleError> {
+    ) -> Result<WalletView, OperatorError> {
         let now = self.clock.now();
         let said = |payment, kind| Event { at: now, payment, deposit: None, kind };
         let mut events = vec![said(None, EventKind::WalletChanged { address: wallet.address, change })];
         let mut orders = Vec::new();
         for (mut order, proof) in displaced {
             let kinds = apply(&mut order, &OrderFact::Displaced { proof, block_time }, now, &book.rules.pace);
-            let kinds = kinds.map_err(|error| HandleError::Refused(error.to_string()))?;
+            let kinds = kinds.map_err(|error| OperatorError::Refused(error.to_string()))?;
             events.extend(kinds.into_iter().map(|kind| said(Some(order.id.payment.clone()), kind)));
             orders.push(order);
         }
@@ -245,14 +245,14 @@ impl Handle {
                 log_events(&events);
                 self.wallet().await
             }
-            Err(error) => Err(HandleError::Store(error)),
+            Err(error) => Err(OperatorError::Store(error)),
         }
     }
 }
 
 /// Finds what the wallet has sent and no order accounts for.
 struct Unaccounted<'a> {
-    handle: &'a Handle,
+    handle: &'a OperatorService,
     chain: &'a dyn Chain,
     funding: &'a FundingPorts,
     orders: &'a OrderBook,
@@ -262,7 +262,7 @@ struct Unaccounted<'a> {
 impl Unaccounted<'_> {
     /// The transfers of the token that pays which left the wallet within 24 hours of the head and which no order accounts
     /// for. `displaced`: the orders that end so with this adoption.
-    async fn find(&self, wallet: &Wallet, displaced: &[Order]) -> Result<Vec<BookedSpend>, HandleError> {
+    async fn find(&self, wallet: &Wallet, displaced: &[Order]) -> Result<Vec<BookedSpend>, OperatorError> {
         let start = window_start(self.head.time);
         let from = self.first_block(start).await?;
         let token = self.handle.settings.token;
@@ -294,7 +294,7 @@ impl Unaccounted<'_> {
         wallet: &Wallet,
         tx_hash: B256,
         needed: usize,
-    ) -> Result<(BlockRef, Vec<(Operator, u64)>), HandleError> {
+    ) -> Result<(BlockRef, Vec<(Operator, u64)>), OperatorError> {
         let rule = self.handle.settings.finality;
         let mut finals = Vec::new();
         for operator in self.chain.operators() {
@@ -302,7 +302,7 @@ impl Unaccounted<'_> {
             finals.extend(said.ok().and_then(|said| final_number(rule, &said.head, said.finalized.as_ref())));
         }
         let too_few =
-            || HandleError::Refused(format!("no block is final yet by {needed} operator(s): try again in a while"));
+            || OperatorError::Refused(format!("no block is final yet by {needed} operator(s): try again in a while"));
         finals.sort_unstable_by_key(|number| std::cmp::Reverse(*number));
         let number = needed.checked_sub(1).and_then(|last| finals.get(last)).copied().ok_or_else(too_few)?;
         let header = self.chain.header(number, None).await.map_err(unread)?.ok_or_else(too_few)?;
@@ -334,7 +334,7 @@ impl Unaccounted<'_> {
         wallet: &Wallet,
         from: BlockNumber,
         to: BlockNumber,
-    ) -> Result<Vec<Transfer>, HandleError> {
+    ) -> Result<Vec<Transfer>, OperatorError> {
         let token = self.handle.settings.token;
         let mut operators = self.chain.operators();
         operators.truncate(self.needed());
@@ -348,7 +348,7 @@ impl Unaccounted<'_> {
 
     /// A block near the first one at or after a moment, and none after it: the lowest by the words of as many operators as have
     /// to agree.
-    async fn first_block(&self, moment: Timestamp) -> Result<BlockNumber, HandleError> {
+    async fn first_block(&self, moment: Timestamp) -> Result<BlockNumber, OperatorError> {
         let (mut heard, mut trouble) = (Vec::new(), None);
         for endpoint in self.endpoints() {
             let mut times = BTreeMap::from([(self.head.block.number, self.head.time)]);
@@ -365,7 +365,7 @@ impl Unaccounted<'_> {
 
     /// When the blocks of these transfers were made: the latest word of as many operators as have to agree, so that nobody makes
     /// what was sent older than it is.
-    async fn times(&self, sent: &[Transfer]) -> Result<BTreeMap<BlockNumber, Timestamp>, HandleError> {
+    async fn times(&self, sent: &[Transfer]) -> Result<BTreeMap<BlockNumber, Timestamp>, OperatorError> {
         let numbers: BTreeSet<BlockNumber> = sent.iter().map(|transfer| transfer.block.number).collect();
         let numbers: Vec<BlockNumber> = numbers.into_iter().collect();
         let mut times: BTreeMap<BlockNumber, Timestamp> = BTreeMap::new();
@@ -392,7 +392,7 @@ impl Unaccounted<'_> {
 
     /// Displaced orders, whose spend counts although nothing of theirs was mined: what replaced one, to its address and of
     /// its amount, is counted by it.
-    async fn displaced(&self, start: Timestamp, now: &[Order]) -> Result<Vec<(Order, Timestamp)>, HandleError> {
+    async fn displaced(&self, start: Timestamp, now: &[Order]) -> Result<Vec<(Order, Timestamp)>, OperatorError> {
         let counted = self.orders.store.spent_since(start).await?;
         let is_displaced =
             |order: &Order| matches!(order.state, OrderState::Ended { outcome: OrderOutcome::Displaced { .. }, .. });
@@ -409,7 +409,7 @@ impl Unaccounted<'_> {
         transfer: &Transfer,
         at: Timestamp,
         displaced: &mut Vec<(Order, Timestamp)>,
-    ) -> Result<bool, HandleError> {
+    ) -> Result<bool, OperatorError> {
         let fits = |order: &Order| {
             order.spend == Spend::Counted
                 && (order.token, order.to, order.amount) == (transfer.token, transfer.to, transfer.amount)
@@ -422,7 +422,7 @@ impl Unaccounted<'_> {
     }
 
     /// Whose payments are at the address that the money went to, where they are all one recipient's.
-    async fn recipient(&self, transfer: &Transfer) -> Result<Option<RecipientId>, HandleError> {
+    async fn recipient(&self, transfer: &Transfer) -> Result<Option<RecipientId>, OperatorError> {
         let payments = self.orders.store.payments_at(transfer.to).await?;
         let all: BTreeSet<RecipientId> = payments.into_iter().map(|payment| payment.recipient_id).collect();
         Ok(all.first().cloned().filter(|_| all.len() == 1))

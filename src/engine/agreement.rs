@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::telling::log_events;
+use super::event_log::log_events;
 use super::{EngineSettings, Ports};
-use crate::domain::chain::Transfer;
+use crate::domain::chain::{LogFilter, Transfer};
 use crate::domain::deposit::Deposit;
-use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use crate::domain::dispute::{Dispute, DisputeEnd, DisputeKind, MAX_SAID, Matter};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::operator::Operator;
+use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::testimony::{Said, Testimony};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
@@ -230,15 +230,15 @@ impl Agreements {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(matter);
     }
 
-    async fn record(&self, matter: &Matter) -> Result<Option<DeskRecord>, StoreError> {
-        self.ports.store.desk(&DeskKey { kind: DeskKind::Dispute, id: matter.id() }).await
+    async fn record(&self, matter: &Matter) -> Result<Option<Record>, StoreError> {
+        self.ports.store.desk(&RecordKey { kind: RecordKind::Dispute, id: matter.id() }).await
     }
 
     /// Keeps a dispute as evidence, with an alarm the first time, and again when it becomes a contradiction.
     async fn keep(
         &self,
         question: &Question<'_>,
-        record: Option<DeskRecord>,
+        record: Option<Record>,
         kind_of: DisputeKind,
         mut said: Vec<Said>,
     ) -> Result<(), StoreError> {
@@ -281,7 +281,7 @@ impl Agreements {
         self.store(record, dispute, why, alarm).await
     }
 
-    async fn end(&self, record: DeskRecord, how: &str) -> Result<(), StoreError> {
+    async fn end(&self, record: Record, how: &str) -> Result<(), StoreError> {
         let Some(dispute) = dispute_of(&record).filter(|it| it.ended.is_none()).cloned() else { return Ok(()) };
         let ended = Some(DisputeEnd { at: self.ports.clock.now(), how: how.to_owned() });
         self.store(Some(record), Dispute { ended, ..dispute }, &format!("is over: {how}"), None).await
@@ -289,7 +289,7 @@ impl Agreements {
 
     async fn store(
         &self,
-        record: Option<DeskRecord>,
+        record: Option<Record>,
         dispute: Dispute,
         why: &str,
         alarm: Option<Alarm>,
@@ -297,13 +297,13 @@ impl Agreements {
         let now = self.ports.clock.now();
         let payment = Some(dispute.matter.payment().clone());
         let next_at = dispute.ended.is_none().then_some(now);
-        let body = DeskBody::Dispute(Box::new(dispute));
+        let body = RecordBody::Dispute(Box::new(dispute));
         let event = |kind| Event { at: now, payment: payment.clone(), deposit: None, kind };
         let changed = EventKind::DeskChanged { body: Box::new(body.clone()), why: why.to_owned() };
         let mut events = vec![event(changed)];
         events.extend(alarm.map(|alarm| event(EventKind::Alarm { alarm })));
         let version = record.map_or(0, |record| record.version);
-        let desk = vec![DeskRecord { version, next_at, body }];
+        let desk = vec![Record { version, next_at, body }];
         match self.ports.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await {
             Ok(_) => {
                 log_events(&events);
@@ -334,7 +334,7 @@ pub(super) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit:
         let query = TransferQuery {
             tokens: Arc::new(settings.tokens()),
             recipients: Arc::new(vec![deposit.to]),
-            everybody: false,
+            filter: LogFilter::Recipients,
             from: deposit.block_number,
             to: deposit.block_number,
             avoid: None,
@@ -361,14 +361,14 @@ pub(super) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit:
 
 /// Shows how many disputes are open.
 pub(super) async fn show_open(store: &dyn Store) -> Result<(), StoreError> {
-    let open = store.desk_due(DeskKind::Dispute, Timestamp::FAR_FUTURE, MOST_SHOWN).await?.len();
+    let open = store.desk_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MOST_SHOWN).await?.len();
     metrics::gauge!("rampwatch_disputes").set(u32::try_from(open).unwrap_or(u32::MAX));
     Ok(())
 }
 
-fn dispute_of(record: &DeskRecord) -> Option<&Dispute> {
+fn dispute_of(record: &Record) -> Option<&Dispute> {
     match &record.body {
-        DeskBody::Dispute(dispute) => Some(dispute),
+        RecordBody::Dispute(dispute) => Some(dispute),
         _ => None,
     }
 }

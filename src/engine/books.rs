@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::queries::{MAX_PAGE, parse_key};
 use super::requests::parse_payment;
 use super::views::Page;
@@ -72,9 +72,9 @@ pub fn enter(books: &mut Books, entry: BookEntry) {
     }
 }
 
-fn parse_address(text: &str) -> Result<Address, HandleError> {
+fn parse_address(text: &str) -> Result<Address, OperatorError> {
     let problem = |error| explained(format_args!("{text:?} is no address: {error}"), text);
-    text.parse().map_err(|error: <Address as std::str::FromStr>::Err| HandleError::Invalid {
+    text.parse().map_err(|error: <Address as std::str::FromStr>::Err| OperatorError::Invalid {
         field: "after",
         problem: problem(error),
     })
@@ -87,12 +87,12 @@ fn without_bytes(mut order: Order) -> Order {
     order
 }
 
-impl Handle {
+impl OperatorService {
     /// Records of one of the [`PARTS`], those after `after`. Each payment comes with the coverage of its address.
     ///
     /// # Errors
     /// When there is no such part, `after` is no key of it, or the store fails.
-    pub async fn books(&self, part: &str, after: Option<&str>, limit: usize) -> Result<Page<BookEntry>, HandleError> {
+    pub async fn books(&self, part: &str, after: Option<&str>, limit: usize) -> Result<Page<BookEntry>, OperatorError> {
         let limit = limit.clamp(1, MAX_PAGE);
         let mut items = Vec::new();
         let next = match part {
@@ -135,7 +135,7 @@ impl Handle {
             }
             other => {
                 let problem = format!("{other:?} is none; it must be one of {}", PARTS.join(", "));
-                return Err(HandleError::Invalid { field: "part", problem });
+                return Err(OperatorError::Invalid { field: "part", problem });
             }
         };
         Ok(Page { items, next })

@@ -13,9 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
 use super::{EngineError, EngineSettings, Ports};
-use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
+use crate::domain::record::{Record, RecordBody, RecordKind};
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::wrong_clock::{
     Known, TOLERATED, is_too_far, longest, longest_of_orders, look_at, look_at_payout, was_ahead,
@@ -134,7 +134,7 @@ impl ClockWatch {
                 Ok(_) => (brought, conflicts) = (brought.saturating_add(count), 0),
                 Err(StoreError::Conflict(what)) if conflicts < MOST_CONFLICTS => {
                     conflicts = conflicts.saturating_add(1);
-                    tracing::debug!(what, "somebody was quicker; looked at again");
+                    tracing::debug!(what, "version conflict, retrying");
                 }
                 Err(StoreError::Conflict(what)) => {
                     tracing::warn!(
@@ -178,13 +178,13 @@ impl ClockWatch {
             let near = far.into_iter().map(|it| Payment { next_at: Some(look_at(&it.state, now, pace)), ..it });
             commit.payments.extend(near);
         }
-        for kind in [DeskKind::Payout, DeskKind::Lead] {
+        for kind in [RecordKind::Payout, RecordKind::Candidate] {
             for record in self.store.desk_due_after(kind, after, BATCH).await? {
                 let at = match &record.body {
-                    DeskBody::Payout(payout) => look_at_payout(&payout.state, now, pace),
+                    RecordBody::Payout(payout) => look_at_payout(&payout.state, now, pace),
                     _ => now,
                 };
-                commit.desk.push(DeskRecord { next_at: Some(at), ..record });
+                commit.desk.push(Record { next_at: Some(at), ..record });
             }
         }
         if let Some(rules) = &self.settings.funding {

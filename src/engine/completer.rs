@@ -13,16 +13,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::agreement::Agreements;
-use super::gate::{ApiGate, Asked, Pass};
+use super::api_facts::{fact_of, note_failure, record, settle_result, view_of, wait_for};
+use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
+use super::event_log::log_events;
 use super::health::{self, Health};
-use super::hearing::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::ledger::{Ledger, LedgerError};
 use super::put_aside::PutAside;
-use super::telling::log_events;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::api_field::ApiField;
 use crate::domain::chain::B256;
-use crate::domain::deposit::{DepositKey, Standing};
+use crate::domain::deposit::{BlockStatus, DepositKey};
 use crate::domain::payment::{ApiStatus, ApiView, Payment, PaymentId, PaymentState, Refusal};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
@@ -30,7 +30,7 @@ use crate::planted::{Bug, planted};
 use crate::policy::api_answer::is_open;
 use crate::policy::evidence::Proof;
 use crate::policy::last_look::may_call;
-use crate::policy::settlement::{CallFailure, Fact, Unexpected};
+use crate::policy::payment_machine::{CallFailure, Fact, Unexpected};
 use crate::policy::shadow;
 use crate::policy::sweep::owed_again;
 use crate::ports::chain::{ChainError, FinalityReport};
@@ -56,7 +56,7 @@ pub(crate) struct Completer {
     pub(crate) ports: Ports,
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) ledger: Ledger,
-    pub(crate) gate: Arc<ApiGate>,
+    pub(crate) breaker: Arc<CircuitBreaker>,
     pub(crate) health: Arc<Health>,
     pub(crate) recent: RecentFinality,
     pub(crate) unsettled: Unsettled,
@@ -103,22 +103,22 @@ impl Completer {
         loop {
             this.health.beat("completer", this.ports.clock.now());
             changes.mark_unchanged();
-            let free = this.gate.window().saturating_sub(calls.len());
+            let free = this.breaker.window().saturating_sub(calls.len());
             let mut wait = Span::from_secs(60);
             if free > 0 && !stop.is_cancelled() {
                 let fresh = this.take_up(&mut found, (&under_way, &aside), free, settled).await?;
                 if fresh.is_empty() {
-                    wait = wait_for(&*this.ports.store, Lane::Complete, &this.gate, this.ports.clock.now()).await?;
+                    wait = wait_for(&*this.ports.store, Lane::Complete, &this.breaker, this.ports.clock.now()).await?;
                     // Payments that are due and under way would make the wait none at all.
                     let idle = calls.is_empty() && settling_calls.is_empty() && settled && aside.len() == 0;
                     wait = if idle { wait } else { wait.max(Span::from_millis(50)) };
                 }
-                for (payment, pass) in fresh {
+                for (payment, permit) in fresh {
                     under_way.insert(payment.id.clone());
                     let this = Arc::clone(&this);
                     calls.spawn(async move {
                         let id = payment.id.clone();
-                        (id, this.handle(payment, pass).await)
+                        (id, this.handle(payment, permit).await)
                     });
                 }
             }
@@ -155,7 +155,7 @@ impl Completer {
         (under_way, aside): (&BTreeSet<PaymentId>, &PutAside<PaymentId>),
         free: usize,
         settled: bool,
-    ) -> Result<Vec<(Payment, Pass)>, StoreError> {
+    ) -> Result<Vec<(Payment, Permit)>, StoreError> {
         let now = self.ports.clock.now();
         if found.payments.is_empty() || found.at > now || now.since(found.at) >= LOOK_AGAIN {
             let limit = BATCH.max(under_way.len().saturating_add(free)).saturating_add(aside.len());
@@ -166,19 +166,19 @@ impl Completer {
             let fresh = fresh.filter(|it| matches!(it.state, PaymentState::Due { .. }) || settles(&it.id));
             *found = Found { payments: fresh.collect(), at: now };
         }
-        let pass = if found.payments.is_empty() { Pass::None } else { self.gate.pass(Asked::Complete) };
-        let most = match pass {
-            Pass::All => free,
-            Pass::Probe => 1,
-            Pass::None => 0,
+        let permit = if found.payments.is_empty() { Permit::None } else { self.breaker.permit(CallKind::Complete) };
+        let most = match permit {
+            Permit::All => free,
+            Permit::Probe => 1,
+            Permit::None => 0,
         };
-        self.gate.note_completions(found.payments.len() > most && pass == Pass::All);
+        self.breaker.note_completions(found.payments.len() > most && permit == Permit::All);
         let fresh = found.payments.drain(..most.min(found.payments.len())).collect::<Vec<_>>();
-        Ok(fresh.into_iter().map(|payment| (payment, pass)).collect())
+        Ok(fresh.into_iter().map(|payment| (payment, permit)).collect())
     }
 
-    async fn handle(&self, payment: Payment, pass: Pass) -> Result<(), StoreError> {
-        if pass == Pass::All && self.gate.shut_until(Asked::Complete).is_some() {
+    async fn handle(&self, payment: Payment, permit: Permit) -> Result<(), StoreError> {
+        if permit == Permit::All && self.breaker.open_until(CallKind::Complete).is_some() {
             return Ok(());
         }
         match &payment.state {
@@ -255,7 +255,7 @@ impl Completer {
             return Ok(Ok(ApiPayment::new(payment.id.clone(), ApiStatus::AwaitingFunds)));
         }
         let answer = self.ports.api.payment(&payment.id).await;
-        self.gate.learn(Asked::Get, payment.id.as_str(), answer).await
+        self.breaker.learn(CallKind::Get, payment.id.as_str(), answer).await
     }
 
     async fn postpone(&self, payment: &Payment, why: &str, wait: Span) -> Result<(), StoreError> {
@@ -301,7 +301,7 @@ impl Completer {
         tracing::error!(payment_id = %payment.id, tx_hash = %key.tx_hash, "an endpoint showed a deposit that nobody has");
         let result = self.ledger.change_known(payment, |page, current, context| {
             if current.state == payment.state {
-                page.book.set_standing(&key, Standing::Gone { after_final: false }, None, context.now);
+                page.book.set_standing(&key, BlockStatus::Gone { after_final: false }, None, context.now);
             }
             Ok::<(), Unexpected>(())
         });
@@ -363,7 +363,7 @@ impl Completer {
     /// The POST.
     async fn post(&self, payment: &Payment, key: DepositKey) -> Result<Answer, StoreError> {
         let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
-        let answer = self.gate.learn(Asked::Complete, payment.id.as_str(), answer).await?;
+        let answer = self.breaker.learn(CallKind::Complete, payment.id.as_str(), answer).await?;
         metrics::counter!("rampwatch_completions_total", "result" => call_result(&answer)).increment(1);
         if let Err(error) = &answer {
             tracing::warn!(payment_id = %payment.id, tx_hash = %key.tx_hash, %error, "the completion failed");
@@ -454,7 +454,7 @@ fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<A
         }
         Err(ApiError::NotNow { retry_after, .. }) => failed(CallFailure::NotNow { retry_after }),
         Err(ApiError::Unclear { retry_after, .. }) => failed(CallFailure::Unclear { retry_after }),
-        // A key that is refused means that nothing was done; the gate keeps the next try back.
+        // A key that is refused means that nothing was done; the breaker keeps the next try back.
         Err(ApiError::KeyRefused { .. }) => failed(CallFailure::NotNow { retry_after: None }),
         Err(ApiError::NotFound { detail }) => failed(CallFailure::Refused(Refusal { status: 404, message: detail })),
         Err(ApiError::Refused { status, detail }) => failed(CallFailure::Refused(Refusal { status, message: detail })),

@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::handle::{Handle, HandleError};
+use super::event_log::log_events;
+use super::operator_service::{OperatorError, OperatorService};
 use super::orders::given;
 use super::queries::MAX_PAGE;
-use super::telling::log_events;
 use super::views::{Page, moment};
-use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use crate::domain::dispute::{Dispute, DisputeKind, Exclusion, Trust};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::operator::Operator;
+use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
 use crate::ports::store::{Commit, Store, StoreError};
@@ -126,20 +126,20 @@ pub(super) async fn excluded(store: &dyn Store) -> Result<BTreeSet<String>, Stor
     let known = exclusions(store).await?.into_iter().filter(|it| it.excluded).map(|it| it.endpoint);
     // What a record that does not read said of its endpoint is not known: the endpoint is not heard.
     let unreadable = store.unreadable().into_iter().filter_map(|found| found.desk);
-    let doubted = unreadable.filter(|key| key.kind == DeskKind::Exclusion).map(|key| key.id);
+    let doubted = unreadable.filter(|key| key.kind == RecordKind::Exclusion).map(|key| key.id);
     Ok(known.chain(doubted).collect())
 }
 
 async fn exclusions(store: &dyn Store) -> Result<Vec<Exclusion>, StoreError> {
-    let records = store.desk_page(DeskKind::Exclusion, None, MAX_ENDPOINTS).await?;
-    let exclusion = |record: DeskRecord| match record.body {
-        DeskBody::Exclusion(exclusion) => Some(exclusion),
+    let records = store.desk_page(RecordKind::Exclusion, None, MAX_ENDPOINTS).await?;
+    let exclusion = |record: Record| match record.body {
+        RecordBody::Exclusion(exclusion) => Some(exclusion),
         _ => None,
     };
     Ok(records.into_iter().filter_map(exclusion).collect())
 }
 
-impl Handle {
+impl OperatorService {
     /// Disputes: the open ones, or with `all` also those that have ended, by id.
     ///
     /// # Errors
@@ -149,15 +149,15 @@ impl Handle {
         all: bool,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<DisputeView>, HandleError> {
+    ) -> Result<Page<DisputeView>, OperatorError> {
         let limit = limit.clamp(1, MAX_PAGE);
         let is_after = |view: &DisputeView| after.is_none_or(|after| view.id.as_str() > after);
         let (mut items, next) = if all {
-            let page = self.store.desk_page(DeskKind::Dispute, after, limit).await?;
+            let page = self.store.desk_page(RecordKind::Dispute, after, limit).await?;
             let next = page.last().filter(|_| page.len() >= limit).map(|last| last.body.key().id);
             (views(&page), next)
         } else {
-            let open = self.store.desk_due(DeskKind::Dispute, Timestamp::FAR_FUTURE, MAX_PAGE).await?;
+            let open = self.store.desk_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MAX_PAGE).await?;
             (views(&open), None)
         };
         items.sort_by(|one, other| one.id.cmp(&other.id));
@@ -172,23 +172,23 @@ impl Handle {
     ///
     /// # Errors
     /// There is no such dispute, it has ended, the operator is none of the endpoints', or no reason is given.
-    pub async fn decide_dispute(&self, id: &str, request: &TrustRequest) -> Result<DisputeView, HandleError> {
+    pub async fn decide_dispute(&self, id: &str, request: &TrustRequest) -> Result<DisputeView, OperatorError> {
         let reason = given(&request.reason)?;
         let operator = Operator::named(&request.trust);
         let known: BTreeSet<&Operator> = self.settings.endpoints.iter().map(|known| &known.operator).collect();
         if !known.contains(&operator) {
             let names: Vec<&str> = known.iter().map(|operator| operator.as_str()).collect();
             let problem = format!("{:?} runs no endpoint; the operators are {}", request.trust, names.join(", "));
-            return Err(HandleError::Invalid { field: "trust", problem });
+            return Err(OperatorError::Invalid { field: "trust", problem });
         }
-        let key = DeskKey { kind: DeskKind::Dispute, id: id.to_owned() };
+        let key = RecordKey { kind: RecordKind::Dispute, id: id.to_owned() };
         let record = self.store.desk(&key).await?;
-        let record = record.ok_or_else(|| HandleError::NotFound(format!("a dispute about {id}")))?;
-        let DeskBody::Dispute(dispute) = &record.body else {
-            return Err(HandleError::NotFound(format!("a dispute about {id}")));
+        let record = record.ok_or_else(|| OperatorError::NotFound(format!("a dispute about {id}")))?;
+        let RecordBody::Dispute(dispute) = &record.body else {
+            return Err(OperatorError::NotFound(format!("a dispute about {id}")));
         };
         if let Some(ended) = &dispute.ended {
-            return Err(HandleError::Refused(format!("the dispute about {id} is over: {}", ended.how)));
+            return Err(OperatorError::Refused(format!("the dispute about {id} is over: {}", ended.how)));
         }
         let (by, at) = (Some(self.actor.clone()), self.clock.now());
         let trusted = Some(Trust { operator: operator.clone(), by, reason: short(reason), at });
@@ -197,7 +197,7 @@ impl Handle {
         let payment = Some(decided.matter.payment().clone());
         let why = format!("is decided: {operator} is believed in this case");
         let next_at = record.next_at;
-        let body = DeskBody::Dispute(Box::new(decided));
+        let body = RecordBody::Dispute(Box::new(decided));
         let decision = EventKind::PersonDecided {
             action: format!("trust {operator}"),
             reason: reason.to_owned(),
@@ -206,7 +206,7 @@ impl Handle {
         let kinds = vec![decision, EventKind::DeskChanged { body: Box::new(body.clone()), why }];
         let events =
             kinds.into_iter().map(|kind| Event { at, payment: payment.clone(), deposit: None, kind }).collect();
-        self.keep_decision(DeskRecord { version: record.version, next_at, body }, events).await?;
+        self.keep_decision(Record { version: record.version, next_at, body }, events).await?;
         Ok(view)
     }
 
@@ -214,7 +214,7 @@ impl Handle {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn list_endpoints(&self) -> Result<Page<EndpointView>, HandleError> {
+    pub async fn list_endpoints(&self) -> Result<Page<EndpointView>, OperatorError> {
         let exclusions = exclusions(&*self.store).await?;
         let items = self.settings.endpoints.iter().map(|known| {
             let kept = exclusions.iter().find(|it| it.endpoint == known.name);
@@ -239,24 +239,24 @@ impl Handle {
         name: &str,
         excluded: bool,
         reason: &str,
-    ) -> Result<Page<EndpointView>, HandleError> {
+    ) -> Result<Page<EndpointView>, OperatorError> {
         let reason = given(reason)?;
         let endpoints = &self.settings.endpoints;
         if !endpoints.iter().any(|known| known.name == name) {
-            return Err(HandleError::NotFound(format!("endpoint {name:?}")));
+            return Err(OperatorError::NotFound(format!("endpoint {name:?}")));
         }
         let mut out = self::excluded(&*self.store).await?;
         let changes = if excluded { out.insert(name.to_owned()) } else { out.remove(name) };
         if excluded && endpoints.iter().all(|known| out.contains(&known.name)) {
             let text = "it is the last endpoint that is asked: nothing could be read without it".to_owned();
-            return Err(HandleError::Refused(text));
+            return Err(OperatorError::Refused(text));
         }
         if changes {
-            let key = DeskKey { kind: DeskKind::Exclusion, id: name.to_owned() };
+            let key = RecordKey { kind: RecordKind::Exclusion, id: name.to_owned() };
             let version = self.store.desk(&key).await?.map_or(0, |record| record.version);
             let (by, at) = (Some(self.actor.clone()), self.clock.now());
             let kept = Exclusion { endpoint: name.to_owned(), excluded, by, reason: short(reason), at };
-            let body = DeskBody::Exclusion(kept);
+            let body = RecordBody::Exclusion(kept);
             let why = if excluded { "is excluded" } else { "is included again" };
             let action = if excluded { "exclude" } else { "include" };
             let said = EventKind::PersonDecided {
@@ -266,7 +266,7 @@ impl Handle {
             };
             let kinds = vec![said, EventKind::DeskChanged { body: Box::new(body.clone()), why: why.to_owned() }];
             let events = kinds.into_iter().map(|kind| Event { at, payment: None, deposit: None, kind }).collect();
-            self.keep_decision(DeskRecord { version, next_at: None, body }, events).await?;
+            self.keep_decision(Record { version, next_at: None, body }, events).await?;
         }
         if let Some(chain) = &self.chain {
             chain.exclude(&out);
@@ -274,7 +274,7 @@ impl Handle {
         self.list_endpoints().await
     }
 
-    async fn keep_decision(&self, record: DeskRecord, events: Vec<Event>) -> Result<(), HandleError> {
+    async fn keep_decision(&self, record: Record, events: Vec<Event>) -> Result<(), OperatorError> {
         let commit = Commit { desk: vec![record], events: events.clone(), ..Commit::default() };
         match self.store.commit(commit).await {
             Ok(_) => {
@@ -282,16 +282,16 @@ impl Handle {
                 Ok(())
             }
             Err(StoreError::Conflict(_)) => {
-                Err(HandleError::Refused("something changed meanwhile: look at it and try again".to_owned()))
+                Err(OperatorError::Refused("something changed meanwhile: look at it and try again".to_owned()))
             }
             Err(error) => Err(error.into()),
         }
     }
 }
 
-fn views(records: &[DeskRecord]) -> Vec<DisputeView> {
-    let view = |record: &DeskRecord| match &record.body {
-        DeskBody::Dispute(dispute) => Some(DisputeView::of(dispute)),
+fn views(records: &[Record]) -> Vec<DisputeView> {
+    let view = |record: &Record| match &record.body {
+        RecordBody::Dispute(dispute) => Some(DisputeView::of(dispute)),
         _ => None,
     };
     records.iter().filter_map(view).collect()

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::watch;
 
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::queries::MAX_PAGE;
 use super::views::{EventView, Page};
 use crate::domain::actor::Actor;
@@ -29,18 +29,18 @@ pub enum Since {
 
 /// Events one after the other, waiting for those that are yet to happen.
 pub struct EventFeed {
-    handle: Handle,
+    handle: OperatorService,
     changes: watch::Receiver<Changes>,
     after: u64,
     held: VecDeque<EventView>,
 }
 
-impl Handle {
+impl OperatorService {
     /// Events by number.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn events(&self, since: Since, limit: usize) -> Result<Page<EventView>, HandleError> {
+    pub async fn events(&self, since: Since, limit: usize) -> Result<Page<EventView>, OperatorError> {
         let limit = limit.clamp(1, MAX_PAGE);
         let after = self.place(since).await?;
         let recorded = self.store.events(after, limit.saturating_add(1)).await?;
@@ -54,13 +54,13 @@ impl Handle {
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn follow_events(&self, since: Since) -> Result<EventFeed, HandleError> {
+    pub async fn follow_events(&self, since: Since) -> Result<EventFeed, OperatorError> {
         let after = self.place(since).await?;
         Ok(EventFeed { handle: self.clone(), changes: self.store.changes(), after, held: VecDeque::new() })
     }
 
     /// The number after which a list begins.
-    async fn place(&self, since: Since) -> Result<u64, HandleError> {
+    async fn place(&self, since: Since) -> Result<u64, OperatorError> {
         match since {
             Since::After(after) => Ok(after),
             Since::Newest(count) => Ok(self.newest_event().await?.saturating_sub(count)),
@@ -78,7 +78,7 @@ impl EventFeed {
     ///
     /// # Errors
     /// When the store fails or is closed.
-    pub async fn next(&mut self) -> Result<EventView, HandleError> {
+    pub async fn next(&mut self) -> Result<EventView, OperatorError> {
         loop {
             if let Some(event) = self.held.pop_front() {
                 self.after = event.seq;

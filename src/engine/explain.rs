@@ -10,10 +10,10 @@ use super::names::review_name;
 use super::views::{AmountView, TokenName, moment};
 use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
-use crate::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Tally, Verdict};
-use crate::domain::desk::DeskBody;
+use crate::domain::deposit::{BlockStatus, Deposit, MatchRule, NothingReason, ReviewReason, Tally, Verdict};
 use crate::domain::event::{EventKind, Reading};
 use crate::domain::payment::{ApiView, Ending, Outcome, PaymentReview, PaymentState};
+use crate::domain::record::RecordBody;
 use crate::domain::time::Timestamp;
 
 /// What tokens are called, for amounts.
@@ -122,7 +122,9 @@ const fn outcome_text(outcome: Outcome) -> &'static str {
         Outcome::Failed => "The API says that it failed",
         Outcome::Expired => "The API says that it ran out",
         Outcome::Refunded => "The API says that it was paid back",
-        Outcome::Cancelled => "A person stopped our completion; at the API it goes its own way",
+        Outcome::Cancelled => {
+            "A person stopped our completion; the off-ramp itself stays open at the payment API until it expires"
+        }
     }
 }
 
@@ -185,8 +187,8 @@ fn amount_text(text: &str, names: &Names<'_>) -> String {
 pub(super) fn verdict(deposit: &Deposit, names: &Names<'_>) -> String {
     match &deposit.verdict {
         Verdict::Unjudged => match deposit.standing {
-            Standing::Gone { .. } => "Its block is not on the chain any more, so it counts for nothing.".to_owned(),
-            Standing::Provisional | Standing::Final { .. } => "It was not judged yet.".to_owned(),
+            BlockStatus::Gone { .. } => "Its block is not on the chain any more, so it counts for nothing.".to_owned(),
+            BlockStatus::Provisional | BlockStatus::Final { .. } => "It was not judged yet.".to_owned(),
         },
         Verdict::Pays { payment, rule } => format!("It pays payment {payment}: {}.", rule_text(rule, names)),
         Verdict::Nothing { why: NothingReason::ZeroValue } => {
@@ -323,10 +325,10 @@ pub(super) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         EventKind::DepositStands { standing, block, canonical, made_at: None } => {
             let now = canonical.map_or_else(String::new, |hash| format!(" (the chain has {hash} there now)"));
             let text = match standing {
-                Standing::Provisional => format!("Block {} is on the chain, and not final.", block.number),
-                Standing::Final { .. } => format!("Block {} is final.", block.number),
-                Standing::Gone { after_final: false } => format!("Block {} went away{now}.", block.number),
-                Standing::Gone { after_final: true } => {
+                BlockStatus::Provisional => format!("Block {} is on the chain, and not final.", block.number),
+                BlockStatus::Final { .. } => format!("Block {} is final.", block.number),
+                BlockStatus::Gone { after_final: false } => format!("Block {} went away{now}.", block.number),
+                BlockStatus::Gone { after_final: true } => {
                     format!("Block {} went away{now} although it had been final.", block.number)
                 }
             };
@@ -372,13 +374,13 @@ fn reported(view: &ApiView) -> String {
     format!("The API says {:?}, with {hash}.{unread}", view.status.as_str())
 }
 
-fn desk_changed(body: &DeskBody, why: &str) -> (&'static str, String) {
+fn desk_changed(body: &RecordBody, why: &str) -> (&'static str, String) {
     let key = body.key();
     match body {
-        DeskBody::Shadow(_) => ("shadow", format!("Shadow mode: {why}.")),
-        DeskBody::Dispute(_) => ("dispute", format!("The dispute about {} {why}.", key.id)),
-        DeskBody::Addresses(_) => ("addresses", format!("The addresses of recipient {} {why}.", key.id)),
-        DeskBody::Exclusion(_) => ("endpoint", format!("The endpoint {} {why}.", key.id)),
+        RecordBody::Shadow(_) => ("shadow", format!("Shadow mode: {why}.")),
+        RecordBody::Dispute(_) => ("dispute", format!("The dispute about {} {why}.", key.id)),
+        RecordBody::Addresses(_) => ("addresses", format!("The addresses of recipient {} {why}.", key.id)),
+        RecordBody::Exclusion(_) => ("endpoint", format!("The endpoint {} {why}.", key.id)),
         _ => ("desk_changed", format!("The {key} {why}.")),
     }
 }

@@ -1,7 +1,7 @@
 //! The words for payouts: what happens next, and how to pay by hand.
 
 use super::explain::Names;
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::order_views::OrderView;
 use super::payout_book::Kept;
 use super::payout_requests::request_of;
@@ -60,7 +60,7 @@ fn created(payout: &Payout, funding: &Funding, payment: Option<&Payment>, names:
 }
 
 /// How to pay by hand, while the payment waits for that.
-fn pay(payout: &Payout, payment: &Payment, order: Option<&Order>, handle: &Handle) -> Option<PayView> {
+fn pay(payout: &Payout, payment: &Payment, order: Option<&Order>, handle: &OperatorService) -> Option<PayView> {
     let PayoutState::Created { funding } = &payout.state else { return None };
     let by_hand = match funding {
         Funding::Hand | Funding::Nobody { .. } => order.is_none_or(|order| order.state.is_ended()),
@@ -87,9 +87,9 @@ fn pay(payout: &Payout, payment: &Payment, order: Option<&Order>, handle: &Handl
     })
 }
 
-impl Handle {
+impl OperatorService {
     /// A payout as it is shown, with its payment and its order.
-    pub(super) async fn payout_view(&self, kept: &Kept) -> Result<PayoutView, HandleError> {
+    pub(super) async fn payout_view(&self, kept: &Kept) -> Result<PayoutView, OperatorError> {
         let Kept { payout, version, next_at } = kept;
         let names = self.names();
         let (mut payment, mut order) = (None, None);

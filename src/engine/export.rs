@@ -5,7 +5,7 @@
 //! beginning, because the clock may have been set back and events of an interval need not stand together.
 
 use super::export_rows::{About, rows, settles};
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::queries::MAX_PAGE;
 use super::requests::parse_day_or_moment;
 use super::views::Page;
@@ -41,12 +41,12 @@ impl Interval {
     ///
     /// # Errors
     /// When one is neither, or the end comes before the beginning.
-    pub fn parse(from: Option<&str>, to: Option<&str>) -> Result<Self, HandleError> {
+    pub fn parse(from: Option<&str>, to: Option<&str>) -> Result<Self, OperatorError> {
         let from = from.map_or(Ok(Timestamp::EPOCH), |text| parse_day_or_moment("from", text))?;
         let to = to.map_or(Ok(Timestamp::FAR_FUTURE), |text| parse_day_or_moment("to", text))?;
         if to < from {
             let problem = "it comes before `from`; the interval goes from `from` up to, but not including, `to`";
-            return Err(HandleError::Invalid { field: "to", problem: problem.to_owned() });
+            return Err(OperatorError::Invalid { field: "to", problem: problem.to_owned() });
         }
         Ok(Self { from, to })
     }
@@ -58,7 +58,7 @@ impl Interval {
     }
 }
 
-impl Handle {
+impl OperatorService {
     /// Rows of the interval, in the order of the ledger, those of events after `after`. A page may have a row more than
     /// asked for, and be empty and still have a next.
     ///
@@ -69,7 +69,7 @@ impl Handle {
         interval: &Interval,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<ExportRow>, HandleError> {
+    ) -> Result<Page<ExportRow>, OperatorError> {
         let mut after = after.map_or(Ok(0), parse_seq)?;
         let limit = limit.clamp(1, MAX_PAGE);
         let (mut items, mut looked_at) = (Vec::new(), 0_usize);
@@ -94,7 +94,7 @@ impl Handle {
     }
 
     /// The records that the event is about.
-    async fn about(&self, recorded: &Recorded) -> Result<About, HandleError> {
+    async fn about(&self, recorded: &Recorded) -> Result<About, OperatorError> {
         let Event { payment, deposit, kind, .. } = &recorded.event;
         let mut about = About::default();
         if let Some(id) = payment {
@@ -126,7 +126,7 @@ impl Handle {
         tx_hash: B256,
         block: BlockRef,
         until: u64,
-    ) -> Result<Option<(u64, Wei)>, HandleError> {
+    ) -> Result<Option<(u64, Wei)>, OperatorError> {
         let (subject, mut after, mut found) = (Subject::Payment(payment.clone()), 0, None);
         for _ in 0..MAX_LOOK_BACK.div_ceil(CHUNK) {
             let chunk = self.store.events_of(&subject, after, CHUNK).await?;
@@ -147,8 +147,8 @@ impl Handle {
     }
 }
 
-fn parse_seq(text: &str) -> Result<u64, HandleError> {
-    text.parse().map_err(|_| HandleError::Invalid {
+fn parse_seq(text: &str) -> Result<u64, OperatorError> {
+    text.parse().map_err(|_| OperatorError::Invalid {
         field: "after",
         problem: format!("{text:?} is no event's number; give the `next` of the page before"),
     })

@@ -1,11 +1,11 @@
 //! What a change of payments means for the desk's records, and is stored in the same commit: a payment that is added, by
-//! whomever, closes its lead; and what shadow mode has to say of a completion is said with the change that it is about.
+//! whomever, closes its candidate; and what shadow mode has to say of a completion is said with the change that it is about.
 
 use crate::domain::address_pattern::AddressTally;
-use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
+use crate::domain::candidate::{Candidate, CandidateState};
 use crate::domain::event::{Alarm, Event, EventKind};
-use crate::domain::lead::{Lead, LeadState};
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::shadow::{Shadow, ShadowAct, completion_id};
 use crate::domain::time::Timestamp;
 use crate::policy::address::BookChanges;
@@ -13,12 +13,12 @@ use crate::policy::address_pattern::{Seen, note};
 use crate::policy::shadow::{self, Mode};
 use crate::ports::store::{Commit, Store, StoreError};
 
-use super::telling::log_events;
+use super::event_log::log_events;
 
 /// What has to be stored with the change.
 #[derive(Debug, Default)]
 pub(crate) struct FollowUps {
-    pub(crate) records: Vec<DeskRecord>,
+    pub(crate) records: Vec<Record>,
     pub(crate) events: Vec<Event>,
 }
 
@@ -35,7 +35,7 @@ pub(crate) async fn of(
     let mut follow_ups = FollowUps::default();
     for payment in &changes.payments {
         if payment.version == 0 {
-            follow_ups.close_lead(store, payment, now).await?;
+            follow_ups.close_candidate(store, payment, now).await?;
             follow_ups.note_address(store, before, payment, now).await?;
         }
         let act = would.filter(|(id, _)| *id == payment.id).map(|(_, act)| act);
@@ -65,7 +65,7 @@ impl FollowUps {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let recipient = payment.recipient_id.clone();
-        let key = DeskKey { kind: DeskKind::Addresses, id: recipient.to_string() };
+        let key = RecordKey { kind: RecordKind::Addresses, id: recipient.to_string() };
         let found = match store.desk(&key).await {
             // It is told of by itself, and holds no payment.
             Err(StoreError::Corrupt(_)) => return Ok(()),
@@ -73,7 +73,7 @@ impl FollowUps {
         };
         let version = found.as_ref().map_or(0, |record| record.version);
         let tally = match found.map(|record| record.body) {
-            Some(DeskBody::Addresses(tally)) => tally,
+            Some(RecordBody::Addresses(tally)) => tally,
             _ => AddressTally { recipient: recipient.clone(), fresh: 0, repeated: 0 },
         };
         let seen = match before {
@@ -82,7 +82,7 @@ impl FollowUps {
             _ => Seen::OfOthers,
         };
         let (tally, broken) = note(&tally, seen);
-        self.records.push(DeskRecord { version, next_at: None, body: DeskBody::Addresses(tally) });
+        self.records.push(Record { version, next_at: None, body: RecordBody::Addresses(tally) });
         if let Some(broken) = broken {
             let alarm = Alarm::AddressPattern { recipient, address: payment.terms.deposit_address, broken };
             let kind = EventKind::Alarm { alarm };
@@ -91,14 +91,19 @@ impl FollowUps {
         Ok(())
     }
 
-    async fn close_lead(&mut self, store: &dyn Store, payment: &Payment, now: Timestamp) -> Result<(), StoreError> {
-        let Some((record, lead)) = lead_of(store, &payment.id).await? else { return Ok(()) };
-        if lead.state == LeadState::Added {
+    async fn close_candidate(
+        &mut self,
+        store: &dyn Store,
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Some((record, candidate)) = candidate_of(store, &payment.id).await? else { return Ok(()) };
+        if candidate.state == CandidateState::Added {
             return Ok(());
         }
-        let body = DeskBody::Lead(Lead { state: LeadState::Added, ..lead });
+        let body = RecordBody::Candidate(Candidate { state: CandidateState::Added, ..candidate });
         self.events.push(changed(payment.id.clone(), &body, "is settled: the payment was added", now));
-        self.records.push(DeskRecord { next_at: None, body, ..record });
+        self.records.push(Record { next_at: None, body, ..record });
         Ok(())
     }
 }
@@ -114,7 +119,7 @@ impl FollowUps {
         act: Option<&ShadowAct>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let key = DeskKey { kind: DeskKind::Shadow, id: completion_id(&payment.id) };
+        let key = RecordKey { kind: RecordKind::Shadow, id: completion_id(&payment.id) };
         let found = store.desk(&key).await?;
         let known = found.as_ref().and_then(shadow_in);
         let next = match act {
@@ -128,21 +133,21 @@ impl FollowUps {
     }
 
     /// Keeps what shadow mode has to say.
-    fn keep_shadow(&mut self, found: Option<&DeskRecord>, next: Shadow, now: Timestamp) {
+    fn keep_shadow(&mut self, found: Option<&Record>, next: Shadow, now: Timestamp) {
         let why = shadow::words(&next);
         let payment = next.payment.clone();
-        let body = DeskBody::Shadow(next);
+        let body = RecordBody::Shadow(next);
         let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why };
         self.events.push(Event { at: now, payment, deposit: None, kind });
         let version = found.map_or(0, |record| record.version);
-        self.records.push(DeskRecord { version, next_at: None, body });
+        self.records.push(Record { version, next_at: None, body });
     }
 }
 
 /// What shadow mode keeps in a record.
-const fn shadow_in(record: &DeskRecord) -> Option<&Shadow> {
+const fn shadow_in(record: &Record) -> Option<&Shadow> {
     match &record.body {
-        DeskBody::Shadow(shadow) => Some(shadow),
+        RecordBody::Shadow(shadow) => Some(shadow),
         _ => None,
     }
 }
@@ -155,7 +160,7 @@ pub(crate) async fn note_would(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let id = Shadow { payment: payment.cloned(), act: act.clone(), noted_at: now, outcome: None }.id();
-    let found = store.desk(&DeskKey { kind: DeskKind::Shadow, id }).await?;
+    let found = store.desk(&RecordKey { kind: RecordKind::Shadow, id }).await?;
     let known = found.as_ref().and_then(shadow_in);
     let Some(next) = shadow::noted(known, payment, act, now) else { return Ok(()) };
     let mut follow_ups = FollowUps::default();
@@ -172,16 +177,19 @@ pub(crate) async fn note_would(
     }
 }
 
-/// The lead of a payment, if there is or was one.
-pub(crate) async fn lead_of(store: &dyn Store, payment: &PaymentId) -> Result<Option<(DeskRecord, Lead)>, StoreError> {
-    let key = DeskKey { kind: DeskKind::Lead, id: payment.to_string() };
+/// The candidate of a payment, if there is or was one.
+pub(crate) async fn candidate_of(
+    store: &dyn Store,
+    payment: &PaymentId,
+) -> Result<Option<(Record, Candidate)>, StoreError> {
+    let key = RecordKey { kind: RecordKind::Candidate, id: payment.to_string() };
     let Some(record) = store.desk(&key).await? else { return Ok(None) };
-    let DeskBody::Lead(lead) = record.body.clone() else { return Ok(None) };
-    Ok(Some((record, lead)))
+    let RecordBody::Candidate(candidate) = record.body.clone() else { return Ok(None) };
+    Ok(Some((record, candidate)))
 }
 
 /// The event that tells of a change of a record of the desk that is about a payment.
-pub(crate) fn changed(payment: PaymentId, body: &DeskBody, why: &str, at: Timestamp) -> Event {
+pub(crate) fn changed(payment: PaymentId, body: &RecordBody, why: &str, at: Timestamp) -> Event {
     let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why: why.to_owned() };
     Event { at, payment: Some(payment), deposit: None, kind }
 }

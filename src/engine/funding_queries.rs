@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::order_views::OrderView;
 use super::queries::{DepositFilter, MAX_PAGE};
 use super::return_views::{BackView, PaymentDetail, RefundedView, ReturnsView, WhenceView};
@@ -48,12 +48,12 @@ fn is_wallet_credit(view: &DepositView) -> bool {
     matches!(view.verdict, Verdict::Nothing { why: NothingReason::WalletCredit })
 }
 
-impl Handle {
+impl OperatorService {
     /// One payment, with its orders; for one that was refunded, whether its money came back.
     ///
     /// # Errors
     /// When it is not known, or the store fails.
-    pub async fn show(&self, id: &str) -> Result<PaymentDetail, HandleError> {
+    pub async fn show(&self, id: &str) -> Result<PaymentDetail, OperatorError> {
         let payment = self.stored(id).await?;
         let orders = self.store.orders_of(&payment.id).await?;
         Ok(PaymentDetail {
@@ -73,7 +73,7 @@ impl Handle {
         filter: &DepositFilter,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<DepositView>, HandleError> {
+    ) -> Result<Page<DepositView>, OperatorError> {
         let mut page = self.deposits_page(filter, after, limit).await?;
         self.tell_whence(&mut page.items).await?;
         Ok(page)
@@ -85,11 +85,11 @@ impl Handle {
     ///
     /// # Errors
     /// When it is not known or not the only one, or the store fails.
-    pub async fn why(&self, subject: &str) -> Result<WhyView, HandleError> {
+    pub async fn why(&self, subject: &str) -> Result<WhyView, OperatorError> {
         let mut view = match self.why_record(subject).await {
-            Err(HandleError::NotFound(said)) => match self.order_named(subject).await? {
+            Err(OperatorError::NotFound(said)) => match self.order_named(subject).await? {
                 Some(order) => self.why_record(order.id.payment.as_str()).await?,
-                None => return Err(HandleError::NotFound(said)),
+                None => return Err(OperatorError::NotFound(said)),
             },
             other => other?,
         };
@@ -113,7 +113,7 @@ impl Handle {
     }
 
     /// The order that is meant by its id, or by the hash of a transaction that it signed.
-    async fn order_named(&self, text: &str) -> Result<Option<Order>, HandleError> {
+    async fn order_named(&self, text: &str) -> Result<Option<Order>, OperatorError> {
         if let Ok(id) = text.parse::<OrderId>() {
             return Ok(self.store.order(&id).await?);
         }
@@ -128,7 +128,7 @@ impl Handle {
     ///
     /// # Errors
     /// When no wallet was ever opened here, `after` is no deposit's key, or the store fails.
-    pub async fn wallet_returns(&self, after: Option<&str>, limit: usize) -> Result<ReturnsView, HandleError> {
+    pub async fn wallet_returns(&self, after: Option<&str>, limit: usize) -> Result<ReturnsView, OperatorError> {
         let after: Option<DepositKey> = after.map(super::queries::parse_key).transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
         self.wallet_record().await?;
@@ -171,14 +171,14 @@ impl Handle {
     }
 
     /// Whether the money of a payment came back, where the wallet funded it and the API has refunded it.
-    async fn money_back(&self, payment: &Payment, orders: &[Order]) -> Result<Option<BackView>, HandleError> {
+    async fn money_back(&self, payment: &Payment, orders: &[Order]) -> Result<Option<BackView>, OperatorError> {
         let Some(its) = orders.iter().find_map(|order| refunded(order, payment)) else { return Ok(None) };
         let known = self.known_returns(Some(&BTreeSet::from([(its.token, its.amount)]))).await?;
         Ok(Some(self.back_view(&known, &payment.id)))
     }
 
     /// Says of each deposit to the wallet where it comes back from.
-    async fn tell_whence(&self, views: &mut [DepositView]) -> Result<(), HandleError> {
+    async fn tell_whence(&self, views: &mut [DepositView]) -> Result<(), OperatorError> {
         if !views.iter().any(is_wallet_credit) {
             return Ok(());
         }
@@ -196,7 +196,7 @@ impl Handle {
     }
 
     /// All money that came to the wallet and is there, by block and log index.
-    async fn wallet_credits(&self) -> Result<Vec<Deposit>, HandleError> {
+    async fn wallet_credits(&self) -> Result<Vec<Deposit>, OperatorError> {
         let Some(wallet) = self.store.wallet().await? else { return Ok(Vec::new()) };
         let mut credits = self.store.deposits_at(wallet.address).await?;
         credits.retain(is_credit);
@@ -205,7 +205,7 @@ impl Handle {
 
     /// What came back, and from where. With `kinds`, only money of these tokens and amounts is looked at: other amounts
     /// never decide about them.
-    async fn known_returns(&self, kinds: Option<&BTreeSet<Kind>>) -> Result<Known, HandleError> {
+    async fn known_returns(&self, kinds: Option<&BTreeSet<Kind>>) -> Result<Known, OperatorError> {
         let is_meant = |token: Address, amount: Amount| kinds.is_none_or(|kinds| kinds.contains(&(token, amount)));
         let mut credits = self.wallet_credits().await?;
         credits.retain(|deposit| is_meant(deposit.token, deposit.amount));

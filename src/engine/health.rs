@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::gate::ApiGate;
+use super::circuit_breaker::CircuitBreaker;
 use super::in_vain::InVain;
 use crate::domain::chain::BlockNumber;
 use crate::domain::payment::PaymentId;
@@ -149,7 +149,7 @@ const HANGS_AFTER: Span = Span::from_secs(600);
 #[derive(Debug, Default)]
 pub struct Health {
     snapshot: Mutex<Snapshot>,
-    gate: Mutex<Weak<ApiGate>>,
+    breaker: Mutex<Weak<CircuitBreaker>>,
     /// When each worker came round last, or is to come round where it rests.
     beats: Mutex<BTreeMap<String, Timestamp>>,
     /// What the payment API does not say.
@@ -222,13 +222,13 @@ impl Health {
     }
 
     /// The engine that runs calls the API through this gate.
-    pub(crate) fn set_gate(&self, gate: &Arc<ApiGate>) {
-        *self.gate.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(gate);
+    pub(crate) fn set_breaker(&self, breaker: &Arc<CircuitBreaker>) {
+        *self.breaker.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(breaker);
     }
 
-    /// The gate to the API of the engine that runs, if one does.
-    pub(crate) fn gate(&self) -> Option<Arc<ApiGate>> {
-        self.gate.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
+    /// The circuit breaker to the API of the engine that runs, if one does.
+    pub(crate) fn breaker(&self) -> Option<Arc<CircuitBreaker>> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner).upgrade()
     }
 
     /// The API answered. `key_is_good`: for all kinds of calls, as far as is known.

@@ -9,16 +9,16 @@ use super::EngineSettings;
 use super::follow_ups;
 use crate::domain::chain::Address;
 use crate::domain::coverage::{Coverage, FinalityMark};
-use crate::domain::desk::{DeskKey, DeskRecord};
 use crate::domain::event::Event;
 use crate::domain::payment::{Payment, PaymentId};
+use crate::domain::record::{Record, RecordKey};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
-use crate::policy::address::{Book, BookChanges};
+use crate::policy::address::{AddressState, BookChanges};
 use crate::policy::matching::{MatchParams, Own};
-use crate::policy::pace::Jitter;
-use crate::policy::settlement::{Context, Unexpected};
+use crate::policy::payment_machine::{Context, Unexpected};
+use crate::policy::retry::Jitter;
 use crate::policy::strays;
 use crate::policy::sweep::{self, SweepParams};
 use crate::ports::clock::{Chance, Clock};
@@ -30,7 +30,7 @@ const MAX_TRIES: u32 = 50;
 /// An address's book, with its coverage.
 #[derive(Debug)]
 pub(crate) struct Page {
-    pub(crate) book: Book,
+    pub(crate) book: AddressState,
     pub(crate) coverage: Option<Coverage>,
     /// Set to store every payment of the address again, so that a decision made meanwhile on the old set of
     /// payments runs into a conflict.
@@ -38,7 +38,7 @@ pub(crate) struct Page {
     /// Set to say what would be done with a payment, if it were not for shadow mode.
     pub(crate) would: Option<(PaymentId, ShadowAct)>,
     /// The record of the desk that is changed together with the address, where one was asked for and is there.
-    pub(crate) desk: Option<DeskRecord>,
+    pub(crate) desk: Option<Record>,
     /// What is to be said of that record.
     pub(crate) said: Vec<Event>,
     /// What is believed of finality from now on, where the change rests on it and nobody has stored it yet.
@@ -118,7 +118,7 @@ impl Ledger {
     pub(crate) async fn change_with<E, F>(
         &self,
         address: Address,
-        desk: Option<&DeskKey>,
+        desk: Option<&RecordKey>,
         mut change: F,
     ) -> Result<BookChanges, LedgerError<E>>
     where
@@ -136,7 +136,7 @@ impl Ledger {
                 Err(StoreError::Conflict(_)) if planted(Bug::ConflictIsSuccess) => return Ok(changes),
                 Err(StoreError::Conflict(what)) if tries < MAX_TRIES => {
                     tries = tries.saturating_add(1);
-                    tracing::debug!(%what, tries, "somebody was quicker; deciding again");
+                    tracing::debug!(%what, tries, "version conflict, retrying");
                 }
                 Err(error) => return Err(LedgerError::Store(error)),
             }
@@ -177,7 +177,7 @@ impl Ledger {
     async fn prepare<E, F>(
         &self,
         address: Address,
-        desk: Option<&DeskKey>,
+        desk: Option<&RecordKey>,
         change: &mut F,
     ) -> Result<(Commit, BookChanges), LedgerError<E>>
     where
@@ -190,7 +190,7 @@ impl Ledger {
         let of_wallet = wallet.is_some_and(|wallet| wallet.address == address);
         let is_wallet = payments.is_empty() && of_wallet;
         let before = payments.clone();
-        let book = Book::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
+        let book = AddressState::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
         let desk_was = match desk {
             Some(key) => self.store.desk(key).await.map_err(LedgerError::Store)?,
             None => None,

@@ -1,16 +1,16 @@
 //! What is told of the places at which rampwatch listens.
 
-use super::handle::{Handle, HandleError};
-use super::telling::log_events;
+use super::event_log::log_events;
+use super::operator_service::{OperatorError, OperatorService};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::ports::store::Commit;
 
-impl Handle {
+impl OperatorService {
     /// Raises the alarm that nothing listens where a setting says. Watching and completing go on.
     ///
     /// # Errors
     /// The store fails.
-    pub async fn tell_not_listening(&self, setting: &str, said: &str) -> Result<(), HandleError> {
+    pub async fn tell_not_listening(&self, setting: &str, said: &str) -> Result<(), OperatorError> {
         let (setting, said) = (setting.to_owned(), said.to_owned());
         tracing::error!(setting, said, "nothing listens there; it is tried again");
         self.tell(EventKind::Alarm { alarm: Alarm::NotListening { setting, said } }).await
@@ -20,11 +20,11 @@ impl Handle {
     ///
     /// # Errors
     /// The store fails.
-    pub async fn tell_listening(&self, setting: &str) -> Result<(), HandleError> {
+    pub async fn tell_listening(&self, setting: &str) -> Result<(), OperatorError> {
         self.tell(EventKind::ListenerBack { setting: setting.to_owned() }).await
     }
 
-    async fn tell(&self, kind: EventKind) -> Result<(), HandleError> {
+    async fn tell(&self, kind: EventKind) -> Result<(), OperatorError> {
         let events = vec![Event { at: self.clock.now(), payment: None, deposit: None, kind }];
         self.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
         log_events(&events);

@@ -1,7 +1,7 @@
 //! A store that holds less than it had acknowledged: what it sent since may be unknown to it. The wallet is halted before any
 //! loop runs, and it is told. Deliberately absent: guessing what is missing; everything else is read again from chain and API.
 
-use super::telling::log_events;
+use super::event_log::log_events;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{Halt, HaltReason};

@@ -15,11 +15,11 @@ use crate::domain::operator::KnownEndpoint;
 use crate::domain::payment::{RecipientId, UserId};
 use crate::domain::time::Span;
 use crate::policy::finality::FinalityRule;
-use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
-use crate::policy::pace::Pace;
-use crate::policy::payout::{FileLimits, PayoutParams};
+use crate::policy::order_machine::FundingPace;
+use crate::policy::payout_machine::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
+use crate::policy::retry::RetryPolicy;
 use crate::policy::rules::SpendLimits;
 use crate::policy::shadow::Mode;
 use crate::policy::sweep::SweepParams;
@@ -35,10 +35,15 @@ use crate::ports::store::{Store, StoreError};
 
 pub mod adopt;
 mod agreement;
+mod api_facts;
 pub mod books;
+mod candidate_desk;
+pub mod candidate_views;
+mod circuit_breaker;
 mod clock_watch;
 mod completer;
 pub mod disputes;
+mod event_log;
 pub mod events;
 mod explain;
 mod explain_alarms;
@@ -49,22 +54,19 @@ mod export_rows;
 mod follow_ups;
 mod funder;
 mod funding_queries;
-mod gate;
-pub mod handle;
-mod handle_error;
 pub mod health;
-mod hearing;
 mod in_vain;
 mod intake;
-mod lead_desk;
-pub mod lead_views;
 mod ledger;
 mod listeners;
 pub mod lost;
 mod names;
 pub mod notice_views;
+pub mod notifier;
 mod opener;
 mod operator_calls;
+mod operator_error;
+pub mod operator_service;
 mod order_book;
 pub mod order_views;
 pub mod orders;
@@ -92,8 +94,6 @@ mod review_pages;
 mod reviews;
 pub mod shapes;
 pub mod tally;
-pub mod teller;
-mod telling;
 mod typed;
 pub mod views;
 pub mod wake;
@@ -200,7 +200,7 @@ pub struct EngineSettings {
     /// What counts as the right amount and time.
     pub matching: MatchParams,
     /// How often the API is asked and called.
-    pub pace: Pace,
+    pub pace: RetryPolicy,
     /// How many API calls may be under way at once at most, in the completer and in the reconciler each.
     pub api_concurrency: usize,
     /// What funding goes by; `None` without a wallet.
@@ -255,7 +255,7 @@ pub enum EngineError {
 /// What several loops have in common.
 pub(crate) struct Shared {
     pub(crate) ledger: ledger::Ledger,
-    pub(crate) gate: Arc<gate::ApiGate>,
+    pub(crate) breaker: Arc<circuit_breaker::CircuitBreaker>,
     pub(crate) health: Arc<health::Health>,
     pub(crate) agreements: Arc<agreement::Agreements>,
 }
@@ -274,8 +274,8 @@ pub async fn run(
     lost::tell(&*ports.store, ports.clock.now()).await?;
     agreement::show_open(&*ports.store).await?;
     ports.chain.exclude(&disputes::excluded(&*ports.store).await?);
-    telling::show_alarms();
-    telling::show_shadow(settings.mode);
+    event_log::show_alarms();
+    event_log::show_shadow(settings.mode);
     health.update(|health| health.shadow = !settings.mode.acts());
     completer::show_results();
     opener::show_results();
@@ -302,9 +302,9 @@ async fn run_loops(
     clock_watch: clock_watch::ClockWatch,
     halt: CancellationToken,
 ) -> Result<(), EngineError> {
-    let gate = gate::ApiGate::new(&ports, health.clone(), settings.pace, settings.api_concurrency);
-    let gate = Arc::new(gate);
-    health.set_gate(&gate);
+    let breaker = circuit_breaker::CircuitBreaker::new(&ports, health.clone(), settings.pace, settings.api_concurrency);
+    let breaker = Arc::new(breaker);
+    health.set_breaker(&breaker);
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
     loops.spawn(clock_watch.run(halt.clone()));
@@ -317,7 +317,7 @@ async fn run_loops(
         ports: ports.clone(),
         settings: settings.clone(),
         ledger: ledger.clone(),
-        gate: gate.clone(),
+        breaker: breaker.clone(),
         health: health.clone(),
         recent: Arc::default(),
         unsettled: completer::Unsettled::default(),
@@ -325,19 +325,19 @@ async fn run_loops(
     loops.spawn(completer.run(halt.clone()));
     if let (Some(funding), Some(rules)) = (ports.funding.clone(), settings.funding.clone()) {
         let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
-        let shared = Shared { ledger, gate: gate.clone(), health: health.clone(), agreements };
+        let shared = Shared { ledger, breaker: breaker.clone(), health: health.clone(), agreements };
         let funder = funder::Funder::new(ports, funding, settings, rules, shared);
         loops.spawn(funder.run(halt.clone()));
     }
     if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {
         let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
-        let (gate, health) = (gate.clone(), health.clone());
-        let opener = opener::Opener { ports, api, payouts, settings, ledger, gate, health, taking: Arc::default() };
+        let (breaker, health) = (breaker.clone(), health.clone());
+        let opener = opener::Opener { ports, api, payouts, settings, ledger, breaker, health, taking: Arc::default() };
         loops.spawn(opener.run(halt.clone()));
     }
-    let intake = intake::Intake::new(ports.clone(), settings.clone(), ledger.clone(), gate.clone(), health.clone());
+    let intake = intake::Intake::new(ports.clone(), settings.clone(), ledger.clone(), breaker.clone(), health.clone());
     loops.spawn(intake.run(halt.clone()));
-    let reconciler = reconciler::Reconciler { ports, settings, ledger, gate, health };
+    let reconciler = reconciler::Reconciler { ports, settings, ledger, breaker, health };
     loops.spawn(reconciler.run(halt.clone()));
     let mut outcome = Ok(());
     while let Some(ended) = loops.join_next().await {

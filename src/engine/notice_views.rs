@@ -3,14 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::queries::MAX_PAGE;
 use super::shapes;
 use super::views::{Page, moment};
-use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
 use crate::domain::notice::{Message, NoticeState};
 use crate::domain::order::OrderId;
 use crate::domain::payment::PaymentId;
+use crate::domain::record::{Record, RecordBody, RecordKind};
 
 /// The most notices that one question looks at.
 const MAX_SCAN: usize = 10_000;
@@ -56,8 +56,8 @@ pub struct NoticeView {
 }
 
 impl NoticeView {
-    fn of(record: DeskRecord) -> Option<Self> {
-        let DeskBody::Notice(notice) = record.body else { return None };
+    fn of(record: Record) -> Option<Self> {
+        let RecordBody::Notice(notice) = record.body else { return None };
         let (attempts, trouble, ended) = match &notice.state {
             NoticeState::Withheld => (0, None, None),
             NoticeState::Pending { attempts, trouble } => (*attempts, trouble.clone(), None),
@@ -90,7 +90,7 @@ impl NoticeView {
     }
 }
 
-impl Handle {
+impl OperatorService {
     /// Notices, the oldest first, those after `after`; with `pending` only those that are still to be told.
     ///
     /// # Errors
@@ -100,12 +100,12 @@ impl Handle {
         pending: bool,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<NoticeView>, HandleError> {
+    ) -> Result<Page<NoticeView>, OperatorError> {
         let limit = limit.clamp(1, MAX_PAGE);
         let (mut items, mut looked_at): (Vec<NoticeView>, usize) = (Vec::new(), 0);
         let mut after = after.map(str::to_owned);
         loop {
-            let chunk = self.store.desk_page(DeskKind::Notice, after.as_deref(), CHUNK).await?;
+            let chunk = self.store.desk_page(RecordKind::Notice, after.as_deref(), CHUNK).await?;
             let is_last = chunk.len() < CHUNK;
             looked_at = looked_at.saturating_add(chunk.len());
             for record in chunk {

@@ -14,17 +14,17 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Asked, Pass};
+use super::api_facts::note_failure;
+use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
-use super::hearing::note_failure;
 use super::ledger::Ledger;
 use super::order_book::OrderBook;
 use super::payout_book::{Kept, PayoutBook, PayoutError};
 use super::put_aside::PutAside;
 use super::{EngineError, EngineSettings, PayoutPorts, Ports};
-use crate::domain::desk::DeskKind;
 use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{Funding, Payout, PayoutState};
+use crate::domain::record::RecordKind;
 use crate::domain::time::Span;
 use crate::ports::desk_api::DeskApi;
 use crate::ports::store::StoreError;
@@ -39,10 +39,10 @@ const BATCH: usize = 512;
 /// The longest wait before the store is looked at again, whatever it says is due.
 const LONGEST_WAIT: Span = Span::from_secs(60);
 
-/// The most further steps of a payout that is let through a shut gate: its quote ran out, another is taken, it is opened.
+/// The most further steps of a payout that is let through an open circuit breaker: its quote ran out, another is taken, it is opened.
 const PROBE_STEPS: usize = 3;
 
-/// How long the opener rests when everything that is due is under way, or must wait for the gate.
+/// How long the opener rests when everything that is due is under way, or must wait for the circuit breaker.
 const BREATH: Span = Span::from_millis(50);
 
 #[derive(Clone)]
@@ -52,7 +52,7 @@ pub(crate) struct Opener {
     pub(crate) payouts: PayoutPorts,
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) ledger: Ledger,
-    pub(crate) gate: Arc<ApiGate>,
+    pub(crate) breaker: Arc<CircuitBreaker>,
     pub(crate) health: Arc<Health>,
     /// Held while a payment is taken for a payout: it belongs to one only.
     pub(crate) taking: Arc<Mutex<()>>,
@@ -80,12 +80,12 @@ impl Opener {
                     // What is due and under way would make the wait none at all.
                     wait = if work.is_empty() && settled && aside.len() == 0 { wait } else { wait.max(BREATH) };
                 }
-                for (kept, pass) in fresh {
+                for (kept, permit) in fresh {
                     under_way.insert(kept.payout.reference.clone());
                     let this = self.clone();
                     work.push(async move {
                         let reference = kept.payout.reference.clone();
-                        (reference, this.handle(kept, pass).await)
+                        (reference, this.handle(kept, permit).await)
                     });
                 }
             }
@@ -112,9 +112,9 @@ impl Opener {
         (under_way, aside): (&BTreeSet<PayoutReference>, &PutAside<PayoutReference>),
         free: usize,
         settled: bool,
-    ) -> Result<Vec<(Kept, Pass)>, StoreError> {
+    ) -> Result<Vec<(Kept, Permit)>, StoreError> {
         let limit = BATCH.max(under_way.len().saturating_add(free)).saturating_add(aside.len());
-        let due = self.ports.store.desk_due(DeskKind::Payout, self.ports.clock.now(), limit).await?;
+        let due = self.ports.store.desk_due(RecordKind::Payout, self.ports.clock.now(), limit).await?;
         let due = due.into_iter().filter_map(Kept::of);
         let fresh =
             due.filter(|kept| !under_way.contains(&kept.payout.reference) && !aside.contains(&kept.payout.reference));
@@ -123,38 +123,38 @@ impl Opener {
         let (mut fresh, calling): (Vec<Kept>, Vec<Kept>) =
             fresh.partition(|kept| matches!(kept.payout.state, PayoutState::Created { funding: Funding::Due }));
         fresh.truncate(free);
-        let mut fresh: Vec<(Kept, Pass)> = fresh.into_iter().map(|kept| (kept, Pass::All)).collect();
+        let mut fresh: Vec<(Kept, Permit)> = fresh.into_iter().map(|kept| (kept, Permit::All)).collect();
         let left = free.saturating_sub(fresh.len());
-        let pass = if calling.is_empty() || left == 0 { Pass::None } else { self.gate.pass(Asked::Open) };
-        let most = match pass {
-            Pass::All => left,
-            Pass::Probe => 1,
-            Pass::None => 0,
+        let permit = if calling.is_empty() || left == 0 { Permit::None } else { self.breaker.permit(CallKind::Open) };
+        let most = match permit {
+            Permit::All => left,
+            Permit::Probe => 1,
+            Permit::None => 0,
         };
-        fresh.extend(calling.into_iter().take(most).map(|kept| (kept, pass)));
+        fresh.extend(calling.into_iter().take(most).map(|kept| (kept, permit)));
         Ok(fresh)
     }
 
-    /// How long the loop may sleep: until the next payout is due and the gate is open.
+    /// How long the loop may sleep: until the next payout is due and the breaker is closed.
     async fn wait(&self) -> Result<Span, StoreError> {
         let now = self.ports.clock.now();
-        let Some(next) = self.ports.store.desk_next_due(DeskKind::Payout).await? else { return Ok(LONGEST_WAIT) };
+        let Some(next) = self.ports.store.desk_next_due(RecordKind::Payout).await? else { return Ok(LONGEST_WAIT) };
         let wait = next.since(now).max(Span::from_millis(1));
-        // With the gate shut, orders are still placed at their time; what has come due waits for the gate.
-        let shut = self.gate.shut_until(Asked::Open);
+        // With the breaker open, orders are still placed at their time; what has come due waits for the circuit breaker.
+        let shut = self.breaker.open_until(CallKind::Open);
         let wait =
             shut.filter(|_| next <= now).map_or(wait, |until| until.since(now).min(Span::from_secs(1)).max(BREATH));
         Ok(wait.min(LONGEST_WAIT))
     }
 
-    async fn handle(&self, kept: Kept, pass: Pass) -> Result<(), PayoutError> {
+    async fn handle(&self, kept: Kept, permit: Permit) -> Result<(), PayoutError> {
         let funding = matches!(kept.payout.state, PayoutState::Created { .. });
-        // The gate may have shut since the payout was taken up.
-        if pass == Pass::All && !funding && self.gate.shut_until(Asked::Open).is_some() {
+        // The breaker may have opened since the payout was taken up.
+        if permit == Permit::All && !funding && self.breaker.open_until(CallKind::Open).is_some() {
             return Ok(());
         }
         self.step(&kept).await?;
-        if pass != Pass::Probe {
+        if permit != Permit::Probe {
             return Ok(());
         }
         // A quote alone does not show whether the key may open anything, and has run out by the next probe.

@@ -1,12 +1,12 @@
 //! Calls to the payment API that are made because somebody asks for them: each name may ask only so often, and all of them pass
-//! the gate, where an engine runs. Once a shut gate's time has come, one of them may be its probe.
+//! the circuit breaker, where an engine runs. Once an open circuit breaker's time has come, one of them may be its probe.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::gate::{Asked, Pass};
-use super::handle::{Handle, HandleError};
+use super::circuit_breaker::{CallKind, Permit};
+use super::operator_service::{OperatorError, OperatorService};
 use super::views::moment;
 use crate::domain::actor::Actor;
 use crate::policy::requests::{Bucket, Demand, take};
@@ -16,16 +16,16 @@ use crate::ports::payment_api::ApiError;
 #[derive(Clone, Debug, Default)]
 pub(super) struct Demands(Arc<Mutex<BTreeMap<(Actor, Demand), Bucket>>>);
 
-impl Handle {
+impl OperatorService {
     /// Counts one more request of this kind of whoever asks.
     ///
     /// # Errors
-    /// [`HandleError::TooMany`]; nothing was asked for.
-    pub(super) fn count(&self, demand: Demand) -> Result<(), HandleError> {
+    /// [`OperatorError::TooMany`]; nothing was asked for.
+    pub(super) fn count(&self, demand: Demand) -> Result<(), OperatorError> {
         let now = self.clock.now();
         let mut buckets = self.demands.0.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (self.actor.clone(), demand);
-        let bucket = take(buckets.get(&key).copied(), demand, now).map_err(|retry_after| HandleError::TooMany {
+        let bucket = take(buckets.get(&key).copied(), demand, now).map_err(|retry_after| OperatorError::TooMany {
             what: demand.words(),
             who: self.actor.clone(),
             retry_after,
@@ -34,19 +34,19 @@ impl Handle {
         Ok(())
     }
 
-    /// The answer to a call about `about`, through the gate.
+    /// The answer to a call about `about`, through the circuit breaker.
     ///
     /// # Errors
-    /// The gate is shut, and nothing was called; or the store fails.
+    /// The breaker is open, and nothing was called; or the store fails.
     pub(super) async fn through_gate<T: Send>(
         &self,
         about: &str,
         call: impl Future<Output = Result<T, ApiError>> + Send,
-    ) -> Result<Result<T, ApiError>, HandleError> {
-        let Some(gate) = self.health.gate() else { return Ok(call.await) };
+    ) -> Result<Result<T, ApiError>, OperatorError> {
+        let Some(breaker) = self.health.breaker() else { return Ok(call.await) };
         // Once its time has come, this call is the probe: there may be no payment that is asked about.
-        let shut_until = gate.shut_until(Asked::Get).filter(|_| gate.pass(Asked::Get) == Pass::None);
-        if let Some(until) = shut_until {
+        let open_until = breaker.open_until(CallKind::Get).filter(|_| breaker.permit(CallKind::Get) == Permit::None);
+        if let Some(until) = open_until {
             let status =
                 self.health.snapshot().key_refused.map_or_else(String::new, |status| format!(" (HTTP {status})"));
             let detail = format!(
@@ -57,6 +57,6 @@ impl Handle {
             return Ok(Err(ApiError::NotNow { detail, retry_after }));
         }
         // Whether the key is good for questions says whether it is good at all: what else it may not do is this call's own.
-        Ok(gate.learn(Asked::Get, about, call.await).await?)
+        Ok(breaker.learn(CallKind::Get, about, call.await).await?)
     }
 }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::explain_orders::{approval_text, refusal_text};
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::order_book::{Considered, OrderBook, OrderError};
 use super::order_views::{FundView, OrderView, Stop, WalletView};
 use super::queries::MAX_PAGE;
@@ -20,7 +20,7 @@ use crate::domain::odd::explained;
 use crate::domain::order::{Order, OrderId, Placer};
 use crate::domain::wallet::Wallet;
 use crate::policy::fees::worst_cost;
-use crate::policy::funding::OrderFact;
+use crate::policy::order_machine::OrderFact;
 use crate::policy::spend::Spending;
 use crate::ports::store::StoreError;
 
@@ -85,39 +85,39 @@ pub struct ReasonRequest {
     pub reason: String,
 }
 
-pub(super) fn refused(error: OrderError) -> HandleError {
+pub(super) fn refused(error: OrderError) -> OperatorError {
     match error {
-        OrderError::Store(error) => HandleError::Store(error),
-        OrderError::NoPayment(id) => HandleError::NotFound(format!("payment {id}")),
-        OrderError::NoOrder(id) => HandleError::NotFound(format!("order {id}")),
+        OrderError::Store(error) => OperatorError::Store(error),
+        OrderError::NoPayment(id) => OperatorError::NotFound(format!("payment {id}")),
+        OrderError::NoOrder(id) => OperatorError::NotFound(format!("order {id}")),
         error @ (OrderError::NoWallet
         | OrderError::Spend(_)
         | OrderError::Unexpected(_)
-        | OrderError::ApprovalOver { .. }) => HandleError::Refused(error.to_string()),
-        OrderError::OwnOrder(error) => HandleError::OwnOrder(error.to_string()),
+        | OrderError::ApprovalOver { .. }) => OperatorError::Refused(error.to_string()),
+        OrderError::OwnOrder(error) => OperatorError::OwnOrder(error.to_string()),
     }
 }
 
-pub(super) fn parse_order(text: &str) -> Result<OrderId, HandleError> {
-    text.parse().map_err(|error: crate::domain::order::OrderIdError| HandleError::Invalid {
+pub(super) fn parse_order(text: &str) -> Result<OrderId, OperatorError> {
+    text.parse().map_err(|error: crate::domain::order::OrderIdError| OperatorError::Invalid {
         field: "order",
         problem: error.to_string(),
     })
 }
 
-pub(super) fn given(reason: &str) -> Result<&str, HandleError> {
+pub(super) fn given(reason: &str) -> Result<&str, OperatorError> {
     let trimmed = reason.trim();
     if trimmed.is_empty() || trimmed.chars().count() > 500 {
         let problem = "give a reason of 1 to 500 characters; it is kept with the decision".to_owned();
-        return Err(HandleError::Invalid { field: "reason", problem });
+        return Err(OperatorError::Invalid { field: "reason", problem });
     }
     Ok(trimmed)
 }
 
-impl Handle {
-    pub(super) fn order_book(&self) -> Result<OrderBook, HandleError> {
+impl OperatorService {
+    pub(super) fn order_book(&self) -> Result<OrderBook, OperatorError> {
         let rules = self.settings.funding.clone().ok_or_else(|| {
-            HandleError::Refused("there is no wallet: give the section [wallet] in the configuration".to_owned())
+            OperatorError::Refused("there is no wallet: give the section [wallet] in the configuration".to_owned())
         })?;
         let actor = Some(self.actor.clone());
         let (store, clock) = (self.store.clone(), self.clock.clone());
@@ -129,7 +129,7 @@ impl Handle {
     ///
     /// # Errors
     /// When the payment is not known, there is no wallet, or the spend policy refuses; the message has the figures.
-    pub async fn preview_fund(&self, payment: &str) -> Result<FundView, HandleError> {
+    pub async fn preview_fund(&self, payment: &str) -> Result<FundView, OperatorError> {
         let book = self.order_book()?;
         let considered = book.consider(&parse_payment(payment)?, Placer::Person, None).await;
         let Considered { granted, order, wallet } = considered.map_err(|error| self.spend_refused(error))?;
@@ -159,16 +159,16 @@ impl Handle {
     }
 
     /// A refusal of the spend policy speaks of base units; people are shown whole units too.
-    fn spend_refused(&self, error: OrderError) -> HandleError {
+    fn spend_refused(&self, error: OrderError) -> OperatorError {
         let OrderError::Spend(refusal) = error else { return refused(error) };
-        HandleError::Refused(refusal_text(&refusal, &self.names()))
+        OperatorError::Refused(refusal_text(&refusal, &self.names()))
     }
 
     /// Places an order to fund a payment, exactly as it was shown. However many ask at once, one order is placed.
     ///
     /// # Errors
-    /// As [`Handle::preview_fund`], and when the payment is not as it was shown.
-    pub async fn fund(&self, request: &FundRequest) -> Result<OrderView, HandleError> {
+    /// As [`OperatorService::preview_fund`], and when the payment is not as it was shown.
+    pub async fn fund(&self, request: &FundRequest) -> Result<OrderView, OperatorError> {
         let to: Address = parse_address("to", &request.to)?;
         let id = parse_payment(&request.payment)?;
         let placed = self.order_book()?.place(&id, Placer::Person, Some((to, request.base_units))).await;
@@ -176,12 +176,12 @@ impl Handle {
         self.order_view(&order).await
     }
 
-    async fn order_view(&self, order: &Order) -> Result<OrderView, HandleError> {
+    async fn order_view(&self, order: &Order) -> Result<OrderView, OperatorError> {
         Ok(OrderView::new(order, &self.names()).with_stop(self.stop().await?.as_ref()))
     }
 
     /// What keeps the wallet from funding at all, if anything does: an order that waits for it says so.
-    pub(super) async fn stop(&self) -> Result<Option<Stop>, HandleError> {
+    pub(super) async fn stop(&self) -> Result<Option<Stop>, OperatorError> {
         let (wallet, unread) = match self.store.wallet().await {
             Err(StoreError::Corrupt(what)) => (None, Some(unreadable(&what))),
             wallet => (wallet?, None),
@@ -214,11 +214,11 @@ impl Handle {
         payment: Option<&str>,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<OrderView>, HandleError> {
+    ) -> Result<Page<OrderView>, OperatorError> {
         if let Some(state) = state.filter(|state| !ORDER_STATES.contains(state)) {
             let problem =
                 explained(format_args!("{state:?} is none; it must be one of {}", ORDER_STATES.join(", ")), state);
-            return Err(HandleError::Invalid { field: "state", problem });
+            return Err(OperatorError::Invalid { field: "state", problem });
         }
         let mut after = after.map(parse_order).transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
@@ -255,9 +255,9 @@ impl Handle {
     ///
     /// # Errors
     /// When it is not known, or the store fails.
-    pub async fn show_order(&self, id: &str) -> Result<OrderView, HandleError> {
+    pub async fn show_order(&self, id: &str) -> Result<OrderView, OperatorError> {
         let id = parse_order(id)?;
-        let order = self.store.order(&id).await?.ok_or_else(|| HandleError::NotFound(format!("order {id}")))?;
+        let order = self.store.order(&id).await?.ok_or_else(|| OperatorError::NotFound(format!("order {id}")))?;
         self.order_view(&order).await
     }
 
@@ -267,7 +267,7 @@ impl Handle {
         action: &str,
         reason: &str,
         fact: impl Fn(String, Actor) -> OrderFact,
-    ) -> Result<OrderView, HandleError> {
+    ) -> Result<OrderView, OperatorError> {
         let (id, reason) = (parse_order(id)?, given(reason)?);
         let action = format!("{action} order {id}");
         let decided =
@@ -280,13 +280,13 @@ impl Handle {
     /// # Errors
     /// When it is not known, is not as it was shown, does not wait for an approval, whoever asks has placed it or typed what it
     /// pays, or no reason is given.
-    pub async fn approve(&self, id: &str, request: &ApproveRequest) -> Result<OrderView, HandleError> {
+    pub async fn approve(&self, id: &str, request: &ApproveRequest) -> Result<OrderView, OperatorError> {
         let order = parse_order(id)?;
         if let Some(payment) =
             request.payment.as_deref().map(parse_payment).transpose()?.filter(|id| *id != order.payment)
         {
             let problem = format!("order {order} is not of payment {payment}: look at it again");
-            return Err(HandleError::Invalid { field: "payment", problem });
+            return Err(OperatorError::Invalid { field: "payment", problem });
         }
         let to = request.to.as_deref().map(|to| parse_address("to", to)).transpose()?;
         let book = self.order_book()?;
@@ -298,8 +298,8 @@ impl Handle {
     /// Rejects an order that waits for an approval. It ends, and its spend is given back.
     ///
     /// # Errors
-    /// As [`Handle::approve`].
-    pub async fn reject(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
+    /// As [`OperatorService::approve`].
+    pub async fn reject(&self, id: &str, reason: &str) -> Result<OrderView, OperatorError> {
         self.decide_order(id, "reject", reason, |reason, by| OrderFact::Rejected { reason, by }).await
     }
 
@@ -308,7 +308,7 @@ impl Handle {
     ///
     /// # Errors
     /// When it is not known, is over or in a block already, or no reason is given.
-    pub async fn cancel_order(&self, id: &str, reason: &str) -> Result<OrderView, HandleError> {
+    pub async fn cancel_order(&self, id: &str, reason: &str) -> Result<OrderView, OperatorError> {
         self.decide_order(id, "cancel", reason, |reason, by| OrderFact::CancelAsked { reason, by }).await
     }
 
@@ -316,16 +316,16 @@ impl Handle {
     ///
     /// # Errors
     /// When there is none, or the store fails.
-    pub async fn wallet(&self) -> Result<WalletView, HandleError> {
+    pub async fn wallet(&self) -> Result<WalletView, OperatorError> {
         self.wallet_view(&self.wallet_record().await?).await
     }
 
     /// The wallet's record.
-    pub(super) async fn wallet_record(&self) -> Result<Wallet, HandleError> {
+    pub(super) async fn wallet_record(&self) -> Result<Wallet, OperatorError> {
         self.store.wallet().await?.ok_or_else(|| refused(OrderError::NoWallet))
     }
 
-    pub(super) async fn wallet_view(&self, wallet: &Wallet) -> Result<WalletView, HandleError> {
+    pub(super) async fn wallet_view(&self, wallet: &Wallet) -> Result<WalletView, OperatorError> {
         let book = self.order_book()?;
         let at = book.window_now(wallet, self.clock.now());
         let paid = |amount: Amount| self.names().amount(amount, self.settings.token);
@@ -348,7 +348,7 @@ impl Handle {
     ///
     /// # Errors
     /// When there is no wallet, or no reason is given.
-    pub async fn pause_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
+    pub async fn pause_wallet(&self, reason: &str) -> Result<WalletView, OperatorError> {
         let wallet = self.order_book()?.pause(true, given(reason)?).await.map_err(refused)?;
         self.wallet_view(&wallet).await
     }
@@ -356,8 +356,8 @@ impl Handle {
     /// Ends the pause.
     ///
     /// # Errors
-    /// As [`Handle::pause_wallet`].
-    pub async fn resume_wallet(&self, reason: &str) -> Result<WalletView, HandleError> {
+    /// As [`OperatorService::pause_wallet`].
+    pub async fn resume_wallet(&self, reason: &str) -> Result<WalletView, OperatorError> {
         let wallet = self.order_book()?.pause(false, given(reason)?).await.map_err(refused)?;
         self.wallet_view(&wallet).await
     }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::EngineSettings;
-use super::telling::log_events;
-use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
+use super::event_log::log_events;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::{PaymentId, PayoutReference};
 use crate::domain::payout::{Payout, PayoutState};
+use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::time::Timestamp;
-use crate::policy::pace::Jitter;
-use crate::policy::payout::{PayoutContext, PayoutFact, PayoutStep, UnexpectedPayout, step};
+use crate::policy::payout_machine::{PayoutContext, PayoutFact, PayoutStep, UnexpectedPayout, step};
+use crate::policy::retry::Jitter;
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::store::{Commit, Store, StoreError};
 
@@ -27,21 +27,21 @@ pub(crate) struct Kept {
 
 impl Kept {
     /// The payout in this record; `None` when it is another kind of record.
-    pub(crate) fn of(record: DeskRecord) -> Option<Self> {
-        let DeskBody::Payout(payout) = record.body else { return None };
+    pub(crate) fn of(record: Record) -> Option<Self> {
+        let RecordBody::Payout(payout) = record.body else { return None };
         Some(Self { payout: *payout, version: record.version, next_at: record.next_at })
     }
 
     /// The record as it is stored.
-    pub(crate) fn record(&self) -> DeskRecord {
-        let body = DeskBody::Payout(Box::new(self.payout.clone()));
-        DeskRecord { version: self.version, next_at: self.next_at, body }
+    pub(crate) fn record(&self) -> Record {
+        let body = RecordBody::Payout(Box::new(self.payout.clone()));
+        Record { version: self.version, next_at: self.next_at, body }
     }
 }
 
 /// Where the store keeps a payout.
-pub(crate) fn key_of(reference: &PayoutReference) -> DeskKey {
-    DeskKey { kind: DeskKind::Payout, id: reference.as_str().to_owned() }
+pub(crate) fn key_of(reference: &PayoutReference) -> RecordKey {
+    RecordKey { kind: RecordKind::Payout, id: reference.as_str().to_owned() }
 }
 
 /// Why a payout was not changed. Nothing was stored.
@@ -60,7 +60,7 @@ pub(crate) enum PayoutError {
 
 /// The event that explains a change of a payout.
 pub(crate) fn event(payout: &Payout, at: Timestamp, why: &str) -> Event {
-    let body = Box::new(DeskBody::Payout(Box::new(payout.clone())));
+    let body = Box::new(RecordBody::Payout(Box::new(payout.clone())));
     let kind = EventKind::DeskChanged { body, why: why.to_owned() };
     Event { at, payment: payout.payment.clone(), deposit: None, kind }
 }
@@ -91,7 +91,7 @@ impl PayoutBook {
 
     /// The payout that a payment came of.
     pub(crate) async fn of_payment(&self, payment: &PaymentId) -> Result<Option<Kept>, StoreError> {
-        Ok(self.store.desk_by_alias(DeskKind::Payout, payment.as_str()).await?.and_then(Kept::of))
+        Ok(self.store.desk_by_alias(RecordKind::Payout, payment.as_str()).await?.and_then(Kept::of))
     }
 
     /// The record and the event that a fact makes of a payout.

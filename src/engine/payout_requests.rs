@@ -3,7 +3,7 @@
 //! Nothing is guessed: numbers with signs, separators or exponents, unknown reasons and ids with odd characters are refused,
 //! each with the field's name.
 
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::payout_views::{FileRef, Fund, PayoutRequest, RateRequest};
 use super::quotes::exchange;
 use super::requests::parse_address;
@@ -22,24 +22,24 @@ const MAX_TEXT: usize = 255;
 /// The longest name of a file that is kept.
 const MAX_NAME: usize = 120;
 
-pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> HandleError {
-    HandleError::Invalid { field, problem: problem.into() }
+pub(super) fn invalid(field: &'static str, problem: impl Into<String>) -> OperatorError {
+    OperatorError::Invalid { field, problem: problem.into() }
 }
 
-fn id<T>(field: &'static str, text: &str, parse: impl Fn(String) -> Result<T, IdError>) -> Result<T, HandleError> {
+fn id<T>(field: &'static str, text: &str, parse: impl Fn(String) -> Result<T, IdError>) -> Result<T, OperatorError> {
     parse(text.to_owned()).map_err(|error| invalid(field, error.to_string()))
 }
 
 /// A payout's reference.
-pub(super) fn reference(text: &str) -> Result<PayoutReference, HandleError> {
+pub(super) fn reference(text: &str) -> Result<PayoutReference, OperatorError> {
     id("reference", text, PayoutReference::new)
 }
 
-fn decimal(field: &'static str, text: Option<&String>) -> Result<Option<Decimal>, HandleError> {
+fn decimal(field: &'static str, text: Option<&String>) -> Result<Option<Decimal>, OperatorError> {
     text.map(|text| Decimal::from_person(text)).transpose().map_err(|error| invalid(field, error.to_string()))
 }
 
-fn text(field: &'static str, given: Option<&String>) -> Result<Option<String>, HandleError> {
+fn text(field: &'static str, given: Option<&String>) -> Result<Option<String>, OperatorError> {
     let Some(text) = given else { return Ok(None) };
     if let Some(odd) = Odd::in_words(text) {
         return Err(invalid(field, odd.to_string()));
@@ -50,7 +50,7 @@ fn text(field: &'static str, given: Option<&String>) -> Result<Option<String>, H
     Ok(Some(text.clone()))
 }
 
-fn uuid(field: &'static str, given: Option<&String>) -> Result<Option<String>, HandleError> {
+fn uuid(field: &'static str, given: Option<&String>) -> Result<Option<String>, OperatorError> {
     let Some(text) = given else { return Ok(None) };
     let lengths: Vec<usize> = text.split('-').map(str::len).collect();
     let hex = text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit());
@@ -62,7 +62,7 @@ fn uuid(field: &'static str, given: Option<&String>) -> Result<Option<String>, H
     Err(invalid(field, explained(problem, &text)))
 }
 
-fn file(given: &FileRef, rules: &PayoutRules) -> Result<Attachment, HandleError> {
+fn file(given: &FileRef, rules: &PayoutRules) -> Result<Attachment, OperatorError> {
     let hex = given.digest.strip_prefix("0x").unwrap_or(&given.digest);
     let digest: Option<B256> = hex.parse().ok().filter(|_| hex.len() == 64);
     let Some(digest) = digest else {
@@ -97,7 +97,7 @@ impl PayoutRequest {
 }
 
 /// The exchange that is asked for. Only the configured token on the configured chain can be paid with.
-fn paid_exchange(settings: &EngineSettings, request: &PayoutRequest) -> Result<Exchange, HandleError> {
+fn paid_exchange(settings: &EngineSettings, request: &PayoutRequest) -> Result<Exchange, OperatorError> {
     let params = &settings.payouts.params;
     let exchange = exchange(settings, &request.rate())?;
     let own = |field, given: &str, configured: &str, key: &str| {
@@ -117,7 +117,7 @@ pub(super) fn wish_of(
     settings: &EngineSettings,
     request: &PayoutRequest,
     from_address: Address,
-) -> Result<PayoutWish, HandleError> {
+) -> Result<PayoutWish, OperatorError> {
     let rules = &settings.payouts;
     if request.files.len() > rules.files.max_files {
         let most = rules.files.max_files;
@@ -142,9 +142,9 @@ pub(super) fn wish_of(
     })
 }
 
-impl Handle {
+impl OperatorService {
     /// The wish that a request is. `sender`: who sends unless the request says so.
-    pub(super) fn wish(&self, request: &PayoutRequest, sender: Option<Address>) -> Result<PayoutWish, HandleError> {
+    pub(super) fn wish(&self, request: &PayoutRequest, sender: Option<Address>) -> Result<PayoutWish, OperatorError> {
         let given = request.from_address.as_deref().map(|text| parse_address("from_address", text)).transpose()?;
         let Some(from_address) = given.or(sender) else {
             let problem = "there is no wallet that would send: give the address that the USDC will come from";

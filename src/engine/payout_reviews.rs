@@ -1,13 +1,13 @@
 //! What a person must decide about payouts, and what would settle it: for every reason the ways out, each with its command.
 
 use super::explain::Names;
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::payout_book::{Kept, key_of};
 use super::reviews::argument;
 use super::views::{Page, ReviewView, WayOut, WhyView};
-use crate::domain::desk::DeskKind;
 use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{Payout, PayoutReview, PayoutState};
+use crate::domain::record::RecordKind;
 use crate::ports::store::Subject;
 
 /// What a place among the payouts begins with, in the list of reviews. No deposit's key begins so, and no payment's id has a
@@ -135,15 +135,15 @@ pub(super) fn of_payout(payout: &Payout, names: &Names<'_>) -> Option<ReviewView
     })
 }
 
-impl Handle {
+impl OperatorService {
     /// The payouts that are with a person, from a place on that begins with [`PLACE`].
-    pub(super) async fn payout_reviews(&self, place: &str, limit: usize) -> Result<Page<ReviewView>, HandleError> {
+    pub(super) async fn payout_reviews(&self, place: &str, limit: usize) -> Result<Page<ReviewView>, OperatorError> {
         let after = place.strip_prefix(PLACE).filter(|after| !after.is_empty());
         let mut after: Option<String> = after.map(str::to_owned);
         let place_of = |after: &Option<String>| Some(format!("{PLACE}{}", after.as_deref().unwrap_or_default()));
         let (mut items, mut looked_at) = (Vec::new(), 0_usize);
         loop {
-            let chunk = self.store.desk_page(DeskKind::Payout, after.as_deref(), CHUNK).await?;
+            let chunk = self.store.desk_page(RecordKind::Payout, after.as_deref(), CHUNK).await?;
             let is_last = chunk.len() < CHUNK;
             looked_at = looked_at.saturating_add(chunk.len());
             for kept in chunk.into_iter().filter_map(Kept::of) {
@@ -163,7 +163,7 @@ impl Handle {
     }
 
     /// Why a payout stands where it stands; `None` when there is none with this reference.
-    pub(super) async fn why_payout(&self, reference: &PayoutReference) -> Result<Option<WhyView>, HandleError> {
+    pub(super) async fn why_payout(&self, reference: &PayoutReference) -> Result<Option<WhyView>, OperatorError> {
         let Some(kept) = self.payout_book().read(reference).await? else { return Ok(None) };
         let view = self.payout_view(&kept).await?;
         let (events, more_events) = self.events_of(&Subject::Desk(key_of(reference))).await?;

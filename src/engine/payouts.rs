@@ -3,19 +3,19 @@
 //! Nothing here calls the payment API: it changes what the store says, and the opener acts on that.
 
 use super::PayoutPorts;
-use super::handle::{Handle, HandleError};
+use super::event_log::log_events;
+use super::operator_service::{OperatorError, OperatorService};
 use super::payout_book::{Kept, PayoutError, event, key_of};
 use super::payout_requests::{first_difference, invalid, reference};
 use super::payout_views::{FileRef, Fund, PayoutRequest, PayoutView};
 use super::queries::MAX_PAGE;
-use super::telling::log_events;
 use super::views::Page;
 use crate::domain::chain::{Address, B256};
-use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
 use crate::domain::odd::explained;
 use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{IdempotencyKey, Payout, PayoutState, PayoutWish};
-use crate::policy::payout::{PayoutFact, check_file};
+use crate::domain::record::{Record, RecordBody, RecordKind};
+use crate::policy::payout_machine::{PayoutFact, check_file};
 use crate::policy::repeats::{Earlier, Likeness};
 use crate::policy::requests::Demand;
 use crate::policy::resolve::MAX_REASON_BYTES;
@@ -31,7 +31,7 @@ const MAX_SCAN: usize = 10_000;
 /// How many payouts are read at once.
 const CHUNK: usize = 200;
 
-fn given(reason: &str) -> Result<&str, HandleError> {
+fn given(reason: &str) -> Result<&str, OperatorError> {
     let trimmed = reason.trim();
     if trimmed.is_empty() || trimmed.len() > MAX_REASON_BYTES {
         let problem = format!("give a reason of 1 to {MAX_REASON_BYTES} bytes; it is kept with the decision");
@@ -40,17 +40,17 @@ fn given(reason: &str) -> Result<&str, HandleError> {
     Ok(trimmed)
 }
 
-fn file_error(error: AttachmentError) -> HandleError {
+fn file_error(error: AttachmentError) -> OperatorError {
     match error {
         AttachmentError::Missing(_) | AttachmentError::Changed(_) => invalid("files", error.to_string()),
-        AttachmentError::Failed { .. } => HandleError::Store(StoreError::Failed(error.to_string())),
+        AttachmentError::Failed { .. } => OperatorError::Store(StoreError::Failed(error.to_string())),
     }
 }
 
-impl Handle {
-    fn payout_ports(&self) -> Result<&PayoutPorts, HandleError> {
+impl OperatorService {
+    fn payout_ports(&self) -> Result<&PayoutPorts, OperatorError> {
         let none =
-            || HandleError::Refused("payouts cannot be placed here: nothing keeps their files and keys".to_owned());
+            || OperatorError::Refused("payouts cannot be placed here: nothing keeps their files and keys".to_owned());
         self.payouts.as_ref().ok_or_else(none)
     }
 
@@ -59,8 +59,8 @@ impl Handle {
     ///
     /// # Errors
     /// A field is not what it must be, a file was not put before, or the reference is taken by a payout with other
-    /// content: the message names the first field that differs. [`HandleError::Repeat`] when it is an earlier one over again.
-    pub async fn place_payout(&self, request: &PayoutRequest) -> Result<PayoutView, HandleError> {
+    /// content: the message names the first field that differs. [`OperatorError::Repeat`] when it is an earlier one over again.
+    pub async fn place_payout(&self, request: &PayoutRequest) -> Result<PayoutView, OperatorError> {
         let named = request.reference.as_deref().map(reference).transpose()?;
         let known = match &named {
             Some(reference) => self.payout_book().read(reference).await?,
@@ -78,7 +78,7 @@ impl Handle {
         }
         let bytes = self.payout_ports()?.entropy.bytes();
         let key = IdempotencyKey::from_random(
-            bytes.map_err(|error| HandleError::Store(StoreError::Failed(error.to_string())))?,
+            bytes.map_err(|error| OperatorError::Store(StoreError::Failed(error.to_string())))?,
         );
         let reference = match named {
             Some(reference) => reference,
@@ -109,7 +109,7 @@ impl Handle {
             Some(earlier) => format!("was placed by {}, who allowed it to repeat {earlier}", self.actor),
         };
         let events = vec![event(&payout, now, &why)];
-        let record = DeskRecord::new(DeskBody::Payout(Box::new(payout)), Some(now));
+        let record = Record::new(RecordBody::Payout(Box::new(payout)), Some(now));
         let commit = Commit { desk: vec![record], events: events.clone(), ..Commit::default() };
         match self.recent.keep(&self.store, claim, commit).await {
             Ok(_) => {
@@ -123,11 +123,11 @@ impl Handle {
     }
 
     /// The payout that is known, if the request asks for the same.
-    async fn same_payout(&self, known: &Kept, request: &PayoutRequest) -> Result<PayoutView, HandleError> {
+    async fn same_payout(&self, known: &Kept, request: &PayoutRequest) -> Result<PayoutView, OperatorError> {
         let wish = self.wish(request, Some(known.payout.wish.from_address))?;
         if let Some(field) = first_difference(&known.payout.wish, &wish) {
             let reference = &known.payout.reference;
-            return Err(HandleError::Exists(format!(
+            return Err(OperatorError::Exists(format!(
                 "payout {reference} is there already, with another {field}; what was placed never changes: give this one \
                  another reference"
             )));
@@ -135,7 +135,7 @@ impl Handle {
         self.payout_view(known).await
     }
 
-    fn check_funding(&self, wish: &PayoutWish, fund: Fund, wallet: Option<Address>) -> Result<(), HandleError> {
+    fn check_funding(&self, wish: &PayoutWish, fund: Fund, wallet: Option<Address>) -> Result<(), OperatorError> {
         if fund == Fund::ByHand {
             return Ok(());
         }
@@ -153,7 +153,7 @@ impl Handle {
         }
     }
 
-    async fn check_kept(&self, digest: B256, media_type: &str, bytes: u64) -> Result<(), HandleError> {
+    async fn check_kept(&self, digest: B256, media_type: &str, bytes: u64) -> Result<(), OperatorError> {
         let content = self.payout_ports()?.attachments.get(digest).await.map_err(file_error)?;
         check_file(media_type, &content, &self.settings.payouts.files)
             .map_err(|error| invalid("files", error.to_string()))?;
@@ -163,16 +163,16 @@ impl Handle {
         Ok(())
     }
 
-    pub(super) async fn stored_payout(&self, reference: &PayoutReference) -> Result<Kept, HandleError> {
+    pub(super) async fn stored_payout(&self, reference: &PayoutReference) -> Result<Kept, OperatorError> {
         let kept = self.payout_book().read(reference).await?;
-        kept.ok_or_else(|| HandleError::NotFound(key_of(reference).to_string()))
+        kept.ok_or_else(|| OperatorError::NotFound(key_of(reference).to_string()))
     }
 
     /// One payout.
     ///
     /// # Errors
     /// When it is not known, or the store fails.
-    pub async fn show_payout(&self, name: &str) -> Result<PayoutView, HandleError> {
+    pub async fn show_payout(&self, name: &str) -> Result<PayoutView, OperatorError> {
         self.payout_view(&self.stored_payout(&reference(name)?).await?).await
     }
 
@@ -185,7 +185,7 @@ impl Handle {
         state: Option<&str>,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<PayoutView>, HandleError> {
+    ) -> Result<Page<PayoutView>, OperatorError> {
         if let Some(state) = state.filter(|state| !PAYOUT_STATES.contains(state)) {
             let problem = format_args!("{state:?} is none; it must be one of {}", PAYOUT_STATES.join(", "));
             return Err(invalid("state", explained(problem, state)));
@@ -195,7 +195,7 @@ impl Handle {
         let (mut items, mut looked_at) = (Vec::new(), 0_usize);
         loop {
             let place = after.as_ref().map(PayoutReference::as_str);
-            let chunk = self.store.desk_page(DeskKind::Payout, place, CHUNK).await?;
+            let chunk = self.store.desk_page(RecordKind::Payout, place, CHUNK).await?;
             let last = chunk.len() < CHUNK;
             looked_at = looked_at.saturating_add(chunk.len());
             for kept in chunk.into_iter().filter_map(Kept::of) {
@@ -220,7 +220,7 @@ impl Handle {
     ///
     /// # Errors
     /// When it is not known, is being opened or may have been, has its payment, or no reason is given.
-    pub async fn cancel_payout(&self, name: &str, reason: &str) -> Result<PayoutView, HandleError> {
+    pub async fn cancel_payout(&self, name: &str, reason: &str) -> Result<PayoutView, OperatorError> {
         let reason = given(reason)?;
         self.decide_payout(name, &PayoutFact::Cancel { reason: reason.to_owned() }, reason).await
     }
@@ -229,21 +229,21 @@ impl Handle {
     ///
     /// # Errors
     /// When it is not known, a call may still take effect, it is over, or no reason is given.
-    pub async fn retry_payout(&self, name: &str, reason: &str) -> Result<PayoutView, HandleError> {
+    pub async fn retry_payout(&self, name: &str, reason: &str) -> Result<PayoutView, OperatorError> {
         self.decide_payout(name, &PayoutFact::Retry, given(reason)?).await
     }
 
-    async fn decide_payout(&self, name: &str, fact: &PayoutFact, reason: &str) -> Result<PayoutView, HandleError> {
+    async fn decide_payout(&self, name: &str, fact: &PayoutFact, reason: &str) -> Result<PayoutView, OperatorError> {
         let reference = reference(name)?;
         let said = format!("{}: {reason}", self.actor);
         match self.payout_book().tell(&reference, fact, Some(&said), |_| true).await {
             Ok(_) => self.show_payout(name).await,
             Err(PayoutError::Store(error)) => Err(error.into()),
-            Err(PayoutError::Unknown(_)) => Err(HandleError::NotFound(key_of(&reference).to_string())),
+            Err(PayoutError::Unknown(_)) => Err(OperatorError::NotFound(key_of(&reference).to_string())),
             Err(PayoutError::Unexpected(refused)) => {
                 let wanted = if matches!(fact, PayoutFact::Cancel { .. }) { "cancelled" } else { "tried again" };
                 let next = self.show_payout(name).await?.next;
-                Err(HandleError::Refused(format!(
+                Err(OperatorError::Refused(format!(
                     "payout {reference} is {} and cannot be {wanted} now. {next}",
                     refused.state
                 )))
@@ -255,7 +255,7 @@ impl Handle {
     ///
     /// # Errors
     /// It is too large, or not what may go with a payout; or the disk fails.
-    pub async fn put_attachment(&self, content: Vec<u8>, media_type: &str) -> Result<FileRef, HandleError> {
+    pub async fn put_attachment(&self, content: Vec<u8>, media_type: &str) -> Result<FileRef, OperatorError> {
         check_file(media_type, &content, &self.settings.payouts.files)
             .map_err(|error| invalid("file", error.to_string()))?;
         let bytes = u64::try_from(content.len()).unwrap_or(u64::MAX);

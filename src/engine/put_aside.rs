@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use tokio_util::sync::CancellationToken;
 
-use super::telling::log_events;
+use super::event_log::log_events;
 use super::{EngineError, Ports};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::ports::store::{Commit, StoreError};

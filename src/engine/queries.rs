@@ -4,8 +4,8 @@
 //! indexes for ids and addresses only: filters by state or verdict look at one record after the other.
 
 use super::explain::Names;
-use super::handle::{Handle, HandleError};
 use super::health::Readiness;
+use super::operator_service::{OperatorError, OperatorService};
 use super::requests::{parse_address, parse_payment};
 use super::reviews;
 use super::views::{DepositView, EventView, Page, PaymentView, TokenName, WhyView, moment, verdict_name};
@@ -51,11 +51,11 @@ pub struct DepositFilter {
     pub verdict: Option<String>,
 }
 
-fn invalid(field: &'static str, problem: impl Into<String>) -> HandleError {
-    HandleError::Invalid { field, problem: problem.into() }
+fn invalid(field: &'static str, problem: impl Into<String>) -> OperatorError {
+    OperatorError::Invalid { field, problem: problem.into() }
 }
 
-fn one_of_names(field: &'static str, given: Option<&str>, names: &[&str]) -> Result<(), HandleError> {
+fn one_of_names(field: &'static str, given: Option<&str>, names: &[&str]) -> Result<(), OperatorError> {
     match given.filter(|given| !names.contains(given)) {
         Some(given) => Err(invalid(
             field,
@@ -95,7 +95,7 @@ fn concerns(deposit: &Deposit, payment: &Payment) -> bool {
     named.is_empty() || named.contains(&&payment.id) || payment.state.deposit() == Some(&deposit.key)
 }
 
-impl Handle {
+impl OperatorService {
     pub(super) fn names(&self) -> Names<'_> {
         Names::new(&self.settings, &self.tokens)
     }
@@ -122,7 +122,7 @@ impl Handle {
         state: Option<&str>,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<PaymentView>, HandleError> {
+    ) -> Result<Page<PaymentView>, OperatorError> {
         one_of_names("state", state, &STATES)?;
         let mut after = after.map(parse_payment).transpose()?;
         let limit = limit.clamp(1, MAX_PAGE);
@@ -150,9 +150,9 @@ impl Handle {
     }
 
     /// The payment with this id.
-    pub(super) async fn stored(&self, id: &str) -> Result<Payment, HandleError> {
+    pub(super) async fn stored(&self, id: &str) -> Result<Payment, OperatorError> {
         let id = parse_payment(id)?;
-        self.store.payment(&id).await?.ok_or_else(|| HandleError::NotFound(format!("payment {id}")))
+        self.store.payment(&id).await?.ok_or_else(|| OperatorError::NotFound(format!("payment {id}")))
     }
 
     /// Deposits: those to one address by block and log index, others in the order of their keys; those after `after`.
@@ -161,7 +161,7 @@ impl Handle {
         filter: &DepositFilter,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Page<DepositView>, HandleError> {
+    ) -> Result<Page<DepositView>, OperatorError> {
         let verdict = filter.verdict.as_deref();
         one_of_names("verdict", verdict, &VERDICTS)?;
         let after = after.map(parse_key).transpose()?;
@@ -202,7 +202,7 @@ impl Handle {
         wanted: impl Fn(&Deposit) -> bool + Send,
         mut after: Option<DepositKey>,
         limit: usize,
-    ) -> Result<Page<DepositView>, HandleError> {
+    ) -> Result<Page<DepositView>, OperatorError> {
         let (mut items, mut looked_at) = (Vec::new(), 0_usize);
         loop {
             let chunk = self.store.deposits(after.as_ref(), CHUNK).await?;
@@ -227,12 +227,12 @@ impl Handle {
     }
 
     /// Why a payment or a deposit stands where it stands, without what the wallet has to do with it.
-    pub(super) async fn why_record(&self, subject: &str) -> Result<WhyView, HandleError> {
+    pub(super) async fn why_record(&self, subject: &str) -> Result<WhyView, OperatorError> {
         if let Ok(id) = PaymentId::new(subject) {
             if let Some(payment) = self.store.payment(&id).await? {
                 return self.why_payment(&payment).await;
             }
-            if let Some(why) = self.why_lead(&id).await? {
+            if let Some(why) = self.why_candidate(&id).await? {
                 return Ok(why);
             }
         }
@@ -242,11 +242,11 @@ impl Handle {
             return Ok(why);
         }
         if subject.parse::<DepositKey>().is_err() && parse_transaction(subject).is_none() {
-            return Err(HandleError::NotFound(format!("a payment {subject:?}")));
+            return Err(OperatorError::NotFound(format!("a payment {subject:?}")));
         }
         let key = self.find_deposit(subject).await?;
         let found = self.store.deposit(&key).await?;
-        self.why_deposit(&found.ok_or_else(|| HandleError::NotFound(format!("deposit {key}")))?).await
+        self.why_deposit(&found.ok_or_else(|| OperatorError::NotFound(format!("deposit {key}")))?).await
     }
 
     /// A payment, with what the API does not say of it at the moment.
@@ -256,7 +256,7 @@ impl Handle {
         PaymentView { unanswered, ..PaymentView::of(payment, &self.names()) }
     }
 
-    async fn why_payment(&self, payment: &Payment) -> Result<WhyView, HandleError> {
+    async fn why_payment(&self, payment: &Payment) -> Result<WhyView, OperatorError> {
         let names = self.names();
         let deposits = self.store.deposits_at(payment.terms.deposit_address).await?;
         let payments = self.store.payments_at(payment.terms.deposit_address).await?;
@@ -299,7 +299,7 @@ impl Handle {
         })
     }
 
-    async fn why_deposit(&self, deposit: &Deposit) -> Result<WhyView, HandleError> {
+    async fn why_deposit(&self, deposit: &Deposit) -> Result<WhyView, OperatorError> {
         let names = self.names();
         let payments = self.store.payments_at(deposit.to).await?;
         let named = named(&deposit.verdict);
@@ -318,7 +318,7 @@ impl Handle {
         })
     }
 
-    pub(super) async fn events_of(&self, subject: &Subject) -> Result<(Vec<EventView>, bool), HandleError> {
+    pub(super) async fn events_of(&self, subject: &Subject) -> Result<(Vec<EventView>, bool), OperatorError> {
         let recorded = self.store.events_of(subject, 0, MAX_EVENTS.saturating_add(1)).await?;
         let more = recorded.len() > MAX_EVENTS;
         let names = self.names();
@@ -330,7 +330,7 @@ impl Handle {
     ///
     /// # Errors
     /// When there is none, or several, or the store fails.
-    pub async fn find_deposit(&self, text: &str) -> Result<DepositKey, HandleError> {
+    pub async fn find_deposit(&self, text: &str) -> Result<DepositKey, OperatorError> {
         if let Ok(key) = text.parse() {
             return Ok(key);
         }
@@ -344,7 +344,7 @@ impl Handle {
             found.retain(Deposit::stands);
         }
         match found.as_slice() {
-            [] => Err(HandleError::NotFound(format!("a deposit of transaction {text}"))),
+            [] => Err(OperatorError::NotFound(format!("a deposit of transaction {text}"))),
             [one] => Ok(one.key),
             several => {
                 let keys: Vec<String> = several.iter().take(8).map(|deposit| format!("\n  {}", deposit.key)).collect();
@@ -353,7 +353,7 @@ impl Handle {
         }
     }
 
-    async fn search(&self, tx_hash: B256, log_index: Option<u64>) -> Result<Vec<Deposit>, HandleError> {
+    async fn search(&self, tx_hash: B256, log_index: Option<u64>) -> Result<Vec<Deposit>, OperatorError> {
         let (mut found, mut looked_at) = (Vec::new(), 0_usize);
         let mut after: Option<DepositKey> = None;
         loop {
@@ -376,7 +376,7 @@ impl Handle {
     }
 }
 
-pub(super) fn parse_key(text: &str) -> Result<DepositKey, HandleError> {
+pub(super) fn parse_key(text: &str) -> Result<DepositKey, OperatorError> {
     text.parse().map_err(|error: crate::domain::deposit::DepositKeyError| invalid("deposit", error.to_string()))
 }
 

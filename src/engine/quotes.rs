@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::EngineSettings;
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::quote_views::{QuoteRequest, QuoteView, RateRequest, RateView};
 use crate::domain::amount::Amount;
 use crate::domain::decimal::Decimal;
@@ -18,16 +18,16 @@ use crate::ports::payment_api::ApiError;
 /// The most characters of a currency or a rail.
 const MAX_WORD: usize = 32;
 
-impl Handle {
+impl OperatorService {
     /// What the API would give now.
     ///
     /// # Errors
     /// A field is wrong, the API cannot be asked or refuses, or it answers about something else.
-    pub async fn rate(&self, request: &RateRequest) -> Result<RateView, HandleError> {
+    pub async fn rate(&self, request: &RateRequest) -> Result<RateView, OperatorError> {
         let (user, exchange) = (user(&request.user)?, exchange(&self.settings, request)?);
         self.count(Demand::Question)?;
         let told =
-            self.through_gate(user.as_str(), self.desk()?.rate(&user, &exchange)).await?.map_err(HandleError::Api)?;
+            self.through_gate(user.as_str(), self.desk()?.rate(&user, &exchange)).await?.map_err(OperatorError::Api)?;
         same_terms(&exchange, &told).map_err(other_terms)?;
         Ok(RateView::new(&exchange, &told, self.names().paid(exchange.source_amount)))
     }
@@ -35,14 +35,14 @@ impl Handle {
     /// What the API gives to a bank account until the quote runs out. Binds nobody; every call makes another quote.
     ///
     /// # Errors
-    /// As [`Handle::rate`].
-    pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteView, HandleError> {
+    /// As [`OperatorService::rate`].
+    pub async fn quote(&self, request: &QuoteRequest) -> Result<QuoteView, OperatorError> {
         let (user, exchange) = (user(&request.user)?, exchange(&self.settings, &request.rate())?);
         let to = BankAccountId::new(request.bank_account.as_str())
             .map_err(|error| invalid("bank_account", error.to_string()))?;
         self.count(Demand::Question)?;
         let asked = self.desk()?.quote(&user, &exchange, &to);
-        let told = self.through_gate(user.as_str(), asked).await?.map_err(HandleError::Api)?;
+        let told = self.through_gate(user.as_str(), asked).await?.map_err(OperatorError::Api)?;
         same_terms(&exchange, &told.rate).map_err(other_terms)?;
         let source = self.names().paid(exchange.source_amount);
         Ok(QuoteView::new(&exchange, &to, &told, source, self.clock.now()))
@@ -52,10 +52,10 @@ impl Handle {
     ///
     /// # Errors
     /// There is no key for it.
-    pub(super) fn desk(&self) -> Result<&Arc<dyn DeskApi>, HandleError> {
+    pub(super) fn desk(&self) -> Result<&Arc<dyn DeskApi>, OperatorError> {
         self.desk_api.as_ref().ok_or_else(|| {
             let detail = "there is no key for it: set the variable that api.key_env names, or give api.key_file";
-            HandleError::Api(ApiError::NotNow { detail: detail.to_owned(), retry_after: None })
+            OperatorError::Api(ApiError::NotNow { detail: detail.to_owned(), retry_after: None })
         })
     }
 }
@@ -64,7 +64,7 @@ impl Handle {
 ///
 /// # Errors
 /// The field that is wrong.
-pub(super) fn exchange(settings: &EngineSettings, request: &RateRequest) -> Result<Exchange, HandleError> {
+pub(super) fn exchange(settings: &EngineSettings, request: &RateRequest) -> Result<Exchange, OperatorError> {
     let amount = Amount::from_person(&request.amount, settings.decimals)
         .map_err(|error| invalid("amount", error.to_string()))?;
     if amount.is_zero() {
@@ -89,12 +89,12 @@ pub(super) fn exchange(settings: &EngineSettings, request: &RateRequest) -> Resu
     })
 }
 
-fn user(text: &str) -> Result<UserId, HandleError> {
+fn user(text: &str) -> Result<UserId, OperatorError> {
     UserId::new(text).map_err(|error| invalid("user", error.to_string()))
 }
 
 /// A currency or a rail as the API calls it.
-fn word(field: &'static str, text: &str) -> Result<String, HandleError> {
+fn word(field: &'static str, text: &str) -> Result<String, OperatorError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if text.is_empty() || text.len() > MAX_WORD || !text.bytes().all(plain) {
         let problem = format!("{text:?} is none: give 1 to {MAX_WORD} letters, digits, '-', '_' or '.', such as MXN");
@@ -103,10 +103,10 @@ fn word(field: &'static str, text: &str) -> Result<String, HandleError> {
     Ok(text.to_owned())
 }
 
-fn invalid(field: &'static str, problem: String) -> HandleError {
-    HandleError::Invalid { field, problem }
+fn invalid(field: &'static str, problem: String) -> OperatorError {
+    OperatorError::Invalid { field, problem }
 }
 
-fn other_terms(why: OtherTerms) -> HandleError {
-    HandleError::Refused(format!("the payment API's answer is not what was asked for: {why}"))
+fn other_terms(why: OtherTerms) -> OperatorError {
+    OperatorError::Refused(format!("the payment API's answer is not what was asked for: {why}"))
 }

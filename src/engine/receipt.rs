@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::explain::{self, Names};
 use super::export_rows::settles;
-use super::handle::{Handle, HandleError};
 use super::names::rule_name;
+use super::operator_service::{OperatorError, OperatorService};
 use super::order_views::OrderView;
 use super::receipt_views::{
     CompletionCall, Decided, Finality, Matched, MinedView, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction,
@@ -14,7 +14,7 @@ use super::receipt_views::{
 };
 use super::views::{DepositView, WhyView, moment};
 use crate::domain::chain::{B256, BlockRef};
-use crate::domain::deposit::{Deposit, Standing, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, Verdict};
 use crate::domain::event::{EventKind, Recorded};
 use crate::domain::order::{Attempt, Order, OrderId};
 use crate::domain::payment::{Payment, PaymentState, Terms};
@@ -40,12 +40,12 @@ struct Evidence<'a> {
     is_cut: bool,
 }
 
-impl Handle {
+impl OperatorService {
     /// The chain of evidence of one payment.
     ///
     /// # Errors
     /// When it is not known, or the store fails.
-    pub async fn receipt(&self, id: &str) -> Result<ReceiptView, HandleError> {
+    pub async fn receipt(&self, id: &str) -> Result<ReceiptView, OperatorError> {
         let payment = self.stored(id).await?;
         // What concerns it, and what is open, is told as `why` tells it.
         let why = self.why(payment.id.as_str()).await?;
@@ -65,7 +65,7 @@ impl Handle {
     }
 
     /// Adds the subject's events; true when there are more than are looked at.
-    async fn collect(&self, subject: &Subject, events: &mut BTreeMap<u64, Recorded>) -> Result<bool, HandleError> {
+    async fn collect(&self, subject: &Subject, events: &mut BTreeMap<u64, Recorded>) -> Result<bool, OperatorError> {
         let (mut after, mut count) = (0, 0_usize);
         loop {
             let chunk = self.store.events_of(subject, after, CHUNK).await?;
@@ -152,7 +152,7 @@ fn matched(evidence: &Evidence<'_>, deposit: &Deposit, names: &Names<'_>) -> Opt
 }
 
 fn finality(rule: FinalityRule, deposit: &Deposit) -> Option<Finality> {
-    let Standing::Final { at } = deposit.standing else { return None };
+    let BlockStatus::Final { at } = deposit.standing else { return None };
     let rule = match rule {
         FinalityRule::Finalized { depth } => {
             format!("at or below the node's finalized block, and at least {depth} blocks below its head")

@@ -1,23 +1,25 @@
 //! How a payment was opened at the API, for its receipt.
 
 use super::explain::{self, Names};
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::receipt_views::{Note, ReceiptPayout, ReceiptQuote};
 use super::views::moment;
-use crate::domain::desk::{DeskBody, DeskKind};
 use crate::domain::payment::PaymentId;
 use crate::domain::payout::{Attachment, Payout, TakenQuote};
+use crate::domain::record::{RecordBody, RecordKind};
 use crate::ports::store::Subject;
 
 /// The most events of a payout that are told.
 const MAX_EVENTS: usize = 500;
 
-impl Handle {
+impl OperatorService {
     /// The payout that a payment came of, if it came of one.
-    pub(super) async fn payout_of(&self, payment: &PaymentId) -> Result<Option<ReceiptPayout>, HandleError> {
-        let Some(record) = self.store.desk_by_alias(DeskKind::Payout, payment.as_str()).await? else { return Ok(None) };
+    pub(super) async fn payout_of(&self, payment: &PaymentId) -> Result<Option<ReceiptPayout>, OperatorError> {
+        let Some(record) = self.store.desk_by_alias(RecordKind::Payout, payment.as_str()).await? else {
+            return Ok(None);
+        };
         let key = record.body.key();
-        let DeskBody::Payout(payout) = record.body else { return Ok(None) };
+        let RecordBody::Payout(payout) = record.body else { return Ok(None) };
         let names = self.names();
         let events = self.store.events_of(&Subject::Desk(key), 0, MAX_EVENTS).await?;
         let note = |at, kind| Note { at: moment(at), text: explain::event(kind, &names).1 };

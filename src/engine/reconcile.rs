@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::EngineSettings;
 use super::export::Interval;
-use super::handle::HandleError;
+use super::operator_service::OperatorError;
 use super::reconcile_report::{Findings, report};
 use super::reconcile_views::ReconcileView;
 use super::views::TokenName;
-use crate::domain::chain::{Address, BlockNumber, Transfer};
+use crate::domain::chain::{Address, BlockNumber, LogFilter, Transfer};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::finality::final_number;
@@ -70,8 +70,8 @@ pub struct Auditor {
     pub tokens: Vec<TokenName>,
 }
 
-fn unavailable(error: &ChainError) -> HandleError {
-    HandleError::Refused(format!("the chain cannot be read: {error}"))
+fn unavailable(error: &ChainError) -> OperatorError {
+    OperatorError::Refused(format!("the chain cannot be read: {error}"))
 }
 
 impl Auditor {
@@ -84,7 +84,7 @@ impl Auditor {
         books: &Books,
         interval: &Interval,
         tell: Tell<'_>,
-    ) -> Result<ReconcileView, HandleError> {
+    ) -> Result<ReconcileView, OperatorError> {
         let now = self.clock.now();
         let mut not_compared = Vec::new();
         let chain = self.read_chain(books, interval, tell, &mut not_compared).await?;
@@ -110,7 +110,7 @@ impl Auditor {
         interval: &Interval,
         tell: Tell<'_>,
         not_compared: &mut Vec<String>,
-    ) -> Result<ChainFacts, HandleError> {
+    ) -> Result<ChainFacts, OperatorError> {
         let blocks = self.blocks_of(interval).await?;
         let mut facts = ChainFacts { read: windows(books, blocks), ..ChainFacts::default() };
         let unread = books.payments.values().map(|payment| payment.terms.deposit_address);
@@ -142,14 +142,14 @@ impl Auditor {
         std::iter::once(self.settings.token).chain(self.settings.other_tokens.iter().copied()).collect()
     }
 
-    async fn received(&self, addresses: Vec<Address>, range: Blocks) -> Result<Vec<Transfer>, HandleError> {
+    async fn received(&self, addresses: Vec<Address>, range: Blocks) -> Result<Vec<Transfer>, OperatorError> {
         let (tokens, recipients) = (Arc::new(self.tokens()), Arc::new(addresses));
         let query = TransferQuery {
             tokens,
             recipients,
             from: range.from,
             to: range.to,
-            everybody: false,
+            filter: LogFilter::Recipients,
             avoid: None,
             by: None,
         };
@@ -157,14 +157,14 @@ impl Auditor {
         Ok(page.transfers)
     }
 
-    async fn sent(&self, wallet: Address, range: Blocks) -> Result<Vec<Transfer>, HandleError> {
+    async fn sent(&self, wallet: Address, range: Blocks) -> Result<Vec<Transfer>, OperatorError> {
         let tokens = self.tokens();
         let page = self.again(async || self.sender.sent(wallet, &tokens, range.from, range.to, None).await).await?;
         Ok(page.transfers)
     }
 
     /// Asks the chain again when it could not answer.
-    async fn again<T>(&self, ask: impl AsyncFn() -> Result<T, ChainError>) -> Result<T, HandleError> {
+    async fn again<T>(&self, ask: impl AsyncFn() -> Result<T, ChainError>) -> Result<T, OperatorError> {
         let mut tries: u32 = 1;
         loop {
             match ask().await {
@@ -179,11 +179,11 @@ impl Auditor {
     }
 
     /// The final blocks of the interval.
-    async fn blocks_of(&self, interval: &Interval) -> Result<Blocks, HandleError> {
+    async fn blocks_of(&self, interval: &Interval) -> Result<Blocks, OperatorError> {
         let rule = self.settings.finality;
         let said = self.again(async || self.chain.finality(rule.uses_tag()).await).await?;
         let Some(last) = final_number(rule, &said.head, said.finalized.as_ref()) else {
-            return Err(HandleError::Refused("no block is final yet: try again in a while".to_owned()));
+            return Err(OperatorError::Refused("no block is final yet: try again in a while".to_owned()));
         };
         let from = if interval.from == Timestamp::EPOCH { 0 } else { self.first_at(interval.from, last).await? };
         let after = if interval.to >= said.head.time { None } else { Some(self.first_at(interval.to, last).await?) };
@@ -193,7 +193,7 @@ impl Auditor {
     }
 
     /// The first block at or after a moment; the one after `last` when there is none.
-    async fn first_at(&self, moment: Timestamp, last: BlockNumber) -> Result<BlockNumber, HandleError> {
+    async fn first_at(&self, moment: Timestamp, last: BlockNumber) -> Result<BlockNumber, OperatorError> {
         let (mut low, mut high) = (0, last.saturating_add(1));
         while low < high {
             let middle = low.midpoint(high);
@@ -209,13 +209,13 @@ impl Auditor {
     }
 
     /// Which blocks are read for whom, one reading after the other.
-    fn jobs(&self, read: &BTreeMap<Address, Blocks>) -> Result<Vec<(Blocks, Vec<Address>)>, HandleError> {
+    fn jobs(&self, read: &BTreeMap<Address, Blocks>) -> Result<Vec<(Blocks, Vec<Address>)>, OperatorError> {
         let chunk = self.settings.sweep.chunk.max(1);
         let Some(first) = read.values().map(|blocks| blocks.from).min() else { return Ok(Vec::new()) };
         let last = read.values().map(|blocks| blocks.to).max().unwrap_or(first);
         let count = last.saturating_sub(first).checked_div(chunk).unwrap_or(0);
         if count >= MAX_READINGS {
-            return Err(HandleError::Refused(format!(
+            return Err(OperatorError::Refused(format!(
                 "blocks {first} to {last} are more than are read in one go: narrow it with --from and --to"
             )));
         }
@@ -270,7 +270,7 @@ impl Auditor {
         desk_api: &dyn DeskApi,
         tell: Tell<'_>,
         not_compared: &mut Vec<String>,
-    ) -> Result<ApiFacts, HandleError> {
+    ) -> Result<ApiFacts, OperatorError> {
         let recipients: BTreeSet<_> = books.payments.values().map(|payment| payment.recipient_id.clone()).collect();
         let mut facts = ApiFacts { recipients, ..ApiFacts::default() };
         let of = bounded(facts.recipients.len(), "recipients")?;
@@ -312,7 +312,7 @@ impl Auditor {
     }
 
     /// Asks the API, again where it cannot answer just then; `None` when it does not know what it was asked after.
-    async fn ask<T>(&self, ask: impl AsyncFn() -> Result<T, ApiError>) -> Result<Option<T>, HandleError> {
+    async fn ask<T>(&self, ask: impl AsyncFn() -> Result<T, ApiError>) -> Result<Option<T>, OperatorError> {
         let mut tries: u32 = 1;
         loop {
             match ask().await {
@@ -322,15 +322,15 @@ impl Auditor {
                     tries = tries.saturating_add(1);
                     self.clock.sleep(retry_after.unwrap_or(WAIT).min(LONGEST_WAIT)).await;
                 }
-                Err(error) => return Err(HandleError::Api(error)),
+                Err(error) => return Err(OperatorError::Api(error)),
             }
         }
     }
 }
 
-fn bounded(count: usize, what: &str) -> Result<u64, HandleError> {
+fn bounded(count: usize, what: &str) -> Result<u64, OperatorError> {
     if count > MAX_ASKED {
-        return Err(HandleError::Refused(format!(
+        return Err(OperatorError::Refused(format!(
             "{count} {what} are more than are asked after in one go ({MAX_ASKED})"
         )));
     }

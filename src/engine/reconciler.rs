@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Asked, Pass};
+use super::api_facts::{note_failure, record, wait_for};
+use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
-use super::hearing::{note_failure, record, wait_for};
 use super::ledger::Ledger;
 use super::put_aside::PutAside;
 use super::{EngineError, EngineSettings, Ports};
@@ -29,7 +29,7 @@ pub(crate) struct Reconciler {
     pub(crate) ports: Ports,
     pub(crate) settings: Arc<EngineSettings>,
     pub(crate) ledger: Ledger,
-    pub(crate) gate: Arc<ApiGate>,
+    pub(crate) breaker: Arc<CircuitBreaker>,
     pub(crate) health: Arc<Health>,
 }
 
@@ -43,14 +43,14 @@ impl Reconciler {
             let limit = BATCH.saturating_add(aside.len());
             let mut due = self.ports.store.due(Lane::Follow, self.ports.clock.now(), limit).await?;
             due.retain(|payment| !aside.contains(&payment.id));
-            let pass = if due.is_empty() { Pass::None } else { self.gate.pass(Asked::Get) };
-            match pass {
-                Pass::All => {}
-                Pass::Probe => due.truncate(1),
-                Pass::None => due.clear(),
+            let permit = if due.is_empty() { Permit::None } else { self.breaker.permit(CallKind::Get) };
+            match permit {
+                Permit::All => {}
+                Permit::Probe => due.truncate(1),
+                Permit::None => due.clear(),
             }
             if due.is_empty() {
-                let wait = wait_for(&*self.ports.store, Lane::Follow, &self.gate, self.ports.clock.now()).await?;
+                let wait = wait_for(&*self.ports.store, Lane::Follow, &self.breaker, self.ports.clock.now()).await?;
                 // What was put aside stays due, and would make the wait none at all.
                 let wait = if aside.len() == 0 { wait } else { wait.max(BREATH) };
                 tokio::select! {
@@ -61,11 +61,11 @@ impl Reconciler {
                 }
                 continue;
             }
-            let window = self.gate.window_for_questions();
+            let window = self.breaker.window_for_questions();
             due.truncate(window.saturating_mul(ROUNDS));
             let this = &self;
             let asking =
-                due.into_iter().map(|payment| async move { (payment.id.clone(), this.ask(payment, pass).await) });
+                due.into_iter().map(|payment| async move { (payment.id.clone(), this.ask(payment, permit).await) });
             let mut asked = futures_util::stream::iter(asking).buffer_unordered(window);
             while let Some((id, result)) = asked.next().await {
                 note_failure(&self.health, aside.settle(&id, result))?;
@@ -76,14 +76,14 @@ impl Reconciler {
         }
     }
 
-    async fn ask(&self, payment: Payment, pass: Pass) -> Result<(), StoreError> {
-        // The gate may have shut since the batch was taken up.
-        if pass == Pass::All && self.gate.shut_until(Asked::Get).is_some() {
+    async fn ask(&self, payment: Payment, permit: Permit) -> Result<(), StoreError> {
+        // The breaker may have opened since the batch was taken up.
+        if permit == Permit::All && self.breaker.open_until(CallKind::Get).is_some() {
             return Ok(());
         }
         let asked_at = self.ports.clock.now();
         let answer = self.ports.api.payment(&payment.id).await;
-        let answer = self.gate.learn(Asked::Get, payment.id.as_str(), answer).await?;
+        let answer = self.breaker.learn(CallKind::Get, payment.id.as_str(), answer).await?;
         record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
     }
 }

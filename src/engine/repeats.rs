@@ -1,4 +1,4 @@
-//! Likely repeats: what was placed of late, by what later payouts are compared with, and the one gate that all placing passes.
+//! Likely repeats: what was placed of late, by what later payouts are compared with, and the one check that all placing passes.
 //!
 //! A payout claims its place here before it is committed, and another one that is like it finds the claim: of two that come at
 //! the same moment one is asked about. The payouts within the window are read once, before the first one is placed; after
@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::OnceCell;
 
 use super::EngineSettings;
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
 use super::payout_book::Kept;
 use super::payout_requests::{invalid, reference, wish_of};
 use super::payout_views::{EarlierView, PayoutRequest, RepeatView};
 use super::views::moment;
 use crate::domain::chain::{Address, B256};
-use crate::domain::desk::{DeskKind, DeskRecord};
 use crate::domain::payment::PayoutReference;
+use crate::domain::record::{Record, RecordKind};
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::repeats::{Earlier, repeated};
 use crate::ports::store::{Commit, Store, StoreError};
@@ -114,9 +114,9 @@ impl RecentPayouts {
             let mut found: Vec<Earlier> = Vec::new();
             let mut after: Option<String> = None;
             loop {
-                let chunk = store.desk_page(DeskKind::Payout, after.as_deref(), CHUNK).await?;
+                let chunk = store.desk_page(RecordKind::Payout, after.as_deref(), CHUNK).await?;
                 let is_last = chunk.len() < CHUNK;
-                after = chunk.last().map(|record: &DeskRecord| record.body.key().id);
+                after = chunk.last().map(|record: &Record| record.body.key().id);
                 let payouts = chunk.into_iter().filter_map(Kept::of).filter_map(|kept| Earlier::of(&kept.payout));
                 found.extend(payouts.filter(|earlier| now.since(earlier.placed_at) <= window));
                 if is_last {
@@ -145,12 +145,12 @@ impl RecentPayouts {
     }
 }
 
-impl Handle {
+impl OperatorService {
     /// Takes a place for a payout that is to be stored now, unless it repeats an earlier one and that is not allowed.
     ///
     /// # Errors
-    /// [`HandleError::Repeat`], or the store fails.
-    pub(super) async fn claim(&self, wanted: Earlier, is_allowed: bool) -> Result<Claim, HandleError> {
+    /// [`OperatorError::Repeat`], or the store fails.
+    pub(super) async fn claim(&self, wanted: Earlier, is_allowed: bool) -> Result<Claim, OperatorError> {
         let (earlier, alike) = loop {
             let found = {
                 let (window, now) = self.recent_payouts().await?;
@@ -170,7 +170,7 @@ impl Handle {
                 break found;
             }
         };
-        Err(HandleError::Repeat(format!(
+        Err(OperatorError::Repeat(format!(
             "payout {} {}, and was not placed: the same may be paid twice. If it is to be paid all the same, allow it by its \
              own reference: --allow-repeat {0} (in the operator API: \"allow_repeat\": true)",
             wanted.reference,
@@ -182,7 +182,7 @@ impl Handle {
     ///
     /// # Errors
     /// A field is not what it must be, or the store fails.
-    pub async fn repeat_of(&self, request: &PayoutRequest) -> Result<RepeatView, HandleError> {
+    pub async fn repeat_of(&self, request: &PayoutRequest) -> Result<RepeatView, OperatorError> {
         let none = RepeatView { earlier: None };
         let named =
             request.reference.as_deref().ok_or_else(|| invalid("reference", "give the one that it is to have"))?;
@@ -238,7 +238,7 @@ pub fn likeness(
     settings: &EngineSettings,
     named: &PayoutReference,
     request: &PayoutRequest,
-) -> Result<Likeness, HandleError> {
+) -> Result<Likeness, OperatorError> {
     // Who sends is not compared.
     Ok(Likeness::of(named, &wish_of(settings, request, Address::ZERO)?))
 }

@@ -5,7 +5,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::handle::{AddPayment, Handle, HandleError};
+use super::operator_service::{AddPayment, OperatorError, OperatorService};
 use super::shapes;
 use super::views::{DepositView, PaymentView, ResolvedView};
 use crate::domain::chain::Address;
@@ -137,9 +137,9 @@ impl ResolveRequest {
 }
 
 impl TryFrom<&AddRequest> for AddPayment {
-    type Error = HandleError;
+    type Error = OperatorError;
 
-    fn try_from(request: &AddRequest) -> Result<Self, HandleError> {
+    fn try_from(request: &AddRequest) -> Result<Self, OperatorError> {
         let address = |field, text: &Option<String>| text.as_deref().map(|text| parse_address(field, text)).transpose();
         let moment = |field, text: &Option<String>| text.as_deref().map(|text| parse_moment(field, text)).transpose();
         Ok(Self {
@@ -156,12 +156,12 @@ impl TryFrom<&AddRequest> for AddPayment {
     }
 }
 
-fn invalid(field: &'static str, problem: String) -> HandleError {
-    HandleError::Invalid { field, problem }
+fn invalid(field: &'static str, problem: String) -> OperatorError {
+    OperatorError::Invalid { field, problem }
 }
 
 /// A payment's id.
-pub(super) fn parse_payment(text: &str) -> Result<PaymentId, HandleError> {
+pub(super) fn parse_payment(text: &str) -> Result<PaymentId, OperatorError> {
     PaymentId::new(text).map_err(|error| invalid("payment", error.to_string()))
 }
 
@@ -169,7 +169,7 @@ pub(super) fn parse_payment(text: &str) -> Result<PaymentId, HandleError> {
 ///
 /// # Errors
 /// It is no address, or its checksum is wrong.
-pub fn parse_address(field: &'static str, text: &str) -> Result<Address, HandleError> {
+pub fn parse_address(field: &'static str, text: &str) -> Result<Address, OperatorError> {
     let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 40);
     let hex = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
     let Some(hex) = hex else {
@@ -182,7 +182,7 @@ pub fn parse_address(field: &'static str, text: &str) -> Result<Address, HandleE
 }
 
 /// A moment as people write it.
-fn parse_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleError> {
+fn parse_moment(field: &'static str, text: &str) -> Result<Timestamp, OperatorError> {
     let parsed: Option<jiff::Timestamp> = text.parse().ok();
     let millis = parsed.and_then(|parsed| u64::try_from(parsed.as_millisecond()).ok());
     millis.map(Timestamp::from_millis).ok_or_else(|| {
@@ -192,7 +192,7 @@ fn parse_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleErro
 }
 
 /// A day as people write it, which begins at midnight UTC, or a moment.
-pub(super) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Timestamp, HandleError> {
+pub(super) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Timestamp, OperatorError> {
     match text.parse::<jiff::civil::Date>() {
         // A moment is read as a date too, its time cut off: only what has no time is a day.
         Ok(_) if text.len() == "2026-11-22".len() => parse_moment(field, &format!("{text}T00:00:00Z")),
@@ -204,12 +204,12 @@ pub(super) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Tim
     }
 }
 
-impl Handle {
+impl OperatorService {
     /// Adds a payment from what an operator sent.
     ///
     /// # Errors
-    /// As [`Handle::add`], and when a text is not what its field needs.
-    pub async fn add_request(&self, request: &AddRequest) -> Result<PaymentView, HandleError> {
+    /// As [`OperatorService::add`], and when a text is not what its field needs.
+    pub async fn add_request(&self, request: &AddRequest) -> Result<PaymentView, OperatorError> {
         let payment = self.add(AddPayment::try_from(request)?).await?;
         Ok(PaymentView::of(&payment, &self.names()))
     }
@@ -217,8 +217,8 @@ impl Handle {
     /// Carries out a decision that an operator sent.
     ///
     /// # Errors
-    /// As [`Handle::resolve`], and when a text is not what its field needs.
-    pub async fn resolve_request(&self, request: &ResolveRequest) -> Result<ResolvedView, HandleError> {
+    /// As [`OperatorService::resolve`], and when a text is not what its field needs.
+    pub async fn resolve_request(&self, request: &ResolveRequest) -> Result<ResolvedView, OperatorError> {
         let decision = match request {
             ResolveRequest::Assign { deposit, payment, .. } => {
                 Decision::Assign { deposit: self.find_deposit(deposit).await?, payment: parse_payment(payment)? }
@@ -226,7 +226,7 @@ impl Handle {
             ResolveRequest::Ignore { deposit, .. } => Decision::Ignore { deposit: self.find_deposit(deposit).await? },
             ResolveRequest::Retry { payment, .. } => Decision::Retry { payment: parse_payment(payment)? },
             ResolveRequest::Cancel { payment, .. } => Decision::Cancel { payment: parse_payment(payment)? },
-            ResolveRequest::Dismiss { payment, reason } => return self.dismiss_lead(payment, reason).await,
+            ResolveRequest::Dismiss { payment, reason } => return self.dismiss_candidate(payment, reason).await,
             ResolveRequest::IgnoreAll { address, reason } => {
                 let ignored = self.ignore_all_at(parse_address("address", address)?, reason).await?;
                 return Ok(ResolvedView { ignored: Some(ignored), ..ResolvedView::of("ignore-all") });

@@ -7,7 +7,7 @@ use super::explain::Names;
 use super::order_views::OrderView;
 use super::shapes;
 use super::views::{AmountView, DepositView, PaymentView};
-use crate::domain::deposit::{Deposit, DepositKey, Standing};
+use crate::domain::deposit::{BlockStatus, Deposit, DepositKey};
 use crate::domain::order::OrderId;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::policy::returns::{Back, Whence};
@@ -134,7 +134,8 @@ impl BackView {
             Back::By(key) => {
                 let found = credits.iter().find(|deposit| deposit.key == *key);
                 let how = found.map_or_else(String::new, |deposit| {
-                    let open = if matches!(deposit.standing, Standing::Final { .. }) { "" } else { ", not final yet" };
+                    let open =
+                        if matches!(deposit.standing, BlockStatus::Final { .. }) { "" } else { ", not final yet" };
                     let amount = names.amount(deposit.amount, deposit.token);
                     format!(": {amount} in block {}{open}", deposit.block_number)
                 });

@@ -1,26 +1,26 @@
-//! The list of everything that a person must decide, part by part: payments, deposits, leads, payouts.
+//! The list of everything that a person must decide, part by part: payments, deposits, candidates, payouts.
 //!
 //! Deliberately absent: what a review says and what would settle it (`reviews`, `lead_desk`, `payout_reviews`).
 
-use super::handle::{Handle, HandleError, not_resolved};
+use super::event_log::log_events;
 use super::ledger;
+use super::operator_service::{OperatorError, OperatorService, not_resolved};
 use super::queries::{MAX_PAGE, parse_key};
-use super::telling::log_events;
 use super::views::{Page, ReviewView};
-use super::{lead_desk, payout_reviews, reviews};
+use super::{candidate_desk, payout_reviews, reviews};
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, Verdict};
+use crate::policy::payment_machine::Context;
 use crate::policy::resolve::{IgnoredAll, Said, ignore_all};
-use crate::policy::settlement::Context;
 use crate::ports::store::if_readable;
 
-impl Handle {
+impl OperatorService {
     /// Ignores all deposits at an address that could pay nothing there, for one reason: a bounded number in each commit, until
     /// none is left. Returns how many, counted ones included.
     ///
     /// # Errors
     /// When there are none, some of them could pay together, or the store fails.
-    pub async fn ignore_all_at(&self, address: Address, reason: &str) -> Result<u64, HandleError> {
+    pub async fn ignore_all_at(&self, address: Address, reason: &str) -> Result<u64, OperatorError> {
         let mut count: u64 = 0;
         loop {
             let mut ignored = IgnoredAll::default();
@@ -38,22 +38,22 @@ impl Handle {
         }
         if count == 0 {
             let problem = format!("at {address} there is no deposit to ignore that could pay nothing");
-            return Err(HandleError::Refused(problem));
+            return Err(OperatorError::Refused(problem));
         }
         Ok(count)
     }
 
-    /// Everything that a person must decide: first payments, then deposits, then leads, then payouts.
+    /// Everything that a person must decide: first payments, then deposits, then candidates, then payouts.
     ///
     /// # Errors
     /// When `after` is no place in the list, or the store fails.
-    pub async fn reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
+    pub async fn reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, OperatorError> {
         let limit = limit.clamp(1, MAX_PAGE);
         if let Some(place) = after.filter(|place| place.starts_with(payout_reviews::PLACE)) {
             return self.payout_reviews(place, limit).await;
         }
-        if let Some(place) = after.filter(|place| place.starts_with(lead_desk::PLACE)) {
-            return self.reviews_from_leads(place, Vec::new(), limit).await;
+        if let Some(place) = after.filter(|place| place.starts_with(candidate_desk::PLACE)) {
+            return self.reviews_from_candidates(place, Vec::new(), limit).await;
         }
         // A place among the deposits has a colon in it, which no payment's id has; a colon alone is their beginning.
         if let Some(place) = after.filter(|place| place.contains(':')) {
@@ -73,29 +73,29 @@ impl Handle {
         self.reviews_from_deposits(None, items, limit).await
     }
 
-    /// The reviews of deposits after a place, behind those that are there already, and then those of leads and payouts.
+    /// The reviews of deposits after a place, behind those that are there already, and then those of candidates and payouts.
     async fn reviews_from_deposits(
         &self,
         after: Option<&str>,
         mut items: Vec<ReviewView>,
         limit: usize,
-    ) -> Result<Page<ReviewView>, HandleError> {
+    ) -> Result<Page<ReviewView>, OperatorError> {
         let page = self.deposit_reviews(after, limit.saturating_sub(items.len())).await?;
         items.extend(page.items);
         if page.next.is_some() || items.len() >= limit {
-            return Ok(Page { items, next: page.next.or_else(|| Some(lead_desk::PLACE.to_owned())) });
+            return Ok(Page { items, next: page.next.or_else(|| Some(candidate_desk::PLACE.to_owned())) });
         }
-        self.reviews_from_leads(lead_desk::PLACE, items, limit).await
+        self.reviews_from_candidates(candidate_desk::PLACE, items, limit).await
     }
 
-    /// The reviews of leads after a place, behind those that are there already, and then those of payouts.
-    async fn reviews_from_leads(
+    /// The reviews of candidates after a place, behind those that are there already, and then those of payouts.
+    async fn reviews_from_candidates(
         &self,
         place: &str,
         mut items: Vec<ReviewView>,
         limit: usize,
-    ) -> Result<Page<ReviewView>, HandleError> {
-        let page = self.lead_reviews(place, limit.saturating_sub(items.len())).await?;
+    ) -> Result<Page<ReviewView>, OperatorError> {
+        let page = self.candidate_reviews(place, limit.saturating_sub(items.len())).await?;
         items.extend(page.items);
         if page.next.is_some() || items.len() >= limit {
             return Ok(Page { items, next: page.next.or_else(|| Some(payout_reviews::PLACE.to_owned())) });
@@ -105,7 +105,7 @@ impl Handle {
         Ok(Page { items, next: rest.next })
     }
 
-    async fn deposit_reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, HandleError> {
+    async fn deposit_reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, OperatorError> {
         let after = after.map(parse_key).transpose()?;
         let in_review = |deposit: &Deposit| matches!(deposit.verdict, Verdict::Review { .. });
         let page = self.scan_deposits(in_review, after, limit).await?;

@@ -98,7 +98,7 @@ pub(super) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
         | ReviewReason::NoFit
         | ReviewReason::Early { .. } => {}
     }
-    settle.push(way("If it pays nothing here, or was dealt with elsewhere: it leaves the review.", ignore(key)));
+    settle.push(way("Ignore it: it belongs to no payment here, or has been handled elsewhere.", ignore(key)));
     let mut what = explain::deposit_review(deposit, why, names);
     if let Some(tally) = &deposit.tally {
         what = format!("{what} {}", explain::counted(tally, Some((names, deposit.token))));

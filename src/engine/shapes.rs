@@ -184,7 +184,7 @@ shape! {
 }
 shape! {
     /// Why an off-ramp is not taken up without a person.
-    LeadReason = {
+    CandidateReason = {
         "type": "object",
         "description": "Why an off-ramp is not taken up without a person, with the particulars of this reason.",
         "properties": {
@@ -194,10 +194,10 @@ shape! {
     }
 }
 shape! {
-    /// What became of a lead.
-    LeadState = {
+    /// What became of a candidate.
+    CandidateState = {
         "type": "object",
-        "description": "What became of a lead, with the person's reason where one has dismissed it.",
+        "description": "What became of a candidate, with the person's reason where one has dismissed it.",
         "properties": { "is": { "type": "string", "enum": ["open", "added", "gone", "dismissed"] } },
         "required": ["is"]
     }

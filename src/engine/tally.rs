@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::handle::{Handle, HandleError};
+use super::operator_service::{OperatorError, OperatorService};
+use crate::domain::candidate::CandidateState;
 use crate::domain::deposit::{DepositKey, Verdict};
-use crate::domain::desk::DeskBody;
 use crate::domain::event::EventKind;
-use crate::domain::lead::LeadState;
 use crate::domain::payment::{PaymentId, PayoutReference};
 use crate::domain::payout::PayoutState;
+use crate::domain::record::RecordBody;
 use tokio::sync::watch;
 
 use super::queries::STATES;
@@ -26,7 +26,7 @@ pub struct Tally {
     seen: u64,
     payments: BTreeMap<&'static str, u64>,
     deposits_in_review: BTreeSet<DepositKey>,
-    open_leads: BTreeSet<PaymentId>,
+    open_candidates: BTreeSet<PaymentId>,
     payouts_in_review: BTreeSet<PayoutReference>,
 }
 
@@ -45,10 +45,10 @@ impl Tally {
         STATES.into_iter().map(|name| (name, self.payments.get(name).copied().unwrap_or(0)))
     }
 
-    /// Payments, deposits, leads and payouts that wait for a person.
+    /// Payments, deposits, candidates and payouts that wait for a person.
     #[must_use]
     pub fn reviews(&self) -> u64 {
-        let others = self.deposits_in_review.len().saturating_add(self.open_leads.len());
+        let others = self.deposits_in_review.len().saturating_add(self.open_candidates.len());
         let others = others.saturating_add(self.payouts_in_review.len());
         let others = u64::try_from(others).unwrap_or(u64::MAX);
         self.payments.get("review").copied().unwrap_or(0).saturating_add(others)
@@ -93,10 +93,12 @@ impl Tally {
         }
     }
 
-    fn add_desk(&mut self, body: &DeskBody) {
+    fn add_desk(&mut self, body: &RecordBody) {
         match body {
-            DeskBody::Lead(lead) => note(&mut self.open_leads, &lead.payment, lead.state == LeadState::Open),
-            DeskBody::Payout(payout) => {
+            RecordBody::Candidate(candidate) => {
+                note(&mut self.open_candidates, &candidate.payment, candidate.state == CandidateState::Open)
+            }
+            RecordBody::Payout(payout) => {
                 let waits = matches!(payout.state, PayoutState::Review { .. });
                 note(&mut self.payouts_in_review, &payout.reference, waits);
             }
@@ -110,12 +112,12 @@ impl Tally {
     }
 }
 
-impl Handle {
+impl OperatorService {
     /// Takes up to `most` new events into the count. Returns whether there are none left.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn tally(&self, tally: &mut Tally, most: usize) -> Result<bool, HandleError> {
+    pub async fn tally(&self, tally: &mut Tally, most: usize) -> Result<bool, OperatorError> {
         let mut taken = 0_usize;
         while taken < most {
             let chunk = self.store.events(tally.seen, CHUNK).await?;

@@ -9,16 +9,16 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::candidate_views::CandidateView;
 use super::events;
 use super::explain::{self, Names};
-use super::lead_views::LeadView;
 use super::order_views::OrderView;
 use super::return_views::{BackView, WhenceView};
 use super::shapes;
 use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockNumber};
-use crate::domain::deposit::{Deposit, DepositKey, Standing, Tally, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, Tally, Verdict};
 use crate::domain::event::Recorded;
 use crate::domain::order::OrderId;
 use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance, RecipientId};
@@ -309,9 +309,10 @@ pub struct ResolvedView {
     pub payment: Option<PaymentView>,
     /// The deposit as it stands now, if it was about one.
     pub deposit: Option<DepositView>,
-    /// The lead as it stands now, if it was about one.
+    /// The candidate as it stands now, if it was about one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub lead: Option<LeadView>,
+    #[serde(rename = "lead")]
+    pub candidate: Option<CandidateView>,
     /// How many deposits are ignored now that were not, counted ones included, if it was about all of an address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ignored: Option<u64>,
@@ -320,7 +321,7 @@ pub struct ResolvedView {
 impl ResolvedView {
     /// Only the decision's name yet.
     pub(super) fn of(decision: &str) -> Self {
-        Self { decision: decision.to_owned(), payment: None, deposit: None, lead: None, ignored: None }
+        Self { decision: decision.to_owned(), payment: None, deposit: None, candidate: None, ignored: None }
     }
 }
 
@@ -357,12 +358,12 @@ pub const fn verdict_name(verdict: &Verdict) -> &'static str {
 
 /// The word for where a deposit stands.
 #[must_use]
-pub const fn standing_name(standing: &Standing) -> &'static str {
+pub const fn standing_name(standing: &BlockStatus) -> &'static str {
     match standing {
-        Standing::Provisional => "provisional",
-        Standing::Final { .. } => "final",
-        Standing::Gone { after_final: false } => "gone",
-        Standing::Gone { after_final: true } => "gone_after_final",
+        BlockStatus::Provisional => "provisional",
+        BlockStatus::Final { .. } => "final",
+        BlockStatus::Gone { after_final: false } => "gone",
+        BlockStatus::Gone { after_final: true } => "gone_after_final",
     }
 }
 
@@ -439,8 +440,8 @@ impl PaymentView {
 impl DepositView {
     pub(super) fn of(deposit: &Deposit, names: &Names<'_>) -> Self {
         let final_at = match deposit.standing {
-            Standing::Final { at } => Some(moment(at)),
-            Standing::Provisional | Standing::Gone { .. } => None,
+            BlockStatus::Final { at } => Some(moment(at)),
+            BlockStatus::Provisional | BlockStatus::Gone { .. } => None,
         };
         Self {
             key: deposit.key.to_string(),

@@ -2,12 +2,12 @@
 //!
 //! A hint is only ever a reason to ask. What it says moves nothing (decision 11), so this takes a payment's id and no more.
 
-use super::handle::{Handle, HandleError};
 use super::ledger::LedgerError;
+use super::operator_service::{OperatorError, OperatorService};
 use crate::domain::payment::{ApiStatus, ApiView, PaymentId, PaymentState};
 use crate::planted::{Bug, planted};
 use crate::policy::ending::may_open_again;
-use crate::policy::settlement::{Fact, Unexpected};
+use crate::policy::payment_machine::{Fact, Unexpected};
 use crate::ports::store::Lane;
 
 /// What became of a hint.
@@ -21,12 +21,12 @@ pub enum Woken {
     Unknown,
 }
 
-impl Handle {
+impl OperatorService {
     /// Has the API asked after a payment now, if that is its next step anyway.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn wake(&self, id: &PaymentId) -> Result<Woken, HandleError> {
+    pub async fn wake(&self, id: &PaymentId) -> Result<Woken, OperatorError> {
         let Some(payment) = self.store.payment(id).await? else { return Ok(Woken::Unknown) };
         if !may_ask(&payment.state) {
             return Ok(Woken::NotNow);
@@ -48,10 +48,10 @@ impl Handle {
         });
         match change.await {
             Ok(_) => Ok(Woken::Asked),
-            Err(LedgerError::Store(error)) => Err(HandleError::Store(error)),
+            Err(LedgerError::Store(error)) => Err(OperatorError::Store(error)),
             Err(LedgerError::NoPayment(_)) => Ok(Woken::Unknown),
             Err(LedgerError::Refused(error) | LedgerError::Unexpected(error)) => {
-                Err(HandleError::Refused(error.to_string()))
+                Err(OperatorError::Refused(error.to_string()))
             }
         }
     }

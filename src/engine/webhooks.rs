@@ -4,13 +4,13 @@
 //! Deliberately absent: deliveries, which come in elsewhere and only ever make a payment be asked after, and the secret,
 //! which the adapter knows.
 
-use super::handle::{Handle, HandleError};
-use super::telling::log_events;
+use super::event_log::log_events;
+use super::operator_service::{OperatorError, OperatorService};
 use super::views::Page;
 use super::webhook_views::{RegisterRequest, UpdateRequest, WebhookView};
-use crate::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::WebhookId;
+use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::text::short;
 use crate::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt, checked_url};
 use crate::policy::requests::Demand;
@@ -26,13 +26,13 @@ pub const MAX_WEBHOOKS: usize = 100;
 const MAX_EVENTS: usize = 16;
 const MAX_EVENT: usize = 64;
 
-impl Handle {
+impl OperatorService {
     /// Registers a webhook at the payment API, with the configured secret, and keeps what the API makes of it.
     ///
     /// # Errors
     /// A field is wrong; there is, or may be, one for the URL already; or the API cannot be asked, refuses, or its answer
     /// is lost, which the message says plainly.
-    pub async fn register_webhook(&self, request: &RegisterRequest) -> Result<WebhookView, HandleError> {
+    pub async fn register_webhook(&self, request: &RegisterRequest) -> Result<WebhookView, OperatorError> {
         self.check_place(&request.url)?;
         let events = request.events.clone().unwrap_or_else(|| vec![PAYMENT_UPDATED.to_owned()]);
         check_events(&events)?;
@@ -51,8 +51,8 @@ impl Handle {
             }
             Err(error) => (AttemptState::Refused { why: short(&error.to_string()) }, "came to nothing"),
         };
-        let body = DeskBody::WebhookAttempt(WebhookAttempt { state, ..attempt });
-        self.keep_outcome((DeskRecord { version, next_at: None, body }, why), answer.as_ref().ok()).await?;
+        let body = RecordBody::WebhookAttempt(WebhookAttempt { state, ..attempt });
+        self.keep_outcome((Record { version, next_at: None, body }, why), answer.as_ref().ok()).await?;
         match answer {
             Ok(webhook) => Ok(WebhookView::new(&webhook, None)),
             Err(ApiError::Unclear { detail, retry_after }) => {
@@ -60,9 +60,9 @@ impl Handle {
                     "{detail}. The webhook may be registered all the same, and the API has no call that would tell: look \
                      where its webhooks are shown, or register it once more with --again"
                 );
-                Err(HandleError::Api(ApiError::Unclear { detail, retry_after }))
+                Err(OperatorError::Api(ApiError::Unclear { detail, retry_after }))
             }
-            Err(error) => Err(HandleError::Api(error)),
+            Err(error) => Err(OperatorError::Api(error)),
         }
     }
 
@@ -70,7 +70,7 @@ impl Handle {
     ///
     /// # Errors
     /// The store fails. An API that cannot be asked is said of each webhook.
-    pub async fn list_webhooks(&self) -> Result<Page<WebhookView>, HandleError> {
+    pub async fn list_webhooks(&self) -> Result<Page<WebhookView>, OperatorError> {
         self.count(Demand::Question)?;
         let mut items = Vec::new();
         // After an answer that the next question would get too, the others are not asked.
@@ -111,7 +111,7 @@ impl Handle {
     ///
     /// # Errors
     /// A field is wrong, or nothing is to change; or the API cannot be asked, refuses, or its answer is lost.
-    pub async fn update_webhook(&self, id: &str, request: &UpdateRequest) -> Result<WebhookView, HandleError> {
+    pub async fn update_webhook(&self, id: &str, request: &UpdateRequest) -> Result<WebhookView, OperatorError> {
         let id = WebhookId::new(id).map_err(|error| invalid("webhook", error.to_string()))?;
         if let Some(url) = &request.url {
             self.check_place(url)?;
@@ -133,72 +133,72 @@ impl Handle {
         self.count(Demand::Question)?;
         let answer = self.through_gate(id.as_str(), self.desk()?.update_webhook(&id, &change)).await?;
         let told = answer.map_err(|error| match error {
-            ApiError::NotFound { .. } => HandleError::NotFound(format!("webhook {id} (says the payment API)")),
+            ApiError::NotFound { .. } => OperatorError::NotFound(format!("webhook {id} (says the payment API)")),
             ApiError::Unclear { detail, retry_after } => {
                 let detail = format!("{detail}. Whether it was changed is not known; the same again does no harm");
-                HandleError::Api(ApiError::Unclear { detail, retry_after })
+                OperatorError::Api(ApiError::Unclear { detail, retry_after })
             }
-            other => HandleError::Api(other),
+            other => OperatorError::Api(other),
         })?;
         self.keep(vec![(self.record(&told).await?, "was changed")]).await?;
         Ok(WebhookView::new(&told, None))
     }
 
     /// Whether deliveries may be sent there.
-    fn check_place(&self, url: &str) -> Result<(), HandleError> {
+    fn check_place(&self, url: &str) -> Result<(), OperatorError> {
         checked_url(url).map_err(|why| invalid("url", why.to_string()))?;
-        is_ours(url, self.public_url.as_deref()).map_err(|why| HandleError::Refused(format!("url: {why}")))
+        is_ours(url, self.public_url.as_deref()).map_err(|why| OperatorError::Refused(format!("url: {why}")))
     }
 
     /// Stores what became of an attempt. Should another attempt have begun meanwhile, that one's record stands, and the
     /// webhook is kept all the same: nobody could find out its id later.
-    async fn keep_outcome(&self, attempt: (DeskRecord, &str), made: Option<&Webhook>) -> Result<(), HandleError> {
+    async fn keep_outcome(&self, attempt: (Record, &str), made: Option<&Webhook>) -> Result<(), OperatorError> {
         let Some(webhook) = made else { return self.keep(vec![attempt]).await };
         let registered = (self.record(webhook).await?, "was registered");
         match self.keep(vec![attempt, registered]).await {
-            Err(HandleError::Refused(_)) => self.keep(vec![(self.record(webhook).await?, "was registered")]).await,
+            Err(OperatorError::Refused(_)) => self.keep(vec![(self.record(webhook).await?, "was registered")]).await,
             done => done,
         }
     }
 
     /// Writes down that the API is going to be called, and gives the version that is stored then.
-    async fn begin(&self, attempt: &WebhookAttempt, again: bool) -> Result<u64, HandleError> {
-        let key = DeskKey { kind: DeskKind::WebhookAttempt, id: attempt.url.clone() };
+    async fn begin(&self, attempt: &WebhookAttempt, again: bool) -> Result<u64, OperatorError> {
+        let key = RecordKey { kind: RecordKind::WebhookAttempt, id: attempt.url.clone() };
         let last = self.store.desk(&key).await?;
         let version = last.as_ref().map_or(0, |record| record.version);
         let last = last.and_then(|record| match record.body {
-            DeskBody::WebhookAttempt(attempt) => Some(attempt),
+            RecordBody::WebhookAttempt(attempt) => Some(attempt),
             _ => None,
         });
         if !again {
             may_register(&attempt.url, &self.known_webhooks().await?, last.as_ref())
-                .map_err(|why| HandleError::Exists(why.to_string()))?;
+                .map_err(|why| OperatorError::Exists(why.to_string()))?;
         }
-        let record = DeskRecord { version, next_at: None, body: DeskBody::WebhookAttempt(attempt.clone()) };
+        let record = Record { version, next_at: None, body: RecordBody::WebhookAttempt(attempt.clone()) };
         self.keep(vec![(record, "is about to be called for")]).await?;
         Ok(version.saturating_add(1))
     }
 
-    async fn known_webhooks(&self) -> Result<Vec<Webhook>, HandleError> {
-        let records = self.store.desk_page(DeskKind::Webhook, None, MAX_WEBHOOKS).await?;
-        let webhook = |record: DeskRecord| match record.body {
-            DeskBody::Webhook(webhook) => Some(webhook),
+    async fn known_webhooks(&self) -> Result<Vec<Webhook>, OperatorError> {
+        let records = self.store.desk_page(RecordKind::Webhook, None, MAX_WEBHOOKS).await?;
+        let webhook = |record: Record| match record.body {
+            RecordBody::Webhook(webhook) => Some(webhook),
             _ => None,
         };
         Ok(records.into_iter().filter_map(webhook).collect())
     }
 
     /// The record of a webhook, to be stored over the one that is there.
-    async fn record(&self, webhook: &Webhook) -> Result<DeskRecord, HandleError> {
-        let body = DeskBody::Webhook(webhook.clone());
+    async fn record(&self, webhook: &Webhook) -> Result<Record, OperatorError> {
+        let body = RecordBody::Webhook(webhook.clone());
         let version = self.store.desk(&body.key()).await?.map_or(0, |record| record.version);
-        Ok(DeskRecord { version, next_at: None, body })
+        Ok(Record { version, next_at: None, body })
     }
 
     /// Stores records, each with the event that says what happened to it.
-    async fn keep(&self, records: Vec<(DeskRecord, &str)>) -> Result<(), HandleError> {
+    async fn keep(&self, records: Vec<(Record, &str)>) -> Result<(), OperatorError> {
         let at = self.clock.now();
-        let event = |(record, why): &(DeskRecord, &str)| {
+        let event = |(record, why): &(Record, &str)| {
             let kind = EventKind::DeskChanged { body: Box::new(record.body.clone()), why: (*why).to_owned() };
             Event { at, payment: None, deposit: None, kind }
         };
@@ -207,9 +207,9 @@ impl Handle {
         self.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await.map_err(|error| {
             match error {
                 StoreError::Conflict(what) => {
-                    HandleError::Refused(format!("{what} is being changed by somebody else: look, and try again"))
+                    OperatorError::Refused(format!("{what} is being changed by somebody else: look, and try again"))
                 }
-                other => HandleError::Store(other),
+                other => OperatorError::Store(other),
             }
         })?;
         log_events(&events);
@@ -217,7 +217,7 @@ impl Handle {
     }
 }
 
-fn check_events(events: &[String]) -> Result<(), HandleError> {
+fn check_events(events: &[String]) -> Result<(), OperatorError> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'*');
     let good = |event: &String| !event.is_empty() && event.len() <= MAX_EVENT && event.bytes().all(plain);
     if events.is_empty() || events.len() > MAX_EVENTS || !events.iter().all(good) {
@@ -227,6 +227,6 @@ fn check_events(events: &[String]) -> Result<(), HandleError> {
     Ok(())
 }
 
-fn invalid(field: &'static str, problem: String) -> HandleError {
-    HandleError::Invalid { field, problem }
+fn invalid(field: &'static str, problem: String) -> OperatorError {
+    OperatorError::Invalid { field, problem }
 }

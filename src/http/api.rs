@@ -6,12 +6,12 @@
 //! api.add(get("/v1/things/{id}", Needs(Read), "showThing", "One thing").param::<shapes::Id>("The thing's id")
 //!     .refuses(&[NotFound]), thing);
 //!
-//! async fn thing(asked: Asked<ThingQuery, ThingRequest>) -> Told<ThingView> {
+//! async fn thing(asked: ApiRequest<ThingQuery, ThingRequest>) -> ApiResponse<ThingView> {
 //!     Ok(asked.handle.thing(&asked.path, &asked.query, &asked.body).await?)
 //! }
 //! ```
 //!
-//! What the handler takes and returns is what the document says: query and body are the parameters of [`Asked`]
+//! What the handler takes and returns is what the document says: query and body are the parameters of [`ApiRequest`]
 //! (`NoQuery` and `NoBody` unless named), and all three derive `JsonSchema`. The token and its role are looked at before
 //! the handler runs, the error answers that go for every route are in the document by themselves, and `handle` acts as
 //! who asks, so that what is decided is kept with a name. A route that answers in something else than JSON, such as
@@ -30,13 +30,13 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Serving;
-use super::asked::{Asked, TakesBody, TakesQuery};
+use super::api_request::{ApiRequest, TakesBody, TakesQuery};
 use super::document::Document;
 use super::problem::Problem;
 use super::route::{Method, Route};
 
 /// What a handler answers.
-pub(super) type Told<T> = Result<T, Problem>;
+pub(super) type ApiResponse<T> = Result<T, Problem>;
 
 /// Routes, and the document that describes them.
 pub(super) struct Api {
@@ -55,8 +55,8 @@ impl Api {
         Q: TakesQuery,
         B: TakesBody,
         A: Serialize + JsonSchema + Send + 'static,
-        F: Fn(Asked<Q, B>) -> W + Clone + Send + Sync + 'static,
-        W: Future<Output = Told<A>> + Send + 'static,
+        F: Fn(ApiRequest<Q, B>) -> W + Clone + Send + Sync + 'static,
+        W: Future<Output = ApiResponse<A>> + Send + 'static,
     {
         self.document.add_json::<Q, B, A>(&route);
         self.serve(route, move |asked| {
@@ -70,8 +70,8 @@ impl Api {
     where
         Q: TakesQuery,
         B: TakesBody,
-        F: Fn(Asked<Q, B>) -> W + Clone + Send + Sync + 'static,
-        W: Future<Output = Told<Response>> + Send + 'static,
+        F: Fn(ApiRequest<Q, B>) -> W + Clone + Send + Sync + 'static,
+        W: Future<Output = ApiResponse<Response>> + Send + 'static,
     {
         self.document.add_other::<Q, B>(&route, media_type);
         self.serve(route, handler);
@@ -81,8 +81,8 @@ impl Api {
     where
         Q: TakesQuery,
         B: TakesBody,
-        F: Fn(Asked<Q, B>) -> W + Clone + Send + Sync + 'static,
-        W: Future<Output = Told<Response>> + Send + 'static,
+        F: Fn(ApiRequest<Q, B>) -> W + Clone + Send + Sync + 'static,
+        W: Future<Output = ApiResponse<Response>> + Send + 'static,
     {
         let path = route.path;
         let method = match route.method {
@@ -93,7 +93,7 @@ impl Api {
         let route = Arc::new(route);
         let answer = move |State(serving): State<Arc<Serving>>, request: Request| {
             let (handler, route) = (handler.clone(), Arc::clone(&route));
-            async move { handler(Asked::read(serving, request, &route).await?).await }
+            async move { handler(ApiRequest::read(serving, request, &route).await?).await }
         };
         let router = std::mem::take(&mut self.router);
         // The limit that is nearest to the handler counts.

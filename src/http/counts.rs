@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 use crate::engine::tally::Tally;
 
 /// How many events are counted before others get their turn.
@@ -18,7 +18,7 @@ const AFTER_FAILURE: Duration = Duration::from_secs(30);
 
 /// Counts whenever something has changed, until `stop`. The gauges appear once everything is counted: half a count
 /// would be a wrong number.
-pub async fn keep_counting(handle: Handle, stop: CancellationToken) {
+pub async fn keep_counting(handle: OperatorService, stop: CancellationToken) {
     let mut tally = Tally::default();
     let mut changes = handle.changes();
     loop {

@@ -1,7 +1,7 @@
 //! The routes of rates, quotes and webhooks: questions to the payment API, and what it is told of this desk.
 
-use super::api::{Api, Told};
-use super::asked::{Asked, NoQuery};
+use super::api::{Api, ApiResponse};
+use super::api_request::{ApiRequest, NoQuery};
 use super::problem::Code;
 use super::route::Access::Needs;
 use super::route::{get, post};
@@ -51,22 +51,22 @@ pub(super) fn routes(api: &mut Api) {
     );
 }
 
-async fn rate(asked: Asked<NoQuery, RateRequest>) -> Told<RateView> {
+async fn rate(asked: ApiRequest<NoQuery, RateRequest>) -> ApiResponse<RateView> {
     Ok(asked.handle.rate(&asked.body).await?)
 }
 
-async fn quote(asked: Asked<NoQuery, QuoteRequest>) -> Told<QuoteView> {
+async fn quote(asked: ApiRequest<NoQuery, QuoteRequest>) -> ApiResponse<QuoteView> {
     Ok(asked.handle.quote(&asked.body).await?)
 }
 
-async fn webhooks(asked: Asked) -> Told<Page<WebhookView>> {
+async fn webhooks(asked: ApiRequest) -> ApiResponse<Page<WebhookView>> {
     Ok(asked.handle.list_webhooks().await?)
 }
 
-async fn register(asked: Asked<NoQuery, RegisterRequest>) -> Told<WebhookView> {
+async fn register(asked: ApiRequest<NoQuery, RegisterRequest>) -> ApiResponse<WebhookView> {
     Ok(asked.handle.register_webhook(&asked.body).await?)
 }
 
-async fn update(asked: Asked<NoQuery, UpdateRequest>) -> Told<WebhookView> {
+async fn update(asked: ApiRequest<NoQuery, UpdateRequest>) -> ApiResponse<WebhookView> {
     Ok(asked.handle.update_webhook(&asked.path, &asked.body).await?)
 }

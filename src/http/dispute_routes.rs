@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api::{Api, Told};
-use super::asked::{Asked, NoQuery};
+use super::api::{Api, ApiResponse};
+use super::api_request::{ApiRequest, NoQuery};
 use super::problem::Code;
 use super::route::Access::Needs;
 use super::route::{get, post};
@@ -58,23 +58,23 @@ pub(super) fn routes(api: &mut Api) {
     );
 }
 
-async fn disputes(asked: Asked<DisputesQuery>) -> Told<Page<DisputeView>> {
+async fn disputes(asked: ApiRequest<DisputesQuery>) -> ApiResponse<Page<DisputeView>> {
     let DisputesQuery { all, after, limit: most } = asked.query;
     Ok(asked.handle.list_disputes(all, after.as_deref(), limit(most)?).await?)
 }
 
-async fn decide(asked: Asked<NoQuery, TrustRequest>) -> Told<DisputeView> {
+async fn decide(asked: ApiRequest<NoQuery, TrustRequest>) -> ApiResponse<DisputeView> {
     Ok(asked.handle.decide_dispute(&asked.path, &asked.body).await?)
 }
 
-async fn endpoints(asked: Asked) -> Told<Page<EndpointView>> {
+async fn endpoints(asked: ApiRequest) -> ApiResponse<Page<EndpointView>> {
     Ok(asked.handle.list_endpoints().await?)
 }
 
-async fn exclude(asked: Asked<NoQuery, ReasonRequest>) -> Told<Page<EndpointView>> {
+async fn exclude(asked: ApiRequest<NoQuery, ReasonRequest>) -> ApiResponse<Page<EndpointView>> {
     Ok(asked.handle.exclude_endpoint(&asked.path, true, &asked.body.reason).await?)
 }
 
-async fn include(asked: Asked<NoQuery, ReasonRequest>) -> Told<Page<EndpointView>> {
+async fn include(asked: ApiRequest<NoQuery, ReasonRequest>) -> ApiResponse<Page<EndpointView>> {
     Ok(asked.handle.exclude_endpoint(&asked.path, false, &asked.body.reason).await?)
 }

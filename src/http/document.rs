@@ -9,7 +9,7 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::asked::{TakesBody, TakesQuery};
+use super::api_request::{TakesBody, TakesQuery};
 use super::problem::{Code, Problem};
 use super::route::{Access, Method, Route};
 use crate::domain::actor::Role;

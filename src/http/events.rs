@@ -17,8 +17,8 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{Api, Told};
-use super::asked::Asked;
+use super::api::{Api, ApiResponse};
+use super::api_request::ApiRequest;
 use super::problem::{Code, Problem};
 use super::route::Access::Needs;
 use super::route::get;
@@ -106,7 +106,7 @@ pub(super) fn routes(api: &mut Api) {
     );
 }
 
-fn since(after: Option<u64>, newest: Option<usize>) -> Told<Since> {
+fn since(after: Option<u64>, newest: Option<usize>) -> ApiResponse<Since> {
     match (after, newest) {
         (Some(_), Some(_)) => Err(Problem::new(Code::Invalid, "newest: give either it or after")),
         (None, Some(newest)) => {
@@ -117,12 +117,12 @@ fn since(after: Option<u64>, newest: Option<usize>) -> Told<Since> {
     }
 }
 
-async fn events(asked: Asked<EventsQuery>) -> Told<Page<EventView>> {
+async fn events(asked: ApiRequest<EventsQuery>) -> ApiResponse<Page<EventView>> {
     let EventsQuery { after, newest, limit } = asked.query;
     Ok(asked.handle.events(since(after, newest)?, self::limit(limit)?).await?)
 }
 
-async fn stream_events(asked: Asked<StreamQuery>) -> Told<Response> {
+async fn stream_events(asked: ApiRequest<StreamQuery>) -> ApiResponse<Response> {
     let StreamQuery { after, newest } = asked.query;
     let mut since = since(after, newest)?;
     if let Some(last) = asked.headers.get(LAST_EVENT_ID) {

@@ -5,8 +5,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api::{Api, Told};
-use super::asked::Asked;
+use super::api::{Api, ApiResponse};
+use super::api_request::ApiRequest;
 use super::problem::Code;
 use super::route::Access::Needs;
 use super::route::get;
@@ -72,17 +72,17 @@ pub(super) fn routes(api: &mut Api) {
     );
 }
 
-async fn books(asked: Asked<BooksQuery>) -> Told<Page<BookEntry>> {
+async fn books(asked: ApiRequest<BooksQuery>) -> ApiResponse<Page<BookEntry>> {
     let BooksQuery { part, after, limit } = asked.query;
     Ok(asked.handle.books(&part, after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn export(asked: Asked<ExportQuery>) -> Told<Page<ExportRow>> {
+async fn export(asked: ApiRequest<ExportQuery>) -> ApiResponse<Page<ExportRow>> {
     let ExportQuery { from, to, after, limit } = asked.query;
     let interval = Interval::parse(from.as_deref(), to.as_deref())?;
     Ok(asked.handle.export(&interval, after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn receipt(asked: Asked) -> Told<ReceiptView> {
+async fn receipt(asked: ApiRequest) -> ApiResponse<ReceiptView> {
     Ok(asked.handle.receipt(&asked.path).await?)
 }

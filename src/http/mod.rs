@@ -24,11 +24,11 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Span;
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 use listener::{Bounded, Bounds, Caller};
 
 mod api;
-mod asked;
+mod api_request;
 mod counts;
 mod desk_routes;
 mod dispute_routes;
@@ -80,7 +80,7 @@ pub type Render = Arc<dyn Fn() -> String + Send + Sync>;
 #[derive(Clone)]
 pub struct Operator {
     /// What is asked.
-    pub handle: Handle,
+    pub handle: OperatorService,
     /// Who may ask what.
     pub tokens: Arc<Tokens>,
     /// What a `Host` may be besides this machine's loopback names.
@@ -98,7 +98,7 @@ struct Serving {
     operator: Operator,
     /// Whether whoever comes without a token is the machine's own user.
     is_local: bool,
-    /// Told to stop.
+    /// ApiResponse to stop.
     stop: CancellationToken,
     /// The OpenAPI document.
     document: Value,

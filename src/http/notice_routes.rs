@@ -3,8 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api::{Api, Told};
-use super::asked::Asked;
+use super::api::{Api, ApiResponse};
+use super::api_request::ApiRequest;
 use super::problem::Code;
 use super::route::Access::Needs;
 use super::route::get;
@@ -33,7 +33,7 @@ pub(super) fn routes(api: &mut Api) {
     api.add(route.refuses(&[Code::Invalid]), notices);
 }
 
-async fn notices(asked: Asked<NoticesQuery>) -> Told<Page<NoticeView>> {
+async fn notices(asked: ApiRequest<NoticesQuery>) -> ApiResponse<Page<NoticeView>> {
     let NoticesQuery { pending, after, limit: most } = asked.query;
     Ok(asked.handle.list_notices(pending, after.as_deref(), limit(most)?).await?)
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 
 /// How long it is until the second try; each further one waits twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
@@ -29,7 +29,7 @@ pub struct Opened<T> {
 pub async fn open<T, E, F>(
     what: &'static str,
     mut bind: impl FnMut() -> F,
-    handle: &Handle,
+    handle: &OperatorService,
     stop: &CancellationToken,
 ) -> Option<Opened<T>>
 where

@@ -5,8 +5,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::api::{Api, Told};
-use super::asked::{Asked, NoQuery};
+use super::api::{Api, ApiResponse};
+use super::api_request::{ApiRequest, NoQuery};
 use super::problem::Code;
 use super::route::Access::{AnyRole, Needs};
 use super::route::{get, post};
@@ -137,53 +137,53 @@ pub(super) fn wallet_routes(api: &mut Api) {
     );
 }
 
-async fn preview(asked: Asked) -> Told<FundView> {
+async fn preview(asked: ApiRequest) -> ApiResponse<FundView> {
     Ok(asked.handle.preview_fund(&asked.path).await?)
 }
 
-async fn fund(asked: Asked<NoQuery, FundRequest>) -> Told<OrderView> {
+async fn fund(asked: ApiRequest<NoQuery, FundRequest>) -> ApiResponse<OrderView> {
     Ok(asked.handle.fund(&asked.body).await?)
 }
 
-async fn orders(asked: Asked<OrdersQuery>) -> Told<Page<OrderView>> {
+async fn orders(asked: ApiRequest<OrdersQuery>) -> ApiResponse<Page<OrderView>> {
     let OrdersQuery { state, payment, after, limit } = asked.query;
     let (state, payment, after) = (state.as_deref(), payment.as_deref(), after.as_deref());
     Ok(asked.handle.list_orders(state, payment, after, self::limit(limit)?).await?)
 }
 
-async fn order(asked: Asked) -> Told<OrderView> {
+async fn order(asked: ApiRequest) -> ApiResponse<OrderView> {
     Ok(asked.handle.show_order(&asked.path).await?)
 }
 
-async fn approve(asked: Asked<NoQuery, ApproveRequest>) -> Told<OrderView> {
+async fn approve(asked: ApiRequest<NoQuery, ApproveRequest>) -> ApiResponse<OrderView> {
     Ok(asked.handle.approve(&asked.path, &asked.body).await?)
 }
 
-async fn reject(asked: Asked<NoQuery, ReasonRequest>) -> Told<OrderView> {
+async fn reject(asked: ApiRequest<NoQuery, ReasonRequest>) -> ApiResponse<OrderView> {
     Ok(asked.handle.reject(&asked.path, &asked.body.reason).await?)
 }
 
-async fn cancel(asked: Asked<NoQuery, ReasonRequest>) -> Told<OrderView> {
+async fn cancel(asked: ApiRequest<NoQuery, ReasonRequest>) -> ApiResponse<OrderView> {
     Ok(asked.handle.cancel_order(&asked.path, &asked.body.reason).await?)
 }
 
-async fn wallet(asked: Asked) -> Told<WalletView> {
+async fn wallet(asked: ApiRequest) -> ApiResponse<WalletView> {
     Ok(asked.handle.wallet().await?)
 }
 
-async fn returns(asked: Asked<ReturnsQuery>) -> Told<ReturnsView> {
+async fn returns(asked: ApiRequest<ReturnsQuery>) -> ApiResponse<ReturnsView> {
     let ReturnsQuery { after, limit } = asked.query;
     Ok(asked.handle.wallet_returns(after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn pause(asked: Asked<NoQuery, ReasonRequest>) -> Told<WalletView> {
+async fn pause(asked: ApiRequest<NoQuery, ReasonRequest>) -> ApiResponse<WalletView> {
     Ok(asked.handle.pause_wallet(&asked.body.reason).await?)
 }
 
-async fn resume(asked: Asked<NoQuery, ReasonRequest>) -> Told<WalletView> {
+async fn resume(asked: ApiRequest<NoQuery, ReasonRequest>) -> ApiResponse<WalletView> {
     Ok(asked.handle.resume_wallet(&asked.body.reason).await?)
 }
 
-async fn adopt(asked: Asked<NoQuery, AdoptRequest>) -> Told<WalletView> {
+async fn adopt(asked: ApiRequest<NoQuery, AdoptRequest>) -> ApiResponse<WalletView> {
     Ok(asked.handle.adopt(&asked.body).await?)
 }

@@ -8,8 +8,8 @@ use axum::http::header::CONTENT_TYPE;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::api::{Api, Told};
-use super::asked::{Asked, NoQuery, TakesBody};
+use super::api::{Api, ApiResponse};
+use super::api_request::{ApiRequest, NoQuery, TakesBody};
 use super::problem::{Code, Problem};
 use super::route::Access::Needs;
 use super::route::{get, post, put};
@@ -133,32 +133,32 @@ pub(super) fn routes(api: &mut Api) {
     );
 }
 
-async fn payouts(asked: Asked<PayoutsQuery>) -> Told<Page<PayoutView>> {
+async fn payouts(asked: ApiRequest<PayoutsQuery>) -> ApiResponse<Page<PayoutView>> {
     let PayoutsQuery { state, after, limit } = asked.query;
     Ok(asked.handle.list_payouts(state.as_deref(), after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn place(asked: Asked<NoQuery, PayoutRequest>) -> Told<PayoutView> {
+async fn place(asked: ApiRequest<NoQuery, PayoutRequest>) -> ApiResponse<PayoutView> {
     Ok(asked.handle.place_payout(&asked.body).await?)
 }
 
-async fn repeat(asked: Asked<NoQuery, PayoutRequest>) -> Told<RepeatView> {
+async fn repeat(asked: ApiRequest<NoQuery, PayoutRequest>) -> ApiResponse<RepeatView> {
     Ok(asked.handle.repeat_of(&asked.body).await?)
 }
 
-async fn payout(asked: Asked) -> Told<PayoutView> {
+async fn payout(asked: ApiRequest) -> ApiResponse<PayoutView> {
     Ok(asked.handle.show_payout(&asked.path).await?)
 }
 
-async fn cancel(asked: Asked<NoQuery, ReasonRequest>) -> Told<PayoutView> {
+async fn cancel(asked: ApiRequest<NoQuery, ReasonRequest>) -> ApiResponse<PayoutView> {
     Ok(asked.handle.cancel_payout(&asked.path, &asked.body.reason).await?)
 }
 
-async fn retry(asked: Asked<NoQuery, ReasonRequest>) -> Told<PayoutView> {
+async fn retry(asked: ApiRequest<NoQuery, ReasonRequest>) -> ApiResponse<PayoutView> {
     Ok(asked.handle.retry_payout(&asked.path, &asked.body.reason).await?)
 }
 
-async fn attachment(asked: Asked<NoQuery, Content>) -> Told<FileRef> {
+async fn attachment(asked: ApiRequest<NoQuery, Content>) -> ApiResponse<FileRef> {
     let Content { media_type, bytes } = asked.body;
     Ok(asked.handle.put_attachment(bytes, &media_type).await?)
 }

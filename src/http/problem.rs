@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::refusals::Refusals;
 use crate::domain::actor::{Actor, Role};
 use crate::domain::time::Span;
-use crate::engine::handle::HandleError;
+use crate::engine::operator_service::OperatorError;
 use crate::engine::shapes;
 
 /// What went wrong, for programs.
@@ -169,18 +169,18 @@ impl Problem {
     }
 }
 
-impl From<HandleError> for Problem {
-    fn from(error: HandleError) -> Self {
+impl From<OperatorError> for Problem {
+    fn from(error: OperatorError) -> Self {
         let code = match &error {
-            HandleError::NotFound(_) => Code::NotFound,
-            HandleError::Exists(_) => Code::Exists,
-            HandleError::Invalid { .. } => Code::Invalid,
-            HandleError::Refused(_) => Code::Refused,
-            HandleError::Repeat(_) => Code::Repeat,
-            HandleError::OwnOrder(_) => Code::OwnOrder,
-            HandleError::TooMany { .. } => Code::Busy,
-            HandleError::Api(_) => Code::Api,
-            HandleError::Store(_) => Code::Store,
+            OperatorError::NotFound(_) => Code::NotFound,
+            OperatorError::Exists(_) => Code::Exists,
+            OperatorError::Invalid { .. } => Code::Invalid,
+            OperatorError::Refused(_) => Code::Refused,
+            OperatorError::Repeat(_) => Code::Repeat,
+            OperatorError::OwnOrder(_) => Code::OwnOrder,
+            OperatorError::TooMany { .. } => Code::Busy,
+            OperatorError::Api(_) => Code::Api,
+            OperatorError::Store(_) => Code::Store,
         };
         if code == Code::Busy {
             Refusals::count_limit();

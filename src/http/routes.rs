@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::Serving;
-use super::api::{Api, Told};
-use super::asked::{Asked, NoQuery, bearer};
+use super::api::{Api, ApiResponse};
+use super::api_request::{ApiRequest, NoQuery, bearer};
 use super::problem::{Code, Problem};
 use super::route::Access::{Needs, Open};
 use super::route::{get, post};
@@ -140,7 +140,7 @@ pub(super) fn open_routes(api: &mut Api) {
 }
 
 /// How many items are asked for.
-pub(super) fn limit(given: Option<usize>) -> Told<usize> {
+pub(super) fn limit(given: Option<usize>) -> ApiResponse<usize> {
     let limit = given.unwrap_or(DEFAULT_LIMIT);
     if (1..=MAX_PAGE).contains(&limit) {
         return Ok(limit);
@@ -148,17 +148,17 @@ pub(super) fn limit(given: Option<usize>) -> Told<usize> {
     Err(Problem::new(Code::Invalid, format!("limit: {limit} is not between 1 and {MAX_PAGE}")))
 }
 
-async fn healthz(_: Asked) -> Told<Response> {
+async fn healthz(_: ApiRequest) -> ApiResponse<Response> {
     Ok("ok\n".into_response())
 }
 
-async fn readyz(asked: Asked) -> Told<Response> {
+async fn readyz(asked: ApiRequest) -> ApiResponse<Response> {
     let readiness = asked.handle.readiness(asked.serving.operator.lag);
     let status = if readiness.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     Ok((status, Json(readiness)).into_response())
 }
 
-async fn metrics(asked: Asked) -> Told<Response> {
+async fn metrics(asked: ApiRequest) -> ApiResponse<Response> {
     let operator = &asked.serving.operator;
     show_readiness(&asked.handle.readiness(operator.lag));
     let text = (operator.metrics)();
@@ -179,39 +179,39 @@ fn show_readiness(readiness: &Readiness) {
     }
 }
 
-async fn payments(asked: Asked<PaymentsQuery>) -> Told<Page<PaymentView>> {
+async fn payments(asked: ApiRequest<PaymentsQuery>) -> ApiResponse<Page<PaymentView>> {
     let PaymentsQuery { state, after, limit } = asked.query;
     Ok(asked.handle.list_payments(state.as_deref(), after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn add(asked: Asked<NoQuery, AddRequest>) -> Told<PaymentView> {
+async fn add(asked: ApiRequest<NoQuery, AddRequest>) -> ApiResponse<PaymentView> {
     Ok(asked.handle.add_request(&asked.body).await?)
 }
 
-async fn payment(asked: Asked) -> Told<PaymentDetail> {
+async fn payment(asked: ApiRequest) -> ApiResponse<PaymentDetail> {
     Ok(asked.handle.show(&asked.path).await?)
 }
 
-async fn deposits(asked: Asked<DepositsQuery>) -> Told<Page<DepositView>> {
+async fn deposits(asked: ApiRequest<DepositsQuery>) -> ApiResponse<Page<DepositView>> {
     let DepositsQuery { address, payment, verdict, after, limit } = asked.query;
     let filter = DepositFilter { address, payment, verdict };
     Ok(asked.handle.list_deposits(&filter, after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn reviews(asked: Asked<ReviewsQuery>) -> Told<Page<ReviewView>> {
+async fn reviews(asked: ApiRequest<ReviewsQuery>) -> ApiResponse<Page<ReviewView>> {
     let ReviewsQuery { after, limit } = asked.query;
     Ok(asked.handle.reviews(after.as_deref(), self::limit(limit)?).await?)
 }
 
-async fn why(asked: Asked) -> Told<WhyView> {
+async fn why(asked: ApiRequest) -> ApiResponse<WhyView> {
     Ok(asked.handle.why(&asked.path).await?)
 }
 
-async fn resolve(asked: Asked<NoQuery, ResolveRequest>) -> Told<ResolvedView> {
+async fn resolve(asked: ApiRequest<NoQuery, ResolveRequest>) -> ApiResponse<ResolvedView> {
     Ok(asked.handle.resolve_request(&asked.body).await?)
 }
 
-async fn document(asked: Asked) -> Told<Value> {
+async fn document(asked: ApiRequest) -> ApiResponse<Value> {
     Ok(asked.serving.document.clone())
 }
 

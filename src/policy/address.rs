@@ -1,16 +1,16 @@
 //! One address's book: its payments and deposits together, judged and settled as one.
 //!
 //! Whatever was learnt (a deposit seen, gone or final; a payment added; a person's word) is first written into
-//! the book; [`Book::settle`] then draws the conclusions, and [`Book::changes`] tells what to commit.
+//! the book; [`AddressState::settle`] then draws the conclusions, and [`AddressState::changes`] tells what to commit.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::ending::may_open_again;
 use super::matching::{MatchParams, Own, judge, pays};
-use super::settlement::{Context, Fact, Step, Unexpected, step};
+use super::payment_machine::{Context, Fact, Step, Unexpected, step};
 use crate::domain::api_field::ApiField;
 use crate::domain::chain::{Address, B256};
-use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, ReviewReason, Verdict};
 use crate::domain::event::{Alarm, Event, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::payment::{ApiView, Payment, PaymentId, PaymentState, Provenance, RecipientId};
@@ -19,7 +19,7 @@ use crate::planted::{Bug, planted};
 
 /// The payments and deposits of one address.
 #[derive(Clone, Debug)]
-pub struct Book {
+pub struct AddressState {
     payments: Vec<Payment>,
     deposits: Vec<Deposit>,
     /// Where each deposit is in `deposits`. Anyone can make worthless deposits by the ten thousand, so none is searched for.
@@ -41,7 +41,7 @@ pub struct BookChanges {
     pub events: Vec<Event>,
 }
 
-impl Book {
+impl AddressState {
     /// Opens the book on what the store holds.
     #[must_use]
     pub fn open(payments: Vec<Payment>, deposits: Vec<Deposit>) -> Self {
@@ -135,8 +135,8 @@ impl Book {
     }
 
     /// Sets where a deposit's block stands. `canonical`: what the chain has at that height, if it differs.
-    pub fn set_standing(&mut self, key: &DepositKey, standing: Standing, canonical: Option<B256>, at: Timestamp) {
-        if planted(Bug::GoneDepositsStay) && matches!(standing, Standing::Gone { .. }) {
+    pub fn set_standing(&mut self, key: &DepositKey, standing: BlockStatus, canonical: Option<B256>, at: Timestamp) {
+        if planted(Bug::GoneDepositsStay) && matches!(standing, BlockStatus::Gone { .. }) {
             return;
         }
         if let Some(deposit) = self.deposit_mut(key).filter(|deposit| deposit.standing != standing) {
@@ -165,9 +165,9 @@ impl Book {
 
     /// Notes that a deposit which had been final is not on the chain any more, and raises the alarm.
     pub fn lose_final(&mut self, key: &DepositKey, canonical: Option<B256>, at: Timestamp) {
-        let had = |deposit: &&Deposit| deposit.key == *key && matches!(deposit.standing, Standing::Final { .. });
+        let had = |deposit: &&Deposit| deposit.key == *key && matches!(deposit.standing, BlockStatus::Final { .. });
         if self.deposits.iter().find(had).is_some() {
-            self.set_standing(key, Standing::Gone { after_final: true }, canonical, at);
+            self.set_standing(key, BlockStatus::Gone { after_final: true }, canonical, at);
             self.note_deposit(key, at, EventKind::Alarm { alarm: Alarm::GoneAfterFinal });
         }
     }
@@ -321,20 +321,20 @@ impl Book {
                 Some(Fact::Matched(paying.key))
             }
             (PaymentState::Seen { deposit: key }, None) => match deposit(key).map(|deposit| deposit.standing) {
-                Some(Standing::Gone { after_final: true }) => Some(Fact::GoneAfterFinal),
+                Some(BlockStatus::Gone { after_final: true }) => Some(Fact::GoneAfterFinal),
                 _ => Some(Fact::Unmatched),
             },
             (PaymentState::Seen { deposit: key }, Some(paying)) if paying.key != *key => {
                 Some(Fact::Matched(paying.key))
             }
             (PaymentState::Seen { .. }, Some(paying)) => {
-                matches!(paying.standing, Standing::Final { .. }).then_some(Fact::Final)
+                matches!(paying.standing, BlockStatus::Final { .. }).then_some(Fact::Final)
             }
             // Gone, or back again and judged anew while the payment was being called: it would never be called for it.
             (PaymentState::Due { deposit: key, attempt }, _) => {
                 let gone = deposit(key).filter(|deposit| !pays(deposit))?;
                 // Operators never agreed on it, and nothing was called: it was one operator's word.
-                let was_a_word = *attempt == 0 && gone.standing == Standing::Gone { after_final: false };
+                let was_a_word = *attempt == 0 && gone.standing == BlockStatus::Gone { after_final: false };
                 Some(if was_a_word { Fact::Unmatched } else { Fact::GoneAfterFinal })
             }
             (

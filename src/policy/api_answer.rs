@@ -6,8 +6,8 @@
 //! another one, so a completion waits for a person, or for an answer that can be read. Deliberately absent: a guess at what was
 //! meant.
 
-use super::ending::{Word, word};
-use super::settlement::{Context, Step};
+use super::ending::{HashView, hash_view};
+use super::payment_machine::{Context, Step};
 use crate::domain::api_field::{ApiField, Unread};
 use crate::domain::payment::{ApiStatus, ApiView, Payment, PaymentReview, PaymentState as State};
 use crate::domain::time::Timestamp;
@@ -71,7 +71,7 @@ pub fn hides<'a>(payment: &Payment, view: &'a ApiView) -> Option<&'a Unread> {
 /// decides hides anything.
 #[must_use]
 pub fn is_open(payment: &Payment, view: &ApiView) -> bool {
-    word(view, payment.state.deposit()) == Word::Open && hides(payment, view).is_none()
+    hash_view(view, payment.state.deposit()) == HashView::Open && hides(payment, view).is_none()
 }
 
 /// The first field that keeps money from being sent, which is more than what keeps it from being completed: the currency, the
@@ -110,7 +110,7 @@ pub(super) fn stands_still(payment: &Payment, view: &ApiView, context: &Context<
             State::Calling { .. } | State::Unclear { .. } | State::Following { .. } | State::Ended { .. } => None,
         };
     }
-    let unread = hides(payment, view).filter(|_| word(view, state.deposit()) == Word::Open)?;
+    let unread = hides(payment, view).filter(|_| hash_view(view, state.deposit()) == HashView::Open)?;
     match state {
         State::Due { deposit, .. } => {
             let review = PaymentReview::Unreadable { field: unread.field, said: unread.said.clone() };

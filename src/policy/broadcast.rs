@@ -25,7 +25,7 @@ pub enum Heard {
 
 /// What all the answers come to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum BroadcastOutcome {
     /// At least one has it.
     Taken,
     /// One says that the nonce is consumed: by which transaction has to be found out.
@@ -45,25 +45,25 @@ pub enum Word {
 /// What all the answers come to. That the nonce is consumed comes first: an endpoint that is behind still takes what
 /// another has seen mined, and what it takes can never be mined.
 #[must_use]
-pub fn read(answers: &[Heard]) -> Word {
+pub fn read(answers: &[Heard]) -> BroadcastOutcome {
     let has = |wanted: &[Heard]| answers.iter().any(|answer| wanted.contains(answer));
     if has(&[Heard::NonceTooLow]) {
-        return Word::NonceTooLow;
+        return BroadcastOutcome::NonceTooLow;
     }
     if has(&[Heard::Accepted, Heard::AlreadyKnown]) {
-        return Word::Taken;
+        return BroadcastOutcome::Taken;
     }
     if has(&[Heard::Unclear]) {
-        return Word::Unclear;
+        return BroadcastOutcome::Unclear;
     }
     if has(&[Heard::InsufficientFunds, Heard::Refused]) {
-        return Word::Refused;
+        return BroadcastOutcome::Refused;
     }
     if has(&[Heard::TooCheap]) {
-        return Word::TooCheap;
+        return BroadcastOutcome::TooCheap;
     }
     if has(&[Heard::NonceTooHigh]) {
-        return Word::OutOfTurn;
+        return BroadcastOutcome::OutOfTurn;
     }
-    Word::NotReached
+    BroadcastOutcome::NotReached
 }

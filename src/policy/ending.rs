@@ -3,9 +3,9 @@
 //! EXPIRED, FAILED, REFUNDED, and COMPLETED without our transaction, let go of an address, an order and a completion. One
 //! answer may be wrong: so the first one is only kept with the payment, and a second one, asked for long enough after it,
 //! must say the same. An answer that says something else in between clears the first. COMPLETED with our own transaction
-//! needs no second look: it ends nothing that was still to be done. Deliberately absent: states; `settlement` moves them.
+//! needs no second look: it ends nothing that was still to be done. Deliberately absent: states; `payment_machine` moves them.
 
-use super::settlement::{Context, Step, new_step, same_hash};
+use super::payment_machine::{Context, Step, new_step, same_hash};
 use super::wrong_clock::begun_by;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{ApiStatus, ApiView, Ending, Outcome, Payment, PaymentReview, PaymentState as State};
@@ -17,7 +17,7 @@ const ASKED_AFTER_FOR: Span = Span::from_secs(86_400);
 
 /// What the API's word says of the hash that pays the payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum HashView {
     /// It waits for funds and has no hash: a completion may be called.
     Open,
     /// It bears our hash.
@@ -28,12 +28,12 @@ pub(super) enum Word {
     MovedOn,
 }
 
-pub(super) fn word(view: &ApiView, ours: Option<&DepositKey>) -> Word {
+pub(super) fn hash_view(view: &ApiView, ours: Option<&DepositKey>) -> HashView {
     match (&view.tx_hash, ours) {
-        (Some(text), Some(key)) if same_hash(text, key.tx_hash) => Word::Ours,
-        (Some(_), _) => Word::Other,
-        (None, _) if view.status == ApiStatus::AwaitingFunds => Word::Open,
-        (None, _) => Word::MovedOn,
+        (Some(text), Some(key)) if same_hash(text, key.tx_hash) => HashView::Ours,
+        (Some(_), _) => HashView::Other,
+        (None, _) if view.status == ApiStatus::AwaitingFunds => HashView::Open,
+        (None, _) => HashView::MovedOn,
     }
 }
 
@@ -51,11 +51,11 @@ pub(super) enum Look {
 /// What this answer, after those before it, says of the payment's end.
 pub(super) fn look(payment: &Payment, view: &ApiView, context: &Context<'_>) -> Look {
     let Some(outcome) = view.status.outcome() else { return Look::Open };
-    let ours = match word(view, payment.state.deposit()) {
-        Word::Ours => true,
+    let ours = match hash_view(view, payment.state.deposit()) {
+        HashView::Ours => true,
         // It took our transaction before, and names no other.
-        Word::MovedOn => payment.taken == Some(true),
-        Word::Open | Word::Other => false,
+        HashView::MovedOn => payment.taken == Some(true),
+        HashView::Open | HashView::Other => false,
     };
     if outcome == Outcome::Completed && ours {
         return Look::Believed(outcome);
@@ -118,7 +118,7 @@ pub(super) fn taken_after(payment: &Payment, view: &ApiView, next: &State) -> Op
     // What has run out was not taken, whatever call it answers.
     let went_on = view.status != ApiStatus::Expired
         && matches!(next, State::Following { .. } | State::Ended { outcome: Outcome::Completed, .. });
-    let ours = word(view, payment.state.deposit().or_else(|| next.deposit())) == Word::Ours;
+    let ours = hash_view(view, payment.state.deposit().or_else(|| next.deposit())) == HashView::Ours;
     // A status that nobody knows does not say that a call was taken which the API had refused.
     let is_refused = matches!(payment.state, State::Unclear { refusal: Some(_), .. });
     let says_nothing = is_refused && matches!(view.status, ApiStatus::Other(_));

@@ -4,7 +4,7 @@
 
 use crate::domain::chain::{BlockNumber, BlockRef, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
-use crate::domain::deposit::{Deposit, Standing};
+use crate::domain::deposit::{BlockStatus, Deposit};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
@@ -115,14 +115,14 @@ pub enum GoneBy<'a> {
 /// final is given up on any word, since it is read again; what is final only where its one witness takes it back before
 /// others, or where enough say so that it never was one operator's alone: then a person looks.
 #[must_use]
-pub fn gone(deposit: &Deposit, by: GoneBy<'_>) -> Option<Standing> {
+pub fn gone(deposit: &Deposit, by: GoneBy<'_>) -> Option<BlockStatus> {
     match (deposit.standing, by) {
-        (Standing::Gone { .. }, _) | (Standing::Final { .. }, GoneBy::One) => None,
-        (Standing::Provisional, _) => Some(Standing::Gone { after_final: false }),
-        (Standing::Final { .. }, GoneBy::Only) => Some(Standing::Gone { after_final: true }),
-        (Standing::Final { .. }, GoneBy::Several(readers)) => match deposit.said_by() {
-            Some(said_by) => readers.contains(said_by).then_some(Standing::Gone { after_final: false }),
-            None => Some(Standing::Gone { after_final: true }),
+        (BlockStatus::Gone { .. }, _) | (BlockStatus::Final { .. }, GoneBy::One) => None,
+        (BlockStatus::Provisional, _) => Some(BlockStatus::Gone { after_final: false }),
+        (BlockStatus::Final { .. }, GoneBy::Only) => Some(BlockStatus::Gone { after_final: true }),
+        (BlockStatus::Final { .. }, GoneBy::Several(readers)) => match deposit.said_by() {
+            Some(said_by) => readers.contains(said_by).then_some(BlockStatus::Gone { after_final: false }),
+            None => Some(BlockStatus::Gone { after_final: true }),
         },
     }
 }

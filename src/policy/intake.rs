@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::ending::may_open_again;
-use super::pace::{Jitter, Pace};
+use super::retry::{Jitter, RetryPolicy};
 use crate::domain::amount::Amount;
 use crate::domain::api_field::ApiField;
+use crate::domain::candidate::{Candidate, CandidateReason, CandidateState, Missing};
 use crate::domain::chain::Address;
-use crate::domain::lead::{Lead, LeadReason, LeadState, Missing};
 use crate::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState, RecipientId};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
@@ -121,8 +121,8 @@ pub enum Known<'a> {
     Nothing,
     /// It was added.
     Payment(&'a Payment),
-    /// It is a lead, or was one.
-    Lead(&'a Lead),
+    /// It is a candidate, or was one.
+    Candidate(&'a Candidate),
 }
 
 /// What is to be done with a payment that a list shows.
@@ -131,11 +131,11 @@ pub fn sort(listed: &Told, known: Known<'_>, home: &Home) -> Sorted {
     match known {
         Known::Payment(payment) if has_moved(payment, listed) => Sorted::Wake,
         Known::Payment(_) => Sorted::Leave(Left::Known),
-        Known::Lead(lead) => match &lead.state {
-            LeadState::Dismissed { .. } => Sorted::Leave(Left::Dismissed),
-            LeadState::Open if says_more(lead, listed) => Sorted::Ask,
-            LeadState::Gone if listed.awaits_funds() => Sorted::Ask,
-            LeadState::Open | LeadState::Gone | LeadState::Added => Sorted::Leave(Left::Known),
+        Known::Candidate(candidate) => match &candidate.state {
+            CandidateState::Dismissed { .. } => Sorted::Leave(Left::Dismissed),
+            CandidateState::Open if says_more(candidate, listed) => Sorted::Ask,
+            CandidateState::Gone if listed.awaits_funds() => Sorted::Ask,
+            CandidateState::Open | CandidateState::Gone | CandidateState::Added => Sorted::Leave(Left::Known),
         },
         Known::Nothing => foreign(listed, home).map_or(Sorted::Ask, Sorted::Leave),
     }
@@ -156,13 +156,13 @@ fn has_moved(payment: &Payment, listed: &Told) -> bool {
     followed && payment.api.as_ref().is_none_or(|last| last.status != listed.status || last.tx_hash != listed.tx_hash)
 }
 
-/// Whether the list tells of an open lead what was not known of it.
-fn says_more(lead: &Lead, listed: &Told) -> bool {
+/// Whether the list tells of an open candidate what was not known of it.
+fn says_more(candidate: &Candidate, listed: &Told) -> bool {
     !listed.awaits_funds()
-        || (lead.deposit_address.is_none() && listed.deposit_address.is_some())
-        || (lead.amount.is_none() && listed.amount.is_some())
-        || (lead.recipient_id.is_none() && listed.recipient_id.is_some())
-        || (lead.created_at.is_none() && listed.created_at.is_some())
+        || (candidate.deposit_address.is_none() && listed.deposit_address.is_some())
+        || (candidate.amount.is_none() && listed.amount.is_some())
+        || (candidate.recipient_id.is_none() && listed.recipient_id.is_some())
+        || (candidate.created_at.is_none() && listed.created_at.is_some())
 }
 
 /// Whether the API's word for a chain or a currency is ours.
@@ -195,7 +195,7 @@ pub enum Judged {
     /// Everything is known: it is taken up, as this recipient's.
     TakeUp(RecipientId),
     /// A person has to decide, or to say what is missing.
-    Ask(LeadReason),
+    Ask(CandidateReason),
     /// It is left alone.
     Leave(Left),
 }
@@ -216,7 +216,7 @@ pub fn judge(listed: &Told, told: &Told, whose: Option<&RecipientId>, own: &Own,
         return Judged::Ask(reason);
     }
     if let Some(currency) = both.currency.as_ref().filter(|theirs| !is_called(theirs, &home.currency)) {
-        return Judged::Ask(LeadReason::OtherCurrency { currency: short(currency) });
+        return Judged::Ask(CandidateReason::OtherCurrency { currency: short(currency) });
     }
     let needed = [
         (recipient.is_some(), Missing::Recipient),
@@ -227,7 +227,7 @@ pub fn judge(listed: &Told, told: &Told, whose: Option<&RecipientId>, own: &Own,
     let missing: Vec<Missing> = needed.into_iter().filter(|(is_there, _)| !is_there).map(|(_, what)| what).collect();
     match recipient {
         Some(recipient) if missing.is_empty() => Judged::TakeUp(recipient.clone()),
-        Some(_) | None => Judged::Ask(LeadReason::Incomplete { missing }),
+        Some(_) | None => Judged::Ask(CandidateReason::Incomplete { missing }),
     }
 }
 
@@ -255,10 +255,10 @@ pub fn merged(listed: &Told, told: &Told) -> Told {
 }
 
 /// Where the list and the payment itself contradict each other, if they do.
-fn disagreement(listed: &Told, told: &Told, whose: Option<&RecipientId>) -> Option<LeadReason> {
+fn disagreement(listed: &Told, told: &Told, whose: Option<&RecipientId>) -> Option<CandidateReason> {
     let differ = |field: &str, listed: Option<String>, told: Option<String>| match (listed, told) {
         (Some(listed), Some(told)) if listed != told => {
-            Some(LeadReason::Disagrees { field: field.to_owned(), listed: short(&listed), told: short(&told) })
+            Some(CandidateReason::Disagrees { field: field.to_owned(), listed: short(&listed), told: short(&told) })
         }
         _ => None,
     };
@@ -273,10 +273,16 @@ fn disagreement(listed: &Told, told: &Told, whose: Option<&RecipientId>) -> Opti
         .or_else(|| differ("recipientId", of(whose.or(listed.recipient_id.as_ref())), of(told.recipient_id.as_ref())))
 }
 
-/// A lead that is found now.
+/// A candidate that is found now.
 #[must_use]
-pub fn found(payment: PaymentId, told: &Told, whose: Option<&RecipientId>, why: LeadReason, now: Timestamp) -> Lead {
-    Lead {
+pub fn found(
+    payment: PaymentId,
+    told: &Told,
+    whose: Option<&RecipientId>,
+    why: CandidateReason,
+    now: Timestamp,
+) -> Candidate {
+    Candidate {
         payment,
         recipient_id: whose.or(told.recipient_id.as_ref()).cloned(),
         deposit_address: told.deposit_address,
@@ -287,42 +293,48 @@ pub fn found(payment: PaymentId, told: &Told, whose: Option<&RecipientId>, why: 
         expires_at: told.expires_at,
         found_at: now,
         failures: 0,
-        state: LeadState::Open,
+        state: CandidateState::Open,
     }
 }
 
-/// What the API's word, by which it needs a person, makes of a lead, and what is to be told of it, in words that go on from its name; `None`: nothing
+/// What the API's word, by which it needs a person, makes of a candidate, and what is to be told of it, in words that go on from its name; `None`: nothing
 /// that a person would want to know.
 #[must_use]
-pub fn heard(lead: &Lead, new: Lead) -> (Lead, Option<String>) {
-    let next = Lead { found_at: lead.found_at, failures: 0, ..new };
-    let told = match &lead.state {
-        LeadState::Open => (lead.why != next.why).then(|| "is told otherwise by the API".to_owned()),
-        LeadState::Gone | LeadState::Added | LeadState::Dismissed { .. } => {
+pub fn heard(candidate: &Candidate, new: Candidate) -> (Candidate, Option<String>) {
+    let next = Candidate { found_at: candidate.found_at, failures: 0, ..new };
+    let told = match &candidate.state {
+        CandidateState::Open => (candidate.why != next.why).then(|| "is told otherwise by the API".to_owned()),
+        CandidateState::Gone | CandidateState::Added | CandidateState::Dismissed { .. } => {
             Some("waits for funds again, and for a person".to_owned())
         }
     };
     (next, told)
 }
 
-/// What is told of a lead that is over, in words that go on from its name.
+/// What is told of a candidate that is over, in words that go on from its name.
 #[must_use]
-pub fn over(lead: &Lead, left: Left) -> String {
+pub fn over(candidate: &Candidate, left: Left) -> String {
     match left {
         Left::OtherKind => "is over: the API says that it is no off-ramp".to_owned(),
         Left::OtherChain => "is over: the API says that it is on another chain".to_owned(),
         Left::OtherCurrency => "is over: the API says that it is in another currency".to_owned(),
         Left::MovedOn | Left::Opening | Left::Dismissed | Left::Known => {
-            format!("is over: the API says {:?}", lead.status.as_str())
+            format!("is over: the API says {:?}", candidate.status.as_str())
         }
     }
 }
 
-/// When the API is asked after an open lead again.
+/// When the API is asked after an open candidate again.
 #[must_use]
-pub fn ask_at(lead: &Lead, now: Timestamp, pace: &Pace, jitter: Jitter, retry_after: Option<Span>) -> Timestamp {
-    if lead.failures == 0 {
-        return now.plus(pace.ask_wait(now, lead.expires_at));
+pub fn ask_at(
+    candidate: &Candidate,
+    now: Timestamp,
+    pace: &RetryPolicy,
+    jitter: Jitter,
+    retry_after: Option<Span>,
+) -> Timestamp {
+    if candidate.failures == 0 {
+        return now.plus(pace.ask_wait(now, candidate.expires_at));
     }
-    now.plus(pace.backoff(lead.failures, retry_after, jitter))
+    now.plus(pace.backoff(candidate.failures, retry_after, jitter))
 }

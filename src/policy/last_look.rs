@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::domain::deposit::{Deposit, Standing, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, Verdict};
 use crate::domain::payment::{Payment, PaymentState as State};
 
 /// Why a completion must not be called now.
@@ -43,9 +43,9 @@ pub fn may_call(payment: &Payment, deposit: &Deposit) -> Result<(), Objection> {
         return Err(Objection::OtherDeposit);
     }
     match deposit.standing {
-        Standing::Final { .. } => {}
-        Standing::Provisional => return Err(Objection::NotFinal),
-        Standing::Gone { .. } => return Err(Objection::Gone),
+        BlockStatus::Final { .. } => {}
+        BlockStatus::Provisional => return Err(Objection::NotFinal),
+        BlockStatus::Gone { .. } => return Err(Objection::Gone),
     }
     match &deposit.verdict {
         Verdict::Pays { payment: id, .. } if *id == payment.id => {}

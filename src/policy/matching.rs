@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use super::strays::{self, plus};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
-use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Verdict};
 use crate::domain::order::{AttemptKind, Order, OrderId};
 use crate::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use crate::domain::time::Span;
@@ -271,7 +271,7 @@ fn in_time(deposit: &Deposit, payment: &Payment, params: &MatchParams) -> Stand 
 /// Whether the API names the deposit's transaction as the payment's.
 fn names_transaction(payment: &Payment, deposit: &Deposit) -> bool {
     let hash = payment.api.as_ref().and_then(|view| view.tx_hash.as_ref());
-    hash.is_some_and(|text| super::settlement::same_hash(text, deposit.key.tx_hash))
+    hash.is_some_and(|text| super::payment_machine::same_hash(text, deposit.key.tx_hash))
 }
 
 /// Judges all deposits of one address, in the order of the chain. Returns the verdict of each, in `deposits`' order.
@@ -350,13 +350,13 @@ fn settled(deposit: &Deposit, payments: &[Payment]) -> Option<Verdict> {
         (_, Verdict::Ignored { .. } | Verdict::Review { why: ReviewReason::GoneAfterFinal { .. } }) => {
             Some(deposit.verdict.clone())
         }
-        (Standing::Gone { after_final: true }, Verdict::Pays { payment, .. }) => {
+        (BlockStatus::Gone { after_final: true }, Verdict::Pays { payment, .. }) => {
             Some(Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: Some(payment.clone()) } })
         }
-        (Standing::Gone { after_final: true }, _) => {
+        (BlockStatus::Gone { after_final: true }, _) => {
             Some(Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: None } })
         }
-        (Standing::Gone { after_final: false }, _) => Some(Verdict::Unjudged),
+        (BlockStatus::Gone { after_final: false }, _) => Some(Verdict::Unjudged),
         (_, Verdict::Review { why: ReviewReason::Replaced { .. } }) => Some(deposit.verdict.clone()),
         (_, Verdict::Review { why: ReviewReason::PaymentEnded { payment } }) => {
             payment_of(payment).filter(|payment| is_cancelled(payment)).map(|_| deposit.verdict.clone())

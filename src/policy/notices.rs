@@ -4,19 +4,19 @@
 //! want to know. Deliberately absent: the sentences, which are the same as in `why` and in reviews (the engine's), and what
 //! would settle it, for the same reason.
 
+use crate::domain::candidate::CandidateState;
 use crate::domain::deposit::Verdict;
-use crate::domain::desk::DeskBody;
 use crate::domain::event::{Alarm, EventKind, WalletChange};
 use crate::domain::hold::Hold;
-use crate::domain::lead::LeadState;
 use crate::domain::notice::NoticeKind;
 use crate::domain::order::{CancelReason, OrderId, OrderOutcome, OrderState, UnsentReason};
 use crate::domain::payment::{Outcome, PaymentState};
 use crate::domain::payout::PayoutState;
+use crate::domain::record::RecordBody;
 use crate::domain::stall::Stall;
 use crate::domain::time::{Span, Timestamp};
 
-use super::pace::Jitter;
+use super::retry::Jitter;
 use super::wrong_clock::is_too_far;
 
 /// News that people are told, by what it is and in a line.
@@ -139,27 +139,27 @@ const fn of_wallet(change: &WalletChange) -> Option<News> {
     }
 }
 
-fn of_desk(body: &DeskBody) -> Option<News> {
+fn of_desk(body: &RecordBody) -> Option<News> {
     match body {
-        DeskBody::Lead(lead) if lead.state == LeadState::Open && lead.failures == 0 => {
+        RecordBody::Candidate(candidate) if candidate.state == CandidateState::Open && candidate.failures == 0 => {
             news(NoticeKind::Review, "An off-ramp was found that needs a decision")
         }
-        DeskBody::Payout(payout) if matches!(payout.state, PayoutState::Review { .. }) => {
+        RecordBody::Payout(payout) if matches!(payout.state, PayoutState::Review { .. }) => {
             news(NoticeKind::Review, "A payout needs a decision")
         }
         // A notice is never told of by a notice.
-        DeskBody::Lead(_)
-        | DeskBody::Payout(_)
-        | DeskBody::WebhookAttempt(_)
-        | DeskBody::Webhook(_)
-        | DeskBody::Notice(_)
-        | DeskBody::NoticeCursor(_)
-        | DeskBody::Condition(_)
-        | DeskBody::Shadow(_)
+        RecordBody::Candidate(_)
+        | RecordBody::Payout(_)
+        | RecordBody::WebhookAttempt(_)
+        | RecordBody::Webhook(_)
+        | RecordBody::Notice(_)
+        | RecordBody::NoticeCursor(_)
+        | RecordBody::Condition(_)
+        | RecordBody::Shadow(_)
         // Its alarm, in the same commit, tells it; and a person's own doing is no news.
-        | DeskBody::Dispute(_)
-        | DeskBody::Exclusion(_)
-        | DeskBody::Addresses(_) => None,
+        | RecordBody::Dispute(_)
+        | RecordBody::Exclusion(_)
+        | RecordBody::Addresses(_) => None,
     }
 }
 

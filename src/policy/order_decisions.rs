@@ -1,6 +1,6 @@
 //! What people decide about an order: to approve, reject or cancel it; and that nobody has approved it in time.
 
-use super::funding::{FundingPace, Step, ended, step};
+use super::order_machine::{FundingPace, Step, ended, step};
 use crate::domain::order::{
     ApprovalReason, CancelReason, Order, OrderOutcome, OrderState as State, Spend, UnsentReason,
 };

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use super::address::Book;
+use super::address::AddressState;
 use super::api_answer::may_be_vouched;
 use super::matching::{MatchParams, is_kept};
-use super::settlement::{Context, Fact, Unexpected, same_hash};
+use super::payment_machine::{Context, Fact, Unexpected, same_hash};
 use super::strays::{is_dust, is_small, least_paying, plus};
 use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
-use crate::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Verdict};
 use crate::domain::event::EventKind;
 use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
 
@@ -156,7 +156,7 @@ pub struct IgnoredAll {
 /// # Errors
 /// [`ResolveError::Together`] when some of them, that are more than dust, could pay together; each is a decision of its own then.
 pub fn ignore_all(
-    book: &mut Book,
+    book: &mut AddressState,
     said: Said<'_>,
     params: &MatchParams,
     context: &Context<'_>,
@@ -202,7 +202,7 @@ pub fn ignore_all(
 /// # Errors
 /// [`ResolveError`] when something forbids it; the book is then not to be committed.
 pub fn resolve(
-    book: &mut Book,
+    book: &mut AddressState,
     decision: &Decision,
     said: Said<'_>,
     context: &Context<'_>,
@@ -220,7 +220,7 @@ pub fn resolve(
                 // A deposit that does not pay it, final or not, would never be called with: the payment would hang.
                 let found = book.deposits().iter().find(|deposit| deposit.key == *key);
                 found.is_some_and(|deposit| {
-                    matches!(deposit.standing, Standing::Final { .. })
+                    matches!(deposit.standing, BlockStatus::Final { .. })
                         && matches!(&deposit.verdict, Verdict::Pays { payment: id, .. } if id == payment)
                 })
             });
@@ -242,7 +242,7 @@ pub fn resolve(
 }
 
 fn assign(
-    book: &mut Book,
+    book: &mut AddressState,
     key: &DepositKey,
     id: &PaymentId,
     said: Said<'_>,
@@ -284,7 +284,12 @@ fn assign(
     Ok(())
 }
 
-fn ignore(book: &mut Book, key: &DepositKey, said: Said<'_>, context: &Context<'_>) -> Result<(), ResolveError> {
+fn ignore(
+    book: &mut AddressState,
+    key: &DepositKey,
+    said: Said<'_>,
+    context: &Context<'_>,
+) -> Result<(), ResolveError> {
     let deposit = deposit_of(book, key)?;
     if let Verdict::Pays { payment, .. } = &deposit.verdict {
         return Err(ResolveError::InUse(payment.clone()));
@@ -296,7 +301,7 @@ fn ignore(book: &mut Book, key: &DepositKey, said: Said<'_>, context: &Context<'
 
 /// Another payment of the address for which the API has taken the deposit's transaction. A transaction with several
 /// transfers to the address is there for as many payments.
-fn taken_for(book: &Book, deposit: &Deposit, id: &PaymentId) -> Option<PaymentId> {
+fn taken_for(book: &AddressState, deposit: &Deposit, id: &PaymentId) -> Option<PaymentId> {
     let tx_hash = deposit.key.tx_hash;
     let names_it = |payment: &&Payment| {
         let theirs = payment.api.as_ref().and_then(|view| view.tx_hash.as_ref());
@@ -333,21 +338,21 @@ fn assignable(deposit: &Deposit, payment: &Payment) -> Result<(), ResolveError> 
     Ok(())
 }
 
-fn paying<'a>(book: &'a Book, id: &'a PaymentId) -> impl Iterator<Item = DepositKey> + 'a {
+fn paying<'a>(book: &'a AddressState, id: &'a PaymentId) -> impl Iterator<Item = DepositKey> + 'a {
     let pays = move |deposit: &&Deposit| matches!(&deposit.verdict, Verdict::Pays { payment, .. } if payment == id);
     book.deposits().iter().filter(pays).map(|deposit| deposit.key)
 }
 
-fn payment_of<'a>(book: &'a Book, id: &PaymentId) -> Result<&'a Payment, ResolveError> {
+fn payment_of<'a>(book: &'a AddressState, id: &PaymentId) -> Result<&'a Payment, ResolveError> {
     book.payments().iter().find(|payment| payment.id == *id).ok_or_else(|| ResolveError::NoPayment(id.clone()))
 }
 
-fn deposit_of<'a>(book: &'a Book, key: &DepositKey) -> Result<&'a Deposit, ResolveError> {
+fn deposit_of<'a>(book: &'a AddressState, key: &DepositKey) -> Result<&'a Deposit, ResolveError> {
     book.deposits().iter().find(|deposit| deposit.key == *key).ok_or(ResolveError::NoDeposit(*key))
 }
 
 fn tell(
-    book: &mut Book,
+    book: &mut AddressState,
     payment: &Payment,
     fact: &Fact,
     decision: &Decision,
@@ -360,7 +365,13 @@ fn tell(
     })
 }
 
-fn note_payment(book: &mut Book, payment: &Payment, decision: &Decision, said: Said<'_>, context: &Context<'_>) {
+fn note_payment(
+    book: &mut AddressState,
+    payment: &Payment,
+    decision: &Decision,
+    said: Said<'_>,
+    context: &Context<'_>,
+) {
     let kind = said.event(decision.name());
     let deposit = match decision {
         Decision::Assign { deposit, .. } => Some(*deposit),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, BlockNumber};
-use crate::domain::deposit::{Deposit, DepositKey, NothingReason, Standing, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, NothingReason, Verdict};
 use crate::domain::order::{Effect, Order, OrderOutcome, OrderState};
 use crate::domain::payment::{ApiStatus, Outcome, Payment, PaymentId, PaymentState};
 
@@ -75,7 +75,7 @@ impl Returns {
 #[must_use]
 pub const fn is_credit(deposit: &Deposit) -> bool {
     matches!(deposit.verdict, Verdict::Nothing { why: NothingReason::WalletCredit })
-        && !matches!(deposit.standing, Standing::Gone { .. })
+        && !matches!(deposit.standing, BlockStatus::Gone { .. })
 }
 
 /// Whether the API has refunded a payment.

@@ -3,8 +3,8 @@
 //! Deliberately absent: the wall that lets no changing call through even if this were wrong; it is in the adapters that shadow
 //! mode is wired with.
 
-use super::pace::Pace;
-use super::settlement::same_hash;
+use super::payment_machine::same_hash;
+use super::retry::RetryPolicy;
 use crate::domain::chain::B256;
 use crate::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentId, PaymentState};
 use crate::domain::shadow::{Shadow, ShadowAct, ShadowOutcome};
@@ -34,7 +34,7 @@ impl Mode {
 
 /// When a payment that would be completed is looked at again, after so many looks.
 #[must_use]
-pub fn look_at(looks: u32, now: Timestamp, pace: &Pace) -> Timestamp {
+pub fn look_at(looks: u32, now: Timestamp, pace: &RetryPolicy) -> Timestamp {
     now.plus(pace.follow_wait(looks).min(LONGEST_LOOK))
 }
 

@@ -19,7 +19,7 @@
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
-use super::address::Book;
+use super::address::AddressState;
 use super::matching::MatchParams;
 use crate::domain::amount::Amount;
 use crate::domain::chain::BlockNumber;
@@ -141,7 +141,7 @@ pub enum Fate {
 
 /// Whether so many small deposits of this one's token are kept that it may be left to be counted, if nothing is known of it.
 #[must_use]
-pub fn may_be_left(book: &Book, fresh: &Deposit, params: &MatchParams) -> bool {
+pub fn may_be_left(book: &AddressState, fresh: &Deposit, params: &MatchParams) -> bool {
     if book.deposit(&fresh.key).is_some() || book.is_own(fresh) {
         return false;
     }
@@ -155,7 +155,7 @@ pub fn may_be_left(book: &Book, fresh: &Deposit, params: &MatchParams) -> bool {
 
 /// What becomes of a transfer that [`may_be_left`], in the commit of this reading.
 #[must_use]
-pub fn fate(book: &Book, fresh: &Deposit, window: Option<&Window>, params: &MatchParams) -> Fate {
+pub fn fate(book: &AddressState, fresh: &Deposit, window: Option<&Window>, params: &MatchParams) -> Fate {
     if !may_be_left(book, fresh, params) {
         return Fate::Keep;
     }
@@ -181,12 +181,12 @@ pub fn fate(book: &Book, fresh: &Deposit, window: Option<&Window>, params: &Matc
 
 /// Counts, or has kept, what of a reading was left until the coverage after it is known.
 pub fn take_in<A: Borrow<Deposit>>(
-    book: &mut Book,
+    book: &mut AddressState,
     mut left: Vec<A>,
     window: Option<&Window>,
     params: &MatchParams,
     now: Timestamp,
-    mut keep: impl FnMut(&mut Book, A),
+    mut keep: impl FnMut(&mut AddressState, A),
 ) {
     fn key<A: Borrow<Deposit>>(it: &A) -> DepositKey {
         it.borrow().key
@@ -234,7 +234,7 @@ pub fn plus(sum: Amount, amount: Amount) -> Amount {
     sum.checked_add(amount).unwrap_or(Amount::from_base_units(u128::MAX))
 }
 
-impl Book {
+impl AddressState {
     /// Where the coverage begins anew below all that was counted, so does the count: all of it is read again.
     fn count_anew(&mut self, window: &Window) {
         let is_below = |tally: &Tally| window.before.covered_to < tally.from;
@@ -259,7 +259,7 @@ impl Book {
         })
     }
 
-    /// Counts a transfer in the deposit with this key. Until [`Book::counted`], no block counts as counted by it.
+    /// Counts a transfer in the deposit with this key. Until [`AddressState::counted`], no block counts as counted by it.
     fn count(&mut self, bearer: &DepositKey, fresh: &Deposit, now: Timestamp) {
         let Some(deposit) = self.deposit_mut(bearer) else { return };
         let mut tally = deposit.tally.take().unwrap_or_else(|| Box::new(first(fresh)));

@@ -35,7 +35,7 @@ pub struct SweepParams {
     pub start_margin: Span,
     /// How many addresses' coverage is written after one reading; what is left is written after the next ones.
     pub kept_at_once: usize,
-    /// How many recipients go into one filter (see [`breadth`](super::breadth)).
+    /// How many recipients go into one filter (see [`breadth`](super::log_filter)).
     pub filter: usize,
 }
 

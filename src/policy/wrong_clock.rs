@@ -5,8 +5,8 @@
 //! anew, whichever is safe: a call that may be under way is given all its time once more before it is looked into.
 //! Deliberately absent: a clock that is behind. What was scheduled by it is due too early, and looked at once too often.
 
-use super::funding::FundingPace;
-use super::pace::{MAX_RETRY_AFTER, Pace};
+use super::order_machine::FundingPace;
+use super::retry::{MAX_RETRY_AFTER, RetryPolicy};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::payout::PayoutState;
 use crate::domain::time::{Span, Timestamp};
@@ -26,10 +26,10 @@ pub enum Known {
     WasAhead,
 }
 
-/// The longest that a payment, a payout or a lead is put off. An API that names a time in `Retry-After` is left alone for
+/// The longest that a payment, a payout or a candidate is put off. An API that names a time in `Retry-After` is left alone for
 /// longer than rampwatch waits by itself; where the clock is known to have been ahead, that is not worth a wait of an hour.
 #[must_use]
-pub fn longest(pace: &Pace, known: Known) -> Span {
+pub fn longest(pace: &RetryPolicy, known: Known) -> Span {
     let waits =
         [pace.ask_every, pace.follow_most, with_jitter(pace.backoff_most), pace.key_probe, pace.end_confirm_after];
     let own = waits.into_iter().fold(pace.unclear_wait(), Span::max);
@@ -67,7 +67,7 @@ pub fn was_ahead(payment: &Payment, now: Timestamp) -> bool {
 
 /// When a payment that is put off too far is looked at instead.
 #[must_use]
-pub fn look_at(state: &PaymentState, now: Timestamp, pace: &Pace) -> Timestamp {
+pub fn look_at(state: &PaymentState, now: Timestamp, pace: &RetryPolicy) -> Timestamp {
     match state {
         PaymentState::Calling { .. } | PaymentState::Unclear { .. } => now.plus(pace.unclear_wait()),
         PaymentState::Waiting
@@ -81,7 +81,7 @@ pub fn look_at(state: &PaymentState, now: Timestamp, pace: &Pace) -> Timestamp {
 
 /// When a payout that is put off too far is looked at instead.
 #[must_use]
-pub fn look_at_payout(state: &PayoutState, now: Timestamp, pace: &Pace) -> Timestamp {
+pub fn look_at_payout(state: &PayoutState, now: Timestamp, pace: &RetryPolicy) -> Timestamp {
     match state {
         PayoutState::Creating { .. } | PayoutState::Unclear { .. } => now.plus(pace.unclear_wait()),
         PayoutState::Placed
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_is_put_off_for_longer_than_anything_ever_is_counts_as_due() {
-        let pace = Pace::for_timeout(Span::from_secs(30));
+        let pace = RetryPolicy::for_timeout(Span::from_secs(30));
         let (nothing, was_ahead) = (longest(&pace, Known::Nothing), longest(&pace, Known::WasAhead));
         assert_eq!((nothing.as_secs(), was_ahead.as_secs()), (4_560, 660));
         // When it is due, and whether that is too far: usually, and where the clock is known to have been ahead.
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn no_wait_of_its_own_is_too_far() {
         for timeout in [1, 30, 3_600] {
-            let pace = Pace::for_timeout(Span::from_secs(timeout)).confirming_ends_after(Span::from_secs(7_000));
+            let pace = RetryPolicy::for_timeout(Span::from_secs(timeout)).confirming_ends_after(Span::from_secs(7_000));
             let most = longest(&pace, Known::WasAhead);
             let waits =
                 [pace.ask_wait(at(NOW), None), pace.follow_wait(99), pace.unclear_wait(), pace.end_confirm_after];
-            let longest_backoff = pace.backoff(99, None, crate::policy::pace::Jitter(999));
+            let longest_backoff = pace.backoff(99, None, crate::policy::retry::Jitter(999));
             for wait in waits.into_iter().chain([longest_backoff]) {
                 assert!(!is_too_far(at(NOW).plus(wait), at(NOW), most), "{wait:?} with a time-out of {timeout} s");
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use thiserror::Error;
 
-use crate::domain::chain::{Address, B256, BlockNumber, Header, Transfer, WitnessedHeader};
+use crate::domain::chain::{Address, B256, BlockNumber, Header, LogFilter, Transfer, WitnessedHeader};
 use crate::domain::operator::Operator;
 use crate::domain::testimony::Testimony;
 use crate::domain::time::Timestamp;
@@ -81,9 +81,8 @@ pub struct TransferQuery {
     pub tokens: Arc<Vec<Address>>,
     /// The recipients.
     pub recipients: Arc<Vec<Address>>,
-    /// They are too many to be named: everybody's transfers are asked for, and theirs picked out of the answer, which is
-    /// the same.
-    pub everybody: bool,
+    /// How the node is asked for theirs. The answer is the same.
+    pub filter: LogFilter,
     /// The first block.
     pub from: BlockNumber,
     /// The last block, included. It must exist.

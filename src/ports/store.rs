@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey};
-use crate::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use crate::domain::event::{Event, Recorded};
 use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
+use crate::domain::record::{Record, RecordKey, RecordKind};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
 
@@ -36,7 +36,7 @@ pub struct Commit {
     /// The wallet's record to store.
     pub wallet: Option<Wallet>,
     /// Records of the desk to store.
-    pub desk: Vec<DeskRecord>,
+    pub desk: Vec<Record>,
     /// What explains it. Numbered by the store, in this order.
     pub events: Vec<Event>,
 }
@@ -106,7 +106,7 @@ pub struct Unreadable {
     /// Which record it is, by its key.
     pub what: String,
     /// Its key, where it is one of the desk.
-    pub desk: Option<DeskKey>,
+    pub desk: Option<RecordKey>,
     /// Why it does not read.
     pub why: String,
 }
@@ -158,7 +158,7 @@ pub enum Subject {
     /// A deposit's.
     Deposit(DepositKey),
     /// Those of a record of the desk.
-    Desk(DeskKey),
+    Desk(RecordKey),
 }
 
 /// Keeps payments, deposits, coverage, orders, the wallet's record, the desk's records and events.
@@ -276,28 +276,27 @@ pub trait Store: Send + Sync {
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError>;
 
     /// One record of the desk.
-    async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError>;
+    async fn desk(&self, key: &RecordKey) -> Result<Option<Record>, StoreError>;
 
     /// The record of this kind that bears, or ever bore, the other name.
-    async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError>;
+    async fn desk_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError>;
 
     /// The desk's records of a kind, in the order of their ids.
-    async fn desk_page(&self, kind: DeskKind, after: Option<&str>, limit: usize)
-    -> Result<Vec<DeskRecord>, StoreError>;
+    async fn desk_page(&self, kind: RecordKind, after: Option<&str>, limit: usize) -> Result<Vec<Record>, StoreError>;
 
     /// The desk's records of a kind with `next_at` at or before `now`, the earliest first.
-    async fn desk_due(&self, kind: DeskKind, now: Timestamp, limit: usize) -> Result<Vec<DeskRecord>, StoreError>;
+    async fn desk_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError>;
 
     /// The earliest `next_at` of the desk's records of a kind.
-    async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError>;
+    async fn desk_next_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError>;
 
     /// The desk's records of a kind with `next_at` after this moment, as [`Store::due_after`] gives payments.
     async fn desk_due_after(
         &self,
-        kind: DeskKind,
+        kind: RecordKind,
         after: Timestamp,
         limit: usize,
-    ) -> Result<Vec<DeskRecord>, StoreError> {
+    ) -> Result<Vec<Record>, StoreError> {
         let mut found = self.desk_due(kind, Timestamp::FAR_FUTURE, usize::MAX).await?;
         found.retain(|record| record.next_at.is_some_and(|at| at > after && at < Timestamp::FAR_FUTURE));
         found.truncate(limit);

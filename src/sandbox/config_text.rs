@@ -4,8 +4,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::error::{Result, SandboxError};
+use super::fake_api::OffRamp;
 use super::run::Sandbox;
-use super::stand_in::OffRamp;
 use super::wallet::{WALLET, WALLET_KEY_ENV, WalletConfig, wallet_variable};
 use super::{CHAIN_ID, USDC, USDC_E};
 use crate::config::MAX_SOCKET_PATH;
@@ -27,7 +27,7 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-/// A complete configuration for the sandbox's chain and stand-in, with spans as short as a rehearsal wants them.
+/// A complete configuration for the sandbox's chain and fake API, with spans as short as a rehearsal wants them.
 pub(super) fn config_text(parts: &Parts<'_>) -> String {
     let kind = if parts.forked { "a fork" } else { "fresh" };
     let key_path = quoted(&parts.key_path.display().to_string());
@@ -116,12 +116,12 @@ pub(super) fn welcome(sandbox: &Sandbox, off_ramps: &[OffRamp]) -> Result<String
     let unreadable = |source| SandboxError::File { path: config_path.clone(), source };
     let config_text = std::fs::read_to_string(&config_path).map_err(unreadable)?;
     let chain = sandbox.anvil().node().http_url();
-    let api = sandbox.stand_in().base_url();
-    let control = sandbox.stand_in().control_url();
+    let api = sandbox.fake_api().base_url();
+    let control = sandbox.fake_api().control_url();
     let directory = sandbox.directory().display();
     let mut text = format!(
         "The sandbox is up. Ctrl-C ends it.\n\n  chain     {chain} (chain id {CHAIN_ID}, test money only)\n  \
-         API       {api} (stand-in)\n  config    {config}\n\nOff-ramps that wait for money:\n"
+         API       {api} (fake)\n  config    {config}\n\nOff-ramps that wait for money:\n"
     );
     for off_ramp in off_ramps {
         let amount = off_ramp.amount.to_decimal(6);
@@ -146,7 +146,7 @@ Try, in other terminals:
   rampwatch sandbox pay {first} --directory {directory}
   rampwatch --config {config} show {first}
 {fund}
-Let the stand-in fail: the next answer to /complete is lost after it acted.
+Let the fake API fail: the next answer to /complete is lost after it acted.
   curl -X POST {control}/faults -H 'content-type: application/json' \
     -d '{{"call":"complete","when":{{"next":1}},"fault":{{"kind":"cut","acts":true}}}}'
 What it received:  curl {control}/journal

@@ -104,9 +104,9 @@ pub enum SandboxError {
         /// How long.
         seconds: u64,
     },
-    /// The stand-in payment API refused, or could not be reached.
-    #[error("the stand-in payment API: {0}")]
-    StandIn(String),
+    /// The fake payment API refused, or could not be reached.
+    #[error("the fake payment API: {0}")]
+    FakeApi(String),
     /// rampwatch itself, run as a child process, did not do what it was asked.
     #[error("rampwatch: {0}")]
     Daemon(String),

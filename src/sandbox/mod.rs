@@ -1,4 +1,4 @@
-//! The rehearsal: a chain node of its own, a test USDC, and a stand-in payment API with faults on command.
+//! The rehearsal: a chain node of its own, a test USDC, and a fake payment API with faults on command.
 //!
 //! A rehearsal can't touch real money (decision 13): the sandbox's chain has its own id, forks included; every
 //! node is asked for it before anything is sent; and the only accounts are those that anvil itself unlocks, whose
@@ -16,6 +16,7 @@ mod config_text;
 mod daemon;
 pub mod demo;
 mod error;
+pub mod fake_api;
 mod furnish;
 mod operator;
 mod orders;
@@ -25,7 +26,6 @@ mod process;
 mod reorg;
 mod rpc;
 mod run;
-pub mod stand_in;
 pub mod token;
 mod wallet;
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use super::chain::Node;
 use super::error::{Result, SandboxError};
+use super::fake_api::OffRamp;
 use super::rpc::words;
 use super::run::Whereabouts;
-use super::stand_in::OffRamp;
 use super::{PAYER, USDC};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef};
@@ -17,7 +17,7 @@ use crate::outbound::{Outbound, Patience};
 /// How long the transfer may take to get into a block.
 const MINED_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long the stand-in may take to answer.
+/// How long the fake API may take to answer.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
 
 /// What is to be paid.
@@ -72,13 +72,13 @@ pub async fn pay(options: &PayOptions) -> Result<Paid> {
     Ok(Paid { tx_hash, block: receipt.block, token, from, to, amount })
 }
 
-/// Asks the stand-in for an off-ramp.
+/// Asks the fake API for an off-ramp.
 async fn ask(control: &str, id: &PaymentId) -> Result<OffRamp> {
-    let failed = |error: reqwest::Error| SandboxError::StandIn(words(error));
+    let failed = |error: reqwest::Error| SandboxError::FakeApi(words(error));
     let client = Outbound::local().client(ANSWERED_WITHIN, Patience::Whole(ANSWERED_WITHIN)).build().map_err(failed)?;
     let response = client.get(format!("{control}/off-ramps/{id}")).send().await.map_err(failed)?;
     if response.status() == reqwest::StatusCode::NOT_FOUND {
-        return Err(SandboxError::StandIn(format!("there is no payment {id}")));
+        return Err(SandboxError::FakeApi(format!("there is no payment {id}")));
     }
     response.json().await.map_err(failed)
 }

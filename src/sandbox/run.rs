@@ -1,4 +1,4 @@
-//! The sandbox as a whole: the chain, the stand-in, a few off-ramps, and a configuration that uses them.
+//! The sandbox as a whole: the chain, the fake API, a few off-ramps, and a configuration that uses them.
 //!
 //! Deliberately absent: rampwatch itself. It is started beside the sandbox, as it would be beside the real thing.
 
@@ -11,7 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::anvil::{Anvil, AnvilOptions, Mining};
 use super::error::{Result, SandboxError};
-use super::stand_in::{Behaviour, NewOffRamp, OffRamp, Shape, StandIn, StandInOptions};
+use super::fake_api::{Behaviour, FakeApi, FakeApiOptions, NewOffRamp, OffRamp, Shape};
 use super::wallet::WalletConfig;
 use super::{PAYER, config_text};
 use crate::domain::amount::Amount;
@@ -28,11 +28,11 @@ pub struct RunOptions {
     pub fork_url: Option<String>,
     /// Milliseconds between blocks.
     pub block_millis: u64,
-    /// Which description of the API the stand-in follows.
+    /// Which description of the API the fake API follows.
     pub shape: Shape,
     /// The chain's port; 0 for any free one.
     pub chain_port: u16,
-    /// The stand-in's port; 0 for any free one.
+    /// The fake API's port; 0 for any free one.
     pub api_port: u16,
     /// What the configuration says of the sandbox's wallet; nothing when `None`, and rampwatch sends nothing then.
     pub wallet: Option<WalletConfig>,
@@ -57,7 +57,7 @@ impl Default for RunOptions {
 pub(super) struct Whereabouts {
     /// The chain's address for HTTP.
     pub(super) chain: String,
-    /// The stand-in's control routes.
+    /// The fake API's control routes.
     pub(super) control: String,
 }
 
@@ -74,13 +74,13 @@ impl Whereabouts {
 #[derive(Debug)]
 pub struct Sandbox {
     anvil: Anvil,
-    stand_in: StandIn,
+    fake_api: FakeApi,
     directory: PathBuf,
     wallet: Option<WalletConfig>,
 }
 
 impl Sandbox {
-    /// Starts the chain and the stand-in, furnishes the chain, and writes the configuration.
+    /// Starts the chain and the fake API, furnishes the chain, and writes the configuration.
     ///
     /// # Errors
     /// When anvil is missing or does not come up, a port is taken, or the folder cannot be written.
@@ -98,24 +98,24 @@ impl Sandbox {
             None => anvil.node().furnish().await?,
             Some(_) => anvil.node().furnish_fork().await?,
         }
-        let stand_in = StandIn::start(StandInOptions {
+        let fake_api = FakeApi::start(FakeApiOptions {
             port: options.api_port,
             behaviour: Behaviour { shape: options.shape, ..Behaviour::default() },
-            ..StandInOptions::default()
+            ..FakeApiOptions::default()
         })
         .await?;
         let directory = prepared(&options.directory)?;
-        let sandbox = Self { anvil, stand_in, directory, wallet: options.wallet.clone() };
+        let sandbox = Self { anvil, fake_api, directory, wallet: options.wallet.clone() };
         sandbox.write_files(options.fork_url.is_some())?;
         Ok(sandbox)
     }
 
-    /// Makes a sandbox of a fresh, furnished chain and a stand-in that run already, and writes the configuration.
+    /// Makes a sandbox of a fresh, furnished chain and a fake API that run already, and writes the configuration.
     ///
     /// # Errors
     /// When the folder cannot be written.
-    pub fn of_parts(anvil: Anvil, stand_in: StandIn, directory: &Path) -> Result<Self> {
-        Self::of_parts_with(anvil, stand_in, directory, None)
+    pub fn of_parts(anvil: Anvil, fake_api: FakeApi, directory: &Path) -> Result<Self> {
+        Self::of_parts_with(anvil, fake_api, directory, None)
     }
 
     /// The same with a wallet: [`super::wallet_variable`] has to be given to rampwatch.
@@ -124,11 +124,11 @@ impl Sandbox {
     /// When the folder cannot be written.
     pub fn of_parts_with(
         anvil: Anvil,
-        stand_in: StandIn,
+        fake_api: FakeApi,
         directory: &Path,
         wallet: Option<WalletConfig>,
     ) -> Result<Self> {
-        let sandbox = Self { anvil, stand_in, directory: prepared(directory)?, wallet };
+        let sandbox = Self { anvil, fake_api, directory: prepared(directory)?, wallet };
         sandbox.write_files(false)?;
         Ok(sandbox)
     }
@@ -139,10 +139,10 @@ impl Sandbox {
         &self.anvil
     }
 
-    /// The stand-in payment API.
+    /// The fake payment API.
     #[must_use]
-    pub const fn stand_in(&self) -> &StandIn {
-        &self.stand_in
+    pub const fn fake_api(&self) -> &FakeApi {
+        &self.fake_api
     }
 
     /// What the configuration says of the wallet, if anything.
@@ -164,7 +164,7 @@ impl Sandbox {
     pub fn open_examples(&self) -> Result<Vec<OffRamp>> {
         let examples = [(25_000_000, None), (1_000_100_000, None), (7_500_000, Some(PAYER))];
         let open = |(units, sender)| {
-            self.stand_in.open(NewOffRamp { amount: Amount::from_base_units(units), sender, ..NewOffRamp::default() })
+            self.fake_api.open(NewOffRamp { amount: Amount::from_base_units(units), sender, ..NewOffRamp::default() })
         };
         examples.into_iter().map(open).collect()
     }
@@ -180,18 +180,18 @@ impl Sandbox {
     /// # Errors
     /// When one did not end by itself.
     pub async fn stop(self) -> Result<()> {
-        self.stand_in.stop().await?;
+        self.fake_api.stop().await?;
         remove(&self.directory.join(WHEREABOUTS))?;
         self.anvil.stop().await
     }
 
     fn write_files(&self, forked: bool) -> Result<()> {
         let key_path = self.directory.join("api-key");
-        write(&key_path, self.stand_in.api_key())?;
+        write(&key_path, self.fake_api.api_key())?;
         let text = config_text::config_text(&config_text::Parts {
             chain_http: self.anvil.node().http_url().as_str(),
             chain_ws: &self.anvil.node().ws_url(),
-            api_base: &self.stand_in.base_url(),
+            api_base: &self.fake_api.base_url(),
             key_path: &key_path,
             store_path: &self.directory.join("data"),
             listen_port: free_port()?,
@@ -200,7 +200,7 @@ impl Sandbox {
         });
         write(&self.config_path(), &text)?;
         let whereabouts =
-            Whereabouts { chain: self.anvil.node().http_url().to_string(), control: self.stand_in.control_url() };
+            Whereabouts { chain: self.anvil.node().http_url().to_string(), control: self.fake_api.control_url() };
         let text = serde_json::to_string_pretty(&whereabouts)
             .map_err(|error| SandboxError::Invalid(format!("{WHEREABOUTS}: {error}")))?;
         write(&self.directory.join(WHEREABOUTS), &text)
@@ -237,7 +237,7 @@ fn prepared(directory: &Path) -> Result<PathBuf> {
     directory.canonicalize().map_err(failed)
 }
 
-/// Writes a file that only its owner can read. The key in it opens nothing but the stand-in, but rampwatch rightly
+/// Writes a file that only its owner can read. The key in it opens nothing but the fake API, but rampwatch rightly
 /// wants key files to be private.
 fn write(path: &Path, text: &str) -> Result<()> {
     use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};

@@ -95,7 +95,7 @@ pub struct WalletConfig {
     pub max_per_recipient: String,
     /// Above this a person must approve, in whole units.
     pub approval_above: String,
-    /// The bank accounts that may be paid; `bank-1` is what the stand-in gives unasked.
+    /// The bank accounts that may be paid; `bank-1` is what the fake API gives unasked.
     pub allowed_bank_accounts: Vec<String>,
     /// The most for a unit of gas, in gwei.
     pub max_fee_gwei: u64,

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use crate::adapters::notify_http::{self, NotifyHttp, NotifyHttpSettings};
 use crate::adapters::system::SystemClock;
 use crate::config::{self, Settings};
-use crate::engine::teller::{self, NoticeRules, Telling};
+use crate::engine::notifier::{self, NoticeRules, NotifierSetup};
 use crate::engine::views::TokenName;
 use crate::ports::clock::Clock as _;
 use crate::ports::notifier::Notifier;
 
 /// The endpoints that people are told at, and when; `None` when nobody is told.
-pub(super) fn telling(settings: &Settings) -> anyhow::Result<Option<Telling>> {
+pub(super) fn telling(settings: &Settings) -> anyhow::Result<Option<NotifierSetup>> {
     let Some(notify) = &settings.notify else { return Ok(None) };
     let rules = NoticeRules {
         hold_after: notify.hold_after,
@@ -26,7 +26,7 @@ pub(super) fn telling(settings: &Settings) -> anyhow::Result<Option<Telling>> {
         decimals: token.decimals,
     };
     let tokens = settings.chain.tokens().map(name).collect();
-    Ok(Some(Telling { endpoints: notifiers(settings)?, rules, tokens }))
+    Ok(Some(NotifierSetup { endpoints: notifiers(settings)?, rules, tokens }))
 }
 
 pub(super) fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notifier>>> {
@@ -58,7 +58,7 @@ pub(super) fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notif
 /// An endpoint's URL or secret cannot be had or used.
 pub async fn notify_test(settings: &Settings, only: Option<&str>) -> anyhow::Result<Vec<(String, Result<(), String>)>> {
     let now = SystemClock.now();
-    let message = teller::test_message(now);
+    let message = notifier::test_message(now);
     let mut told = Vec::new();
     for endpoint in notifiers(settings)? {
         let name = endpoint.name().to_owned();

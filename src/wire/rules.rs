@@ -5,11 +5,11 @@ use crate::config::{self, Settings};
 use crate::engine::{EngineSettings, FundingRules, IntakeRules, PayoutRules};
 use crate::policy::fees::FeeParams;
 use crate::policy::finality::FinalityRule;
-use crate::policy::funding::FundingPace;
 use crate::policy::matching::MatchParams;
-use crate::policy::pace::Pace;
-use crate::policy::payout::{FileLimits, PayoutParams};
+use crate::policy::order_machine::FundingPace;
+use crate::policy::payout_machine::{FileLimits, PayoutParams};
 use crate::policy::preflight::PreflightParams;
+use crate::policy::retry::RetryPolicy;
 use crate::policy::shadow::Mode;
 use crate::policy::sweep::SweepParams;
 
@@ -101,7 +101,7 @@ pub fn engine_settings(settings: &Settings) -> EngineSettings {
             over: settings.matching.tolerance_over,
             skew: settings.matching.skew,
         },
-        pace: Pace::for_timeout(settings.api.timeout).confirming_ends_after(settings.api.end_confirm_after),
+        pace: RetryPolicy::for_timeout(settings.api.timeout).confirming_ends_after(settings.api.end_confirm_after),
         api_concurrency: settings.api.max_concurrent,
         funding: settings.wallet.as_ref().map(|_| funding_rules(settings)),
         intake: IntakeRules {

@@ -17,6 +17,7 @@ mod crash;
 #[cfg(test)]
 #[path = "../crash_test/run/mod.rs"]
 mod crash_run;
+mod docs;
 mod evm;
 mod funding;
 mod http;

@@ -1,5 +1,5 @@
 //! The files for those who run rampwatch: alerts that name metrics which are there, a service that systemd takes, an image
-//! that holds no secrets, and a README that lists every metric.
+//! that holds no secrets, and a page that lists every metric.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -130,11 +130,11 @@ fn every_alarm_has_an_alert_and_every_command_in_it_is_one() {
 }
 
 #[test]
-fn the_readme_lists_every_metric_with_its_labels() {
-    let readme = text("README.md");
+fn the_reference_lists_every_metric_with_its_labels() {
+    let page = text("docs/reference/metrics.md");
     for Metric { name, labels, .. } in METRICS {
         let row = format!("| `{name}` | {}", labels.join(", "));
-        assert!(readme.contains(row.trim_end()), "the README has no row {row:?}");
+        assert!(page.contains(row.trim_end()), "docs/reference/metrics.md has no row {row:?}");
     }
 }
 

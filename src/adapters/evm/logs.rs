@@ -11,7 +11,7 @@ use alloy::primitives::{Address, B256};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 
-use crate::domain::chain::{BlockNumber, Header, Transfer};
+use crate::domain::chain::{BlockNumber, Header, LogFilter, Transfer};
 use crate::domain::operator::Operator;
 use crate::ports::chain::{ChainError, EndpointId, Flaws, TransferPage, TransferQuery};
 
@@ -68,7 +68,7 @@ struct Question {
     accounts: Arc<Vec<Address>>,
     side: Side,
     /// The accounts are not named in the question.
-    everybody: bool,
+    filter: LogFilter,
     avoid: Option<EndpointId>,
     by: Option<Operator>,
 }
@@ -100,10 +100,15 @@ pub(super) async fn transfers(
     if accounts.is_empty() || query.tokens.is_empty() {
         return nothing(pool, query).await;
     }
-    let (everybody, avoid, by) = (query.everybody, query.avoid, query.by.clone());
+    let (filter, avoid, by) = (query.filter, query.avoid, query.by.clone());
     // Whom the question does not name need not be cut into pieces.
-    let whole = Piece { from: query.from, to: query.to, first: 0, count: if everybody { 1 } else { accounts.len() } };
-    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, everybody, avoid, by });
+    let whole = Piece {
+        from: query.from,
+        to: query.to,
+        first: 0,
+        count: if filter == LogFilter::AnyRecipient { 1 } else { accounts.len() },
+    };
+    let question = Arc::new(Question { tokens: Arc::clone(&query.tokens), accounts, side, filter, avoid, by });
     let answers = ask_all(pool, max_in_flight, &question, whole, to_final).await?;
     merge(query.to, answers, side)
 }
@@ -253,9 +258,10 @@ async fn ask(mut job: Job, endpoint: Arc<Endpoint>, question: Arc<Question>) -> 
 }
 
 async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, tagged: bool) -> Result<Answer, Failure> {
-    let (tokens, side, everybody) = (&question.tokens, question.side, question.everybody);
-    let accounts = if everybody { question.accounts.as_slice() } else { piece.recipients(&question.accounts) };
-    let transfers = if everybody {
+    let (tokens, side) = (&question.tokens, question.side);
+    let any_recipient = question.filter == LogFilter::AnyRecipient;
+    let accounts = if any_recipient { question.accounts.as_slice() } else { piece.recipients(&question.accounts) };
+    let transfers = if any_recipient {
         rpc::everybodys_transfer_logs(piece.from, piece.to, tokens)
     } else {
         rpc::transfer_logs(piece.from, piece.to, tokens, accounts, side)
@@ -269,7 +275,7 @@ async fn ask_piece(piece: &Piece, endpoint: &Endpoint, question: &Question, tagg
     let read = log_reading::read(&logs, &wanted, anchor.block)?;
     drop(logs);
     let foreign = read.foreign;
-    if foreign > 0 && !everybody {
+    if foreign > 0 && !any_recipient {
         tracing::warn!(endpoint = %endpoint.name, logs = foreign, "logs came that were not asked for, or were taken back");
     }
     let (mut flaws, is_impossible) = (read.torn, !read.flaws.is_empty());

@@ -10,7 +10,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::domain::amount::Amount;
-use crate::domain::chain::{Address, B256, BlockNumber};
+use crate::domain::chain::{Address, B256, BlockNumber, LogFilter};
 use crate::domain::operator::Operator;
 use crate::domain::wallet::{Market, NonceCount, TransferView};
 use crate::domain::wei::Wei;
@@ -63,7 +63,8 @@ impl Sender for EvmChain {
         by: Option<&Operator>,
     ) -> Result<TransferPage, ChainError> {
         let (tokens, recipients) = (Arc::new(tokens.to_vec()), Arc::new(vec![wallet]));
-        let query = TransferQuery { tokens, recipients, from, to, everybody: false, avoid: None, by: by.cloned() };
+        let query =
+            TransferQuery { tokens, recipients, from, to, filter: LogFilter::Recipients, avoid: None, by: by.cloned() };
         logs::transfers(&self.pool, self.settings.max_in_flight, &query, Side::From, false).await?.whole()
     }
 

@@ -179,7 +179,7 @@ pub(super) fn http_date(text: &str) -> Option<Timestamp> {
     u64::try_from(moment.as_millisecond()).ok().map(Timestamp::from_millis)
 }
 
-/// Where a redirect leads, without path and query, which may hold secrets.
+/// Where a redirect candidates, without path and query, which may hold secrets.
 fn redirected(headers: &HeaderMap) -> String {
     let target = headers.get(LOCATION).and_then(|location| location.to_str().ok());
     let target = match target.map(reqwest::Url::parse) {

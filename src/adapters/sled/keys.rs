@@ -6,9 +6,9 @@
 
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::deposit::{Deposit, DepositKey};
-use crate::domain::desk::{DeskKey, DeskKind};
 use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::PaymentId;
+use crate::domain::record::{RecordKey, RecordKind};
 use crate::domain::time::Timestamp;
 use crate::ports::store::{Lane, Subject};
 
@@ -176,27 +176,27 @@ pub(super) fn events_of(subject: &Subject) -> Vec<u8> {
 }
 
 /// All records of the desk of one kind begin with this. A zero byte, which no kind's name has, ends the name.
-pub(super) fn desk_kind(kind: DeskKind) -> Vec<u8> {
+pub(super) fn desk_kind(kind: RecordKind) -> Vec<u8> {
     join(&[b"K", kind.name().as_bytes(), &[0]])
 }
 
 /// A record of the desk.
-pub(super) fn desk(key: &DeskKey) -> Vec<u8> {
+pub(super) fn desk(key: &RecordKey) -> Vec<u8> {
     join(&[&desk_kind(key.kind), key.id.as_bytes()])
 }
 
 /// The index entry of a record of the desk under its other name.
-pub(super) fn desk_alias(kind: DeskKind, alias: &str) -> Vec<u8> {
+pub(super) fn desk_alias(kind: RecordKind, alias: &str) -> Vec<u8> {
     join(&[b"ka", kind.name().as_bytes(), &[0], alias.as_bytes()])
 }
 
 /// All index entries of the desk's records of a kind that somebody must look at begin with this.
-pub(super) fn desk_lane(kind: DeskKind) -> Vec<u8> {
+pub(super) fn desk_lane(kind: RecordKind) -> Vec<u8> {
     join(&[b"kn", kind.name().as_bytes(), &[0]])
 }
 
 /// The index entry of a record of the desk that somebody must look at.
-pub(super) fn desk_due(next_at: Timestamp, key: &DeskKey) -> Vec<u8> {
+pub(super) fn desk_due(next_at: Timestamp, key: &RecordKey) -> Vec<u8> {
     join(&[&desk_lane(key.kind), &next_at.as_millis().to_be_bytes(), key.id.as_bytes()])
 }
 

@@ -19,10 +19,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{Deposit, DepositKey};
-use crate::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use crate::domain::event::Recorded;
 use crate::domain::order::{Order, OrderId};
 use crate::domain::payment::{Payment, PaymentId};
+use crate::domain::record::{Record, RecordKey, RecordKind};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::Wallet;
 use crate::ports::store::{Changes, Commit, Holdings, Lane, Lost, Store, StoreError, Subject, Unreadable};
@@ -53,7 +53,7 @@ pub use self::open::{SCHEMA_VERSION, StoreOpenError};
 
 use self::open::Leftovers;
 use self::reader::{Reader, later, page, through};
-use self::records::{PreparedCommit, Record};
+use self::records::{PreparedCommit, StoredRecord};
 use self::shared::{Shared, died};
 use self::syncer::Syncer;
 use self::writer::{Request, Writer};
@@ -143,7 +143,7 @@ impl SledStore {
     }
 
     /// One record.
-    fn one<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+    fn one<T: StoredRecord>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.here(|reader| reader.get(key))
     }
 
@@ -303,43 +303,38 @@ impl Store for SledStore {
         self.one(keys::WALLET)
     }
 
-    async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
+    async fn desk(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         self.one(&keys::desk(key))
     }
 
-    async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {
+    async fn desk_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
         let entry = keys::desk_alias(kind, alias);
         self.ask(move |reader| reader.at(&entry)).await
     }
 
-    async fn desk_page(
-        &self,
-        kind: DeskKind,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<DeskRecord>, StoreError> {
-        let after = after.map(|id| keys::desk(&DeskKey { kind, id: id.to_owned() }));
+    async fn desk_page(&self, kind: RecordKind, after: Option<&str>, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let after = after.map(|id| keys::desk(&RecordKey { kind, id: id.to_owned() }));
         let range = page(&keys::desk_kind(kind), after);
         self.ask(move |reader| reader.records(range, limit)).await
     }
 
-    async fn desk_due(&self, kind: DeskKind, now: Timestamp, limit: usize) -> Result<Vec<DeskRecord>, StoreError> {
+    async fn desk_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
         let range = through(&keys::desk_lane(kind), now.as_millis());
         self.ask(move |reader| reader.listed(range, limit)).await
     }
 
-    async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError> {
+    async fn desk_next_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
         let range = page(&keys::desk_lane(kind), None);
-        let first: Vec<DeskRecord> = self.here(|reader| reader.listed(range, 1))?;
+        let first: Vec<Record> = self.here(|reader| reader.listed(range, 1))?;
         Ok(first.first().and_then(|record| record.next_at))
     }
 
     async fn desk_due_after(
         &self,
-        kind: DeskKind,
+        kind: RecordKind,
         after: Timestamp,
         limit: usize,
-    ) -> Result<Vec<DeskRecord>, StoreError> {
+    ) -> Result<Vec<Record>, StoreError> {
         let range = later(&keys::desk_lane(kind), after.as_millis());
         self.ask(move |reader| reader.listed(range, limit)).await
     }

@@ -8,7 +8,7 @@ use super::keys;
 use super::reader::number_of;
 use crate::domain::chain::{Address, B256};
 use crate::domain::deposit::DepositKey;
-use crate::domain::desk::{DeskKey, DeskKind};
+use crate::domain::record::{RecordKey, RecordKind};
 use crate::domain::text::short;
 use crate::ports::store::Unreadable;
 
@@ -42,7 +42,7 @@ impl PutAside {
 }
 
 /// What a record is called, by its key alone; and its key, if it is one of the desk.
-fn name(key: &[u8]) -> (String, Option<DeskKey>) {
+fn name(key: &[u8]) -> (String, Option<RecordKey>) {
     let (space, rest) = key.split_at_checked(1).unwrap_or_default();
     let desk = (space == b"K").then(|| desk_key(rest)).flatten();
     let named = match space {
@@ -86,8 +86,8 @@ fn deposit(rest: &[u8]) -> Option<String> {
     Some(format!("deposit {key}"))
 }
 
-fn desk_key(rest: &[u8]) -> Option<DeskKey> {
+fn desk_key(rest: &[u8]) -> Option<RecordKey> {
     let (kind, id) = parts(rest)?;
-    let kind = DeskKind::ALL.into_iter().find(|known| known.name().as_bytes() == kind)?;
-    Some(DeskKey { kind, id: text(id) })
+    let kind = RecordKind::ALL.into_iter().find(|known| known.name().as_bytes() == kind)?;
+    Some(RecordKey { kind, id: text(id) })
 }

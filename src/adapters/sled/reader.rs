@@ -8,7 +8,7 @@ use std::ops::Bound;
 
 use super::keys;
 use super::packs::unpack;
-use super::records::{Record, decode, is_about};
+use super::records::{StoredRecord, decode, is_about};
 use super::shared::Shared;
 use crate::domain::chain::Address;
 use crate::domain::event::Recorded;
@@ -53,27 +53,27 @@ impl<'a> Reader<'a> {
     }
 
     /// One record.
-    pub(super) fn get<T: Record>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
+    pub(super) fn get<T: StoredRecord>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.tree.get(key).map_err(failed)?.map(|bytes| self.read(key, &bytes)).transpose()
     }
 
     /// The record that an entry of an index leads to, if the entry is there.
-    pub(super) fn at<T: Record>(&self, entry: &[u8]) -> Result<Option<T>, StoreError> {
+    pub(super) fn at<T: StoredRecord>(&self, entry: &[u8]) -> Result<Option<T>, StoreError> {
         self.tree.get(entry).map_err(failed)?.map(|key| self.follow(&key)).transpose()
     }
 
     /// The records of a range that read, at most `limit`.
-    pub(super) fn records<T: Record>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
+    pub(super) fn records<T: StoredRecord>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
         self.of_range(range).filter_map(if_it_reads).take(limit).collect()
     }
 
     /// All records of a range: each has to read.
-    pub(super) fn all_records<T: Record>(&self, range: Range) -> Result<Vec<T>, StoreError> {
+    pub(super) fn all_records<T: StoredRecord>(&self, range: Range) -> Result<Vec<T>, StoreError> {
         self.of_range(range).collect()
     }
 
     /// The records that a range of an index lists and that read, at most `limit`.
-    pub(super) fn listed<T: Record>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
+    pub(super) fn listed<T: StoredRecord>(&self, range: Range, limit: usize) -> Result<Vec<T>, StoreError> {
         self.tree
             .range(range)
             .map(|entry| self.follow(&entry.map_err(failed)?.1))
@@ -83,23 +83,23 @@ impl<'a> Reader<'a> {
     }
 
     /// All records that a range of an index lists: each has to read.
-    pub(super) fn all_listed<T: Record>(&self, range: Range) -> Result<Vec<T>, StoreError> {
+    pub(super) fn all_listed<T: StoredRecord>(&self, range: Range) -> Result<Vec<T>, StoreError> {
         self.tree.range(range).map(|entry| self.follow(&entry.map_err(failed)?.1)).collect()
     }
 
     /// All records that the index lists under `prefix`: each has to read.
-    pub(super) fn listed_under<T: Record>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
+    pub(super) fn listed_under<T: StoredRecord>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
         self.tree.scan_prefix(prefix).map(|entry| self.follow(&entry.map_err(failed)?.1)).collect()
     }
 
     /// Those of them that read.
-    pub(super) fn readable_under<T: Record>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
+    pub(super) fn readable_under<T: StoredRecord>(&self, prefix: &[u8]) -> Result<Vec<T>, StoreError> {
         let all = self.tree.scan_prefix(prefix).map(|entry| self.follow(&entry.map_err(failed)?.1));
         all.filter_map(if_it_reads).collect()
     }
 
     /// All records that the index lists under `prefix`, unless there are more than `most` of them.
-    fn few_under<T: Record>(&self, prefix: &[u8], most: usize) -> Result<Option<Vec<T>>, StoreError> {
+    fn few_under<T: StoredRecord>(&self, prefix: &[u8], most: usize) -> Result<Option<Vec<T>>, StoreError> {
         let entries = self.tree.scan_prefix(prefix).take(most.saturating_add(1));
         let some = entries.map(|entry| self.follow(&entry.map_err(failed)?.1)).collect::<Result<Vec<T>, _>>()?;
         Ok((some.len() <= most).then_some(some))
@@ -157,11 +157,11 @@ impl<'a> Reader<'a> {
         last.map_or(Ok(0), |(key, _)| number_of(&key))
     }
 
-    fn follow<T: Record>(&self, key: &IVec) -> Result<T, StoreError> {
+    fn follow<T: StoredRecord>(&self, key: &IVec) -> Result<T, StoreError> {
         self.get(key)?.ok_or_else(|| self.missing(key))
     }
 
-    fn of_range<T: Record>(&self, range: Range) -> impl Iterator<Item = Result<T, StoreError>> {
+    fn of_range<T: StoredRecord>(&self, range: Range) -> impl Iterator<Item = Result<T, StoreError>> {
         self.tree.range(range).map(|entry| {
             let (key, value) = entry.map_err(failed)?;
             self.read(&key, &value)
@@ -169,7 +169,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The record that these bytes are. What belongs under another key is none.
-    fn read<T: Record>(&self, key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
+    fn read<T: StoredRecord>(&self, key: &[u8], bytes: &[u8]) -> Result<T, StoreError> {
         let record: T = decode(bytes).map_err(|error| self.put_aside(key, error))?;
         if record.key() != key {
             let error = StoreError::Corrupt(format!("what is stored there is {}", record.name()));

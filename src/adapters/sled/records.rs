@@ -6,16 +6,16 @@ use serde::de::DeserializeOwned;
 use super::keys;
 use crate::domain::chain::Address;
 use crate::domain::coverage::{Coverage, FinalityMark};
-use crate::domain::deposit::{Deposit, Standing};
-use crate::domain::desk::DeskRecord;
+use crate::domain::deposit::{BlockStatus, Deposit};
 use crate::domain::event::Event;
 use crate::domain::order::{Order, Spend};
 use crate::domain::payment::{Payment, PaymentState};
+use crate::domain::record::Record;
 use crate::domain::wallet::Wallet;
 use crate::ports::store::{Commit, Lane, MAX_RECORD_BYTES, StoreError, Subject};
 
 /// A record that has a version, and indexes that follow from it.
-pub(super) trait Record: Serialize + DeserializeOwned {
+pub(super) trait StoredRecord: Serialize + DeserializeOwned {
     /// Its key.
     fn key(&self) -> Vec<u8>;
     /// What it is called in an error.
@@ -37,7 +37,7 @@ pub(super) fn waiting(payment: &Payment) -> Option<Vec<u8>> {
     matches!(payment.state, PaymentState::Waiting).then(|| keys::waiting(&payment.id))
 }
 
-impl Record for Payment {
+impl StoredRecord for Payment {
     fn key(&self) -> Vec<u8> {
         keys::payment(&self.id)
     }
@@ -61,7 +61,7 @@ impl Record for Payment {
     }
 }
 
-impl Record for Order {
+impl StoredRecord for Order {
     fn key(&self) -> Vec<u8> {
         keys::order(&self.id)
     }
@@ -90,7 +90,7 @@ impl Record for Order {
     }
 }
 
-impl Record for Wallet {
+impl StoredRecord for Wallet {
     fn key(&self) -> Vec<u8> {
         keys::WALLET.to_vec()
     }
@@ -112,7 +112,7 @@ impl Record for Wallet {
     }
 }
 
-impl Record for DeskRecord {
+impl StoredRecord for Record {
     fn key(&self) -> Vec<u8> {
         keys::desk(&self.body.key())
     }
@@ -138,7 +138,7 @@ impl Record for DeskRecord {
     }
 }
 
-impl Record for Deposit {
+impl StoredRecord for Deposit {
     fn key(&self) -> Vec<u8> {
         keys::deposit(&self.key)
     }
@@ -157,12 +157,12 @@ impl Record for Deposit {
 
     fn index(&self) -> Vec<Vec<u8>> {
         let here = keys::deposit_at(self);
-        let provisional = matches!(self.standing, Standing::Provisional).then(|| keys::provisional(self));
+        let provisional = matches!(self.standing, BlockStatus::Provisional).then(|| keys::provisional(self));
         std::iter::once(here).chain(provisional).collect()
     }
 }
 
-impl Record for Coverage {
+impl StoredRecord for Coverage {
     fn key(&self) -> Vec<u8> {
         keys::coverage(self.address)
     }
@@ -184,7 +184,7 @@ impl Record for Coverage {
     }
 }
 
-impl Record for FinalityMark {
+impl StoredRecord for FinalityMark {
     fn key(&self) -> Vec<u8> {
         keys::FINALITY.to_vec()
     }
@@ -290,7 +290,7 @@ impl PreparedCommit {
         Ok(prepared)
     }
 
-    fn extend<R: Record>(&mut self, records: impl IntoIterator<Item = R>) -> Result<(), StoreError> {
+    fn extend<R: StoredRecord>(&mut self, records: impl IntoIterator<Item = R>) -> Result<(), StoreError> {
         for record in records {
             self.records.push(prepare(record)?);
         }
@@ -304,7 +304,7 @@ impl PreparedCommit {
     }
 }
 
-fn prepare<R: Record>(record: R) -> Result<Prepared, StoreError> {
+fn prepare<R: StoredRecord>(record: R) -> Result<Prepared, StoreError> {
     let (name, expected) = (record.name(), record.version());
     let raised = expected.checked_add(1).ok_or_else(|| StoreError::Conflict(name.clone()))?;
     let record = record.with_version(raised);
@@ -313,7 +313,7 @@ fn prepare<R: Record>(record: R) -> Result<Prepared, StoreError> {
     Ok(Prepared { name, key: record.key(), expected, value, index, lasting, read_stored: read_stored::<R> })
 }
 
-fn read_stored<R: Record>(bytes: &[u8]) -> Result<Stored, StoreError> {
+fn read_stored<R: StoredRecord>(bytes: &[u8]) -> Result<Stored, StoreError> {
     let record: R = decode(bytes)?;
     Ok(Stored { version: record.version(), index: record.index(), lasting: record.lasting() })
 }

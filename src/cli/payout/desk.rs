@@ -15,7 +15,7 @@ use super::super::exit::{Exit, Failure};
 use super::super::operator::Operator;
 use super::super::{output, run};
 use crate::config::Settings;
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 
 /// How long a daemon that has gone away is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -76,7 +76,7 @@ impl Desk {
             "no daemon runs: this command does the daemon's work itself, as long as it runs; other commands reach it",
         );
         let (stop, settings) = (CancellationToken::new(), settings.clone());
-        let (tell, told) = oneshot::channel::<Handle>();
+        let (tell, told) = oneshot::channel::<OperatorService>();
         let stopped = stop.clone();
         let mut task = tokio::spawn(async move {
             // Nobody listens any more only when this command is ending.

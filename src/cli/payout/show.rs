@@ -14,7 +14,7 @@ use crate::engine::quote_views::{QuoteView, RateView};
 const fn payer(fund: Fund) -> &'static str {
     match fund {
         Fund::Wallet => "the hot wallet, as soon as the off-ramp is open",
-        Fund::ByHand => "you, by hand: you are told where to",
+        Fund::ByHand => "you (the address is shown next)",
     }
 }
 
@@ -37,10 +37,10 @@ pub(super) fn preview(request: &PayoutRequest, rate: &RateView, quote: &QuoteVie
         Some(seconds) => format!(", good for {seconds} s"),
     };
     let quoted = per_unit(terms).unwrap_or_else(|| "the payment API does not say the rate".to_owned());
-    let fees = terms.total_fee.as_ref().map(|fee| format!("{fee}, as the payment API counts it"));
+    let fees = terms.total_fee.as_ref().map(|fee| format!("{fee} (payment API)"));
     let bound = match &request.min_destination_amount {
         Some(least) => format!("it is opened on a new quote, and not for less than {least} {currency}"),
-        None => "it is opened on a new quote, whatever that pays; --min-destination-amount bounds it".to_owned(),
+        None => "the final quote may differ; to set a minimum, use --min-destination-amount".to_owned(),
     };
     let names: Vec<String> = request.files.iter().map(|file| plain(&file.name)).collect();
     let (account, recipient) = (&request.bank_account, &request.recipient);

@@ -4,7 +4,7 @@
 use super::super::agreement::{ASK_AGAIN, Answer, Question, TOLD_AFTER, Witnesses, witnesses};
 use super::{Completer, LOOK_AGAIN};
 use crate::domain::chain::{B256, WitnessedHeader};
-use crate::domain::deposit::{Deposit, Standing};
+use crate::domain::deposit::{BlockStatus, Deposit};
 use crate::domain::dispute::Matter;
 use crate::domain::operator::Operator;
 use crate::domain::payment::Payment;
@@ -59,7 +59,7 @@ impl Completer {
         // Without a mark, which a node may keep us from setting by not showing the final block, the chain is asked.
         let allowed = self.ports.store.finality().await?;
         let allowed = allowed.is_some_and(|mark| finality::allows(&mark, deposit.block_number));
-        let Standing::Final { at } = deposit.standing else {
+        let BlockStatus::Final { at } = deposit.standing else {
             return Ok(Look::NotYet("the deposit is not final".to_owned()));
         };
         let now = self.ports.clock.now();

@@ -7,13 +7,13 @@
 use std::mem::discriminant;
 
 use super::{Funder, Trouble, its_own};
-use crate::domain::desk::DeskKind;
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::order::Placer;
 use crate::domain::payment::PaymentId;
+use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::event_log::log_events;
 use crate::engine::order_book::OrderError;
-use crate::engine::telling::log_events;
 use crate::policy::spend::SpendRefusal;
 use crate::ports::store::{Changes, Commit};
 
@@ -73,7 +73,7 @@ impl Funder {
     }
 
     async fn place_one(&mut self, id: &PaymentId) -> Result<(), Trouble> {
-        if self.ports.store.desk_by_alias(DeskKind::Payout, id.as_str()).await?.is_some() {
+        if self.ports.store.desk_by_alias(RecordKind::Payout, id.as_str()).await?.is_some() {
             return Ok(());
         }
         match self.book.place(id, Placer::Auto, None).await {

@@ -15,12 +15,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::agreement::Agreements;
-use super::gate::ApiGate;
+use super::circuit_breaker::CircuitBreaker;
+use super::event_log::count_open;
 use super::health::Health;
 use super::ledger::Ledger;
 use super::order_book::{OrderBook, OrderError};
 use super::orders::unreadable;
-use super::telling::count_open;
 use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports, Shared};
 use crate::domain::chain::B256;
 use crate::domain::event::EventKind;
@@ -29,17 +29,17 @@ use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{HaltReason, Market, Wallet};
-use crate::policy::funding::{Act, FundingPace, OrderFact, next_act};
+use crate::policy::order_machine::{Act, FundingPace, OrderFact, next_act};
 use crate::policy::spend::SpendRefusal;
 use crate::ports::chain::ChainError;
 use crate::ports::store::{Changes, Commit, StoreError};
 
 mod auto;
-mod flight;
+mod nonce_ownership;
+mod preflight;
 mod send;
 mod settle;
 mod sign;
-mod standing;
 mod take_up;
 
 /// The longest sleep while nothing is open.
@@ -88,7 +88,7 @@ pub(crate) struct Funder {
     settings: Arc<EngineSettings>,
     book: OrderBook,
     ledger: Ledger,
-    gate: Arc<ApiGate>,
+    breaker: Arc<CircuitBreaker>,
     health: Arc<Health>,
     agreements: Arc<Agreements>,
     /// Orders whose nonce the nodes call consumed, without a receipt of ours so far: how often that was looked into, and
@@ -118,7 +118,7 @@ impl Funder {
         rules: FundingRules,
         shared: Shared,
     ) -> Self {
-        let Shared { ledger, gate, health, agreements } = shared;
+        let Shared { ledger, breaker, health, agreements } = shared;
         let (store, clock, skew) = (ports.store.clone(), ports.clock.clone(), settings.matching.skew);
         let book = OrderBook { store, clock, rules, health: health.clone(), skew, actor: None };
         Self {
@@ -127,7 +127,7 @@ impl Funder {
             settings,
             book,
             ledger,
-            gate,
+            breaker,
             health,
             agreements,
             too_low: Mutex::default(),
@@ -151,7 +151,7 @@ impl Funder {
             let wait = match self.round(&seen).await {
                 Ok(wait) => wait,
                 Err(Trouble::Store(StoreError::Conflict(what))) => {
-                    tracing::debug!(what, "somebody was quicker; looked at again");
+                    tracing::debug!(what, "version conflict, retrying");
                     self.pace().poll_interval
                 }
                 Err(Trouble::Store(StoreError::Corrupt(what))) => self.stands_still(what),
@@ -411,7 +411,7 @@ impl Funder {
         let now = self.ports.clock.now();
         let open = self.ports.store.open_orders().await?;
         for order in open.iter().filter(|order| order.next_at.is_some_and(|at| at <= now)) {
-            self.note_hold(order, flight::unavailable(error)).await?;
+            self.note_hold(order, preflight::unavailable(error)).await?;
         }
         Ok(())
     }

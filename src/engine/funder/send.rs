@@ -6,10 +6,10 @@ use crate::domain::hold::Hold;
 use crate::domain::order::Order;
 use crate::domain::text::short;
 use crate::domain::wallet::HaltReason;
-use crate::policy::acts::too_cheap;
-use crate::policy::broadcast::{Heard, Word, read};
-use crate::policy::funding::OrderFact;
+use crate::policy::broadcast::{BroadcastOutcome, Heard, read};
 use crate::policy::nonces;
+use crate::policy::order_machine::OrderFact;
+use crate::policy::order_machine::too_cheap;
 use crate::ports::sender::{SendAnswer, SignedTx};
 
 /// How often every endpoint is asked for a receipt of ours before a nonce counts as somebody else's.
@@ -31,12 +31,12 @@ impl Funder {
         let said = short(&said.join("; "));
         tracing::debug!(order = %order.id, %tx_hash, nonce = attempt.nonce, said, "given to the nodes");
         match read(&heard) {
-            Word::Taken | Word::Unclear => self.note_sent(order, tx_hash, said).await,
-            Word::NonceTooLow => self.look_everywhere(order, tx_hash, said).await,
-            Word::TooCheap => self.note_hold(order, too_cheap(order, &said)).await,
-            Word::OutOfTurn => self.note_out_of_turn(order, tx_hash, said).await,
-            Word::Refused => self.note_refused(order, said).await,
-            Word::NotReached => self.note_hold(order, Hold::ChainUnavailable { detail: said }).await,
+            BroadcastOutcome::Taken | BroadcastOutcome::Unclear => self.note_sent(order, tx_hash, said).await,
+            BroadcastOutcome::NonceTooLow => self.look_everywhere(order, tx_hash, said).await,
+            BroadcastOutcome::TooCheap => self.note_hold(order, too_cheap(order, &said)).await,
+            BroadcastOutcome::OutOfTurn => self.note_out_of_turn(order, tx_hash, said).await,
+            BroadcastOutcome::Refused => self.note_refused(order, said).await,
+            BroadcastOutcome::NotReached => self.note_hold(order, Hold::ChainUnavailable { detail: said }).await,
         }
     }
 

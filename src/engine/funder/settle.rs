@@ -16,7 +16,7 @@ use crate::engine::agreement::{Answer, Question};
 use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Claim, Freeing, MOST_BLOCKS_BACK, WalletRecords, nothing_left, prove};
 use crate::policy::finality::final_number;
-use crate::policy::funding::{OrderFact, effect};
+use crate::policy::order_machine::{OrderFact, effect};
 use crate::policy::sweep::MOST_BLOCKS_A_SECOND;
 use crate::policy::window::spent_at;
 use crate::ports::chain::ChainError;

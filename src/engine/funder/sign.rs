@@ -3,18 +3,18 @@
 //! Bytes that could not be stored are dropped: nobody has seen them. So a nonce is never taken by something that is not
 //! on the disk, and what is on the disk is never signed twice under two nonces.
 
-use super::flight::{Offer, transfer_of};
+use super::preflight::{Offer, transfer_of};
 use super::{Funder, Trouble};
 use crate::domain::chain::B256;
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Attempt, AttemptKind, Fees, Order, OrderState};
 use crate::domain::wallet::Wallet;
+use crate::engine::event_log::log_events;
 use crate::engine::order_book::event;
-use crate::engine::telling::log_events;
 use crate::planted::{Bug, planted};
 use crate::policy::fees::SELF_SEND_GAS;
-use crate::policy::funding::{OrderFact, apply};
+use crate::policy::order_machine::{OrderFact, apply};
 use crate::ports::sender::{SenderError, SignedTx, TxAction, TxSpec};
 use crate::ports::signer::SignerError;
 use crate::ports::store::{Commit, StoreError};
@@ -93,7 +93,7 @@ impl Funder {
                 Ok(Some((Order { version: order.version.saturating_add(1), ..order }, tx_hash)))
             }
             Err(StoreError::Conflict(what)) => {
-                tracing::debug!(order = %order.id, what, "somebody was quicker; what was signed is dropped");
+                tracing::debug!(order = %order.id, what, "version conflict; the signature is dropped");
                 Ok(None)
             }
             Err(error) => Err(error.into()),

@@ -2,15 +2,15 @@
 
 use futures_util::StreamExt;
 
-use super::flight::Offer;
+use super::preflight::Offer;
 use super::{CHECKS_AT_ONCE, Funder, Trouble, due_at, its_own};
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::shadow::ShadowAct;
 use crate::engine::follow_ups;
-use crate::policy::acts::{is_at_its_most, jam};
-use crate::policy::funding::OrderFact;
 use crate::policy::order_decisions::is_approval_over;
+use crate::policy::order_machine::OrderFact;
+use crate::policy::order_machine::{is_at_its_most, jam};
 use crate::ports::store::if_readable;
 
 impl Funder {

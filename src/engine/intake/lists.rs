@@ -10,7 +10,7 @@ use crate::domain::payment::{PaymentId, RecipientId, UserId};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::IntakeRules;
-use crate::engine::gate::{Asked, Pass};
+use crate::engine::circuit_breaker::{CallKind, Permit};
 use crate::ports::desk_api::Listing;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::StoreError;
@@ -65,14 +65,14 @@ impl Intake {
                 continue;
             };
             let whose = source.whose.clone();
-            let pass = self.pass(stop);
-            if pass == Pass::None {
+            let permit = self.permit(stop);
+            if permit == Permit::None {
                 return Ok(Onward::No);
             }
             let Some(answer) = self.list(&whose, stop).await else { return Ok(Onward::No) };
-            let answer = self.gate.learn(Asked::Get, &format!("the list of {whose}"), answer).await?;
+            let answer = self.breaker.learn(CallKind::Get, &format!("the list of {whose}"), answer).await?;
             let onward = self.take_in(at, &whose, answer, listed);
-            if onward == Onward::No || pass == Pass::Probe {
+            if onward == Onward::No || permit == Permit::Probe {
                 return Ok(Onward::No);
             }
         }

@@ -1,7 +1,7 @@
 //! Intake: follows users and recipients at the payment API, and takes up the off-ramps that wait for funds there.
 //!
 //! A round reads the lists, asks for each payment that is new, and adds it on the same way as a person does; what it
-//! cannot add becomes a lead, which a person settles. Everything is worked out anew in each round, so a crash loses
+//! cannot add becomes a candidate, which a person settles. Everything is worked out anew in each round, so a crash loses
 //! nothing: what is remembered between rounds only saves questions. Deliberately absent: calls to `/complete`, and trust in a
 //! list, which never moves a payment by itself.
 
@@ -10,20 +10,20 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::gate::{ApiGate, Asked, Pass};
-use super::handle::Handle;
+use super::api_facts::note_failure;
+use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
-use super::hearing::note_failure;
 use super::ledger::Ledger;
+use super::operator_service::OperatorService;
 use super::{EngineError, EngineSettings, Ports};
-use crate::domain::desk::DeskKind;
 use crate::domain::payment::{PaymentId, RecipientId};
+use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::intake::Home;
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::StoreError;
 
-mod leads;
+mod candidates;
 mod lists;
 mod memory;
 mod take_up;
@@ -46,8 +46,8 @@ const UNREADABLE_AGAIN: Span = Span::from_secs(60);
 /// How much later than the others intake probes a key that was refused.
 const AFTER_OTHERS: Span = Span::from_secs(5);
 
-/// How many leads are looked at in one round.
-const LEADS_AT_ONCE: usize = 256;
+/// How many candidates are looked at in one round.
+const CANDIDATES_AT_ONCE: usize = 256;
 
 /// A payment of a list.
 #[derive(Clone, Debug)]
@@ -70,9 +70,9 @@ pub(crate) struct Intake {
     ports: Ports,
     settings: Arc<EngineSettings>,
     home: Home,
-    handle: Handle,
+    handle: OperatorService,
     ledger: Ledger,
-    gate: Arc<ApiGate>,
+    breaker: Arc<CircuitBreaker>,
     health: Arc<Health>,
     sources: Vec<Source>,
     memory: Memory,
@@ -86,17 +86,17 @@ impl Intake {
         ports: Ports,
         settings: Arc<EngineSettings>,
         ledger: Ledger,
-        gate: Arc<ApiGate>,
+        breaker: Arc<CircuitBreaker>,
         health: Arc<Health>,
     ) -> Self {
         Self {
             home: Home { chain: settings.chain_name.clone(), currency: settings.intake.currency.clone() },
-            handle: Handle::new(&ports, settings.clone(), health.clone()),
+            handle: OperatorService::new(&ports, settings.clone(), health.clone()),
             sources: Source::all(&settings.intake),
             ports,
             settings,
             ledger,
-            gate,
+            breaker,
             health,
             memory: Memory::default(),
             failures: 0,
@@ -120,7 +120,7 @@ impl Intake {
                 Err(error) => return note_failure(&self.health, Err(error)),
             };
             self.health.rests("intake", self.ports.clock.now(), wait);
-            // With nothing to follow and no lead, only a new lead could give it something to do.
+            // With nothing to follow and no candidate, only a new candidate could give it something to do.
             let desk_changes = async {
                 while changes.borrow_and_update().desk == seen {
                     if changes.changed().await.is_err() {
@@ -143,7 +143,7 @@ impl Intake {
         }
     }
 
-    /// One look at everything that is due. Returns how long nothing will be; `None`: until a lead is made.
+    /// One look at everything that is due. Returns how long nothing will be; `None`: until a candidate is made.
     async fn round(&mut self, stop: &CancellationToken) -> Result<Option<Span>, StoreError> {
         let now = self.ports.clock.now();
         if now >= self.resume_at {
@@ -160,9 +160,9 @@ impl Intake {
                 };
             }
             if onward == Onward::Yes {
-                match self.ask_after_leads(&listed, stop).await {
+                match self.ask_after_candidates(&listed, stop).await {
                     Err(StoreError::Corrupt(what)) => {
-                        tracing::error!(what, "no lead is looked into while a record does not read");
+                        tracing::error!(what, "no candidate is looked into while a record does not read");
                         self.resume_at = now.plus(UNREADABLE_AGAIN);
                     }
                     asked => drop(asked?),
@@ -175,22 +175,22 @@ impl Intake {
 
     async fn wait(&self) -> Result<Option<Span>, StoreError> {
         let now = self.ports.clock.now();
-        let lead = self.ports.store.desk_next_due(DeskKind::Lead).await?;
+        let candidate = self.ports.store.desk_next_due(RecordKind::Candidate).await?;
         let list = self.sources.iter().map(|source| source.next_at).min();
-        let Some(next) = lead.into_iter().chain(list).min() else { return Ok(None) };
-        let shut = self.gate.shut_until(Asked::Get).map_or(Timestamp::EPOCH, |until| until.plus(AFTER_OTHERS));
+        let Some(next) = candidate.into_iter().chain(list).min() else { return Ok(None) };
+        let shut = self.breaker.open_until(CallKind::Get).map_or(Timestamp::EPOCH, |until| until.plus(AFTER_OTHERS));
         let next = next.max(self.resume_at).max(shut);
         Ok(Some(next.since(now).max(BREATH).min(LONGEST_SLEEP)))
     }
 
     /// Whether one more question may be put now. A probe is one question, and the round ends with it. The others have the
     /// first chance to probe: what they ask for is known to be there.
-    fn pass(&self, stop: &CancellationToken) -> Pass {
+    fn permit(&self, stop: &CancellationToken) -> Permit {
         let others_first = |until: Timestamp| self.ports.clock.now() < until.plus(AFTER_OTHERS);
-        if stop.is_cancelled() || self.gate.shut_until(Asked::Get).is_some_and(others_first) {
-            return Pass::None;
+        if stop.is_cancelled() || self.breaker.open_until(CallKind::Get).is_some_and(others_first) {
+            return Permit::None;
         }
-        self.gate.pass(Asked::Get)
+        self.breaker.permit(CallKind::Get)
     }
 
     /// The API could not be used: everything waits, longer each time.

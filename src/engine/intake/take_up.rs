@@ -6,18 +6,18 @@ use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
-use crate::domain::desk::{DeskBody, DeskKind, DeskRecord};
-use crate::domain::lead::{Lead, LeadReason};
+use crate::domain::candidate::{Candidate, CandidateReason};
 use crate::domain::payment::{Payment, PaymentId, RecipientId};
 use crate::domain::payout::PayoutState;
+use crate::domain::record::{Record, RecordBody, RecordKind};
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
-use crate::engine::follow_ups::lead_of;
-use crate::engine::gate::{Asked, Pass};
-use crate::engine::handle::{AddPayment, HandleError};
+use crate::engine::circuit_breaker::{CallKind, Permit};
+use crate::engine::follow_ups::candidate_of;
+use crate::engine::operator_service::{AddPayment, OperatorError};
 use crate::policy::ending::may_open_again;
 use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort};
-use crate::policy::settlement::Unexpected;
+use crate::policy::payment_machine::Unexpected;
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::{StoreError, Unreadable};
 
@@ -65,14 +65,14 @@ impl Intake {
     ) -> Result<Onward, StoreError> {
         let mut new: Vec<&Listed> = Vec::new();
         for (id, entry) in listed {
-            let (payment, lead) = match self.known(id).await {
+            let (payment, candidate) = match self.known(id).await {
                 // It is known, and stands still.
                 Ok(None) | Err(StoreError::Corrupt(_)) => continue,
                 known => known?.unwrap_or_default(),
             };
-            let known = match (&payment, &lead) {
+            let known = match (&payment, &candidate) {
                 (Some(payment), _) => Known::Payment(payment),
-                (None, Some((_, lead))) => Known::Lead(lead),
+                (None, Some((_, candidate))) => Known::Candidate(candidate),
                 (None, None) => Known::Nothing,
             };
             match sort(&told(&entry.said), known, &self.home) {
@@ -87,21 +87,21 @@ impl Intake {
         // Read after the lists: a key is stored before it is sent, so whatever a list shows of ours is among them.
         let own = self.own().await?;
         for handful in new.chunks(AT_ONCE) {
-            let pass = self.pass(stop);
-            let handful = match pass {
-                Pass::All => handful,
-                Pass::Probe => handful.get(..1).unwrap_or_default(),
-                Pass::None => return Ok(Onward::No),
+            let permit = self.permit(stop);
+            let handful = match permit {
+                Permit::All => handful,
+                Permit::Probe => handful.get(..1).unwrap_or_default(),
+                Permit::None => return Ok(Onward::No),
             };
             let ids: Vec<PaymentId> = handful.iter().map(|entry| entry.said.id.clone()).collect();
             let answers = join_all(ids.iter().map(|id| self.ports.api.payment(id))).await;
             for (entry, answer) in handful.iter().zip(answers) {
-                let answer = self.gate.learn(Asked::Get, entry.said.id.as_str(), answer).await?;
+                let answer = self.breaker.learn(CallKind::Get, entry.said.id.as_str(), answer).await?;
                 if self.look_into(entry, answer, &own).await? == Onward::No {
                     return Ok(Onward::No);
                 }
             }
-            if pass == Pass::Probe {
+            if permit == Permit::Probe {
                 return Ok(Onward::No);
             }
             tokio::select! {
@@ -113,20 +113,23 @@ impl Intake {
         Ok(Onward::Yes)
     }
 
-    /// What is stored of an off-ramp, with the lead's record if it is one; `None` for a payout's.
-    async fn known(&self, id: &PaymentId) -> Result<Option<(Option<Payment>, Option<(DeskRecord, Lead)>)>, StoreError> {
+    /// What is stored of an off-ramp, with the candidate's record if it is one; `None` for a payout's.
+    async fn known(
+        &self,
+        id: &PaymentId,
+    ) -> Result<Option<(Option<Payment>, Option<(Record, Candidate)>)>, StoreError> {
         let payment = self.ports.store.payment(id).await?;
         // What came of a payout that a person must decide about is not stored, and is no foreign off-ramp all the same.
         if payment.is_none() && self.is_of_payout(id).await? {
             return Ok(None);
         }
-        let lead = if payment.is_some() { None } else { lead_of(&*self.ports.store, id).await? };
-        Ok(Some((payment, lead)))
+        let candidate = if payment.is_some() { None } else { candidate_of(&*self.ports.store, id).await? };
+        Ok(Some((payment, candidate)))
     }
 
     /// Whether the payment came of a payout, whatever the list tells of its key.
     async fn is_of_payout(&self, id: &PaymentId) -> Result<bool, StoreError> {
-        Ok(self.ports.store.desk_by_alias(DeskKind::Payout, id.as_str()).await?.is_some())
+        Ok(self.ports.store.desk_by_alias(RecordKind::Payout, id.as_str()).await?.is_some())
     }
 
     /// The off-ramps that are, or were, opened here: those are the opener's business, and its reviews'.
@@ -134,10 +137,10 @@ impl Intake {
         let mut own = Own::default();
         let mut after: Option<String> = None;
         loop {
-            let page = self.ports.store.desk_page(DeskKind::Payout, after.as_deref(), PAGE).await?;
+            let page = self.ports.store.desk_page(RecordKind::Payout, after.as_deref(), PAGE).await?;
             let is_last = page.len() < PAGE;
             for record in page {
-                let DeskBody::Payout(payout) = record.body else { continue };
+                let RecordBody::Payout(payout) = record.body else { continue };
                 own.keys.insert(payout.key.to_string());
                 let is_called = matches!(payout.state, PayoutState::Creating { .. });
                 if payout.payment.is_none() && (payout.may_be_open || is_called) {
@@ -148,7 +151,7 @@ impl Intake {
             if is_last {
                 let unreadable = self.ports.store.unreadable().into_iter();
                 let is_payout =
-                    |found: &Unreadable| found.desk.as_ref().is_some_and(|key| key.kind == DeskKind::Payout);
+                    |found: &Unreadable| found.desk.as_ref().is_some_and(|key| key.kind == RecordKind::Payout);
                 return match unreadable.into_iter().find(is_payout) {
                     Some(found) => Err(StoreError::Corrupt(found.what)),
                     None => Ok(own),
@@ -173,7 +176,7 @@ impl Intake {
                 Ok::<(), Unexpected>(())
             })
             .await;
-        crate::engine::hearing::settle_result(id, result)
+        crate::engine::api_facts::settle_result(id, result)
     }
 
     /// What the API's own word on a payment comes to.
@@ -199,7 +202,7 @@ impl Intake {
         self.failures = 0;
         match judge(&told(&entry.said), &told(&said), entry.whose.as_ref(), own, &self.home) {
             Judged::TakeUp(recipient) => self.take_up(entry, said.filled(entry.said.clone()), recipient).await?,
-            Judged::Ask(why) => self.note_lead(entry, &said, why).await?,
+            Judged::Ask(why) => self.note_candidate(entry, &said, why).await?,
             Judged::Leave(left) => self.leave(entry, &said, left).await?,
         }
         Ok(Onward::Yes)
@@ -223,13 +226,14 @@ impl Intake {
                 tracing::info!(payment_id = %payment.id, %to, base_units, "taken up from the API's list");
                 Ok(())
             }
-            Err(HandleError::Store(StoreError::Conflict(what))) => {
-                tracing::debug!(what, payment_id = %request.id, "somebody was quicker; looked at again");
+            Err(OperatorError::Store(StoreError::Conflict(what))) => {
+                tracing::debug!(what, payment_id = %request.id, "version conflict, retrying");
                 Ok(())
             }
-            Err(HandleError::Store(error)) => Err(error),
-            Err(error @ HandleError::Invalid { .. }) => {
-                self.note_lead(entry, &said, LeadReason::Unusable { problem: short(&error.to_string()) }).await
+            Err(OperatorError::Store(error)) => Err(error),
+            Err(error @ OperatorError::Invalid { .. }) => {
+                self.note_candidate(entry, &said, CandidateReason::Unusable { problem: short(&error.to_string()) })
+                    .await
             }
             // It was added meanwhile, by a person, with other terms: theirs hold.
             Err(error) => {
@@ -248,7 +252,7 @@ impl Intake {
         count("left");
         tracing::debug!(payment_id = %entry.said.id, why = ?left, "left alone");
         self.leave_for_a_while(&entry.said.id);
-        self.close_lead(&entry.said.id, said.status.clone(), left).await
+        self.close_candidate(&entry.said.id, said.status.clone(), left).await
     }
 
     /// Leaves a payment alone for as long as one that waits is.

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use super::Opener;
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Refusal, Terms};
 use crate::domain::payout::{Payout, PayoutState};
-use crate::engine::gate::Asked;
-use crate::engine::hearing::view_of;
+use crate::engine::api_facts::view_of;
+use crate::engine::circuit_breaker::CallKind;
+use crate::engine::event_log::log_events;
 use crate::engine::ledger::LedgerError;
 use crate::engine::payout_book::{Kept, PayoutError, key_of, unmoved};
-use crate::engine::telling::log_events;
-use crate::policy::payout::{PayoutFact, Said, UnexpectedPayout};
+use crate::policy::payout_machine::{PayoutFact, Said, UnexpectedPayout};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::StoreError;
 
@@ -20,7 +20,7 @@ impl Opener {
         let payout = &kept.payout;
         let answer = self.api.payments_of_recipient(&payout.wish.recipient).await;
         let whose = format!("the list of recipient {}", payout.wish.recipient);
-        let fact = match self.gate.learn(Asked::Get, &whose, answer).await? {
+        let fact = match self.breaker.learn(CallKind::Get, &whose, answer).await? {
             Ok(listing) => {
                 let ours = |said: &ApiPayment| said.idempotency_key.as_deref() == Some(payout.key.as_str());
                 let partial = listing.partial;
@@ -50,7 +50,7 @@ impl Opener {
     pub(super) async fn take(&self, payout: &Payout, mut said: ApiPayment) -> Result<(), PayoutError> {
         if said.deposit_address.is_none() || said.deposit_amount.is_none() {
             let answer = self.ports.api.payment(&said.id).await;
-            match self.gate.learn(Asked::Get, said.id.as_str(), answer).await? {
+            match self.breaker.learn(CallKind::Get, said.id.as_str(), answer).await? {
                 Ok(more) => said = said.filled(more),
                 // It is known by its key all the same; there is nothing more to learn of it.
                 Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {}

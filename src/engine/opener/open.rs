@@ -1,16 +1,16 @@
 //! The quote, and the call that opens the off-ramp.
 
 use super::Opener;
-use crate::domain::desk::{DeskBody, DeskRecord};
 use crate::domain::payment::{PayoutReference, Refusal};
 use crate::domain::payout::{Payout, PayoutState, TakenQuote};
+use crate::domain::record::{Record, RecordBody};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Span;
+use crate::engine::circuit_breaker::CallKind;
 use crate::engine::follow_ups::note_would;
-use crate::engine::gate::Asked;
 use crate::engine::payout_book::{Kept, PayoutError, unmoved};
-use crate::policy::payout::{PayoutFact, usable_until};
-use crate::policy::settlement::CallFailure;
+use crate::policy::payment_machine::CallFailure;
+use crate::policy::payout_machine::{PayoutFact, usable_until};
 use crate::ports::attachments::AttachmentError;
 use crate::ports::desk_api::{AttachedFile, NewOffRamp};
 use crate::ports::payment_api::{ApiError, ApiPayment};
@@ -24,7 +24,7 @@ fn failure(error: ApiError) -> CallFailure {
     match error {
         ApiError::NotNow { retry_after, .. } => CallFailure::NotNow { retry_after },
         ApiError::Unclear { retry_after, .. } => CallFailure::Unclear { retry_after },
-        // A key that is refused means that nothing was done; the gate keeps the next try back.
+        // A key that is refused means that nothing was done; the breaker keeps the next try back.
         ApiError::KeyRefused { .. } => CallFailure::NotNow { retry_after: None },
         ApiError::NotFound { detail } => CallFailure::Refused(Refusal { status: 404, message: detail }),
         ApiError::Refused { status, detail } => CallFailure::Refused(Refusal { status, message: detail }),
@@ -39,8 +39,8 @@ impl Opener {
         let asked_at = self.ports.clock.now();
         let answer = self.api.quote(&wish.user, &wish.exchange, &wish.bank_account).await;
         // A quote shows that the key is good for questions, not that it may open anything.
-        let asked = if answer.is_ok() { Asked::Get } else { Asked::Open };
-        let fact = match self.gate.learn(asked, payout.reference.as_str(), answer).await? {
+        let asked = if answer.is_ok() { CallKind::Get } else { CallKind::Open };
+        let fact = match self.breaker.learn(asked, payout.reference.as_str(), answer).await? {
             Ok(quote) => PayoutFact::Quoted(Box::new(TakenQuote { quote, asked_at })),
             Err(error) => {
                 tracing::warn!(reference = %payout.reference, %error, "no quote");
@@ -82,7 +82,7 @@ impl Opener {
         }
         let new = new_off_ramp(&payout, taken, files);
         let answer = self.api.create(&payout.wish.recipient, &new).await;
-        let answer = self.gate.learn(Asked::Open, payout.reference.as_str(), answer).await?;
+        let answer = self.breaker.learn(CallKind::Open, payout.reference.as_str(), answer).await?;
         metrics::counter!("rampwatch_creations_total", "result" => result_name(&answer)).increment(1);
         match answer {
             Ok(said) => self.take(&payout, said).await,
@@ -95,9 +95,9 @@ impl Opener {
         let now = self.ports.clock.now();
         let act = ShadowAct::Create { reference: kept.payout.reference.clone() };
         note_would(&*self.ports.store, None, &act, now).await?;
-        let body = DeskBody::Payout(Box::new(kept.payout.clone()));
+        let body = RecordBody::Payout(Box::new(kept.payout.clone()));
         let next_at = Some(now.plus(LOOK_AGAIN));
-        let desk = vec![DeskRecord { version: kept.version, next_at, body }];
+        let desk = vec![Record { version: kept.version, next_at, body }];
         self.ports.store.commit(Commit { desk, ..Commit::default() }).await?;
         Ok(())
     }

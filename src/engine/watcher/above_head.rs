@@ -5,8 +5,8 @@ use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::Coverage;
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::telling::log_events;
-use crate::engine::watcher::ahead::Ahead;
+use crate::engine::event_log::log_events;
+use crate::engine::watcher::prefetch::Prefetch;
 use crate::planted::{Bug, planted};
 use crate::policy::above_head::{self, Excess, Judgement};
 use crate::ports::chain::EndpointNews;
@@ -43,7 +43,7 @@ impl AboveHead {
 impl Watcher {
     /// Takes back what counts as read or final above the head, once that is certain. True when nothing does.
     pub(super) async fn mind_the_head(&mut self, head: BlockNumber) -> Result<bool, Trouble> {
-        let read = above_head::highest_read(&self.roll.leads()).unwrap_or(0);
+        let read = above_head::highest_read(&self.index.leads()).unwrap_or(0);
         let mark = self.ports.store.finality().await?.map_or(0, |mark| mark.current.number);
         let (counted, now) = (read.max(mark), self.ports.clock.now());
         match above_head::judge(self.above_head.excess, counted, head, now, self.settings.stall_after) {
@@ -62,11 +62,11 @@ impl Watcher {
     }
 
     async fn take_back(&mut self, counted: BlockNumber, head: BlockNumber, now: Timestamp) -> Result<(), Trouble> {
-        let addresses = self.roll.addresses().clone();
-        let all = addresses.iter().filter_map(|address| self.roll.coverage(address));
+        let addresses = self.index.addresses().clone();
+        let all = addresses.iter().filter_map(|address| self.index.coverage(address));
         let back: Vec<Coverage> = all.filter_map(|it| above_head::taken_back(&it, head)).collect();
         // What is under way was asked for because of it.
-        (self.ahead, self.last_reading) = (Ahead::default(), None);
+        (self.prefetch, self.last_reading) = (Prefetch::default(), None);
         self.read_to = self.read_to.min(head);
         self.finals.retain(|_, (number, _)| *number <= head);
         self.count_final(now);
@@ -83,7 +83,7 @@ impl Watcher {
         }
         for batch in back.chunks(BATCH) {
             if self.store_coverage(Commit { coverage: batch.to_vec(), ..Commit::default() }).await? {
-                self.roll.taken_back(batch);
+                self.index.taken_back(batch);
             }
         }
         self.reload().await?;

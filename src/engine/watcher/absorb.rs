@@ -10,17 +10,17 @@ use super::strays::{Arrival, Strays};
 use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::coverage::{Coverage, FinalityMark};
-use crate::domain::deposit::{Deposit, DepositKey, Standing};
+use crate::domain::deposit::{BlockStatus, Deposit, DepositKey};
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::event_log::log_events;
 use crate::engine::ledger::{LedgerError, Page};
-use crate::engine::telling::log_events;
 use crate::planted::{Bug, planted};
 use crate::policy::address::BookChanges;
 use crate::policy::finality::{FinalityRule, GoneBy, gone, is_final_as_read};
 use crate::policy::numbering::as_known;
-use crate::policy::settlement::{Context, Unexpected};
+use crate::policy::payment_machine::{Context, Unexpected};
 use crate::policy::sweep::{self, Job, SweepParams};
 use crate::ports::chain::{ChainError, EndpointId, Flaws};
 use crate::ports::store::{Commit, StoreError};
@@ -154,8 +154,8 @@ impl Watcher {
         }
         let mut affected: BTreeSet<Address> = by_address.keys().copied().collect();
         // Only a deposit within the range can miss from it.
-        let reaching: BTreeSet<Address> =
-            self.tips.from(job.from).filter(|address| job.addresses.binary_search(address).is_ok()).collect();
+        let is_asked_for = |address: &Address| job.addresses.binary_search(address).is_ok();
+        let reaching: BTreeSet<Address> = self.newest_deposits.from(job.from).filter(is_asked_for).collect();
         affected.extend(&reaching);
         let asked: Vec<Address> = reaching.iter().copied().collect();
         let known = self.ports.store.deposits_of(&asked).await?;
@@ -171,7 +171,7 @@ impl Watcher {
         for (address, evidence) in &evidence {
             let newest = evidence.transfers.iter().map(|seen| seen.transfer.block.number).max();
             if let Some(newest) = newest {
-                self.tips.note(*address, newest);
+                self.newest_deposits.note(*address, newest);
             }
         }
         self.note_withheld(&evidence);
@@ -193,7 +193,7 @@ impl Watcher {
         let read = Read { job, reading, now, proof, mark: within, said_by, gone_by, flaws: &flaws };
         if planted(Bug::CoverageBeforeDeposits) {
             let (last_final, params) = (self.last_final, self.settings.sweep);
-            self.roll.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
+            self.index.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
             self.keep_some().await?;
         }
         let this = &*self;
@@ -206,9 +206,9 @@ impl Watcher {
         left.iter().for_each(|address| self.rest(*address));
         let (last_final, params) = (self.last_final, self.settings.sweep);
         if flaws.of_all.is_none() {
-            self.roll.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
+            self.index.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
         }
-        let covers = |address: &Address| !left.contains(address) && self.roll.joins(address, job.from);
+        let covers = |address: &Address| !left.contains(address) && self.index.joins(address, job.from);
         self.unread.worked(job, reading, &flaws, covers);
         self.reload().await?;
         if reading == Reading::Second || sweep::is_worth_raising(job, last_final, brought_news, &params) {
@@ -266,14 +266,14 @@ impl Watcher {
                 Missing::Gone(block) => Some(block.number),
                 Missing::Withheld { .. } => None,
             });
-            let coverage = gone.min().zip(self.roll.coverage(address));
+            let coverage = gone.min().zip(self.index.coverage(address));
             owed.extend(coverage.and_then(|(from, coverage)| sweep::owed_again(&coverage, from, at)));
         }
         if owed.is_empty() {
             return Ok(());
         }
         if self.store_coverage(Commit { coverage: owed.clone(), ..Commit::default() }).await? {
-            self.roll.taken_back(&owed);
+            self.index.taken_back(&owed);
         } else {
             let all = evidence.iter_mut().map(|(_, evidence)| &mut evidence.missing);
             all.for_each(|missing| missing.retain(|_, it| matches!(it, Missing::Withheld { .. })));
@@ -318,7 +318,7 @@ impl Watcher {
         let result = self
             .ledger
             .change(address, |page, context| {
-                page.coverage = page.coverage.take().map(|stored| self.roll.brought_up(&stored));
+                page.coverage = page.coverage.take().map(|stored| self.index.brought_up(&stored));
                 page.mark = read.mark;
                 let mut strays = Strays::new(read.reading, page.coverage.as_ref(), self.settings.matching);
                 for Seen { transfer, time, by } in &evidence.transfers {
@@ -383,7 +383,7 @@ impl Watcher {
         let mut evidence = Evidence { transfers: Vec::new(), missing: BTreeMap::new(), has_news: false };
         let mut read = BTreeSet::new();
         // What was counted is no news, however often it is read; unless the coverage begins anew, and the count with it.
-        let swept = transfers.first().and_then(|it| self.roll.coverage(&it.to)).and_then(|coverage| coverage.swept);
+        let swept = transfers.first().and_then(|it| self.index.coverage(&it.to)).and_then(|coverage| coverage.swept);
         let covered_to = swept.map_or(0, |swept| swept.covered_to);
         let tallies: Vec<_> = known.iter().filter_map(|it| Some((it.token, it.tally.as_deref()?))).collect();
         let is_counted = |it: &Transfer| {
@@ -407,9 +407,9 @@ impl Watcher {
                 }
                 Some(deposit) => {
                     let is_news = match deposit.standing {
-                        Standing::Final { .. } => false,
-                        Standing::Provisional => proven,
-                        Standing::Gone { .. } => true,
+                        BlockStatus::Final { .. } => false,
+                        BlockStatus::Provisional => proven,
+                        BlockStatus::Gone { .. } => true,
                     };
                     (deposit.block_time, is_news)
                 }
@@ -444,7 +444,7 @@ impl Watcher {
 
     /// Whether one reader alone says that a final deposit's height has another block; the others may only withhold the deposit.
     async fn is_ones_word(&self, deposit: &Deposit, readers: &[Operator]) -> bool {
-        let is_final = matches!(deposit.standing, Standing::Final { .. });
+        let is_final = matches!(deposit.standing, BlockStatus::Final { .. });
         is_final && readers.len() > 1 && !self.is_elsewhere(deposit).await
     }
 }
@@ -472,7 +472,7 @@ fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, by: GoneBy<
         }
         Missing::Gone(canonical) => {
             match gone(deposit, by) {
-                Some(Standing::Gone { after_final: true }) => {
+                Some(BlockStatus::Gone { after_final: true }) => {
                     page.book.lose_final(key, Some(canonical.hash), context.now)
                 }
                 Some(standing) => page.book.set_standing(key, standing, Some(canonical.hash), context.now),

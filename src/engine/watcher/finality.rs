@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
-use crate::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, Verdict};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::agreement::witnesses;
 use crate::planted::{Bug, planted};
 use crate::policy::finality::{MarkMove, advance, counted_final, final_block, final_number};
-use crate::policy::settlement::Unexpected;
+use crate::policy::payment_machine::Unexpected;
 use crate::ports::chain::{EndpointId, FinalityReport};
 use crate::ports::store::{Commit, StoreError};
 
@@ -32,7 +32,7 @@ const MOST_BATCHES: usize = 4;
 const PATIENT_HEADS: u32 = 8;
 
 /// Where deposits stand, by address, with the header of the block that is at their height.
-type Standings = BTreeMap<Address, Vec<(DepositKey, Standing, Header)>>;
+type Standings = BTreeMap<Address, Vec<(DepositKey, BlockStatus, Header)>>;
 
 impl Watcher {
     /// Who runs an endpoint, where it counts whose word a fact is.
@@ -286,9 +286,9 @@ impl Watcher {
             // Who does not call it final himself, or has no such block, is asked again.
             let Some(header) = blocks.get(&deposit.block_number) else { continue };
             let standing = if header.block.hash == deposit.key.block_hash || planted(Bug::FinalByNumber) {
-                Standing::Final { at: now }
+                BlockStatus::Final { at: now }
             } else if self.is_gone(deposit, &mut asked).await {
-                Standing::Gone { after_final: false }
+                BlockStatus::Gone { after_final: false }
             } else {
                 continue;
             };
@@ -372,7 +372,7 @@ impl Watcher {
                         }
                         let canonical = (!is_its).then_some(header.block.hash);
                         page.book.set_standing(key, *standing, canonical, context.now);
-                        if matches!(standing, Standing::Final { .. }) {
+                        if matches!(standing, BlockStatus::Final { .. }) {
                             page.book.set_final_by(key, said_by.cloned());
                         }
                     }

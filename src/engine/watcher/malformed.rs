@@ -2,8 +2,8 @@
 
 use super::{Trouble, Watcher};
 use crate::domain::event::{Alarm, Event, EventKind};
+use crate::engine::event_log::count_alarm;
 use crate::engine::names::alarm_name;
-use crate::engine::telling::count_alarm;
 use crate::ports::store::Commit;
 
 /// How many malformed logs are remembered as told; beyond that a new one is told by the log only.

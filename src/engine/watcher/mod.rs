@@ -18,33 +18,33 @@ use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 use crate::policy::finality::{Backlog, settles_later};
-use crate::policy::roll::Roll;
 use crate::policy::sweep::{self, Job};
+use crate::policy::watch_index::WatchIndex;
 use crate::ports::chain::{ChainError, EndpointId, EndpointNews};
 use crate::ports::store::StoreError;
 
 mod above_head;
 mod absorb;
-mod ahead;
+mod backoff;
 mod finality;
 mod hints;
 mod malformed;
+mod newest_deposits;
 pub(super) mod place;
+mod prefetch;
 mod progress;
 mod readings;
-mod rest;
-mod roll;
 mod strays;
 mod times;
-mod tips;
 mod unread;
+mod watch_index;
 
 use self::above_head::AboveHead;
-use self::ahead::Ahead;
+use self::backoff::Backoff;
+use self::newest_deposits::NewestDeposits;
+use self::prefetch::Prefetch;
 use self::progress::Progress;
 use self::readings::{Deeper, MOST_SHORT};
-use self::rest::Rest;
-use self::tips::Tips;
 use self::unread::Unread;
 
 /// The first wait after a reading failed; doubled up to [`LONGEST_TROUBLE_WAIT`].
@@ -111,8 +111,8 @@ pub(crate) struct Watcher {
     stop: CancellationToken,
     tokens: Arc<Vec<Address>>,
     /// Every watched address, and how far it is swept.
-    roll: Roll,
-    /// The count of the store's changes of coverage up to which the roll has them; `None` before the first reading.
+    index: WatchIndex,
+    /// The count of the store's changes of coverage up to which the watch index has them; `None` before the first reading.
     learnt: Option<u64>,
     head: Option<(Header, Timestamp)>,
     /// What should move.
@@ -133,7 +133,7 @@ pub(crate) struct Watcher {
     waiting: Waiting,
     hints_live: bool,
     /// The block of the newest deposit of each address: only those can miss from a reading.
-    tips: Tips,
+    newest_deposits: NewestDeposits,
     /// An older and the newest head, with our clock when each came: what the block time is measured by.
     arrivals: Option<[(BlockNumber, Timestamp); 2]>,
     /// Times of blocks that were looked up to find start blocks.
@@ -166,14 +166,14 @@ pub(crate) struct Watcher {
     failures: u32,
     /// Addresses whose start block could not be found, and when they are tried again.
     unplaced: BTreeSet<Address>,
-    placing: Rest,
+    placing: Backoff,
     /// The readings that are in no hurry, after one of them failed or came to nothing.
-    deeper: Rest,
+    second_reading: Backoff,
     /// What is left of a last reading that is under way, piece by piece, so that the sweep to the head can go on in between. It
     /// is not stored: after a crash it begins anew.
     last_reading: Option<Job>,
     /// What is being caught up with.
-    ahead: Ahead,
+    prefetch: Prefetch,
     /// What cannot be read.
     unread: Unread,
     /// The newest moment that our clock has shown.
@@ -189,7 +189,7 @@ impl Watcher {
         stop: CancellationToken,
     ) -> Self {
         let tokens = settings.tokens();
-        let roll = Roll::new(settings.sweep.keep);
+        let index = WatchIndex::new(settings.sweep.keep);
         Self {
             ports,
             settings,
@@ -197,7 +197,7 @@ impl Watcher {
             health,
             stop,
             tokens: Arc::new(tokens),
-            roll,
+            index,
             learnt: None,
             head: None,
             progress: Progress::default(),
@@ -210,7 +210,7 @@ impl Watcher {
             confirmed: BTreeMap::new(),
             waiting: Waiting::default(),
             hints_live: false,
-            tips: Tips::default(),
+            newest_deposits: NewestDeposits::default(),
             arrivals: None,
             times: BTreeMap::new(),
             told: Told::default(),
@@ -228,10 +228,10 @@ impl Watcher {
             hinted: None,
             failures: 0,
             unplaced: BTreeSet::new(),
-            placing: Rest::default(),
-            deeper: Rest::default(),
+            placing: Backoff::default(),
+            second_reading: Backoff::default(),
             last_reading: None,
-            ahead: Ahead::default(),
+            prefetch: Prefetch::default(),
             unread: Unread::default(),
             latest: Timestamp::EPOCH,
         }
@@ -282,7 +282,7 @@ impl Watcher {
 
     /// Does what is due. True when there is more to do at once.
     async fn work(&mut self) -> Result<bool, Trouble> {
-        if self.roll.is_empty() {
+        if self.index.is_empty() {
             return Ok(false);
         }
         self.mind_the_clock();
@@ -308,17 +308,17 @@ impl Watcher {
         if self.unsettled {
             return Ok(true);
         }
-        if !self.deeper.is_over(now) {
+        if !self.second_reading.is_over(now) {
             return Ok(false);
         }
         // A range that nobody can read, or that is withheld, must not slow down the sweep to the head.
         let why = match self.read_deeper().await {
             Ok(Deeper::Nothing) => {
-                self.deeper.worked();
+                self.second_reading.worked();
                 return Ok(false);
             }
             Ok(Deeper::Further) => {
-                self.deeper.worked();
+                self.second_reading.worked();
                 return Ok(true);
             }
             Ok(Deeper::FarOff) => "what is called final is further off than a chain comes".to_owned(),
@@ -326,7 +326,7 @@ impl Watcher {
             Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => error.to_string(),
             Err(trouble) => return Err(trouble),
         };
-        let wait = self.deeper.failed(self.ports.clock.now(), &why);
+        let wait = self.second_reading.failed(self.ports.clock.now(), &why);
         self.note_trouble(&why);
         tracing::warn!(why, again_in_ms = wait.as_millis(), "catching up or reading again has to wait");
         Ok(false)
@@ -339,7 +339,7 @@ impl Watcher {
 
     fn settles_later(&self, now: Timestamp) -> bool {
         let backlog = Backlog {
-            catches_up: self.ahead.is_under_way(),
+            catches_up: self.prefetch.is_under_way(),
             pays: self.waiting.pays,
             unsettled: self.unsettled,
             settled_at: self.settled_at,
@@ -358,7 +358,7 @@ impl Watcher {
             self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
             (self.head, self.arrivals) = (None, None);
             self.placing.end_at(now);
-            self.deeper.end_at(now);
+            self.second_reading.end_at(now);
         }
         self.latest = now;
     }
@@ -374,15 +374,19 @@ impl Watcher {
         if planted(Bug::HintsAreEnough) && self.hints_live {
             return Span::from_secs(1_000_000);
         }
-        let usual = sweep::pause(&self.roll.leads(), self.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
+        let usual = sweep::pause(&self.index.leads(), self.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
         if self.hinted.is_some() { usual.min(self.block_time()) } else { usual }
     }
 
     fn sleep_for(&self) -> Span {
         let now = self.ports.clock.now();
-        let others = [self.ask_final_at, self.placing.until(), self.deeper.until()];
+        let others = [self.ask_final_at, self.placing.until(), self.second_reading.until()];
         let until = others.into_iter().flatten().fold(self.sweep_at, Timestamp::min);
-        if self.roll.is_empty() { LONGEST_SLEEP } else { until.since(now).max(Span::from_millis(1)).min(LONGEST_SLEEP) }
+        if self.index.is_empty() {
+            LONGEST_SLEEP
+        } else {
+            until.since(now).max(Span::from_millis(1)).min(LONGEST_SLEEP)
+        }
     }
 
     fn worked(&mut self) {
@@ -391,8 +395,8 @@ impl Watcher {
             self.failures = 0;
             self.head_unserved = false;
         }
-        let aside = self.deeper.why().or_else(|| self.placing.why()).cloned();
-        let (due, is_idle, now) = (self.whole_at, self.roll.is_empty(), self.ports.clock.now());
+        let aside = self.second_reading.why().or_else(|| self.placing.why()).cloned();
+        let (due, is_idle, now) = (self.whole_at, self.index.is_empty(), self.ports.clock.now());
         self.health.update(|health| {
             health.chain_trouble = None;
             health.chain_aside = aside;

@@ -36,7 +36,7 @@ impl Watcher {
     pub(super) async fn place_new(&mut self) -> Result<(), Trouble> {
         let now = self.ports.clock.now();
         let tries_all = self.placing.is_over(now);
-        let mut fresh = self.roll.unplaced();
+        let mut fresh = self.index.unplaced();
         fresh.retain(|coverage| tries_all || !self.unplaced.contains(&coverage.address));
         if fresh.is_empty() {
             return Ok(());
@@ -88,7 +88,7 @@ impl Watcher {
                 let start = (*start).max(1);
                 let mut below = start.saturating_sub(1);
                 if planted(Bug::OneCoverageForAll) {
-                    let others = self.roll.leads().into_iter().filter_map(|lead| lead.swept);
+                    let others = self.index.leads().into_iter().filter_map(|lead| lead.swept);
                     below = others.map(|other| other.covered_to).max().unwrap_or(below).max(below);
                 }
                 let swept = Swept { start, covered_to: below, confirmed_to: below, second_reading: None };

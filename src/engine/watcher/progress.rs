@@ -63,7 +63,7 @@ impl Watcher {
         let facts = Facts {
             now,
             stall_after: self.settings.stall_after,
-            watched: !self.roll.is_empty(),
+            watched: !self.index.is_empty(),
             head: self.progress.head.map(|(_, moved_at, heard_at)| (moved_at, heard_at)),
             // Until it was asked for once, nobody knows whether it stands.
             finality: self.waiting.moved_at.filter(|at| self.waiting.lowest.is_some() && self.asked_final_at >= *at),
@@ -99,7 +99,7 @@ impl Watcher {
             Stall::Head => self.progress.head.map_or_else(String::new, |(number, ..)| format!("it is {number}")),
             Stall::Settling => self.progress.trouble.clone(),
             Stall::Unread => unread.map_or_else(String::new, |unread| {
-                format!("{} of {} addresses: {}", unread.addresses, self.roll.len(), unread.why)
+                format!("{} of {} addresses: {}", unread.addresses, self.index.len(), unread.why)
             }),
         };
         Alarm::Standstill { what: stall, since, detail: short(&detail) }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::absorb::{Place, REST, place_of};
-use super::ahead::Ahead;
+use super::prefetch::Prefetch;
 use super::{HEAD_SERVES_FOR, Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
@@ -13,7 +13,7 @@ use crate::domain::event::{Event, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
-use crate::policy::breadth;
+use crate::policy::log_filter;
 use crate::policy::numbering;
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
@@ -71,7 +71,7 @@ impl Watcher {
         let head = self.fresh_head().await?;
         let fits = self.mind_the_head(head.block.number).await?;
         let (mut trouble, mut is_swept) = (None, false);
-        if self.last_final.is_none() || (is_whole && sweep::wants_final(&self.roll.leads(), head.block.number)) {
+        if self.last_final.is_none() || (is_whole && sweep::wants_final(&self.index.leads(), head.block.number)) {
             // How far the sweep counts is to be known; what it settles may have time.
             let later = self.settles_later(self.ports.clock.now());
             let asked = if later { self.only_learn_finality().await } else { self.ask_finality().await };
@@ -82,11 +82,15 @@ impl Watcher {
             }
         }
         let to = head.block.number.saturating_sub(self.step_back);
-        let waits = self.roll.resting_leads();
-        let job = sweep::head_job(&self.roll.leads(), &waits, to, self.last_final, &self.settings.sweep);
+        // Where catching up fails, what is new is found all the same.
+        let waits = match self.second_reading.why() {
+            Some(_) => self.index.leads().iter().map(|lead| lead.address).collect(),
+            None => self.index.resting_leads(),
+        };
+        let job = sweep::head_job(&self.index.leads(), &waits, to, self.last_final, &self.settings.sweep);
         let above = self.read_to.saturating_add(1).saturating_sub(READ_AGAIN);
         let job = job.map(|job| if is_whole { job } else { sweep::only_above(job, above) });
-        if let Some(job) = job.map(|job| self.roll.for_members(job)) {
+        if let Some(job) = job.map(|job| self.index.for_members(job)) {
             // Where the rule asks for no depth and the tag keeps up with the head, the reading itself can prove what is final.
             let rule = self.settings.finality;
             let to_final = self.tag_at_head && self.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
@@ -102,7 +106,7 @@ impl Watcher {
         }
         let short = self.step_back;
         self.step_back = self.step_back.checked_div(2).unwrap_or(0);
-        let behind = sweep::behind_by(&self.roll.leads(), self.last_final);
+        let behind = sweep::behind_by(&self.index.leads(), self.last_final);
         let now = self.ports.clock.now();
         self.health.update(|health| {
             // Where nothing was read, or where the head is below what counts as read, nobody knows what came in.
@@ -127,7 +131,7 @@ impl Watcher {
     pub(super) async fn read_deeper(&mut self) -> Result<Deeper, Trouble> {
         // What is to be read up to a block that is not there is about to be taken back.
         if self.above_head.is_seen() {
-            self.ahead = Ahead::default();
+            self.prefetch = Prefetch::default();
             return Ok(Deeper::Nothing);
         }
         if let Some(got) = self.catch_up().await? {
@@ -137,7 +141,7 @@ impl Watcher {
         let ready = self.ready();
         let now = self.ports.clock.now();
         if let Some(job) = sweep::second_job(&ready, now, &params) {
-            let job = self.roll.for_members(job);
+            let job = self.index.for_members(job);
             let page = match self.read_again(&job).await {
                 Err(Trouble::Chain(ChainError::Refused(why))) => {
                     self.let_wait(&job, Reading::Second, &why)?;
@@ -154,7 +158,7 @@ impl Watcher {
 
     /// Whether reading this has left something else to be read next.
     fn got_on(&self, job: &Job, next: Option<Job>) -> Deeper {
-        let next = next.map(|next| self.roll.for_members(next));
+        let next = next.map(|next| self.index.for_members(next));
         if next.as_ref() == Some(job) { Deeper::Stuck } else { Deeper::Further }
     }
 
@@ -163,8 +167,8 @@ impl Watcher {
         let now = self.ports.clock.now();
         let rested: Vec<Address> =
             self.resting.extract_if(.., |_, until| *until <= now).map(|(address, _)| address).collect();
-        rested.iter().for_each(|address| self.roll.rest(address, false));
-        self.roll.ready_leads()
+        rested.iter().for_each(|address| self.index.rest(address, false));
+        self.index.ready_leads()
     }
 
     /// Has an address stand back behind others for a while.
@@ -174,7 +178,7 @@ impl Watcher {
 
     pub(super) fn rest_until(&mut self, address: Address, until: Timestamp) {
         self.resting.insert(address, until);
-        self.roll.rest(&address, true);
+        self.index.rest(&address, true);
     }
 
     /// Reads the whole window of addresses whose time is over a last time, a piece each time, and lets them go.
@@ -234,7 +238,7 @@ impl Watcher {
         };
         self.times.insert(covered, covered_time);
         let job = sweep::last_job(&ready, now, covered_time, &params);
-        Ok(job.map(|job| self.roll.for_members(job)))
+        Ok(job.map(|job| self.index.for_members(job)))
     }
 
     /// Lets the addresses of a last reading go. One that got a payment while it was under way stays watched.
@@ -256,7 +260,7 @@ impl Watcher {
             self.store_coverage(commit).await?;
         }
         self.reload().await?;
-        let closed = over.iter().any(|coverage| !self.roll.is_watched(&coverage.address));
+        let closed = over.iter().any(|coverage| !self.index.is_watched(&coverage.address));
         Ok(if closed { Deeper::Further } else { Deeper::Stuck })
     }
 
@@ -371,7 +375,7 @@ fn joined(before: Heard, other: TransferPage) -> Heard {
 /// The question for a job; whoever answers gives the same, whichever way it is put.
 pub(super) fn query(tokens: &Arc<Vec<Address>>, job: &Job, filter: usize) -> TransferQuery {
     let blocks = job.to.saturating_sub(job.from).saturating_add(1);
-    let everybody = breadth::asks_for_everybody(job.addresses.len(), blocks, filter);
+    let filter = log_filter::choose(job.addresses.len(), blocks, filter);
     let (tokens, recipients) = (Arc::clone(tokens), Arc::clone(&job.addresses));
-    TransferQuery { tokens, recipients, everybody, from: job.from, to: job.to, avoid: None, by: None }
+    TransferQuery { tokens, recipients, filter, from: job.from, to: job.to, avoid: None, by: None }
 }

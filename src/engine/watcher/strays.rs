@@ -4,14 +4,14 @@
 use std::borrow::Borrow;
 
 use crate::domain::coverage::{Coverage, Swept};
-use crate::domain::deposit::{Deposit, Standing};
+use crate::domain::deposit::{BlockStatus, Deposit};
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::engine::ledger::Page;
 use crate::planted::{Bug, planted};
-use crate::policy::address::Book;
+use crate::policy::address::AddressState;
 use crate::policy::matching::MatchParams;
-use crate::policy::settlement::Context;
+use crate::policy::payment_machine::Context;
 use crate::policy::strays::{Window, may_be_left, take_in};
 
 /// A transfer that was read.
@@ -59,32 +59,38 @@ impl<'a> Strays<'a> {
     pub(super) fn take_in(self, page: &mut Page, context: &Context<'_>) {
         let (swept, reading) = (self.swept(), self.reading);
         let window = Window::new(reading, self.before.as_ref(), page.coverage.as_ref());
-        let keep = |book: &mut Book, arrival| keep(book, arrival, reading, swept, context);
+        let keep = |book: &mut AddressState, arrival| keep(book, arrival, reading, swept, context);
         take_in(&mut page.book, self.left, window.as_ref(), &self.params, context.now, keep);
     }
 }
 
 /// Writes a transfer into the book: a new deposit, or one whose block came back; and that it is final, if the very reading that
 /// brought it proves that. `swept`: what was covered before the reading.
-fn keep(book: &mut Book, arrival: Arrival<'_>, reading: Reading, swept: Option<Swept>, context: &Context<'_>) {
+fn keep(book: &mut AddressState, arrival: Arrival<'_>, reading: Reading, swept: Option<Swept>, context: &Context<'_>) {
     let Arrival { seen, final_by } = arrival;
     let key = seen.key;
     note_transfer(book, seen, reading, swept, context);
-    let is_provisional = |deposit: &Deposit| deposit.standing == Standing::Provisional;
+    let is_provisional = |deposit: &Deposit| deposit.standing == BlockStatus::Provisional;
     if let Some(said_by) = final_by.filter(|_| book.deposit(&key).is_some_and(is_provisional)) {
-        book.set_standing(&key, Standing::Final { at: context.now }, None, context.now);
+        book.set_standing(&key, BlockStatus::Final { at: context.now }, None, context.now);
         book.set_final_by(&key, said_by.cloned());
     }
 }
 
-fn note_transfer(book: &mut Book, fresh: Deposit, reading: Reading, swept: Option<Swept>, context: &Context<'_>) {
+fn note_transfer(
+    book: &mut AddressState,
+    fresh: Deposit,
+    reading: Reading,
+    swept: Option<Swept>,
+    context: &Context<'_>,
+) {
     let is_same = |known: &Deposit| known.key.tx_hash == fresh.key.tx_hash;
     if planted(Bug::KeyedByTransaction) && book.deposits().iter().any(is_same) {
         return;
     }
     match book.deposit(&fresh.key).map(Deposit::stands) {
         Some(true) => {}
-        Some(false) => book.set_standing(&fresh.key, Standing::Provisional, None, context.now),
+        Some(false) => book.set_standing(&fresh.key, BlockStatus::Provisional, None, context.now),
         None => {
             let missed =
                 swept.is_some_and(|swept| fresh.block_number <= swept.covered_to && fresh.block_number >= swept.start);

@@ -144,7 +144,7 @@ impl Watcher {
         refused: BlockNumber,
         whole: &Job,
     ) -> Result<(BlockNumber, Option<(Job, TransferPage)>), Trouble> {
-        let starts = sweep::first_blocks(&self.roll.leads(), self.last_final, &self.settings.sweep);
+        let starts = sweep::first_blocks(&self.index.leads(), self.last_final, &self.settings.sweep);
         let now = self.ports.clock.now();
         let known = self.unread.known_bad(refused..=whole.to, now);
         let near = known.into_iter().flat_map(|known| NEAR.map(|step| known.saturating_add(step)));
@@ -203,14 +203,14 @@ impl Watcher {
 
     /// How many addresses have blocks that cannot be read, since when and why.
     pub(super) fn not_read(&self) -> Option<Told> {
-        let below = self.unread.floor.as_ref().map(|floor| (self.roll.below(floor.from), &floor.since));
+        let below = self.unread.floor.as_ref().map(|floor| (self.index.below(floor.from), &floor.since));
         let mut addresses: Vec<&Address> = self.unread.addresses.keys().map(|(_, address)| address).collect();
         addresses.sort_unstable();
         addresses.dedup();
         let count = addresses.len().saturating_add(below.map_or(0, |(below, _)| below));
         let oldest = self.unread.addresses.values().chain(below.map(|(_, since)| since)).min();
         oldest.map(|(since, why)| Told {
-            addresses: count.min(self.roll.len()).max(1),
+            addresses: count.min(self.index.len()).max(1),
             since: *since,
             why: why.clone(),
         })

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::payment::PaymentId;
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 use crate::engine::wake::Woken;
 
 /// A payment is asked after at most once in this time, however many deliveries come.
@@ -88,7 +88,7 @@ impl Hints {
     }
 
     /// Has the API asked after what was noted, until `stop`.
-    pub(super) async fn keep_asking(self, handle: Handle, stop: CancellationToken) {
+    pub(super) async fn keep_asking(self, handle: OperatorService, stop: CancellationToken) {
         loop {
             let (due, next) = self.due(Instant::now());
             for payment in due {

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listener::{Bounded, Bounds};
 use crate::config::InletSettings;
-use crate::engine::handle::Handle;
+use crate::engine::operator_service::OperatorService;
 use body::Named;
 use hints::{Hints, Noted};
 use rate::Bucket;
@@ -149,7 +149,7 @@ pub async fn serve(
     listener: TcpListener,
     settings: &InletSettings,
     secrets: &[SecretString],
-    handle: Handle,
+    handle: OperatorService,
     stop: CancellationToken,
 ) -> io::Result<()> {
     for came in Came::ALL {

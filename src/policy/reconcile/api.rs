@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{ApiFacts, Books, COMPLETION_GRACE, Difference, Kind, Listed, Said, Scope, words};
 use crate::domain::chain::B256;
-use crate::domain::deposit::{Deposit, Standing, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, Verdict};
 use crate::domain::payment::{ApiStatus, Outcome, Payment, PaymentId, PaymentState};
 
 /// A hash that can be compared, however it was written.
@@ -121,8 +121,8 @@ fn standing(
         _ if !waits => about(Kind::TakenThereOpenHere, here()),
         _ => {
             let final_at = deposit.and_then(|deposit| match deposit.standing {
-                Standing::Final { at } => Some(at),
-                Standing::Provisional | Standing::Gone { .. } => None,
+                BlockStatus::Final { at } => Some(at),
+                BlockStatus::Provisional | BlockStatus::Gone { .. } => None,
             });
             let is_late = final_at.is_some_and(|at| scope.now.since(at) > COMPLETION_GRACE);
             if is_late { about(Kind::FinalNotCompleted, here()) } else { None }

@@ -6,7 +6,7 @@ use super::super::numbering::as_known;
 use super::{Books, ChainFacts, Difference, Kind, Said, Scope, WalletFacts, words};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef, Transfer};
-use crate::domain::deposit::{Deposit, Standing, Tally, Verdict};
+use crate::domain::deposit::{BlockStatus, Deposit, Tally, Verdict};
 use crate::domain::order::{AttemptKind, Effect, Order, OrderOutcome, OrderState};
 
 /// What tells a log from every other.
@@ -141,7 +141,7 @@ fn content(deposit: &Deposit, log: &Transfer) -> Option<(Said, Said)> {
 /// Final deposits that pay nothing, and of which nobody has said that they need not.
 pub(super) fn unassigned(books: &Books, scope: &Scope) -> Vec<Difference> {
     let open = |deposit: &&Deposit| {
-        matches!(deposit.standing, Standing::Final { .. })
+        matches!(deposit.standing, BlockStatus::Final { .. })
             && matches!(deposit.verdict, Verdict::Review { .. } | Verdict::Unjudged)
             && scope.has(deposit.block_time)
     };

@@ -7,7 +7,7 @@ use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
 use crate::domain::time::Span;
 use crate::sandbox::error::{Result, SandboxError};
-use crate::sandbox::stand_in::{Call, Fault, FaultRule, NewOffRamp, OffRamp, When};
+use crate::sandbox::fake_api::{Call, Fault, FaultRule, NewOffRamp, OffRamp, When};
 use crate::sandbox::token::{Authorization, BatchItem, TokenSpec};
 use crate::sandbox::{DEV_ACCOUNTS, FAKE_USDC, PAYER, RELAYER, USDC, USDC_E};
 
@@ -34,7 +34,7 @@ fn address_of(name: &str) -> Address {
 async fn curtain_up(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<()> {
     stage.act("A chain, a payment API, and a watcher")?;
     stage.tell(
-        "Here run a real chain node (anvil, with a test USDC at the real token's address) and a stand-in for the payment \
+        "Here run a real chain node (anvil, with a test USDC at the real token's address) and a fake API for the payment \
          API. Nothing in it is real money. An off-ramp names an amount and a deposit address; once the money is there and \
          final, somebody has to tell the API the transaction's hash (/complete). rampwatch is that somebody.",
     )?;
@@ -122,7 +122,7 @@ async fn lost_answer(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<()>
          second call could pay twice. So rampwatch waits until the first call can have no more effect, and then asks.",
     )?;
     let off_ramp = stage.opened("answer-lost", usdc(60)).await?;
-    stage.stand_in().add_fault(FaultRule {
+    stage.fake_api().add_fault(FaultRule {
         call: Call::Complete,
         payment: Some(off_ramp.id.clone()),
         when: When::Next(1),

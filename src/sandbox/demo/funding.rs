@@ -8,8 +8,8 @@ use crate::domain::order::{AttemptKind, OrderOutcome};
 use crate::domain::payment::BankAccountId;
 use crate::domain::wei::Wei;
 use crate::sandbox::error::{Result, SandboxError};
+use crate::sandbox::fake_api::{NewOffRamp, OffRamp};
 use crate::sandbox::orders::OrderRow;
-use crate::sandbox::stand_in::{NewOffRamp, OffRamp};
 use crate::sandbox::{BlockTag, USDC, WALLET};
 
 /// The payment whose receipts are shown at the end: the one that took two transactions to be mined.

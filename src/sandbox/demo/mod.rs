@@ -1,6 +1,6 @@
 //! `rampwatch demo`: the main job on a real chain node from nothing, told as a story, and checked.
 //!
-//! A chain, a stand-in payment API and a watcher (this very program, as a child process) are started in a temporary
+//! A chain, a fake payment API and a watcher (this very program, as a child process) are started in a temporary
 //! folder. Off-ramps are opened and paid in every way that money comes in; a block is reorganised away, the watcher is
 //! killed, an answer is lost. Then the sandbox's own hot wallet pays off-ramps itself. At the end a table says what
 //! became of each, in the watcher's own words, and every outcome is compared with the one that it must be; what the

@@ -1,6 +1,6 @@
 //! What the wallet did, from order to API answer: told for one payment, and held against the chain for all.
 //!
-//! What rampwatch says comes from its operator API; what is so comes from the node's blocks and from the stand-in's
+//! What rampwatch says comes from its operator API; what is so comes from the node's blocks and from the fake API's
 //! journal. Where they differ, the demo fails.
 
 use super::report::short;
@@ -10,8 +10,8 @@ use crate::domain::order::{OrderOutcome, Placer};
 use crate::domain::payment::PaymentId;
 use crate::sandbox::audit::{Audit, audit, must};
 use crate::sandbox::error::{Result, SandboxError};
+use crate::sandbox::fake_api::Call;
 use crate::sandbox::orders::OrderRow;
-use crate::sandbox::stand_in::Call;
 use crate::sandbox::{USDC, WALLET, WALLET_FUNDS};
 
 /// Prints the receipts of a payment that the wallet paid: payment, order, nonce, all transactions, block and log, and
@@ -19,8 +19,8 @@ use crate::sandbox::{USDC, WALLET, WALLET_FUNDS};
 pub(super) async fn show(stage: &mut Stage<'_>, name: &str) -> Result<()> {
     let id = id(name)?;
     let operator = stage.watcher.operator().clone();
-    let off_ramp = stage.stand_in().off_ramp(&id);
-    let off_ramp = off_ramp.ok_or_else(|| SandboxError::StandIn(format!("there is no payment {id}")))?;
+    let off_ramp = stage.fake_api().off_ramp(&id);
+    let off_ramp = off_ramp.ok_or_else(|| SandboxError::FakeApi(format!("there is no payment {id}")))?;
     let orders = operator.orders_of(&id).await?;
     must(orders.len() == 1, || format!("{id} has {} orders, not one", orders.len()))?;
     let Some(order) = orders.first() else { return Ok(()) };
@@ -68,7 +68,7 @@ pub(super) async fn show(stage: &mut Stage<'_>, name: &str) -> Result<()> {
 
 /// What the API answered to the completion of a payment, from what it received itself.
 fn answered(stage: &Stage<'_>, id: &PaymentId, tx_hash: B256) -> Result<String> {
-    let journal = stage.stand_in().journal();
+    let journal = stage.fake_api().journal();
     let calls =
         journal.iter().filter(|entry| entry.call == Call::Complete && entry.payment.as_deref() == Some(id.as_str()));
     let calls: Vec<_> = calls.collect();
@@ -76,7 +76,7 @@ fn answered(stage: &Stage<'_>, id: &PaymentId, tx_hash: B256) -> Result<String> 
     let once = calls.len() == 1 && calls.iter().all(|call| call.acted && call.transaction_hash.as_ref() == Some(&hash));
     must(once, || format!("/complete of {id} was not called once with {hash}: {calls:?}"))?;
     let status = calls.first().and_then(|call| call.status).unwrap_or_default();
-    let off_ramp = stage.stand_in().off_ramp(id);
+    let off_ramp = stage.fake_api().off_ramp(id);
     let (word, theirs) = off_ramp.map(|off_ramp| (off_ramp.status, off_ramp.transaction_hash)).unwrap_or_default();
     must(theirs.as_ref() == Some(&hash), || format!("the API has {theirs:?} for {id}, not {hash}"))?;
     Ok(format!("/complete with {}: HTTP {status}; now {word}", short(&hash)))

@@ -10,8 +10,8 @@ use crate::domain::chain::B256;
 use crate::domain::deposit::Verdict;
 use crate::domain::payment::Outcome;
 use crate::sandbox::error::{Result, SandboxError};
+use crate::sandbox::fake_api::OffRamp;
 use crate::sandbox::operator::{DepositRow, PaymentRow, WhyRow};
-use crate::sandbox::stand_in::OffRamp;
 
 /// How wide the table is: fits a terminal of usual width, and a file.
 const WIDTH: u16 = 132;
@@ -102,7 +102,7 @@ pub(super) async fn judge(stage: &mut Stage<'_>, cases: &[Case], began: Instant)
 /// Counts the calls of `/complete` over all payments; the problem, if they are not one for each completed payment.
 fn completions(stage: &Stage<'_>, cases: &[Case]) -> std::result::Result<String, String> {
     let expected = cases.iter().filter(|case| matches!(case.expect, Expect::Completed(_))).count();
-    let off_ramps = stage.stand_in().off_ramps();
+    let off_ramps = stage.fake_api().off_ramps();
     let accepted: u32 = off_ramps.iter().map(|off_ramp| off_ramp.tally.accepted).sum();
     let calls: u32 = off_ramps.iter().map(|off_ramp| off_ramp.tally.calls).sum();
     let text =
@@ -113,10 +113,10 @@ fn completions(stage: &Stage<'_>, cases: &[Case]) -> std::result::Result<String,
 
 async fn look(stage: &Stage<'_>, case: &Case) -> Result<Found> {
     let id = id(case.payment)?;
-    let unknown = || SandboxError::StandIn(format!("there is no payment {id}"));
+    let unknown = || SandboxError::FakeApi(format!("there is no payment {id}"));
     Ok(Found {
         payment: stage.watcher.operator().payment(&id).await?,
-        off_ramp: stage.stand_in().off_ramp(&id).ok_or_else(unknown)?,
+        off_ramp: stage.fake_api().off_ramp(&id).ok_or_else(unknown)?,
         why: stage.watcher.operator().why(id.as_str()).await?,
     })
 }

@@ -1,4 +1,4 @@
-//! What the demo plays on: the chain, the stand-in, the watcher, and the voice that tells the story.
+//! What the demo plays on: the chain, the fake API, the watcher, and the voice that tells the story.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -13,9 +13,9 @@ use crate::domain::deposit::Verdict;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 use crate::sandbox::error::{Result, SandboxError};
+use crate::sandbox::fake_api::{FakeApi, FakeApiOptions, NewOffRamp, OffRamp};
 use crate::sandbox::operator::PaymentRow;
 use crate::sandbox::orders::OrderRow;
-use crate::sandbox::stand_in::{NewOffRamp, OffRamp, StandIn, StandInOptions};
 use crate::sandbox::{
     Anvil, AnvilOptions, Daemon, DaemonOptions, Mining, Node, PAYER, Receipt, Sandbox, USDC, WalletConfig,
     wallet_variable,
@@ -70,7 +70,7 @@ pub(super) fn id(text: &str) -> Result<PaymentId> {
 }
 
 impl<'a> Stage<'a> {
-    /// Starts the chain and the stand-in. The watcher is not started yet.
+    /// Starts the chain and the fake API. The watcher is not started yet.
     pub(super) async fn set(program: PathBuf, folder: &Path, out: &'a mut (dyn Write + Send)) -> Result<Self> {
         let options = AnvilOptions {
             mining: Mining::OnCommand,
@@ -79,10 +79,10 @@ impl<'a> Stage<'a> {
         };
         let anvil = Anvil::start(&options).await?;
         anvil.node().furnish().await?;
-        let stand_in = StandIn::start(StandInOptions::default()).await?;
+        let fake_api = FakeApi::start(FakeApiOptions::default()).await?;
         // Any bank account may be paid when a person asks, and none without being asked.
         let wallet = WalletConfig { allowed_bank_accounts: Vec::new(), ..WalletConfig::default() };
-        let sandbox = Sandbox::of_parts_with(anvil, stand_in, folder, Some(wallet))?;
+        let sandbox = Sandbox::of_parts_with(anvil, fake_api, folder, Some(wallet))?;
         let quick = QUICK.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let watcher = Daemon::new(DaemonOptions {
             program,
@@ -98,9 +98,9 @@ impl<'a> Stage<'a> {
         self.sandbox.anvil().node()
     }
 
-    /// The stand-in payment API.
-    pub(super) const fn stand_in(&self) -> &StandIn {
-        self.sandbox.stand_in()
+    /// The fake payment API.
+    pub(super) const fn fake_api(&self) -> &FakeApi {
+        self.sandbox.fake_api()
     }
 
     /// Begins an act.
@@ -136,7 +136,7 @@ impl<'a> Stage<'a> {
 
     /// Opens an off-ramp with the payment API.
     pub(super) fn open(&self, name: &str, amount: Amount, more: NewOffRamp) -> Result<OffRamp> {
-        self.stand_in().open(NewOffRamp { id: Some(id(name)?), amount, ..more })
+        self.fake_api().open(NewOffRamp { id: Some(id(name)?), amount, ..more })
     }
 
     /// Tells the watcher of an off-ramp, over its operator API.
@@ -181,14 +181,14 @@ impl<'a> Stage<'a> {
         self.node().mine(FINAL_AFTER).await
     }
 
-    /// Waits until the stand-in has completed these off-ramps.
+    /// Waits until the fake API has completed these off-ramps.
     pub(super) async fn completed(&self, names: &[&str]) -> Result<()> {
         let ids = names.iter().map(|name| id(name)).collect::<Result<Vec<_>>>()?;
-        let accepted = |stand_in: &StandIn, id: &PaymentId| {
-            stand_in.off_ramp(id).is_some_and(|off_ramp| off_ramp.tally.accepted > 0)
+        let accepted = |fake_api: &FakeApi, id: &PaymentId| {
+            fake_api.off_ramp(id).is_some_and(|off_ramp| off_ramp.tally.accepted > 0)
         };
         let what = format!("/complete for {}", names.join(", "));
-        self.stand_in().wait_until(LIMIT, &what, |stand_in| ids.iter().all(|id| accepted(stand_in, id))).await
+        self.fake_api().wait_until(LIMIT, &what, |fake_api| ids.iter().all(|id| accepted(fake_api, id))).await
     }
 
     /// Waits until the watcher's payment fulfils a condition.

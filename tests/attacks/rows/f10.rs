@@ -1,6 +1,6 @@
 //! F10: one refusal shuts the API for all.
 
-use rampwatch::sandbox::stand_in::{Call, Fault, FaultRule, When};
+use rampwatch::sandbox::fake_api::{Call, Fault, FaultRule, When};
 use serde_json::json;
 
 use crate::kit::Kit;

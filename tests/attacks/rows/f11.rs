@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use serde_json::json;
 
 use crate::kit::Kit;

@@ -1,6 +1,6 @@
 //! F2: the window of 24 hours lets go of orders that are still open.
 
-use rampwatch::sandbox::stand_in::{Change, NewOffRamp, OffRamp, Told as SaidOfIt};
+use rampwatch::sandbox::fake_api::{Change, NewOffRamp, OffRamp, Told as SaidOfIt};
 use serde_json::json;
 
 use crate::kit::Kit;

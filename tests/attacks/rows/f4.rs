@@ -1,7 +1,7 @@
 //! F4: whoever types where the money goes approves that it goes there.
 
 use alloy::primitives::Address;
-use rampwatch::sandbox::stand_in::Shape;
+use rampwatch::sandbox::fake_api::Shape;
 use serde_json::json;
 
 use crate::kit::Kit;

@@ -1,6 +1,6 @@
 //! F6 and F12: what is typed of a payment satisfies a rule.
 
-use rampwatch::sandbox::stand_in::{Change, Told as SaidOfIt};
+use rampwatch::sandbox::fake_api::{Change, Told as SaidOfIt};
 use serde_json::{Value, json};
 
 use crate::kit::Kit;
@@ -62,7 +62,7 @@ fn say(world: &World, id: &str, told: SaidOfIt) -> Result<(), crate::row::Stop> 
 }
 
 /// Asks for it to be funded: nothing may leave without an approval.
-async fn unpaid(world: &mut World, off_ramp: &rampwatch::sandbox::stand_in::OffRamp, with: &str) -> Played {
+async fn unpaid(world: &mut World, off_ramp: &rampwatch::sandbox::fake_api::OffRamp, with: &str) -> Played {
     let reply = world.try_fund(off_ramp).await?;
     world.watch(15).await?;
     let (_, units) = world.left_the_wallet();

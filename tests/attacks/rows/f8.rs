@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use serde_json::json;
 
 use crate::kit::Kit;

@@ -51,7 +51,7 @@ async fn signed(kit: Kit, told: Told) -> Played {
     paid(&mut world, &off_ramp, "with dust that came while it waited").await
 }
 
-async fn paid(world: &mut World, off_ramp: &rampwatch::sandbox::stand_in::OffRamp, when: &str) -> Played {
+async fn paid(world: &mut World, off_ramp: &rampwatch::sandbox::fake_api::OffRamp, when: &str) -> Played {
     world.completes(off_ramp, when).await?;
     let (times, units) = world.left_the_wallet();
     if (times, units) != (1, 90) {

@@ -1,6 +1,6 @@
 //! S2: where an address is read from is found by one node's block times.
 
-use rampwatch::sandbox::stand_in::NewOffRamp;
+use rampwatch::sandbox::fake_api::NewOffRamp;
 
 use crate::kit::Kit;
 use crate::row::{Played, Row, Told};

@@ -11,7 +11,7 @@ use alloy::signers::local::PrivateKeySigner;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::payment::{BankAccountId, PaymentId, RecipientId};
 use rampwatch::domain::time::Timestamp;
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp, StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{FakeApi, FakeApiOptions, NewOffRamp, OffRamp};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -53,7 +53,7 @@ pub(crate) fn wallet_key() -> String {
 pub(crate) struct World {
     pub(crate) chain: Chain,
     pub(crate) endpoints: Vec<Endpoint>,
-    pub(crate) api: StandIn,
+    pub(crate) api: FakeApi,
     pub(crate) program: Program,
     pub(crate) wallet: Address,
     clock: Option<Clock>,
@@ -70,7 +70,7 @@ impl World {
         for name in &setup.endpoints {
             endpoints.push(Endpoint::open(name, &chain).await?);
         }
-        let api = StandIn::start(StandInOptions::default()).await?;
+        let api = FakeApi::start(FakeApiOptions::default()).await?;
         let key: PrivateKeySigner = wallet_key().parse().map_err(|error| Stop::Fault(format!("{error}")))?;
         let wallet = key.address();
         chain.endow(wallet, FUNDS * UNIT);

@@ -4,9 +4,9 @@
 use std::collections::BTreeSet;
 
 use rampwatch::adapters::sled::SledStore;
-use rampwatch::domain::desk::{DeskBody, DeskKind};
 use rampwatch::domain::order::OrderId;
 use rampwatch::domain::payment::PaymentId;
+use rampwatch::domain::record::{RecordBody, RecordKind};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::Store as _;
 use rampwatch::sandbox::SandboxError;
@@ -93,10 +93,10 @@ impl Memory {
 
 /// What operators contradict each other about, or say too little of: how many cases there are, and those that are open.
 async fn disputes(store: &SledStore) -> Result<Disputes, SandboxError> {
-    let open = store.desk_due(DeskKind::Dispute, Timestamp::FAR_FUTURE, MOST).await.map_err(aftermath::failed)?;
-    let all = store.desk_page(DeskKind::Dispute, None, MOST).await.map_err(aftermath::failed)?.len();
+    let open = store.desk_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MOST).await.map_err(aftermath::failed)?;
+    let all = store.desk_page(RecordKind::Dispute, None, MOST).await.map_err(aftermath::failed)?.len();
     let open = open.into_iter().filter_map(|record| match record.body {
-        DeskBody::Dispute(dispute) => Some(format!("{} ({:?}): {:?}", dispute.matter, dispute.kind_of, dispute.said)),
+        RecordBody::Dispute(dispute) => Some(format!("{} ({:?}): {:?}", dispute.matter, dispute.kind_of, dispute.said)),
         _ => None,
     });
     Ok(Disputes { all, open: open.collect() })

@@ -209,7 +209,7 @@ impl Desk {
         let replies = tokio::time::timeout(GROUND_WITHIN, self.ask(calls)).await.ok()??;
         let result =
             |id: u64| replies.iter().find(|reply| reply["id"] == json!(id)).map(|reply| reply["result"].clone());
-        let off_ramps = sandbox.stand_in().off_ramps().into_iter();
+        let off_ramps = sandbox.fake_api().off_ramps().into_iter();
         let open = off_ramps.filter(|off_ramp| off_ramp.status == "AWAITING_FUNDS");
         let open = open.map(|off_ramp| (off_ramp.deposit_address, off_ramp.amount)).collect();
         Some(Ground { finalized: result(0)?, head: result(1)?, balance: result(2)?, open })

@@ -1,7 +1,7 @@
-//! `make campaign FAULTS=500`: the release binary with anvil, sled and the stand-in API, under every fault that a process or a
+//! `make campaign FAULTS=500`: the release binary with anvil, sled and the fake API, under every fault that a process or a
 //! wire can have.
 //!
-//! One world: a chain with blocks every 250 ms, final after six, that reorgs below that ([`chain`]); the stand-in API, which
+//! One world: a chain with blocks every 250 ms, final after six, that reorgs below that ([`chain`]); the fake API, which
 //! loses answers, is late, refuses and talks nonsense; between both and rampwatch lines that are processes of their own
 //! ([`line`]). People pay off-ramps by hand (exactly, twice, too little, in another token, several at once), the wallet pays
 //! others by itself or because somebody placed the order, large ones once they are approved, and sometimes somebody pays by
@@ -17,7 +17,7 @@
 //! than any time limit now and then) and goes on (SIGCONT); connections to any of them are cut, those to the nodes at the first
 //! endpoint or at all but the one that lies. After each kill the store is opened and looked through ([`after`]). Within five
 //! minutes after the last fault and the last lie everything must settle, with no person but those who approve large orders, and
-//! is held against the chain's own blocks and the stand-in's journal ([`verdict`]). What counts as a violation is in [`report`].
+//! is held against the chain's own blocks and the fake API's journal ([`verdict`]). What counts as a violation is in [`report`].
 //!
 //! That a weakness would be found can be seen by making one: with `--set RAMPWATCH__CHAIN__FINALITY__RULE=depth --set
 //! RAMPWATCH__CHAIN__FINALITY__DEPTH=1` rampwatch believes blocks that reorgs take away, and a dozen faults are
@@ -198,7 +198,7 @@ async fn run(plan: &Plan, folder: &Path, report: &mut Report) -> Result<(), Sand
     let mut world = World::start(plan, folder).await?;
     let had = world.sandbox.anvil().node().balance(USDC, WALLET).await?;
     let operator = world.daemon.operator().clone();
-    break_things(world.sandbox.stand_in())?;
+    break_things(world.sandbox.fake_api())?;
     world.start_daemon()?;
     world.daemon_ready().await?;
     let by_hand = BankAccountId::new(BY_HAND).expect("it is an id");
@@ -251,7 +251,7 @@ impl Campaign<'_> {
     }
 
     fn completed(&self) -> usize {
-        self.world.sandbox.stand_in().off_ramps().iter().filter(|off_ramp| off_ramp.tally.accepted > 0).count()
+        self.world.sandbox.fake_api().off_ramps().iter().filter(|off_ramp| off_ramp.tally.accepted > 0).count()
     }
 
     /// One fault, or two at once.
@@ -331,7 +331,7 @@ impl Campaign<'_> {
         let node_answers = during != Some(Fault::FreezeNode);
         let acknowledged = self.hands.acknowledged();
         let left = self.memory.look(&self.world, node_answers, &acknowledged, self.report).await?;
-        let mut hit = autopsy::kinds(&left, &self.world.sandbox.stand_in().journal());
+        let mut hit = autopsy::kinds(&left, &self.world.sandbox.fake_api().journal());
         hit.extend(self.starting.then_some("starting"));
         hit.extend((adding > 0).then_some("adding"));
         for kind in hit {

@@ -1,14 +1,14 @@
-//! The end: everything settles, and is held against the chain's own logs and blocks, the stand-in's journal and the store.
+//! The end: everything settles, and is held against the chain's own logs and blocks, the fake API's journal and the store.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
-use rampwatch::domain::deposit::{Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Verdict};
 use rampwatch::domain::order::{ApprovalReason, OrderState};
 use rampwatch::domain::payment::{PaymentId, PaymentState};
-use rampwatch::sandbox::stand_in::Call;
+use rampwatch::sandbox::fake_api::Call;
 use rampwatch::sandbox::{Audit, Operator, OrderRow, SandboxError, Sent, WALLET, audit};
 use tokio::time::Instant;
 
@@ -137,9 +137,9 @@ pub(crate) async fn judge(
     let transfers = final_transfers(sandbox).await?;
     judge_times(world, &transfers, payments, report);
     judge_ends(&transfers, payments, left, report);
-    report.api_faults = sandbox.stand_in().journal().iter().filter(|entry| entry.fault.is_some()).count();
+    report.api_faults = sandbox.fake_api().journal().iter().filter(|entry| entry.fault.is_some()).count();
     // What the judges above have not seen they have not judged.
-    let (kept, received) = (sandbox.stand_in().journal().len() as u64, sandbox.stand_in().received());
+    let (kept, received) = (sandbox.fake_api().journal().len() as u64, sandbox.fake_api().received());
     if kept < received {
         report.details.push(format!("the journal has {kept} of {received} calls: the run was too long for it"));
     }
@@ -148,11 +148,11 @@ pub(crate) async fn judge(
     Ok(())
 }
 
-/// No completion before its block was final. The node, the stand-in and this process have one clock.
+/// No completion before its block was final. The node, the fake API and this process have one clock.
 fn judge_times(world: &World, transfers: &[Transfer], payments: &Payments, report: &mut Report) {
     let blocks: BTreeMap<(String, Address), u64> =
         transfers.iter().map(|transfer| ((transfer.key.tx_hash.to_string(), transfer.to), transfer.block)).collect();
-    for entry in world.sandbox.stand_in().journal().iter().filter(|entry| entry.call == Call::Complete && entry.acted) {
+    for entry in world.sandbox.fake_api().journal().iter().filter(|entry| entry.call == Call::Complete && entry.acted) {
         let id = entry.payment.as_deref().and_then(|id| PaymentId::new(id).ok());
         let Some(off_ramp) = id.and_then(|id| payments.all.get(&id)) else { continue };
         let hash = entry.transaction_hash.clone().unwrap_or_default();
@@ -177,10 +177,10 @@ fn judge_ends(transfers: &[Transfer], payments: &Payments, left: &Left, report: 
     }
     for deposit in left.deposits.values() {
         match (deposit.standing, &deposit.verdict) {
-            (Standing::Gone { after_final: true }, _) => {
+            (BlockStatus::Gone { after_final: true }, _) => {
                 report.violate("early", format!("{} was taken for final, and is gone", deposit.key));
             }
-            (Standing::Final { .. }, Verdict::Unjudged) => {
+            (BlockStatus::Final { .. }, Verdict::Unjudged) => {
                 report.violate("stuck", format!("{} is final, and nobody says what it is", deposit.key));
             }
             _ => {}

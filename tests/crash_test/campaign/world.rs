@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rampwatch::sandbox::stand_in::{StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{FakeApi, FakeApiOptions};
 use rampwatch::sandbox::{
     Anvil, AnvilOptions, Daemon, DaemonOptions, Mining, Pid, Sandbox, SandboxError, WalletConfig, wallet_variable,
 };
@@ -66,9 +66,9 @@ impl World {
         let anvil = Anvil::start(&options).await?;
         guard.watch(anvil.pid());
         anvil.node().furnish().await?;
-        let stand_in = StandIn::start(StandInOptions { seed: plan.seed, ..StandInOptions::default() }).await?;
+        let fake_api = FakeApi::start(FakeApiOptions { seed: plan.seed, ..FakeApiOptions::default() }).await?;
         let node_address = SocketAddr::from(([127, 0, 0, 1], anvil.port()));
-        let api_url = url::Url::parse(&stand_in.base_url()).unwrap();
+        let api_url = url::Url::parse(&fake_api.base_url()).unwrap();
         let api_address = api_url.socket_addrs(|| None).unwrap()[0];
         let (sights, _) = broadcast::channel(256);
         let mut liar = Liar::open(node_address).await?;
@@ -81,7 +81,7 @@ impl World {
         let socket_line = Line::start(node_address, 4, plan.seed + 1, &guard, sights.clone()).await?;
         let api_line = Line::start(api_address, 60, plan.seed + 2, &guard, sights.clone()).await?;
         let wallet = WalletConfig { auto: true, approval_above: APPROVAL_ABOVE.to_string(), ..WalletConfig::default() };
-        let sandbox = Arc::new(Sandbox::of_parts_with(anvil, stand_in, folder, Some(wallet))?);
+        let sandbox = Arc::new(Sandbox::of_parts_with(anvil, fake_api, folder, Some(wallet))?);
         let mut overrides = overrides(
             &format!("ws://{}", socket_line.address()),
             &format!("http://{}{}", api_line.address(), api_url.path()),
@@ -138,7 +138,7 @@ impl World {
     /// No more reorgs, spoilt answers and lies from now on.
     pub(crate) async fn calm(&mut self) {
         self.life.calm();
-        self.sandbox.stand_in().clear_faults();
+        self.sandbox.fake_api().clear_faults();
         self.liar.calm().await;
     }
 

@@ -8,7 +8,7 @@ use rampwatch::domain::deposit::{Deposit, DepositKey};
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
 use rampwatch::ports::store::{Store, StoreError};
 use rampwatch::sandbox::SandboxError;
-use rampwatch::sandbox::stand_in::{Call, Entry};
+use rampwatch::sandbox::fake_api::{Call, Entry};
 
 use super::{Outcome, Report};
 

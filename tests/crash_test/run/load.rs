@@ -8,7 +8,7 @@ use std::time::Duration;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::payment::{BankAccountId, PaymentId};
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::token::BatchItem;
 use rampwatch::sandbox::{DEV_ACCOUNTS, Node, Operator, Sandbox, SandboxError, USDC, USDC_E};
 use tokio::task::{JoinHandle, JoinSet};
@@ -28,7 +28,7 @@ pub(crate) type Book = BTreeMap<PaymentId, OffRamp>;
 /// How the load goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Habits {
-    /// The bank account of what is opened; the stand-in's usual one when `None`.
+    /// The bank account of what is opened; the fake API's usual one when `None`.
     pub(crate) bank_account: Option<BankAccountId>,
     /// Between two openings, in milliseconds.
     pub(crate) pause: (u64, u64),
@@ -165,7 +165,7 @@ impl Shared {
         let amount = Amount::from_base_units(u128::from(chance.between(1_000_000, 50_000_000)));
         let bank_account = self.habits.bank_account.clone();
         let new = NewOffRamp { id: Some(id.clone()), amount, bank_account, ..NewOffRamp::default() };
-        let off_ramp = self.sandbox.stand_in().open(new)?;
+        let off_ramp = self.sandbox.fake_api().open(new)?;
         book.insert(id, off_ramp.clone());
         Ok(off_ramp)
     }

@@ -1,6 +1,6 @@
 //! Kills rampwatch again and again while money comes in, and counts at the end what was lost.
 //!
-//! A chain (blocks every 250 ms, final after two), the stand-in API with faults, and between it and rampwatch a network
+//! A chain (blocks every 250 ms, final after two), the fake API with faults, and between it and rampwatch a network
 //! that takes its time ([`network`]). Payments are opened, added and paid without a pause ([`load`]): exactly, twice,
 //! too little, several in one transaction, before they are added. rampwatch is killed (-9) at a random moment: while
 //! it starts, or 20 to 1500 ms after it is ready. Then the store that it left is opened and looked into ([`autopsy`]):
@@ -32,7 +32,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rampwatch::sandbox::stand_in::{Call, Fault, FaultRule, RetryAfter, StandIn, StandInOptions, When};
+use rampwatch::sandbox::fake_api::{Call, FakeApi, FakeApiOptions, Fault, FaultRule, RetryAfter, When};
 use rampwatch::sandbox::{Anvil, AnvilOptions, Daemon, DaemonOptions, Mining, Sandbox, SandboxError};
 use tokio::time::Instant;
 
@@ -118,9 +118,9 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
     let options = AnvilOptions { mining: Mining::Every { millis: 250 }, ..AnvilOptions::default() };
     let anvil = Anvil::start(&options).await?;
     anvil.node().furnish().await?;
-    let stand_in = StandIn::start(StandInOptions { seed: plan.seed, ..StandInOptions::default() }).await?;
-    let network = Network::start(&stand_in.base_url(), plan.seed).await;
-    let sandbox = Arc::new(Sandbox::of_parts(anvil, stand_in, folder.path())?);
+    let fake_api = FakeApi::start(FakeApiOptions { seed: plan.seed, ..FakeApiOptions::default() }).await?;
+    let network = Network::start(&fake_api.base_url(), plan.seed).await;
+    let sandbox = Arc::new(Sandbox::of_parts(anvil, fake_api, folder.path())?);
     let mut daemon = Daemon::new(DaemonOptions {
         program: plan.program.clone(),
         config: sandbox.config_path(),
@@ -130,7 +130,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
     let load = Load::start(Arc::clone(&sandbox), daemon.operator().clone(), plan.seed, Habits::default());
     let mut report = Report::default();
     let mut memory = Memory::default();
-    break_things(sandbox.stand_in())?;
+    break_things(sandbox.fake_api())?;
     let mut chance = Chance::new(plan.seed, "kills");
     while report.kills < plan.kills {
         kill_once(&mut daemon, &mut chance, &load, &sandbox, (&mut memory, &mut report)).await?;
@@ -142,7 +142,7 @@ pub(crate) async fn run(plan: &Plan) -> Outcome<Report> {
     daemon.start()?;
     daemon.ready(LIMIT).await?;
     load.wait_for_exact(plan.completed + plan.completed / 10).await;
-    sandbox.stand_in().clear_faults();
+    sandbox.fake_api().clear_faults();
     let book = load.finish(LIMIT).await?;
     println!("no more kills, no more faults; {} payments have to settle", book.len());
     let settled = verdict::settle(&sandbox, daemon.operator(), &book, LIMIT).await;
@@ -189,7 +189,7 @@ async fn kill_once(
     let left = autopsy::open(&daemon.settings().store.path).await?;
     memory.compare(&left, report);
     memory.acknowledged(&load.acknowledged(), &left, report);
-    let mut hit = autopsy::kinds(&left, &sandbox.stand_in().journal());
+    let mut hit = autopsy::kinds(&left, &sandbox.fake_api().journal());
     hit.extend(starting.then_some("starting"));
     hit.extend((adding > 0).then_some("adding"));
     for kind in hit {
@@ -212,7 +212,7 @@ fn overrides(api: &str) -> Vec<(String, String)> {
 }
 
 /// The API fails in all the ways that the same call may survive.
-pub(crate) fn break_things(stand_in: &StandIn) -> Outcome<()> {
+pub(crate) fn break_things(fake_api: &FakeApi) -> Outcome<()> {
     let soon = Some(RetryAfter::Seconds(1));
     let faults = [
         (Call::Complete, 60, Fault::answer_lost()),
@@ -230,7 +230,7 @@ pub(crate) fn break_things(stand_in: &StandIn) -> Outcome<()> {
         (Call::Get, 5, Fault::too_many_requests(soon)),
     ];
     for (call, per_mille, fault) in faults {
-        stand_in.add_fault(FaultRule { call, payment: None, when: When::PerMille(per_mille), fault })?;
+        fake_api.add_fault(FaultRule { call, payment: None, when: When::PerMille(per_mille), fault })?;
     }
     Ok(())
 }

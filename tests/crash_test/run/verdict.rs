@@ -1,4 +1,4 @@
-//! The end: everything settles, and is compared with the chain's own logs and the stand-in's journal.
+//! The end: everything settles, and is compared with the chain's own logs and the fake API's journal.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use alloy::primitives::{Address, B256, U64, U256, keccak256};
 use rampwatch::domain::deposit::DepositKey;
 use rampwatch::domain::payment::{Outcome as Ending, PaymentState};
-use rampwatch::sandbox::stand_in::{Call, OffRamp};
+use rampwatch::sandbox::fake_api::{Call, OffRamp};
 use rampwatch::sandbox::{BlockTag, CHAIN_ID, Operator, Sandbox, SandboxError, USDC, USDC_E};
 use serde::Deserialize;
 use serde_json::json;
@@ -119,7 +119,7 @@ pub(crate) async fn judge(sandbox: &Sandbox, book: &Book, left: &Left, report: &
     for transfer in &transfers {
         by_transaction.entry(transfer.key.tx_hash.to_string()).or_default().push(transfer);
     }
-    for entry in sandbox.stand_in().journal().iter().filter(|entry| entry.call == Call::Complete && entry.acted) {
+    for entry in sandbox.fake_api().journal().iter().filter(|entry| entry.call == Call::Complete && entry.acted) {
         let off_ramp = book.values().find(|off_ramp| Some(off_ramp.id.as_str()) == entry.payment.as_deref());
         let hash = entry.transaction_hash.clone().unwrap_or_default();
         let its = by_transaction.get(&hash).map(Vec::as_slice).unwrap_or_default();
@@ -128,7 +128,7 @@ pub(crate) async fn judge(sandbox: &Sandbox, book: &Book, left: &Left, report: &
             report.details.push(format!("wrong: {:?} was completed with {hash}", entry.payment));
         }
     }
-    for off_ramp in sandbox.stand_in().off_ramps() {
+    for off_ramp in sandbox.fake_api().off_ramps() {
         let tally = off_ramp.tally;
         let once = tally.accepted <= 1 && tally.calls_after_accepted == 0;
         if !once {

@@ -1,10 +1,10 @@
 //! Reorgs deeper than finality: the chain has broken its word. An alarm and a person, never a second completion.
 
-use rampwatch::domain::deposit::{DepositKey, MatchRule, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, DepositKey, MatchRule, ReviewReason, Verdict};
 use rampwatch::domain::event::Alarm;
 use rampwatch::domain::payment::{PaymentReview, PaymentState};
 use rampwatch::policy::resolve::Decision;
-use rampwatch::sandbox::stand_in::{Call, Fault, FaultRule, OffRamp, Progress, When};
+use rampwatch::sandbox::fake_api::{Call, Fault, FaultRule, OffRamp, Progress, When};
 use rampwatch::sandbox::{DEV_ACCOUNTS, Placed};
 
 use super::world::{LIMIT, Setup, World, key_of, usdc};
@@ -14,7 +14,7 @@ use crate::support::eventually;
 async fn is_gone(world: &World, off_ramp: &OffRamp, key: DepositKey) {
     let gone = || async {
         let deposit = world.store().deposit(&key).await.unwrap().unwrap();
-        deposit.standing == Standing::Gone { after_final: true }
+        deposit.standing == BlockStatus::Gone { after_final: true }
     };
     eventually(LIMIT, "the final deposit is gone", gone).await;
     assert_eq!(world.alarms(key).await, [Alarm::GoneAfterFinal]);
@@ -103,7 +103,7 @@ async fn after_the_completion(progress: Progress, state: &str) {
     let again = key_of(&world.mine_for(tx_hash).await, &bill);
     world.mine(4).await;
     let back = || async {
-        world.store().deposit(&again).await.unwrap().is_some_and(|it| it.standing != Standing::Provisional)
+        world.store().deposit(&again).await.unwrap().is_some_and(|it| it.standing != BlockStatus::Provisional)
     };
     eventually(LIMIT, "the transaction is found in its new block", back).await;
     world.api.behave(|behaviour| behaviour.progress = Progress::PerGets(1));

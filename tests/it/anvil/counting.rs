@@ -26,7 +26,7 @@ async fn too_little_and_too_much_wait_for_a_person_and_the_right_amount_is_still
     let right = [(&under, world.pay(&under).await), (&over, world.pay(&over).await)];
     world.until_completed(&[&under, &over]).await;
     // What came before is now money beside the payment.
-    let beside = |off_ramp: &rampwatch::sandbox::stand_in::OffRamp| {
+    let beside = |off_ramp: &rampwatch::sandbox::fake_api::OffRamp| {
         review(ReviewReason::SecondDeposit { payment: off_ramp.id.clone() })
     };
     let found = (world.verdict(&under, little).await, world.verdict(&over, much).await);
@@ -59,7 +59,7 @@ async fn parts_that_only_together_make_the_amount_are_named_as_such() {
 async fn of_two_payments_of_the_same_bill_the_first_on_the_chain_counts() {
     let mut world = World::start(Setup::default()).await;
     let (apart, at_once, in_one) = (world.open(usdc(70)).await, world.open(usdc(70)).await, world.open(usdc(70)).await);
-    let second_of = |off_ramp: &rampwatch::sandbox::stand_in::OffRamp| {
+    let second_of = |off_ramp: &rampwatch::sandbox::fake_api::OffRamp| {
         review(ReviewReason::SecondDeposit { payment: off_ramp.id.clone() })
     };
     let first = world.pay(&apart).await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::time::Span;
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 
 use super::fuse::{Fuse, Side, dead_or_completed};
 use super::world::{Setup, World, request_for, usdc};

@@ -1,6 +1,5 @@
 //! A websocket that is cut, and one that goes silent without ending, while deposits arrive: none is lost.
 
-use std::future::ready;
 use std::time::Duration;
 
 use rampwatch::domain::time::Span;
@@ -17,6 +16,18 @@ fn rarely_swept(interval: Span, poll_interval: Span) -> Setup {
     setup
 }
 
+/// A subscription that was made anew is said to work when its first head has come: blocks are mined until then.
+async fn works(world: &World, what: &str) {
+    let is_live = || async {
+        let is_live = world.health().snapshot().hints_live;
+        if !is_live {
+            world.mine(1).await;
+        }
+        is_live
+    };
+    eventually(LIMIT, what, is_live).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_websocket_that_is_cut_again_and_again_loses_no_deposit() {
     let hour = Span::from_secs(3_600);
@@ -28,7 +39,7 @@ async fn a_websocket_that_is_cut_again_and_again_loses_no_deposit() {
     }
     let mut bills = Vec::new();
     for (round, bill) in open.into_iter().enumerate() {
-        eventually(LIMIT, "the subscription works", || ready(world.health().snapshot().hints_live)).await;
+        works(&world, "the subscription works").await;
         let ws = world.proxy(0).ws();
         let before = ws.made();
         if round % 4 == 0 {
@@ -95,7 +106,7 @@ async fn a_websocket_that_is_frozen_for_a_minute_loses_no_deposit() {
     assert!(tried > before, "new connections were tried, and were as deaf");
 
     world.proxy(0).ws().set_frozen(false);
-    eventually(LIMIT, "the subscription works again", || ready(world.health().snapshot().hints_live)).await;
+    works(&world, "the subscription works again").await;
     let last = world.open(usdc(251)).await;
     let tx_hash = world.pay(&last).await;
     world.until_completed(&[&last]).await;

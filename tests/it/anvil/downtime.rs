@@ -1,8 +1,8 @@
 //! The engine dies and comes back: what happened meanwhile is made good from the store and the chain.
 
-use rampwatch::domain::deposit::{MatchRule, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, MatchRule, ReviewReason, Verdict};
 use rampwatch::domain::time::Span;
-use rampwatch::sandbox::stand_in::{Call, Fault};
+use rampwatch::sandbox::fake_api::{Call, Fault};
 use rampwatch::sandbox::{PAYER, Placed};
 
 use super::world::{LIMIT, Setup, World, key_of, usdc};
@@ -45,7 +45,7 @@ async fn a_reorg_while_nothing_ran_is_noticed_at_the_start() {
     world.until_completed(&[&moved]).await;
     world.wait_named(&dropped, "waiting").await;
     for off_ramp in [&dropped, &moved] {
-        assert_eq!(world.deposits(off_ramp).await[0].standing, Standing::Gone { after_final: false });
+        assert_eq!(world.deposits(off_ramp).await[0].standing, BlockStatus::Gone { after_final: false });
     }
     let pays = Verdict::Pays { payment: moved.id.clone(), rule: MatchRule::Exact };
     assert_eq!(world.verdict(&moved, moves).await, pays);
@@ -63,7 +63,7 @@ async fn dies_in_the_call(acts: bool) {
     let tx_hash = world.pay(&bill).await;
     world.mine(3).await;
     world.wait_named(&bill, "calling").await;
-    let called = |api: &rampwatch::sandbox::stand_in::StandIn| {
+    let called = |api: &rampwatch::sandbox::fake_api::FakeApi| {
         api.journal().iter().any(|entry| entry.call == Call::Complete && entry.acted == acts)
     };
     world.api.wait_until(LIMIT, "the call to come", called).await.unwrap();

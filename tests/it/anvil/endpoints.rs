@@ -2,7 +2,7 @@
 
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::time::Timestamp;
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 
 use super::proxy::{Stage, View};
 use super::world::{LIMIT, Setup, World, key_of, usdc};

@@ -1,4 +1,4 @@
-//! The whole engine in this process, over a real anvil, a real store and the stand-in payment API: what people and the
+//! The whole engine in this process, over a real anvil, a real store and the fake payment API: what people and the
 //! chain can do to a deposit, and for each exactly the right completions, each once, the rest kept with a reason.
 //!
 //! Blocks are mined by hand, so that each test owns its chain's story.

@@ -4,10 +4,10 @@ use rampwatch::domain::chain::B256;
 use rampwatch::domain::deposit::{DepositKey, MatchRule, ReviewReason, Verdict};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Outcome, PaymentState};
-use rampwatch::engine::handle::HandleError;
+use rampwatch::engine::operator_service::OperatorError;
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::store::Subject;
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::{DEV_ACCOUNTS, PAYER, USDC, USDC_E};
 
 use super::world::{Setup, World, key_of, usdc};
@@ -36,7 +36,7 @@ async fn stored(world: &World, off_ramp: &OffRamp, tx_hash: B256) -> DepositKey 
 
 async fn refusal(world: &World, decision: Decision) -> String {
     match world.handle().resolve(&decision, "a person's reason").await {
-        Err(HandleError::Refused(text)) => text,
+        Err(OperatorError::Refused(text)) => text,
         other => panic!("{decision:?} gave {other:?}"),
     }
 }
@@ -105,10 +105,10 @@ async fn no_person_s_word_makes_a_wrong_deposit_right() {
     let (_, second) = sent(&world, &paid, 94).await;
     assert!(refusal(&world, assign(second, &paid)).await.contains("ended"));
     let unexplained = world.handle().resolve(&assign(elsewhere, &other), "  ").await;
-    assert!(matches!(unexplained, Err(HandleError::Invalid { field: "reason", .. })), "{unexplained:?}");
+    assert!(matches!(unexplained, Err(OperatorError::Invalid { field: "reason", .. })), "{unexplained:?}");
     let unknown = DepositKey { log_index: 999, ..paying };
     let unknown = world.handle().resolve(&assign(unknown, &paid), "a guess").await;
-    assert!(matches!(unknown, Err(HandleError::NotFound(_))), "{unknown:?}");
+    assert!(matches!(unknown, Err(OperatorError::NotFound(_))), "{unknown:?}");
     world.catch_up().await;
     assert_eq!((world.state(&bill).await.name(), world.state(&other).await.name()), ("waiting", "waiting"));
     world.end(&[(&paid, tx_hash)]).await;

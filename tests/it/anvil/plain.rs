@@ -1,11 +1,11 @@
 //! One payment, one deposit: who may send it, and what is none.
 
 use rampwatch::domain::chain::{Address, B256};
-use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, MatchRule, NothingReason, ReviewReason, Verdict};
 use rampwatch::domain::payment::Provenance;
-use rampwatch::engine::handle::AddPayment;
+use rampwatch::engine::operator_service::AddPayment;
 use rampwatch::policy::finality::FinalityRule;
-use rampwatch::sandbox::stand_in::{NewOffRamp, Shape};
+use rampwatch::sandbox::fake_api::{NewOffRamp, Shape};
 use rampwatch::sandbox::token::{Authorization, BatchItem, TokenSpec};
 use rampwatch::sandbox::{DEV_ACCOUNTS, FAKE_USDC, PAYER, RELAYER, USDC, USDC_E};
 
@@ -138,7 +138,7 @@ async fn what_moves_no_usdc_pays_nothing_and_does_not_stand_in_the_way() {
 async fn real_and_fake_money_in_one_transaction_are_told_apart() {
     let mut world = World::start(Setup::default()).await;
     let (real, fake) = (world.open(usdc(30)).await, world.open(usdc(30)).await);
-    let item = |token, off_ramp: &rampwatch::sandbox::stand_in::OffRamp, amount| BatchItem {
+    let item = |token, off_ramp: &rampwatch::sandbox::fake_api::OffRamp, amount| BatchItem {
         token,
         to: off_ramp.deposit_address,
         amount,
@@ -158,7 +158,7 @@ async fn real_and_fake_money_in_one_transaction_are_told_apart() {
     let right = receipt.transfers.iter().filter(|transfer| transfer.token == USDC && transfer.amount == usdc(30));
     let right: Vec<u64> = right.map(|transfer| transfer.log_index).collect();
     assert_eq!(deposits.iter().map(|deposit| deposit.key.log_index).collect::<Vec<_>>(), right);
-    assert!(matches!(deposits[0].standing, Standing::Final { .. }));
+    assert!(matches!(deposits[0].standing, BlockStatus::Final { .. }));
     let verdicts: Vec<Verdict> = world.deposits(&fake).await.into_iter().map(|deposit| deposit.verdict).collect();
     let wrong = Verdict::Review { why: ReviewReason::WrongToken };
     assert_eq!(verdicts, [wrong, Verdict::Nothing { why: NothingReason::ZeroValue }]);

@@ -2,9 +2,9 @@
 //! payment is completed once, with the transaction that is on the chain in the end.
 
 use rampwatch::domain::chain::{Address, B256};
-use rampwatch::domain::deposit::{Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Verdict};
 use rampwatch::policy::finality::FinalityRule;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use rampwatch::sandbox::{DEV_ACCOUNTS, Placed, Receipt, USDC};
 
 use super::world::{LIMIT, Setup, World, key_of, usdc};
@@ -57,7 +57,7 @@ impl Bill {
         world.wait_seen(&self.off_ramp, key).await;
         let deposits = world.deposits(&self.off_ramp).await;
         let old = deposits.iter().find(|deposit| deposit.key == key_of(&self.before, &self.off_ramp)).unwrap();
-        assert_eq!((old.standing, &old.verdict), (Standing::Gone { after_final: false }, &Verdict::Unjudged));
+        assert_eq!((old.standing, &old.verdict), (BlockStatus::Gone { after_final: false }, &Verdict::Unjudged));
         assert_eq!(deposits.len(), 2, "{deposits:#?}");
         now
     }
@@ -136,7 +136,7 @@ async fn rounds(setup: Setup, depths: std::ops::RangeInclusive<u64>) {
     for off_ramp in &unpaid {
         assert_eq!(world.state(off_ramp).await.name(), "waiting");
         let deposits = world.deposits(off_ramp).await;
-        assert!(deposits.iter().all(|deposit| deposit.standing == Standing::Gone { after_final: false }));
+        assert!(deposits.iter().all(|deposit| deposit.standing == BlockStatus::Gone { after_final: false }));
     }
     let completed: Vec<_> = completed.iter().map(|(off_ramp, tx_hash)| (off_ramp, *tx_hash)).collect();
     world.end(&completed).await;

@@ -1,7 +1,7 @@
 //! What the engine is asked of an off-ramp.
 
-use rampwatch::engine::handle::AddPayment;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::engine::operator_service::AddPayment;
+use rampwatch::sandbox::fake_api::OffRamp;
 
 /// The request to add an off-ramp, with nothing typed.
 pub(crate) fn request_for(off_ramp: &OffRamp) -> AddPayment {

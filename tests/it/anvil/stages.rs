@@ -4,7 +4,7 @@
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::deposit::{ReviewReason, Verdict};
 use rampwatch::domain::payment::{Outcome, PaymentState};
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 
 use super::proxy::Stage;
 use super::world::{Setup, World, usdc};

@@ -5,7 +5,7 @@ use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{ApiStatus, Outcome, PaymentReview, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::resolve::Decision;
-use rampwatch::sandbox::stand_in::NewOffRamp;
+use rampwatch::sandbox::fake_api::NewOffRamp;
 use rampwatch::sandbox::{BlockTag, Node, PAYER};
 
 use super::world::{Setup, World, usdc};

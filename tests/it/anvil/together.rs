@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rampwatch::domain::deposit::{MatchRule, ReviewReason, Verdict};
 use rampwatch::domain::payment::{PaymentReview, PaymentState};
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp, SharedHash};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp, SharedHash};
 use rampwatch::sandbox::token::BatchItem;
 use rampwatch::sandbox::{DEV_ACCOUNTS, PAYER, USDC};
 

@@ -17,21 +17,21 @@ use rampwatch::adapters::sled::SledStore;
 use rampwatch::adapters::system::{SystemChance, SystemClock};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256};
-use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, Verdict};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::plausibility::Plausibility;
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
-use rampwatch::policy::pace::Pace;
+use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::store::{Store, Subject};
-use rampwatch::sandbox::stand_in::{Call, NewOffRamp, OffRamp, StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{Call, FakeApi, FakeApiOptions, NewOffRamp, OffRamp};
 use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
 
 use super::proxy::Proxy;
@@ -102,7 +102,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
             filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
-        pace: Pace {
+        pace: RetryPolicy {
             api_timeout: Span::from_secs(5),
             backoff_first: Span::from_millis(100),
             backoff_most: Span::from_millis(400),
@@ -128,7 +128,7 @@ pub(crate) const fn usdc(whole: u128) -> Amount {
 
 /// An engine that runs.
 struct Engine {
-    handle: Handle,
+    handle: OperatorService,
     health: Arc<Health>,
     store: Arc<dyn Store>,
     stop: CancellationToken,
@@ -139,7 +139,7 @@ struct Engine {
 pub(crate) struct World {
     anvil: Anvil,
     proxies: Vec<Proxy>,
-    pub(crate) api: StandIn,
+    pub(crate) api: FakeApi,
     folder: TempDir,
     pub(crate) setup: Setup,
     engine: Option<Engine>,
@@ -148,13 +148,13 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A fresh chain with tokens, a stand-in, an empty store and an engine that runs.
+    /// A fresh chain with tokens, a fake API, an empty store and an engine that runs.
     pub(crate) async fn start(setup: Setup) -> Self {
         let options = AnvilOptions { slots_in_an_epoch: setup.slots, ..AnvilOptions::default() };
         let anvil = Anvil::start(&options).await.unwrap_or_else(|error| panic!("{error}"));
         anvil.node().furnish().await.unwrap();
         furnish_wallet(&setup.engine, anvil.node()).await;
-        let api = StandIn::start(StandInOptions::default()).await.unwrap();
+        let api = FakeApi::start(FakeApiOptions::default()).await.unwrap();
         let proxies = (0..setup.proxies).map(|_| Proxy::open(anvil.node(), setup.websocket)).collect();
         let mut world = Self { anvil, proxies, api, folder: temp_dir(), setup, engine: None, controls: Vec::new() };
         world.start_engine().await;
@@ -176,7 +176,7 @@ impl World {
     }
 
     /// The operator's handle.
-    pub(crate) fn handle(&self) -> &Handle {
+    pub(crate) fn handle(&self) -> &OperatorService {
         &self.engine().handle
     }
 
@@ -223,7 +223,7 @@ impl World {
         };
         let settings = Arc::new(self.setup.engine.clone());
         let health = Arc::new(Health::default());
-        let handle = Handle::new(&ports, Arc::clone(&settings), Arc::clone(&health));
+        let handle = OperatorService::new(&ports, Arc::clone(&settings), Arc::clone(&health));
         let stop = CancellationToken::new();
         let running = tokio::spawn(engine::run(ports, settings, Arc::clone(&health), stop.clone()));
         self.engine = Some(Engine { handle, health, store, stop, running });
@@ -443,7 +443,7 @@ impl World {
                 format!("{:#x}", deposit.key.tx_hash) == tx_hash
                     && deposit.to == off_ramp.deposit_address
                     && deposit.token == USDC
-                    && matches!(deposit.standing, Standing::Final { .. } | Standing::Gone { after_final: true })
+                    && matches!(deposit.standing, BlockStatus::Final { .. } | BlockStatus::Gone { after_final: true })
             };
             assert!(deposits.iter().any(|deposit| pays(&deposit)), "{payment} was completed with a final deposit");
         }

@@ -1,7 +1,7 @@
 //! With a daemon: commands go through its operator API, found by the configuration.
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::deposit::{Deposit, Standing};
+use rampwatch::domain::deposit::{BlockStatus, Deposit};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 
@@ -16,7 +16,7 @@ async fn commands_go_through_the_daemon() {
     let paid = Deposit {
         to: address(1),
         amount: Amount::from_base_units(4_000_000),
-        standing: Standing::Final { at: at(1) },
+        standing: BlockStatus::Final { at: at(1) },
         ..deposit(1)
     };
     desk.keep(vec![paid]).await;

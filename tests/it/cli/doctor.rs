@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, Instant};
 
 use rampwatch::sandbox::USDC;
-use rampwatch::sandbox::stand_in::{Call, Fault};
+use rampwatch::sandbox::fake_api::{Call, Fault};
 use serde_json::Value;
 
 use super::running::{World, stop};

@@ -117,7 +117,7 @@ async fn r5_a_wrong_time_in_a_log_decides_nothing() {
         world.chain.append_empty(6);
         world.are_completed(&[&id]).await;
         let reviews = world.place.run(&["reviews"]).await;
-        assert!(reviews.err.contains("nothing waits for a person"), "{}{}", reviews.out, reviews.err);
+        assert!(reviews.err.contains("nothing needs a decision"), "{}{}", reviews.out, reviews.err);
         let stored = world.place.run(&["deposits", "--json"]).await.out;
         assert!(!stored.contains("1970-") && !stored.contains("2096-"), "{stored}");
         stop(daemon, "TERM").await;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::sandbox::USDC;
-use rampwatch::sandbox::stand_in::{Change, Told};
+use rampwatch::sandbox::fake_api::{Change, Told};
 use serde_json::{Value, json};
 
 use super::running::{LIMIT, World, stop};

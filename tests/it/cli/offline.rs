@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::deposit::{Deposit, Standing};
+use rampwatch::domain::deposit::{BlockStatus, Deposit};
 use rampwatch::engine::views::{DepositView, Page, PaymentView, ReviewView, WhyView};
 use rampwatch::ports::store::{Commit, Store as _};
 
@@ -21,7 +21,7 @@ fn final_deposit(n: u64, place: u64, base_units: u128) -> Deposit {
     Deposit {
         to: address(place),
         amount: Amount::from_base_units(base_units),
-        standing: Standing::Final { at: at(n) },
+        standing: BlockStatus::Final { at: at(n) },
         ..deposit(n)
     }
 }
@@ -44,7 +44,7 @@ async fn a_payment_is_added_listed_shown_and_explained() {
     assert!(why.contains("was seen yet") && why.contains("Payment pay-1 was added"), "{why}");
     let why: WhyView = serde_json::from_value(place.run(&["why", "pay-1", "--json"]).await.json()).unwrap();
     assert_eq!(why.events.len(), 1);
-    assert_eq!(place.run(&["reviews"]).await.err, "nothing waits for a person\n");
+    assert_eq!(place.run(&["reviews"]).await.err, "nothing needs a decision\n");
     assert_eq!(place.run(&["deposits", "--json"]).await.json(), serde_json::json!({ "items": [], "next": null }));
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::BlockRef;
-use rampwatch::domain::deposit::{Deposit, NothingReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, NothingReason, Verdict};
 use rampwatch::domain::order::{ApprovalReason, Order, OrderOutcome, OrderState};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -236,7 +236,7 @@ fn came_back() -> Commit {
     let credit = |n: u64, base_units| Deposit {
         to: wallet_address(),
         amount: Amount::from_base_units(base_units),
-        standing: Standing::Final { at: at(n) },
+        standing: BlockStatus::Final { at: at(n) },
         verdict: Verdict::Nothing { why: NothingReason::WalletCredit },
         ..deposit(n)
     };

@@ -1,4 +1,4 @@
-//! `rate`, `quote` and `webhook`, on the store alone and through a daemon, against the stand-in payment API.
+//! `rate`, `quote` and `webhook`, on the store alone and through a daemon, against the fake payment API.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::time::Span;
 use rampwatch::outbound::Outbound;
 use rampwatch::ports::desk_api::DeskApi;
-use rampwatch::sandbox::stand_in::{Behaviour, Call, Fault, Shape, StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{Behaviour, Call, FakeApi, FakeApiOptions, Fault, Shape};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
@@ -23,14 +23,14 @@ const TERMS: [&str; 8] = ["--user", "user-1", "--to", "MXN", "--rail", "SPEI", "
 /// A place without a daemon, and the payment API that it is configured for.
 struct Ground {
     place: Place,
-    api: StandIn,
+    api: FakeApi,
 }
 
 impl Ground {
     async fn new(shape: Shape) -> Self {
         let behaviour = Behaviour { shape, ..Behaviour::default() };
-        let options = StandInOptions { api_key: KEY.to_owned(), behaviour, ..StandInOptions::default() };
-        let api = StandIn::start(options).await.unwrap();
+        let options = FakeApiOptions { api_key: KEY.to_owned(), behaviour, ..FakeApiOptions::default() };
+        let api = FakeApi::start(options).await.unwrap();
         let place = Place::offline();
         place.edit("http://127.0.0.1:9/api", &api.base_url());
         place.write("webhook-secret", SECRET);
@@ -187,7 +187,7 @@ async fn without_a_secret_nothing_is_registered() {
 
 #[tokio::test]
 async fn a_daemon_does_the_same() {
-    let api = StandIn::start(StandInOptions::default()).await.unwrap();
+    let api = FakeApi::start(FakeApiOptions::default()).await.unwrap();
     let settings = PaymentHttpSettings {
         base_url: api.base_url(),
         key: SecretString::from(api.api_key()),

@@ -1,7 +1,7 @@
 //! `rampwatch reconcile`, as a person runs it: against a node and a payment API, over the store and over the daemon.
 
 use rampwatch::adapters::sled::{Settings, SledStore};
-use rampwatch::domain::deposit::Standing;
+use rampwatch::domain::deposit::BlockStatus;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::{Commit, Store as _};
 
@@ -13,7 +13,7 @@ use crate::support::memory_store::MemoryStore;
 /// A world that agrees, whatever the clock says.
 async fn agreeing() -> World {
     let mut world = World::agreeing().await;
-    world.deposits[3].standing = Standing::Final { at: Timestamp::from_secs(4_000_000_000) };
+    world.deposits[3].standing = BlockStatus::Final { at: Timestamp::from_secs(4_000_000_000) };
     world
 }
 

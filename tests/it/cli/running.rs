@@ -1,4 +1,4 @@
-//! The daemon itself: started over a scripted node and the stand-in API, asked, and told to stop.
+//! The daemon itself: started over a scripted node and the fake API, asked, and told to stop.
 
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::Timestamp;
-use rampwatch::sandbox::stand_in::{NewOffRamp, StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{FakeApi, FakeApiOptions, NewOffRamp};
 use rampwatch::sandbox::{USDC, USDC_E};
 use tokio::process::Child;
 
@@ -22,7 +22,7 @@ pub(super) const LIMIT: Duration = Duration::from_secs(60);
 pub(super) struct World {
     pub(super) chain: ScriptedChain,
     pub(super) node: Node,
-    pub(super) api: StandIn,
+    pub(super) api: FakeApi,
     pub(super) place: Place,
     pub(super) listen: SocketAddr,
 }
@@ -36,8 +36,8 @@ impl World {
     pub(super) async fn new() -> Self {
         let chain = ScriptedChain::of_the_example();
         let node = Node::start(&chain, NodeOptions::default());
-        let options = StandInOptions { api_key: KEY.to_owned(), ..StandInOptions::default() };
-        let api = StandIn::start(options).await.unwrap();
+        let options = FakeApiOptions { api_key: KEY.to_owned(), ..FakeApiOptions::default() };
+        let api = FakeApi::start(options).await.unwrap();
         let listen = free_port();
         let place = Place::offline();
         place.edit("127.0.0.1:0", &listen.to_string());

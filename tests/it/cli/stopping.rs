@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::sandbox::USDC;
-use rampwatch::sandbox::stand_in::{Call, Fault};
+use rampwatch::sandbox::fake_api::{Call, Fault};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;

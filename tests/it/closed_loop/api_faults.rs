@@ -9,7 +9,7 @@ use rampwatch::domain::event::Alarm;
 use rampwatch::domain::payment::{ApiStatus, Outcome, PaymentId, PaymentReview, PaymentState};
 use rampwatch::domain::time::Span;
 use rampwatch::policy::resolve::Decision;
-use rampwatch::sandbox::stand_in::{Behaviour, Call, Fault, FaultRule, RetryAfter, Shape, SharedHash, StandIn, When};
+use rampwatch::sandbox::fake_api::{Behaviour, Call, FakeApi, Fault, FaultRule, RetryAfter, Shape, SharedHash, When};
 
 use super::api_rig::{ApiRig, SHAPES, TIMEOUT_MS};
 use super::rig::LIMIT;
@@ -132,7 +132,7 @@ fn get_faults() -> Vec<Case> {
 async fn play(shape: Shape, cases: Vec<Case>) {
     // Nobody asks by the way: the faults are for the completion.
     let behaviour = Behaviour { shape, ..Behaviour::default() };
-    let world = ApiRig::start_asking(behaviour, Span::from_secs(3_600)).await;
+    let world = ApiRig::start_with(behaviour, |pace| pace.ask_every = Span::from_secs(3_600)).await;
     let mut ids = Vec::new();
     for n in 1..=cases.len() {
         ids.push(world.expect(n as u64).await);
@@ -149,7 +149,7 @@ async fn play(shape: Shape, cases: Vec<Case>) {
             when: When::Next(case.times),
             fault: case.fault.clone(),
         };
-        world.stand_in.add_fault(rule).unwrap();
+        world.fake_api.add_fault(rule).unwrap();
     }
     let logs = (1..=cases.len() as u64).map(|n| ApiRig::transfer(n).in_tx(tx_hash(n)));
     world.chain.append(logs.collect::<Vec<_>>());
@@ -182,7 +182,7 @@ async fn arrives(world: &ApiRig, id: &PaymentId, case: &Case) {
         }
         End::Followed => {
             eventually(LIMIT, &what, || async { state().await.name() == "following" }).await;
-            world.stand_in.set(id, "COMPLETED", None).unwrap();
+            world.fake_api.set(id, "COMPLETED", None).unwrap();
             eventually(LIMIT, &what, || async { ended(&state().await) }).await;
             usize::from(case.call == Call::Complete)
         }
@@ -193,7 +193,7 @@ async fn arrives(world: &ApiRig, id: &PaymentId, case: &Case) {
                 payment.state.name() == "due" && payment.api.is_some_and(|view| says(&view.status))
             };
             eventually(LIMIT, &what, is_kept).await;
-            world.stand_in.set(id, "COMPLETED", None).unwrap();
+            world.fake_api.set(id, "COMPLETED", None).unwrap();
             eventually(LIMIT, &what, || async { ended(&state().await) }).await;
             0
         }
@@ -212,7 +212,7 @@ fn check_wait(world: &ApiRig, id: &PaymentId, case: &Case) {
         Fault::Status { retry_after: Some(RetryAfter::DateInSeconds(secs)), .. } => (secs - 1) * 1_000,
         _ => return,
     };
-    let journal = world.stand_in.journal();
+    let journal = world.fake_api.journal();
     let calls = journal.iter().filter(|it| it.payment.as_deref() == Some(id.as_str()));
     let times: Vec<_> = calls.map(|it| (it.status == Some(429), it.received_at)).collect();
     for pair in times.windows(2).filter(|pair| pair[0].0) {
@@ -243,7 +243,7 @@ async fn completed_by_hand_with_our_transaction() {
     for (n, call) in [(1, Call::Complete), (2, Call::Get)] {
         let id = world.expect(n).await;
         let fault = by_hand(Some(tx_hash(n).to_string()));
-        world.stand_in.add_fault(FaultRule { call, payment: Some(id), when: When::Next(1), fault }).unwrap();
+        world.fake_api.add_fault(FaultRule { call, payment: Some(id), when: When::Next(1), fault }).unwrap();
     }
     world.chain.append(vec![ApiRig::transfer(1).in_tx(tx_hash(1)), ApiRig::transfer(2).in_tx(tx_hash(2))]);
     for n in 1..=2 {
@@ -259,10 +259,10 @@ async fn completed_by_hand_with_our_transaction() {
 async fn an_api_that_never_answers() {
     let world = ApiRig::start(Behaviour::default()).await;
     let ids = [world.expect(1).await, world.expect(2).await];
-    world.stand_in.fail_next(Call::Complete, 10_000, Fault::Hang { acts: false }).unwrap();
+    world.fake_api.fail_next(Call::Complete, 10_000, Fault::Hang { acts: false }).unwrap();
     world.chain.append(vec![ApiRig::transfer(1).in_tx(tx_hash(1)), ApiRig::transfer(2).in_tx(tx_hash(2))]);
     eventually(LIMIT, "a second call", || async { world.posts(&ids[0]).len() >= 2 }).await;
-    world.stand_in.clear_faults();
+    world.fake_api.clear_faults();
     for id in &ids {
         world.rig.wait_for(id, "ended").await;
         let posts = world.posts(id);
@@ -292,7 +292,7 @@ async fn one_transaction_that_pays_five() {
             states.iter().all(|state| ["ended", "review"].contains(state))
         };
         eventually(LIMIT, "all five settled", settled).await;
-        let completed = world.stand_in.off_ramps().iter().filter(|it| it.tally.accepted == 1).count();
+        let completed = world.fake_api.off_ramps().iter().filter(|it| it.tally.accepted == 1).count();
         let mut refused = 0;
         for id in &ids {
             assert_eq!(world.posts(id).len(), 1);
@@ -310,9 +310,9 @@ async fn one_transaction_that_pays_five() {
     }
 }
 
-fn refuse_key(stand_in: &StandIn, call: Call, status: u16) {
+fn refuse_key(fake_api: &FakeApi, call: Call, status: u16) {
     let rule = FaultRule { call, payment: None, when: When::PerMille(1_000), fault: Fault::status(status) };
-    stand_in.add_fault(rule).unwrap();
+    fake_api.add_fault(rule).unwrap();
 }
 
 fn key_alarms(world: &ApiRig) -> usize {
@@ -326,22 +326,22 @@ async fn a_key_that_is_refused_and_then_works_again() {
         for n in 1..=20 {
             world.expect(n).await;
         }
-        refuse_key(&world.stand_in, Call::Get, status);
-        refuse_key(&world.stand_in, Call::Complete, status);
+        refuse_key(&world.fake_api, Call::Get, status);
+        refuse_key(&world.fake_api, Call::Complete, status);
         eventually(LIMIT, "the refusal", || async { world.rig.health.snapshot().key_refused == Some(status) }).await;
         world.chain.append((1..=20).map(|n| ApiRig::transfer(n).in_tx(tx_hash(n))).collect::<Vec<_>>());
         // Watching goes on.
         for n in 1..=20 {
             world.rig.wait_for(&PaymentId::new(format!("p-{n}")).unwrap(), "due").await;
         }
-        let before = world.stand_in.received();
+        let before = world.fake_api.received();
         tokio::time::sleep(Duration::from_millis(2_000)).await;
-        let calls = world.stand_in.received() - before;
+        let calls = world.fake_api.received() - before;
         // A probe each 400 ms, from the completer and the reconciler together.
         assert!((1..=8).contains(&calls), "{calls} calls with a key that does not work");
         assert_eq!(key_alarms(&world), 1);
-        assert!(world.stand_in.journal().iter().all(|entry| entry.call != Call::Complete));
-        world.stand_in.clear_faults();
+        assert!(world.fake_api.journal().iter().all(|entry| entry.call != Call::Complete));
+        world.fake_api.clear_faults();
         for n in 1..=20 {
             let id = PaymentId::new(format!("p-{n}")).unwrap();
             world.rig.wait_for(&id, "ended").await;
@@ -356,20 +356,21 @@ async fn a_key_that_is_refused_and_then_works_again() {
 /// A key that may ask but not complete: each good question must not start the shouting anew.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_only_ask() {
-    let world = ApiRig::start(Behaviour::default()).await;
+    // A subject that is refused is tried once more after a tenth of this; the others have to be refused by then.
+    let world = ApiRig::start_with(Behaviour::default(), |pace| pace.key_probe = Span::from_secs(4)).await;
     for n in 1..=4 {
         world.expect(n).await;
     }
-    refuse_key(&world.stand_in, Call::Complete, 403);
+    refuse_key(&world.fake_api, Call::Complete, 403);
     world.chain.append((1..=4).map(|n| ApiRig::transfer(n).in_tx(tx_hash(n))).collect::<Vec<_>>());
     eventually(LIMIT, "the refusal", || async { key_alarms(&world) > 0 }).await;
-    let posts = || world.stand_in.journal().iter().filter(|entry| entry.call == Call::Complete).count();
+    let posts = || world.fake_api.journal().iter().filter(|entry| entry.call == Call::Complete).count();
     let before = posts();
     tokio::time::sleep(Duration::from_millis(2_400)).await;
     let calls = posts() - before;
     assert!(calls <= 8, "{calls} completions with a key that may not complete");
     assert_eq!(key_alarms(&world), 1, "told once");
-    world.stand_in.clear_faults();
+    world.fake_api.clear_faults();
     for n in 1..=4 {
         world.rig.wait_for(&PaymentId::new(format!("p-{n}")).unwrap(), "ended").await;
     }
@@ -379,17 +380,17 @@ async fn a_key_that_may_only_ask() {
 /// A person wants the API asked while an answer, already out of date, is on its way: it is asked once more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wish_that_comes_while_the_api_is_being_asked() {
-    let world = ApiRig::start_asking(Behaviour::default(), Span::from_secs(3_600)).await;
+    let world = ApiRig::start_with(Behaviour::default(), |pace| pace.ask_every = Span::from_secs(3_600)).await;
     let id = world.expect(1).await;
     eventually(LIMIT, "the first answer", || async { world.payment(&id).await.version >= 2 }).await;
-    let gets = || world.stand_in.journal().iter().filter(|entry| entry.call == Call::Get).count();
+    let gets = || world.fake_api.journal().iter().filter(|entry| entry.call == Call::Get).count();
     let slow = Fault::Delay { millis: TIMEOUT_MS / 2, acts_first: true };
-    world.stand_in.fail_next(Call::Get, 1, slow).unwrap();
+    world.fake_api.fail_next(Call::Get, 1, slow).unwrap();
     let look = Decision::Retry { payment: id.clone() };
     let before = gets();
     world.rig.handle.resolve(&look, "to see").await.unwrap();
     eventually(LIMIT, "the slow question", || async { gets() > before }).await;
-    world.stand_in.set(&id, "EXPIRED", None).unwrap();
+    world.fake_api.set(&id, "EXPIRED", None).unwrap();
     world.rig.handle.resolve(&look, "it must have run out by now").await.unwrap();
     world.rig.wait_for(&id, "ended").await;
     world.stop().await;
@@ -400,7 +401,7 @@ async fn a_wish_that_comes_while_the_api_is_being_asked() {
 async fn money_for_what_ended_otherwise_is_explained() {
     let world = ApiRig::start(Behaviour::default()).await;
     let id = world.expect(1).await;
-    world.stand_in.set(&id, "COMPLETED", Some(&B256::repeat_byte(7).to_string())).unwrap();
+    world.fake_api.set(&id, "COMPLETED", Some(&B256::repeat_byte(7).to_string())).unwrap();
     world.rig.wait_for(&id, "ended").await;
     world.chain.append(ApiRig::transfer(1).in_tx(tx_hash(1)));
     let to = super::rig::place(1);

@@ -1,4 +1,4 @@
-//! The engine over a scripted node and the stand-in payment API, over HTTP.
+//! The engine over a scripted node and the fake payment API, over HTTP.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::EngineSettings;
-use rampwatch::engine::handle::AddPayment;
+use rampwatch::engine::operator_service::AddPayment;
 use rampwatch::outbound::Outbound;
-use rampwatch::policy::pace::Pace;
-use rampwatch::sandbox::stand_in::{Behaviour, Call, Entry, NewOffRamp, Shape, StandIn, StandInOptions};
+use rampwatch::policy::retry::RetryPolicy;
+use rampwatch::sandbox::fake_api::{Behaviour, Call, Entry, FakeApi, FakeApiOptions, NewOffRamp, Shape};
 
 use super::api::PlainApi;
 use super::rig::{Rig, Ticker, now, place, quick_evm, quick_settings, urls};
@@ -29,7 +29,7 @@ pub(crate) const TIMEOUT_MS: u64 = 1_000;
 
 /// Settings with a pace that fits the time-out.
 fn settings() -> EngineSettings {
-    let pace = Pace {
+    let pace = RetryPolicy {
         api_timeout: Span::from_millis(TIMEOUT_MS),
         backoff_first: Span::from_millis(50),
         backoff_most: Span::from_millis(800),
@@ -46,7 +46,7 @@ fn settings() -> EngineSettings {
 /// Everything, running.
 pub(crate) struct ApiRig {
     pub(crate) chain: ScriptedChain,
-    pub(crate) stand_in: StandIn,
+    pub(crate) fake_api: FakeApi,
     pub(crate) rig: Rig,
     created: Timestamp,
     _node: Node,
@@ -55,19 +55,19 @@ pub(crate) struct ApiRig {
 
 impl ApiRig {
     pub(crate) async fn start(behaviour: Behaviour) -> Self {
-        Self::start_asking(behaviour, Span::from_millis(500)).await
+        Self::start_with(behaviour, |_| {}).await
     }
 
-    /// The same, asking after payments that wait at another rate.
-    pub(crate) async fn start_asking(behaviour: Behaviour, ask_every: Span) -> Self {
+    /// The same, asking at another pace.
+    pub(crate) async fn start_with(behaviour: Behaviour, change: impl FnOnce(&mut RetryPolicy)) -> Self {
         let chain = ScriptedChain::new();
         chain.append_empty(50);
         chain.set_finalized(Finalized::Below(3));
         let node = Node::start(&chain, NodeOptions::default());
-        let stand_in = StandIn::start(StandInOptions { behaviour, ..StandInOptions::default() }).await.unwrap();
+        let fake_api = FakeApi::start(FakeApiOptions { behaviour, ..FakeApiOptions::default() }).await.unwrap();
         let api = PaymentHttpSettings {
-            base_url: stand_in.base_url(),
-            key: SecretString::from(stand_in.api_key()),
+            base_url: fake_api.base_url(),
+            key: SecretString::from(fake_api.api_key()),
             connect_timeout: Span::from_millis(TIMEOUT_MS),
             timeout: Span::from_millis(TIMEOUT_MS),
             decimals: 6,
@@ -77,10 +77,10 @@ impl ApiRig {
         let api = PaymentHttp::new(api, Arc::new(SystemClock)).unwrap();
         let evm = quick_evm(&[urls(&node)]);
         let mut settings = settings();
-        settings.pace.ask_every = ask_every;
+        change(&mut settings.pace);
         let rig = Rig::launch(evm, settings, MemoryStore::new(), Arc::new(api), PlainApi::default());
         let _ticker = Ticker::start(&chain, Duration::from_millis(20));
-        Self { created: now(&chain), chain, stand_in, rig, _node: node, _ticker }
+        Self { created: now(&chain), chain, fake_api, rig, _node: node, _ticker }
     }
 
     /// Opens an off-ramp of `n` base units at the `n`th place, and adds it, with all that the API may leave out.
@@ -95,7 +95,7 @@ impl ApiRig {
             expires_at: Some(Timestamp::from_secs(4_000_000_000)),
             ..NewOffRamp::default()
         };
-        let opened = self.stand_in.open(opened).unwrap();
+        let opened = self.fake_api.open(opened).unwrap();
         let request = AddPayment {
             id: id.clone(),
             recipient_id: opened.recipient_id,
@@ -117,7 +117,7 @@ impl ApiRig {
 
     /// The `/complete` calls for a payment.
     pub(crate) fn posts(&self, id: &PaymentId) -> Vec<Entry> {
-        let journal = self.stand_in.journal();
+        let journal = self.fake_api.journal();
         let mine = |entry: &Entry| entry.call == Call::Complete && entry.payment.as_deref() == Some(id.as_str());
         journal.into_iter().filter(mine).collect()
     }
@@ -154,18 +154,18 @@ impl ApiRig {
             }
             own
         };
-        for off_ramp in self.stand_in.off_ramps() {
+        for off_ramp in self.fake_api.off_ramps() {
             let tally = off_ramp.tally;
             assert!(tally.accepted <= 1, "{} was completed twice", off_ramp.id);
             assert_eq!(tally.calls_after_accepted, 0, "{} was called after it had been completed", off_ramp.id);
         }
-        for entry in self.stand_in.journal().iter().filter(|entry| entry.call == Call::Complete) {
+        for entry in self.fake_api.journal().iter().filter(|entry| entry.call == Call::Complete) {
             let (id, hash) = (entry.payment.as_ref().unwrap(), entry.transaction_hash.as_ref().unwrap());
             let own = own.get(id).is_some_and(|own| own.contains(hash));
             assert!(own, "{id} was called with {hash}, which is not its own");
         }
         self.rig.stop().await;
-        self.stand_in.stop().await.unwrap();
+        self.fake_api.stop().await.unwrap();
     }
 }
 

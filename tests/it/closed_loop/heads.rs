@@ -158,16 +158,25 @@ async fn f3_a_sweep_that_read_nothing_does_not_count_as_one() {
     settings.sweep.start_margin = Span::from_secs(5);
     settings.sweep.poll_interval = Span::from_millis(50);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    // Far behind, and the way to the head cannot be read.
-    chain.told(|told| told.unread_below = HEAD - 5_000);
+    // Far behind, and no block can be read.
+    chain.told(|told| told.unread_below = u64::MAX);
     let rig = Rig::over(Arc::new(chain.clone()), clock, settings, MemoryStore::new(), PlainApi::default());
     rig.add("old", Address::repeat_byte(1), 5, chain.time_of(10)).await;
     let asked = || async { chain.told(|told| told.queries.len() >= 3) };
     eventually(LIMIT, "the way is asked for", asked).await;
+    // Whatever was so while nobody was watched.
+    let swept_at = rig.health.snapshot().swept_at;
     tokio::time::sleep(Duration::from_millis(300)).await;
-    assert_eq!(rig.health.snapshot().swept_at, None);
-    let readiness = rig.health.snapshot().readiness(SystemClock.now(), Span::from_secs(1));
-    assert!(!readiness.ready, "{readiness:?}");
+    assert_eq!(rig.health.snapshot().swept_at, swept_at);
+    let readiness = || rig.health.snapshot().readiness(SystemClock.now(), Span::from_secs(1));
+    eventually(LIMIT, "it is not ready", || async { !readiness().ready }).await;
+    // What is new can be read, and the way to it cannot: that is swept, and the rest is told.
+    chain.told(|told| told.unread_below = HEAD - 5_000);
+    let told = || async {
+        let readiness = rig.health.snapshot().readiness(SystemClock.now(), Span::from_millis(100));
+        readiness.ready && readiness.troubles.iter().any(|it| it.contains("wait to be read"))
+    };
+    eventually(LIMIT, "it is ready, and says what it cannot read", told).await;
     rig.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use rampwatch::domain::chain::B256;
-use rampwatch::domain::deposit::{DepositKey, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, DepositKey, Verdict};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{PaymentId, PaymentState};
 
@@ -14,7 +14,7 @@ use crate::support::memory_store::Contents;
 struct Told {
     states: BTreeMap<PaymentId, PaymentState>,
     verdicts: BTreeMap<DepositKey, Verdict>,
-    standings: BTreeMap<DepositKey, Standing>,
+    standings: BTreeMap<DepositKey, BlockStatus>,
     alarms: BTreeSet<String>,
 }
 

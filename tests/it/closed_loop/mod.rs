@@ -1,5 +1,5 @@
 //! The engine over scripted nodes: the real chain adapter, the store of the tests, and an API in the process or the
-//! stand-in over HTTP.
+//! fake API over HTTP.
 
 mod agreement;
 pub(crate) mod api;

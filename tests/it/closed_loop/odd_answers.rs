@@ -7,7 +7,7 @@ use rampwatch::domain::api_field::ApiField;
 use rampwatch::domain::payment::{PaymentId, PaymentReview, PaymentState};
 use rampwatch::domain::time::Span;
 use rampwatch::policy::resolve::Decision;
-use rampwatch::sandbox::stand_in::{Behaviour, Change, Told};
+use rampwatch::sandbox::fake_api::{Behaviour, Change, Told};
 use serde_json::{Value, json};
 
 use super::api_rig::ApiRig;
@@ -20,7 +20,7 @@ fn tell(world: &ApiRig, id: &PaymentId, fields: &[(&str, Value)]) {
     let fields: BTreeMap<String, Value> =
         fields.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
     let told = Told { fields, ..Told::default() };
-    world.stand_in.change(id, Change { told: Some(told), ..Change::default() }).unwrap();
+    world.fake_api.change(id, Change { told: Some(told), ..Change::default() }).unwrap();
 }
 
 fn pay(world: &ApiRig, n: u64) {

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use rampwatch::domain::deposit::{ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, ReviewReason, Verdict};
 use rampwatch::domain::event::Alarm;
 use rampwatch::domain::payment::{PaymentReview, PaymentState};
 use rampwatch::ports::store::Store;
@@ -63,7 +63,7 @@ async fn reorganised(depth: usize, ws: bool, quiet: bool) {
     assert_eq!(rig.payment(&ids[0]).await.state, PaymentState::Waiting);
     let dropped = rig.store.deposits_at(place(1)).await.unwrap();
     assert_eq!(dropped.len(), 1);
-    assert_eq!(dropped[0].standing, Standing::Gone { after_final: false });
+    assert_eq!(dropped[0].standing, BlockStatus::Gone { after_final: false });
     assert_eq!(rig.alarms(|_| true), 0);
     rig.stop().await;
 }
@@ -171,7 +171,7 @@ async fn a_reorg_beyond_finality_after_the_completion() {
         eventually(LIMIT, "the alarm", || async { rig.alarms(|alarm| *alarm == Alarm::GoneAfterFinal) == 1 }).await;
         rig.next_sweep().await;
         let deposits = rig.store.deposits_at(place(1)).await.unwrap();
-        let gone = deposits.iter().find(|it| it.standing == Standing::Gone { after_final: true }).unwrap();
+        let gone = deposits.iter().find(|it| it.standing == BlockStatus::Gone { after_final: true }).unwrap();
         let why = ReviewReason::GoneAfterFinal { payment: Some(id.clone()) };
         assert_eq!(gone.verdict, Verdict::Review { why });
         assert_eq!(deposits.len(), if returns { 2 } else { 1 });

@@ -16,14 +16,14 @@ use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::engine::handle::{AddPayment, Handle, HandleError};
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::{AddPayment, OperatorError, OperatorService};
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::outbound::Outbound;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
-use rampwatch::policy::pace::Pace;
 use rampwatch::policy::resolve::Decision;
+use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::chain::Chain;
@@ -73,7 +73,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
             filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
-        pace: Pace::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300)),
+        pace: RetryPolicy::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300)),
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
@@ -164,7 +164,7 @@ pub(crate) fn pay(n: u64) -> LogSpec {
 #[derive(Clone)]
 pub(crate) struct Desk {
     pub(crate) api: PlainApi,
-    pub(crate) handle: Handle,
+    pub(crate) handle: OperatorService,
 }
 
 impl Desk {
@@ -203,7 +203,7 @@ impl Desk {
     pub(crate) async fn look_now(&self, id: &PaymentId) {
         let look = Decision::Retry { payment: id.clone() };
         let done = self.handle.resolve(&look, "to have the API asked at once").await;
-        assert!(matches!(done, Ok(_) | Err(HandleError::Refused(_))), "{done:?}");
+        assert!(matches!(done, Ok(_) | Err(OperatorError::Refused(_))), "{done:?}");
     }
 }
 
@@ -211,7 +211,7 @@ impl Desk {
 pub(crate) struct Rig {
     pub(crate) api: PlainApi,
     pub(crate) store: MemoryStore,
-    pub(crate) handle: Handle,
+    pub(crate) handle: OperatorService,
     pub(crate) health: Arc<Health>,
     stop: CancellationToken,
     running: JoinHandle<Result<(), EngineError>>,
@@ -289,7 +289,7 @@ impl Rig {
     fn run(ports: Ports, settings: EngineSettings, store: MemoryStore, api: PlainApi) -> Self {
         let settings = Arc::new(settings);
         let health = Arc::new(Health::default());
-        let handle = Handle::new(&ports, settings.clone(), health.clone());
+        let handle = OperatorService::new(&ports, settings.clone(), health.clone());
         let stop = CancellationToken::new();
         let running = tokio::spawn(engine::run(ports, settings, health.clone(), stop.clone()));
         Self { api, store, handle, health, stop, running }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use rampwatch::adapters::shadow::ShadowApi;
 use rampwatch::domain::chain::B256;
-use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
+use rampwatch::domain::record::{RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::shadow::{Shadow, ShadowAct, ShadowOutcome, completion_id};
 use rampwatch::engine::EngineSettings;
 use rampwatch::policy::shadow::Mode;
@@ -35,9 +35,9 @@ fn calm_chain() -> (ScriptedChain, Node) {
 
 /// What shadow mode keeps of a payment's completion.
 async fn kept(rig: &Rig, id: &PaymentId) -> Option<Shadow> {
-    let key = DeskKey { kind: DeskKind::Shadow, id: completion_id(id) };
+    let key = RecordKey { kind: RecordKind::Shadow, id: completion_id(id) };
     rig.store.desk(&key).await.unwrap().map(|record| match record.body {
-        DeskBody::Shadow(shadow) => shadow,
+        RecordBody::Shadow(shadow) => shadow,
         other => panic!("what would be done, and not {other:?}"),
     })
 }

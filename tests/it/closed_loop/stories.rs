@@ -1,7 +1,7 @@
 //! One deposit after the other, from the log to the completion.
 
 use rampwatch::domain::chain::Address;
-use rampwatch::domain::deposit::Standing;
+use rampwatch::domain::deposit::BlockStatus;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::Store;
 
@@ -77,7 +77,7 @@ async fn a_deposit_whose_block_goes_away_is_not_seen_any_more_and_one_that_moves
     chain.append_empty(3);
     rig.wait_for(&id, "ended").await;
     let deposits = rig.store.deposits_at(to).await.unwrap();
-    let gone = deposits.iter().filter(|deposit| deposit.standing == Standing::Gone { after_final: false }).count();
+    let gone = deposits.iter().filter(|deposit| deposit.standing == BlockStatus::Gone { after_final: false }).count();
     assert_eq!((deposits.len(), gone, rig.api.completions().len()), (2, 1, 1));
     rig.stop().await;
 }

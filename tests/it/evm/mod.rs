@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use alloy::primitives::{Address, B256};
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
+use rampwatch::domain::chain::LogFilter;
 use rampwatch::domain::operator::Operator;
 use rampwatch::outbound::Outbound;
 use rampwatch::ports::chain::{Chain, EndpointId, Hint, TransferQuery, WatchSet};
@@ -84,7 +85,15 @@ fn chain_of(endpoints: Vec<EndpointSettings>) -> EvmChain {
 }
 
 fn query(from: u64, to: u64, recipients: Arc<Vec<Address>>) -> TransferQuery {
-    TransferQuery { tokens: Arc::new(vec![TOKEN]), recipients, from, to, everybody: false, avoid: None, by: None }
+    TransferQuery {
+        tokens: Arc::new(vec![TOKEN]),
+        recipients,
+        from,
+        to,
+        filter: LogFilter::Recipients,
+        avoid: None,
+        by: None,
+    }
 }
 
 fn set(recipients: Arc<Vec<Address>>) -> WatchSet {

@@ -403,8 +403,15 @@ async fn a_recorded_block_of_polygon() {
     let logs = block.logs.iter().filter(|log| log.address == USDC_E && log.topics.first() == Some(&TRANSFER)).count();
     let tokens = Arc::new(vec![USDC_E]);
     let recipients = Arc::new(recipients.into_iter().collect::<Vec<_>>());
-    let whole =
-        TransferQuery { tokens, recipients, from: 49_999_950, to: 50_000_010, everybody: false, avoid: None, by: None };
+    let whole = TransferQuery {
+        tokens,
+        recipients,
+        from: 49_999_950,
+        to: 50_000_010,
+        filter: LogFilter::Recipients,
+        avoid: None,
+        by: None,
+    };
     let page = chain_of(vec![http("one", node.url())]).transfers(&whole).await.unwrap();
     assert!(logs > 10, "{logs} transfers");
     assert_eq!((page.transfers.len(), page.malformed.len()), (logs, 0));
@@ -439,7 +446,7 @@ async fn asking_for_everybody_finds_the_same() {
     let nobody = Arc::new(vec![Address::repeat_byte(0xee)]);
     for (recipients, found) in [(everybody(60), 60), (everybody(7), 7), (everybody(1), 1), (nobody, 0)] {
         let named = query(from, to, recipients);
-        let all = TransferQuery { everybody: true, ..named.clone() };
+        let all = TransferQuery { filter: LogFilter::AnyRecipient, ..named.clone() };
         let named = evm.transfers(&named).await.unwrap();
         node.reset();
         let all = evm.transfers(&all).await.unwrap();

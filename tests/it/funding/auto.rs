@@ -1,15 +1,15 @@
 //! The automatic mode: whoever holds the API key must not be able to drain the wallet.
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::desk::{DeskBody, DeskRecord};
 use rampwatch::domain::order::{Order, OrderOutcome, OrderState, Placer, Spend};
 use rampwatch::domain::payment::BankAccountId;
 use rampwatch::domain::payout::{Funding, Payout, PayoutState};
+use rampwatch::domain::record::{Record, RecordBody};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::FundingRules;
-use rampwatch::engine::handle::AddPayment;
+use rampwatch::engine::operator_service::AddPayment;
 use rampwatch::ports::store::{Commit, Store};
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 
 use super::bench::{fund, order, rules, setup, until_all_ended, wait_order, wallet_opened};
 use super::tools::{end, until_order, until_self_sent, withdrawn};
@@ -85,7 +85,7 @@ async fn a_typed_address_waits_for_a_person_even_when_its_account_is_on_the_list
     let world = World::start(setup(automatic())).await;
     wallet_opened(&world).await;
     // The API says nothing of the address: it has to be typed.
-    world.api.behave(|behaviour| behaviour.shape = rampwatch::sandbox::stand_in::Shape::Reference);
+    world.api.behave(|behaviour| behaviour.shape = rampwatch::sandbox::fake_api::Shape::Reference);
     let off_ramp = world.api.open(going_to("bank-ours", usdc(15))).unwrap();
     let typed = AddPayment {
         deposit_address: Some(off_ramp.deposit_address),
@@ -176,7 +176,7 @@ async fn what_came_of_a_payout_is_left_to_whoever_was_to_pay_it() {
         state: PayoutState::Created { funding: Funding::Hand },
         ..payout("by-hand")
     };
-    let record = DeskRecord::new(DeskBody::Payout(Box::new(of_payout)), None);
+    let record = Record::new(RecordBody::Payout(Box::new(of_payout)), None);
     world.store().commit(Commit { desk: vec![record], ..Commit::default() }).await.unwrap();
     world.add(&by_hand).await;
     let other = world.open_as(going_to("bank-ours", usdc(12))).await;

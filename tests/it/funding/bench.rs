@@ -18,10 +18,10 @@ use rampwatch::domain::wei::Wei;
 use rampwatch::engine::orders::FundRequest;
 use rampwatch::engine::{EngineSettings, FundingPorts, FundingRules};
 use rampwatch::policy::fees::FeeParams;
-use rampwatch::policy::funding::FundingPace;
+use rampwatch::policy::order_machine::FundingPace;
 use rampwatch::policy::preflight::PreflightParams;
 use rampwatch::policy::rules::SpendLimits;
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::{Node, Sent, WALLET, WALLET_KEY_ENV, wallet_key};
 use secrecy::SecretString;
 

@@ -8,7 +8,7 @@ use rampwatch::domain::event::EventKind;
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{OrderId, OrderState};
 use rampwatch::sandbox::USDC;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use tokio::time::Instant;
 
 use super::bench::{end, events, fund, mined_nonces, open, order, rules, setup, spent, until_all_ended, wallet_opened};

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use rampwatch::ports::store::Commit;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use rampwatch::sandbox::{BlockTag, USDC, WALLET};
 
 use super::bench::{assert_laws, fund, open, rules, setup, until_all_ended, wallet_opened};

@@ -8,7 +8,7 @@ use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
 use rampwatch::engine::FundingRules;
 use rampwatch::ports::clock::Clock;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 
 use super::bench::{
     alarms, end, events, fund, mined_nonces, open, order, pooled, rules, send, setup, spent, until, until_all_ended,

@@ -2,7 +2,7 @@
 
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::time::Span;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 
 use super::bench::{end, order, pooled, rules, send, setup, spent, until, until_all_ended, wallet_opened};
 use crate::anvil::world::{World, usdc};

@@ -1,4 +1,4 @@
-//! The hot wallet over a real anvil, a real store and the stand-in payment API: whatever happens, each payment gets its
+//! The hot wallet over a real anvil, a real store and the fake payment API: whatever happens, each payment gets its
 //! money at most once, and every order ends as designed.
 
 mod auto;

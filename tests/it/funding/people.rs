@@ -9,7 +9,7 @@ use rampwatch::engine::orders::FundRequest;
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::store::Commit;
 use rampwatch::sandbox::USDC;
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 
 use super::bench::{assert_laws, fund, open, order, rules, setup, until, until_all_ended, wait_order, wallet_opened};
 use super::tools::{

@@ -7,7 +7,7 @@ use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::Wallet;
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::store::{Commit, Store};
-use rampwatch::sandbox::stand_in::{Change, NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{Change, NewOffRamp, OffRamp};
 use rampwatch::sandbox::{USDC, WALLET};
 
 use super::bench::{fund, open, order, rules, setup, wallet_opened};

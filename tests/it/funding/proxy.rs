@@ -11,7 +11,7 @@ use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::{Effect, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::{EngineSettings, FundingRules};
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use rampwatch::sandbox::{BlockTag, Node, PAYER, USDC, WALLET};
 use secrecy::SecretString;
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use rampwatch::domain::chain::B256;
 use rampwatch::domain::order::{AttemptKind, CancelReason, Effect, Order, OrderOutcome, OrderState};
 use rampwatch::domain::payment::PaymentState;
 use rampwatch::engine::FundingRules;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use rampwatch::sandbox::{DEV_ACCOUNTS, PAYER, Placed, USDC, WALLET};
 
 use super::bench::{approve_reverted, fund, is_reverted, open, order, setup, wait_order, wallet_opened};

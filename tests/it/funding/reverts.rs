@@ -6,7 +6,7 @@ use rampwatch::domain::event::Alarm;
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{Effect, Order, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Span;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use rampwatch::sandbox::{USDC, WALLET};
 
 use super::bench::{

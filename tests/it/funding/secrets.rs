@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rampwatch::domain::payment::PaymentId;
-use rampwatch::sandbox::stand_in::{Call, Fault, OffRamp, StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{Call, FakeApi, FakeApiOptions, Fault, OffRamp};
 use rampwatch::sandbox::{Anvil, AnvilOptions, Daemon, DaemonOptions, Sandbox, WALLET, WalletConfig, wallet_key};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -164,8 +164,8 @@ impl Scene {
         let folder = temp_dir();
         let anvil = Anvil::start(&AnvilOptions::default()).await.unwrap();
         anvil.node().furnish().await.unwrap();
-        let options = StandInOptions { api_key: API_KEY.to_owned(), ..StandInOptions::default() };
-        let api = StandIn::start(options).await.unwrap();
+        let options = FakeApiOptions { api_key: API_KEY.to_owned(), ..FakeApiOptions::default() };
+        let api = FakeApi::start(options).await.unwrap();
         let node = anvil.node().http_url().to_string();
         let (first, second) = (RpcProxy::open(&node), RpcProxy::open(&node));
         let sandbox = Sandbox::of_parts(anvil, api, folder.path()).unwrap();
@@ -246,7 +246,7 @@ impl Scene {
     /// Mines until the payment is completed at the API.
     async fn until_completed(&self, id: &PaymentId) {
         let end = Instant::now() + LIMIT;
-        while self.sandbox.stand_in().off_ramp(id).unwrap().status != "COMPLETED" {
+        while self.sandbox.fake_api().off_ramp(id).unwrap().status != "COMPLETED" {
             assert!(Instant::now() < end, "{id} is completed; the log ends: {}", self.last_words());
             self.sandbox.anvil().node().mine(1).await.unwrap();
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -264,8 +264,8 @@ async fn nothing_shows(format: &str) {
     let mut scene = Scene::set(format).await;
     let off_ramp: OffRamp = scene
         .sandbox
-        .stand_in()
-        .open(rampwatch::sandbox::stand_in::NewOffRamp { amount: usdc(40), ..Default::default() })
+        .fake_api()
+        .open(rampwatch::sandbox::fake_api::NewOffRamp { amount: usdc(40), ..Default::default() })
         .unwrap();
     let id = off_ramp.id.to_string();
 
@@ -286,9 +286,9 @@ async fn nothing_shows(format: &str) {
     scene.until_completed(&off_ramp.id).await;
 
     // The API refuses the key; an endpoint dies; somebody asks with a wrong token; every command and route says what it has to say.
-    scene.sandbox.stand_in().fail_next(Call::Get, 2, Fault::status(401)).unwrap();
-    let other = rampwatch::sandbox::stand_in::NewOffRamp { amount: usdc(41), ..Default::default() };
-    let other = scene.sandbox.stand_in().open(other).unwrap().id.to_string();
+    scene.sandbox.fake_api().fail_next(Call::Get, 2, Fault::status(401)).unwrap();
+    let other = rampwatch::sandbox::fake_api::NewOffRamp { amount: usdc(41), ..Default::default() };
+    let other = scene.sandbox.fake_api().open(other).unwrap().id.to_string();
     assert!(!scene.run(&daemon, &["add", &other, "recipient-1", "--json"]).await, "{}", scene.said());
     scene.second.set_deaf(true);
     scene.second.cut();

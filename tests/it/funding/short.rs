@@ -5,7 +5,7 @@ use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{Effect, OrderOutcome, OrderState};
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::fees::worst_cost;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use rampwatch::sandbox::{USDC, WALLET, WALLET_FUNDS, WALLET_GAS_MONEY};
 
 use super::bench::{approve_reverted, fund, is_reverted, open, order, rules, setup, wait_order, wallet_opened};

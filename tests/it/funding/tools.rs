@@ -10,7 +10,7 @@ use rampwatch::domain::order::{Attempt, AttemptKind, CancelReason, Effect, Order
 use rampwatch::domain::time::Span;
 use rampwatch::engine::FundingRules;
 use rampwatch::sandbox::WALLET;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 
 use super::bench::{assert_laws, fund, order, rules, until_all_ended, wait_order};
 use crate::anvil::world::{LIMIT, World};

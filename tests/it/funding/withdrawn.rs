@@ -10,7 +10,7 @@ use rampwatch::domain::order::{CancelReason, Effect, OrderOutcome, Spend, Unsent
 use rampwatch::domain::payment::PaymentState;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::policy::resolve::Decision;
-use rampwatch::sandbox::stand_in::{Call, Change, Fault, OffRamp, Told};
+use rampwatch::sandbox::fake_api::{Call, Change, Fault, OffRamp, Told};
 use rampwatch::sandbox::{DEV_ACCOUNTS, PAYER, WALLET};
 
 use super::bench::{fund, open, order, rules, setup, wallet_opened};
@@ -31,7 +31,7 @@ fn soon(seconds: u64) -> Timestamp {
     Timestamp::from_secs(since.as_secs()).plus(Span::from_secs(seconds))
 }
 
-/// What the stand-in changes, and the hold that follows from it.
+/// What the fake API changes, and the hold that follows from it.
 fn changes() -> Vec<(Change, &'static str)> {
     let hash = Some(B256::repeat_byte(0x99).to_string());
     vec![
@@ -57,7 +57,7 @@ fn hold_in(why: &CancelReason) -> &Hold {
     }
 }
 
-/// The transaction is nobody's but the stand-in's idea: it is not a payment of ours that the API has accepted.
+/// The transaction is nobody's but the fake API's idea: it is not a payment of ours that the API has accepted.
 async fn never_completed(world: &World, off_ramp: &OffRamp) {
     world.sweeps(2).await;
     assert!(world.calls().iter().all(|(payment, ..)| *payment != off_ramp.id.to_string()), "{:?}", world.calls());
@@ -319,7 +319,7 @@ async fn paid_by_hand_before_signing_is_held_and_ends_when_the_hand_s_transfer_c
 async fn an_off_ramp_that_names_another_sender_is_refused_and_one_that_names_the_wallet_is_funded() {
     let world = World::start(setup(rules())).await;
     wallet_opened(&world).await;
-    let named = |sender: Address, whole: u128| rampwatch::sandbox::stand_in::NewOffRamp {
+    let named = |sender: Address, whole: u128| rampwatch::sandbox::fake_api::NewOffRamp {
         amount: usdc(whole),
         sender: Some(sender),
         expires_at: Some(Timestamp::from_secs(4_000_000_000)),

@@ -1,7 +1,7 @@
 //! Reviews, their ways out, and the decisions that settle them.
 
 use rampwatch::domain::api_field::ApiField;
-use rampwatch::domain::deposit::{Deposit, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, ReviewReason, Verdict};
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentReview, PaymentState, Refusal};
 use rampwatch::engine::views::{Page, ReviewView, WhyView};
 use rampwatch::ports::store::{Commit, Store as _};
@@ -127,7 +127,7 @@ fn deposit_reviews() -> Vec<(ReviewReason, Vec<Payment>)> {
 async fn every_deposit_review_says_what_happened_and_offers_only_what_the_rules_take() {
     for (reason, payments) in deposit_reviews() {
         let gone = matches!(reason, ReviewReason::GoneAfterFinal { .. });
-        let standing = if gone { Standing::Gone { after_final: true } } else { final_deposit(1, 1, 1).standing };
+        let standing = if gone { BlockStatus::Gone { after_final: true } } else { final_deposit(1, 1, 1).standing };
         let token = if reason == ReviewReason::WrongToken { rampwatch::sandbox::USDC_E } else { deposit(1).token };
         let record = Deposit { standing, token, verdict: Verdict::Review { why: reason.clone() }, ..deposit(1) };
         let offered = {

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use rampwatch::adapters::system::SystemChance;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
-use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::{Health, Readiness};
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, Ports};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use rampwatch::ports::store::{Commit, Store as _};
@@ -65,7 +65,7 @@ async fn an_engine_that_reads_no_chain_and_has_no_key_is_not_ready() {
         payouts: None,
     };
     let health = Arc::new(Health::default());
-    let handle = Handle::new(&ports, engine_settings(), health.clone());
+    let handle = OperatorService::new(&ports, engine_settings(), health.clone());
     let stop = CancellationToken::new();
     let running = tokio::spawn(engine::run(ports, engine_settings(), health, stop.clone()));
     let desk = Desk::serve(store, handle).await;

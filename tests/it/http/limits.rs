@@ -9,7 +9,7 @@ use rampwatch::domain::address_pattern::PatternBreak;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::payment::{PaymentId, RecipientId};
-use rampwatch::engine::handle::{AddPayment, HandleError};
+use rampwatch::engine::operator_service::{AddPayment, OperatorError};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use rampwatch::ports::store::Store as _;
 use serde_json::json;
@@ -147,7 +147,7 @@ async fn s7_nobody_calls_past_the_gate() {
     };
     // The engine may not have begun when the first ones ask.
     eventually(LIMIT, "the gate shuts", || async {
-        matches!(add().await, HandleError::Api(ApiError::NotNow { retry_after: Some(_), .. }))
+        matches!(add().await, OperatorError::Api(ApiError::NotNow { retry_after: Some(_), .. }))
     })
     .await;
     let calls = refusing.0.load(Ordering::Relaxed);

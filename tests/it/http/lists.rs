@@ -147,7 +147,7 @@ async fn a_transaction_with_several_deposits_has_to_be_named_exactly() {
 async fn of_a_reorged_transaction_the_one_that_stands_is_meant() {
     let desk = Desk::open().await;
     let mut gone = deposit(1);
-    gone.standing = rampwatch::domain::deposit::Standing::Gone { after_final: false };
+    gone.standing = rampwatch::domain::deposit::BlockStatus::Gone { after_final: false };
     let mut stands = final_deposit(2, 1, 1_000_000_000);
     stands.key.tx_hash = gone.key.tx_hash;
     desk.keep(vec![gone.clone(), stands.clone()]).await;

@@ -1,7 +1,7 @@
 //! The operator API over HTTP: who gets in, what is refused and how, and what is shown.
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::deposit::{Deposit, Standing};
+use rampwatch::domain::deposit::{BlockStatus, Deposit};
 
 use crate::support::records::{address, at, deposit};
 
@@ -24,7 +24,7 @@ fn final_deposit(n: u64, place: u64, base_units: u128) -> Deposit {
     Deposit {
         to: address(place),
         amount: Amount::from_base_units(base_units),
-        standing: Standing::Final { at: at(n) },
+        standing: BlockStatus::Final { at: at(n) },
         ..deposit(n)
     }
 }

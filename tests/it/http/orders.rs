@@ -7,7 +7,7 @@ use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::order::{ApprovalReason, CancelReason, Order, OrderState};
 use rampwatch::domain::payment::{Payment, PaymentState, Provenance};
-use rampwatch::engine::handle::HandleError;
+use rampwatch::engine::operator_service::OperatorError;
 use rampwatch::engine::order_views::{FundView, OrderView, WalletView};
 use rampwatch::engine::orders::FundRequest;
 use rampwatch::engine::views::{Page, WhyView};
@@ -170,7 +170,7 @@ async fn fifty_at_once_place_one_order_in_the_real_store_too() {
     let (placed, told): (Vec<_>, Vec<_>) = asked.join_all().await.into_iter().partition(Result::is_ok);
     assert_eq!((placed.len(), told.len()), (1, 49));
     for answer in told {
-        let Err(HandleError::Refused(text)) = answer else { panic!("{answer:?}") };
+        let Err(OperatorError::Refused(text)) = answer else { panic!("{answer:?}") };
         assert!(text.contains("open already"), "{text}");
     }
     assert_eq!(store.orders(None, 10).await.unwrap().len(), 1);

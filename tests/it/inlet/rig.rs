@@ -15,8 +15,8 @@ use rampwatch::config::{Algorithm, Encoding, InletSettings};
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, PaymentState, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, Ports};
 use rampwatch::http::inlet;
 use rampwatch::ports::clock::Clock as _;
@@ -128,7 +128,7 @@ impl Rig {
             funding: None,
         };
         let (health, stop) = (Arc::new(Health::default()), CancellationToken::new());
-        let handle = Handle::new(&ports, engine_settings(), health.clone());
+        let handle = OperatorService::new(&ports, engine_settings(), health.clone());
         tokio::spawn(engine::run(ports, engine_settings(), health, stop.clone()));
         let listener = TcpListener::bind(settings.listen).await.unwrap();
         let address = listener.local_addr().unwrap();

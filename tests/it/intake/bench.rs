@@ -7,15 +7,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use rampwatch::adapters::system::{SystemChance, SystemClock};
-use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind};
+use rampwatch::domain::candidate::Candidate;
 use rampwatch::domain::event::{Event, EventKind};
-use rampwatch::domain::lead::Lead;
 use rampwatch::domain::payment::{Payment, PaymentId, RecipientId, UserId};
+use rampwatch::domain::record::{RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::time::Span;
-use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
-use rampwatch::policy::pace::Pace;
+use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::ports::store::{Store, Subject};
 
 use super::shop::Shop;
@@ -30,11 +30,11 @@ pub(super) const LIMIT: Duration = Duration::from_secs(20);
 
 /// Follows user `u-1`, quickly.
 pub(super) fn following(users: &[&str], recipients: &[&str]) -> EngineSettings {
-    let pace = Pace {
+    let pace = RetryPolicy {
         ask_every: Span::from_millis(400),
         backoff_first: Span::from_millis(50),
         end_confirm_after: Span::from_millis(200),
-        ..Pace::for_timeout(Span::from_secs(2))
+        ..RetryPolicy::for_timeout(Span::from_secs(2))
     };
     let intake = IntakeRules {
         users: users.iter().map(|id| UserId::new(*id).unwrap()).collect(),
@@ -48,7 +48,7 @@ pub(super) fn following(users: &[&str], recipients: &[&str]) -> EngineSettings {
 /// An engine that runs.
 pub(super) struct Bench {
     pub(super) store: Arc<dyn Store>,
-    pub(super) handle: Handle,
+    pub(super) handle: OperatorService,
     pub(super) health: Arc<Health>,
     pub(super) shop: Shop,
     stop: CancellationToken,
@@ -73,7 +73,7 @@ impl Bench {
             payouts: None,
         };
         let (settings, health) = (Arc::new(settings), Arc::new(Health::default()));
-        let handle = Handle::new(&ports, settings.clone(), health.clone());
+        let handle = OperatorService::new(&ports, settings.clone(), health.clone());
         let stop = CancellationToken::new();
         let running = tokio::spawn(engine::run(ports, settings, health.clone(), stop.clone()));
         Self { store, handle, health, shop: shop.clone(), stop, running }
@@ -83,10 +83,10 @@ impl Bench {
         self.store.payment(&payment_id(n)).await.unwrap()
     }
 
-    pub(super) async fn lead(&self, n: u64) -> Option<Lead> {
-        let key = DeskKey { kind: DeskKind::Lead, id: payment_id(n).to_string() };
+    pub(super) async fn candidate(&self, n: u64) -> Option<Candidate> {
+        let key = RecordKey { kind: RecordKind::Candidate, id: payment_id(n).to_string() };
         self.store.desk(&key).await.unwrap().map(|record| match record.body {
-            DeskBody::Lead(lead) => lead,
+            RecordBody::Candidate(candidate) => candidate,
             other => panic!("a lead, and not {other:?}"),
         })
     }
@@ -107,12 +107,12 @@ impl Bench {
         self.payment(n).await.unwrap()
     }
 
-    /// Waits until the lead is in the state with this name.
-    pub(super) async fn until_lead(&self, n: u64, state: &str) -> Lead {
+    /// Waits until the candidate is in the state with this name.
+    pub(super) async fn until_candidate(&self, n: u64, state: &str) -> Candidate {
         let what = format!("lead {n} is {state}");
-        let is = || async { self.lead(n).await.is_some_and(|lead| lead.state.name() == state) };
+        let is = || async { self.candidate(n).await.is_some_and(|candidate| candidate.state.name() == state) };
         eventually(LIMIT, &what, is).await;
-        self.lead(n).await.unwrap()
+        self.candidate(n).await.unwrap()
     }
 
     /// Waits until the lists were read so many times more.

@@ -17,7 +17,7 @@ async fn count(store: &dyn Store, is_it: impl Fn(&EventKind) -> bool) -> usize {
     events.iter().filter(|recorded| is_it(&recorded.event.kind)).count()
 }
 
-/// Two payments that are taken up and two leads, of which one is taken up later; dying at the `nth` commit. Tells whether it
+/// Two payments that are taken up and two candidates, of which one is taken up later; dying at the `nth` commit. Tells whether it
 /// died at all.
 async fn story(nth: u32, side: Side) -> bool {
     let folder = temp_dir();
@@ -29,8 +29,8 @@ async fn story(nth: u32, side: Side) -> bool {
     let lived = async {
         bench.until_taken_up(1).await;
         bench.until_taken_up(2).await;
-        bench.until_lead(3, "open").await;
-        bench.until_lead(4, "open").await;
+        bench.until_candidate(3, "open").await;
+        bench.until_candidate(4, "open").await;
         shop.change(4, |payment| *payment = off_ramp(4));
         bench.until_taken_up(4).await;
     };
@@ -45,15 +45,15 @@ async fn story(nth: u32, side: Side) -> bool {
     for n in [1, 2, 4] {
         bench.until_taken_up(n).await;
     }
-    bench.until_lead(3, "open").await;
+    bench.until_candidate(3, "open").await;
     for n in [1, 2, 4] {
         let added =
             |kind: &EventKind| matches!(kind, EventKind::PaymentAdded { payment } if payment.id == payment_id(n));
         assert_eq!(count(&*bench.store, added).await, 1, "payment {n}, dead at {nth} {side:?}");
     }
     assert_eq!(bench.told(3).await.len(), 1, "dead at {nth} {side:?}");
-    if let Some(lead) = bench.lead(4).await {
-        assert_eq!(lead.state.name(), "added", "dead at {nth} {side:?}");
+    if let Some(candidate) = bench.candidate(4).await {
+        assert_eq!(candidate.state.name(), "added", "dead at {nth} {side:?}");
         assert_eq!(bench.told(4).await.len(), 2, "dead at {nth} {side:?}");
     }
     bench.stop().await;

@@ -58,7 +58,7 @@ async fn what_is_not_ours_is_left_alone_and_not_asked_after_again_and_again() {
     bench.until_taken_up(6).await;
     bench.rounds(3).await;
     for n in 1..=5 {
-        assert_eq!((bench.payment(n).await, bench.lead(n).await), (None, None), "{n}");
+        assert_eq!((bench.payment(n).await, bench.candidate(n).await), (None, None), "{n}");
     }
     assert_eq!((1..=4).map(|n| shop.gets_of(n)).sum::<usize>(), 0, "the list says enough");
     assert_eq!(shop.gets_of(5), 1, "in so short a time");

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::engine::export::{COLUMNS, ExportRow, Interval, KINDS};
-use rampwatch::engine::handle::Handle;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::views::Page;
 use rampwatch::ports::store::{Commit, Store as _};
 
@@ -27,7 +27,7 @@ fn millis(row: &ExportRow) -> u64 {
 }
 
 /// All rows, in pages of so many.
-async fn all(handle: &Handle, interval: &Interval, limit: usize) -> Vec<ExportRow> {
+async fn all(handle: &OperatorService, interval: &Interval, limit: usize) -> Vec<ExportRow> {
     let (mut rows, mut after) = (Vec::new(), None);
     loop {
         let page: Page<ExportRow> = handle.export(interval, after.as_deref(), limit).await.unwrap();

@@ -8,7 +8,7 @@ use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockRef};
 use rampwatch::domain::coverage::{Coverage, Swept};
-use rampwatch::domain::deposit::{Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Verdict};
 use rampwatch::domain::order::{Order, OrderId, OrderOutcome, OrderState};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -19,7 +19,7 @@ use rampwatch::engine::reconcile::Auditor;
 use rampwatch::engine::reconcile_views::ReconcileView;
 use rampwatch::outbound::Outbound;
 use rampwatch::ports::store::{Commit, Store as _};
-use rampwatch::sandbox::stand_in::{Change, NewOffRamp, StandIn, StandInOptions, Told};
+use rampwatch::sandbox::fake_api::{Change, FakeApi, FakeApiOptions, NewOffRamp, Told};
 use secrecy::SecretString;
 
 use crate::closed_loop::rig::{USDC, USDC_E, place, quick_evm, urls};
@@ -41,7 +41,7 @@ const STRANGER: Address = Address::repeat_byte(0x11);
 pub(crate) struct World {
     pub(crate) chain: ScriptedChain,
     pub(crate) node: Node,
-    pub(crate) api: StandIn,
+    pub(crate) api: FakeApi,
     pub(crate) payments: Vec<Payment>,
     pub(crate) deposits: Vec<Deposit>,
     pub(crate) orders: Vec<Order>,
@@ -82,7 +82,7 @@ impl World {
         chain.set_finalized(Finalized::Below(4));
         let node = Node::start(&chain, NodeOptions::default());
         let api =
-            StandIn::start(StandInOptions { api_key: API_KEY.to_owned(), ..StandInOptions::default() }).await.unwrap();
+            FakeApi::start(FakeApiOptions { api_key: API_KEY.to_owned(), ..FakeApiOptions::default() }).await.unwrap();
         let mut world = Self {
             chain,
             node,
@@ -103,7 +103,8 @@ impl World {
         let exact = |n| Verdict::Pays { payment: payment_id(n), rule: MatchRule::Exact };
         world.transfer(2, STRANGER, place(2), 2, exact(2));
         let fresh = world.transfer(4, STRANGER, place(4), 4, exact(4)).key;
-        world.deposits.last_mut().unwrap().standing = Standing::Final { at: at(20_000_000).minus(Span::from_secs(60)) };
+        world.deposits.last_mut().unwrap().standing =
+            BlockStatus::Final { at: at(20_000_000).minus(Span::from_secs(60)) };
         // Anyone can make such a log in the wallet's name.
         world.chain.append(LogSpec::transfer(USDC, wallet_address(), STRANGER, 0).in_tx(tx_hash(0x91)));
         for (n, state) in [
@@ -152,7 +153,7 @@ impl World {
             from,
             to,
             amount: Amount::from_base_units(units),
-            standing: Standing::Final { at: at_secs(60) },
+            standing: BlockStatus::Final { at: at_secs(60) },
             verdict: Verdict::Unjudged,
             first_seen_at: at_secs(30),
             seen_by: None,
@@ -325,7 +326,7 @@ pub(crate) const PLANTS: [(&str, Plant); 20] = [
     ("completed_without_deposit", |world| {
         world.deposits[2].verdict = Verdict::Ignored { reason: "a mistake".to_owned() };
     }),
-    ("final_not_completed", |world| world.deposits[3].standing = Standing::Final { at: at_secs(60) }),
+    ("final_not_completed", |world| world.deposits[3].standing = BlockStatus::Final { at: at_secs(60) }),
 ];
 
 impl World {

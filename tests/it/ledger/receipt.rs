@@ -1,8 +1,8 @@
 //! The receipt of a payment: complete where everything is there, and naming what is not.
 
-use rampwatch::domain::desk::{DeskBody, DeskRecord};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::payout::{Funding, Payout, PayoutState};
+use rampwatch::domain::record::{Record, RecordBody};
 use rampwatch::engine::receipt_views::ReceiptView;
 use rampwatch::ports::store::{Commit, Store as _};
 
@@ -50,7 +50,7 @@ async fn what_is_missing_is_named() {
 #[tokio::test]
 async fn a_payout_is_part_of_the_evidence() {
     let store = story::told().await;
-    let body = DeskBody::Payout(Box::new(Payout {
+    let body = RecordBody::Payout(Box::new(Payout {
         payment: Some(payment(1).id),
         quote: Some(taken_quote(at(0))),
         state: PayoutState::Created { funding: Funding::Hand },
@@ -59,7 +59,7 @@ async fn a_payout_is_part_of_the_evidence() {
     }));
     let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why: "was placed".to_owned() };
     let event = Event { at: at(0), payment: None, deposit: None, kind };
-    let commit = Commit { desk: vec![DeskRecord::new(body, None)], events: vec![event], ..Commit::default() };
+    let commit = Commit { desk: vec![Record::new(body, None)], events: vec![event], ..Commit::default() };
     store.commit(commit).await.unwrap();
     let view = handle_on(&store).receipt("pay-000001").await.unwrap();
     assert_eq!(view.missing, [""; 0], "nothing is missing");

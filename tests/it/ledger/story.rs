@@ -4,7 +4,7 @@
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::decimal::Decimal;
-use rampwatch::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, MatchRule, Verdict};
 use rampwatch::domain::event::{Event, EventKind, Reading};
 use rampwatch::domain::order::{ApprovalReason, Attempt, Effect, Fees, Order, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::payment::{ApiStatus, ApiView, BankAccountId, Outcome, Payment, PaymentState};
@@ -119,7 +119,7 @@ pub(super) fn final_deposit() -> Deposit {
         key: key(),
         block_time: at(11_000),
         from: wallet_address(),
-        standing: Standing::Final { at: at(20_100) },
+        standing: BlockStatus::Final { at: at(20_100) },
         verdict: Verdict::Pays { payment: payment_id(1), rule: MatchRule::OwnTransfer { order: placed().id } },
         first_seen_at: at(12_500),
         seen_by: None,
@@ -137,7 +137,7 @@ fn said(status: ApiStatus, with_hash: bool, millis: u64) -> ApiView {
 
 fn payment_events(payment: &Payment) -> Vec<Event> {
     let deposit = key();
-    let first = Deposit { standing: Standing::Provisional, verdict: Verdict::Unjudged, ..final_deposit() };
+    let first = Deposit { standing: BlockStatus::Provisional, verdict: Verdict::Unjudged, ..final_deposit() };
     let moved = |from: PaymentState, to: PaymentState, why: &str| EventKind::PaymentMoved {
         from: Box::new(from),
         to: Box::new(to),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::sandbox::stand_in::Call;
+use rampwatch::sandbox::fake_api::Call;
 
 use super::bench::{Bench, CONTENT, LIMIT, finish};
 use crate::support::eventually;
@@ -52,7 +52,7 @@ async fn a_bad_row_is_named_and_nothing_starts_or_the_good_ones_go_on() {
         ended.ends(2, &named).ends(2, &["4 of 5 rows are bad, and nothing was placed", "--skip-bad"]);
     }
     assert!(!bench.path("batch.csv.result.csv").exists());
-    assert!(bench.sandbox.stand_in().journal().iter().all(|entry| entry.call != Call::Create));
+    assert!(bench.sandbox.fake_api().journal().iter().all(|entry| entry.call != Call::Create));
 
     let went_on = bench.run(&["payout", "--file", &file, "--yes", "--skip-bad"]).await;
     went_on.ends(2, &named).ends(2, &["1 rows, 11.00 USDC", "4 rows were bad and left out"]);
@@ -103,7 +103,7 @@ async fn totals_and_limits_are_shown_and_a_check_places_nothing() {
     assert_eq!((json["all"]["rows"].as_u64(), json["need_approval"].as_u64()), (Some(3), Some(1)));
     let unasked = bench.run(&["payout", "--file", &file]).await;
     unasked.ends(2, &["no terminal to ask on", "--yes"]);
-    assert!(bench.sandbox.stand_in().journal().is_empty());
+    assert!(bench.sandbox.fake_api().journal().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,7 +123,7 @@ async fn files_that_are_no_batch_are_refused_before_anything_is_asked() {
         .run(&["payout", "--file", &file, "--yes", "--result", &semicolons])
         .await
         .ends(1, &["semi.csv is there and is no result"]);
-    assert!(bench.sandbox.stand_in().journal().is_empty());
+    assert!(bench.sandbox.fake_api().journal().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -134,7 +134,7 @@ async fn interrupted_the_result_stands_and_the_file_takes_it_up() {
     let flags = [&["payout", "--file", "batch.csv", "--yes"], &CONTENT[..]].concat();
     bench.write("batch.csv", "reference,amount\nB-1,21\nB-2,22\n");
     let running = bench.spawn(&flags);
-    let open = || async { bench.sandbox.stand_in().off_ramps().len() == 2 };
+    let open = || async { bench.sandbox.fake_api().off_ramps().len() == 2 };
     eventually(LIMIT, "both are open", open).await;
     let told_to_pay = || async {
         let rows =

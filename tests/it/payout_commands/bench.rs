@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
-use rampwatch::sandbox::stand_in::{Call, OffRamp, StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{Call, FakeApi, FakeApiOptions, OffRamp};
 use rampwatch::sandbox::{
     Anvil, AnvilOptions, Daemon, DaemonOptions, Mining, Sandbox, USDC, WALLET, WalletConfig, wallet_variable,
 };
@@ -62,9 +62,9 @@ impl Bench {
         let mining = Mining::Every { millis: block_millis };
         let anvil = Anvil::start(&AnvilOptions { mining, ..AnvilOptions::default() }).await.unwrap();
         anvil.node().furnish().await.unwrap();
-        let stand_in = StandIn::start(StandInOptions::default()).await.unwrap();
+        let fake_api = FakeApi::start(FakeApiOptions::default()).await.unwrap();
         let wallet = WalletConfig { max_in_flight: 64, ..WalletConfig::default() };
-        let sandbox = Sandbox::of_parts_with(anvil, stand_in, &folder.path().join("sandbox"), Some(wallet)).unwrap();
+        let sandbox = Sandbox::of_parts_with(anvil, fake_api, &folder.path().join("sandbox"), Some(wallet)).unwrap();
         let mut overrides = vec![
             ("RAMPWATCH__API__TIMEOUT".to_owned(), "1s".to_owned()),
             ("RAMPWATCH__API__CONNECT_TIMEOUT".to_owned(), "500ms".to_owned()),
@@ -123,9 +123,9 @@ impl Bench {
         finish(self.spawn(arguments)).await
     }
 
-    /// The off-ramps at the stand-in, by amount: the tests give every payout an amount of its own.
+    /// The off-ramps at the fake API, by amount: the tests give every payout an amount of its own.
     pub(crate) fn by_amount(&self) -> BTreeMap<Amount, OffRamp> {
-        let all = self.sandbox.stand_in().off_ramps();
+        let all = self.sandbox.fake_api().off_ramps();
         let count = all.len();
         let by_amount: BTreeMap<Amount, OffRamp> =
             all.into_iter().map(|off_ramp| (off_ramp.amount, off_ramp)).collect();
@@ -133,12 +133,12 @@ impl Bench {
         by_amount
     }
 
-    /// Each of these amounts was created once, paid once from the wallet and completed once: at the stand-in, and in the
+    /// Each of these amounts was created once, paid once from the wallet and completed once: at the fake API, and in the
     /// chain's blocks. Nothing else was.
     pub(crate) async fn assert_each_once(&self, amounts: &[Amount]) {
         let by_amount = self.by_amount();
         assert_eq!(by_amount.keys().copied().collect::<Vec<_>>(), sorted(amounts), "created, and nothing else");
-        let journal = self.sandbox.stand_in().journal();
+        let journal = self.sandbox.fake_api().journal();
         let acted = |call: Call| journal.iter().filter(|entry| entry.call == call && entry.acted).count();
         assert_eq!((acted(Call::Create), acted(Call::Complete)), (amounts.len(), amounts.len()));
         for off_ramp in by_amount.values() {

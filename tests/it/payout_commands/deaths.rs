@@ -1,5 +1,5 @@
 //! Killed (`kill -9`) at random moments, the command and the daemon, and run again: each payment is created once, paid
-//! once and completed once, by the stand-in's count and by the chain's blocks.
+//! once and completed once, by the fake API's count and by the chain's blocks.
 //!
 //! The moments are drawn from a seed, which is told; `RAMPWATCH_DEATHS_SEED` draws the same again.
 
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::sandbox::stand_in::{Call, Fault, FaultRule, When};
+use rampwatch::sandbox::fake_api::{Call, Fault, FaultRule, When};
 
 use super::bench::{Bench, CONTENT, Ended, LIMIT, finish};
 use crate::support::eventually;
@@ -49,7 +49,7 @@ impl Moments {
 fn break_things(bench: &Bench) {
     for (fault, per_mille) in [(Fault::Cut { acts: true }, 30), (Fault::Cut { acts: false }, 30)] {
         let rule = FaultRule { call: Call::Create, payment: None, when: When::PerMille(per_mille), fault };
-        bench.sandbox.stand_in().add_fault(rule).unwrap();
+        bench.sandbox.fake_api().add_fault(rule).unwrap();
     }
 }
 
@@ -82,7 +82,7 @@ async fn through_deaths(bench: &mut Bench, arguments: &[&str], millis: u64, work
             tokio::time::sleep(then).await;
             bench.daemon.kill().await.unwrap();
         }
-        let created = bench.sandbox.stand_in().off_ramps().len();
+        let created = bench.sandbox.fake_api().off_ramps().len();
         println!("killed after {first:?}; {created} payments were created so far");
     }
     if work == Work::Daemon {
@@ -152,7 +152,7 @@ async fn a_daemon_that_starts_anew_is_waited_for() {
     let (text, amounts) = batch(10);
     let file = bench.write("batch.csv", &text);
     let command = bench.spawn(&["payout", "--file", &file, "--yes", "--json"]);
-    eventually(LIMIT, "one is open", async || !bench.sandbox.stand_in().off_ramps().is_empty()).await;
+    eventually(LIMIT, "one is open", async || !bench.sandbox.fake_api().off_ramps().is_empty()).await;
     bench.daemon.kill().await.unwrap();
     // Nobody answers for longer than the command's pauses are.
     tokio::time::sleep(Duration::from_secs(2)).await;

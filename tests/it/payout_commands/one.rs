@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::sandbox::stand_in::Call;
+use rampwatch::sandbox::fake_api::Call;
 use rampwatch::sandbox::{PAYER, PayOptions, pay};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -149,7 +149,7 @@ async fn what_is_wrong_is_told_at_once_and_nothing_is_placed() {
     }
     bench.run(&["payout", "--reference", "INV-7"]).await.ends(4, &["INV-7 is not known here"]);
     bench.run(&["create", "--reference", "INV-7"]).await.ends(2, &["say what is to be opened"]);
-    let calls = bench.sandbox.stand_in().journal();
+    let calls = bench.sandbox.fake_api().journal();
     assert!(calls.iter().all(|entry| entry.call != Call::Create && entry.call != Call::Quote), "{calls:?}");
 }
 

@@ -1,7 +1,7 @@
 //! Likely repeats, as a person with a file meets them.
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::sandbox::stand_in::Call;
+use rampwatch::sandbox::fake_api::Call;
 
 use super::bench::{Bench, CONTENT, LIMIT, finish};
 
@@ -41,7 +41,7 @@ async fn a_file_that_was_exported_anew_is_asked_about_and_its_new_rows_go() {
         let ended = bench.run(&[&["payout", "--file", &second], more].concat()).await;
         ended.ends(2, &named).ends(2, &["4 of 5 rows are bad, and nothing was placed"]);
     }
-    let creates = || bench.sandbox.stand_in().journal().iter().filter(|entry| entry.call == Call::Create).count();
+    let creates = || bench.sandbox.fake_api().journal().iter().filter(|entry| entry.call == Call::Create).count();
     assert_eq!(creates(), 2, "nothing was opened");
     let unknown = bench.run(&["payout", "--file", &second, "--check", "--allow-repeat", "B-9"]).await;
     unknown.ends(2, &["--allow-repeat \"B-9\": no row has this reference"]);
@@ -67,7 +67,7 @@ async fn a_file_that_was_exported_anew_is_asked_about_and_its_new_rows_go() {
     bench.run(&one("C-1", &["--allow-repeat", "0012"])).await.ends(2, &["--allow-repeat \"0012\"", "own reference"]);
     assert_eq!(creates(), 4);
     bench.run(&one("C-1", &["--allow-repeat", "C-1"])).await.ends(0, &[]);
-    let paid: Vec<Amount> = bench.sandbox.stand_in().off_ramps().iter().map(|off_ramp| off_ramp.amount).collect();
+    let paid: Vec<Amount> = bench.sandbox.fake_api().off_ramps().iter().map(|off_ramp| off_ramp.amount).collect();
     assert_eq!((paid.len(), paid.iter().filter(|amount| **amount == usdc(11)).count()), (5, 2));
 
     // Two people with the same debt at the same moment: one of them is asked, wherever the other is by then.

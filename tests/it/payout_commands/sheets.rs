@@ -68,5 +68,5 @@ async fn r12_cells_that_look_right_and_are_not_are_named() {
     for (arguments, words) in flags {
         bench.run(arguments).await.ends(2, &[words]);
     }
-    assert!(bench.sandbox.stand_in().journal().is_empty());
+    assert!(bench.sandbox.fake_api().journal().is_empty());
 }

@@ -1,7 +1,7 @@
 //! Every answer of the API to a payout: one payment under one key, or a person is asked and told why.
 
-use rampwatch::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::payment::Provenance;
+use rampwatch::domain::record::{Record, RecordKey, RecordKind};
 use rampwatch::domain::time::Span;
 use rampwatch::engine::payout_views::Fund;
 use rampwatch::ports::clock::Clock as _;
@@ -46,10 +46,10 @@ async fn a_payout_that_was_put_off_for_months_is_opened_after_a_start() {
     let life = bench.start(0);
     life.place(&request("rent-1", Fund::ByHand)).await;
     life.kill().await;
-    let key = DeskKey { kind: DeskKind::Payout, id: "rent-1".to_owned() };
+    let key = RecordKey { kind: RecordKind::Payout, id: "rent-1".to_owned() };
     let record = bench.store.desk(&key).await.unwrap().unwrap();
     let next_at = Some(bench.clock.now().plus(Span::from_secs(90 * 86_400)));
-    let desk = vec![DeskRecord { next_at, ..record }];
+    let desk = vec![Record { next_at, ..record }];
     bench.store.commit(Commit { desk, ..Commit::default() }).await.unwrap();
     let life = bench.start(0);
     life.until_state("rent-1", "created").await;

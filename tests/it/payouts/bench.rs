@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use rampwatch::adapters::system::{SystemChance, SystemEntropy};
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::payout_views::{Fund, PayoutRequest, PayoutView};
 use rampwatch::engine::{self, EngineError, EngineSettings, PayoutPorts, Ports};
-use rampwatch::policy::pace::Pace;
+use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::ports::attachments::{AttachmentError, Attachments};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store as _};
@@ -75,7 +75,7 @@ pub(super) struct Bench {
 
 /// One life of an engine.
 pub(super) struct Life {
-    pub(super) handle: Handle,
+    pub(super) handle: OperatorService,
     pub(super) health: Arc<Health>,
     points: Arc<Points>,
     stop: CancellationToken,
@@ -88,7 +88,7 @@ impl Bench {
         let clock = TestClock(tokio::time::Instant::now());
         let store = MemoryStore::new();
         store.commit(Commit { wallet: Some(wallet(7)), ..Commit::default() }).await.unwrap();
-        let pace = Pace::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300));
+        let pace = RetryPolicy::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300));
         let settings = EngineSettings { pace, ..EngineSettings::clone(&wallet_settings()) };
         Self { store, shop: Shop::open(clock), clock, drawer: Drawer::default(), settings }
     }
@@ -110,7 +110,7 @@ impl Bench {
             payouts: Some(PayoutPorts { attachments: Arc::new(self.drawer.clone()), entropy }),
         };
         let (settings, health) = (Arc::new(self.settings.clone()), Arc::new(Health::default()));
-        let handle = Handle::new(&ports, settings.clone(), health.clone()).with_tokens(token_names());
+        let handle = OperatorService::new(&ports, settings.clone(), health.clone()).with_tokens(token_names());
         let stop = CancellationToken::new();
         let running = tokio::spawn(engine::run(ports, settings, health.clone(), stop.clone()));
         Life { handle, health, points, stop, running }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rampwatch::domain::payment::{PaymentId, Provenance, RecipientId};
-use rampwatch::engine::handle::{AddPayment, HandleError};
+use rampwatch::engine::operator_service::{AddPayment, OperatorError};
 use rampwatch::engine::payout_views::{Fund, PayoutRequest};
 use rampwatch::ports::store::Store as _;
 use tokio::task::JoinSet;
@@ -39,7 +39,7 @@ async fn the_same_reference_is_the_same_payout_or_refused() {
     for (field, other) in others {
         let refused = life.handle.place_payout(&other).await.unwrap_err();
         assert!(
-            matches!(&refused, HandleError::Exists(said) if said.contains(&format!("another {field}"))),
+            matches!(&refused, OperatorError::Exists(said) if said.contains(&format!("another {field}"))),
             "{refused}"
         );
     }
@@ -119,7 +119,7 @@ async fn only_what_was_not_opened_is_cancelled() {
     life.place(&request("rent-2", Fund::ByHand)).await;
     life.until_state("rent-2", "created").await;
     let refused = life.handle.cancel_payout("rent-2", "no").await.unwrap_err();
-    assert!(matches!(&refused, HandleError::Refused(said) if said.contains("created")), "{refused}");
+    assert!(matches!(&refused, OperatorError::Refused(said) if said.contains("created")), "{refused}");
     let states = |state| {
         let handle = Arc::new(life.handle.clone());
         async move {
@@ -130,7 +130,7 @@ async fn only_what_was_not_opened_is_cancelled() {
     assert_eq!(states(None).await, ["rent-1", "rent-2"]);
     assert_eq!(states(Some("cancelled")).await, ["rent-1"]);
     assert!(life.handle.list_payouts(Some("lost"), None, 9).await.is_err());
-    assert!(matches!(life.handle.show_payout("rent-3").await, Err(HandleError::NotFound(_))));
+    assert!(matches!(life.handle.show_payout("rent-3").await, Err(OperatorError::NotFound(_))));
     life.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rampwatch::domain::time::Span;
-use rampwatch::engine::handle::{Handle, HandleError};
+use rampwatch::engine::operator_service::{OperatorError, OperatorService};
 use rampwatch::engine::payout_views::{Fund, PayoutRequest};
 use rampwatch::ports::store::{Store as _, Subject};
 use tokio::task::JoinSet;
@@ -20,9 +20,9 @@ async fn bench() -> Bench {
 }
 
 /// What is said of a payout that is not placed because it repeats another one.
-async fn refused(handle: &Handle, request: &PayoutRequest) -> String {
+async fn refused(handle: &OperatorService, request: &PayoutRequest) -> String {
     match handle.place_payout(request).await {
-        Err(HandleError::Repeat(said)) => said,
+        Err(OperatorError::Repeat(said)) => said,
         other => panic!("{other:?}"),
     }
 }
@@ -40,7 +40,7 @@ async fn a_repeat_is_named_with_the_earlier_one_and_goes_only_if_it_is_meant() {
     }
     let view = life.handle.repeat_of(&again).await.unwrap();
     assert_eq!(view.earlier.unwrap().reference.as_str(), "A-1");
-    assert!(matches!(life.handle.show_payout("B-1").await, Err(HandleError::NotFound(_))), "it was not placed");
+    assert!(matches!(life.handle.show_payout("B-1").await, Err(OperatorError::NotFound(_))), "it was not placed");
 
     // The same reference is the same payout, and other content is another.
     assert_eq!(life.place(&request("A-1", Fund::ByHand)).await.idempotency_key, first.idempotency_key);
@@ -50,8 +50,10 @@ async fn a_repeat_is_named_with_the_earlier_one_and_goes_only_if_it_is_meant() {
     let meant = PayoutRequest { allow_repeat: true, ..again };
     let placed = life.place(&meant).await;
     assert!(!placed.request.allow_repeat, "what was asked for is shown, and not how");
-    let key =
-        rampwatch::domain::desk::DeskKey { kind: rampwatch::domain::desk::DeskKind::Payout, id: "B-1".to_owned() };
+    let key = rampwatch::domain::record::RecordKey {
+        kind: rampwatch::domain::record::RecordKind::Payout,
+        id: "B-1".to_owned(),
+    };
     let events = bench.store.events_of(&Subject::Desk(key), 0, 1).await.unwrap();
     assert!(format!("{events:?}").contains("who allowed it to repeat A-1"), "{events:?}");
     life.until_state("B-1", "created").await;
@@ -86,7 +88,7 @@ async fn of_fifty_at_once_one_is_placed() {
     }
     let outcomes = placing.join_all().await;
     let placed = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
-    let repeats = outcomes.iter().filter(|outcome| matches!(outcome, Err(HandleError::Repeat(_)))).count();
+    let repeats = outcomes.iter().filter(|outcome| matches!(outcome, Err(OperatorError::Repeat(_)))).count();
     assert_eq!((placed, repeats), (1, 49));
     life.stop().await;
 }

@@ -4,10 +4,10 @@ use rampwatch::domain::api_field::{ApiField, Unread};
 use rampwatch::domain::payment::{ApiStatus, ApiView, Payment, PaymentReview, PaymentState as State};
 use rampwatch::policy::address::apply;
 use rampwatch::policy::api_answer::{flag, hides, is_open, keeps_from_sending, may_be_vouched};
-use rampwatch::policy::settlement::{Fact, step};
+use rampwatch::policy::payment_machine::{Fact, step};
 
+use super::payment_machine::states;
 use super::samples::*;
-use super::settlement::states;
 
 fn unread(field: ApiField) -> ApiView {
     ApiView { unread: vec![Unread::new(field, "{}")], ..view(ApiStatus::AwaitingFunds, None) }

@@ -3,15 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
-use rampwatch::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, ReviewReason, Verdict};
 use rampwatch::domain::event::{EventKind, Reading};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentId, PaymentReview, PaymentState};
-use rampwatch::policy::address::{Book, BookChanges};
+use rampwatch::policy::address::{AddressState, BookChanges};
 use rampwatch::policy::evidence::Freeing;
 use rampwatch::policy::last_look::may_call;
 use rampwatch::policy::matching::{Own, judge};
+use rampwatch::policy::payment_machine::{CallFailure, Fact};
 use rampwatch::policy::resolve::{Decision, resolve};
-use rampwatch::policy::settlement::{CallFailure, Fact};
 
 use super::samples::*;
 
@@ -50,7 +50,7 @@ fn a_deposit(number: u8) -> impl Strategy<Value = Deposit> {
 enum Learnt {
     Payment(usize),
     Deposit(usize),
-    Stands(usize, Standing),
+    Stands(usize, BlockStatus),
     Told(usize, Fact),
     Said(usize, ApiStatus, Option<u8>),
     Decided(Decision),
@@ -58,11 +58,11 @@ enum Learnt {
 
 fn learnt() -> impl Strategy<Value = Learnt> {
     let standing = prop::sample::select(vec![
-        Standing::Provisional,
+        BlockStatus::Provisional,
         FINAL,
         FINAL,
-        Standing::Gone { after_final: false },
-        Standing::Gone { after_final: true },
+        BlockStatus::Gone { after_final: false },
+        BlockStatus::Gone { after_final: true },
     ]);
     let fact = prop::sample::select(vec![
         Fact::CallStarted(proof(Freeing::Completion)),
@@ -104,7 +104,7 @@ fn learnt() -> impl Strategy<Value = Learnt> {
     ]
 }
 
-fn take(book: &mut Book, learnt: &Learnt, payments: &[Payment], deposits: &[Deposit]) {
+fn take(book: &mut AddressState, learnt: &Learnt, payments: &[Payment], deposits: &[Deposit]) {
     let context = context_at(NOW);
     match learnt {
         Learnt::Payment(number) => {
@@ -187,7 +187,7 @@ fn check(payments: &[Payment], deposits: &[Deposit]) {
             let deposit = deposits.iter().find(|deposit| deposit.key == *key).expect("its deposit is there");
             // A block that was final and is merely provisional again is looked at anew before a call.
             let objection = may_call(payment, deposit).err();
-            let ok = objection.is_none() || deposit.standing == Standing::Provisional;
+            let ok = objection.is_none() || deposit.standing == BlockStatus::Provisional;
             assert!(ok, "a due payment can be called: {objection:?} {payment:?} {deposit:?}");
         }
     }
@@ -302,7 +302,7 @@ proptest! {
         let mut held: (Vec<Payment>, Vec<Deposit>) = (Vec::new(), Vec::new());
         let mut views = BTreeMap::new();
         for learnt in &story {
-            let mut book = Book::open(held.0.clone(), held.1.clone());
+            let mut book = AddressState::open(held.0.clone(), held.1.clone());
             take(&mut book, learnt, &payments, &deposits);
             book.settle(&TOLERANT, &context()).expect("what the policy concludes, it can take");
             if let Learnt::Said(name, status, hash) = learnt {
@@ -312,7 +312,7 @@ proptest! {
             check(&now.0, &now.1);
             explained((&held.0, &held.1), &book.changes());
 
-            let mut again = Book::open(now.0.clone(), now.1.clone());
+            let mut again = AddressState::open(now.0.clone(), now.1.clone());
             again.settle(&TOLERANT, &context()).expect("it settles again");
             prop_assert_eq!(again.changes(), BookChanges::default(), "settling again changes nothing");
             let all = BookChanges { payments: now.0, deposits: now.1, events: Vec::new() };
@@ -330,7 +330,7 @@ fn ten_thousands_of_worthless_deposits_are_settled_in_no_time() {
         deposit
     };
     let began = std::time::Instant::now();
-    let mut book = Book::open(vec![payment("p")], (0..40_000).map(worthless).collect());
+    let mut book = AddressState::open(vec![payment("p")], (0..40_000).map(worthless).collect());
     for n in 40_000..80_000 {
         book.add_deposit(worthless(n), Reading::Sweep);
     }

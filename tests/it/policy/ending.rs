@@ -1,10 +1,10 @@
 //! Ends that the API names: in every state named once, confirmed, named too early and taken back; and what it opens again.
 
 use rampwatch::domain::payment::{ApiStatus, ApiView, Ending, Outcome, Payment, PaymentReview, PaymentState as State};
-use rampwatch::policy::settlement::{Fact, step};
+use rampwatch::policy::payment_machine::{Fact, step};
 
+use super::payment_machine::{check, check_in, other, ours, short, states, with_end};
 use super::samples::*;
-use super::settlement::{check, check_in, other, ours, short, states, with_end};
 
 /// The three ends that let go of something.
 fn ends() -> [(ApiStatus, Outcome); 3] {

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::api_field::ApiField;
-use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
+use rampwatch::domain::candidate::{Candidate, CandidateReason, CandidateState, Missing};
 use rampwatch::domain::payment::{ApiStatus, ApiView, PaymentState, RecipientId};
 use rampwatch::domain::time::Span;
 use rampwatch::policy::intake::{
     Home, Judged, Known, Left, Own, Sorted, Told, ask_at, found, heard, judge, merged, over, sort,
 };
-use rampwatch::policy::pace::Jitter;
+use rampwatch::policy::retry::Jitter;
 
 use super::samples::*;
 
@@ -49,10 +49,10 @@ fn text(text: &str) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn lead_in(state: LeadState) -> Lead {
-    let why = LeadReason::Incomplete { missing: vec![Missing::DepositAddress] };
+fn lead_in(state: CandidateState) -> Candidate {
+    let why = CandidateReason::Incomplete { missing: vec![Missing::DepositAddress] };
     let told = Told { deposit_address: None, ..whole() };
-    Lead { state, ..found(id("p"), &told, None, why, at(NOW)) }
+    Candidate { state, ..found(id("p"), &told, None, why, at(NOW)) }
 }
 
 #[test]
@@ -124,29 +124,29 @@ fn what_is_known_is_not_touched_and_news_only_wakes() {
 
 #[test]
 fn a_lead_is_asked_after_when_the_list_tells_something_new() {
-    let open = || lead_in(LeadState::Open);
-    let dismissed = lead_in(LeadState::Dismissed { reason: "no".to_owned() });
+    let open = || lead_in(CandidateState::Open);
+    let dismissed = lead_in(CandidateState::Dismissed { reason: "no".to_owned() });
     let quiet = Told { deposit_address: None, ..whole() };
     let moved = Told { status: ApiStatus::Expired, ..quiet.clone() };
     let cases = [
         (open(), &quiet, Sorted::Leave(Left::Known)),
         (open(), &whole(), Sorted::Ask),
         (open(), &moved, Sorted::Ask),
-        (lead_in(LeadState::Gone), &quiet, Sorted::Ask),
-        (lead_in(LeadState::Gone), &moved, Sorted::Leave(Left::Known)),
-        (lead_in(LeadState::Added), &quiet, Sorted::Leave(Left::Known)),
+        (lead_in(CandidateState::Gone), &quiet, Sorted::Ask),
+        (lead_in(CandidateState::Gone), &moved, Sorted::Leave(Left::Known)),
+        (lead_in(CandidateState::Added), &quiet, Sorted::Leave(Left::Known)),
         (dismissed.clone(), &whole(), Sorted::Leave(Left::Dismissed)),
         (dismissed, &moved, Sorted::Leave(Left::Dismissed)),
     ];
-    for (lead, listed, expected) in cases {
-        assert_eq!(sort(listed, Known::Lead(&lead), &home()), expected, "{lead:?} {listed:?}");
+    for (candidate, listed, expected) in cases {
+        assert_eq!(sort(listed, Known::Candidate(&candidate), &home()), expected, "{candidate:?} {listed:?}");
     }
 }
 
 #[test]
 fn what_says_everything_is_taken_up_and_what_lacks_something_is_asked_of_a_person() {
     use Missing::{Amount as HowMuch, CreatedAt, DepositAddress, Recipient};
-    let lacks = |missing: &[Missing]| Judged::Ask(LeadReason::Incomplete { missing: missing.to_vec() });
+    let lacks = |missing: &[Missing]| Judged::Ask(CandidateReason::Incomplete { missing: missing.to_vec() });
     let take_up = |id| Judged::TakeUp(rec(id));
     let from = rec("rec-1");
     let silent = bare();
@@ -170,7 +170,7 @@ fn what_says_everything_is_taken_up_and_what_lacks_something_is_asked_of_a_perso
             whole(),
             Told { currency: text("USDT"), ..whole() },
             None,
-            Judged::Ask(LeadReason::OtherCurrency { currency: "USDT".to_owned() }),
+            Judged::Ask(CandidateReason::OtherCurrency { currency: "USDT".to_owned() }),
         ),
     ];
     for (listed, told, whose, expected) in cases {
@@ -182,7 +182,7 @@ fn what_says_everything_is_taken_up_and_what_lacks_something_is_asked_of_a_perso
 fn contradictions_are_never_resolved_by_picking_one() {
     let disagrees = |field: &str, listed: &str, told: &str| {
         let (field, listed, told) = (field.to_owned(), listed.to_owned(), told.to_owned());
-        Judged::Ask(LeadReason::Disagrees { field, listed, told })
+        Judged::Ask(CandidateReason::Disagrees { field, listed, told })
     };
     let (one, two) = (rec("rec-1"), rec("rec-2"));
     let more = Amount::from_base_units(ASKED + 1);
@@ -232,26 +232,28 @@ fn the_payments_own_word_goes_before_the_lists() {
 
 #[test]
 fn a_lead_is_told_once_and_again_only_for_news() {
-    let open = lead_in(LeadState::Open);
-    let (same, news) = heard(&open, Lead { found_at: at(NOW + 9), ..open.clone() });
+    let open = lead_in(CandidateState::Open);
+    let (same, news) = heard(&open, Candidate { found_at: at(NOW + 9), ..open.clone() });
     assert_eq!((same.found_at, news), (at(NOW), None));
-    let why = LeadReason::Incomplete { missing: vec![Missing::Amount] };
-    let (_, news) = heard(&open, Lead { why, ..open.clone() });
+    let why = CandidateReason::Incomplete { missing: vec![Missing::Amount] };
+    let (_, news) = heard(&open, Candidate { why, ..open.clone() });
     assert_eq!(news.as_deref(), Some("is told otherwise by the API"));
-    let (again, news) = heard(&lead_in(LeadState::Gone), open.clone());
-    assert_eq!((again.state, news.as_deref()), (LeadState::Open, Some("waits for funds again, and for a person")));
-    let gone = Lead { status: ApiStatus::Expired, ..lead_in(LeadState::Gone) };
+    let (again, news) = heard(&lead_in(CandidateState::Gone), open.clone());
+    assert_eq!((again.state, news.as_deref()), (CandidateState::Open, Some("waits for funds again, and for a person")));
+    let gone = Candidate { status: ApiStatus::Expired, ..lead_in(CandidateState::Gone) };
     assert_eq!(over(&gone, Left::MovedOn), "is over: the API says \"EXPIRED\"");
     assert_eq!(over(&gone, Left::OtherChain), "is over: the API says that it is on another chain");
 }
 
 #[test]
 fn open_leads_are_asked_after_as_payments_that_wait_are() {
-    let lead = lead_in(LeadState::Open);
-    let later = |lead: &Lead, now: u64, told| ask_at(lead, at(now), &PACE, Jitter(0), told).since(at(now)).as_secs();
-    assert_eq!(later(&lead, NOW, None), 600);
-    assert_eq!(later(&lead, EXPIRY - 60, None), 90, "just after it runs out");
-    let failed = Lead { failures: 3, ..lead };
+    let candidate = lead_in(CandidateState::Open);
+    let later = |candidate: &Candidate, now: u64, told| {
+        ask_at(candidate, at(now), &PACE, Jitter(0), told).since(at(now)).as_secs()
+    };
+    assert_eq!(later(&candidate, NOW, None), 600);
+    assert_eq!(later(&candidate, EXPIRY - 60, None), 90, "just after it runs out");
+    let failed = Candidate { failures: 3, ..candidate };
     assert_eq!(later(&failed, NOW, None), 4);
     assert_eq!(later(&failed, NOW, Some(Span::from_secs(70))), 70);
 }

@@ -1,7 +1,7 @@
 //! All deposits of an address together: who comes first, what stays, what only together makes the amount.
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::deposit::{Deposit, MatchRule, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, MatchRule, ReviewReason, Verdict};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, PaymentState};
 use rampwatch::policy::matching::{MatchParams, Own, judge};
 
@@ -32,7 +32,7 @@ fn judged(number: u8, amount: u128, verdict: Verdict) -> Deposit {
 }
 
 fn gone(deposit: Deposit, after_final: bool) -> Deposit {
-    Deposit { standing: Standing::Gone { after_final }, ..deposit }
+    Deposit { standing: BlockStatus::Gone { after_final }, ..deposit }
 }
 
 #[test]
@@ -190,7 +190,7 @@ fn a_deposit_that_is_gone_frees_its_payment_for_the_next() {
     let seen = in_state("p", PaymentState::Seen { deposit: lost.key });
     let got = judge(std::slice::from_ref(&seen), &[lost.clone(), deposit(2, ASKED)], &Own::default(), &STRICT);
     assert_eq!(got, [Verdict::Unjudged, pays("p")]);
-    let back = Deposit { standing: Standing::Provisional, verdict: Verdict::Unjudged, ..lost };
+    let back = Deposit { standing: BlockStatus::Provisional, verdict: Verdict::Unjudged, ..lost };
     assert_eq!(judge(&[seen], &[back], &Own::default(), &STRICT), [pays("p")], "it came back");
     let lost = gone(judged(1, 7, assigned("p")), false);
     assert_eq!(

@@ -1,9 +1,8 @@
-//! The functional core, case by case: matching, settlement, the book of an address, a person's decisions, the sweep,
+//! The functional core, case by case: matching, the state machines, the book of an address, a person's decisions, the sweep,
 //! and the hot wallet: spend, fees, preflight, the order's machine, nonces.
 
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows panics, as it should")]
 
-mod acts;
 mod address;
 mod api_answer;
 mod approval;
@@ -12,14 +11,16 @@ mod doctor;
 mod ending;
 mod evidence;
 mod fees;
-mod funding;
 mod intake;
 mod judging;
 mod matching;
 mod nonces;
 mod notices;
 mod numbering;
+mod order_acts;
+mod order_machine;
 mod orders;
+mod payment_machine;
 mod payout;
 mod preflight;
 mod preflight_chain;
@@ -27,14 +28,13 @@ mod reconcile;
 mod repeats;
 mod resolve;
 mod returns;
-mod roll;
 mod rules;
 mod samples;
 mod second_reading;
-mod settlement;
 mod shadow;
 mod spend;
 mod strays;
 mod sweep;
 mod walks;
+mod watch_index;
 mod window;

@@ -15,7 +15,7 @@ use rampwatch::policy::notices::{
     MAX_ATTEMPTS, OrderMove, endpoint_wait, goes_first, lasting_hold, moves_of, of_event, quiet_at, retry_at,
     retry_wait, told_hold,
 };
-use rampwatch::policy::pace::Jitter;
+use rampwatch::policy::retry::Jitter;
 
 use crate::store::specimens;
 use crate::support::records::{address, deposit_key, hash, order, order_id};

@@ -13,7 +13,7 @@ use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::{HaltReason, Market, Wallet};
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::fees::FeeParams;
-use rampwatch::policy::funding::FundingPace;
+use rampwatch::policy::order_machine::FundingPace;
 
 use super::samples::*;
 

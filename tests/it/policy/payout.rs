@@ -10,12 +10,12 @@ use rampwatch::domain::payout::{
 };
 use rampwatch::domain::quote::{Exchange, Quote, Rate};
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::policy::pace::Jitter;
-use rampwatch::policy::payout::{
+use rampwatch::policy::payment_machine::CallFailure;
+use rampwatch::policy::payout_machine::{
     FileLimits, FileRefusal, MAX_SPOILT_QUOTES, PayoutContext, PayoutFact as Fact, PayoutParams, PayoutStep, Said,
     check_file, differing, speaks_of_quote, step, usable_until,
 };
-use rampwatch::policy::settlement::CallFailure;
+use rampwatch::policy::retry::Jitter;
 
 use super::samples::{ALICE, ASKED, HOME, NOW, PACE, USDC, at, id};
 

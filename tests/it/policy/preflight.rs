@@ -2,7 +2,7 @@
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockRef, Transfer};
-use rampwatch::domain::deposit::{Deposit, NothingReason, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, NothingReason, ReviewReason, Verdict};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{Order, OrderId, OrderState};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, PaymentState};
@@ -260,13 +260,13 @@ fn addresses_that_must_never_be_paid() {
 #[test]
 fn a_stored_deposit_stands_in_the_way_unless_it_is_certainly_anothers() {
     let review = |why| Verdict::Review { why };
-    let gone = |after_final| Standing::Gone { after_final };
+    let gone = |after_final| BlockStatus::Gone { after_final };
     let cases = [
-        (Verdict::Unjudged, Standing::Provisional, true),
+        (Verdict::Unjudged, BlockStatus::Provisional, true),
         (Verdict::Unjudged, FINAL, true),
         (pays("p"), FINAL, true),
         (pays("q"), FINAL, false),
-        (assigned("q"), Standing::Provisional, false),
+        (assigned("q"), BlockStatus::Provisional, false),
         (review(ReviewReason::NoFit), FINAL, true),
         (review(ReviewReason::WrongToken), FINAL, true),
         (review(ReviewReason::Ambiguous { candidates: vec![id("p"), id("q")] }), FINAL, true),
@@ -288,7 +288,7 @@ fn a_stored_deposit_stands_in_the_way_unless_it_is_certainly_anothers() {
 
 #[test]
 fn a_deposit_that_one_operator_calls_gone_stands_in_the_way_until_its_block_was_read_twice() {
-    let gone = Deposit { standing: Standing::Gone { after_final: false }, ..deposit(1, ASKED) };
+    let gone = Deposit { standing: BlockStatus::Gone { after_final: false }, ..deposit(1, ASKED) };
     let number = gone.block_number;
     let of = |gone: Deposit, confirmed_to| {
         let scene = signed().with(|it| (it.deposits, it.confirmed_to) = (vec![gone], confirmed_to));
@@ -323,7 +323,7 @@ fn a_fresh_transfer_stands_in_the_way_unless_its_deposit_is_known() {
     assert_eq!(of(vec![judged(1, pays("q"))], vec![other_log]), Ok(()), "the same one, as another node numbers it");
     let other_block = Transfer { block: BlockRef { hash: B256::ZERO, ..fresh(1).block }, ..fresh(1) };
     assert_eq!(of(vec![judged(1, pays("q"))], vec![other_block]), money(1), "the same in another block");
-    let gone = Deposit { standing: Standing::Gone { after_final: false }, ..judged(1, Verdict::Unjudged) };
+    let gone = Deposit { standing: BlockStatus::Gone { after_final: false }, ..judged(1, Verdict::Unjudged) };
     assert_eq!(of(vec![gone], vec![fresh(1)]), money(1), "it was gone, and is back");
     assert_eq!(of(vec![], vec![Transfer { amount: Amount::ZERO, ..fresh(1) }]), Ok(()), "nothing moves");
     assert_eq!(of(vec![], vec![Transfer { from: HOME, ..fresh(1) }]), Ok(()), "a self-transfer moves nothing");
@@ -356,7 +356,7 @@ fn our_own_transfer_in_a_block_is_awaited() {
     let of_order = |orders: Vec<Order>| signed().with(|it| (it.fresh, it.orders) = (vec![fresh(9)], orders)).check();
     assert_eq!(of_order(vec![signed().order]), own(9), "the order itself may be among all");
     // It is gone again: it goes out once more.
-    let lost = Deposit { standing: Standing::Gone { after_final: false }, ..deposit(9, ASKED) };
+    let lost = Deposit { standing: BlockStatus::Gone { after_final: false }, ..deposit(9, ASKED) };
     assert_eq!(signed().with(|it| it.deposits = vec![lost.clone()]).check(), Ok(()));
     let paid_by_hand = signed().with(|it| it.deposits = vec![lost, deposit(1, ASKED)]);
     assert_eq!(paid_by_hand.check(), money(1));

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{BlockRef, Transfer};
-use rampwatch::domain::deposit::{Deposit, MatchRule, Standing, Tally, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, MatchRule, Tally, Verdict};
 use rampwatch::domain::order::{AttemptKind, Order, OrderState};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -26,7 +26,7 @@ fn scope() -> Scope {
 /// The `n`th deposit, final for long, paying the `n`th payment.
 fn paying(n: u64) -> Deposit {
     let verdict = Verdict::Pays { payment: payment_id(n), rule: MatchRule::Exact };
-    Deposit { verdict, standing: Standing::Final { at: at(0) }, ..deposit(n) }
+    Deposit { verdict, standing: BlockStatus::Final { at: at(0) }, ..deposit(n) }
 }
 
 fn log_of(deposit: &Deposit) -> Transfer {
@@ -106,7 +106,7 @@ fn only_blocks_that_were_read_are_compared() {
     let with = |read, incoming| ChainFacts { read, incoming, wallet: None };
     let ledger = books(vec![], vec![known.clone()], vec![]);
     let empty = books(vec![], vec![], vec![]);
-    let gone = Deposit { standing: Standing::Gone { after_final: false }, ..known.clone() };
+    let gone = Deposit { standing: BlockStatus::Gone { after_final: false }, ..known.clone() };
     let gone = books(vec![], vec![gone], vec![]);
     let all = || read(&[10], 1, 20);
     let table = [
@@ -237,7 +237,7 @@ fn states_against_statuses() {
 #[test]
 fn a_completion_has_some_time() {
     let waits = |final_at: Timestamp| {
-        let deposit = Deposit { standing: Standing::Final { at: final_at }, ..paying(1) };
+        let deposit = Deposit { standing: BlockStatus::Final { at: final_at }, ..paying(1) };
         let books = books(vec![payment(1)], vec![deposit], vec![]);
         kinds(&books, None, Some(&api(vec![listed(1, ApiStatus::AwaitingFunds, None)])))
     };

@@ -1,17 +1,17 @@
 //! What a person may decide, in each state, and what no person's word changes.
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::deposit::{Deposit, DepositKey, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, ReviewReason, Verdict};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, PaymentState};
-use rampwatch::policy::address::Book;
+use rampwatch::policy::address::AddressState;
 use rampwatch::policy::resolve::{Decision, MAX_REASON_BYTES, ResolveError, resolve};
 
 use super::samples::*;
 
 const WHY: &str = "the customer called";
 
-fn decide(book: &mut Book, decision: &Decision) -> Result<(), ResolveError> {
+fn decide(book: &mut AddressState, decision: &Decision) -> Result<(), ResolveError> {
     resolve(book, decision, said(WHY), &context())?;
     book.settle(&STRICT, &context()).expect("it settles");
     Ok(())
@@ -53,14 +53,14 @@ fn table() -> Vec<(PaymentState, bool, bool, bool)> {
 }
 
 /// The payment, its deposit (standing or not), and another one that is too small.
-fn book_of(state: &PaymentState, standing: Standing) -> Book {
+fn book_of(state: &PaymentState, standing: BlockStatus) -> AddressState {
     let verdict = if state.deposit().is_some() { pays("p") } else { Verdict::Unjudged };
     let its = Deposit { verdict, standing, ..deposit(1, ASKED) };
     let mut deposits = vec![Deposit { verdict: under(), ..final_deposit(2, 7) }];
     if state.deposit().is_some() {
         deposits.push(its);
     }
-    Book::open(vec![in_state("p", state.clone())], deposits)
+    AddressState::open(vec![in_state("p", state.clone())], deposits)
 }
 
 fn under() -> Verdict {
@@ -105,7 +105,7 @@ fn a_reason_is_needed_and_bounded() {
 #[test]
 fn an_assigned_deposit_goes_the_same_way_as_a_matched_one() {
     let small = deposit(2, 7).key;
-    let mut book = Book::open(vec![payment("p")], vec![Deposit { verdict: under(), ..deposit(2, 7) }]);
+    let mut book = AddressState::open(vec![payment("p")], vec![Deposit { verdict: under(), ..deposit(2, 7) }]);
     decide(&mut book, &assign(small, "p")).expect("a person may");
     assert_eq!(book.payments()[0].state, PaymentState::Seen { deposit: small }, "finality is not skipped");
     book.set_standing(&small, FINAL, None, at(NOW));
@@ -124,7 +124,7 @@ fn assignments_that_no_word_makes_right() {
     let good = || Deposit { verdict: under(), ..final_deposit(2, 7) };
     let mut elsewhere = good();
     elsewhere.key.chain_id = 1;
-    let gone = |after_final| Deposit { standing: Standing::Gone { after_final }, ..good() };
+    let gone = |after_final| Deposit { standing: BlockStatus::Gone { after_final }, ..good() };
     let cases = [
         (gone(false), ResolveError::Gone),
         (gone(true), ResolveError::Gone),
@@ -138,10 +138,10 @@ fn assignments_that_no_word_makes_right() {
     ];
     for (deposit, expected) in cases {
         let key = deposit.key;
-        let mut book = Book::open(vec![payment("p")], vec![deposit]);
+        let mut book = AddressState::open(vec![payment("p")], vec![deposit]);
         assert_eq!(resolve(&mut book, &assign(key, "p"), said(WHY), &context()), Err(expected));
     }
-    let mut book = Book::open(vec![payment("p")], vec![good()]);
+    let mut book = AddressState::open(vec![payment("p")], vec![good()]);
     let unknown = resolve(&mut book, &assign(key(), "p"), said(WHY), &context());
     assert_eq!(unknown, Err(ResolveError::NoDeposit(key())));
     let unknown = resolve(&mut book, &assign(good().key, "x"), said(WHY), &context());
@@ -158,14 +158,14 @@ fn a_deposit_that_was_named_to_the_api_never_completes_another_payment() {
         ..in_state("p", review(PaymentReview::NotFound))
     };
     // The API took it: the payment takes no other deposit, and the deposit no other payment.
-    let mut book = Book::open(vec![named(), payment("q")], vec![its(), small()]);
+    let mut book = AddressState::open(vec![named(), payment("q")], vec![its(), small()]);
     let other = decide(&mut book, &assign(small().key, "p"));
     assert_eq!(other, Err(ResolveError::CompletedOtherwise { payment: id("p"), theirs: hash.clone() }));
     decide(&mut book, &Decision::Cancel { payment: id("p") }).expect("a person may");
     assert_eq!(decide(&mut book, &assign(key(), "q")), Err(ResolveError::TakenFor(id("p"))));
     // Nobody knows whether the API took it: no other payment takes it by itself.
     let unknown = in_state("p", review(PaymentReview::NotFound));
-    let mut book = Book::open(vec![unknown, payment("q")], vec![its(), small()]);
+    let mut book = AddressState::open(vec![unknown, payment("q")], vec![its(), small()]);
     decide(&mut book, &assign(small().key, "p")).expect("a person may choose another");
     assert_eq!(book.payments()[1].state, PaymentState::Waiting);
     let replaced = Verdict::Review { why: ReviewReason::Replaced { payment: id("p") } };
@@ -189,7 +189,7 @@ fn after_a_cancel_the_deposit_can_be_ignored_or_given_to_another_payment() {
     let states = [PaymentState::Seen { deposit: key() }, review(PaymentReview::Refused { refusal: refusal() })];
     for state in states {
         let its = Deposit { verdict: pays("p"), ..final_deposit(1, ASKED) };
-        let mut book = Book::open(vec![in_state("p", state), payment("q")], vec![its]);
+        let mut book = AddressState::open(vec![in_state("p", state), payment("q")], vec![its]);
         decide(&mut book, &Decision::Cancel { payment: id("p") }).expect("a person may");
         assert_eq!(book.payments()[1].state, PaymentState::Waiting, "no other payment takes it by itself");
         let ended = Verdict::Review { why: ReviewReason::PaymentEnded { payment: id("p") } };
@@ -204,14 +204,14 @@ fn after_a_cancel_the_deposit_can_be_ignored_or_given_to_another_payment() {
 #[test]
 fn retry_goes_back_to_where_the_deposit_stands() {
     let gone_again = Verdict::Review { why: ReviewReason::GoneAfterFinal { payment: Some(id("p")) } };
-    let provisional = Standing::Provisional;
-    let cases: Vec<(&str, Standing, Verdict, PaymentState)> = vec![
+    let provisional = BlockStatus::Provisional;
+    let cases: Vec<(&str, BlockStatus, Verdict, PaymentState)> = vec![
         ("final", FINAL, pays("p"), PaymentState::Due { deposit: key(), attempt: 0 }),
         ("not final", provisional, pays("p"), PaymentState::Seen { deposit: key() }),
-        ("gone", Standing::Gone { after_final: false }, Verdict::Unjudged, PaymentState::Waiting),
+        ("gone", BlockStatus::Gone { after_final: false }, Verdict::Unjudged, PaymentState::Waiting),
         (
             "gone after final",
-            Standing::Gone { after_final: true },
+            BlockStatus::Gone { after_final: true },
             gone_again.clone(),
             review(PaymentReview::GoneAfterFinal),
         ),
@@ -221,17 +221,17 @@ fn retry_goes_back_to_where_the_deposit_stands() {
     for (what, standing, verdict, expected) in cases {
         let its = Deposit { standing, verdict, ..deposit(1, ASKED) };
         let stuck = in_state("p", review(PaymentReview::StillAwaiting));
-        let mut book = Book::open(vec![stuck], vec![its]);
+        let mut book = AddressState::open(vec![stuck], vec![its]);
         decide(&mut book, &Decision::Retry { payment: id("p") }).expect("a person may");
         assert_eq!(book.payments()[0].state, expected, "{what}");
     }
     let its = Deposit { verdict: pays("p"), ..deposit(1, ASKED) };
     let mut moved = deposit(1, ASKED);
     moved.key.block_hash = tx(77);
-    let lost = Deposit { standing: Standing::Gone { after_final: false }, ..its };
+    let lost = Deposit { standing: BlockStatus::Gone { after_final: false }, ..its };
     let why = PaymentReview::TermsDiffer { field: "amount".to_owned(), ours: "1".to_owned(), theirs: "2".to_owned() };
     let stuck: Payment = in_state("p", review(why));
-    let mut book = Book::open(vec![stuck], vec![lost, moved.clone()]);
+    let mut book = AddressState::open(vec![stuck], vec![lost, moved.clone()]);
     decide(&mut book, &Decision::Retry { payment: id("p") }).expect("a person may");
     assert_eq!(book.payments()[0].state, PaymentState::Seen { deposit: moved.key }, "moved by a reorg meanwhile");
 }

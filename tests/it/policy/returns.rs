@@ -2,7 +2,7 @@
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::BlockRef;
-use rampwatch::domain::deposit::{Deposit, NothingReason, ReviewReason, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, NothingReason, ReviewReason, Verdict};
 use rampwatch::domain::order::{CancelReason, Effect, Order, OrderOutcome, OrderState};
 use rampwatch::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentState};
 use rampwatch::policy::returns::{Back, Refunded, Whence, is_credit, refunded, tie};
@@ -15,7 +15,7 @@ fn credit(n: u64, base_units: u128) -> Deposit {
     Deposit {
         to: wallet_address(),
         amount: Amount::from_base_units(base_units),
-        standing: Standing::Final { at: at(n) },
+        standing: BlockStatus::Final { at: at(n) },
         verdict: Verdict::Nothing { why: NothingReason::WalletCredit },
         ..deposit(n)
     }
@@ -109,10 +109,10 @@ fn a_deposit_is_tied_where_nothing_else_fits() {
 fn only_money_that_came_to_the_wallet_and_is_there_counts() {
     let whole = credit(20, 5);
     assert!(is_credit(&whole));
-    assert!(is_credit(&Deposit { standing: Standing::Provisional, ..whole.clone() }));
+    assert!(is_credit(&Deposit { standing: BlockStatus::Provisional, ..whole.clone() }));
     let others = [
-        Deposit { standing: Standing::Gone { after_final: false }, ..whole.clone() },
-        Deposit { standing: Standing::Gone { after_final: true }, ..whole.clone() },
+        Deposit { standing: BlockStatus::Gone { after_final: false }, ..whole.clone() },
+        Deposit { standing: BlockStatus::Gone { after_final: true }, ..whole.clone() },
         Deposit { verdict: Verdict::Unjudged, ..whole.clone() },
         Deposit { verdict: Verdict::Nothing { why: NothingReason::ZeroValue }, ..whole.clone() },
         Deposit { verdict: Verdict::Nothing { why: NothingReason::SelfTransfer }, ..whole.clone() },

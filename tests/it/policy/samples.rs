@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, Transfer};
-use rampwatch::domain::deposit::{Deposit, DepositKey, MatchRule, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, MatchRule, Verdict};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::order::OrderState;
 use rampwatch::domain::payment::{
@@ -17,9 +17,9 @@ use rampwatch::policy::evidence::{
 };
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
-use rampwatch::policy::pace::{Jitter, Pace};
+use rampwatch::policy::payment_machine::Context;
 use rampwatch::policy::resolve::Said;
-use rampwatch::policy::settlement::Context;
+use rampwatch::policy::retry::{Jitter, RetryPolicy};
 
 /// The chain of all samples.
 pub(super) const CHAIN: u64 = 137;
@@ -89,7 +89,7 @@ pub(super) const TOLERANT: MatchParams =
     MatchParams { under: Amount::from_base_units(500), over: Amount::from_base_units(200), skew: Span::from_secs(120) };
 
 /// The usual rates: a time-out of 30 s, so an unclear call is asked after 61 s later.
-pub(super) const PACE: Pace = Pace::for_timeout(Span::from_secs(30));
+pub(super) const PACE: RetryPolicy = RetryPolicy::for_timeout(Span::from_secs(30));
 
 /// The moment [`NOW`], without jitter.
 pub(super) const fn context() -> Context<'static> {
@@ -177,7 +177,7 @@ pub(super) fn deposit(number: u8, amount: u128) -> Deposit {
         from: ALICE,
         to: HOME,
         amount: Amount::from_base_units(amount),
-        standing: Standing::Provisional,
+        standing: BlockStatus::Provisional,
         verdict: Verdict::Unjudged,
         first_seen_at: at(11_500),
         seen_by: None,
@@ -192,7 +192,7 @@ pub(super) fn final_deposit(number: u8, amount: u128) -> Deposit {
 }
 
 /// Final, established at 11 900.
-pub(super) const FINAL: Standing = Standing::Final { at: at(11_900) };
+pub(super) const FINAL: BlockStatus = BlockStatus::Final { at: at(11_900) };
 
 pub(super) fn pays(name: &str) -> Verdict {
     Verdict::Pays { payment: id(name), rule: MatchRule::Exact }

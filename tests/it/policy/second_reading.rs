@@ -2,7 +2,7 @@
 
 use rampwatch::domain::chain::{Address, Transfer};
 use rampwatch::domain::coverage::{Coverage, Swept};
-use rampwatch::domain::deposit::{Deposit, Standing};
+use rampwatch::domain::deposit::{BlockStatus, Deposit};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::policy::finality::{GoneBy, gone};
@@ -16,8 +16,8 @@ fn what_has_gone_counts_as_far_as_it_was_one_operators_word() {
     let (north, south) = (Operator::named("north"), Operator::named("south"));
     let both = [north.clone(), south.clone()];
     let only_south = [south.clone()];
-    let (provisional, last) = (Standing::Provisional, Standing::Final { at: Timestamp::EPOCH });
-    let gone_as = |after_final| Some(Standing::Gone { after_final });
+    let (provisional, last) = (BlockStatus::Provisional, BlockStatus::Final { at: Timestamp::EPOCH });
+    let gone_as = |after_final| Some(BlockStatus::Gone { after_final });
     // Where it stands, who showed it, who called its block final, who says that it has gone, and where it stands then.
     let cases = [
         (provisional, Some(&north), None, GoneBy::Only, gone_as(false)),
@@ -31,7 +31,7 @@ fn what_has_gone_counts_as_far_as_it_was_one_operators_word() {
         (last, Some(&north), Some(&north), GoneBy::Several(&both), gone_as(false)),
         (last, Some(&north), Some(&south), GoneBy::Several(&both), gone_as(true)),
         (last, None, None, GoneBy::Several(&both), gone_as(true)),
-        (Standing::Gone { after_final: true }, None, None, GoneBy::Only, None),
+        (BlockStatus::Gone { after_final: true }, None, None, GoneBy::Only, None),
     ];
     for (standing, seen_by, final_by, by, expected) in cases {
         let (seen_by, final_by) = (seen_by.cloned(), final_by.cloned());

@@ -3,11 +3,11 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Transfer;
 use rampwatch::domain::coverage::{Coverage, Swept};
-use rampwatch::domain::deposit::{Deposit, DepositKey, NothingReason, ReviewReason, Standing, Tally, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, NothingReason, ReviewReason, Tally, Verdict};
 use rampwatch::domain::event::{EventKind, Reading};
 use rampwatch::domain::hold::Hold;
 use rampwatch::domain::payment::Payment;
-use rampwatch::policy::address::Book;
+use rampwatch::policy::address::AddressState;
 use rampwatch::policy::matching::{Own, judge};
 use rampwatch::policy::preflight::{PreflightParams, check_payment};
 use rampwatch::policy::resolve::{ResolveError, ignore_all};
@@ -42,9 +42,9 @@ fn window(reading: Reading, before: (u64, u64), after: (u64, u64)) -> Window {
 }
 
 /// Takes a reading in as the watcher does. Returns how many were kept.
-fn take_in(book: &mut Book, read: Vec<Deposit>, window: &Window) -> usize {
+fn take_in(book: &mut AddressState, read: Vec<Deposit>, window: &Window) -> usize {
     let (mut left, mut kept) = (Vec::new(), 0);
-    let mut keep = |book: &mut Book, deposit: Deposit| {
+    let mut keep = |book: &mut AddressState, deposit: Deposit| {
         if book.deposit(&deposit.key).is_none() {
             kept += 1;
             book.add_deposit(deposit, window.reading);
@@ -58,18 +58,18 @@ fn take_in(book: &mut Book, read: Vec<Deposit>, window: &Window) -> usize {
     kept
 }
 
-fn tally_of(book: &Book) -> Option<Tally> {
+fn tally_of(book: &AddressState) -> Option<Tally> {
     let mut tallies = book.deposits().iter().filter_map(|deposit| deposit.tally.as_deref());
     let first = tallies.next().cloned();
     assert_eq!(tallies.next(), None, "one bears what is counted");
     first
 }
 
-fn counted(book: &Book) -> (u64, u128) {
+fn counted(book: &AddressState) -> (u64, u128) {
     tally_of(book).map_or((0, 0), |tally| (tally.count, tally.sum.base_units()))
 }
 
-fn in_review(book: &Book) -> usize {
+fn in_review(book: &AddressState) -> usize {
     book.deposits().iter().filter(|it| matches!(it.verdict, Verdict::Review { .. })).count()
 }
 
@@ -122,7 +122,7 @@ fn f15_what_could_pay_is_kept_whatever_came_before() {
 
 #[test]
 fn f15_each_is_counted_once_however_often_it_is_read() {
-    let mut book = Book::open(vec![payment("p")], Vec::new());
+    let mut book = AddressState::open(vec![payment("p")], Vec::new());
     let all = |from: u64, to: u64| (from..=to).map(dust).collect::<Vec<_>>();
     // Blocks up to 1 099 are covered, and what came up to 1 150 is read.
     let first = window(Reading::Sweep, (999, 999), (1_099, 999));
@@ -158,7 +158,7 @@ fn f15_each_is_counted_once_however_often_it_is_read() {
 
 #[test]
 fn f15_what_only_the_last_reading_brings_is_counted_once() {
-    let mut book = Book::open(vec![payment("p")], Vec::new());
+    let mut book = AddressState::open(vec![payment("p")], Vec::new());
     let some = |from, to| (from..to).map(dust).collect();
     assert_eq!(take_in(&mut book, some(0, 16), &window(Reading::Sweep, (999, 999), (1_500, 999))), KEPT);
     assert_eq!(take_in(&mut book, some(0, 16), &window(Reading::Second, (1_500, 999), (1_500, 1_500))), 0);
@@ -172,7 +172,7 @@ fn f15_what_only_the_last_reading_brings_is_counted_once() {
 
 #[test]
 fn f15_what_is_larger_than_all_that_was_counted_was_not_counted() {
-    let mut book = Book::open(vec![payment("p")], Vec::new());
+    let mut book = AddressState::open(vec![payment("p")], Vec::new());
     let all: Vec<Deposit> = (0..100).map(dust).collect();
     assert_eq!(take_in(&mut book, all, &window(Reading::Sweep, (999, 999), (1_100, 999))), KEPT);
     // It was withheld of a block that others were counted in; it comes twice.
@@ -186,7 +186,7 @@ fn f15_what_is_larger_than_all_that_was_counted_was_not_counted() {
 
 #[test]
 fn f15_what_a_sweep_counts_below_its_window_is_counted_once() {
-    let mut book = Book::open(vec![payment("p")], Vec::new());
+    let mut book = AddressState::open(vec![payment("p")], Vec::new());
     let few: Vec<Deposit> = (0..16).map(dust).collect();
     assert_eq!(take_in(&mut book, few, &window(Reading::Sweep, (999, 999), (1_100, 999))), KEPT);
     assert_eq!(take_in(&mut book, vec![dust(150)], &window(Reading::Sweep, (1_100, 999), (1_200, 999))), 0);
@@ -202,8 +202,8 @@ fn f15_what_a_sweep_counts_below_its_window_is_counted_once() {
 
 #[test]
 fn f15_what_is_not_covered_is_not_counted() {
-    let mut book = Book::open(vec![payment("p")], Vec::new());
-    let provisional = |n| Deposit { standing: Standing::Provisional, ..dust(n) };
+    let mut book = AddressState::open(vec![payment("p")], Vec::new());
+    let provisional = |n| Deposit { standing: BlockStatus::Provisional, ..dust(n) };
     let above = window(Reading::Sweep, (999, 999), (999, 999));
     assert_eq!(
         take_in(&mut book, (0..500).map(provisional).collect(), &above),
@@ -225,7 +225,7 @@ fn f15_one_deposit_of_the_dust_is_with_a_person() {
     let ignored = Deposit { verdict: Verdict::Ignored { reason: "dust".to_owned() }, ..dust(1) };
     let verdicts = of(&[ignored.clone(), dust(2)]);
     assert_eq!(verdicts, [ignored.verdict, noted.clone()], "a person has decided about the dust");
-    let gone = Deposit { standing: Standing::Gone { after_final: false }, ..dust(1) };
+    let gone = Deposit { standing: BlockStatus::Gone { after_final: false }, ..dust(1) };
     assert_eq!(of(&[gone, dust(2)]), [Verdict::Unjudged, review(ASKED - 1)]);
     let other = Deposit { token: BRIDGED, ..dust(2) };
     assert_eq!(of(&[dust(1), other]), [review(ASKED - 1), noted]);
@@ -254,7 +254,7 @@ fn f15_parts_that_together_could_pay_are_with_a_person() {
 
 #[test]
 fn f15_dust_that_comes_to_the_amount_after_all_was_ignored_is_with_a_person_again() {
-    let mut book = Book::open(vec![asking("p", 1_000)], Vec::new());
+    let mut book = AddressState::open(vec![asking("p", 1_000)], Vec::new());
     // A thousand of one unit are asked for: only after as many again are they counted.
     take_in(&mut book, (0..500).map(dust).collect(), &window(Reading::Sweep, (999, 999), (1_499, 999)));
     while ignore_all(&mut book, said("dust"), &STRICT, &context()).unwrap().more {}
@@ -270,7 +270,7 @@ fn f15_dust_that_comes_to_the_amount_after_all_was_ignored_is_with_a_person_agai
 
 #[test]
 fn f15_a_payment_that_something_counted_could_pay_has_all_of_it_read_again() {
-    let mut book = Book::open(vec![payment("p")], Vec::new());
+    let mut book = AddressState::open(vec![payment("p")], Vec::new());
     take_in(&mut book, (0..100).map(dust).collect(), &window(Reading::Sweep, (999, 999), (1_099, 999)));
     let deposits = book.deposits().to_vec();
     for (asked, expected) in [(ASKED, false), (2, false), (1, true)] {
@@ -284,11 +284,11 @@ fn f15_a_payment_that_something_counted_could_pay_has_all_of_it_read_again() {
 #[test]
 fn f15_all_dust_is_ignored_at_once_and_nothing_else() {
     let of = |deposits: Vec<Deposit>| {
-        let mut book = Book::open(vec![payment("p")], deposits);
+        let mut book = AddressState::open(vec![payment("p")], deposits);
         book.settle(&STRICT, &context()).unwrap();
         book
     };
-    let ignore = |book: &mut Book| ignore_all(book, said("dust"), &STRICT, &context());
+    let ignore = |book: &mut AddressState| ignore_all(book, said("dust"), &STRICT, &context());
     let mut book = of(Vec::new());
     take_in(&mut book, (0..300).map(dust).collect(), &window(Reading::Sweep, (999, 999), (1_299, 999)));
     let done = ignore(&mut book).unwrap();

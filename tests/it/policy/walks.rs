@@ -9,7 +9,7 @@ use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::evidence::Freeing;
 use rampwatch::policy::fees::outbid;
-use rampwatch::policy::funding::{OrderFact, apply};
+use rampwatch::policy::order_machine::{OrderFact, apply};
 
 use super::orders::*;
 use super::samples::*;

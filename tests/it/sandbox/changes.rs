@@ -1,13 +1,13 @@
-//! The stand-in payment API told to change an off-ramp, or to lie about it.
+//! The fake payment API told to change an off-ramp, or to lie about it.
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::payment::{BankAccountId, PaymentId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::sandbox::PAYER;
-use rampwatch::sandbox::stand_in::{Behaviour, Change, NewOffRamp, OffRamp, Shape, Told};
+use rampwatch::sandbox::fake_api::{Behaviour, Change, NewOffRamp, OffRamp, Shape, Told};
 use serde_json::{Value, json};
 
-use super::stand_in::{Caller, hash};
+use super::fake_api::{Caller, hash};
 use super::{stranger, usdc};
 
 async fn shown(caller: &Caller, payment: &OffRamp) -> Value {

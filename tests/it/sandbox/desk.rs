@@ -1,4 +1,4 @@
-//! The stand-in's other calls: users, rates, quotes, new off-ramps with files, webhooks and what they are told.
+//! The fake API's other calls: users, rates, quotes, new off-ramps with files, webhooks and what they are told.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,12 +6,12 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::payment::{PaymentId, RecipientId, UserId};
 use rampwatch::domain::time::Span;
 use rampwatch::sandbox::PAYER;
-use rampwatch::sandbox::stand_in::{Behaviour, Call, Fault, NewOffRamp, SIGNATURE_HEADER, Shape, StandIn, signature};
+use rampwatch::sandbox::fake_api::{Behaviour, Call, FakeApi, Fault, NewOffRamp, SIGNATURE_HEADER, Shape, signature};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use super::stand_in::{Caller, hash, parts};
+use super::fake_api::{Caller, hash, parts};
 use super::{LIMIT, usdc};
 
 const CREATE: &str = "/payments/recipient/recipient-9/off-ramp";
@@ -291,10 +291,10 @@ async fn webhooks_are_told_of_changes_with_a_signature() {
     caller.complete(&before, &hash('b')).await;
     caller.control("/behaviour", json!({ "deliver": true })).await;
     let payment = caller.open(5);
-    let seen = |api: &StandIn| api.off_ramp(&payment.id).is_some();
+    let seen = |api: &FakeApi| api.off_ramp(&payment.id).is_some();
     caller.api.wait_until(LIMIT, "it is open", seen).await.unwrap();
     caller.complete(&payment, &hash('a')).await;
-    let told = |api: &StandIn| {
+    let told = |api: &FakeApi| {
         let deliveries = api.deliveries();
         deliveries.iter().any(|one| one.payment == payment.id && one.status == "PROCESSING")
     };

@@ -1,12 +1,12 @@
-//! The stand-in payment API when it is told to fail: each fault does what its name says, and no more.
+//! The fake payment API when it is told to fail: each fault does what its name says, and no more.
 
 use std::time::Duration;
 
-use rampwatch::sandbox::stand_in::{Behaviour, Call, Fault, FaultRule, NewOffRamp, OffRamp, RetryAfter, StandIn, When};
+use rampwatch::sandbox::fake_api::{Behaviour, Call, FakeApi, Fault, FaultRule, NewOffRamp, OffRamp, RetryAfter, When};
 use serde_json::json;
 
 use super::LIMIT;
-use super::stand_in::{Caller, hash};
+use super::fake_api::{Caller, hash};
 
 async fn struck(fault: Fault) -> (Caller, OffRamp) {
     let caller = Caller::new(Behaviour::default()).await;
@@ -108,7 +108,7 @@ async fn a_late_call_lands_even_when_the_caller_has_gone() {
     let gone = tokio::time::timeout(Duration::from_millis(100), caller.try_complete(&payment, &hash('a'))).await;
     assert!(gone.is_err());
     assert_eq!(caller.now(&payment).tally.accepted, 0, "not yet");
-    let landed = |api: &StandIn| api.off_ramp(&payment.id).is_some_and(|found| found.tally.accepted == 1);
+    let landed = |api: &FakeApi| api.off_ramp(&payment.id).is_some_and(|found| found.tally.accepted == 1);
     caller.api.wait_until(LIMIT, "the late completion", landed).await.unwrap();
 }
 

@@ -100,13 +100,13 @@ async fn what_the_sandbox_says_to_try_funds_an_off_ramp() {
         let said = String::from_utf8_lossy(&ran.stderr).into_owned();
         assert!(ran.status.success(), "{command:?}: {said}");
     }
-    let accepted = |stand_in: &rampwatch::sandbox::stand_in::StandIn| {
-        stand_in.off_ramp(&off_ramps[0].id).is_some_and(|off_ramp| off_ramp.tally.accepted == 1)
+    let accepted = |fake_api: &rampwatch::sandbox::fake_api::FakeApi| {
+        fake_api.off_ramp(&off_ramps[0].id).is_some_and(|off_ramp| off_ramp.tally.accepted == 1)
     };
-    sandbox.stand_in().wait_until(LIMIT, "/complete", accepted).await.unwrap();
+    sandbox.fake_api().wait_until(LIMIT, "/complete", accepted).await.unwrap();
     let sent = sandbox.anvil().node().sent_by(WALLET, 0).await.unwrap();
     let hashes: Vec<String> = sent.iter().map(|sent| sent.tx_hash.to_string()).collect();
-    let completed = sandbox.stand_in().off_ramp(&off_ramps[0].id).unwrap().transaction_hash;
+    let completed = sandbox.fake_api().off_ramp(&off_ramps[0].id).unwrap().transaction_hash;
     assert_eq!(hashes, completed.into_iter().collect::<Vec<_>>(), "one transaction, and it completes the payment");
     daemon.stop(LIMIT).await.unwrap();
     sandbox.stop().await.unwrap();

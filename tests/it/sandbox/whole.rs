@@ -18,12 +18,12 @@ async fn it_writes_a_configuration_and_takes_money_for_an_off_ramp() {
     let text = std::fs::read_to_string(sandbox.config_path()).unwrap();
     let config: toml::Table = text.parse().unwrap();
     assert_eq!(config["chain"]["id"].as_integer(), Some(1_337_137));
-    assert_eq!(config["api"]["base_url"].as_str(), Some(sandbox.stand_in().base_url().as_str()));
+    assert_eq!(config["api"]["base_url"].as_str(), Some(sandbox.fake_api().base_url().as_str()));
     let documented = keys(&documented_example());
     let unknown: Vec<String> = keys(&config).into_iter().filter(|key| !documented.contains(key)).collect();
     assert!(unknown.is_empty(), "not in the documented example: {unknown:?}");
     let key_path = config["api"]["key_file"].as_str().unwrap();
-    assert_eq!(std::fs::read_to_string(key_path).unwrap(), sandbox.stand_in().api_key());
+    assert_eq!(std::fs::read_to_string(key_path).unwrap(), sandbox.fake_api().api_key());
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(key_path).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{B256, Transfer};
 use rampwatch::domain::coverage::Coverage;
-use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -166,7 +166,7 @@ fn deposit_is_explained(world: &World, old: Option<&Deposit>, new: &Deposit, com
         return world.violate(&format!("deposit {} appeared without an event", new.key));
     };
     // Whose word it is that it is final goes with the standing.
-    let is_final = matches!(new.standing, Standing::Final { .. });
+    let is_final = matches!(new.standing, BlockStatus::Final { .. });
     told.final_by = new.final_by.clone().filter(|_| is_final || told.final_by.is_some());
     told.version = new.version;
     // What is only counted is told now and then.
@@ -188,7 +188,7 @@ fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
         && truth.from == new.from
         && truth.to == new.to
         && truth.amount == new.amount;
-    let is_final = matches!(new.standing, Standing::Final { .. });
+    let is_final = matches!(new.standing, BlockStatus::Final { .. });
     // What a log says of its block's time serves until the deposit is final, where nothing hangs on it.
     let timely = truth.block_time == Some(new.block_time);
     if !timely && !is_final {
@@ -197,7 +197,7 @@ fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
     if !same || (is_final && !timely) {
         world.violate(&format!("deposit {new:?} is in truth {truth:?}"));
     }
-    let was_final = old.is_some_and(|old| matches!(old.standing, Standing::Final { .. }));
+    let was_final = old.is_some_and(|old| matches!(old.standing, BlockStatus::Final { .. }));
     if is_final && !was_final {
         world.count("deposit: final");
         if old.is_none() {
@@ -210,7 +210,7 @@ fn deposit_is_true(world: &World, old: Option<&Deposit>, new: &Deposit) {
             world.violate(&format!("deposit {} is called final and is not", new.key));
         }
     }
-    if matches!(new.standing, Standing::Gone { .. }) && chain.is_canonical(new.block()) {
+    if matches!(new.standing, BlockStatus::Gone { .. }) && chain.is_canonical(new.block()) {
         // A node that lags behind a reorg can say so in good faith; what is gone must be able to come back.
         world.count("deposit: said to be gone by a node that lags");
     }
@@ -256,7 +256,7 @@ async fn calling_is_allowed(world: &World, store: &MemoryStore, payment: &Paymen
             let moved_just_now = mark.at.plus(Span::from_secs(3)) > world.clock.now();
             number <= mark.current.number || moved_just_now || world.was_told_final(number, mark.at)
         });
-        let Standing::Final { at } = deposit.standing else { return false };
+        let BlockStatus::Final { at } = deposit.standing else { return false };
         if at.plus(Span::from_secs(100)) < world.clock.now() {
             world.count("payment: called long after its deposit was final");
         }

@@ -3,11 +3,11 @@
 
 use rampwatch::domain::chain::{Address, BlockNumber, Transfer};
 use rampwatch::domain::coverage::Coverage;
-use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, Verdict};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Outcome, Payment, PaymentReview, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
-use rampwatch::policy::pace::Pace;
+use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::ports::clock::Clock;
 
 use super::intake;
@@ -113,7 +113,7 @@ fn nothing_is_lost(world: &World, contents: &Contents, coverage: &Coverage) {
             Some(_) if world.settings.one_word() => {}
             // An address whose payments are all over is swept seldom: its deposits may have been found just now.
             Some(deposit) if deposit.first_seen_at.plus(SETTLED) > world.clock.now() => {}
-            Some(deposit) if !matches!(deposit.standing, Standing::Final { .. }) => {
+            Some(deposit) if !matches!(deposit.standing, BlockStatus::Final { .. }) => {
                 world.violate(&format!("deposit {key} is final, and stored as {:?}: {coverage:?}", deposit.standing));
             }
             Some(_) => {}
@@ -170,7 +170,7 @@ fn paid_is_completed(world: &World, contents: &Contents, payment: &Payment) {
     // That the API has opened again what it had called over, or says readably what it did not, is heard when it is asked the next
     // time.
     let asked_every = if was_with_person(is_called_over) || was_with_person(is_unreadable) {
-        Pace::for_timeout(world.settings.api_timeout).ask_every
+        RetryPolicy::for_timeout(world.settings.api_timeout).ask_every
     } else {
         Span::ZERO
     };
@@ -233,36 +233,36 @@ fn deposit_is_settled(world: &World, deposit: &Deposit) {
     }
     let is_canonical = world.chain().is_canonical(deposit.block());
     match deposit.standing {
-        Standing::Provisional => world.violate(&format!("deposit {} is still provisional", deposit.key)),
-        Standing::Final { .. } if deposit.verdict == Verdict::Unjudged => {
+        BlockStatus::Provisional => world.violate(&format!("deposit {} is still provisional", deposit.key)),
+        BlockStatus::Final { .. } if deposit.verdict == Verdict::Unjudged => {
             world.violate(&format!("deposit {} is final and was never judged", deposit.key));
         }
         // It completes nothing, and a person who is asked what to do with it finds that it is not there.
-        Standing::Final { .. } if !is_canonical && world.settings.lies() => {
+        BlockStatus::Final { .. } if !is_canonical && world.settings.lies() => {
             let pays = matches!(deposit.verdict, Verdict::Pays { .. });
             world.count("end: a deposit that never was is left to a person");
             if pays && !world.settings.one_word() && is_awaited(world, deposit) {
                 world.violate(&format!("{} still counts as paid by {}, which never was", deposit.to, deposit.key));
             }
         }
-        Standing::Final { .. } if !is_canonical && !world.settings.beyond_finality => {
+        BlockStatus::Final { .. } if !is_canonical && !world.settings.beyond_finality => {
             world.violate(&format!("deposit {} is called final and is not on the chain", deposit.key));
         }
         // What was final and replaced is not read again when it comes back: that is the alarm's business.
-        Standing::Gone { .. } if is_canonical && world.settings.one_word() => {}
+        BlockStatus::Gone { .. } if is_canonical && world.settings.one_word() => {}
         // All operators left it out, and then of the second reading too: the last reading finds it.
-        Standing::Gone { .. } if is_canonical && world.answers().were_twice_without(&deposit.key) => {
+        BlockStatus::Gone { .. } if is_canonical && world.answers().were_twice_without(&deposit.key) => {
             world.count("end: a deposit that all have left out waits for the last reading");
         }
         // Its block is there, and has no such transfer.
-        Standing::Gone { .. } if is_canonical && world.chain().ever(&deposit.key).is_none() => {}
-        Standing::Gone { .. } if is_canonical && !world.finality_is_broken() => {
+        BlockStatus::Gone { .. } if is_canonical && world.chain().ever(&deposit.key).is_none() => {}
+        BlockStatus::Gone { .. } if is_canonical && !world.finality_is_broken() => {
             let coverage = world.store.contents().coverage.get(&deposit.to).cloned();
             let what =
                 format!("deposit {} in {} is called gone and is on the chain", deposit.key, deposit.block_number);
             world.violate(&format!("{what}: {coverage:?}"));
         }
-        Standing::Final { .. } | Standing::Gone { .. } => {}
+        BlockStatus::Final { .. } | BlockStatus::Gone { .. } => {}
     }
 }
 

@@ -10,14 +10,14 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind};
-use rampwatch::domain::lead::{Lead, LeadState};
+use rampwatch::domain::candidate::{Candidate, CandidateState};
 use rampwatch::domain::payment::{ApiStatus, BankAccountId, Payment, PaymentId, RecipientId, UserId, WebhookId};
 use rampwatch::domain::quote::{Exchange, Quote, Rate};
+use rampwatch::domain::record::{RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::webhook::Webhook;
 use rampwatch::engine::IntakeRules;
-use rampwatch::engine::handle::{AddPayment, Handle, HandleError};
+use rampwatch::engine::operator_service::{AddPayment, OperatorError, OperatorService};
 use rampwatch::engine::requests::ResolveRequest;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
@@ -239,11 +239,11 @@ pub(super) fn is_as_opened(world: &World, payment: &Payment) {
     }
 }
 
-/// The operator settles some of the leads: adds what the API leaves out, or says that it is not to be added.
-pub(super) async fn settle_leads(world: &World, handle: &Handle, contents: &Contents, rng: &mut Rng) {
-    for lead in contents.desk.values().filter_map(|record| open_lead(&record.body)) {
-        let Some(planned) = world.plan.payments.iter().find(|planned| planned.id == lead.payment) else {
-            world.violate(&format!("{} is somebody else's, and is a lead", lead.payment));
+/// The operator settles some of the candidates: adds what the API leaves out, or says that it is not to be added.
+pub(super) async fn settle_candidates(world: &World, handle: &OperatorService, contents: &Contents, rng: &mut Rng) {
+    for candidate in contents.desk.values().filter_map(|record| open_candidate(&record.body)) {
+        let Some(planned) = world.plan.payments.iter().find(|planned| planned.id == candidate.payment) else {
+            world.violate(&format!("{} is somebody else's, and is a lead", candidate.payment));
             continue;
         };
         let (what, done) = match rng.below(10) {
@@ -257,7 +257,7 @@ pub(super) async fn settle_leads(world: &World, handle: &Handle, contents: &Cont
         world.note(&format!("a person settles the lead {}: {what}, {done:?}", planned.id));
         match done {
             Ok(()) => world.count(&format!("operator: {what}")),
-            Err(HandleError::Store(error)) => world.violate(&format!("the lead {}: {error}", planned.id)),
+            Err(OperatorError::Store(error)) => world.violate(&format!("the lead {}: {error}", planned.id)),
             Err(_) => world.count("operator: a lead not settled"),
         }
     }
@@ -277,9 +277,9 @@ fn typed(world: &World, planned: &Planned) -> AddPayment {
     }
 }
 
-fn open_lead(body: &DeskBody) -> Option<&Lead> {
+fn open_candidate(body: &RecordBody) -> Option<&Candidate> {
     match body {
-        DeskBody::Lead(lead) if lead.state == LeadState::Open => Some(lead),
+        RecordBody::Candidate(candidate) if candidate.state == CandidateState::Open => Some(candidate),
         _ => None,
     }
 }
@@ -292,17 +292,17 @@ pub(super) fn nothing_is_overlooked(world: &World, contents: &Contents) {
         if world.api().status(&planned.id, now) != Some(ApiStatus::AwaitingFunds) {
             continue;
         }
-        let lead = contents.desk.get(&DeskKey { kind: DeskKind::Lead, id: planned.id.to_string() });
-        if lead.is_some() {
+        let candidate = contents.desk.get(&RecordKey { kind: RecordKind::Candidate, id: planned.id.to_string() });
+        if candidate.is_some() {
             world.count("end: lead");
         } else if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was listed all the time, and nobody took it up", planned.id));
         }
     }
-    for lead in contents.desk.values().filter_map(|record| open_lead(&record.body)) {
-        let waits = world.api().status(&lead.payment, now) == Some(ApiStatus::AwaitingFunds);
-        if !waits || contents.payments.contains_key(&lead.payment) {
-            world.violate(&format!("the lead {} is still open, and nothing is to be decided", lead.payment));
+    for candidate in contents.desk.values().filter_map(|record| open_candidate(&record.body)) {
+        let waits = world.api().status(&candidate.payment, now) == Some(ApiStatus::AwaitingFunds);
+        if !waits || contents.payments.contains_key(&candidate.payment) {
+            world.violate(&format!("the lead {} is still open, and nothing is to be decided", candidate.payment));
         }
     }
 }

@@ -5,13 +5,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use rampwatch::domain::candidate::CandidateState;
 use rampwatch::domain::deposit::Verdict;
-use rampwatch::domain::desk::DeskBody;
-use rampwatch::domain::lead::LeadState;
 use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::domain::payout::PayoutState;
-use rampwatch::engine::handle::Handle;
+use rampwatch::domain::record::RecordBody;
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::views::ReviewView;
 
 use super::clock::SimChance;
@@ -29,7 +29,7 @@ pub(super) async fn everything_open_is_named(world: &World) {
     let store = Arc::new(world.store.clone());
     let settings = Arc::new(engine_settings(&world.settings));
     let clock = Arc::new(world.clock);
-    let handle = Handle::offline(store, None, clock, Arc::new(chance), settings, Arc::new(Health::default()));
+    let handle = OperatorService::offline(store, None, clock, Arc::new(chance), settings, Arc::new(Health::default()));
     let contents = world.store.contents();
     for payment in contents.payments.values().filter(|payment| !payment.state.is_ended()) {
         waits_for_something(world, &handle, payment).await;
@@ -45,7 +45,7 @@ pub(super) async fn everything_open_is_named(world: &World) {
 }
 
 /// What a payment says of itself, and whether somebody looks at it again.
-async fn waits_for_something(world: &World, handle: &Handle, payment: &Payment) {
+async fn waits_for_something(world: &World, handle: &OperatorService, payment: &Payment) {
     let why = match handle.why(payment.id.as_str()).await {
         Ok(why) => why,
         Err(error) => return world.violate(&format!("nobody can say why {} is open: {error}", payment.id)),
@@ -63,7 +63,7 @@ async fn waits_for_something(world: &World, handle: &Handle, payment: &Payment) 
     world.count("end: a reason is named");
 }
 
-async fn all_reviews(world: &World, handle: &Handle) -> BTreeSet<(String, String)> {
+async fn all_reviews(world: &World, handle: &OperatorService) -> BTreeSet<(String, String)> {
     let (mut told, mut after) = (BTreeSet::new(), None);
     loop {
         let page = match handle.reviews(after.as_deref(), PAGE).await {
@@ -99,8 +99,10 @@ fn reviews_due(contents: &Contents) -> BTreeSet<(String, String)> {
     let payments = contents.payments.values().filter(|payment| matches!(payment.state, PaymentState::Review { .. }));
     let deposits = contents.deposits.values().filter(|deposit| matches!(deposit.verdict, Verdict::Review { .. }));
     let desk = contents.desk.values().filter_map(|record| match &record.body {
-        DeskBody::Lead(lead) if lead.state == LeadState::Open => Some(named("lead", lead.payment.to_string())),
-        DeskBody::Payout(payout) if matches!(payout.state, PayoutState::Review { .. }) => {
+        RecordBody::Candidate(candidate) if candidate.state == CandidateState::Open => {
+            Some(named("lead", candidate.payment.to_string()))
+        }
+        RecordBody::Payout(payout) if matches!(payout.state, PayoutState::Review { .. }) => {
             Some(named("payout", payout.reference.to_string()))
         }
         _ => None,

@@ -6,7 +6,7 @@
 //! by more than one poll. That all of it is told is the watchman's business.
 
 use rampwatch::domain::chain::{Address, BlockNumber, Transfer};
-use rampwatch::domain::deposit::{Deposit, Standing};
+use rampwatch::domain::deposit::{BlockStatus, Deposit};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::chain::{ChainError, Flaws, TransferQuery};
 
@@ -230,7 +230,7 @@ pub(super) fn times_are_true(world: &World, contents: &Contents) {
     if world.settings.lies() {
         return;
     }
-    for deposit in contents.deposits.values().filter(|it| matches!(it.standing, Standing::Final { .. })) {
+    for deposit in contents.deposits.values().filter(|it| matches!(it.standing, BlockStatus::Final { .. })) {
         let is = world.chain().header_by_hash(&deposit.key.block_hash).map(|header| header.time);
         if is.is_some_and(|is| is != deposit.block_time) {
             world.violate(&format!(

@@ -7,7 +7,7 @@ use rampwatch::domain::actor::Actor;
 use rampwatch::domain::deposit::{Deposit, Verdict};
 use rampwatch::domain::payment::{Payment, PaymentReview, PaymentState};
 use rampwatch::domain::time::Span;
-use rampwatch::engine::handle::{AddPayment, Handle, HandleError};
+use rampwatch::engine::operator_service::{AddPayment, OperatorError, OperatorService};
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::clock::Clock;
 
@@ -29,7 +29,7 @@ const LOOKS_SELDOM: Span = Span::from_secs(10);
 const TRIES_AGAIN_AFTER: Span = Span::from_secs(4);
 
 /// Does what is to be done with one life of the process.
-pub(super) async fn serve(world: Arc<World>, life: Arc<Life>, handle: Handle, errands: Errands) {
+pub(super) async fn serve(world: Arc<World>, life: Arc<Life>, handle: OperatorService, errands: Errands) {
     let mut rng = Rng::stream(world.seed, &format!("operator in life {}", life.number));
     loop {
         world.clock.sleep(if world.is_chaos() { LOOKS_EVERY } else { LOOKS_SELDOM }).await;
@@ -54,7 +54,7 @@ pub(super) async fn serve(world: Arc<World>, life: Arc<Life>, handle: Handle, er
 }
 
 /// Adds a payment. False when it has to be tried again.
-async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
+async fn add(world: &World, handle: &OperatorService, planned: &Planned) -> bool {
     let typed = world.settings.reference_shape;
     let request = AddPayment {
         id: planned.id.clone(),
@@ -76,11 +76,11 @@ async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
         }
         // A clock that is wrong finds what the creator says wrong.
         Err(_) if world.process_now() != world.clock.now() => false,
-        Err(HandleError::Invalid { problem, .. }) if problem.contains("give what is right with --") => {
+        Err(OperatorError::Invalid { problem, .. }) if problem.contains("give what is right with --") => {
             world.count("operator: add asks for what cannot be read");
             false
         }
-        Err(HandleError::Api(_) | HandleError::NotFound(_)) => {
+        Err(OperatorError::Api(_) | OperatorError::NotFound(_)) => {
             world.count("operator: add tried again");
             false
         }
@@ -92,7 +92,7 @@ async fn add(world: &World, handle: &Handle, planned: &Planned) -> bool {
 }
 
 /// Looks through the reviews, and resolves some of them.
-async fn review(world: &World, handle: &Handle, rng: &mut Rng) {
+async fn review(world: &World, handle: &OperatorService, rng: &mut Rng) {
     let contents = world.store.contents();
     for deposit in contents.deposits.values() {
         if matches!(deposit.verdict, Verdict::Review { .. }) && rng.permille(500) {
@@ -111,7 +111,7 @@ async fn review(world: &World, handle: &Handle, rng: &mut Rng) {
         };
         resolve(world, handle, decision).await;
     }
-    intake::settle_leads(world, handle, &contents, rng).await;
+    intake::settle_candidates(world, handle, &contents, rng).await;
 }
 
 fn on_deposit(deposit: &Deposit, payments: &[&Payment], rng: &mut Rng) -> Decision {
@@ -141,7 +141,7 @@ fn on_payment(payment: &Payment, why: &PaymentReview, rng: &mut Rng) -> Decision
     }
 }
 
-async fn resolve(world: &World, handle: &Handle, decision: Decision) {
+async fn resolve(world: &World, handle: &OperatorService, decision: Decision) {
     if let Decision::Assign { payment, .. } = &decision {
         world.assign(payment);
     }
@@ -149,8 +149,8 @@ async fn resolve(world: &World, handle: &Handle, decision: Decision) {
     world.note(&format!("a person decides {decision:?}: {done:?}"));
     let outcome = match done {
         Ok(()) => "done",
-        Err(HandleError::Refused(_)) => "refused",
-        Err(HandleError::Store(error)) => return world.violate(&format!("{decision:?}: {error}")),
+        Err(OperatorError::Refused(_)) => "refused",
+        Err(OperatorError::Store(error)) => return world.violate(&format!("{decision:?}: {error}")),
         Err(_) => "not possible",
     };
     world.count(&format!("operator: {}, {outcome}", decision.name()));

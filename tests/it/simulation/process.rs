@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
-use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
 use rampwatch::policy::approval::Approvers;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
-use rampwatch::policy::pace::Pace;
+use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,7 @@ use crate::support::payouts::payout_rules;
 /// A process that is about to run.
 pub(super) struct Process {
     /// What an operator has.
-    pub(super) handle: Handle,
+    pub(super) handle: OperatorService,
     /// Asks it to stop.
     pub(super) stop: CancellationToken,
     ports: Ports,
@@ -61,7 +61,7 @@ impl Process {
         }
         let settings = Arc::new(settings);
         let health = Arc::new(Health::default());
-        let handle = Handle::new(&ports, Arc::clone(&settings), Arc::clone(&health));
+        let handle = OperatorService::new(&ports, Arc::clone(&settings), Arc::clone(&health));
         let handle = handle.with_approvers(Approvers::Named);
         Self { handle, stop: CancellationToken::new(), ports, settings, health }
     }
@@ -120,7 +120,7 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
             over: Amount::from_base_units(world.tolerance_over),
             skew: world.skew,
         },
-        pace: Pace::for_timeout(world.api_timeout),
+        pace: RetryPolicy::for_timeout(world.api_timeout),
         api_concurrency: 4,
         funding: world.wallet.as_ref().map(|wallet| {
             let mut rules = wallet.rules.clone();

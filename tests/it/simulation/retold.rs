@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::deposit::{Deposit, DepositKey};
-use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::order::{Order, OrderId};
 use rampwatch::domain::payment::{Payment, PaymentId};
+use rampwatch::domain::record::{RecordBody, RecordKey, RecordKind};
 
 use super::world::World;
 use crate::support::memory_store::Contents;
@@ -24,7 +24,7 @@ struct Told {
     orders: BTreeMap<OrderId, Order>,
     /// The addresses that are watched no more.
     closed: BTreeMap<Address, ()>,
-    desk: BTreeMap<DeskKey, DeskBody>,
+    desk: BTreeMap<RecordKey, RecordBody>,
 }
 
 /// Holds what is stored against what the events tell.
@@ -131,7 +131,7 @@ impl Told {
         let closed = stored.coverage.values().filter(|coverage| coverage.closed);
         let closed = closed.map(|coverage| (coverage.address, ())).collect();
         // A tally of payments' addresses only sums up what the payments tell.
-        let told = stored.desk.iter().filter(|(key, _)| key.kind != DeskKind::Addresses);
+        let told = stored.desk.iter().filter(|(key, _)| key.kind != RecordKind::Addresses);
         let desk = told.map(|(key, record)| (key.clone(), record.body.clone())).collect();
         first_difference("payment", &self.payments, &stored.payments, word)
             .or_else(|| first_difference("deposit", &self.deposits, &stored.deposits, plain))
@@ -142,11 +142,11 @@ impl Told {
 }
 
 /// What of a record of the desk is told: how often a question went unanswered is nobody's business.
-fn essence(body: &DeskBody) -> String {
+fn essence(body: &RecordBody) -> String {
     match body {
-        DeskBody::Lead(lead) => format!("{:?}, {:?}", lead.state, lead.why),
-        DeskBody::Payout(payout) => format!("{:?}, {:?}, {:?}", payout.state, payout.key, payout.payment),
-        DeskBody::NoticeCursor(_) => String::new(),
+        RecordBody::Candidate(candidate) => format!("{:?}, {:?}", candidate.state, candidate.why),
+        RecordBody::Payout(payout) => format!("{:?}, {:?}, {:?}", payout.state, payout.key, payout.payment),
+        RecordBody::NoticeCursor(_) => String::new(),
         other => format!("{other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::chain::Address;
+use rampwatch::domain::chain::{Address, LogFilter};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::ports::chain::{Chain, Hint, TransferQuery, WatchSet};
 use rampwatch::ports::clock::Clock;
@@ -96,7 +96,15 @@ fn a_calm_chain_tells_of_a_transfer_and_finds_it() {
                 break block;
             }
         };
-        let query = TransferQuery { tokens, recipients, from: 1, to: block, everybody: false, avoid: None, by: None };
+        let query = TransferQuery {
+            tokens,
+            recipients,
+            from: 1,
+            to: block,
+            filter: LogFilter::Recipients,
+            avoid: None,
+            by: None,
+        };
         let page = chain.transfers(&query).await.expect("an answer");
         assert_eq!(page.transfers.len(), 1);
         assert_eq!(page.anchor.block, page.transfers[0].block);

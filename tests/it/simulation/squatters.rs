@@ -7,7 +7,7 @@ use std::sync::Mutex;
 
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::time::Span;
-use rampwatch::engine::handle::Handle;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::http;
 use tokio_util::sync::CancellationToken;
 
@@ -38,7 +38,7 @@ pub(super) fn faults(seed: u64, settings: &Settings) -> Vec<(Span, Span, Fault)>
 }
 
 /// Opens the door of one life, and keeps it open.
-pub(super) async fn keep_door(world: &World, handle: &Handle, stop: &CancellationToken) -> Infallible {
+pub(super) async fn keep_door(world: &World, handle: &OperatorService, stop: &CancellationToken) -> Infallible {
     let begun = world.store.look(|contents| contents.events.len());
     world.door_is(false);
     // When it was tried for the last time in vain.

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::payment::{ApiStatus, ApiView, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::Span;
-use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Readiness;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::ports::clock::Clock;
 
 use super::odd_nodes;
@@ -31,7 +31,7 @@ const SETTLED: Span = Span::from_secs(2_000);
 const STARTED: Span = Span::from_secs(120);
 
 /// Watches over one life.
-pub(super) async fn watch(world: &World, handle: &Handle) -> std::convert::Infallible {
+pub(super) async fn watch(world: &World, handle: &OperatorService) -> std::convert::Infallible {
     let begun = world.clock.elapsed();
     let (mut fine_since, mut watched_since) = (None, None);
     let mut due: BTreeMap<PaymentId, Span> = BTreeMap::new();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::Span;
-use rampwatch::engine::handle::Handle;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::ports::clock::Clock;
 
 use super::only::Chaos;
@@ -13,7 +13,7 @@ use super::rng::Rng;
 use super::world::World;
 
 /// Tells one life of the process of payments, as long as there is chaos.
-pub(super) async fn come_in(world: Arc<World>, life: u64, handle: Handle) {
+pub(super) async fn come_in(world: Arc<World>, life: u64, handle: OperatorService) {
     let mut rng = Rng::stream(world.seed, &format!("webhooks in life {life}"));
     let (least, most) = world.settings.webhooks;
     while world.is_chaos() {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use rampwatch::adapters::sled::{Settings, SledStore, StoreFinding, StoreOpenError, check};
 use rampwatch::domain::coverage::{Coverage, Swept};
 use rampwatch::domain::deposit::{Deposit, MatchRule, Verdict};
-use rampwatch::domain::desk::DeskRecord;
 use rampwatch::domain::event::{Event, EventKind, Reading, WalletChange};
 use rampwatch::domain::order::{Order, OrderState, Spend};
 use rampwatch::domain::payment::{Payment, PaymentState};
+use rampwatch::domain::record::Record;
 use rampwatch::ports::store::{Commit, Store};
 use tempfile::TempDir;
 
@@ -57,7 +57,7 @@ fn explained(n: u64) -> Commit {
         finality: Some(records::finality(5)),
         orders: vec![order],
         wallet: Some(records::wallet(1)),
-        desk: vec![DeskRecord::new(desk::webhook("wh-1"), Some(at(3)))],
+        desk: vec![Record::new(desk::webhook("wh-1"), Some(at(3)))],
         events,
     }
 }

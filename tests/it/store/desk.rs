@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use rampwatch::domain::amount::Amount;
-use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
+use rampwatch::domain::candidate::{Candidate, CandidateReason, CandidateState, Missing};
 use rampwatch::domain::event::{Event, EventKind};
-use rampwatch::domain::lead::{Lead, LeadReason, LeadState, Missing};
 use rampwatch::domain::payment::{ApiStatus, PayoutReference, RecipientId, WebhookId};
+use rampwatch::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::shadow::{Shadow, ShadowAct, ShadowOutcome};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt};
@@ -25,8 +25,8 @@ for_every_store!(
 type Dyn = Arc<dyn Store>;
 
 /// A webhook.
-pub(super) fn webhook(id: &str) -> DeskBody {
-    DeskBody::Webhook(Webhook {
+pub(super) fn webhook(id: &str) -> RecordBody {
+    RecordBody::Webhook(Webhook {
         id: WebhookId::new(id).unwrap(),
         url: "https://treasury.example/rampwatch".to_owned(),
         events: vec![PAYMENT_UPDATED.to_owned()],
@@ -48,19 +48,19 @@ pub(super) fn attempt_states() -> Vec<AttemptState> {
 }
 
 /// A record of every shape.
-pub(crate) fn records() -> Vec<DeskRecord> {
+pub(crate) fn records() -> Vec<Record> {
     let bare = |id: &str| match webhook(id) {
-        DeskBody::Webhook(webhook) => {
-            DeskBody::Webhook(Webhook { events: vec![], is_active: None, created_at: None, ..webhook })
+        RecordBody::Webhook(webhook) => {
+            RecordBody::Webhook(Webhook { events: vec![], is_active: None, created_at: None, ..webhook })
         }
         other => other,
     };
-    let mut all = vec![DeskRecord::new(webhook("wh-1"), None), DeskRecord::new(bare("wh-2"), Some(at(7)))];
-    all.extend(leads().into_iter().map(|lead| DeskRecord::new(DeskBody::Lead(lead), Some(at(9)))));
-    all.extend(shadows().into_iter().map(|shadow| DeskRecord::new(DeskBody::Shadow(shadow), None)));
+    let mut all = vec![Record::new(webhook("wh-1"), None), Record::new(bare("wh-2"), Some(at(7)))];
+    all.extend(candidates().into_iter().map(|candidate| Record::new(RecordBody::Candidate(candidate), Some(at(9)))));
+    all.extend(shadows().into_iter().map(|shadow| Record::new(RecordBody::Shadow(shadow), None)));
     all.extend(attempt_states().into_iter().enumerate().map(|(n, state)| {
         let url = format!("https://treasury.example/hook-{n}");
-        DeskRecord::new(DeskBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
+        Record::new(RecordBody::WebhookAttempt(WebhookAttempt { url, at: at(4), state }), None)
     }));
     all.extend(payouts::records());
     all.extend(notices::records());
@@ -86,11 +86,11 @@ pub(super) fn shadows() -> Vec<Shadow> {
     [shadow(111, complete(111), None)].into_iter().chain(told).chain([shadow(117, send, None), create]).collect()
 }
 
-/// A lead for every reason and in every state.
-pub(super) fn leads() -> Vec<Lead> {
+/// A candidate for every reason and in every state.
+pub(super) fn candidates() -> Vec<Candidate> {
     let text = str::to_owned;
     let missing = vec![Missing::Recipient, Missing::DepositAddress, Missing::Amount, Missing::CreatedAt];
-    let open = |n: u64, why: LeadReason| Lead {
+    let open = |n: u64, why: CandidateReason| Candidate {
         payment: payment_id(n),
         recipient_id: None,
         deposit_address: None,
@@ -101,9 +101,9 @@ pub(super) fn leads() -> Vec<Lead> {
         expires_at: None,
         found_at: at(3),
         failures: 0,
-        state: LeadState::Open,
+        state: CandidateState::Open,
     };
-    let whole = |lead: Lead, state: LeadState| Lead {
+    let whole = |candidate: Candidate, state: CandidateState| Candidate {
         recipient_id: Some(RecipientId::new("rec-1").unwrap()),
         deposit_address: Some(address(1)),
         amount: Some(Amount::from_base_units(1_000_500_000)),
@@ -111,51 +111,51 @@ pub(super) fn leads() -> Vec<Lead> {
         expires_at: Some(at(2)),
         failures: 2,
         state,
-        ..lead
+        ..candidate
     };
     let (field, listed, told) = (text("depositAmount"), text("1"), text("2"));
     vec![
-        open(101, LeadReason::Incomplete { missing }),
-        whole(open(102, LeadReason::OtherCurrency { currency: text("USDT") }), LeadState::Added),
-        whole(open(103, LeadReason::Disagrees { field, listed, told }), LeadState::Gone),
+        open(101, CandidateReason::Incomplete { missing }),
+        whole(open(102, CandidateReason::OtherCurrency { currency: text("USDT") }), CandidateState::Added),
+        whole(open(103, CandidateReason::Disagrees { field, listed, told }), CandidateState::Gone),
         whole(
-            open(104, LeadReason::Unusable { problem: text("amount: it is zero") }),
-            LeadState::Dismissed { reason: text("not ours") },
+            open(104, CandidateReason::Unusable { problem: text("amount: it is zero") }),
+            CandidateState::Dismissed { reason: text("not ours") },
         ),
     ]
 }
 
 /// Events about the desk.
 pub(super) fn kinds() -> Vec<EventKind> {
-    let (lead, shadow) = (leads().remove(0), shadows().remove(0));
+    let (candidate, shadow) = (candidates().remove(0), shadows().remove(0));
     let mut all = vec![
         EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() },
-        EventKind::DeskChanged { body: Box::new(DeskBody::Lead(lead)), why: "was found".to_owned() },
-        EventKind::DeskChanged { body: Box::new(DeskBody::Shadow(shadow)), why: "payment p would be".to_owned() },
+        EventKind::DeskChanged { body: Box::new(RecordBody::Candidate(candidate)), why: "was found".to_owned() },
+        EventKind::DeskChanged { body: Box::new(RecordBody::Shadow(shadow)), why: "payment p would be".to_owned() },
     ];
     all.extend(notices::kinds());
     all
 }
 
-fn desk(records: Vec<DeskRecord>) -> Commit {
+fn desk(records: Vec<Record>) -> Commit {
     Commit { desk: records, ..Commit::default() }
 }
 
-fn key(id: &str) -> DeskKey {
-    DeskKey { kind: DeskKind::Webhook, id: id.to_owned() }
+fn key(id: &str) -> RecordKey {
+    RecordKey { kind: RecordKind::Webhook, id: id.to_owned() }
 }
 
 async fn keeps_records_of_the_desk_by_kind_and_id(store: Dyn) {
     let ids = ["b", "a", "c.1", "c"];
-    commit(&store, desk(ids.iter().map(|id| DeskRecord::new(webhook(id), None)).collect())).await;
+    commit(&store, desk(ids.iter().map(|id| Record::new(webhook(id), None)).collect())).await;
     assert_eq!(*store.changes().borrow(), Changes { desk: 1, ..Changes::default() });
-    let stored = DeskRecord { version: 1, ..DeskRecord::new(webhook("b"), None) };
+    let stored = Record { version: 1, ..Record::new(webhook("b"), None) };
     assert_eq!(store.desk(&key("b")).await.unwrap(), Some(stored));
     assert_eq!(store.desk(&key("d")).await.unwrap(), None);
     let page = |after: Option<&'static str>, limit| {
         let store = Arc::clone(&store);
         async move {
-            let page = store.desk_page(DeskKind::Webhook, after, limit).await.unwrap();
+            let page = store.desk_page(RecordKind::Webhook, after, limit).await.unwrap();
             page.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>()
         }
     };
@@ -163,16 +163,16 @@ async fn keeps_records_of_the_desk_by_kind_and_id(store: Dyn) {
     assert_eq!(page(None, 2).await, ["a", "b"]);
     assert_eq!(page(Some("b"), 9).await, ["c", "c.1"]);
     assert_eq!(page(Some("c.1"), 9).await, [""; 0]);
-    assert_eq!(store.desk_by_alias(DeskKind::Webhook, "b").await.unwrap(), None, "an id is no other name");
+    assert_eq!(store.desk_by_alias(RecordKind::Webhook, "b").await.unwrap(), None, "an id is no other name");
 }
 
 async fn finds_records_of_the_desk_that_are_due(store: Dyn) {
     let at_ids = [("a", Some(at(5))), ("b", None), ("c", Some(at(3))), ("d", Some(at(5)))];
-    commit(&store, desk(at_ids.iter().map(|(id, next_at)| DeskRecord::new(webhook(id), *next_at)).collect())).await;
+    commit(&store, desk(at_ids.iter().map(|(id, next_at)| Record::new(webhook(id), *next_at)).collect())).await;
     let due = |now: Timestamp, limit| {
         let store = Arc::clone(&store);
         async move {
-            let due = store.desk_due(DeskKind::Webhook, now, limit).await.unwrap();
+            let due = store.desk_due(RecordKind::Webhook, now, limit).await.unwrap();
             due.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>()
         }
     };
@@ -180,13 +180,13 @@ async fn finds_records_of_the_desk_that_are_due(store: Dyn) {
     assert_eq!(due(at(3), 9).await, ["c"]);
     assert_eq!(due(at(5), 9).await, ["c", "a", "d"]);
     assert_eq!(due(at(5), 2).await, ["c", "a"]);
-    assert_eq!(store.desk_next_due(DeskKind::Webhook).await.unwrap(), Some(at(3)));
-    let later = store.desk_due_after(DeskKind::Webhook, at(3), 9).await.unwrap();
+    assert_eq!(store.desk_next_due(RecordKind::Webhook).await.unwrap(), Some(at(3)));
+    let later = store.desk_due_after(RecordKind::Webhook, at(3), 9).await.unwrap();
     assert_eq!(later.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>(), ["a", "d"]);
     let first = store.desk(&key("c")).await.unwrap().unwrap();
-    commit(&store, desk(vec![DeskRecord { next_at: None, ..first }])).await;
+    commit(&store, desk(vec![Record { next_at: None, ..first }])).await;
     assert_eq!(due(at(9), 9).await, ["a", "d"]);
-    assert_eq!(store.desk_next_due(DeskKind::Webhook).await.unwrap(), Some(at(5)));
+    assert_eq!(store.desk_next_due(RecordKind::Webhook).await.unwrap(), Some(at(5)));
 }
 
 async fn keeps_the_events_of_a_record_of_the_desk(store: Dyn) {
@@ -210,12 +210,12 @@ async fn keeps_the_events_of_a_record_of_the_desk(store: Dyn) {
 }
 
 async fn refuses_a_stale_record_of_the_desk(store: Dyn) {
-    commit(&store, desk(vec![DeskRecord::new(webhook("a"), None)])).await;
-    let refused = store.commit(desk(vec![DeskRecord::new(webhook("a"), Some(at(1)))])).await.unwrap_err();
+    commit(&store, desk(vec![Record::new(webhook("a"), None)])).await;
+    let refused = store.commit(desk(vec![Record::new(webhook("a"), Some(at(1)))])).await.unwrap_err();
     assert_eq!(refused, StoreError::Conflict("webhook a".to_owned()));
-    let twice = vec![DeskRecord::new(webhook("b"), None), DeskRecord::new(webhook("b"), None)];
+    let twice = vec![Record::new(webhook("b"), None), Record::new(webhook("b"), None)];
     assert_eq!(store.commit(desk(twice)).await.unwrap_err(), StoreError::Conflict("webhook b".to_owned()));
-    assert_eq!(store.desk_next_due(DeskKind::Webhook).await.unwrap(), None);
+    assert_eq!(store.desk_next_due(RecordKind::Webhook).await.unwrap(), None);
     let read = store.desk(&key("a")).await.unwrap().unwrap();
     commit(&store, desk(vec![read])).await;
     assert_eq!(store.desk(&key("a")).await.unwrap().unwrap().version, 2);

@@ -2,7 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use rampwatch::domain::deposit::{Deposit, Standing};
+use rampwatch::domain::deposit::{BlockStatus, Deposit};
 use rampwatch::domain::order::{Order, OrderId, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
 use rampwatch::domain::time::Timestamp;
@@ -75,9 +75,9 @@ async fn payment_for(model: &MemoryStore, (n, what, stale): Change) -> Payment {
 
 async fn deposit_for(model: &MemoryStore, (n, what, stale): Change) -> Deposit {
     let standing = match what % 3 {
-        0 => Standing::Provisional,
-        1 => Standing::Final { at: at(what) },
-        _ => Standing::Gone { after_final: what % 2 == 0 },
+        0 => BlockStatus::Provisional,
+        1 => BlockStatus::Final { at: at(what) },
+        _ => BlockStatus::Gone { after_final: what % 2 == 0 },
     };
     let deposit = records::deposit(n);
     let version = version(model.deposit(&deposit.key).await.unwrap().map(|stored| stored.version), stale);

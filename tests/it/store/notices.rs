@@ -3,13 +3,13 @@
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{B256, BlockRef};
-use rampwatch::domain::desk::{DeskBody, DeskRecord};
 use rampwatch::domain::dispute::{Dispute, DisputeEnd, DisputeKind, Exclusion, Matter, Trust};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::notice::{
     Condition, ConditionName, Message, Notice, NoticeCursor, NoticeKind, NoticeState, notice_id,
 };
 use rampwatch::domain::operator::Operator;
+use rampwatch::domain::record::{Record, RecordBody};
 use rampwatch::domain::testimony::Said;
 use rampwatch::domain::wei::Wei;
 
@@ -19,7 +19,7 @@ fn text(text: &str) -> String {
     text.to_owned()
 }
 
-fn notice(event: u64, kind: NoticeKind, state: NoticeState) -> DeskBody {
+fn notice(event: u64, kind: NoticeKind, state: NoticeState) -> RecordBody {
     let endpoint = text("treasury");
     let message = Message {
         kind,
@@ -30,11 +30,11 @@ fn notice(event: u64, kind: NoticeKind, state: NoticeState) -> DeskBody {
         payment: Some(payment_id(1)),
         order: event.is_multiple_of(2).then(|| order_id(1, 1)),
     };
-    DeskBody::Notice(Box::new(Notice { id: notice_id(event, at(event), &endpoint), endpoint, event, message, state }))
+    RecordBody::Notice(Box::new(Notice { id: notice_id(event, at(event), &endpoint), endpoint, event, message, state }))
 }
 
 /// A record of every shape.
-pub(super) fn records() -> Vec<DeskRecord> {
+pub(super) fn records() -> Vec<Record> {
     let states = [
         (NoticeKind::Hold, NoticeState::Withheld, Some(at(9))),
         (NoticeKind::Review, NoticeState::Pending { attempts: 0, trouble: None }, Some(at(8))),
@@ -44,12 +44,12 @@ pub(super) fn records() -> Vec<DeskRecord> {
         (NoticeKind::Approval, NoticeState::Dropped { at: at(13) }, None),
         (NoticeKind::Completed, NoticeState::Delivered { at: at(14), attempts: 3 }, None),
     ];
-    let mut all: Vec<DeskRecord> = (1..)
+    let mut all: Vec<Record> = (1..)
         .zip(states)
-        .map(|(event, (kind, state, next_at))| DeskRecord::new(notice(event, kind, state), next_at))
+        .map(|(event, (kind, state, next_at))| Record::new(notice(event, kind, state), next_at))
         .collect();
     let cursor = |endpoint: &str, through| {
-        DeskRecord::new(DeskBody::NoticeCursor(NoticeCursor { endpoint: text(endpoint), through }), None)
+        Record::new(RecordBody::NoticeCursor(NoticeCursor { endpoint: text(endpoint), through }), None)
     };
     all.extend([cursor("new", None), cursor("treasury", Some(41))]);
     let names = [ConditionName::LowToken, ConditionName::LowNative, ConditionName::ChainUnread];
@@ -57,13 +57,13 @@ pub(super) fn records() -> Vec<DeskRecord> {
         names
             .into_iter()
             .zip([None, Some(at(1)), Some(at(2))])
-            .map(|(what, since)| DeskRecord::new(DeskBody::Condition(Condition { what, since }), None)),
+            .map(|(what, since)| Record::new(RecordBody::Condition(Condition { what, since }), None)),
     );
     all
 }
 
 /// A dispute of every kind, and an endpoint that was excluded.
-pub(super) fn disputes() -> Vec<DeskRecord> {
+pub(super) fn disputes() -> Vec<Record> {
     let said = |operator: &str, words: &str| Said {
         operator: Operator::named(operator),
         endpoint: operator.to_owned(),
@@ -72,7 +72,7 @@ pub(super) fn disputes() -> Vec<DeskRecord> {
     let dispute = |matter, kind_of, ended: Option<&str>| {
         let trust = Trust { operator: Operator::named("b"), by: Some(actor()), reason: text("seen"), at: at(5) };
         let next_at = ended.is_none().then_some(at(3));
-        let body = DeskBody::Dispute(Box::new(Dispute {
+        let body = RecordBody::Dispute(Box::new(Dispute {
             matter,
             tx_hash: B256::repeat_byte(7),
             block: BlockRef { number: 9, hash: B256::repeat_byte(8) },
@@ -83,14 +83,14 @@ pub(super) fn disputes() -> Vec<DeskRecord> {
             trusted: ended.map(|_| trust),
             ended: ended.map(|how| DisputeEnd { at: at(6), how: text(how) }),
         }));
-        DeskRecord::new(body, next_at)
+        Record::new(body, next_at)
     };
     let excluded =
         Exclusion { endpoint: text("a"), excluded: true, by: Some(actor()), reason: text("it lies"), at: at(4) };
     vec![
         dispute(Matter::Payment(payment_id(1)), DisputeKind::Silence, None),
         dispute(Matter::Order(order_id(1, 1)), DisputeKind::Contradiction, Some("the operators agree")),
-        DeskRecord::new(DeskBody::Exclusion(excluded), None),
+        Record::new(RecordBody::Exclusion(excluded), None),
     ]
 }
 

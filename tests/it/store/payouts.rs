@@ -4,13 +4,13 @@ use rampwatch::domain::actor::{Actor, MAX_ACTOR_BYTES};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::decimal::{Decimal, MAX_DIGITS};
-use rampwatch::domain::desk::{DeskBody, DeskRecord};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::payment::{
     BankAccountId, MAX_ID_BYTES, PaymentId, PayoutReference, QuoteId, RecipientId, Refusal, UserId,
 };
 use rampwatch::domain::payout::{Attachment, FundBy, Funding, Payout, PayoutReview, PayoutState, PayoutWish};
 use rampwatch::domain::quote::{Fee, Quote, Rate};
+use rampwatch::domain::record::{Record, RecordBody};
 use rampwatch::domain::text::short;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::MAX_RECORD_BYTES;
@@ -63,12 +63,12 @@ pub(super) fn states() -> Vec<PayoutState> {
 }
 
 /// A record for every state, one of them with all that can be left out.
-pub(super) fn records() -> Vec<DeskRecord> {
+pub(super) fn records() -> Vec<Record> {
     let record = |(n, state): (usize, PayoutState)| {
         let payout = Payout { state, ..payout(&format!("ref-{n:02}")) };
-        DeskRecord::new(DeskBody::Payout(Box::new(payout)), None)
+        Record::new(RecordBody::Payout(Box::new(payout)), None)
     };
-    let mut records: Vec<DeskRecord> = states().into_iter().enumerate().map(record).collect();
+    let mut records: Vec<Record> = states().into_iter().enumerate().map(record).collect();
     let full = Payout {
         wish: full_wish(),
         state: PayoutState::Created { funding: Funding::Order { order: order_id(7, 1) } },
@@ -81,7 +81,7 @@ pub(super) fn records() -> Vec<DeskRecord> {
         trouble: Some("no answer in time".to_owned()),
         ..payout("ref-full")
     };
-    records.push(DeskRecord::new(DeskBody::Payout(Box::new(full)), Some(at(9))));
+    records.push(Record::new(RecordBody::Payout(Box::new(full)), Some(at(9))));
     records
 }
 
@@ -158,8 +158,8 @@ fn largest() -> Payout {
 
 #[test]
 fn the_largest_payout_and_its_event_fit_into_a_record() {
-    let body = DeskBody::Payout(Box::new(largest()));
-    let record = serde_json::to_vec(&DeskRecord::new(body.clone(), Some(Timestamp::FAR_FUTURE))).unwrap();
+    let body = RecordBody::Payout(Box::new(largest()));
+    let record = serde_json::to_vec(&Record::new(body.clone(), Some(Timestamp::FAR_FUTURE))).unwrap();
     assert!(record.len() > 8_000 && record.len() < MAX_RECORD_BYTES * 9 / 10, "{}", record.len());
     let why = format!("was cancelled ({}: {})", "n".repeat(MAX_ACTOR_BYTES), "\"".repeat(500));
     let kind = EventKind::DeskChanged { body: Box::new(body), why };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rampwatch::domain::coverage::{Coverage, Swept};
-use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState, Terms};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::{Commit, Lane, Store, Subject};
@@ -201,11 +201,11 @@ async fn orders_the_deposits_of_an_address(store: Dyn) {
 
 async fn follows_a_deposit_through_its_standings(store: Dyn) {
     let standings = [
-        (Standing::Provisional, true),
-        (Standing::Final { at: at(1) }, false),
-        (Standing::Gone { after_final: true }, false),
-        (Standing::Provisional, true),
-        (Standing::Gone { after_final: false }, false),
+        (BlockStatus::Provisional, true),
+        (BlockStatus::Final { at: at(1) }, false),
+        (BlockStatus::Gone { after_final: true }, false),
+        (BlockStatus::Provisional, true),
+        (BlockStatus::Gone { after_final: false }, false),
     ];
     let mut deposit = placed(7, 1, 1);
     for (standing, open) in standings {
@@ -220,7 +220,7 @@ async fn follows_a_deposit_through_its_standings(store: Dyn) {
 
 async fn provisional_deposits_come_by_block(store: Dyn) {
     let last = Deposit { block_number: u64::MAX, ..placed(0, 5, 5) };
-    let settled = Deposit { standing: Standing::Final { at: at(1) }, ..placed(8, 6, 6) };
+    let settled = Deposit { standing: BlockStatus::Final { at: at(1) }, ..placed(8, 6, 6) };
     add_deposits(&store, vec![placed(300, 1, 1), placed(7, 4, 2), placed(7, 3, 3), placed(9, 2, 4), last, settled])
         .await;
     let found = async |through, limit| log_indexes(&store.provisional(through, limit).await.unwrap());

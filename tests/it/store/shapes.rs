@@ -5,17 +5,17 @@ use std::collections::BTreeSet;
 
 use rampwatch::domain::address_pattern::AddressTally;
 use rampwatch::domain::api_field::{ApiField, Unread};
-use rampwatch::domain::deposit::{MatchRule, NothingReason, ReviewReason, Standing, Verdict};
-use rampwatch::domain::desk::{DeskBody, DeskRecord};
+use rampwatch::domain::candidate::{CandidateReason, CandidateState, Missing};
+use rampwatch::domain::deposit::{BlockStatus, MatchRule, NothingReason, ReviewReason, Verdict};
 use rampwatch::domain::event::{Alarm, EventKind, Reading, WalletChange};
 use rampwatch::domain::hold::Hold;
-use rampwatch::domain::lead::{LeadReason, LeadState, Missing};
 use rampwatch::domain::notice::{ConditionName, NoticeKind, NoticeState};
 use rampwatch::domain::order::{
     ApprovalReason, AttemptKind, CancelReason, Effect, OrderOutcome, OrderState, Placer, Spend, UnsentReason,
 };
 use rampwatch::domain::payment::{ApiStatus, ApiView, Outcome, Payment, PaymentReview, PaymentState, Provenance};
 use rampwatch::domain::payout::{Funding, PayoutReview, PayoutState};
+use rampwatch::domain::record::{Record, RecordBody};
 use rampwatch::domain::shadow::{ShadowAct, ShadowOutcome};
 use rampwatch::domain::wallet::HaltReason;
 use rampwatch::domain::webhook::AttemptState;
@@ -83,7 +83,7 @@ fn deposits_have_every_shape() {
     every!(reviews => ReviewReason:
         WrongToken, Under, Over, Split, Ambiguous, NoFit, SecondDeposit, Replaced, Early, Late, PaymentEnded, NoPayment,
         GoneAfterFinal);
-    every!(deposits.iter().map(|deposit| deposit.standing) => Standing: Provisional, Final, Gone);
+    every!(deposits.iter().map(|deposit| deposit.standing) => BlockStatus: Provisional, Final, Gone);
 }
 
 #[test]
@@ -141,8 +141,8 @@ fn orders_have_every_shape() {
 #[test]
 fn records_of_the_desk_have_every_shape() {
     let bodies = desk::records().into_iter().map(|record| record.body).chain([tally()]);
-    every!(bodies => DeskBody:
-        Webhook, WebhookAttempt, Lead, Payout, Notice, NoticeCursor, Condition, Shadow, Dispute, Exclusion,
+    every!(bodies => RecordBody:
+        Webhook, WebhookAttempt, Candidate, Payout, Notice, NoticeCursor, Condition, Shadow, Dispute, Exclusion,
         Addresses);
     let shadows = desk::shadows();
     every!(shadows.iter().map(|shadow| shadow.act.clone()) => ShadowAct: Complete, Send, Create);
@@ -156,11 +156,11 @@ fn records_of_the_desk_have_every_shape() {
         _ => None,
     });
     every!(fundings => Funding: Hand, Due, Order, Nobody);
-    let leads = desk::leads();
-    every!(leads.iter().map(|lead| lead.why.clone()) => LeadReason: Incomplete, OtherCurrency, Disagrees, Unusable);
-    every!(leads.iter().map(|lead| lead.state.clone()) => LeadState: Open, Added, Gone, Dismissed);
-    let missing = leads.iter().flat_map(|lead| match &lead.why {
-        LeadReason::Incomplete { missing } => missing.clone(),
+    let candidates = desk::candidates();
+    every!(candidates.iter().map(|candidate| candidate.why.clone()) => CandidateReason: Incomplete, OtherCurrency, Disagrees, Unusable);
+    every!(candidates.iter().map(|candidate| candidate.state.clone()) => CandidateState: Open, Added, Gone, Dismissed);
+    let missing = candidates.iter().flat_map(|candidate| match &candidate.why {
+        CandidateReason::Incomplete { missing } => missing.clone(),
         _ => Vec::new(),
     });
     every!(missing => Missing: Recipient, DepositAddress, Amount, CreatedAt);
@@ -168,7 +168,7 @@ fn records_of_the_desk_have_every_shape() {
     let bodies = || desk::records().into_iter().map(|record| record.body);
     let notices = || {
         bodies().filter_map(|body| match body {
-            DeskBody::Notice(notice) => Some(*notice),
+            RecordBody::Notice(notice) => Some(*notice),
             _ => None,
         })
     };
@@ -176,7 +176,7 @@ fn records_of_the_desk_have_every_shape() {
     every!(notices().map(|notice| notice.message.kind) => NoticeKind:
         Review, Approval, Hold, Stall, Balance, Failure, Completed);
     let conditions = bodies().filter_map(|body| match body {
-        DeskBody::Condition(condition) => Some(condition.what),
+        RecordBody::Condition(condition) => Some(condition.what),
         _ => None,
     });
     let conditions = conditions.chain([ConditionName::ApiUnanswered]);
@@ -239,17 +239,17 @@ fn fields_that_cannot_be_read_are_stored_like_this() {
 }
 
 /// A kind of body that came after the stored forms were written down.
-fn tally() -> DeskBody {
-    DeskBody::Addresses(AddressTally { recipient: "rec-000001".parse().unwrap(), fresh: 5, repeated: 0 })
+fn tally() -> RecordBody {
+    RecordBody::Addresses(AddressTally { recipient: "rec-000001".parse().unwrap(), fresh: 5, repeated: 0 })
 }
 
 #[test]
 fn a_tally_of_addresses_is_stored_like_this() {
     let stored =
         r#"{"version":1,"next_at":null,"body":{"kind":"addresses","recipient":"rec-000001","fresh":5,"repeated":0}}"#;
-    let record = DeskRecord { version: 1, next_at: None, body: tally() };
+    let record = Record { version: 1, next_at: None, body: tally() };
     assert_eq!(serde_json::to_string(&record).unwrap(), stored);
-    assert_eq!(serde_json::from_str::<DeskRecord>(stored).unwrap(), record);
+    assert_eq!(serde_json::from_str::<Record>(stored).unwrap(), record);
 }
 
 #[test]

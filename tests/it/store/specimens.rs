@@ -9,7 +9,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::coverage::{Coverage, FinalityMark, Swept};
 use rampwatch::domain::decimal::Decimal;
-use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, ReviewReason, Standing, Tally, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, MatchRule, NothingReason, ReviewReason, Tally, Verdict};
 use rampwatch::domain::event::{Alarm, Event, EventKind, Reading, WalletChange};
 use rampwatch::domain::payment::{
     ApiStatus, ApiView, BankAccountId, Ending, Outcome, Payment, PaymentId, PaymentReview, PaymentState, Provenance,
@@ -158,9 +158,9 @@ pub(super) fn tally() -> Box<Tally> {
 /// A deposit of every verdict and every standing.
 pub(crate) fn deposits() -> Vec<Deposit> {
     let mut all = numbered(verdicts(), |number, verdict| Deposit { verdict, ..records::deposit(number) });
-    all[1].standing = Standing::Final { at: at(6) };
-    all[2].standing = Standing::Gone { after_final: false };
-    all[3].standing = Standing::Gone { after_final: true };
+    all[1].standing = BlockStatus::Final { at: at(6) };
+    all[2].standing = BlockStatus::Gone { after_final: false };
+    all[3].standing = BlockStatus::Gone { after_final: true };
     all[24].tally = Some(tally());
     all
 }
@@ -193,7 +193,7 @@ pub(crate) fn kinds() -> Vec<EventKind> {
     };
     let (from, to) = (Box::new(PaymentState::Waiting), Box::new(PaymentState::Seen { deposit: deposit_key(1) }));
     let seen = |reading| EventKind::DepositSeen { deposit: Box::new(records::deposit(1)), reading };
-    let standing = Standing::Gone { after_final: false };
+    let standing = BlockStatus::Gone { after_final: false };
     let mut all = vec![
         EventKind::PaymentAdded { payment: Box::new(records::payment(1)) },
         EventKind::PaymentMoved { from, to, why: text("seen") },
@@ -203,7 +203,7 @@ pub(crate) fn kinds() -> Vec<EventKind> {
         EventKind::DepositJudged { verdict: Verdict::Unjudged },
         EventKind::DepositStands { standing, block: block(1), canonical: Some(hash(2)), made_at: None },
         EventKind::DepositStands {
-            standing: Standing::Final { at: at(6) },
+            standing: BlockStatus::Final { at: at(6) },
             block: block(1),
             canonical: None,
             made_at: None,
@@ -254,7 +254,7 @@ pub(crate) fn later_kinds() -> Vec<EventKind> {
         },
         alarm(Alarm::ApiUnanswered { since: at(1), about: text("pay-000001"), detail: text("no id") }),
         EventKind::DepositStands {
-            standing: Standing::Provisional,
+            standing: BlockStatus::Provisional,
             block: block(1),
             canonical: None,
             made_at: Some(at(9)),

@@ -8,13 +8,13 @@ use rampwatch::adapters::evm::EvmChain;
 use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError, check};
 use rampwatch::adapters::system::{SystemChance, SystemClock};
 use rampwatch::domain::deposit::Deposit;
-use rampwatch::domain::desk::{DeskKind, DeskRecord};
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::order::{Order, OrderState, Spend};
 use rampwatch::domain::payment::{Payment, PaymentId};
+use rampwatch::domain::record::{Record, RecordKind};
 use rampwatch::domain::time::Timestamp;
-use rampwatch::engine::handle::{Handle, HandleError};
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::{OperatorError, OperatorService};
 use rampwatch::engine::orders::FundRequest;
 use rampwatch::engine::{self, Ports};
 use rampwatch::ports::store::{Commit, Lane, Store, StoreError, Subject};
@@ -111,7 +111,7 @@ async fn is_put_aside(store: &SledStore, all: &Commit, (key, name): (&[u8], &Str
     assert_eq!(store.deposits(None, 999).await.unwrap().len(), all.deposits.len() - of(b'D'), "{name}");
     assert_eq!(store.orders(None, 999).await.unwrap().len(), all.orders.len() - of(b'O'), "{name}");
     let mut of_kind = 0;
-    for kind in DeskKind::ALL {
+    for kind in RecordKind::ALL {
         of_kind += store.desk_page(kind, None, 999).await.unwrap().len();
     }
     assert_eq!(of_kind, all.desk.len() - of(b'K'), "{name}");
@@ -207,7 +207,7 @@ async fn s13_an_order_that_does_not_read_stops_the_wallet() {
             };
             let refused = handle.fund(&request).await.unwrap_err();
             assert!(
-                matches!(&refused, HandleError::Store(StoreError::Corrupt(what)) if what.contains("order")),
+                matches!(&refused, OperatorError::Store(StoreError::Corrupt(what)) if what.contains("order")),
                 "{refused}"
             );
         }
@@ -294,7 +294,7 @@ async fn run(case: &Case, nth: usize) {
     let id = |n: u64| PaymentId::new(format!("p-{n}")).unwrap();
     {
         let ports = ports(open(&path).unwrap());
-        let handle = Handle::new(&ports, settings.clone(), Arc::default());
+        let handle = OperatorService::new(&ports, settings.clone(), Arc::default());
         let desk = Desk { api: api.clone(), handle };
         desk.expect(1, now(&chain)).await;
         desk.expect(2, now(&chain)).await;
@@ -304,7 +304,7 @@ async fn run(case: &Case, nth: usize) {
             deposits: if case.key[0] == b'D' { vec![stray()] } else { Vec::new() },
             orders: if case.key[0] == b'O' { vec![order] } else { Vec::new() },
             wallet: Some(records::wallet(1)),
-            desk: vec![DeskRecord::new(desk::webhook("wh-1"), None)],
+            desk: vec![Record::new(desk::webhook("wh-1"), None)],
             ..Commit::default()
         };
         ports.store.commit(commit).await.unwrap();
@@ -327,7 +327,7 @@ async fn run(case: &Case, nth: usize) {
         // Nobody asks for these by himself while nothing new comes.
         drop(store.events(0, 1).await.unwrap());
         drop(store.wallet().await);
-        for kind in DeskKind::ALL {
+        for kind in RecordKind::ALL {
             drop(store.desk_page(kind, None, 9).await.unwrap());
         }
         eventually(LIMIT, &format!("{}: it is told", case.name), || is_told(&*store, &case.name)).await;

@@ -15,17 +15,17 @@ use rampwatch::domain::order::Order;
 use rampwatch::domain::payment::Payment;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wei::Wei;
-use rampwatch::engine::handle::Handle;
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::views::TokenName;
 use rampwatch::engine::{EngineSettings, FundingRules, IntakeRules};
 use rampwatch::http::{self, Operator, Socket, Token, Tokens};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
-use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
-use rampwatch::policy::pace::Pace;
+use rampwatch::policy::order_machine::FundingPace;
 use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::policy::rules::SpendLimits;
 use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
@@ -83,7 +83,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
             filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
-        pace: Pace::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300)),
+        pace: RetryPolicy::for_timeout(Span::from_secs(2)).confirming_ends_after(Span::from_millis(300)),
         api_concurrency: 8,
         funding: None,
         intake: IntakeRules::default(),
@@ -148,20 +148,21 @@ pub(crate) fn token_names() -> Vec<TokenName> {
 }
 
 /// A handle on a store that no engine runs over, without a payment API.
-pub(crate) fn handle_on(store: &MemoryStore) -> Handle {
+pub(crate) fn handle_on(store: &MemoryStore) -> OperatorService {
     handle_with(Arc::new(store.clone()), engine_settings())
 }
 
 /// The same with these settings.
-pub(crate) fn handle_with(store: Arc<dyn Store>, settings: Arc<EngineSettings>) -> Handle {
+pub(crate) fn handle_with(store: Arc<dyn Store>, settings: Arc<EngineSettings>) -> OperatorService {
     let (clock, chance) = (Arc::new(StillClock), Arc::new(SystemChance));
-    Handle::offline(store, None, clock, chance, settings, Arc::new(Health::default())).with_tokens(token_names())
+    OperatorService::offline(store, None, clock, chance, settings, Arc::new(Health::default()))
+        .with_tokens(token_names())
 }
 
 /// The operator API, served. It ends with this value.
 pub(crate) struct Desk {
     pub(crate) store: MemoryStore,
-    pub(crate) handle: Handle,
+    pub(crate) handle: OperatorService,
     pub(crate) listen: SocketAddr,
     pub(crate) client: Client,
     /// At the socket, where nobody needs a token.
@@ -188,12 +189,12 @@ impl Desk {
     }
 
     /// Serves this handle.
-    pub(crate) async fn serve(store: MemoryStore, handle: Handle) -> Self {
+    pub(crate) async fn serve(store: MemoryStore, handle: OperatorService) -> Self {
         Self::serve_to(store, handle, &[]).await
     }
 
     /// Serves this handle to the machine's own token and to those of these people, with their roles.
-    pub(crate) async fn serve_to(store: MemoryStore, handle: Handle, people: &[(&str, &[Role])]) -> Self {
+    pub(crate) async fn serve_to(store: MemoryStore, handle: OperatorService, people: &[(&str, &[Role])]) -> Self {
         let folder = temp_dir();
         let mut tokens = Tokens::new(Token::load_or_create(&folder.path().join("operator-token")).unwrap());
         for (name, roles) in people {

@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
-use rampwatch::domain::deposit::{Deposit, DepositKey, Standing};
-use rampwatch::domain::desk::{DeskKey, DeskKind, DeskRecord};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey};
 use rampwatch::domain::event::{Event, Recorded};
 use rampwatch::domain::order::{Order, OrderId, Spend};
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
+use rampwatch::domain::record::{Record, RecordKey, RecordKind};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::Wallet;
 use rampwatch::ports::store::{Changes, Commit, Lane, MAX_RECORD_BYTES, Store, StoreError, Subject};
@@ -40,9 +40,9 @@ pub(crate) struct Contents {
     /// The wallet's record.
     pub(crate) wallet: Option<Wallet>,
     /// The desk's records.
-    pub(crate) desk: BTreeMap<DeskKey, DeskRecord>,
+    pub(crate) desk: BTreeMap<RecordKey, Record>,
     /// Which record of the desk bears, or bore, another name.
-    pub(crate) aliases: BTreeMap<(DeskKind, String), DeskKey>,
+    pub(crate) aliases: BTreeMap<(RecordKind, String), RecordKey>,
     /// The events; number 1 comes first.
     pub(crate) events: Vec<Recorded>,
 }
@@ -272,7 +272,7 @@ fn check_sizes(commit: &Commit) -> Result<(), StoreError> {
         check_size(&stored, || "the wallet's record".to_owned())?;
     }
     for record in &commit.desk {
-        let stored = DeskRecord { version: record.version.saturating_add(1), ..record.clone() };
+        let stored = Record { version: record.version.saturating_add(1), ..record.clone() };
         check_size(&stored, || record.body.key().to_string())?;
     }
     for event in &commit.events {
@@ -361,7 +361,7 @@ impl Store for MemoryStore {
 
     async fn provisional(&self, through: BlockNumber, limit: usize) -> Result<Vec<Deposit>, StoreError> {
         self.read(|all| {
-            let open = all.deposits.values().filter(|deposit| deposit.standing == Standing::Provisional);
+            let open = all.deposits.values().filter(|deposit| deposit.standing == BlockStatus::Provisional);
             let mut found: Vec<Deposit> = open.filter(|deposit| deposit.block_number <= through).cloned().collect();
             found.sort_by_key(|deposit| (deposit.block_number, deposit.key.log_index, deposit.key));
             found.truncate(limit);
@@ -439,34 +439,29 @@ impl Store for MemoryStore {
         self.read(|all| all.wallet.clone())
     }
 
-    async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
+    async fn desk(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         self.read(|all| all.desk.get(key).cloned())
     }
 
-    async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {
+    async fn desk_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
         self.read(|all| {
             let key = all.aliases.get(&(kind, alias.to_owned()))?;
             all.desk.get(key).cloned()
         })
     }
 
-    async fn desk_page(
-        &self,
-        kind: DeskKind,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<DeskRecord>, StoreError> {
+    async fn desk_page(&self, kind: RecordKind, after: Option<&str>, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.read(|all| {
-            let later = |key: &&DeskKey| key.kind == kind && after.is_none_or(|after| key.id.as_str() > after);
+            let later = |key: &&RecordKey| key.kind == kind && after.is_none_or(|after| key.id.as_str() > after);
             let found = all.desk.iter().filter(|(key, _)| later(key));
             found.take(limit).map(|(_, record)| record.clone()).collect()
         })
     }
 
-    async fn desk_due(&self, kind: DeskKind, now: Timestamp, limit: usize) -> Result<Vec<DeskRecord>, StoreError> {
+    async fn desk_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.read(|all| {
             let mine = all.desk.iter().filter(|(key, _)| key.kind == kind).map(|(_, record)| record);
-            let mut due: Vec<DeskRecord> =
+            let mut due: Vec<Record> =
                 mine.filter(|record| record.next_at.is_some_and(|next_at| next_at <= now)).cloned().collect();
             due.sort_by_key(|record| (record.next_at, record.body.key()));
             due.truncate(limit);
@@ -474,8 +469,8 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError> {
-        let mine = |key: &DeskKey| key.kind == kind;
+    async fn desk_next_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
+        let mine = |key: &RecordKey| key.kind == kind;
         self.read(|all| all.desk.iter().filter(|(key, _)| mine(key)).filter_map(|(_, record)| record.next_at).min())
     }
 

@@ -1,4 +1,4 @@
-//! What several tests share: stand-ins for the ports, sample records, waiting for a condition, folders of one's own,
+//! What several tests share: fake APIs for the ports, sample records, waiting for a condition, folders of one's own,
 //! and a scripted chain node.
 
 use std::future::Future;

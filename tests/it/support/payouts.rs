@@ -9,7 +9,7 @@ use rampwatch::domain::payout::{FundBy, IdempotencyKey, PaymentReason, Payout, P
 use rampwatch::domain::quote::{Exchange, Quote, Rate};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::PayoutRules;
-use rampwatch::policy::payout::{FileLimits, PayoutParams};
+use rampwatch::policy::payout_machine::{FileLimits, PayoutParams};
 
 use super::records::{at, wallet_address};
 

@@ -3,7 +3,7 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockRef};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
-use rampwatch::domain::deposit::{Deposit, DepositKey, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, Verdict};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::order::{Attempt, AttemptKind, Fees, Order, OrderId, OrderState, Placer, RawTransaction, Spend};
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState, Provenance, RecipientId, Terms};
@@ -89,7 +89,7 @@ pub(crate) fn deposit(n: u64) -> Deposit {
         from: address(0xf00d),
         to: address(n),
         amount: Amount::from_base_units(1_000_000_000),
-        standing: Standing::Provisional,
+        standing: BlockStatus::Provisional,
         verdict: Verdict::Unjudged,
         first_seen_at: at(n.saturating_mul(2_000)),
         seen_by: None,

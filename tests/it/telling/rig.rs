@@ -10,15 +10,15 @@ use rampwatch::adapters::system::SystemChance;
 use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
-use rampwatch::domain::desk::{DeskBody, DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::event::{Event, EventKind, Recorded};
 use rampwatch::domain::notice::{Message, Notice, NoticeKind};
 use rampwatch::domain::order::{Order, OrderId};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentReview, PaymentState, RecipientId};
+use rampwatch::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::Wallet;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::teller::{self, NoticeRules, Telling};
+use rampwatch::engine::notifier::{self, NoticeRules, NotifierSetup};
 use rampwatch::engine::{EngineError, FundingPorts, Ports};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::notifier::{Notifier, NotifyError};
@@ -140,11 +140,11 @@ mortal_store! {
     fn spent_since(since: Timestamp) -> Vec<Order>;
     fn order_of_tx(tx_hash: B256) -> Option<Order>;
     fn wallet() -> Option<Wallet>;
-    fn desk(key: &DeskKey) -> Option<DeskRecord>;
-    fn desk_by_alias(kind: DeskKind, alias: &str) -> Option<DeskRecord>;
-    fn desk_page(kind: DeskKind, after: Option<&str>, limit: usize) -> Vec<DeskRecord>;
-    fn desk_due(kind: DeskKind, now: Timestamp, limit: usize) -> Vec<DeskRecord>;
-    fn desk_next_due(kind: DeskKind) -> Option<Timestamp>;
+    fn desk(key: &RecordKey) -> Option<Record>;
+    fn desk_by_alias(kind: RecordKind, alias: &str) -> Option<Record>;
+    fn desk_page(kind: RecordKind, after: Option<&str>, limit: usize) -> Vec<Record>;
+    fn desk_due(kind: RecordKind, now: Timestamp, limit: usize) -> Vec<Record>;
+    fn desk_next_due(kind: RecordKind) -> Option<Timestamp>;
     fn events(after: u64, limit: usize) -> Vec<Recorded>;
     fn events_of(subject: &Subject, after: u64, limit: usize) -> Vec<Recorded>;
 }
@@ -315,10 +315,10 @@ impl Rig {
             chance: Arc::new(SystemChance),
             funding: self.funding.clone(),
         };
-        let telling = Telling { endpoints, rules: self.rules, tokens: vec![] };
+        let telling = NotifierSetup { endpoints, rules: self.rules, tokens: vec![] };
         let stop = CancellationToken::new();
         let (health, settings) = (Arc::new(Health::default()), engine_settings());
-        let engine = teller::run_and_tell(ports, settings, health, Some(telling), stop.clone());
+        let engine = notifier::run_beside(ports, settings, health, Some(telling), stop.clone());
         self.running = Some((stop, tokio::spawn(engine)));
     }
 
@@ -334,7 +334,7 @@ impl Rig {
         let begun = contents
             .desk
             .values()
-            .filter(|record| matches!(&record.body, DeskBody::NoticeCursor(cursor) if cursor.through.is_some()));
+            .filter(|record| matches!(&record.body, RecordBody::NoticeCursor(cursor) if cursor.through.is_some()));
         begun.count() == self.ears.len()
     }
 
@@ -391,8 +391,8 @@ impl Rig {
 
     /// All notices, by event.
     pub(super) fn notices(&self) -> Vec<Notice> {
-        let notice = |record: DeskRecord| match record.body {
-            DeskBody::Notice(notice) => Some(*notice),
+        let notice = |record: Record| match record.body {
+            RecordBody::Notice(notice) => Some(*notice),
             _ => None,
         };
         self.store.contents().desk.into_values().filter_map(notice).collect()

@@ -10,11 +10,11 @@ use crate::adapters::sled::packs::unpack;
 use crate::adapters::sled::reader::above;
 use crate::adapters::sled::records::is_about;
 use crate::domain::chain::Address;
-use crate::domain::deposit::{Deposit, Standing, Verdict};
-use crate::domain::desk::{DeskBody, DeskRecord};
+use crate::domain::deposit::{BlockStatus, Deposit, Verdict};
 use crate::domain::event::{EventKind, WalletChange};
 use crate::domain::order::{Order, OrderState, Spend};
 use crate::domain::payment::{Payment, PaymentState};
+use crate::domain::record::{Record, RecordBody};
 use crate::domain::wallet::Wallet;
 use crate::ports::store::Subject;
 
@@ -54,7 +54,7 @@ impl Checker<'_> {
     }
 
     pub(super) fn replay_deposit(&mut self, key: &IVec, deposit: &Deposit) -> Looked {
-        let (mut verdict, mut standing): (Option<Verdict>, Option<Standing>) = (None, None);
+        let (mut verdict, mut standing): (Option<Verdict>, Option<BlockStatus>) = (None, None);
         self.backwards(&Subject::Deposit(deposit.key), |kind| {
             match kind {
                 EventKind::DepositJudged { verdict: told } => {
@@ -94,8 +94,8 @@ impl Checker<'_> {
         Ok(())
     }
 
-    pub(super) fn replay_desk(&mut self, key: &IVec, record: &DeskRecord) -> Looked {
-        let mut told: Option<Box<DeskBody>> = None;
+    pub(super) fn replay_desk(&mut self, key: &IVec, record: &Record) -> Looked {
+        let mut told: Option<Box<RecordBody>> = None;
         self.backwards(&Subject::Desk(record.body.key()), |kind| match kind {
             EventKind::DeskChanged { body, .. } => {
                 told = Some(body);
@@ -105,14 +105,14 @@ impl Checker<'_> {
         })?;
         // Bodies are long, and hold addresses that are nobody else's business: none is shown.
         match (&record.body, told.as_deref()) {
-            (DeskBody::Webhook(_), Some(told)) if *told != record.body => {
+            (RecordBody::Webhook(_), Some(told)) if *told != record.body => {
                 self.find(key, "it says something else than the ledger comes to");
             }
-            // How often a lead was asked after in vain is no event.
-            (DeskBody::Lead(ours), Some(DeskBody::Lead(told))) if ours.state != told.state => {
+            // How often a candidate was asked after in vain is no event.
+            (RecordBody::Candidate(ours), Some(RecordBody::Candidate(told))) if ours.state != told.state => {
                 self.find(key, format!("its state is {:?}, and the ledger comes to {:?}", ours.state, told.state));
             }
-            (DeskBody::Webhook(_) | DeskBody::Lead(_), None) => self.find(key, "no event tells of it"),
+            (RecordBody::Webhook(_) | RecordBody::Candidate(_), None) => self.find(key, "no event tells of it"),
             // What other kinds say may change without an event.
             _ => {}
         }

@@ -1,20 +1,20 @@
-//! Whether what the store holds leads somewhere: index entries to the records that they list, and records to each other.
+//! Whether what the store holds candidates somewhere: index entries to the records that they list, and records to each other.
 
 use ::sled::IVec;
 
 use super::{Checker, Looked, text};
 use crate::adapters::sled::keys;
 use crate::adapters::sled::packs::unpack;
-use crate::adapters::sled::records::{Record, decode, is_about};
+use crate::adapters::sled::records::{StoredRecord, decode, is_about};
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::{Deposit, Verdict};
-use crate::domain::desk::DeskRecord;
 use crate::domain::event::Recorded;
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
+use crate::domain::record::Record;
 
 /// Whether the record lists itself under the entry; `None` when it cannot be read, which is found elsewhere.
-fn lists<R: Record>(bytes: &[u8], entry: &[u8]) -> Option<bool> {
+fn lists<R: StoredRecord>(bytes: &[u8], entry: &[u8]) -> Option<bool> {
     let record: R = decode(bytes).ok()?;
     Some(record.index().iter().chain(&record.lasting()).any(|listed| listed == entry))
 }
@@ -35,10 +35,10 @@ impl Checker<'_> {
             Some(b'O') => lists::<Order>(&bytes, entry),
             // A record of the desk is found by every other name that it ever bore.
             Some(b'K') if entry.starts_with(b"ka") => {
-                let of_its_kind = |record: DeskRecord| entry.starts_with(&keys::desk_alias(record.body.kind(), ""));
+                let of_its_kind = |record: Record| entry.starts_with(&keys::desk_alias(record.body.kind(), ""));
                 decode(&bytes).ok().map(of_its_kind)
             }
-            Some(b'K') => lists::<DeskRecord>(&bytes, entry),
+            Some(b'K') => lists::<Record>(&bytes, entry),
             Some(b'E') => {
                 let number = record.get(1..).unwrap_or_default();
                 let subject = entry.strip_suffix(number);

@@ -1,4 +1,4 @@
-//! Looks through a whole store: whether every record reads, every index leads where it should and back, the events are
+//! Looks through a whole store: whether every record reads, every index candidates where it should and back, the events are
 //! numbered without a gap, and the ledger comes to the same states as the records bear.
 //!
 //! Deliberately absent: repairs. What is found here should never be; a person looks, with a copy of the folder.
@@ -17,12 +17,12 @@ use super::keys;
 use super::open::{self, SCHEMA_VERSION, StoreOpenError};
 use super::packs::unpack;
 use super::reader::number_of;
-use super::records::{Record, decode, subjects};
+use super::records::{StoredRecord, decode, subjects};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::Deposit;
-use crate::domain::desk::DeskRecord;
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
+use crate::domain::record::Record;
 use crate::domain::wallet::Wallet;
 use crate::ports::store::MAX_RECORD_BYTES;
 
@@ -183,7 +183,7 @@ impl<'a> Checker<'a> {
             }
             Some(b'K') => {
                 raise(&mut self.report.desk);
-                if let Some(record) = self.record::<DeskRecord>(key, value)? {
+                if let Some(record) = self.record::<Record>(key, value)? {
                     self.replay_desk(key, &record)?;
                 }
             }
@@ -200,7 +200,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Whether a record reads, bears a version, lies under its own key, and is listed by every index that should list it.
-    fn record<R: Record>(&mut self, key: &IVec, value: &IVec) -> Looked<Option<R>> {
+    fn record<R: StoredRecord>(&mut self, key: &IVec, value: &IVec) -> Looked<Option<R>> {
         self.size(key, value);
         let record: R = match decode(value) {
             Ok(record) => record,
@@ -218,7 +218,7 @@ impl<'a> Checker<'a> {
             self.find(key, "it has version 0, which is that of a record that is not stored yet");
         }
         for entry in record.index().into_iter().chain(record.lasting()) {
-            self.must_lead(&entry, key)?;
+            self.must_candidate(&entry, key)?;
         }
         Ok((self.depth == Depth::Everything).then_some(record))
     }
@@ -230,7 +230,7 @@ impl<'a> Checker<'a> {
     }
 
     /// Whether an index entry is there and leads to the record.
-    fn must_lead(&mut self, entry: &[u8], key: &IVec) -> Looked {
+    fn must_candidate(&mut self, entry: &[u8], key: &IVec) -> Looked {
         match self.tree.get(entry)? {
             Some(to) if to == key => {}
             Some(to) => self.find(key, format!("the index entry {} leads to {} instead", text(entry), text(&to))),
@@ -266,7 +266,7 @@ impl<'a> Checker<'a> {
         }
         let about: BTreeSet<Vec<u8>> = recorded.iter().flat_map(|recorded| subjects(&recorded.event)).collect();
         for subject in about {
-            self.must_lead(&keys::numbered(&subject, number), key)?;
+            self.must_candidate(&keys::numbered(&subject, number), key)?;
         }
         recorded.iter().for_each(|recorded| self.story.hear(&recorded.event.kind));
         Ok(())

@@ -33,7 +33,7 @@ const WRITE_EVERY: Duration = Duration::from_secs(1);
 
 /// How a row stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum RowStatus {
     /// It is left out.
     Bad,
     /// It is to be placed.
@@ -62,7 +62,7 @@ pub(super) struct Tally {
 /// A batch under way.
 pub(super) struct Drive {
     drafts: Vec<Draft>,
-    standings: Vec<Standing>,
+    standings: Vec<RowStatus>,
     rows: Vec<ResultRow>,
     result: ResultFile,
     written_at: Option<Instant>,
@@ -95,7 +95,7 @@ impl Drive {
                 row.what = "left out".to_owned();
                 row.trouble = item.faults.join("; ");
             }
-            drive.standings.push(if item.is_good() { Standing::ToPlace } else { Standing::Bad });
+            drive.standings.push(if item.is_good() { RowStatus::ToPlace } else { RowStatus::Bad });
             drive.drafts.push(item.draft);
             drive.rows.push(row);
         }
@@ -114,7 +114,7 @@ impl Drive {
             let began = Instant::now();
             self.look(desk, &mut teller).await?;
             self.write()?;
-            if !self.standings.contains(&Standing::Open) {
+            if !self.standings.contains(&RowStatus::Open) {
                 teller.tell(&self.summary());
                 return Ok(());
             }
@@ -124,7 +124,7 @@ impl Drive {
     }
 
     async fn place(&mut self, desk: &Desk, teller: &mut Teller) -> Result<(), Failure> {
-        let wanted = self.among(Standing::ToPlace).filter_map(|at| Some((at, self.drafts.get(at)?.clone())));
+        let wanted = self.among(RowStatus::ToPlace).filter_map(|at| Some((at, self.drafts.get(at)?.clone())));
         let (repeats, others) = wanted.partition(|(_, draft): &(usize, Draft)| draft.allow_repeat);
         // A row that may repeat another one comes after it: else it would be the other that repeats, and that was not allowed.
         self.place_all(others, desk, teller).await?;
@@ -158,7 +158,7 @@ impl Drive {
     /// Asks after everything that is open, once.
     async fn look(&mut self, desk: &Desk, teller: &mut Teller) -> Result<(), Failure> {
         let open: Vec<(usize, String)> = self
-            .among(Standing::Open)
+            .among(RowStatus::Open)
             .filter_map(|at| Some((at, self.drafts.get(at)?.own(Field::Reference)?)))
             .collect();
         let mut seen =
@@ -175,7 +175,7 @@ impl Drive {
         Ok(())
     }
 
-    fn among(&self, standing: Standing) -> impl Iterator<Item = usize> + '_ {
+    fn among(&self, standing: RowStatus) -> impl Iterator<Item = usize> + '_ {
         self.standings.iter().enumerate().filter(move |(_, of)| **of == standing).map(|(at, _)| at)
     }
 
@@ -183,7 +183,7 @@ impl Drive {
     fn saw(&mut self, at: usize, view: &PayoutView) {
         let stage = stage(view);
         if let Some(standing) = self.standings.get_mut(at) {
-            *standing = stage.end.map_or(Standing::Open, Standing::Ended);
+            *standing = stage.end.map_or(RowStatus::Open, RowStatus::Ended);
         }
         let Some(row) = self.rows.get_mut(at) else { return };
         let quote = view.quote.as_ref();
@@ -209,7 +209,7 @@ impl Drive {
 
     fn refused(&mut self, at: usize, why: &str) {
         if let Some(standing) = self.standings.get_mut(at) {
-            *standing = Standing::Refused;
+            *standing = RowStatus::Refused;
         }
         if let Some(row) = self.rows.get_mut(at) {
             row.state = "refused".to_owned();
@@ -247,12 +247,12 @@ impl Drive {
         let count = |standing| self.among(standing).count();
         Tally {
             rows: self.rows.len(),
-            completed: count(Standing::Ended(End::Done)),
-            waiting_for_a_person: count(Standing::Ended(End::Person)),
-            not_paid: count(Standing::Ended(End::NotPaid)),
-            refused: count(Standing::Refused),
-            bad: count(Standing::Bad),
-            open: count(Standing::Open).saturating_add(count(Standing::ToPlace)),
+            completed: count(RowStatus::Ended(End::Done)),
+            waiting_for_a_person: count(RowStatus::Ended(End::Person)),
+            not_paid: count(RowStatus::Ended(End::NotPaid)),
+            refused: count(RowStatus::Refused),
+            bad: count(RowStatus::Bad),
+            open: count(RowStatus::Open).saturating_add(count(RowStatus::ToPlace)),
             result: self.result.path().display().to_string(),
         }
     }

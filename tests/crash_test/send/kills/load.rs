@@ -8,7 +8,7 @@ use std::time::Duration;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::wei::Wei;
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp};
+use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::{DEV_ACCOUNTS, Operator, Sandbox, SandboxError, USDC, WALLET};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
@@ -113,7 +113,7 @@ impl Shared {
     /// How many of the load's payments wait for their money.
     fn unpaid(&self) -> usize {
         let book = self.book.lock().expect("nobody panics with it");
-        let off_ramps = self.sandbox.stand_in().off_ramps();
+        let off_ramps = self.sandbox.fake_api().off_ramps();
         off_ramps
             .iter()
             .filter(|off_ramp| off_ramp.status == "AWAITING_FUNDS" && book.contains_key(&off_ramp.id))
@@ -132,7 +132,7 @@ async fn open(shared: Arc<Shared>, opener: u32, mut chance: Chance) -> Result<()
         let id = PaymentId::new(format!("send-{opener}-{number}")).expect("it is an id");
         let amount = Amount::from_base_units(u128::from(chance.between(1_000_000, 50_000_000)));
         let new = NewOffRamp { id: Some(id.clone()), amount, ..NewOffRamp::default() };
-        let off_ramp = shared.sandbox.stand_in().open(new)?;
+        let off_ramp = shared.sandbox.fake_api().open(new)?;
         shared.book.lock().expect("nobody panics with it").insert(id.clone(), off_ramp.clone());
         // It is down, or the answer was lost: the same is asked again, which must change nothing if it was done.
         while shared.operator.add(&id, &off_ramp.recipient_id).await.is_err() {

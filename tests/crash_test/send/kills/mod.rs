@@ -18,7 +18,7 @@ use std::time::Duration;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::order::{OrderId, OrderState};
 use rampwatch::ports::store::Store;
-use rampwatch::sandbox::stand_in::{StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{FakeApi, FakeApiOptions};
 use rampwatch::sandbox::{
     Anvil, AnvilOptions, Daemon, DaemonOptions, Mining, Sandbox, SandboxError, USDC, WALLET, WalletConfig,
     wallet_variable,
@@ -73,10 +73,10 @@ pub(crate) async fn run(plan: &Plan, report: &mut Report) -> Result<(), SandboxE
     let anvil = Anvil::start(&options).await?;
     anvil.node().furnish().await?;
     let had = anvil.node().balance(USDC, WALLET).await?;
-    let stand_in = StandIn::start(StandInOptions { seed: plan.seed, ..StandInOptions::default() }).await?;
-    let network = Network::start(&stand_in.base_url(), plan.seed).await;
+    let fake_api = FakeApi::start(FakeApiOptions { seed: plan.seed, ..FakeApiOptions::default() }).await?;
+    let network = Network::start(&fake_api.base_url(), plan.seed).await;
     let wallet = WalletConfig { auto: true, ..WalletConfig::default() };
-    let sandbox = Arc::new(Sandbox::of_parts_with(anvil, stand_in, folder.path(), Some(wallet))?);
+    let sandbox = Arc::new(Sandbox::of_parts_with(anvil, fake_api, folder.path(), Some(wallet))?);
     let mut daemon = Daemon::new(DaemonOptions {
         program: plan.program.clone(),
         config: sandbox.config_path(),

@@ -1,4 +1,4 @@
-//! The end: everything settles, and is held against the chain's own blocks and the stand-in's tally.
+//! The end: everything settles, and is held against the chain's own blocks and the fake API's tally.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -92,7 +92,7 @@ async fn judge_payments(
         report.payments += 1;
         let got = sandbox.anvil().node().balance(USDC, off_ramp.deposit_address).await?;
         let mined = transfers.get(&off_ramp.deposit_address).copied().unwrap_or(0);
-        let tally = sandbox.stand_in().off_ramp(id).map(|off_ramp| off_ramp.tally).unwrap_or_default();
+        let tally = sandbox.fake_api().off_ramp(id).map(|off_ramp| off_ramp.tally).unwrap_or_default();
         if mined > 1 || got > off_ramp.amount || tally.accepted > 1 || tally.calls_after_accepted > 0 {
             report.doubled += 1;
             report.failed(format!("{id}: {mined} transfers, {got} base units; {tally:?}"));

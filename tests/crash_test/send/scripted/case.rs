@@ -7,7 +7,7 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use rampwatch::sandbox::SandboxError;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use tokio::time::Instant;
 
 use super::child::{Ask, Look, Orders};

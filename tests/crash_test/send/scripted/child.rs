@@ -1,4 +1,4 @@
-//! The process that dies: the engine of the library over a real store in a folder, a real node and the stand-in API,
+//! The process that dies: the engine of the library over a real store in a folder, a real node and the fake API,
 //! with a point at every commit and every call. It does what its parent writes to its standard input, line by line, and
 //! answers each line with one; when the input ends, it ends in order.
 
@@ -17,13 +17,13 @@ use rampwatch::domain::order::Order;
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::Wallet;
-use rampwatch::engine::handle::{AddPayment, Handle};
 use rampwatch::engine::health::Health;
+use rampwatch::engine::operator_service::{AddPayment, OperatorService};
 use rampwatch::engine::orders::{ApproveRequest, FundRequest};
 use rampwatch::engine::{self, FundingPorts, Ports};
 use rampwatch::outbound::Outbound;
 use rampwatch::ports::store::Store;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use rampwatch::sandbox::{CHAIN_ID, USDC, USDC_E, WALLET, WALLET_KEY_ENV, wallet_key};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -80,7 +80,7 @@ pub(crate) async fn child(orders: &str) -> ExitCode {
     let (ports, store) = ports(&orders, &points).await;
     let settings = Arc::new(settings());
     let health = Arc::new(Health::default());
-    let handle = Handle::new(&ports, Arc::clone(&settings), Arc::clone(&health));
+    let handle = OperatorService::new(&ports, Arc::clone(&settings), Arc::clone(&health));
     let stop = CancellationToken::new();
     let mut engine = tokio::spawn(engine::run(ports, settings, health, stop.clone()));
     let (lines, mut asked) = tokio::sync::mpsc::channel(1);
@@ -117,7 +117,7 @@ pub(crate) async fn child(orders: &str) -> ExitCode {
     }
 }
 
-async fn answer(handle: &Handle, store: &dyn Store, points: &Points, ask: Ask) -> Result<Look, String> {
+async fn answer(handle: &OperatorService, store: &dyn Store, points: &Points, ask: Ask) -> Result<Look, String> {
     match ask {
         Ask::Add(off_ramp) => {
             let request = AddPayment {

@@ -1,4 +1,4 @@
-//! Where cases happen: a chain, a stand-in API and a store's folder of one worker's own, used for one case after the
+//! Where cases happen: a chain, a fake API API and a store's folder of one worker's own, used for one case after the
 //! other, so that nonces and what is spent add up over many deaths.
 
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wei::Wei;
-use rampwatch::sandbox::stand_in::{NewOffRamp, OffRamp, StandIn, StandInOptions};
+use rampwatch::sandbox::fake_api::{FakeApi, FakeApiOptions, NewOffRamp, OffRamp};
 use rampwatch::sandbox::{Anvil, AnvilOptions, Node, SandboxError, USDC, WALLET};
 use tempfile::TempDir;
 
@@ -20,7 +20,7 @@ const QUIET_GWEI: u64 = 1;
 /// See the module.
 pub(crate) struct Ground {
     anvil: Anvil,
-    pub(crate) api: StandIn,
+    pub(crate) api: FakeApi,
     folder: TempDir,
     /// How many cases were begun here.
     pub(crate) cases: u32,
@@ -35,7 +35,7 @@ impl Ground {
     pub(crate) async fn new() -> Result<Self, SandboxError> {
         let anvil = Anvil::start(&AnvilOptions::default()).await?;
         anvil.node().furnish().await?;
-        let api = StandIn::start(StandInOptions::default()).await?;
+        let api = FakeApi::start(FakeApiOptions::default()).await?;
         let folder = tempfile::Builder::new().prefix("rampwatch-send-crash-").tempdir().unwrap();
         let had = anvil.node().balance(USDC, WALLET).await?;
         Ok(Self { anvil, api, folder, cases: 0, had, traces: 0 })

@@ -1,10 +1,10 @@
-//! The laws, held against the chain's own blocks and pool, the stand-in's tally and the store's records.
+//! The laws, held against the chain's own blocks and pool, the fake API's tally and the store's records.
 
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::order::{OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::ports::store::Store;
-use rampwatch::sandbox::stand_in::OffRamp;
+use rampwatch::sandbox::fake_api::OffRamp;
 use rampwatch::sandbox::{BlockTag, SandboxError, Sent, USDC, WALLET};
 
 use super::ground::Ground;

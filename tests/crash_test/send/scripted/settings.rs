@@ -6,11 +6,11 @@ use rampwatch::domain::wei::Wei;
 use rampwatch::engine::{EngineSettings, FundingRules, IntakeRules, PayoutRules};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::finality::FinalityRule;
-use rampwatch::policy::funding::FundingPace;
 use rampwatch::policy::matching::MatchParams;
-use rampwatch::policy::pace::Pace;
-use rampwatch::policy::payout::{FileLimits, PayoutParams};
+use rampwatch::policy::order_machine::FundingPace;
+use rampwatch::policy::payout_machine::{FileLimits, PayoutParams};
 use rampwatch::policy::preflight::PreflightParams;
+use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::policy::rules::SpendLimits;
 use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
@@ -45,7 +45,7 @@ pub(crate) fn settings() -> EngineSettings {
             filter: 1_000,
         },
         matching: MatchParams { under: Amount::ZERO, over: Amount::ZERO, skew: Span::from_secs(120) },
-        pace: Pace {
+        pace: RetryPolicy {
             api_timeout: Span::from_millis(500),
             backoff_first: Span::from_millis(50),
             backoff_most: Span::from_millis(200),

@@ -9,10 +9,10 @@ use rampwatch::adapters::sled::SledStore;
 use rampwatch::domain::chain::{Address, B256, BlockNumber};
 use rampwatch::domain::coverage::{Coverage, FinalityMark};
 use rampwatch::domain::deposit::{Deposit, DepositKey};
-use rampwatch::domain::desk::{DeskKey, DeskKind, DeskRecord};
 use rampwatch::domain::event::Recorded;
 use rampwatch::domain::order::{Order, OrderId};
 use rampwatch::domain::payment::{Payment, PaymentId};
+use rampwatch::domain::record::{Record, RecordKey, RecordKind};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::wallet::Wallet;
 use rampwatch::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
@@ -126,28 +126,23 @@ impl Store for MortalStore {
         self.inner.wallet().await
     }
 
-    async fn desk(&self, key: &DeskKey) -> Result<Option<DeskRecord>, StoreError> {
+    async fn desk(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
         self.inner.desk(key).await
     }
 
-    async fn desk_by_alias(&self, kind: DeskKind, alias: &str) -> Result<Option<DeskRecord>, StoreError> {
+    async fn desk_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
         self.inner.desk_by_alias(kind, alias).await
     }
 
-    async fn desk_page(
-        &self,
-        kind: DeskKind,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<DeskRecord>, StoreError> {
+    async fn desk_page(&self, kind: RecordKind, after: Option<&str>, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.inner.desk_page(kind, after, limit).await
     }
 
-    async fn desk_due(&self, kind: DeskKind, now: Timestamp, limit: usize) -> Result<Vec<DeskRecord>, StoreError> {
+    async fn desk_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.inner.desk_due(kind, now, limit).await
     }
 
-    async fn desk_next_due(&self, kind: DeskKind) -> Result<Option<Timestamp>, StoreError> {
+    async fn desk_next_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
         self.inner.desk_next_due(kind).await
     }
 

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 
 use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::chain::Address;
-use rampwatch::domain::deposit::Standing;
+use rampwatch::domain::deposit::BlockStatus;
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::payment::{ApiStatus, PaymentId};
 use rampwatch::domain::time::{Span, Timestamp};
@@ -248,7 +248,7 @@ async fn long_due(chain: &PlainChain, rig: &Rig, count: u8) -> Vec<PaymentId> {
         rig.wait_for(id, "due").await;
     }
     for mut deposit in rig.store.deposits(None, 1_000).await.unwrap() {
-        let standing = Standing::Final { at: Timestamp::EPOCH };
+        let standing = BlockStatus::Final { at: Timestamp::EPOCH };
         deposit.standing = standing;
         let kind = EventKind::DepositStands { standing, block: deposit.block(), canonical: None, made_at: None };
         let events = vec![Event { at: SystemClock.now(), payment: None, deposit: Some(deposit.key), kind }];

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rampwatch::domain::actor::Role;
-use rampwatch::domain::desk::DeskKind;
 use rampwatch::domain::order::{ApprovalReason, Order, OrderState, Spend};
+use rampwatch::domain::record::RecordKind;
 use rampwatch::engine::EngineSettings;
 use rampwatch::policy::approval::Approvers;
 use rampwatch::ports::store::{Commit, Store as _};
@@ -107,7 +107,7 @@ impl Stage {
         stage.dictionary("orders", orders().iter().map(|order| order.id.to_string()));
         let waits = |order: &Order| matches!(order.state, OrderState::AwaitingApproval { .. });
         stage.dictionary("waiting", orders().iter().filter(|order| waits(order)).map(|order| order.id.to_string()));
-        for (name, kind) in [("payouts", DeskKind::Payout), ("disputes", DeskKind::Dispute)] {
+        for (name, kind) in [("payouts", RecordKind::Payout), ("disputes", RecordKind::Dispute)] {
             let records = desk::records().into_iter().map(|record| record.body.key());
             stage.dictionary(name, records.filter(|key| key.kind == kind).map(|key| key.id));
         }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::coverage::Swept;
-use rampwatch::domain::deposit::{Deposit, Standing, Verdict};
+use rampwatch::domain::deposit::{BlockStatus, Deposit, Verdict};
 use rampwatch::domain::event::{Alarm, EventKind, WalletChange};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
@@ -155,7 +155,7 @@ pub(crate) fn on_false_deposit(world: &World, old: Option<&Deposit>, new: &Depos
 /// A deposit is called final that is not on the true chain, or not final there. That is one operator's word: it is kept
 /// whose, and completes nothing where two must agree.
 pub(crate) fn on_false_finality(world: &World, deposit: &Deposit) {
-    if !matches!(deposit.standing, Standing::Final { .. }) {
+    if !matches!(deposit.standing, BlockStatus::Final { .. }) {
         return;
     }
     world.count("deposit: called final by the operator that lies");

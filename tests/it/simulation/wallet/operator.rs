@@ -10,7 +10,7 @@ use rampwatch::domain::order::{ApprovalReason, Order, OrderState};
 use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::domain::time::Span;
 use rampwatch::engine::adopt::AdoptRequest;
-use rampwatch::engine::handle::{Handle, HandleError};
+use rampwatch::engine::operator_service::{OperatorError, OperatorService};
 use rampwatch::engine::orders::FundRequest;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::Store;
@@ -30,15 +30,15 @@ const REASON: &str = "the simulation says so";
 /// Everybody who has to do with one life's wallet.
 struct People {
     world: Arc<World>,
-    anna: Handle,
-    bert: Handle,
+    anna: OperatorService,
+    bert: OperatorService,
     /// Who approves what the others have made.
-    dora: Handle,
+    dora: OperatorService,
     rng: Rng,
 }
 
 /// Works with one life of the process, as long as it takes.
-pub(crate) async fn serve(world: Arc<World>, life: u64, handle: Handle) {
+pub(crate) async fn serve(world: Arc<World>, life: u64, handle: OperatorService) {
     if world.settings.wallet.is_none() {
         return;
     }
@@ -71,11 +71,11 @@ impl People {
         }
     }
 
-    fn said<T>(&self, what: &str, done: &Result<T, HandleError>) {
+    fn said<T>(&self, what: &str, done: &Result<T, OperatorError>) {
         let outcome = match done {
             Ok(_) => "done",
-            Err(HandleError::Refused(_) | HandleError::OwnOrder(_)) => "refused",
-            Err(HandleError::Store(error)) => return self.world.violate(&format!("{what}: {error}")),
+            Err(OperatorError::Refused(_) | OperatorError::OwnOrder(_)) => "refused",
+            Err(OperatorError::Store(error)) => return self.world.violate(&format!("{what}: {error}")),
             Err(_) => "not possible",
         };
         let why = done.as_ref().err().map(ToString::to_string).unwrap_or_default();

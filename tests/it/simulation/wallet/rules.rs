@@ -10,7 +10,7 @@ use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
 use rampwatch::engine::FundingRules;
 use rampwatch::policy::fees::FeeParams;
-use rampwatch::policy::funding::FundingPace;
+use rampwatch::policy::order_machine::FundingPace;
 use rampwatch::policy::preflight::PreflightParams;
 use rampwatch::policy::rules::SpendLimits;
 

@@ -1,0 +1,125 @@
+//! The teller: reads the events, makes notices of what people want to know, and delivers them until the endpoint has them.
+//!
+//! Each endpoint has a loop and a cursor of its own, so that a slow one holds nobody up. A notice and the cursor that has
+//! passed its event are stored in one commit, so no event is skipped and none makes two notices, wherever the process dies.
+//! A delivery is begun in the store before it goes out; an answer that is lost is asked for again under the same id: at least
+//! once, and more than once only then. Deliberately absent: an order among deliveries, and telling of the past: an endpoint
+//! that is new begins with what happens next.
+
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::health::Health;
+use super::views::TokenName;
+use super::{EngineError, EngineSettings, Ports};
+use crate::domain::amount::Amount;
+use crate::domain::notice::{Message, NoticeKind};
+use crate::domain::time::Span;
+use crate::domain::wei::Wei;
+use crate::ports::notifier::Notifier;
+
+mod conditions;
+mod endpoint;
+mod remedies;
+mod words;
+
+pub use words::test_message;
+
+/// How long the last word of an engine that stops by itself may take.
+const LAST_WORD: Span = Span::from_secs(5);
+
+/// Who is told, and when.
+#[derive(Clone)]
+pub struct NotifierSetup {
+    /// The endpoints.
+    pub endpoints: Vec<Arc<dyn Notifier>>,
+    /// When a condition is news.
+    pub rules: NoticeRules,
+    /// What tokens are called.
+    pub tokens: Vec<TokenName>,
+}
+
+/// When a condition is news.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoticeRules {
+    /// How long an order must have been held up.
+    pub hold_after: Span,
+    /// How long the chain must have been unreadable.
+    pub chain_after: Span,
+    /// Less of the token than this in the wallet, in base units, is told.
+    pub low_token: Option<Amount>,
+    /// Less of the native coin than this in the wallet is told.
+    pub low_native: Option<Wei>,
+    /// How often the wallet's balances are read for that.
+    pub balance_every: Span,
+}
+
+/// Runs the engine as [`super::run`] does, and tells people what it comes to. Without `event_log` nobody is told.
+///
+/// # Errors
+/// As [`super::run`]. Whoever is to be told is told that it stops, once, as far as that can be done without a store.
+pub async fn run_beside(
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    health: Arc<Health>,
+    telling: Option<NotifierSetup>,
+    stop: CancellationToken,
+) -> Result<(), EngineError> {
+    let Some(telling) = telling else { return super::run(ports, settings, health, stop).await };
+    let halt = stop.child_token();
+    let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
+    let words = words::Words::new(ports.store.clone(), settings.clone(), telling.tokens.clone());
+    for notifier in &telling.endpoints {
+        let endpoint = endpoint::Endpoint::new(&ports, notifier.clone(), words.clone(), telling.rules, health.clone());
+        loops.spawn(endpoint.run(halt.clone()));
+    }
+    let conditions = conditions::Conditions::new(ports.clone(), settings.token, telling.rules, health.clone());
+    loops.spawn(conditions.run(halt.clone()));
+    loops.spawn(super::run(ports.clone(), settings, health, halt.clone()));
+    let mut outcome = Ok(());
+    while let Some(ended) = loops.join_next().await {
+        let result = match ended {
+            Ok(Ok(())) if halt.is_cancelled() => Ok(()),
+            Ok(Ok(())) => Err(EngineError::Ended("teller")),
+            Ok(Err(error)) => Err(error),
+            Err(_) => Err(EngineError::Ended("teller (it panicked)")),
+        };
+        outcome = outcome.and(result);
+        halt.cancel();
+    }
+    if let Err(error) = &outcome {
+        last_word(&ports, &telling, error).await;
+    }
+    outcome
+}
+
+/// Says that the engine stops by itself. It may stop because nothing can be stored, so this is kept nowhere, and tried once.
+async fn last_word(ports: &Ports, telling: &NotifierSetup, error: &EngineError) {
+    let now = ports.clock.now();
+    let message = Message {
+        kind: NoticeKind::Failure,
+        at: now,
+        title: "rampwatch stops by itself".to_owned(),
+        text: vec![format!("rampwatch {error}.")],
+        remedies: vec!["Nothing is watched or completed until it runs again: rampwatch run".to_owned()],
+        payment: None,
+        order: None,
+    }
+    .shortened();
+    let wanted = telling.endpoints.iter().filter(|endpoint| endpoint.takes(message.kind));
+    let saying = futures_util::future::join_all(wanted.map(|endpoint| {
+        let message = &message;
+        async move {
+            let id = format!("rw-stopped-{}-{}", now.as_millis(), endpoint.name());
+            if let Err(error) = endpoint.deliver(&id, message, now).await {
+                tracing::warn!(endpoint = endpoint.name(), %error, "the last word was not delivered");
+            }
+        }
+    }));
+    tokio::select! {
+        _ = saying => {}
+        () = ports.clock.sleep(LAST_WORD) => tracing::warn!("not everybody was told that the engine stops"),
+    }
+}
