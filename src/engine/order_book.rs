@@ -18,7 +18,6 @@ use crate::domain::order::{Order, OrderId, OrderState, Placer, Spend};
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{Halt, HaltReason, Pause, Wallet};
-use crate::planted::{Bug, planted};
 use crate::policy::approval::{Approvers, OwnOrder, may_approve};
 use crate::policy::order_decisions::is_approval_over;
 use crate::policy::order_machine::{OrderFact, UnexpectedOrder, apply};
@@ -119,8 +118,8 @@ impl OrderBook {
         let wish = Wish { payment: &payment, orders: &orders, spending, wallet: Some(&wallet), by, placer, shown, now };
         let granted = authorize(&wish, &self.rules.limits)?;
         let state = match granted.approval {
-            Some(why) if !planted(Bug::ApprovalNotNeeded) => OrderState::AwaitingApproval { why },
-            Some(_) | None => OrderState::Ready,
+            Some(why) => OrderState::AwaitingApproval { why },
+            None => OrderState::Ready,
         };
         let order = Order {
             id: granted.id.clone(),

@@ -279,6 +279,9 @@ pub fn approval(
     spending: &Spending<'_>,
     limits: &SpendLimits,
 ) -> Option<ApprovalReason> {
+    if planted(Bug::ApprovalNotNeeded) {
+        return None;
+    }
     let terms = &payment.terms;
     if terms.address_from == Provenance::Typed {
         return Some(ApprovalReason::TypedAddress);
