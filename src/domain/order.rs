@@ -239,6 +239,16 @@ impl OrderState {
         }
     }
 
+    /// What keeps it from going on, if anything does.
+    #[must_use]
+    pub const fn hold(&self) -> Option<&Hold> {
+        match self {
+            Self::Held { why } => Some(why),
+            Self::Sending { trouble, .. } | Self::Cancelling { trouble, .. } => trouble.as_ref(),
+            Self::AwaitingApproval { .. } | Self::Ready | Self::Mined { .. } | Self::Ended { .. } => None,
+        }
+    }
+
     /// Whether it is over.
     #[must_use]
     pub const fn is_ended(&self) -> bool {

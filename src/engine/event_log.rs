@@ -10,7 +10,7 @@ use super::views::{standing_name, verdict_name};
 use crate::domain::deposit::Verdict;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::hold::Hold;
-use crate::domain::order::{Order, OrderState};
+use crate::domain::order::Order;
 use crate::domain::record::RecordBody;
 use crate::domain::shadow::Shadow;
 use crate::policy::shadow::Mode;
@@ -156,22 +156,10 @@ pub(super) fn show_shadow(mode: Mode) {
 pub(super) fn count_open(open: &[Order]) {
     let gauge = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     metrics::gauge!("rampwatch_orders_open").set(gauge(open.len()));
-    let holds: Vec<&str> = open.iter().filter_map(|order| hold_of(&order.state)).map(Hold::name).collect();
+    let holds: Vec<&str> = open.iter().filter_map(|order| order.state.hold()).map(Hold::name).collect();
     for name in Hold::NAMES {
         let count = holds.iter().filter(|held| **held == name).count();
         metrics::gauge!("rampwatch_orders_held", "hold" => name).set(gauge(count));
-    }
-}
-
-/// What keeps an order from going on, if anything does.
-const fn hold_of(state: &OrderState) -> Option<&Hold> {
-    match state {
-        OrderState::Held { why } => Some(why),
-        OrderState::Sending { trouble, .. } | OrderState::Cancelling { trouble, .. } => trouble.as_ref(),
-        OrderState::AwaitingApproval { .. }
-        | OrderState::Ready
-        | OrderState::Mined { .. }
-        | OrderState::Ended { .. } => None,
     }
 }
 

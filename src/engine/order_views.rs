@@ -157,14 +157,7 @@ pub struct FundView {
 
 impl OrderView {
     pub(super) fn new(order: &Order, names: &Names<'_>) -> Self {
-        let hold = match &order.state {
-            OrderState::Held { why } => Some(why),
-            OrderState::Sending { trouble, .. } | OrderState::Cancelling { trouble, .. } => trouble.as_ref(),
-            OrderState::AwaitingApproval { .. }
-            | OrderState::Ready
-            | OrderState::Mined { .. }
-            | OrderState::Ended { .. } => None,
-        };
+        let hold = order.state.hold();
         let outcome = match &order.state {
             OrderState::Ended { outcome, .. } => Some(outcome.name().to_owned()),
             _ => None,

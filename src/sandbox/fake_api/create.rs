@@ -15,6 +15,7 @@ use super::server::{Answer, Shared, World, now};
 use super::shapes;
 use crate::domain::chain::{Address, B256};
 use crate::domain::payment::{BankAccountId, RecipientId};
+use crate::domain::payout::PAYMENT_REASONS;
 
 /// The most files that an off-ramp may bear.
 const MAX_FILES: usize = 5;
@@ -24,40 +25,6 @@ const MAX_FILE_BYTES: usize = 5 * 1024 * 1024;
 
 /// The kinds of files that are taken.
 const MEDIA_TYPES: [&str; 3] = ["application/pdf", "image/jpeg", "image/png"];
-
-/// The reasons that a payment may have, as the API's reference lists them.
-const REASONS: [&str; 30] = [
-    "TRANSFER_TO_SELF",
-    "CAPITAL_CONTRIBUTIONS",
-    "CHARITABLE_CONTRIBUTIONS",
-    "CONSULTING_FEES",
-    "CORPORATE_TAX_PAYMENTS",
-    "DOWN_PAYMENTS_FOR_REAL_ESTATE",
-    "EDUCATION_FEES",
-    "EMPLOYEE_SALARIES_OR_WAGES",
-    "EXPENSES_REIMBURSEMENT",
-    "GIFTS",
-    "GOVERNMENT_GRANTS",
-    "INCOME_TAX_PAYMENTS",
-    "INHERITANCE_PAYMENTS",
-    "INSURANCE_CLAIM_PAYOUTS",
-    "INSURANCE_PREMIUM_PAYMENTS",
-    "INVESTMENTS",
-    "LOAN_ADVANCES",
-    "MORTGAGE_PAYMENTS",
-    "OTHER",
-    "PAYMENT_FOR_GOODS_AND_SERVICES",
-    "PERSONAL_TRANSFERS",
-    "REAL_ESTATE_PURCHASES",
-    "REMITTANCES",
-    "RENT",
-    "REPAYMENT_OF_LOANS",
-    "ROYALTIES",
-    "TRUST_FUND_DISTRIBUTIONS",
-    "UTILITY_BILLS",
-    "WELFARE_OR_BENEFITS",
-    "WINNINGS_AND_PRIZES",
-];
 
 /// What happens when a key comes again with another request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -162,7 +129,7 @@ fn checked(recipient: &str, text: &[u8]) -> Result<(NewOffRamp, String), Answer>
             return Err(bad(&format!("{field} must have 1 to 255 characters"), field));
         }
     }
-    if !REASONS.contains(&body.payment_reason.as_str()) {
+    if !PAYMENT_REASONS.contains(&body.payment_reason.as_str()) {
         return Err(bad("paymentReason must be one of the known reasons", "paymentReason"));
     }
     if body.reference_id.as_deref().is_some_and(|id| !is_uuid(id)) {
