@@ -116,7 +116,7 @@ impl<Q: TakesQuery, B: TakesBody> ApiRequest<Q, B> {
         let handle = match route.access {
             Access::Open => serving.operator.handle.clone(),
             Access::Needs(role) => {
-                let bearer = let_in(&serving, &request)?;
+                let bearer = let_in(&serving, &request, route)?;
                 if !bearer.roles.contains(&role) {
                     serving.refusals.note("role", Some(&bearer.name), route.name);
                     return Err(Problem::missing_role(role, &bearer.name));
@@ -124,7 +124,7 @@ impl<Q: TakesQuery, B: TakesBody> ApiRequest<Q, B> {
                 serving.operator.handle.acting_as(&bearer.name)
             }
             Access::AnyRole => {
-                let bearer = let_in(&serving, &request)?;
+                let bearer = let_in(&serving, &request, route)?;
                 serving.operator.handle.acting_as(&bearer.name)
             }
         };
@@ -158,16 +158,16 @@ async fn body(request: Request, most: usize) -> Result<Bytes, Problem> {
 }
 
 /// Who asks. A connection that has shown a token is a stranger's no more.
-fn let_in(serving: &Serving, request: &Request) -> Result<Arc<Bearer>, Problem> {
-    let bearer = bearer(serving, request.headers())?;
+fn let_in(serving: &Serving, request: &Request, route: &Route) -> Result<Arc<Bearer>, Problem> {
+    let bearer = bearer(serving, request.headers(), route.name)?;
     if let Some(ConnectInfo(caller)) = request.extensions().get::<ConnectInfo<Caller>>() {
         caller.note_token();
     }
     Ok(bearer)
 }
 
-/// Who asks. A token that is shown counts at either door; who shows none is let in only at the machine's own.
-pub(super) fn bearer(serving: &Serving, headers: &HeaderMap) -> Result<Arc<Bearer>, Problem> {
+/// Who asks for `route`. A token that is shown counts at either door; who shows none is let in only at the machine's own.
+pub(super) fn bearer(serving: &Serving, headers: &HeaderMap, route: &'static str) -> Result<Arc<Bearer>, Problem> {
     let header = headers.get(AUTHORIZATION);
     if serving.is_local && header.is_none() {
         return Ok(Arc::new(Bearer::local()));
@@ -181,7 +181,7 @@ pub(super) fn bearer(serving: &Serving, headers: &HeaderMap) -> Result<Arc<Beare
         return Err(Problem::new(Code::Unauthorized, detail));
     };
     serving.operator.tokens.bearer(token.trim()).ok_or_else(|| {
-        serving.refusals.note("token", None, "");
+        serving.refusals.note("token", None, route);
         let detail = "the bearer token is neither one of http.tokens nor the one in http.token_file, which is made anew at \
                       each start";
         Problem::new(Code::Unauthorized, detail)

@@ -98,7 +98,7 @@ struct Serving {
     operator: Operator,
     /// Whether whoever comes without a token is the machine's own user.
     is_local: bool,
-    /// ApiResponse to stop.
+    /// Ends every stream of events.
     stop: CancellationToken,
     /// The OpenAPI document.
     document: Value,

@@ -218,7 +218,7 @@ async fn document(asked: ApiRequest) -> ApiResponse<Value> {
 /// Under `/v1` even what there is not is only told to those who bear a token.
 fn nothing_there(serving: &Serving, uri: &Uri, request: &Request, problem: Problem) -> Problem {
     let guarded = uri.path() == "/v1" || uri.path().starts_with("/v1/");
-    match bearer(serving, request.headers()) {
+    match bearer(serving, request.headers(), "none") {
         Err(stranger) if guarded => stranger,
         Ok(_) | Err(_) => problem,
     }

@@ -172,7 +172,7 @@ impl Funder {
     }
 
     /// What keeps a nonce from being taken: that somebody else uses the key, by the counts of every endpoint that answers, or
-    /// that operators contradict each other about it; `None`: nothing. CallKind before nonces are taken.
+    /// that operators contradict each other about it; `None`: nothing. Asked before nonces are taken.
     pub(super) async fn nonces_hold(&self) -> Result<Option<Hold>, Trouble> {
         let (counts, _) = self.counts().await;
         if counts.is_empty() {

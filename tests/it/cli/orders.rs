@@ -309,14 +309,15 @@ async fn commands_about_orders_go_through_the_daemon() {
     assert!(place.run(&["show", "pay-000011"]).await.data().contains("Its money came back"));
 }
 
-/// Answers the question on a terminal of its own. Returns the exit code and everything that was shown.
-async fn on_a_terminal(place: &Place, answer: &str) -> Option<(bool, String)> {
+/// Answers the question of a command on a terminal of its own. Returns whether it worked, and everything that was shown.
+async fn on_a_terminal(place: &Place, words: &str, answer: &str) -> Option<(bool, String)> {
     if !has_script().await {
         eprintln!("not shown here: there is no `script` of util-linux to make a terminal");
         return None;
     }
     let mut command = Command::new("script");
-    command.args(["-qec", "\"$RAMPWATCH\" fund pay-000001", "/dev/null"]).current_dir(place.path("")).env_clear();
+    let words = format!("\"$RAMPWATCH\" {words}");
+    command.args(["-qec", &words, "/dev/null"]).current_dir(place.path("")).env_clear();
     command.envs([("RAMPWATCH", env!("CARGO_BIN_EXE_rampwatch")), ("TERM", "xterm"), ("SHELL", "/bin/sh")]);
     command.env("PATH", std::env::var_os("PATH").unwrap());
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -332,14 +333,34 @@ async fn on_a_terminal(place: &Place, answer: &str) -> Option<(bool, String)> {
 async fn on_a_terminal_only_a_clear_yes_orders() {
     let place = offline().await;
     for no in ["\n", "n\n", "maybe\n", "yess\n"] {
-        let Some((worked, screen)) = on_a_terminal(&place, no).await else { return };
+        let Some((worked, screen)) = on_a_terminal(&place, "fund pay-000001", no).await else { return };
         assert!(!worked && screen.contains("5.00 USDC") && screen.contains("Order this? [y/N]"), "{no:?}: {screen}");
         assert!(screen.contains("error: nothing was ordered"), "{no:?}: {screen}");
         assert_eq!(place.run(&["orders", "--json"]).await.json()["items"], serde_json::json!([]));
     }
-    let (worked, screen) = on_a_terminal(&place, "Y\n").await.unwrap();
+    let (worked, screen) = on_a_terminal(&place, "fund pay-000001", "Y\n").await.unwrap();
     assert!(worked && screen.contains("pay-000001:1"), "{screen}");
     assert_eq!(place.run(&["orders", "--json"]).await.json()["items"][0]["id"], "pay-000001:1");
+}
+
+/// S6: amount, address and payment are shown before somebody agrees, and are said again afterwards.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn s6_on_a_terminal_an_approval_shows_what_is_approved() {
+    let place = offline().await;
+    let order = waiting(1);
+    let (to, amount) = (order.to.to_string(), "1000.00 USDC".to_owned());
+    keep(&place, Commit { orders: vec![order], ..Commit::default() }).await;
+    let approve = "approve pay-000001:1 --reason agreed";
+    for (answer, state) in [("n\n", "awaiting-approval"), ("y\n", "ready")] {
+        let Some((worked, screen)) = on_a_terminal(&place, approve, answer).await else { return };
+        assert_eq!(worked, state == "ready", "{screen}");
+        let (shown, after) = screen.split_once("Approve this? [y/N]").expect("it asks");
+        for text in ["pay-000001 of recipient", to.as_str(), amount.as_str()] {
+            assert!(shown.contains(text), "no {text:?} in {shown}");
+        }
+        assert_eq!(after.contains(&to) && after.contains(&amount), state == "ready", "{after}");
+        assert_eq!(place.run(&["orders", "--json"]).await.json()["items"][0]["state"], state);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

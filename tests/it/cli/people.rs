@@ -9,7 +9,7 @@ use rampwatch::ports::store::{Commit, Store as _};
 use serde_json::{Value, json};
 
 use super::Place;
-use super::running::{LIMIT, World};
+use super::running::{LIMIT, World, stop};
 use crate::support::records::{order, payment, wallet};
 
 const TOKENS: &str = "[[http.tokens]]\nname = \"alice\"\nfile = \"tokens/alice\"\nroles = [\"read\"]\n\
@@ -52,6 +52,34 @@ async fn the_daemon_takes_the_tokens_that_are_configured() {
     assert_eq!(place.run(&["list"]).await.data().lines().count(), 1, "only the header");
     daemon.start_kill().unwrap();
     tokio::time::timeout(LIMIT, daemon.wait()).await.unwrap().unwrap();
+}
+
+/// S8: whoever guesses at tokens, or at what one may do, is counted and stands in the log; the guess does not.
+#[tokio::test]
+async fn s8_refused_tokens_are_logged_and_counted() {
+    let world = World::new().await;
+    world.place.edit("[log]", &format!("{TOKENS}[log]"));
+    let daemon = world.start().await;
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let url = |path: &str| format!("http://{}{path}", world.listen);
+    let alice = std::fs::read_to_string(world.place.path("tokens/alice")).unwrap();
+    for (token, path, status) in [
+        ("guessed-by-nobody", "/v1/payments", 401),
+        (alice.trim(), "/v1/wallet/resume", 403),
+        (alice.trim(), "/v1/payments", 200),
+    ] {
+        let request = if status == 403 { client.post(url(path)) } else { client.get(url(path)) };
+        assert_eq!(request.bearer_auth(token).send().await.unwrap().status().as_u16(), status, "{path}");
+    }
+    let counted = client.get(url("/metrics")).send().await.unwrap().text().await.unwrap();
+    for (why, times) in [("token", 1), ("role", 1), ("limit", 0)] {
+        let line = format!("rampwatch_api_refused_total{{why=\"{why}\"}} {times}\n");
+        assert!(counted.contains(&line), "no {line:?} in {counted}");
+    }
+    let log = stop(daemon, "TERM").await.err;
+    let said: Vec<_> = log.lines().filter(|line| line.contains("the operator API refused a token")).collect();
+    assert!(matches!(said[..], [line] if line.contains("somebody") && line.contains("listPayments")), "{said:?}");
+    assert!(!log.contains("guessed-by-nobody") && !log.contains(alice.trim()), "{log}");
 }
 
 /// A store with an order that waits, placed by the machine's own token, and one that bob has placed.

@@ -277,7 +277,7 @@ fn a_secret_comes_from_a_variable_and_shows_up_nowhere() {
 }
 
 #[test]
-fn a_development_api_key_with_real_money_is_refused() {
+fn s10_a_development_api_key_with_real_money_is_refused() {
     let check = |wallet: &str, env: &[(&str, &str)]| {
         let env: Vec<_> = [("RAMPWATCH_API_KEY", "sk_dev_SECRET")].iter().chain(env).copied().collect();
         read(&with_wallet(wallet), &env).unwrap().refuse_mixed_rehearsal()

@@ -201,6 +201,35 @@ async fn who_placed_an_order_does_not_approve_it() {
     assert_eq!(approve(&desk, "approver", &order).await.0, 200);
 }
 
+/// S6: whoever approves says what was seen; where the order is another one, nothing is approved.
+#[tokio::test]
+async fn s6_what_is_approved_is_what_was_shown() {
+    let desk = desk(Approvers::Named).await;
+    let order = place(&desk, "alice", 1).await;
+    let path = format!("/v1/orders/{}/approve", order.id);
+    let shown = json!({
+        "reason": "as agreed", "payment": order.payment, "to": order.to, "base_units": order.amount.base_units,
+    });
+    let before = desk.store.contents();
+    let others = [
+        ("payment", json!("pay-000002"), "invalid"),
+        ("to", json!(crate::support::records::address(77).to_string()), "refused"),
+        ("base_units", json!("1500000001"), "refused"),
+    ];
+    for (field, other, code) in others {
+        let mut body = shown.clone();
+        body[field] = other;
+        let (status, problem) = ask(&desk, "bob", "post", &path, &body).await;
+        assert!(status >= 400 && problem["code"] == code, "{field}: {problem}");
+        assert!(problem["detail"].as_str().unwrap().contains("look at it again"), "{problem}");
+    }
+    assert_eq!(desk.store.contents(), before, "nothing was approved");
+    let (status, view) = ask(&desk, "bob", "post", &path, &shown).await;
+    assert_eq!((status, view["approved_by"].as_str()), (200, Some("bob")), "{view}");
+    assert_eq!((&view["to"], &view["payment"]), (&shown["to"], &shown["payment"]), "it is said back: {view}");
+    assert_eq!(view["amount"]["base_units"], shown["base_units"], "{view}");
+}
+
 #[tokio::test]
 async fn a_single_operator_approves_what_it_placed() {
     let desk = desk(Approvers::LocalOnly).await;

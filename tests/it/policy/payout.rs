@@ -451,8 +451,6 @@ fn the_payment_is_held_against_what_was_asked() {
     let cases = [
         ("idempotencyKey", Said { key: text("another"), ..said() }),
         ("type", Said { kind: text("ON_RAMP"), ..said() }),
-        // S4: it came of another payout.
-        ("id", Said { other: PayoutReference::new("other").ok(), ..said() }),
         ("recipientId", Said { recipient: RecipientId::new("rec-2").ok(), ..said() }),
         ("bankAccountId", Said { bank_account: BankAccountId::new("bank-2").ok(), ..said() }),
         ("depositAmount", Said { amount: Some(Amount::from_base_units(ASKED + 1)), ..said() }),
@@ -469,6 +467,15 @@ fn the_payment_is_held_against_what_was_asked() {
         assert_eq!(field(said.clone()).as_deref(), Some(expected), "{said:?}");
     }
     assert_eq!(field(Said { known: Some((HOME, amount)), ..said() }), None);
+}
+
+#[test]
+fn s4_a_payment_is_of_one_payout_only() {
+    let payout = payout(State::Creating { started_at: at(NOW) });
+    let taken = Said { other: PayoutReference::new("other").ok(), key: None, ..said() };
+    let (field, _, told) = differing(&payout, &taken, &params()).unwrap();
+    assert_eq!(field, "id");
+    assert!(told.contains("other"), "it says whose the payment is: {told}");
 }
 
 #[test]

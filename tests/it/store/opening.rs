@@ -56,7 +56,7 @@ async fn everything_is_found_again() {
 }
 
 #[tokio::test]
-async fn a_new_store_is_for_its_owner_only() {
+async fn f21_a_new_store_is_for_its_owner_only() {
     let (folder, path) = folder();
     drop(open(&path).unwrap());
     for made in [&path, &folder.path().join("a")] {
