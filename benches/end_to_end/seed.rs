@@ -19,8 +19,12 @@ use rampwatch::ports::store::{Commit, Store as _};
 /// `watch.start_margin` of the example: the sweep begins this long before a payment's creation.
 const START_MARGIN: Span = Span::from_secs(600);
 
-/// How long from now the API is asked after a payment by itself. No measurement lasts so long.
-const ASKED_AFTER: Span = Span::from_secs(6 * 3_600);
+/// How long from now the API is asked after a payment by itself. No measurement lasts so long, and with the spread it is less than
+/// the longest that rampwatch puts a payment off: what is put off for longer is taken for the work of a clock that was ahead.
+const ASKED_AFTER: Span = Span::from_secs(40 * 60);
+
+/// Over how long from then on the questions are spread, as they would be after a while.
+const SPREAD_MS: usize = 30 * 60 * 1_000;
 
 /// Payments in one commit.
 const AT_ONCE: usize = 256;
@@ -65,8 +69,7 @@ pub(crate) struct Story {
 /// The payment, as it is stored when it has just been added.
 pub(crate) fn payment(number: usize, awaited: &Awaited, story: &Story) -> Payment {
     let now = now();
-    // Questions to the API are spread over as long again, as they would be after a while.
-    let spread = Span::from_millis(u64::try_from(number % 21_600_000).unwrap_or_default());
+    let spread = Span::from_millis(u64::try_from(number % SPREAD_MS).unwrap_or_default());
     Payment {
         id: id(number),
         version: 0,
