@@ -9,8 +9,10 @@
 //! ```text
 //!  cli  http  sandbox          driving: people and programs ask
 //!    \   |                     wire puts everything together, config reads what is set
-//!     engine                   loops: watcher, completer, reconciler, funder; they meet at the store only
-//!    /   |   \
+//!   service -- view            what operators may ask and decide | what is shown, and every sentence for people
+//!      |        |
+//!     engine    |              workers: watcher, completer, reconciler, funder, opener, intake, notifier, clock watch
+//!    /   |   \  |              they meet at the store only
 //!  policy  ports               decisions, as plain functions | what the engine needs of the world
 //!    \   |   /    \
 //!     domain      adapters     words and records | evm, sled, payment_http, signer, system
@@ -51,5 +53,7 @@ pub mod policy;
 pub mod ports;
 pub mod private;
 pub mod sandbox;
+pub mod service;
 pub mod telemetry;
+pub mod view;
 pub mod wire;

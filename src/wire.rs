@@ -24,7 +24,6 @@ use crate::domain::operator::KnownEndpoint;
 use crate::domain::wei::Wei;
 use crate::engine::health::Health;
 use crate::engine::notifier::{self, NotifierSetup};
-use crate::engine::operator_service::OperatorService;
 use crate::engine::{EngineSettings, FundingPorts, PayoutPorts, Ports, purse};
 use crate::http::socket::{self, SocketError};
 use crate::outbound::{Outbound, OutboundError};
@@ -34,6 +33,7 @@ use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
+use crate::service::operator_service::OperatorService;
 
 mod audit;
 mod doctor;
@@ -97,7 +97,8 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let api = payment_api(settings, clock.clone())?;
     settings.refuse_mixed_rehearsal()?;
-    let telling = notify::telling(settings)?;
+    // What is told where is read before anything is opened, so that a mistake there ends it at once.
+    notify::notifiers(settings)?;
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
@@ -110,6 +111,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let (chance, desk_api) = (Arc::new(SystemChance), Some(api.desk));
     let ports = Ports { store, chain, api: api.payments, desk_api, clock, chance, funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
+    let telling = notify::telling(settings, &ports.store, &engine_settings)?;
     let health = Arc::new(Health::default());
     if settings.chain.id != config::SANDBOX_CHAIN_ID {
         health.update(|health| health.agreement = doctor::operators(settings));

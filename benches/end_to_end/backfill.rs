@@ -124,7 +124,10 @@ async fn baseline(
 
 async fn once(args: &Args, source: &FakeRpc, expected: &[Expected], first_block: u64, run: usize) -> Result<Needed> {
     let ground = Ground::new(&args.folder, &format!("backfill-{run}"), args.keep)?;
-    ensure!(expected.iter().all(|it| it.amount != NEVER_PAID), "a deposit pays one of the payments: choose another amount");
+    ensure!(
+        expected.iter().all(|it| it.amount != NEVER_PAID),
+        "a deposit pays one of the payments: choose another amount"
+    );
     let addresses = source.watched().await?;
     let awaited: Vec<Awaited> = addresses.into_iter().map(|address| Awaited { address, amount: NEVER_PAID }).collect();
     let created_at = rampwatch::domain::time::Timestamp::from_secs(first_block - 60);

@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::requests::AddRequest;
+use crate::service::requests::AddRequest;
 
 /// Add a payment, so that its deposit is looked for from its creation on
 ///

@@ -8,8 +8,8 @@ use super::operator::Operator;
 use super::order_desk::OrderDecision;
 use super::{order_output, output};
 use crate::config::Settings;
-use crate::engine::order_views::OrderView;
-use crate::engine::orders::ApproveRequest;
+use crate::service::orders::ApproveRequest;
+use crate::view::order::OrderView;
 
 /// Approve an order that waits for it; it is checked once more and then sent
 ///

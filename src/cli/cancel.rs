@@ -8,7 +8,7 @@ use super::operator::Operator;
 use super::order_desk::OrderDecision;
 use super::output;
 use crate::config::Settings;
-use crate::engine::order_views::OrderView;
+use crate::view::order::OrderView;
 
 /// Cancel an order of the hot wallet
 ///

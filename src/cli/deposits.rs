@@ -6,8 +6,9 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::queries::{DepositFilter, VERDICTS};
-use crate::engine::views::{DepositView, Page, verdict_name};
+use crate::domain::names::verdict_name;
+use crate::service::queries::{DepositFilter, VERDICTS};
+use crate::view::{DepositView, Page};
 
 /// List deposits: every transfer of a known token to a watched address
 #[derive(Debug, Args)]

@@ -6,9 +6,9 @@ use super::exit::Failure;
 use super::operator::{Operator, told};
 use super::output;
 use crate::config::Settings;
-use crate::engine::disputes::{DisputeView, EndpointView, TrustRequest};
-use crate::engine::orders::ReasonRequest;
-use crate::engine::views::Page;
+use crate::service::orders::ReasonRequest;
+use crate::view::Page;
+use crate::view::dispute::{DisputeView, EndpointView, TrustRequest};
 
 /// Show where RPC operators contradict each other, or too few answer, with what each says; or decide such a case
 ///

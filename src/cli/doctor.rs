@@ -106,7 +106,7 @@ async fn webhook(settings: &Settings) -> WebhookCheckup {
     WebhookCheckup { public_url, secret, inlet, registered: registered.map_err(|error| error.message().to_owned()) }
 }
 
-fn seen(view: crate::engine::webhook_views::WebhookView) -> RegisteredWebhook {
+fn seen(view: crate::view::webhook::WebhookView) -> RegisteredWebhook {
     RegisteredWebhook { id: view.id.to_string(), url: view.url, active: view.active, stale: view.stale }
 }
 

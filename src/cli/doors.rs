@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::exit::{Exit, Failure};
 use crate::config::{HttpSettings, InletSettings, Settings};
 use crate::domain::time::Span;
-use crate::engine::operator_service::OperatorService;
 use crate::http::{self, Opened, Operator, Render, Socket, Tokens};
+use crate::service::operator_service::OperatorService;
 
 /// How long requests may take to finish when the daemon stops.
 const GRACE: Duration = Duration::from_millis(800);

@@ -7,9 +7,9 @@ use super::exit::{Exit, Failure};
 use super::operator::{Operator, told};
 use super::output;
 use crate::config::Settings;
-use crate::engine::events::Since;
-use crate::engine::queries::MAX_PAGE;
-use crate::engine::views::{EventView, Page};
+use crate::service::events::Since;
+use crate::service::queries::MAX_PAGE;
+use crate::view::{EventView, Page};
 
 /// Tell what happened, and with --follow what happens
 ///

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use crate::config::Settings;
 use crate::domain::chain::Address;
-use crate::engine::operator_service::OperatorError;
 use crate::http::Code;
+use crate::service::operator_service::OperatorError;
 use crate::{sandbox, wire};
 
 /// The documented exit codes.

@@ -11,8 +11,8 @@ use super::operator::Operator;
 use super::output;
 use super::private_file::PrivateFile;
 use crate::config::Settings;
-use crate::engine::export::{COLUMNS, ExportRow};
-use crate::engine::queries::MAX_PAGE;
+use crate::service::export::{COLUMNS, ExportRow};
+use crate::service::queries::MAX_PAGE;
 
 /// Write every deposit, match, completion, order and fee of an interval, for the books
 ///

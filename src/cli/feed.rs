@@ -5,7 +5,7 @@
 use reqwest::Response;
 
 use super::exit::{Exit, Failure};
-use crate::engine::views::EventView;
+use crate::view::EventView;
 
 /// The longest line that is read. No event comes near it.
 const MAX_LINE_BYTES: usize = 1 << 20;

@@ -8,8 +8,8 @@ use super::exit::{Exit, Failure};
 use super::operator::Operator;
 use super::{order_output, output};
 use crate::config::Settings;
-use crate::engine::order_views::OrderView;
-use crate::engine::orders::FundRequest;
+use crate::service::orders::FundRequest;
+use crate::view::order::OrderView;
 
 /// Send a payment's money from the hot wallet: show what would be sent, ask, and place an order
 ///

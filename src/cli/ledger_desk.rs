@@ -2,10 +2,10 @@
 
 use super::exit::Failure;
 use super::operator::{Operator, told};
-use crate::engine::books::BookEntry;
-use crate::engine::export::{ExportRow, Interval};
-use crate::engine::receipt_views::ReceiptView;
-use crate::engine::views::Page;
+use crate::service::books::BookEntry;
+use crate::service::export::{ExportRow, Interval};
+use crate::view::Page;
+use crate::view::receipt::ReceiptView;
 
 impl Operator {
     pub(super) async fn export(

@@ -6,8 +6,8 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::queries::STATES;
-use crate::engine::views::{Page, PaymentView};
+use crate::service::queries::STATES;
+use crate::view::{Page, PaymentView};
 
 /// List payments
 #[derive(Debug, Args)]

@@ -6,8 +6,8 @@ use super::exit::{Exit, Failure};
 use super::operator::{Operator, told};
 use super::output;
 use crate::config::Settings;
-use crate::engine::notice_views::NoticeView;
-use crate::engine::views::Page;
+use crate::view::Page;
+use crate::view::notice::NoticeView;
 use crate::wire;
 
 /// List what people were told, and what is still to be told, the oldest first

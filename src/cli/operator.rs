@@ -8,12 +8,12 @@ use tokio::net::TcpStream;
 use super::client::{Daemon, Way, from_here};
 use super::exit::{Exit, Failure};
 use crate::config::Settings;
-use crate::engine::operator_service::{OperatorError, OperatorService};
-use crate::engine::queries::DepositFilter;
-use crate::engine::requests::{AddRequest, ResolveRequest};
-use crate::engine::return_views::PaymentDetail;
-use crate::engine::views::{DepositView, Page, PaymentView, ResolvedView, ReviewView, TokenName, WhyView};
 use crate::http::socket::{self, SocketError};
+use crate::service::operator_service::{OperatorError, OperatorService};
+use crate::service::queries::DepositFilter;
+use crate::service::requests::{AddRequest, ResolveRequest};
+use crate::view::returns::PaymentDetail;
+use crate::view::{DepositView, Page, PaymentView, ResolvedView, ReviewView, TokenName, WhyView};
 use crate::wire::{self, IfMissing};
 
 /// How long a daemon may take to accept a connection on this machine.

@@ -2,11 +2,11 @@
 
 use super::exit::{Exit, Failure};
 use super::operator::{Operator, told};
-use crate::engine::adopt::AdoptRequest;
-use crate::engine::order_views::{FundView, OrderView, WalletView};
-use crate::engine::orders::{ApproveRequest, FundRequest, ReasonRequest};
-use crate::engine::return_views::ReturnsView;
-use crate::engine::views::Page;
+use crate::service::adopt::AdoptRequest;
+use crate::service::orders::{ApproveRequest, FundRequest, ReasonRequest};
+use crate::view::Page;
+use crate::view::order::{FundView, OrderView, WalletView};
+use crate::view::returns::ReturnsView;
 
 /// A person's word about an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use super::output::{fields, payment, plain};
 use crate::domain::order::AttemptKind;
-use crate::engine::order_views::{AttemptView, FundView, OrderView, WalletView};
-use crate::engine::return_views::PaymentDetail;
+use crate::view::order::{AttemptView, FundView, OrderView, WalletView};
+use crate::view::returns::PaymentDetail;
 
 /// An order, in full.
 pub(super) fn order(view: &OrderView) -> String {

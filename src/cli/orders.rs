@@ -6,9 +6,9 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::order_views::OrderView;
-use crate::engine::orders::ORDER_STATES;
-use crate::engine::views::Page;
+use crate::service::orders::ORDER_STATES;
+use crate::view::Page;
+use crate::view::order::OrderView;
 
 /// List orders: what the hot wallet was told to send, and how far each is
 ///

@@ -9,9 +9,9 @@ use super::exit::{Exit, Failure};
 use crate::domain::actor::Actor;
 use crate::domain::payment::Provenance;
 use crate::domain::text::is_hidden;
-use crate::engine::candidate_views::CandidateView;
-use crate::engine::queries::MAX_PAGE;
-use crate::engine::views::{DepositView, Page, PaymentView, ReviewView};
+use crate::service::queries::MAX_PAGE;
+use crate::view::candidate::CandidateView;
+use crate::view::{DepositView, Page, PaymentView, ReviewView};
 
 /// Writes to stdout. A reader that has gone away ends the command, quietly.
 pub(super) fn print(text: &str) -> Result<(), Failure> {

@@ -2,9 +2,9 @@
 
 use super::exit::Failure;
 use super::operator::{Operator, told};
-use crate::engine::orders::ReasonRequest;
-use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView, RepeatView};
-use crate::engine::views::Page;
+use crate::service::orders::ReasonRequest;
+use crate::view::Page;
+use crate::view::payout::{FileRef, PayoutRequest, PayoutView, RepeatView};
 
 impl Operator {
     /// Places a payout. The same content under the same reference gives the one that is there.

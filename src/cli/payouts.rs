@@ -7,8 +7,8 @@ use super::operator::Operator;
 use super::output;
 use super::payout::show;
 use crate::config::Settings;
-use crate::engine::payout_views::PayoutView;
-use crate::engine::views::Page;
+use crate::view::Page;
+use crate::view::payout::PayoutView;
 
 /// The names of the states, for the filter.
 const STATES: [&str; 7] = ["placed", "quoted", "creating", "unclear", "created", "review", "cancelled"];

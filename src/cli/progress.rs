@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
 use super::run::until;
-use crate::engine::operator_service::OperatorService;
+use crate::service::operator_service::OperatorService;
 use crate::telemetry;
 
 /// How many blocks the sweep must be behind for a bar to appear.

@@ -7,7 +7,7 @@ use super::operator::Operator;
 use super::output::{self, plain};
 use crate::config::Settings;
 use crate::domain::decimal::Decimal;
-use crate::engine::quote_views::{FeeView, QuoteRequest, QuoteView, RateRequest, RateView};
+use crate::view::quote::{FeeView, QuoteRequest, QuoteView, RateRequest, RateView};
 
 /// Ask what the payment API would give for an amount now
 ///

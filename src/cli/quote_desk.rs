@@ -2,9 +2,9 @@
 
 use super::exit::Failure;
 use super::operator::{Operator, told};
-use crate::engine::quote_views::{QuoteRequest, QuoteView, RateRequest, RateView};
-use crate::engine::views::Page;
-use crate::engine::webhook_views::{RegisterRequest, UpdateRequest, WebhookView};
+use crate::view::Page;
+use crate::view::quote::{QuoteRequest, QuoteView, RateRequest, RateView};
+use crate::view::webhook::{RegisterRequest, UpdateRequest, WebhookView};
 
 impl Operator {
     pub(super) async fn rate(&self, request: &RateRequest) -> Result<RateView, Failure> {

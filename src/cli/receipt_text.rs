@@ -3,10 +3,8 @@
 use super::output::{origin, plain};
 use crate::domain::actor::Actor;
 use crate::domain::order::{AttemptKind, Placer};
-use crate::engine::receipt_views::{
-    CompletionCall, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction, ReceiptView,
-};
-use crate::engine::views::DepositView;
+use crate::view::DepositView;
+use crate::view::receipt::{CompletionCall, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction, ReceiptView};
 
 /// A part of the receipt.
 struct Section {

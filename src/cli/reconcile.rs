@@ -9,11 +9,11 @@ use super::exit::{Exit, Failure};
 use super::operator::{Operator, token_names, told};
 use super::output::{self, plain};
 use crate::config::Settings;
-use crate::engine::books::{Books, PARTS, enter};
-use crate::engine::export::Interval;
-use crate::engine::queries::MAX_PAGE;
-use crate::engine::reconcile::Progress;
-use crate::engine::reconcile_views::{DifferenceView, ReconcileView, TotalView, WalletTotals};
+use crate::service::books::{Books, PARTS, enter};
+use crate::service::export::Interval;
+use crate::service::queries::MAX_PAGE;
+use crate::service::reconcile::Progress;
+use crate::view::reconcile::{DifferenceView, ReconcileView, TotalView, WalletTotals};
 use crate::wire;
 
 /// Compare the ledger with the chain and with the payment API, and name each difference
@@ -142,7 +142,7 @@ fn row(name: &str, total: &TotalView) -> Vec<String> {
 
 fn wallet_rows(wallet: &WalletTotals) -> Vec<Vec<String>> {
     let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
-    let balance = |name: &str, view: &Option<crate::engine::views::AmountView>| {
+    let balance = |name: &str, view: &Option<crate::view::AmountView>| {
         let shown = view.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
         vec![name.to_owned(), "-".to_owned(), shown]
     };

@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::requests::ResolveRequest;
+use crate::service::requests::ResolveRequest;
 
 /// Decide what rampwatch will not; the reason is kept
 #[derive(Debug, Args)]

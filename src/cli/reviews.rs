@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::output;
 use crate::config::Settings;
-use crate::engine::views::{Page, ReviewView};
+use crate::view::{Page, ReviewView};
 
 /// List everything that a person must decide, and what would settle it
 #[derive(Debug, Args)]

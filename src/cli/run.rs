@@ -15,7 +15,7 @@ use super::operator::token_names;
 use super::progress::show_progress;
 use super::start_logging;
 use crate::config::{LogFormat, Settings};
-use crate::engine::operator_service::OperatorService;
+use crate::service::operator_service::OperatorService;
 use crate::{telemetry, wire};
 
 /// How long the engine may take to finish what is under way. A completion that is cut off here is looked into at the

@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::output;
 use crate::domain::payment::PaymentId;
-use crate::engine::requests::parse_address;
 use crate::sandbox::fake_api::Shape;
 use crate::sandbox::{FAKE_USDC, PayOptions, RunOptions, SandboxError, USDC, USDC_E, WalletConfig, pay, run};
+use crate::service::requests::parse_address;
 
 /// Start a chain node with a test USDC and a fake payment API, to play with until Ctrl-C
 ///

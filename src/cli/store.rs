@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::output;
 use crate::config::Settings;
-use crate::engine::views::moment;
+use crate::view::moment;
 use crate::wire::{self, BackupError, BackupHeader, StoreCheck};
 
 /// How many findings are listed for a person. JSON has up to a thousand.

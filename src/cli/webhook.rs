@@ -6,7 +6,7 @@ use super::exit::{Exit, Failure};
 use super::operator::Operator;
 use super::output::{self, plain};
 use crate::config::Settings;
-use crate::engine::webhook_views::{RegisterRequest, UpdateRequest, WebhookView};
+use crate::view::webhook::{RegisterRequest, UpdateRequest, WebhookView};
 
 /// Have the payment API tell of payments that move on
 ///

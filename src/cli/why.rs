@@ -6,7 +6,7 @@ use super::exit::Failure;
 use super::operator::Operator;
 use super::{order_output, output};
 use crate::config::Settings;
-use crate::engine::views::WhyView;
+use crate::view::WhyView;
 
 /// Say why a payment or a deposit stands where it stands: the record, the rule that decided, what would settle it if a
 /// person must decide, and everything that happened

@@ -9,8 +9,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
+use super::EngineSettings;
+use super::Ports;
 use super::event_log::log_events;
-use super::{EngineSettings, Ports};
 use crate::domain::chain::{LogFilter, Transfer};
 use crate::domain::deposit::Deposit;
 use crate::domain::dispute::{Dispute, DisputeEnd, DisputeKind, MAX_SAID, Matter};
@@ -318,17 +319,17 @@ impl Agreements {
 
 /// Who shows a deposit in its block, and who answers without it.
 #[derive(Debug, Default)]
-pub(super) struct Witnesses {
+pub(crate) struct Witnesses {
     /// These show it.
-    pub(super) with: BTreeSet<Operator>,
+    pub(crate) with: BTreeSet<Operator>,
     /// These have read its block's height, and do not.
-    pub(super) without: BTreeSet<Operator>,
+    pub(crate) without: BTreeSet<Operator>,
     /// Of those, these have another block at its height. Whoever has that very block only withholds it.
-    pub(super) elsewhere: BTreeSet<Operator>,
+    pub(crate) elsewhere: BTreeSet<Operator>,
 }
 
 /// Reads the height of a deposit's block from each operator. Who gives no answer counts for nothing.
-pub(super) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit: &Deposit) -> Witnesses {
+pub(crate) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit: &Deposit) -> Witnesses {
     let mut witnesses = Witnesses::default();
     for operator in ports.chain.operators() {
         let query = TransferQuery {
@@ -360,7 +361,7 @@ pub(super) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit:
 }
 
 /// Shows how many disputes are open.
-pub(super) async fn show_open(store: &dyn Store) -> Result<(), StoreError> {
+pub(crate) async fn show_open(store: &dyn Store) -> Result<(), StoreError> {
     let open = store.desk_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MOST_SHOWN).await?.len();
     metrics::gauge!("rampwatch_disputes").set(u32::try_from(open).unwrap_or(u32::MAX));
     Ok(())

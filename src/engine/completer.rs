@@ -12,6 +12,9 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::EngineError;
+use super::EngineSettings;
+use super::Ports;
 use super::agreement::Agreements;
 use super::api_facts::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
@@ -19,7 +22,6 @@ use super::event_log::log_events;
 use super::health::{self, Health};
 use super::ledger::{Ledger, LedgerError};
 use super::put_aside::PutAside;
-use super::{EngineError, EngineSettings, Ports};
 use crate::domain::api_field::ApiField;
 use crate::domain::chain::B256;
 use crate::domain::deposit::{BlockStatus, DepositKey};
@@ -434,7 +436,7 @@ const fn call_result(answer: &Result<ApiPayment, ApiError>) -> &'static str {
 }
 
 /// Shows every result at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
-pub(super) fn show_results() {
+pub(crate) fn show_results() {
     for result in CALL_RESULTS {
         metrics::counter!("rampwatch_completions_total", "result" => result).increment(0);
     }

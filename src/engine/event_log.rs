@@ -5,11 +5,11 @@
 
 use tracing::field::display;
 
-use super::names::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name};
-use super::views::{standing_name, verdict_name};
 use crate::domain::deposit::Verdict;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::hold::Hold;
+use crate::domain::names::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name};
+use crate::domain::names::{standing_name, verdict_name};
 use crate::domain::order::Order;
 use crate::domain::record::RecordBody;
 use crate::domain::shadow::Shadow;
@@ -126,19 +126,19 @@ fn log_funding(event: &Event) {
 }
 
 /// Counts an alarm.
-pub(super) fn count_alarm(alarm: &Alarm) {
+pub(crate) fn count_alarm(alarm: &Alarm) {
     metrics::counter!("rampwatch_alarms_total", "alarm" => alarm_name(alarm)).increment(1);
 }
 
 /// Shows every alarm at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
-pub(super) fn show_alarms() {
+pub(crate) fn show_alarms() {
     for name in ALARM_NAMES {
         metrics::counter!("rampwatch_alarms_total", "alarm" => name).increment(0);
     }
 }
 
 /// Shows at the start whether shadow mode is on, and what it counts at 0.
-pub(super) fn show_shadow(mode: Mode) {
+pub(crate) fn show_shadow(mode: Mode) {
     metrics::gauge!("rampwatch_shadow").set(u32::from(!mode.acts()));
     if mode.acts() {
         return;
@@ -153,7 +153,7 @@ pub(super) fn show_shadow(mode: Mode) {
 }
 
 /// Shows how many orders are open, and what keeps how many of them: every hold, also those that keep none.
-pub(super) fn count_open(open: &[Order]) {
+pub(crate) fn count_open(open: &[Order]) {
     let gauge = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     metrics::gauge!("rampwatch_orders_open").set(gauge(open.len()));
     let holds: Vec<&str> = open.iter().filter_map(|order| order.state.hold()).map(Hold::name).collect();

@@ -1,8 +1,8 @@
-//! The application service: loops that read the state, act through the ports, and write the state back.
+//! The workers: loops that read the state, act through the ports, and write the state back.
 //!
-//! The state is the queue (decision 1). The watcher, the completer and the reconciler never call each other: they
-//! meet at the store, and wake when it changes. Whatever line the process dies at, the next start finds in the
-//! store what is to be done. Deliberately absent: decisions (they are in `policy`) and any way out but the ports.
+//! The state is the queue (decision 1). Workers never call each other: they meet at the store, and wake when it changes. Whatever
+//! line the process dies at, the next start finds in the store what is to be done. Deliberately absent: decisions (they are in
+//! `policy`), prose for people (`view`), what operators ask (`service`), and any way out but the ports.
 
 use std::sync::Arc;
 
@@ -33,73 +33,30 @@ use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
-pub mod adopt;
-mod agreement;
-mod api_facts;
-pub mod books;
-mod candidate_desk;
-pub mod candidate_views;
-mod circuit_breaker;
-mod clock_watch;
-mod completer;
-pub mod disputes;
-mod event_log;
-pub mod events;
-mod explain;
-mod explain_alarms;
-mod explain_orders;
-mod explain_payouts;
-pub mod export;
-mod export_rows;
-mod follow_ups;
-mod funder;
-mod funding_queries;
+pub mod add;
+pub(crate) mod agreement;
+pub(crate) mod api_facts;
+pub(crate) mod circuit_breaker;
+pub(crate) mod clock_watch;
+pub(crate) mod completer;
+pub(crate) mod event_log;
+pub(crate) mod exclusions;
+pub(crate) mod first_block;
+pub(crate) mod follow_ups;
+pub(crate) mod funder;
 pub mod health;
-mod in_vain;
-mod intake;
-mod ledger;
-mod listeners;
+pub(crate) mod in_vain;
+pub(crate) mod intake;
+pub(crate) mod ledger;
 pub mod lost;
-mod names;
-pub mod notice_views;
 pub mod notifier;
-mod opener;
-mod operator_calls;
-mod operator_error;
-pub mod operator_service;
-mod order_book;
-pub mod order_views;
-pub mod orders;
-mod payout_book;
-mod payout_requests;
-mod payout_reviews;
-pub mod payout_views;
-pub mod payouts;
+pub(crate) mod opener;
+pub(crate) mod order_book;
+pub(crate) mod payout_book;
 pub mod purse;
-mod put_aside;
-pub mod queries;
-pub mod quote_views;
-mod quotes;
-mod receipt;
-mod receipt_payout;
-pub mod receipt_views;
-pub mod reconcile;
-mod reconcile_report;
-pub mod reconcile_views;
-mod reconciler;
-pub mod repeats;
-pub mod requests;
-pub mod return_views;
-mod review_pages;
-mod reviews;
-pub mod shapes;
-pub mod tally;
-mod typed;
-pub mod views;
-pub mod wake;
-mod watcher;
-pub mod webhook_views;
-pub mod webhooks;
+pub(crate) mod put_aside;
+pub(crate) mod reconciler;
+pub(crate) mod watcher;
 
 pub use ledger::LedgerError;
 
@@ -127,7 +84,7 @@ pub struct Ports {
 
 impl Ports {
     /// How many operators must say the same, of those that can be asked now.
-    fn operators_needed(&self, settings: &EngineSettings) -> usize {
+    pub(crate) fn operators_needed(&self, settings: &EngineSettings) -> usize {
         settings.operators_needed(self.chain.operators().len())
     }
 }
@@ -228,12 +185,12 @@ pub struct IntakeRules {
 
 impl EngineSettings {
     /// All tokens that are watched, the one that pays first.
-    fn tokens(&self) -> Vec<Address> {
+    pub(crate) fn tokens(&self) -> Vec<Address> {
         std::iter::once(self.token).chain(self.other_tokens.iter().copied()).collect()
     }
 
     /// How many operators must say the same, where there are so many: no more than there are.
-    fn operators_needed(&self, there: usize) -> usize {
+    pub(crate) fn operators_needed(&self, there: usize) -> usize {
         self.agreement.min(there)
     }
 }
@@ -273,7 +230,7 @@ pub async fn run(
 ) -> Result<(), EngineError> {
     lost::tell(&*ports.store, ports.clock.now()).await?;
     agreement::show_open(&*ports.store).await?;
-    ports.chain.exclude(&disputes::excluded(&*ports.store).await?);
+    ports.chain.exclude(&exclusions::excluded(&*ports.store).await?);
     event_log::show_alarms();
     event_log::show_shadow(settings.mode);
     health.update(|health| health.shadow = !settings.mode.acts());

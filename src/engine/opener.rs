@@ -14,6 +14,10 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::EngineError;
+use super::EngineSettings;
+use super::PayoutPorts;
+use super::Ports;
 use super::api_facts::note_failure;
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
@@ -21,7 +25,6 @@ use super::ledger::Ledger;
 use super::order_book::OrderBook;
 use super::payout_book::{Kept, PayoutBook, PayoutError};
 use super::put_aside::PutAside;
-use super::{EngineError, EngineSettings, PayoutPorts, Ports};
 use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{Funding, Payout, PayoutState};
 use crate::domain::record::RecordKind;
@@ -181,12 +184,7 @@ impl Opener {
     }
 
     fn book(&self) -> PayoutBook {
-        PayoutBook {
-            store: self.ports.store.clone(),
-            clock: self.ports.clock.clone(),
-            chance: self.ports.chance.clone(),
-            settings: self.settings.clone(),
-        }
+        PayoutBook::new(&self.ports, self.settings.clone())
     }
 
     /// The way to the orders, for whoever asked for the payout: whoever placed an order cannot approve it.
@@ -200,7 +198,7 @@ impl Opener {
 }
 
 /// Shows every result at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
-pub(super) fn show_results() {
+pub(crate) fn show_results() {
     for result in open::RESULTS {
         metrics::counter!("rampwatch_creations_total", "result" => result).increment(0);
     }

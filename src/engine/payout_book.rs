@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::EngineSettings;
+use super::Ports;
 use super::event_log::log_events;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::{PaymentId, PayoutReference};
@@ -75,6 +76,12 @@ pub(crate) struct PayoutBook {
 }
 
 impl PayoutBook {
+    /// The book over these ports.
+    pub(crate) fn new(ports: &Ports, settings: Arc<EngineSettings>) -> Self {
+        let Ports { store, clock, chance, .. } = ports.clone();
+        Self { store, clock, chance, settings }
+    }
+
     /// What is decided with, at this moment.
     pub(crate) fn context(&self) -> PayoutContext<'_> {
         PayoutContext {

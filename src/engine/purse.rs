@@ -7,7 +7,8 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::{FundingPorts, FundingRules};
+use super::FundingPorts;
+use super::FundingRules;
 use crate::domain::chain::Address;
 use crate::domain::time::Span;
 use crate::policy::purse::{Low, PurseRules, low};

@@ -6,8 +6,9 @@ use std::fmt::Display;
 
 use tokio_util::sync::CancellationToken;
 
+use super::EngineError;
+use super::Ports;
 use super::event_log::log_events;
-use super::{EngineError, Ports};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::ports::store::{Commit, StoreError};
 
@@ -69,4 +70,11 @@ pub(crate) async fn tell(ports: Ports, stop: CancellationToken) -> Result<(), En
             changed = changes.changed() => if changed.is_err() { stop.cancelled().await },
         }
     }
+}
+
+/// Why the wallet signs nothing while a record does not read that it goes by.
+pub(crate) fn unreadable(what: &str) -> String {
+    format!(
+        "a record does not read: {what}. Stop rampwatch, keep a copy of the store, and start the newer rampwatch that wrote the record, if one did"
+    )
 }

@@ -17,7 +17,7 @@ use super::problem::{Code, Problem};
 use super::route::{Access, Route};
 use super::tokens::Bearer;
 use super::{MAX_BODY_BYTES, Serving};
-use crate::engine::operator_service::OperatorService;
+use crate::service::operator_service::OperatorService;
 
 /// How long a body may take to come.
 const BODY_WITHIN: Duration = Duration::from_secs(10);

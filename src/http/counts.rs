@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::operator_service::OperatorService;
-use crate::engine::tally::Tally;
+use crate::service::operator_service::OperatorService;
+use crate::service::tally::Tally;
 
 /// How many events are counted before others get their turn.
 const BATCH: usize = 5_000;

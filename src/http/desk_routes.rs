@@ -6,10 +6,10 @@ use super::problem::Code;
 use super::route::Access::Needs;
 use super::route::{get, post};
 use crate::domain::actor::Role::{Operate, Read};
-use crate::engine::quote_views::{QuoteRequest, QuoteView, RateRequest, RateView};
-use crate::engine::shapes;
-use crate::engine::views::Page;
-use crate::engine::webhook_views::{RegisterRequest, UpdateRequest, WebhookView};
+use crate::view::Page;
+use crate::view::quote::{QuoteRequest, QuoteView, RateRequest, RateView};
+use crate::view::shapes;
+use crate::view::webhook::{RegisterRequest, UpdateRequest, WebhookView};
 
 /// The routes.
 pub(super) fn routes(api: &mut Api) {

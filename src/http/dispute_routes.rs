@@ -10,9 +10,9 @@ use super::route::Access::Needs;
 use super::route::{get, post};
 use super::routes::limit;
 use crate::domain::actor::Role::{Approve, Read};
-use crate::engine::disputes::{DisputeView, EndpointView, TrustRequest};
-use crate::engine::orders::ReasonRequest;
-use crate::engine::views::Page;
+use crate::service::orders::ReasonRequest;
+use crate::view::Page;
+use crate::view::dispute::{DisputeView, EndpointView, TrustRequest};
 
 /// What `GET /v1/disputes` takes.
 #[derive(Debug, Deserialize, JsonSchema)]

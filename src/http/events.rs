@@ -24,8 +24,8 @@ use super::route::Access::Needs;
 use super::route::get;
 use super::routes::limit;
 use crate::domain::actor::Role::Read;
-use crate::engine::events::{EventFeed, Since};
-use crate::engine::views::{EventView, Page};
+use crate::service::events::{EventFeed, Since};
+use crate::view::{EventView, Page};
 
 /// How often a stream without events says that it is alive. Shorter than any time after which a silent connection is let go.
 const HEARTBEAT: Duration = Duration::from_secs(15);

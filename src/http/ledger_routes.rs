@@ -12,11 +12,11 @@ use super::route::Access::Needs;
 use super::route::get;
 use super::routes::limit;
 use crate::domain::actor::Role::Read;
-use crate::engine::books::{BookEntry, PARTS};
-use crate::engine::export::{ExportRow, Interval};
-use crate::engine::receipt_views::ReceiptView;
-use crate::engine::shapes;
-use crate::engine::views::Page;
+use crate::service::books::{BookEntry, PARTS};
+use crate::service::export::{ExportRow, Interval};
+use crate::view::Page;
+use crate::view::receipt::ReceiptView;
+use crate::view::shapes;
 
 /// What `GET /v1/export` takes.
 #[derive(Debug, Deserialize, JsonSchema)]

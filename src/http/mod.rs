@@ -24,7 +24,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::time::Span;
-use crate::engine::operator_service::OperatorService;
+use crate::service::operator_service::OperatorService;
 use listener::{Bounded, Bounds, Caller};
 
 mod api;

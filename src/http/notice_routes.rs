@@ -10,8 +10,8 @@ use super::route::Access::Needs;
 use super::route::get;
 use super::routes::limit;
 use crate::domain::actor::Role::Read;
-use crate::engine::notice_views::NoticeView;
-use crate::engine::views::Page;
+use crate::view::Page;
+use crate::view::notice::NoticeView;
 
 /// What `GET /v1/notices` takes.
 #[derive(Debug, Deserialize, JsonSchema)]

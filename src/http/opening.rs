@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::operator_service::OperatorService;
+use crate::service::operator_service::OperatorService;
 
 /// How long it is until the second try; each further one waits twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(500);

@@ -12,12 +12,12 @@ use super::route::Access::{AnyRole, Needs};
 use super::route::{get, post};
 use super::routes::limit;
 use crate::domain::actor::Role::{Approve, Operate, Read};
-use crate::engine::adopt::AdoptRequest;
-use crate::engine::order_views::{FundView, OrderView, WalletView};
-use crate::engine::orders::{ApproveRequest, FundRequest, ORDER_STATES, ReasonRequest};
-use crate::engine::return_views::ReturnsView;
-use crate::engine::shapes;
-use crate::engine::views::Page;
+use crate::service::adopt::AdoptRequest;
+use crate::service::orders::{ApproveRequest, FundRequest, ORDER_STATES, ReasonRequest};
+use crate::view::Page;
+use crate::view::order::{FundView, OrderView, WalletView};
+use crate::view::returns::ReturnsView;
+use crate::view::shapes;
 
 /// What `GET /v1/orders` takes.
 #[derive(Debug, Deserialize, JsonSchema)]

@@ -15,11 +15,11 @@ use super::route::Access::Needs;
 use super::route::{get, post, put};
 use super::routes::limit;
 use crate::domain::actor::Role::{Operate, Read};
-use crate::engine::orders::ReasonRequest;
-use crate::engine::payout_views::{FileRef, PayoutRequest, PayoutView, RepeatView};
-use crate::engine::payouts::PAYOUT_STATES;
-use crate::engine::shapes;
-use crate::engine::views::Page;
+use crate::service::orders::ReasonRequest;
+use crate::service::payouts::PAYOUT_STATES;
+use crate::view::Page;
+use crate::view::payout::{FileRef, PayoutRequest, PayoutView, RepeatView};
+use crate::view::shapes;
 
 /// The most bytes of a file's body. What is configured may be less.
 const MAX_FILE_BODY: usize = 20_000_000;

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::refusals::Refusals;
 use crate::domain::actor::{Actor, Role};
 use crate::domain::time::Span;
-use crate::engine::operator_service::OperatorError;
-use crate::engine::shapes;
+use crate::service::operator_service::OperatorError;
+use crate::view::shapes;
 
 /// What went wrong, for programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]

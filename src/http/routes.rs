@@ -18,12 +18,12 @@ use super::problem::{Code, Problem};
 use super::route::Access::{Needs, Open};
 use super::route::{get, post};
 use crate::domain::actor::Role::{Operate, Read};
-use crate::engine::health::Readiness;
-use crate::engine::queries::{DepositFilter, MAX_PAGE, STATES, VERDICTS};
-use crate::engine::requests::{AddRequest, ResolveRequest};
-use crate::engine::return_views::PaymentDetail;
-use crate::engine::shapes;
-use crate::engine::views::{DepositView, Page, PaymentView, ResolvedView, ReviewView, WhyView};
+use crate::service::Readiness;
+use crate::service::queries::{DepositFilter, MAX_PAGE, STATES, VERDICTS};
+use crate::service::requests::{AddRequest, ResolveRequest};
+use crate::view::returns::PaymentDetail;
+use crate::view::shapes;
+use crate::view::{DepositView, Page, PaymentView, ResolvedView, ReviewView, WhyView};
 
 /// How many items a part of a list has when the request does not say.
 const DEFAULT_LIMIT: usize = 100;

@@ -153,6 +153,21 @@ pub enum SpendRefusal {
     },
 }
 
+impl SpendRefusal {
+    /// As a sentence, with amounts as `show` writes them.
+    #[must_use]
+    pub fn text(&self, show: impl Fn(Amount) -> String) -> String {
+        match self {
+            Self::NotAsShown { to, amount } => format!(
+                "the payment asks for {} to {to}, which is not what was agreed to: look at it again",
+                show(*amount)
+            ),
+            Self::Rule(RuleBroken::Over { limit, figures }) => rules::over_text(limit, &figures.map(show)),
+            other => other.to_string(),
+        }
+    }
+}
+
 /// Decides whether a wish is granted, and by which figures.
 ///
 /// # Errors

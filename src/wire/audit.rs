@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::{chain, engine_settings, payment_api};
 use crate::adapters::system::SystemClock;
 use crate::config::Settings;
-use crate::engine::reconcile::Auditor;
-use crate::engine::views::TokenName;
 use crate::ports::clock::Clock;
+use crate::service::reconcile::Auditor;
+use crate::view::TokenName;
 
 /// Puts together what a reconciliation reads with, and checks the nodes. Without an API key, or with `with_api` false, the
 /// payment API is left out.

@@ -5,13 +5,20 @@ use std::sync::Arc;
 use crate::adapters::notify_http::{self, NotifyHttp, NotifyHttpSettings};
 use crate::adapters::system::SystemClock;
 use crate::config::{self, Settings};
-use crate::engine::notifier::{self, NoticeRules, NotifierSetup};
-use crate::engine::views::TokenName;
+use crate::engine::EngineSettings;
+use crate::engine::notifier::{NoticeRules, NotifierSetup};
 use crate::ports::clock::Clock as _;
 use crate::ports::notifier::Notifier;
+use crate::ports::store::Store;
+use crate::service::notice_words::{Words, test_message};
+use crate::view::TokenName;
 
 /// The endpoints that people are told at, and when; `None` when nobody is told.
-pub(super) fn telling(settings: &Settings) -> anyhow::Result<Option<NotifierSetup>> {
+pub(super) fn telling(
+    settings: &Settings,
+    store: &Arc<dyn Store>,
+    engine: &Arc<EngineSettings>,
+) -> anyhow::Result<Option<NotifierSetup>> {
     let Some(notify) = &settings.notify else { return Ok(None) };
     let rules = NoticeRules {
         hold_after: notify.hold_after,
@@ -26,7 +33,8 @@ pub(super) fn telling(settings: &Settings) -> anyhow::Result<Option<NotifierSetu
         decimals: token.decimals,
     };
     let tokens = settings.chain.tokens().map(name).collect();
-    Ok(Some(NotifierSetup { endpoints: notifiers(settings)?, rules, tokens }))
+    let wording = Arc::new(Words::new(store.clone(), engine.clone(), tokens));
+    Ok(Some(NotifierSetup { endpoints: notifiers(settings)?, rules, wording }))
 }
 
 pub(super) fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notifier>>> {
@@ -58,7 +66,7 @@ pub(super) fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notif
 /// An endpoint's URL or secret cannot be had or used.
 pub async fn notify_test(settings: &Settings, only: Option<&str>) -> anyhow::Result<Vec<(String, Result<(), String>)>> {
     let now = SystemClock.now();
-    let message = notifier::test_message(now);
+    let message = test_message(now);
     let mut told = Vec::new();
     for endpoint in notifiers(settings)? {
         let name = endpoint.name().to_owned();

@@ -41,13 +41,11 @@ const ENGINE: Crates = Crates::Only(&[
     "std",
     "core",
     "serde",
-    "serde_json",
-    // Derives what the views look like, for the OpenAPI document.
+    // Readiness is shown as it is.
     "schemars",
     "thiserror",
     "async_trait",
     "futures_util",
-    "jiff",
     "metrics",
     "tokio::sync",
     "tokio::task",
@@ -60,6 +58,9 @@ const ENGINE: Crates = Crates::Only(&[
     "tokio_util::task",
     "tracing",
 ]);
+/// The same, and what views are made with: their schemas are in the OpenAPI document.
+const SERVICE: Crates = Crates::Except(&["anyhow", "clap", "alloy", "sled", "reqwest", "axum"]);
+const VIEW: Crates = Crates::Only(&["std", "core", "serde", "serde_json", "schemars", "jiff"]);
 /// `anyhow` is for the edges only; everything below has errors that say what to do.
 const BELOW: Crates = Crates::Except(&["anyhow", "clap"]);
 const ADAPTER: &[&str] = &["domain", "ports"];
@@ -85,6 +86,15 @@ const ROOMS: &[Room] = &[
         exact: true,
         synchronous: false,
     },
+    Room {
+        name: "service",
+        rooms: &["domain", "planted", "policy", "ports", "engine", "view"],
+        crates: SERVICE,
+        exact: true,
+        synchronous: false,
+    },
+    // The only room with prose for people: it asks nobody and waits for nothing.
+    Room { name: "view", rooms: &["domain", "policy"], crates: VIEW, exact: true, synchronous: true },
     room("ports", &["domain"], PORTS),
     room("adapters", &[], BELOW),
     room("adapters::attachments", ADAPTER, BELOW),
@@ -95,11 +105,15 @@ const ROOMS: &[Room] = &[
     room("adapters::payment_http", SPEAKING, BELOW),
     room("adapters::shadow", ADAPTER, BELOW),
     room("adapters::system", ADAPTER, BELOW),
-    room("http", &["domain", "engine", "config", "private"], Crates::Except(&["anyhow", "clap", "alloy", "sled"])),
+    room(
+        "http",
+        &["domain", "service", "view", "config", "private"],
+        Crates::Except(&["anyhow", "clap", "alloy", "sled"]),
+    ),
     // `http` too: `run` serves the operator API, and every other command is its client and shares its types.
     room(
         "cli",
-        &["domain", "engine", "config", "http", "wire", "telemetry", "sandbox", "outbound"],
+        &["domain", "service", "view", "config", "http", "wire", "telemetry", "sandbox", "outbound"],
         Crates::Except(&["alloy", "sled"]),
     ),
     room("sandbox", &["domain", "config", "outbound"], BELOW),
@@ -111,7 +125,20 @@ const ROOMS: &[Room] = &[
     room("telemetry", &["domain"], BELOW),
     room(
         "wire",
-        &["domain", "policy", "ports", "adapters", "engine", "http", "config", "telemetry", "outbound", "private"],
+        &[
+            "domain",
+            "policy",
+            "ports",
+            "adapters",
+            "engine",
+            "service",
+            "view",
+            "http",
+            "config",
+            "telemetry",
+            "outbound",
+            "private",
+        ],
         BELOW_WIRE,
     ),
     room("main", &["cli", "config", "telemetry", "wire"], Crates::Except(&["alloy", "sled"])),
@@ -121,9 +148,9 @@ const ROOMS: &[Room] = &[
 ];
 const BELOW_WIRE: Crates = Crates::Except(&["clap"]);
 
-/// The engine's loops never call each other, and nobody else calls them: they meet at the store. Only its handle and
-/// its views are for others; `wire` starts it.
-const ENGINE_INSIDES: &[&str] = &["intake", "watcher", "completer", "reconciler", "funder", "teller"];
+/// The engine's loops never call each other, and nobody else calls them: they meet at the store. What operators ask is in
+/// `service`; `wire` starts the loops.
+const ENGINE_INSIDES: &[&str] = &["intake", "watcher", "completer", "reconciler", "funder", "opener"];
 
 /// Clocks, chance and the environment: the engine and what is below it have ports for them, or are told.
 const OUTSIDE: &[&str] = &[
@@ -294,7 +321,7 @@ fn own_path(room: &Room, named: &Named) -> Option<String> {
     }
     let insides = inside.get(1).is_some_and(|part| ENGINE_INSIDES.contains(&part.as_str()));
     if target == "engine" && insides && !matches!(room.name, "engine" | "wire") {
-        return Some(format!("{} must not reach into the engine ({written}); it may use the handle", room.name));
+        return Some(format!("{} must not reach into the engine ({written}); the loops meet at the store", room.name));
     }
     None
 }

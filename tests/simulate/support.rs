@@ -17,6 +17,6 @@ pub(crate) mod records;
 
 /// An approval that says nothing again of what was shown.
 #[cfg(test)]
-pub(crate) fn because(reason: &str) -> rampwatch::engine::orders::ApproveRequest {
-    rampwatch::engine::orders::ApproveRequest { reason: reason.to_owned(), ..Default::default() }
+pub(crate) fn because(reason: &str) -> rampwatch::service::orders::ApproveRequest {
+    rampwatch::service::orders::ApproveRequest { reason: reason.to_owned(), ..Default::default() }
 }

@@ -15,7 +15,7 @@ use super::super::exit::{Exit, Failure};
 use super::super::operator::Operator;
 use super::super::{output, run};
 use crate::config::Settings;
-use crate::engine::operator_service::OperatorService;
+use crate::service::operator_service::OperatorService;
 
 /// How long a daemon that has gone away is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);

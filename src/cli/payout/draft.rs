@@ -11,8 +11,8 @@ use crate::domain::decimal::Decimal;
 use crate::domain::odd::{Odd, folded};
 use crate::domain::payment::{BankAccountId, PayoutReference, RecipientId, UserId};
 use crate::domain::payout::PAYMENT_REASONS;
-use crate::engine::payout_views::{FileRef, Fund, PayoutRequest};
-use crate::engine::requests::parse_address;
+use crate::service::requests::parse_address;
+use crate::view::payout::{FileRef, Fund, PayoutRequest};
 
 use super::sheet;
 

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 use crate::config::PayoutSettings;
-use crate::engine::payout_views::FileRef;
+use crate::view::payout::FileRef;
 
 /// The types that are known: the name's endings, the media type, and how such a file begins.
 const TYPES: [(&[&str], &str, &[u8]); 3] = [

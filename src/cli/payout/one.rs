@@ -19,8 +19,8 @@ use super::stage::{End, stage};
 use super::teller::Teller;
 use crate::config::Settings;
 use crate::domain::payment::PayoutReference;
-use crate::engine::payout_views::{FileRef, Fund, PayoutRequest, PayoutView};
-use crate::engine::quote_views::QuoteRequest;
+use crate::view::payout::{FileRef, Fund, PayoutRequest, PayoutView};
+use crate::view::quote::QuoteRequest;
 
 /// How often the payout is looked at.
 const EVERY: Duration = Duration::from_millis(500);

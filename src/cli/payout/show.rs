@@ -6,9 +6,9 @@ use super::super::output::{fields, plain};
 use super::qr::{self, Ink};
 use super::stage::stage;
 use crate::domain::amount::Amount;
-use crate::engine::order_views::WalletView;
-use crate::engine::payout_views::{Fund, PayView, PayoutRequest, PayoutView};
-use crate::engine::quote_views::{QuoteView, RateView};
+use crate::view::order::WalletView;
+use crate::view::payout::{Fund, PayView, PayoutRequest, PayoutView};
+use crate::view::quote::{QuoteView, RateView};
 
 /// Whether the hot wallet or somebody pays, in words.
 const fn payer(fund: Fund) -> &'static str {

@@ -3,8 +3,8 @@
 //! A plain function of what the engine shows. Deliberately absent: decisions about the payout itself.
 
 use crate::domain::payment::Outcome;
-use crate::engine::payout_views::{Fund, PayoutView};
-use crate::engine::views::PaymentView;
+use crate::view::PaymentView;
+use crate::view::payout::{Fund, PayoutView};
 
 /// How far a payout is.
 #[derive(Clone, Debug, PartialEq, Eq)]

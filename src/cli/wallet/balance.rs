@@ -7,7 +7,7 @@ use super::super::exit::Failure;
 use super::super::output;
 use crate::config::Settings;
 use crate::domain::wei::{NATIVE_DECIMALS, Wei};
-use crate::engine::views::AmountView;
+use crate::view::AmountView;
 use crate::wire;
 
 /// Print what the configured wallet has: the token, and POL for gas

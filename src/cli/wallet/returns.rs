@@ -6,9 +6,9 @@ use super::super::exit::Failure;
 use super::super::operator::Operator;
 use super::super::output;
 use crate::config::Settings;
-use crate::engine::queries::MAX_PAGE;
-use crate::engine::return_views::{RefundedView, ReturnsView};
-use crate::engine::views::DepositView;
+use crate::service::queries::MAX_PAGE;
+use crate::view::DepositView;
+use crate::view::returns::{RefundedView, ReturnsView};
 
 /// List money that came to the wallet, and tie it to refunded payments where the amounts say so
 ///

@@ -6,8 +6,8 @@ use super::super::exit::Failure;
 use super::super::operator::Operator;
 use super::super::{order_output, output};
 use crate::config::Settings;
-use crate::engine::adopt::AdoptRequest;
-use crate::engine::order_views::WalletView;
+use crate::service::adopt::AdoptRequest;
+use crate::view::order::WalletView;
 
 /// Stop sending at once, until the wallet is resumed
 ///

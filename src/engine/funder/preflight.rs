@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Funder, Trouble};
+use super::Funder;
+use super::Trouble;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{BlockNumber, LogFilter, Transfer};
 use crate::domain::hold::Hold;

@@ -10,12 +10,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::EngineError;
+use super::EngineSettings;
+use super::Ports;
+use super::add::Adding;
 use super::api_facts::note_failure;
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
 use super::ledger::Ledger;
-use super::operator_service::OperatorService;
-use super::{EngineError, EngineSettings, Ports};
+use super::payout_book::PayoutBook;
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
@@ -70,7 +73,7 @@ pub(crate) struct Intake {
     ports: Ports,
     settings: Arc<EngineSettings>,
     home: Home,
-    handle: OperatorService,
+    adding: Adding,
     ledger: Ledger,
     breaker: Arc<CircuitBreaker>,
     health: Arc<Health>,
@@ -89,9 +92,10 @@ impl Intake {
         breaker: Arc<CircuitBreaker>,
         health: Arc<Health>,
     ) -> Self {
+        let payouts = PayoutBook::new(&ports, settings.clone());
         Self {
             home: Home { chain: settings.chain_name.clone(), currency: settings.intake.currency.clone() },
-            handle: OperatorService::new(&ports, settings.clone(), health.clone()),
+            adding: Adding { ledger: ledger.clone(), payouts },
             sources: Source::all(&settings.intake),
             ports,
             settings,

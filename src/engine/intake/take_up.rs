@@ -5,16 +5,21 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
+use super::AT_ONCE;
+use super::BREATH;
+use super::Intake;
+use super::Listed;
+use super::Onward;
+use super::is_general;
 use crate::domain::candidate::{Candidate, CandidateReason};
 use crate::domain::payment::{Payment, PaymentId, RecipientId};
 use crate::domain::payout::PayoutState;
 use crate::domain::record::{Record, RecordBody, RecordKind};
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
+use crate::engine::add::{AddError, AddPayment, Adder};
 use crate::engine::circuit_breaker::{CallKind, Permit};
 use crate::engine::follow_ups::candidate_of;
-use crate::engine::operator_service::{AddPayment, OperatorError};
 use crate::policy::ending::may_open_again;
 use crate::policy::intake::{Judged, Known, Left, Own, Sorted, Told, judge, sort};
 use crate::policy::payment_machine::Unexpected;
@@ -219,21 +224,21 @@ impl Intake {
             expires_at: None,
             deposit_chain: None,
         };
-        match self.handle.add_said(&request, Some(said.clone())).await {
+        match self.adding.add(&request, Some(said.clone()), &Adder::Intake).await {
             Ok(payment) => {
                 count("taken_up");
                 let (to, base_units) = (payment.terms.deposit_address, payment.terms.amount.base_units());
                 tracing::info!(payment_id = %payment.id, %to, base_units, "taken up from the API's list");
                 Ok(())
             }
-            Err(OperatorError::Store(StoreError::Conflict(what))) => {
+            Err(AddError::Store(StoreError::Conflict(what))) => {
                 tracing::debug!(what, payment_id = %request.id, "version conflict, retrying");
                 Ok(())
             }
-            Err(OperatorError::Store(error)) => Err(error),
-            Err(error @ OperatorError::Invalid { .. }) => {
-                self.note_candidate(entry, &said, CandidateReason::Unusable { problem: short(&error.to_string()) })
-                    .await
+            Err(AddError::Store(error)) => Err(error),
+            Err(error @ AddError::Invalid { .. }) => {
+                let problem = short(&error.to_string());
+                self.note_candidate(entry, &said, CandidateReason::Unusable { problem }).await
             }
             // It was added meanwhile, by a person, with other terms: theirs hold.
             Err(error) => {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::super::EngineError;
+use super::super::Ports;
 use super::super::event_log::log_events;
 use super::super::health::{Health, Snapshot};
-use super::super::{EngineError, Ports};
 use super::NoticeRules;
 use crate::domain::chain::Address;
 use crate::domain::event::{Alarm, Event, EventKind};

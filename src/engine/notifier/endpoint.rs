@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::super::EngineError;
+use super::super::Ports;
 use super::super::health::{Health, NOTIFIER};
-use super::super::{EngineError, Ports};
 use super::NoticeRules;
-use super::words::Words;
+use super::Wording;
 use crate::domain::event::{Event, EventKind, Recorded};
 use crate::domain::hold::Hold;
 use crate::domain::notice::{Notice, NoticeCursor, NoticeState, notice_id};
@@ -46,7 +47,7 @@ pub(super) struct Endpoint {
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     notifier: Arc<dyn Notifier>,
-    words: Words,
+    wording: Arc<dyn Wording>,
     rules: NoticeRules,
     health: Arc<Health>,
     /// The record of the cursor, once it is known, and the number of the last event that was read.
@@ -63,7 +64,7 @@ impl Endpoint {
     pub(super) fn new(
         ports: &Ports,
         notifier: Arc<dyn Notifier>,
-        words: Words,
+        wording: Arc<dyn Wording>,
         rules: NoticeRules,
         health: Arc<Health>,
     ) -> Self {
@@ -75,7 +76,7 @@ impl Endpoint {
             clock: ports.clock.clone(),
             chance: ports.chance.clone(),
             notifier,
-            words,
+            wording,
             rules,
             health,
             cursor: None,
@@ -254,7 +255,7 @@ impl Endpoint {
             count(self.notifier.name(), "too_old", 1);
             return Ok(None);
         }
-        let message = self.words.message(&recorded.event, &news).await?.shortened();
+        let message = self.wording.message(&recorded.event, &news).await?.shortened();
         let (state, next_at) = if news.must_last {
             (NoticeState::Withheld, at.plus(self.rules.hold_after))
         } else {
@@ -300,7 +301,7 @@ impl Endpoint {
         let now = self.clock.now();
         let (state, message, next_at, why) = match self.still_held(notice).await? {
             Some((order, hold)) => {
-                let message = self.words.held(&order, &hold, &notice.message).shortened();
+                let message = self.wording.held(&order, &hold, &notice.message).shortened();
                 (NoticeState::Pending { attempts: 0, trouble: None }, message, Some(now), None)
             }
             None => {

@@ -8,27 +8,46 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::EngineError;
+use super::EngineSettings;
+use super::Ports;
 use super::health::Health;
-use super::views::TokenName;
-use super::{EngineError, EngineSettings, Ports};
 use crate::domain::amount::Amount;
-use crate::domain::notice::{Message, NoticeKind};
-use crate::domain::time::Span;
+use crate::domain::event::Event;
+use crate::domain::hold::Hold;
+use crate::domain::notice::Message;
+use crate::domain::order::Order;
+use crate::domain::time::{Span, Timestamp};
 use crate::domain::wei::Wei;
+use crate::policy::notices::News;
 use crate::ports::notifier::Notifier;
+use crate::ports::store::StoreError;
 
 mod conditions;
 mod endpoint;
-mod remedies;
-mod words;
-
-pub use words::test_message;
 
 /// How long the last word of an engine that stops by itself may take.
 const LAST_WORD: Span = Span::from_secs(5);
+
+/// Puts what is told into words: sentences for people are not the engine's.
+#[async_trait]
+pub trait Wording: Send + Sync {
+    /// The message of an event that is news. Where what it is about does not read, the event's own words have to do.
+    ///
+    /// # Errors
+    /// When the store fails.
+    async fn message(&self, event: &Event, news: &News) -> Result<Message, StoreError>;
+
+    /// The message of a hold that has lasted, with what holds the order up now.
+    fn held(&self, order: &Order, hold: &Hold, before: &Message) -> Message;
+
+    /// The message that the engine has stopped by itself.
+    fn stopped(&self, error: &EngineError, at: Timestamp) -> Message;
+}
 
 /// Who is told, and when.
 #[derive(Clone)]
@@ -37,8 +56,8 @@ pub struct NotifierSetup {
     pub endpoints: Vec<Arc<dyn Notifier>>,
     /// When a condition is news.
     pub rules: NoticeRules,
-    /// What tokens are called.
-    pub tokens: Vec<TokenName>,
+    /// Puts what is told into words.
+    pub wording: Arc<dyn Wording>,
 }
 
 /// When a condition is news.
@@ -70,9 +89,9 @@ pub async fn run_beside(
     let Some(telling) = telling else { return super::run(ports, settings, health, stop).await };
     let halt = stop.child_token();
     let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
-    let words = words::Words::new(ports.store.clone(), settings.clone(), telling.tokens.clone());
     for notifier in &telling.endpoints {
-        let endpoint = endpoint::Endpoint::new(&ports, notifier.clone(), words.clone(), telling.rules, health.clone());
+        let endpoint =
+            endpoint::Endpoint::new(&ports, notifier.clone(), telling.wording.clone(), telling.rules, health.clone());
         loops.spawn(endpoint.run(halt.clone()));
     }
     let conditions = conditions::Conditions::new(ports.clone(), settings.token, telling.rules, health.clone());
@@ -98,16 +117,7 @@ pub async fn run_beside(
 /// Says that the engine stops by itself. It may stop because nothing can be stored, so this is kept nowhere, and tried once.
 async fn last_word(ports: &Ports, telling: &NotifierSetup, error: &EngineError) {
     let now = ports.clock.now();
-    let message = Message {
-        kind: NoticeKind::Failure,
-        at: now,
-        title: "rampwatch stops by itself".to_owned(),
-        text: vec![format!("rampwatch {error}.")],
-        remedies: vec!["Nothing is watched or completed until it runs again: rampwatch run".to_owned()],
-        payment: None,
-        order: None,
-    }
-    .shortened();
+    let message = telling.wording.stopped(error, now).shortened();
     let wanted = telling.endpoints.iter().filter(|endpoint| endpoint.takes(message.kind));
     let saying = futures_util::future::join_all(wanted.map(|endpoint| {
         let message = &message;

@@ -4,10 +4,7 @@ use super::Opener;
 use crate::domain::order::{OrderId, Placer};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::payout::Payout;
-use crate::engine::EngineSettings;
 use crate::engine::event_log::log_events;
-use crate::engine::explain::Names;
-use crate::engine::explain_orders::refusal_text;
 use crate::engine::order_book::OrderError;
 use crate::engine::payout_book::{Kept, PayoutError, unmoved};
 use crate::policy::payout_machine::PayoutFact;
@@ -65,7 +62,8 @@ impl Opener {
                     return Ok(Outcome::Already(id));
                 }
                 Err(OrderError::Spend(refusal)) => {
-                    let why = refusal_text(&refusal, &self.names());
+                    let decimals = self.settings.decimals;
+                    let why = refusal.text(|amount| amount.to_decimal(decimals));
                     let again = may_pass(&refusal) || (may_wait && matches!(refusal, SpendRefusal::NotWaiting { .. }));
                     return Ok(Outcome::Refused { why, again });
                 }
@@ -85,11 +83,6 @@ impl Opener {
             }
         }
         Err(StoreError::Conflict("the wallet's record".to_owned()).into())
-    }
-
-    fn names(&self) -> Names<'_> {
-        let EngineSettings { token, decimals, mode, .. } = *self.settings;
-        Names { paying: token, decimals, tokens: &[], shadow: !mode.acts() }
     }
 }
 

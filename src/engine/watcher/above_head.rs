@@ -1,6 +1,7 @@
 //! Sees that nothing counts as read or final above the head, and takes it back where it does.
 
-use super::{Trouble, Watcher};
+use super::Trouble;
+use super::Watcher;
 use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::Coverage;
 use crate::domain::event::{Alarm, Event, EventKind};

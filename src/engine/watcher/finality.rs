@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Trouble, Watcher};
+use super::Trouble;
+use super::Watcher;
 use crate::domain::chain::{Address, BlockNumber, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, Verdict};

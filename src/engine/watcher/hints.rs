@@ -4,7 +4,8 @@
 
 use futures_util::FutureExt;
 
-use super::{Watcher, gauge};
+use super::Watcher;
+use super::gauge;
 use crate::domain::chain::{BlockNumber, Header};
 use crate::domain::time::{Span, Timestamp};
 use crate::ports::chain::Hint;

@@ -1,9 +1,10 @@
 //! Tells of logs that are no transfers although they bear a transfer's topic.
 
-use super::{Trouble, Watcher};
+use super::Trouble;
+use super::Watcher;
 use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::names::alarm_name;
 use crate::engine::event_log::count_alarm;
-use crate::engine::names::alarm_name;
 use crate::ports::store::Commit;
 
 /// How many malformed logs are remembered as told; beyond that a new one is told by the log only.

@@ -5,18 +5,17 @@
 
 use std::collections::BTreeMap;
 
-use super::{Trouble, Watcher};
+use super::Trouble;
+use super::Watcher;
 use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
+use crate::engine::first_block::first_block;
 use crate::planted::{Bug, planted};
-use crate::policy::sweep::{self, MOST_BLOCKS_A_SECOND};
-use crate::ports::chain::{Chain, ChainError, EndpointId};
+use crate::policy::sweep::MOST_BLOCKS_A_SECOND;
+use crate::ports::chain::{ChainError, EndpointId};
 use crate::ports::store::{Commit, StoreError};
-
-/// The most questions one search may take; 2^40 blocks need fewer.
-const MOST_PROBES: u32 = 128;
 
 /// How many must agree on a start block, where there are as many.
 const ENOUGH: usize = 2;
@@ -162,28 +161,4 @@ impl Watcher {
         }
         Ok(lowest)
     }
-}
-
-/// A block near the first one at or after a moment, and none after it, by the block times that this endpoint gives, or any.
-/// What it asks for is added to `times`.
-pub(in crate::engine) async fn first_block(
-    chain: &dyn Chain,
-    times: &mut BTreeMap<BlockNumber, Timestamp>,
-    moment: Timestamp,
-    at: Option<EndpointId>,
-) -> Result<BlockNumber, ChainError> {
-    for _ in 0..MOST_PROBES {
-        match sweep::find_start(times, moment) {
-            Err(start) => return Ok(start),
-            Ok(probe) => {
-                let header = chain.header(probe, at).await?;
-                let missing = || {
-                    ChainError::Behind(format!("no endpoint has block {probe}, which is needed to find where to begin"))
-                };
-                let header = header.ok_or_else(missing)?;
-                times.insert(probe, header.time);
-            }
-        }
-    }
-    Err(ChainError::Behind("the chain's block times do not lead to a start block".to_owned()))
 }

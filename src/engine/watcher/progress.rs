@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Trouble, Watcher};
+use super::Trouble;
+use super::Watcher;
 use crate::domain::chain::BlockNumber;
 use crate::domain::event::{Alarm, EventKind};
 use crate::domain::stall::Stall;

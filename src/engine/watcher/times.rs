@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Trouble, Watcher};
+use super::Trouble;
+use super::Watcher;
 use crate::domain::chain::{Address, BlockNumber, Header, Transfer};
 use crate::domain::deposit::Deposit;
 use crate::domain::time::Timestamp;

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
+use super::Trouble;
+use super::Watcher;
 use super::absorb::all;
-use super::{Trouble, Watcher, gauge};
+use super::gauge;
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::policy::log_filter;

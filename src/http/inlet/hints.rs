@@ -10,8 +10,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::payment::PaymentId;
-use crate::engine::operator_service::OperatorService;
-use crate::engine::wake::Woken;
+use crate::service::operator_service::OperatorService;
+use crate::service::wake::Woken;
 
 /// A payment is asked after at most once in this time, however many deliveries come.
 pub(super) const EVERY: Duration = Duration::from_secs(10);

@@ -34,7 +34,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::listener::{Bounded, Bounds};
 use crate::config::InletSettings;
-use crate::engine::operator_service::OperatorService;
+use crate::service::operator_service::OperatorService;
 use body::Named;
 use hints::{Hints, Noted};
 use rate::Bucket;

@@ -4,11 +4,11 @@ use rampwatch::domain::chain::B256;
 use rampwatch::domain::deposit::{DepositKey, MatchRule, ReviewReason, Verdict};
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Outcome, PaymentState};
-use rampwatch::engine::operator_service::OperatorError;
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::store::Subject;
 use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::{DEV_ACCOUNTS, PAYER, USDC, USDC_E};
+use rampwatch::service::operator_service::OperatorError;
 
 use super::world::{Setup, World, key_of, usdc};
 

@@ -3,7 +3,7 @@
 use rampwatch::domain::chain::{Address, B256};
 use rampwatch::domain::deposit::{BlockStatus, MatchRule, NothingReason, ReviewReason, Verdict};
 use rampwatch::domain::payment::Provenance;
-use rampwatch::engine::operator_service::AddPayment;
+use rampwatch::engine::add::AddPayment;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::sandbox::fake_api::{NewOffRamp, Shape};
 use rampwatch::sandbox::token::{Authorization, BatchItem, TokenSpec};

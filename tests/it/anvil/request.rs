@@ -1,6 +1,6 @@
 //! What the engine is asked of an off-ramp.
 
-use rampwatch::engine::operator_service::AddPayment;
+use rampwatch::engine::add::AddPayment;
 use rampwatch::sandbox::fake_api::OffRamp;
 
 /// The request to add an off-ramp, with nothing typed.

@@ -24,7 +24,6 @@ use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState};
 use rampwatch::domain::plausibility::Plausibility;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
@@ -33,6 +32,7 @@ use rampwatch::policy::sweep::SweepParams;
 use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::fake_api::{Call, FakeApi, FakeApiOptions, NewOffRamp, OffRamp};
 use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
+use rampwatch::service::operator_service::OperatorService;
 
 use super::proxy::Proxy;
 pub(crate) use super::request::request_for;

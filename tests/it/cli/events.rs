@@ -4,8 +4,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rampwatch::adapters::sled::{Settings, SledStore};
-use rampwatch::engine::views::EventView;
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::view::EventView;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::time::timeout;
 

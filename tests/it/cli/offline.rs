@@ -5,8 +5,8 @@ use std::process::Stdio;
 use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::deposit::{BlockStatus, Deposit};
-use rampwatch::engine::views::{DepositView, Page, PaymentView, ReviewView, WhyView};
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::view::{DepositView, Page, PaymentView, ReviewView, WhyView};
 
 use super::Place;
 use crate::support::records::{address, at, deposit, payment};

@@ -11,9 +11,9 @@ use rampwatch::domain::order::{ApprovalReason, Order, OrderOutcome, OrderState};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::Wallet;
-use rampwatch::engine::order_views::{OrderView, WalletView};
-use rampwatch::engine::views::Page;
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::view::Page;
+use rampwatch::view::order::{OrderView, WalletView};
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 

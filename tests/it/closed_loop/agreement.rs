@@ -5,8 +5,8 @@ use std::time::Duration;
 use rampwatch::domain::event::Alarm;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::EngineSettings;
-use rampwatch::engine::disputes::TrustRequest;
 use rampwatch::ports::store::Store as _;
+use rampwatch::view::dispute::TrustRequest;
 
 use super::api::PlainApi;
 use super::rig::{LIMIT, Rig, Ticker, node_of, now, pay, quick_settings, urls, world};

@@ -14,7 +14,7 @@ use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::EngineSettings;
-use rampwatch::engine::operator_service::AddPayment;
+use rampwatch::engine::add::AddPayment;
 use rampwatch::outbound::Outbound;
 use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::sandbox::fake_api::{Behaviour, Call, Entry, FakeApi, FakeApiOptions, NewOffRamp, Shape};

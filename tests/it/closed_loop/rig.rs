@@ -16,8 +16,8 @@ use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::operator::Operator;
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentId, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
+use rampwatch::engine::add::AddPayment;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::operator_service::{AddPayment, OperatorError, OperatorService};
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::outbound::Outbound;
 use rampwatch::policy::finality::FinalityRule;
@@ -30,6 +30,7 @@ use rampwatch::ports::chain::Chain;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::payment_api::{ApiPayment, PaymentApi};
 use rampwatch::ports::store::Store;
+use rampwatch::service::operator_service::{OperatorError, OperatorService};
 
 use super::api::PlainApi;
 use super::laws;

@@ -6,8 +6,8 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::deposit::{ReviewReason, Verdict};
 use rampwatch::domain::notice::NoticeKind;
-use rampwatch::engine::requests::ResolveRequest;
 use rampwatch::policy::notices::of_event;
+use rampwatch::service::requests::ResolveRequest;
 
 use super::api::PlainApi;
 use super::rig::*;

@@ -7,7 +7,7 @@ use rampwatch::domain::payout::{Funding, Payout, PayoutState};
 use rampwatch::domain::record::{Record, RecordBody};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::FundingRules;
-use rampwatch::engine::operator_service::AddPayment;
+use rampwatch::engine::add::AddPayment;
 use rampwatch::ports::store::{Commit, Store};
 use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 

@@ -15,7 +15,6 @@ use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::order::{ApprovalReason, Order, OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wei::Wei;
-use rampwatch::engine::orders::FundRequest;
 use rampwatch::engine::{EngineSettings, FundingPorts, FundingRules};
 use rampwatch::policy::fees::FeeParams;
 use rampwatch::policy::order_machine::FundingPace;
@@ -23,6 +22,7 @@ use rampwatch::policy::preflight::PreflightParams;
 use rampwatch::policy::rules::SpendLimits;
 use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use rampwatch::sandbox::{Node, Sent, WALLET, WALLET_KEY_ENV, wallet_key};
+use rampwatch::service::orders::FundRequest;
 use secrecy::SecretString;
 
 use crate::anvil::world::{LIMIT, Setup, World, quick_settings, usdc};

@@ -7,12 +7,12 @@ use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
-use rampwatch::engine::books::{Books, PARTS, enter};
-use rampwatch::engine::export::Interval;
-use rampwatch::engine::reconcile::Auditor;
-use rampwatch::engine::reconcile_views::ReconcileView;
 use rampwatch::outbound::Outbound;
 use rampwatch::sandbox::WALLET;
+use rampwatch::service::books::{Books, PARTS, enter};
+use rampwatch::service::export::Interval;
+use rampwatch::service::reconcile::Auditor;
+use rampwatch::view::reconcile::ReconcileView;
 use secrecy::SecretString;
 
 use super::bench::{assert_laws, fund, open, rules, setup, until, until_all_ended, wallet_opened};

@@ -4,8 +4,8 @@ use rampwatch::domain::hold::Hold;
 use rampwatch::domain::order::{OrderOutcome, OrderState, Spend};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::wallet::HaltReason;
-use rampwatch::engine::adopt::AdoptRequest;
 use rampwatch::sandbox::{BlockTag, PAYER, WALLET};
+use rampwatch::service::adopt::AdoptRequest;
 
 use super::bench::{
     assert_laws, end, fund, mined_nonces, open, order, pooled, rules, send, setup, spent, until, until_all_ended,

@@ -5,11 +5,11 @@ use rampwatch::domain::order::{CancelReason, Order, OrderOutcome, OrderState, Sp
 use rampwatch::domain::payment::RecipientId;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::Wallet;
-use rampwatch::engine::orders::FundRequest;
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::store::Commit;
 use rampwatch::sandbox::USDC;
 use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
+use rampwatch::service::orders::FundRequest;
 
 use super::bench::{assert_laws, fund, open, order, rules, setup, until, until_all_ended, wait_order, wallet_opened};
 use super::tools::{

@@ -3,8 +3,8 @@
 use rampwatch::domain::api_field::ApiField;
 use rampwatch::domain::deposit::{BlockStatus, Deposit, ReviewReason, Verdict};
 use rampwatch::domain::payment::{ApiStatus, Payment, PaymentReview, PaymentState, Refusal};
-use rampwatch::engine::views::{Page, ReviewView, WhyView};
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::view::{Page, ReviewView, WhyView};
 use serde_json::json;
 
 use super::final_deposit;

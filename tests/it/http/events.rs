@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rampwatch::domain::actor::Role;
-use rampwatch::engine::views::{EventView, Page};
 use rampwatch::http::MAX_STREAMS;
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::view::{EventView, Page};
 use reqwest::Response;
 use reqwest::header::CONTENT_TYPE;
 use serde_json::json;

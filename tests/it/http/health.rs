@@ -8,10 +8,10 @@ use rampwatch::adapters::system::SystemChance;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{PaymentId, RecipientId};
 use rampwatch::engine::health::{Health, Readiness};
-use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, Ports};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::service::operator_service::OperatorService;
 use tokio_util::sync::CancellationToken;
 
 use crate::support::desk::{Desk, StillClock, engine_settings};

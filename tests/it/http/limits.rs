@@ -9,9 +9,10 @@ use rampwatch::domain::address_pattern::PatternBreak;
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::payment::{PaymentId, RecipientId};
-use rampwatch::engine::operator_service::{AddPayment, OperatorError};
+use rampwatch::engine::add::AddPayment;
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use rampwatch::ports::store::Store as _;
+use rampwatch::service::operator_service::OperatorError;
 use serde_json::json;
 
 use crate::closed_loop::api::PlainApi;

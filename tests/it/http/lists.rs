@@ -1,10 +1,10 @@
 //! What is shown: payments, deposits, pages of them, and why.
 
-use rampwatch::engine::queries::DepositFilter;
-use rampwatch::engine::tally::Tally;
-use rampwatch::engine::views::{DepositView, Page, PaymentView, WhyView};
 use rampwatch::ports::store::Commit;
 use rampwatch::ports::store::Store as _;
+use rampwatch::service::queries::DepositFilter;
+use rampwatch::service::tally::Tally;
+use rampwatch::view::{DepositView, Page, PaymentView, WhyView};
 use serde_json::json;
 
 use super::final_deposit;

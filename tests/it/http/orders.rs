@@ -7,11 +7,11 @@ use rampwatch::adapters::sled::{Settings, SledStore};
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::order::{ApprovalReason, CancelReason, Order, OrderState};
 use rampwatch::domain::payment::{Payment, PaymentState, Provenance};
-use rampwatch::engine::operator_service::OperatorError;
-use rampwatch::engine::order_views::{FundView, OrderView, WalletView};
-use rampwatch::engine::orders::FundRequest;
-use rampwatch::engine::views::{Page, WhyView};
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::service::operator_service::OperatorError;
+use rampwatch::service::orders::FundRequest;
+use rampwatch::view::order::{FundView, OrderView, WalletView};
+use rampwatch::view::{Page, WhyView};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 

@@ -5,8 +5,8 @@ use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::deposit::{Deposit, MatchRule, NothingReason, Verdict};
 use rampwatch::domain::order::{Order, OrderOutcome, OrderState};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentState};
-use rampwatch::engine::return_views::{PaymentDetail, ReturnsView};
-use rampwatch::engine::views::{DepositView, Page, WhyView};
+use rampwatch::view::returns::{PaymentDetail, ReturnsView};
+use rampwatch::view::{DepositView, Page, WhyView};
 
 use super::final_deposit;
 use super::orders::fundable;

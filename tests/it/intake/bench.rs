@@ -13,10 +13,10 @@ use rampwatch::domain::payment::{Payment, PaymentId, RecipientId, UserId};
 use rampwatch::domain::record::{RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::time::Span;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, EngineError, EngineSettings, IntakeRules, Ports};
 use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::ports::store::{Store, Subject};
+use rampwatch::service::operator_service::OperatorService;
 
 use super::shop::Shop;
 use crate::support::desk::engine_settings;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use rampwatch::domain::candidate::{CandidateReason, Missing};
 use rampwatch::domain::payment::{ApiStatus, PaymentId, RecipientId};
-use rampwatch::engine::operator_service::{AddPayment, OperatorError};
-use rampwatch::engine::requests::ResolveRequest;
-use rampwatch::engine::tally::Tally;
+use rampwatch::engine::add::AddPayment;
 use rampwatch::ports::payment_api::ApiPayment;
+use rampwatch::service::operator_service::OperatorError;
+use rampwatch::service::requests::ResolveRequest;
+use rampwatch::service::tally::Tally;
 
 use super::bench::{Bench, following};
 use super::shop::{Shop, bare, off_ramp};
@@ -18,7 +19,7 @@ const FOUND: &str = "was found at the payment API and waits for a person";
 
 async fn reviews(bench: &Bench) -> Vec<(String, String, Vec<String>)> {
     let page = bench.handle.reviews(None, 100).await.unwrap();
-    let commands = |view: &rampwatch::engine::views::ReviewView| {
+    let commands = |view: &rampwatch::view::ReviewView| {
         view.settle.iter().filter_map(|way| way.command.clone()).collect::<Vec<_>>()
     };
     page.items.iter().map(|view| (view.subject.clone(), view.id.clone(), commands(view))).collect()

@@ -21,10 +21,12 @@ fn arrows_between_rooms() {
     finds("src/ports/a.rs", "fn f(_: crate::adapters::sled::S) {}", &[(1, "ports must not import adapters::sled")]);
     finds("src/engine/a.rs", "use crate::ports::a::B;\nuse crate::policy::c;\nuse crate::config::C;", &[(3, "config")]);
     finds("src/http/a.rs", "use crate::policy::a;", &[(1, "policy")]);
-    finds("src/http/mod.rs", "use crate::engine::Handle;\nuse crate::wire::W;", &[(2, "wire")]);
-    finds("src/cli/a.rs", "use crate::{wire, telemetry, config, sandbox, engine::Handle, domain};", &[]);
+    finds("src/http/mod.rs", "use crate::service::Handle;\nuse crate::wire::W;", &[(2, "wire")]);
+    finds("src/cli/a.rs", "use crate::{wire, telemetry, config, sandbox, service::Handle, domain};", &[]);
     finds("src/cli/a.rs", "use crate::adapters::evm;", &[(1, "adapters::evm")]);
-    finds("src/cli/a.rs", "use crate::engine::watcher::Watcher;", &[(1, "reach into the engine")]);
+    finds("src/cli/a.rs", "use crate::engine::a;", &[(1, "cli must not import engine")]);
+    finds("src/service/a.rs", "use crate::engine::watcher::Watcher;", &[(1, "reach into the engine")]);
+    finds("src/engine/a.rs", "use crate::view::a;\nuse crate::service::b;", &[(1, "view"), (2, "service")]);
     finds("src/sandbox/a.rs", "use crate::engine::Handle;", &[(1, "engine")]);
     finds("src/config.rs", "use crate::domain::a;\nuse crate::engine::b;", &[(2, "config must not import engine")]);
     finds("src/telemetry.rs", "use crate::config::a;", &[(1, "telemetry")]);
@@ -125,7 +127,7 @@ fn clocks_and_floats() {
     );
     finds("src/engine/a.rs", "fn f() { std::time::SystemTime::now(); }", &[(1, "outside"), (1, "no clock")]);
     finds("src/engine/a.rs", "use std::time::*;", &[(1, "std::time::*")]);
-    finds("src/engine/a.rs", "use jiff::Timestamp;\nfn f() { Timestamp::now(); }", &[(2, "no clock")]);
+    finds("src/service/a.rs", "use jiff::Timestamp;\nfn f() { Timestamp::now(); }", &[(2, "no clock")]);
     finds("src/policy/a.rs", "fn f() { std::env::var(\"A\"); }", &[(1, "std::env")]);
 }
 

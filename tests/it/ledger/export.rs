@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use rampwatch::domain::event::{Event, EventKind};
-use rampwatch::engine::export::{COLUMNS, ExportRow, Interval, KINDS};
-use rampwatch::engine::operator_service::OperatorService;
-use rampwatch::engine::views::Page;
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::service::export::{COLUMNS, ExportRow, Interval, KINDS};
+use rampwatch::service::operator_service::OperatorService;
+use rampwatch::view::Page;
 
 use super::story;
 use crate::store::specimens;

@@ -13,13 +13,13 @@ use rampwatch::domain::order::{Order, OrderId, OrderOutcome, OrderState};
 use rampwatch::domain::payment::{Outcome, Payment, PaymentId, PaymentState, RecipientId};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::wallet::Wallet;
-use rampwatch::engine::books::{Books, PARTS, enter};
-use rampwatch::engine::export::Interval;
-use rampwatch::engine::reconcile::Auditor;
-use rampwatch::engine::reconcile_views::ReconcileView;
 use rampwatch::outbound::Outbound;
 use rampwatch::ports::store::{Commit, Store as _};
 use rampwatch::sandbox::fake_api::{Change, FakeApi, FakeApiOptions, NewOffRamp, Told};
+use rampwatch::service::books::{Books, PARTS, enter};
+use rampwatch::service::export::Interval;
+use rampwatch::service::reconcile::Auditor;
+use rampwatch::view::reconcile::ReconcileView;
 use secrecy::SecretString;
 
 use crate::closed_loop::rig::{USDC, USDC_E, place, quick_evm, urls};
@@ -354,7 +354,7 @@ async fn what_agrees_has_no_difference() {
     assert_eq!(view.deposits[0].chain.base_units, amount(7));
     let wallet = view.wallet.unwrap();
     assert_eq!((wallet.came.ledger, wallet.went.ledger), (wallet.came.chain.clone(), wallet.went.chain.clone()));
-    let units = |view: &rampwatch::engine::views::AmountView| view.base_units.base_units();
+    let units = |view: &rampwatch::view::AmountView| view.base_units.base_units();
     assert_eq!((units(&wallet.came.chain), units(&wallet.went.chain)), (500, 1));
     assert_eq!((units(&wallet.before.unwrap()), units(&wallet.after.unwrap())), (OPENING, OPENING + 499));
 }

@@ -3,8 +3,8 @@
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::payout::{Funding, Payout, PayoutState};
 use rampwatch::domain::record::{Record, RecordBody};
-use rampwatch::engine::receipt_views::ReceiptView;
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::view::receipt::ReceiptView;
 
 use super::story;
 use crate::support::desk::{Desk, handle_on};

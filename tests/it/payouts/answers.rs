@@ -3,9 +3,9 @@
 use rampwatch::domain::payment::Provenance;
 use rampwatch::domain::record::{Record, RecordKey, RecordKind};
 use rampwatch::domain::time::Span;
-use rampwatch::engine::payout_views::Fund;
 use rampwatch::ports::clock::Clock as _;
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::view::payout::Fund;
 
 use super::bench::{Bench, request};
 use super::shop::{Mishap, Told};
@@ -209,8 +209,7 @@ async fn a_quote_for_too_little_opens_nothing_and_names_both_figures() {
     let mut bench = Bench::new().await;
     let life = bench.start(0);
     let wish = request("rent-1", Fund::ByHand);
-    let wish =
-        rampwatch::engine::payout_views::PayoutRequest { min_destination_amount: Some("17000.01".to_owned()), ..wish };
+    let wish = rampwatch::view::payout::PayoutRequest { min_destination_amount: Some("17000.01".to_owned()), ..wish };
     life.place(&wish).await;
     let view = life.until_state("rent-1", "review").await;
     assert_eq!(view.review.as_deref(), Some("pays_too_little"));

@@ -9,13 +9,13 @@ use rampwatch::adapters::system::{SystemChance, SystemEntropy};
 use rampwatch::domain::chain::B256;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::health::Health;
-use rampwatch::engine::operator_service::OperatorService;
-use rampwatch::engine::payout_views::{Fund, PayoutRequest, PayoutView};
 use rampwatch::engine::{self, EngineError, EngineSettings, PayoutPorts, Ports};
 use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::ports::attachments::{AttachmentError, Attachments};
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::{Commit, Store as _};
+use rampwatch::service::operator_service::OperatorService;
+use rampwatch::view::payout::{Fund, PayoutRequest, PayoutView};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 

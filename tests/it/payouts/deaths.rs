@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use rampwatch::domain::event::EventKind;
-use rampwatch::engine::payout_views::Fund;
+use rampwatch::view::payout::Fund;
 
 use super::bench::{Bench, request};
 use super::shop::{Mishap, Told};

@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use rampwatch::adapters::attachments::{AttachmentFiles, AttachmentSettings};
 use rampwatch::domain::chain::B256;
-use rampwatch::engine::payout_views::{FileRef, Fund, PayoutRequest};
 use rampwatch::ports::attachments::{AttachmentError, Attachments as _};
+use rampwatch::view::payout::{FileRef, Fund, PayoutRequest};
 
 use super::bench::{Bench, request};
 use crate::support::temp_dir;

@@ -2,8 +2,8 @@
 
 use rampwatch::domain::actor::Actor;
 use rampwatch::domain::order::Placer;
-use rampwatch::engine::payout_views::Fund;
 use rampwatch::policy::rules::SpendLimits;
+use rampwatch::view::payout::Fund;
 
 use super::bench::{Bench, request};
 use crate::support::records::wallet_address;

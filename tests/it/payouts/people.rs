@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use rampwatch::domain::payment::{PaymentId, Provenance, RecipientId};
-use rampwatch::engine::operator_service::{AddPayment, OperatorError};
-use rampwatch::engine::payout_views::{Fund, PayoutRequest};
+use rampwatch::engine::add::AddPayment;
 use rampwatch::ports::store::Store as _;
+use rampwatch::service::operator_service::OperatorError;
+use rampwatch::view::payout::{Fund, PayoutRequest};
 use tokio::task::JoinSet;
 
 use super::bench::{Bench, request};

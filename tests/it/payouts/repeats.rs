@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use rampwatch::domain::time::Span;
-use rampwatch::engine::operator_service::{OperatorError, OperatorService};
-use rampwatch::engine::payout_views::{Fund, PayoutRequest};
 use rampwatch::ports::store::{Store as _, Subject};
+use rampwatch::service::operator_service::{OperatorError, OperatorService};
+use rampwatch::view::payout::{Fund, PayoutRequest};
 use tokio::task::JoinSet;
 
 use super::bench::{Bench, request};

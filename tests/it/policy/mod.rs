@@ -22,6 +22,7 @@ mod order_machine;
 mod orders;
 mod payment_machine;
 mod payout;
+mod payout_files;
 mod preflight;
 mod preflight_chain;
 mod reconcile;

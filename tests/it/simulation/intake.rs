@@ -17,11 +17,12 @@ use rampwatch::domain::record::{RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::time::Span;
 use rampwatch::domain::webhook::Webhook;
 use rampwatch::engine::IntakeRules;
-use rampwatch::engine::operator_service::{AddPayment, OperatorError, OperatorService};
-use rampwatch::engine::requests::ResolveRequest;
+use rampwatch::engine::add::AddPayment;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
+use rampwatch::service::operator_service::{OperatorError, OperatorService};
+use rampwatch::service::requests::ResolveRequest;
 
 use super::fuse::{Life, Point};
 use super::only::Chaos;

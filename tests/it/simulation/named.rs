@@ -11,8 +11,8 @@ use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::domain::payout::PayoutState;
 use rampwatch::domain::record::RecordBody;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::operator_service::OperatorService;
-use rampwatch::engine::views::ReviewView;
+use rampwatch::service::operator_service::OperatorService;
+use rampwatch::view::ReviewView;
 
 use super::clock::SimChance;
 use super::process::engine_settings;

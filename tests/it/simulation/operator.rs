@@ -7,9 +7,10 @@ use rampwatch::domain::actor::Actor;
 use rampwatch::domain::deposit::{Deposit, Verdict};
 use rampwatch::domain::payment::{Payment, PaymentReview, PaymentState};
 use rampwatch::domain::time::Span;
-use rampwatch::engine::operator_service::{AddPayment, OperatorError, OperatorService};
+use rampwatch::engine::add::AddPayment;
 use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::clock::Clock;
+use rampwatch::service::operator_service::{OperatorError, OperatorService};
 
 use super::fuse::Life;
 use super::intake;

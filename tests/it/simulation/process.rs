@@ -5,7 +5,6 @@ use std::sync::Arc;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
 use rampwatch::policy::approval::Approvers;
 use rampwatch::policy::finality::FinalityRule;
@@ -13,6 +12,7 @@ use rampwatch::policy::matching::MatchParams;
 use rampwatch::policy::retry::RetryPolicy;
 use rampwatch::policy::shadow::Mode;
 use rampwatch::policy::sweep::SweepParams;
+use rampwatch::service::operator_service::OperatorService;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::SimChance;

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 
 use rampwatch::domain::event::{Alarm, EventKind};
 use rampwatch::domain::time::Span;
-use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::http;
+use rampwatch::service::operator_service::OperatorService;
 use tokio_util::sync::CancellationToken;
 
 use super::rng::Rng;

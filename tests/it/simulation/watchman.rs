@@ -10,8 +10,8 @@ use rampwatch::domain::chain::BlockRef;
 use rampwatch::domain::payment::{ApiStatus, ApiView, Payment, PaymentId, PaymentState};
 use rampwatch::domain::time::Span;
 use rampwatch::engine::health::Readiness;
-use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::ports::clock::Clock;
+use rampwatch::service::operator_service::OperatorService;
 
 use super::odd_nodes;
 use super::world::World;

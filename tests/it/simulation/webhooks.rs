@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use rampwatch::domain::payment::PaymentId;
 use rampwatch::domain::time::Span;
-use rampwatch::engine::operator_service::OperatorService;
 use rampwatch::ports::clock::Clock;
+use rampwatch::service::operator_service::OperatorService;
 
 use super::only::Chaos;
 use super::rng::Rng;

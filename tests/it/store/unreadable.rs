@@ -14,10 +14,10 @@ use rampwatch::domain::payment::{Payment, PaymentId};
 use rampwatch::domain::record::{Record, RecordKind};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::operator_service::{OperatorError, OperatorService};
-use rampwatch::engine::orders::FundRequest;
 use rampwatch::engine::{self, Ports};
 use rampwatch::ports::store::{Commit, Lane, Store, StoreError, Subject};
+use rampwatch::service::operator_service::{OperatorError, OperatorService};
+use rampwatch::service::orders::FundRequest;
 use tokio_util::sync::CancellationToken;
 
 use super::{desk, raw, specimens};

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
 use rampwatch::domain::operator::{KnownEndpoint, Operator};
-use rampwatch::engine::orders::ApproveRequest;
+use rampwatch::service::orders::ApproveRequest;
 use tempfile::TempDir;
 use tokio::time::Instant;
 

@@ -24,6 +24,7 @@ use rampwatch::ports::clock::Clock;
 use rampwatch::ports::notifier::{Notifier, NotifyError};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use rampwatch::ports::store::{Changes, Commit, Lane, Store, StoreError, Subject};
+use rampwatch::service::notice_words::Words;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -315,9 +316,10 @@ impl Rig {
             chance: Arc::new(SystemChance),
             funding: self.funding.clone(),
         };
-        let telling = NotifierSetup { endpoints, rules: self.rules, tokens: vec![] };
         let stop = CancellationToken::new();
         let (health, settings) = (Arc::new(Health::default()), engine_settings());
+        let wording = Arc::new(Words::new(ports.store.clone(), settings.clone(), vec![]));
+        let telling = NotifierSetup { endpoints, rules: self.rules, wording };
         let engine = notifier::run_beside(ports, settings, health, Some(telling), stop.clone());
         self.running = Some((stop, tokio::spawn(engine)));
     }

@@ -17,7 +17,7 @@ use super::super::{files, one, show};
 use super::Item;
 use super::result::{ResultFile, ResultRow};
 use crate::config::{PayoutSettings, Settings};
-use crate::engine::payout_views::PayoutView;
+use crate::view::payout::PayoutView;
 
 /// How many rows are placed or asked after at once.
 const AT_ONCE: usize = 8;

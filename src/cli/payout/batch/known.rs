@@ -9,7 +9,7 @@ use super::super::draft::{Draft, Field};
 use super::Item;
 use crate::domain::amount::Amount;
 use crate::domain::decimal::Decimal;
-use crate::engine::payout_views::PayoutRequest;
+use crate::view::payout::PayoutRequest;
 
 /// How many references are asked for at once.
 const AT_ONCE: usize = 8;
@@ -128,7 +128,7 @@ fn difference(row: &Draft, known: &PayoutRequest, decimals: u8) -> Option<(Field
 mod tests {
     use super::super::super::draft::REQUIRED;
     use super::*;
-    use crate::engine::payout_views::FileRef;
+    use crate::view::payout::FileRef;
 
     fn row() -> Draft {
         let mut draft = Draft::default();

@@ -16,7 +16,7 @@ use super::draft::{Draft, Field};
 use super::files::{self, LocalFile};
 use super::signals::Signals;
 use crate::config::{PayoutSettings, Settings};
-use crate::engine::payout_views::FileRef;
+use crate::view::payout::FileRef;
 
 mod drive;
 mod faults;

@@ -12,8 +12,8 @@ use super::Item;
 use super::known::Known;
 use crate::config::Settings;
 use crate::domain::payment::PayoutReference;
-use crate::engine::payout_views::PayoutRequest;
-use crate::engine::repeats::{Alike, Likeness, likeness};
+use crate::service::repeats::{Alike, Likeness, likeness};
+use crate::view::payout::PayoutRequest;
 use crate::wire;
 
 /// How many rows are asked about at once.

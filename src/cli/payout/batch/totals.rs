@@ -11,7 +11,7 @@ use super::Item;
 use super::known::Known;
 use crate::config::Settings;
 use crate::domain::amount::Amount;
-use crate::engine::order_views::WalletView;
+use crate::view::order::WalletView;
 
 /// So many rows, and so much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]

@@ -9,11 +9,11 @@ use rampwatch::domain::chain::B256;
 use rampwatch::domain::order::{ApprovalReason, Order, OrderState};
 use rampwatch::domain::payment::{Payment, PaymentState};
 use rampwatch::domain::time::Span;
-use rampwatch::engine::adopt::AdoptRequest;
-use rampwatch::engine::operator_service::{OperatorError, OperatorService};
-use rampwatch::engine::orders::FundRequest;
 use rampwatch::ports::clock::Clock;
 use rampwatch::ports::store::Store;
+use rampwatch::service::adopt::AdoptRequest;
+use rampwatch::service::operator_service::{OperatorError, OperatorService};
+use rampwatch::service::orders::FundRequest;
 
 use super::super::lies::settings::Danger;
 use super::super::rng::Rng;

@@ -1,0 +1,130 @@
+//! What operators may ask about candidates: what they wait for, why, and to leave them be.
+
+use crate::domain::candidate::{Candidate, CandidateState};
+use crate::domain::event::{Event, EventKind};
+use crate::domain::payment::PaymentId;
+use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
+use crate::engine::event_log::log_events;
+use crate::engine::follow_ups::{candidate_of, changed};
+use crate::policy::resolve::{MAX_REASON_BYTES, ResolveError};
+use crate::ports::store::{Commit, StoreError, Subject};
+use crate::service::operator_service::{OperatorError, OperatorService};
+use crate::service::requests::parse_payment;
+use crate::view::candidate::CandidateView;
+use crate::view::candidate_text::{review, why_text};
+use crate::view::{Page, ResolvedView, ReviewView, WhyView, moment};
+
+/// What a place among the candidates begins with, in the list of reviews. No deposit's key begins so, and no payment's id has a
+/// colon.
+pub(crate) const PLACE: &str = "lead:";
+
+/// How many records are read at once.
+const CHUNK: usize = 500;
+
+/// The most records that one question looks at.
+const MAX_SCAN: usize = 10_000;
+
+/// How often a dismissal is tried again while the candidate changes.
+const TRIES: u32 = 5;
+
+impl OperatorService {
+    /// The open candidates from this place on, as reviews.
+    pub(crate) async fn candidate_reviews(&self, place: &str, limit: usize) -> Result<Page<ReviewView>, OperatorError> {
+        let after = place.strip_prefix(PLACE).filter(|id| !id.is_empty());
+        let mut after = after.map(parse_payment).transpose()?.map(|id| id.to_string());
+        let (mut items, mut looked_at) = (Vec::new(), 0_usize);
+        let place_of = |after: &Option<String>| Some(format!("{PLACE}{}", after.as_deref().unwrap_or_default()));
+        loop {
+            let chunk = self.store.desk_page(RecordKind::Candidate, after.as_deref(), CHUNK).await?;
+            let is_last = chunk.len() < CHUNK;
+            looked_at = looked_at.saturating_add(chunk.len());
+            for record in chunk {
+                if items.len() >= limit {
+                    return Ok(Page { items, next: place_of(&after) });
+                }
+                let RecordBody::Candidate(candidate) = record.body else { continue };
+                items.extend(review(&candidate, &self.names()));
+                after = Some(candidate.payment.into());
+            }
+            if is_last {
+                return Ok(Page { items, next: None });
+            }
+            if looked_at >= MAX_SCAN {
+                return Ok(Page { items, next: place_of(&after) });
+            }
+        }
+    }
+
+    /// Why a candidate stands where it stands; `None` when the payment is none.
+    pub(crate) async fn why_candidate(&self, id: &PaymentId) -> Result<Option<WhyView>, OperatorError> {
+        let Some((_, candidate)) = candidate_of(&*self.store, id).await? else { return Ok(None) };
+        let names = self.names();
+        let rule = match &candidate.state {
+            CandidateState::Open => why_text(&candidate, &names),
+            CandidateState::Added => "The payment was added.".to_owned(),
+            CandidateState::Gone => {
+                format!("It was never added, and the API said {:?} when it was last asked.", candidate.status.as_str())
+            }
+            CandidateState::Dismissed { reason } => {
+                format!("A person has said that it is not to be added: {reason:?}.")
+            }
+        };
+        let key = RecordKey { kind: RecordKind::Candidate, id: id.to_string() };
+        let (events, more_events) = self.events_of(&Subject::Desk(key)).await?;
+        Ok(Some(WhyView {
+            subject: "lead".to_owned(),
+            rule: format!("Found at the API at {}. {rule}", moment(candidate.found_at)),
+            payment: None,
+            deposits: Vec::new(),
+            reviews: review(&candidate, &names).into_iter().collect(),
+            orders: Vec::new(),
+            money_back: None,
+            events,
+            more_events,
+        }))
+    }
+
+    /// Leaves a candidate be: the payment is not added, and not listed again. A person can still add it.
+    ///
+    /// # Errors
+    /// When there is no such candidate, it is settled already, or no reason is given.
+    pub(crate) async fn dismiss_candidate(&self, payment: &str, reason: &str) -> Result<ResolvedView, OperatorError> {
+        let (id, reason) = (parse_payment(payment)?, reason.trim());
+        if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
+            return Err(OperatorError::Invalid { field: "reason", problem: ResolveError::Reason.to_string() });
+        }
+        let mut tries = 0_u32;
+        loop {
+            let found = candidate_of(&*self.store, &id).await?;
+            let (record, candidate) = found.ok_or_else(|| OperatorError::NotFound(format!("a candidate {id}")))?;
+            if candidate.state != CandidateState::Open {
+                let said = format!("candidate {id} is {} and waits for nobody", candidate.state.name());
+                return Err(OperatorError::Refused(said));
+            }
+            let candidate = Candidate { state: CandidateState::Dismissed { reason: reason.to_owned() }, ..candidate };
+            match self.keep_dismissed(record, candidate.clone(), reason).await {
+                Ok(()) => {
+                    let candidate = Some(CandidateView::of(&candidate, &self.names()));
+                    return Ok(ResolvedView { candidate, ..ResolvedView::of("dismiss") });
+                }
+                Err(StoreError::Conflict(_)) if tries < TRIES => tries = tries.saturating_add(1),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    async fn keep_dismissed(&self, record: Record, candidate: Candidate, reason: &str) -> Result<(), StoreError> {
+        let (now, payment) = (self.clock.now(), candidate.payment.clone());
+        let body = RecordBody::Candidate(candidate);
+        let by = Some(self.actor.clone());
+        let decided = EventKind::PersonDecided { action: "dismiss".to_owned(), reason: reason.to_owned(), by };
+        let events = vec![
+            Event { at: now, payment: Some(payment.clone()), deposit: None, kind: decided },
+            changed(payment, &body, "is dismissed by a person", now),
+        ];
+        let desk = vec![Record { next_at: None, body, ..record }];
+        self.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await?;
+        log_events(&events);
+        Ok(())
+    }
+}

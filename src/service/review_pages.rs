@@ -1,0 +1,122 @@
+//! The list of everything that a person must decide, part by part: payments, deposits, candidates, payouts.
+//!
+//! Deliberately absent: what a review says and what would settle it (`view::reviews`, `view::candidate_text`, `view::payout_review`).
+
+use crate::domain::chain::Address;
+use crate::domain::deposit::{Deposit, Verdict};
+use crate::engine::event_log::log_events;
+use crate::engine::ledger;
+use crate::policy::payment_machine::Context;
+use crate::policy::resolve::{IgnoredAll, Said, ignore_all};
+use crate::ports::store::if_readable;
+use crate::service::candidate_desk;
+use crate::service::operator_service::{OperatorError, OperatorService, not_resolved};
+use crate::service::payout_reviews;
+use crate::service::queries::{MAX_PAGE, parse_key};
+use crate::view::reviews;
+use crate::view::{Page, ReviewView};
+
+impl OperatorService {
+    /// Ignores all deposits at an address that could pay nothing there, for one reason: a bounded number in each commit, until
+    /// none is left. Returns how many, counted ones included.
+    ///
+    /// # Errors
+    /// When there are none, some of them could pay together, or the store fails.
+    pub async fn ignore_all_at(&self, address: Address, reason: &str) -> Result<u64, OperatorError> {
+        let mut count: u64 = 0;
+        loop {
+            let mut ignored = IgnoredAll::default();
+            let decide = |page: &mut ledger::Page, context: &Context<'_>| {
+                let said = Said { by: &self.actor, reason };
+                ignored = ignore_all(&mut page.book, said, &self.settings.matching, context)?;
+                Ok(())
+            };
+            let changes = self.ledger.change(address, decide).await.map_err(not_resolved)?;
+            log_events(&changes.events);
+            count = count.saturating_add(ignored.count);
+            if !ignored.more {
+                break;
+            }
+        }
+        if count == 0 {
+            let problem = format!("at {address} there is no deposit to ignore that could pay nothing");
+            return Err(OperatorError::Refused(problem));
+        }
+        Ok(count)
+    }
+
+    /// Everything that a person must decide: first payments, then deposits, then candidates, then payouts.
+    ///
+    /// # Errors
+    /// When `after` is no place in the list, or the store fails.
+    pub async fn reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, OperatorError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        if let Some(place) = after.filter(|place| place.starts_with(payout_reviews::PLACE)) {
+            return self.payout_reviews(place, limit).await;
+        }
+        if let Some(place) = after.filter(|place| place.starts_with(candidate_desk::PLACE)) {
+            return self.reviews_from_candidates(place, Vec::new(), limit).await;
+        }
+        // A place among the deposits has a colon in it, which no payment's id has; a colon alone is their beginning.
+        if let Some(place) = after.filter(|place| place.contains(':')) {
+            let from = Some(place).filter(|place| *place != ":");
+            return self.reviews_from_deposits(from, Vec::new(), limit).await;
+        }
+        let page = self.list_payments(Some("review"), after, limit).await?;
+        let mut items = Vec::new();
+        for view in page.items {
+            let Some(payment) = if_readable(self.store.payment(&view.id).await)? else { continue };
+            let deposits = if_readable(self.store.deposits_at(payment.terms.deposit_address).await)?;
+            items.extend(reviews::of_payment(&payment, &deposits, &self.names()));
+        }
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(":".to_owned())) });
+        }
+        self.reviews_from_deposits(None, items, limit).await
+    }
+
+    /// The reviews of deposits after a place, behind those that are there already, and then those of candidates and payouts.
+    async fn reviews_from_deposits(
+        &self,
+        after: Option<&str>,
+        mut items: Vec<ReviewView>,
+        limit: usize,
+    ) -> Result<Page<ReviewView>, OperatorError> {
+        let page = self.deposit_reviews(after, limit.saturating_sub(items.len())).await?;
+        items.extend(page.items);
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(candidate_desk::PLACE.to_owned())) });
+        }
+        self.reviews_from_candidates(candidate_desk::PLACE, items, limit).await
+    }
+
+    /// The reviews of candidates after a place, behind those that are there already, and then those of payouts.
+    async fn reviews_from_candidates(
+        &self,
+        place: &str,
+        mut items: Vec<ReviewView>,
+        limit: usize,
+    ) -> Result<Page<ReviewView>, OperatorError> {
+        let page = self.candidate_reviews(place, limit.saturating_sub(items.len())).await?;
+        items.extend(page.items);
+        if page.next.is_some() || items.len() >= limit {
+            return Ok(Page { items, next: page.next.or_else(|| Some(payout_reviews::PLACE.to_owned())) });
+        }
+        let rest = self.payout_reviews(payout_reviews::PLACE, limit.saturating_sub(items.len())).await?;
+        items.extend(rest.items);
+        Ok(Page { items, next: rest.next })
+    }
+
+    async fn deposit_reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, OperatorError> {
+        let after = after.map(parse_key).transpose()?;
+        let in_review = |deposit: &Deposit| matches!(deposit.verdict, Verdict::Review { .. });
+        let page = self.scan_deposits(in_review, after, limit).await?;
+        let mut items = Vec::new();
+        for view in page.items {
+            let Some(deposit) = if_readable(self.store.deposit(&parse_key(&view.key)?).await)? else { continue };
+            let payments = if_readable(self.store.payments_at(deposit.to).await)?;
+            items.extend(reviews::of_deposit(&deposit, &payments, &self.names()));
+        }
+        Ok(Page { items, next: page.next })
+    }
+}
