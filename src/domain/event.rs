@@ -29,6 +29,14 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+impl Event {
+    /// Of something that concerns no single payment or deposit.
+    #[must_use]
+    pub const fn new(at: Timestamp, kind: EventKind) -> Self {
+        Self { at, payment: None, deposit: None, kind }
+    }
+}
+
 /// An event with the number the store gave it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Recorded {

@@ -4,7 +4,6 @@ use thiserror::Error;
 
 use super::EngineSettings;
 use super::api_facts::view_of;
-use super::event_log::log_events;
 use super::ledger::{Ledger, LedgerError};
 use super::payout_book::{Kept, PayoutBook, key_of};
 use crate::domain::actor::Actor;
@@ -121,8 +120,7 @@ impl Adding {
             return Ok(known);
         }
         let address = payment.terms.deposit_address;
-        let added = self
-            .ledger
+        self.ledger
             .change_with(address, waiting.as_ref(), |page, _| {
                 // Somebody may have added it in the meantime.
                 if !page.book.payments().iter().any(|known| known.id == payment.id) {
@@ -136,9 +134,7 @@ impl Adding {
                 }
                 Ok::<(), Unexpected>(())
             })
-            .await;
-        let changes = added?;
-        log_events(&changes.events);
+            .await?;
         let stored = store.payment(&payment.id).await?;
         let stored = stored.ok_or_else(|| AddError::NotFound(payment.id.clone()))?;
         same_or_refused(stored, &payment)

@@ -11,7 +11,7 @@ use futures_util::stream::FuturesUnordered;
 
 use super::EngineSettings;
 use super::Ports;
-use super::event_log::log_events;
+use super::transaction;
 use crate::domain::chain::{LogFilter, Transfer};
 use crate::domain::deposit::Deposit;
 use crate::domain::dispute::{Dispute, DisputeEnd, DisputeKind, MAX_SAID, Matter};
@@ -305,11 +305,8 @@ impl Agreements {
         events.extend(alarm.map(|alarm| event(EventKind::Alarm { alarm })));
         let version = record.map_or(0, |record| record.version);
         let desk = vec![Record { version, next_at, body }];
-        match self.ports.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await {
-            Ok(_) => {
-                log_events(&events);
-                show_open(&*self.ports.store).await
-            }
+        match transaction::commit(&*self.ports.store, Commit { desk, events, ..Commit::default() }).await {
+            Ok(_) => show_open(&*self.ports.store).await,
             // Somebody else has just written it; the next question finds it so.
             Err(StoreError::Conflict(_)) => Ok(()),
             Err(error) => Err(error),

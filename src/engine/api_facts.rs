@@ -2,13 +2,11 @@
 
 use super::EngineError;
 use super::circuit_breaker::{CallKind, CircuitBreaker};
-use super::event_log::log_events;
 use super::health::Health;
 use super::ledger::{Ledger, LedgerError};
 use crate::domain::api_field::{ApiField, Unread};
 use crate::domain::payment::{ApiView, Payment, PaymentId};
 use crate::domain::time::{Span, Timestamp};
-use crate::policy::address::BookChanges;
 use crate::policy::payment_machine::{Fact, Unexpected};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::{Lane, Store, StoreError};
@@ -123,15 +121,9 @@ pub(crate) async fn record(
 }
 
 /// Sorts out how a change of the ledger went: only a failing store is the caller's business.
-pub(crate) fn settle_result(
-    id: &PaymentId,
-    result: Result<BookChanges, LedgerError<Unexpected>>,
-) -> Result<(), StoreError> {
+pub(crate) fn settle_result(id: &PaymentId, result: Result<bool, LedgerError<Unexpected>>) -> Result<(), StoreError> {
     match result {
-        Ok(changes) => {
-            log_events(&changes.events);
-            Ok(())
-        }
+        Ok(_) => Ok(()),
         Err(LedgerError::Store(StoreError::Conflict(what))) => {
             tracing::warn!(%what, payment_id = %id, "the record keeps changing; looked at again later");
             Ok(())

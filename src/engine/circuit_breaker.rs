@@ -9,17 +9,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Ports;
-use super::event_log::count_alarm;
 use super::health::Health;
-use crate::domain::event::{Alarm, Event, EventKind};
-use crate::domain::names::alarm_name;
+use super::transaction;
+use crate::domain::event::{Alarm, EventKind};
 use crate::domain::payment::{NO_PAYMENT, PaymentId};
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 use crate::policy::retry::{RetryPolicy, Window};
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::{ApiError, PaymentApi};
-use crate::ports::store::{Commit, Store, StoreError};
+use crate::ports::store::{Store, StoreError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -301,14 +300,11 @@ impl CircuitBreaker {
     }
 
     async fn alarm(&self, status: u16, now: Timestamp) -> Result<(), StoreError> {
-        let alarm = Alarm::KeyRefused { status };
-        count_alarm(&alarm);
         tracing::error!(
-            alarm = alarm_name(&alarm),
             status,
             "the payment API refused the key; it is not called until it works again, watching goes on"
         );
-        let event = Event { at: now, payment: None, deposit: None, kind: EventKind::Alarm { alarm } };
-        self.store.commit(Commit { events: vec![event], ..Commit::default() }).await.map(|_| ())
+        let alarm = Alarm::KeyRefused { status };
+        transaction::tell(&*self.store, now, [EventKind::Alarm { alarm }]).await
     }
 }

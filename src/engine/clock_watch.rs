@@ -19,6 +19,7 @@ use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 use crate::domain::record::{Record, RecordBody, RecordKind};
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::transaction;
 use crate::policy::wrong_clock::{
     Known, TOLERATED, is_too_far, longest, longest_of_orders, look_at, look_at_payout, was_ahead,
 };
@@ -132,7 +133,7 @@ impl ClockWatch {
             if commit.is_empty() {
                 break;
             }
-            match self.store.commit(commit).await {
+            match transaction::commit(&*self.store, commit).await {
                 Ok(_) => (brought, conflicts) = (brought.saturating_add(count), 0),
                 Err(StoreError::Conflict(what)) if conflicts < MOST_CONFLICTS => {
                     conflicts = conflicts.saturating_add(1);

@@ -18,10 +18,10 @@ use super::Ports;
 use super::agreement::Agreements;
 use super::api_facts::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
-use super::event_log::log_events;
 use super::health::{self, Health};
 use super::ledger::{Ledger, LedgerError};
 use super::put_aside::PutAside;
+use super::transaction;
 use crate::domain::api_field::ApiField;
 use crate::domain::chain::B256;
 use crate::domain::deposit::{BlockStatus, DepositKey};
@@ -293,7 +293,8 @@ impl Completer {
         let coverage = self.ports.store.coverage(deposit.to).await?;
         let owed = coverage.and_then(|coverage| owed_again(&coverage, deposit.block_number, at));
         if let Some(owed) = owed {
-            match self.ports.store.commit(Commit { coverage: vec![owed], ..Commit::default() }).await {
+            let commit = Commit { coverage: vec![owed], ..Commit::default() };
+            match transaction::commit(&*self.ports.store, commit).await {
                 Ok(_) => {}
                 // It was read or let go meanwhile; the next look finds it so.
                 Err(StoreError::Conflict(_)) => return Ok(()),
@@ -332,10 +333,7 @@ impl Completer {
             })
             .await;
         match result {
-            Ok(changes) => {
-                log_events(&changes.events);
-                Ok(started)
-            }
+            Ok(_) => Ok(started),
             Err(LedgerError::Store(StoreError::Conflict(_))) => Ok(false),
             Err(LedgerError::Store(error)) => Err(error),
             Err(LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_)) => Ok(false),

@@ -16,7 +16,7 @@ use crate::domain::shadow::Shadow;
 use crate::policy::shadow::Mode;
 
 /// Says what was committed.
-pub(crate) fn log_events(events: &[Event]) {
+pub(super) fn log_events(events: &[Event]) {
     for event in events {
         let payment_id = event.payment.as_ref().map(display);
         let tx_hash = event.deposit.map(|key| display(key.tx_hash));
@@ -126,7 +126,7 @@ fn log_funding(event: &Event) {
 }
 
 /// Counts an alarm.
-pub(crate) fn count_alarm(alarm: &Alarm) {
+fn count_alarm(alarm: &Alarm) {
     metrics::counter!("rampwatch_alarms_total", "alarm" => alarm_name(alarm)).increment(1);
 }
 

@@ -13,7 +13,7 @@ use crate::policy::address_pattern::{Seen, note};
 use crate::policy::shadow::{self, Mode};
 use crate::ports::store::{Commit, Store, StoreError};
 
-use super::event_log::log_events;
+use super::transaction;
 
 /// What has to be stored with the change.
 #[derive(Debug, Default)]
@@ -166,13 +166,9 @@ pub(crate) async fn note_would(
     let mut follow_ups = FollowUps::default();
     follow_ups.keep_shadow(found.as_ref(), next, now);
     let FollowUps { records, events } = follow_ups;
-    match store.commit(Commit { desk: records, events: events.clone(), ..Commit::default() }).await {
-        Ok(_) => {
-            log_events(&events);
-            Ok(())
-        }
+    match transaction::commit(store, Commit { desk: records, events, ..Commit::default() }).await {
         // Somebody else has noted it.
-        Err(StoreError::Conflict(_)) => Ok(()),
+        Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::EngineSettings;
 use super::follow_ups;
+use super::transaction::Tries;
 use crate::domain::chain::Address;
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::event::Event;
@@ -14,8 +15,7 @@ use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::record::{Record, RecordKey};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Timestamp;
-use crate::planted::{Bug, planted};
-use crate::policy::address::{AddressState, BookChanges};
+use crate::policy::address::AddressState;
 use crate::policy::matching::{MatchParams, Own};
 use crate::policy::payment_machine::{Context, Unexpected};
 use crate::policy::retry::Jitter;
@@ -23,9 +23,6 @@ use crate::policy::strays;
 use crate::policy::sweep::{self, SweepParams};
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::store::{Commit, Holdings, Store, StoreError};
-
-/// How often a decision is made anew when others change the same records meanwhile.
-const MAX_TRIES: u32 = 50;
 
 /// An address's book, with its coverage.
 #[derive(Debug)]
@@ -69,7 +66,7 @@ impl Page {
 pub enum LedgerError<E> {
     /// The store failed.
     #[error("{0}")]
-    Store(StoreError),
+    Store(#[from] StoreError),
     /// The change was refused; nothing was stored.
     #[error("{0}")]
     Refused(E),
@@ -105,8 +102,9 @@ impl Ledger {
         Context { now: self.clock.now(), pace: &self.settings.pace, jitter: Jitter(self.chance.below(1_000)) }
     }
 
-    /// Changes an address's book. `change` may be called several times, each time with a fresh book.
-    pub(crate) async fn change<E, F>(&self, address: Address, change: F) -> Result<BookChanges, LedgerError<E>>
+    /// Changes an address's book. `change` may be called several times, each time with a fresh book. Returns whether anything was
+    /// stored.
+    pub(crate) async fn change<E, F>(&self, address: Address, change: F) -> Result<bool, LedgerError<E>>
     where
         F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
@@ -120,56 +118,19 @@ impl Ledger {
         address: Address,
         desk: Option<&RecordKey>,
         mut change: F,
-    ) -> Result<BookChanges, LedgerError<E>>
+    ) -> Result<bool, LedgerError<E>>
     where
         F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
-        let mut tries: u32 = 0;
+        let mut tries = Tries::default();
         loop {
-            let (commit, changes) = self.prepare(address, desk, &mut change).await?;
-            if commit.is_empty() {
-                return Ok(changes);
+            let changes = self.prepare(address, desk, &mut change).await?;
+            if changes.is_empty() {
+                return Ok(false);
             }
-            match self.commit(commit).await {
-                Ok(_) => return Ok(changes),
-                Err(StoreError::Conflict(_)) if planted(Bug::ConflictIsSuccess) => return Ok(changes),
-                Err(StoreError::Conflict(what)) if tries < MAX_TRIES => {
-                    tries = tries.saturating_add(1);
-                    tracing::debug!(%what, tries, "version conflict, retrying");
-                }
-                Err(error) => return Err(LedgerError::Store(error)),
-            }
-        }
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<u64, StoreError> {
-        #[cfg(feature = "planted-bugs")]
-        if planted(Bug::StaleWriteWins) {
-            return self.overwrite(commit).await;
-        }
-        self.store.commit(commit).await
-    }
-
-    /// The bug [`Bug::StaleWriteWins`]: gives the records the versions that the store has, and writes them over those.
-    #[cfg(feature = "planted-bugs")]
-    async fn overwrite(&self, mut commit: Commit) -> Result<u64, StoreError> {
-        loop {
-            match self.store.commit(commit.clone()).await {
-                Err(StoreError::Conflict(_)) => {}
-                done => return done,
-            }
-            for payment in &mut commit.payments {
-                payment.version = self.store.payment(&payment.id).await?.map_or(0, |now| now.version);
-            }
-            for deposit in &mut commit.deposits {
-                deposit.version = self.store.deposit(&deposit.key).await?.map_or(0, |now| now.version);
-            }
-            for coverage in &mut commit.coverage {
-                coverage.version = self.store.coverage(coverage.address).await?.map_or(0, |now| now.version);
-            }
-            for record in &mut commit.desk {
-                record.version = self.store.desk(&record.body.key()).await?.map_or(0, |now| now.version);
+            if tries.commit(&*self.store, changes).await? {
+                return Ok(true);
             }
         }
     }
@@ -179,20 +140,19 @@ impl Ledger {
         address: Address,
         desk: Option<&RecordKey>,
         change: &mut F,
-    ) -> Result<(Commit, BookChanges), LedgerError<E>>
+    ) -> Result<Commit, LedgerError<E>>
     where
         F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
-        let Holdings { payments, deposits, coverage, orders, wallet } =
-            self.store.holdings(address).await.map_err(LedgerError::Store)?;
+        let Holdings { payments, deposits, coverage, orders, wallet } = self.store.holdings(address).await?;
         let context = self.context();
         let of_wallet = wallet.is_some_and(|wallet| wallet.address == address);
         let is_wallet = payments.is_empty() && of_wallet;
         let before = payments.clone();
         let book = AddressState::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
         let desk_was = match desk {
-            Some(key) => self.store.desk(key).await.map_err(LedgerError::Store)?,
+            Some(key) => self.store.desk(key).await?,
             None => None,
         };
         let coverage_was = coverage.clone();
@@ -227,40 +187,34 @@ impl Ledger {
             changes.payments.clone_from(&payments);
         }
         let mode = self.settings.mode;
-        let desk = follow_ups::of(&*self.store, mode, &before, &changes, would.as_ref(), context.now).await;
-        let desk = desk.map_err(LedgerError::Store)?;
+        let desk = follow_ups::of(&*self.store, mode, &before, &changes, would.as_ref(), context.now).await?;
         changes.events.extend(desk.events);
         changes.events.extend(said);
         let coverage_changed = new_coverage != coverage_was;
-        let commit = Commit {
-            payments: changes.payments.clone(),
-            deposits: changes.deposits.clone(),
+        Ok(Commit {
+            payments: changes.payments,
+            deposits: changes.deposits,
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
             finality: mark,
             desk: desk.records.into_iter().chain(new_desk.filter(|new| desk_was.as_ref() != Some(new))).collect(),
-            events: changes.events.clone(),
+            events: changes.events,
             ..Commit::default()
-        };
-        Ok((commit, changes))
+        })
     }
 
     /// Changes the book of a payment's address. `change` gets the payment as it stands.
-    pub(crate) async fn change_payment<E, F>(
-        &self,
-        id: &PaymentId,
-        mut change: F,
-    ) -> Result<BookChanges, LedgerError<E>>
+    pub(crate) async fn change_payment<E, F>(&self, id: &PaymentId, mut change: F) -> Result<bool, LedgerError<E>>
     where
         F: FnMut(&mut Page, &Payment, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
-        let payment = self.store.payment(id).await.map_err(LedgerError::Store)?;
+        let payment = self.store.payment(id).await?;
         let payment = payment.ok_or_else(|| LedgerError::NoPayment(id.clone()))?;
         self.change_known(&payment, |page, payment, context| change(page, payment, context)).await
     }
 
     /// The same for a payment that was read before. A payment never leaves its address, so it is there still.
-    pub(crate) async fn change_known<E, F>(&self, known: &Payment, mut change: F) -> Result<BookChanges, LedgerError<E>>
+    pub(crate) async fn change_known<E, F>(&self, known: &Payment, mut change: F) -> Result<bool, LedgerError<E>>
     where
         F: FnMut(&mut Page, &Payment, &Context<'_>) -> Result<(), E> + Send,
         E: Send,

@@ -1,14 +1,11 @@
 //! A store that holds less than it had acknowledged: what it sent since may be unknown to it. The wallet is halted before any
 //! loop runs, and it is told. Deliberately absent: guessing what is missing; everything else is read again from chain and API.
 
-use super::event_log::log_events;
+use super::transaction::Tries;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{Halt, HaltReason};
 use crate::ports::store::{Commit, Store, StoreError, if_readable};
-
-/// How often it is tried again when the wallet's record changes meanwhile.
-const TRIES: u32 = 5;
 
 /// Halts the wallet and raises the alarm, if the store has lost something. A wallet that the store knows nothing of begins
 /// halted by itself once it has sent anything.
@@ -18,8 +15,9 @@ const TRIES: u32 = 5;
 pub async fn tell(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
     let Some(lost) = store.lost() else { return Ok(()) };
     let why = HaltReason::StoreIncomplete { held: lost.held, acknowledged: lost.acknowledged };
-    for _ in 0..TRIES {
-        let event = |kind| Event { at: now, payment: None, deposit: None, kind };
+    let mut tries = Tries::default();
+    loop {
+        let event = |kind| Event::new(now, kind);
         let alarm = Alarm::StoreIncomplete { held: lost.held, acknowledged: lost.acknowledged };
         let mut events = vec![event(EventKind::Alarm { alarm })];
         // One that does not read stands still.
@@ -33,14 +31,9 @@ pub async fn tell(store: &dyn Store, now: Timestamp) -> Result<(), StoreError> {
             events.push(event(EventKind::Alarm { alarm: Alarm::WalletHalted { why: why.clone() } }));
             events.push(event(EventKind::WalletChanged { address: wallet.address, change }));
         }
-        match store.commit(Commit { wallet, events: events.clone(), ..Commit::default() }).await {
-            Ok(_) => {
-                log_events(&events);
-                return store.loss_is_told().await;
-            }
-            Err(StoreError::Conflict(_)) => {}
-            Err(error) => return Err(error),
+        let changes = Commit { wallet, events, ..Commit::default() };
+        if tries.commit(store, changes).await? {
+            return store.loss_is_told().await;
         }
     }
-    Err(StoreError::Conflict("the wallet's record".to_owned()))
 }

@@ -56,6 +56,7 @@ pub(crate) mod payout_book;
 pub mod purse;
 pub(crate) mod put_aside;
 pub(crate) mod reconciler;
+pub(crate) mod transaction;
 pub(crate) mod watcher;
 
 pub use ledger::LedgerError;

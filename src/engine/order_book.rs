@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::FundingRules;
-use super::event_log::log_events;
 use super::health::Health;
 use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
@@ -18,6 +17,7 @@ use crate::domain::order::{Order, OrderId, OrderState, Placer, Spend};
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{Halt, HaltReason, Pause, Wallet};
+use crate::engine::transaction::Tries;
 use crate::policy::approval::{Approvers, OwnOrder, may_approve};
 use crate::policy::order_decisions::is_approval_over;
 use crate::policy::order_machine::{OrderFact, UnexpectedOrder, apply};
@@ -26,9 +26,6 @@ use crate::policy::spend::{Granted, SpendRefusal, Spending, Wish, authorize};
 use crate::policy::window::{window_now, window_start};
 use crate::ports::clock::Clock;
 use crate::ports::store::{Commit, Store, StoreError};
-
-/// How often a decision is made anew when others change the same records meanwhile.
-const MAX_TRIES: u32 = 200;
 
 /// Why an order was not changed. Nothing was stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -205,19 +202,13 @@ impl OrderBook {
         by: Placer,
         shown: Option<(Address, Amount)>,
     ) -> Result<Order, OrderError> {
-        for _ in 0..MAX_TRIES {
-            let (order, commit) = self.propose(id, by, shown).await?;
-            let events = commit.events.clone();
-            match self.store.commit(commit).await {
-                Ok(_) => {
-                    log_events(&events);
-                    return Ok(Order { version: order.version.saturating_add(1), ..order });
-                }
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
+        let mut tries = Tries::default();
+        loop {
+            let (order, changes) = self.propose(id, by, shown).await?;
+            if tries.commit(&*self.store, changes).await? {
+                return Ok(Order { version: order.version.saturating_add(1), ..order });
             }
         }
-        Err(StoreError::Conflict("the wallet's record".to_owned()).into())
     }
 
     /// Takes a fact into the order as it stands in the store, in one commit with `more` to say of it. `still` tells whether
@@ -229,7 +220,8 @@ impl OrderBook {
         more: Vec<EventKind>,
         still: impl Fn(&Order) -> bool,
     ) -> Result<Option<Order>, OrderError> {
-        for _ in 0..MAX_TRIES {
+        let mut tries = Tries::default();
+        loop {
             let mut order = self.store.order(id).await?.ok_or_else(|| OrderError::NoOrder(id.clone()))?;
             if !still(&order) {
                 return Ok(None);
@@ -241,18 +233,12 @@ impl OrderBook {
             if order == before && kinds.is_empty() {
                 return Ok(Some(order));
             }
-            let events: Vec<Event> = kinds.into_iter().map(|kind| event(&order, now, kind)).collect();
-            let commit = Commit { orders: vec![order.clone()], events: events.clone(), ..Commit::default() };
-            match self.store.commit(commit).await {
-                Ok(_) => {
-                    log_events(&events);
-                    return Ok(Some(Order { version: order.version.saturating_add(1), ..order }));
-                }
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
+            let events = kinds.into_iter().map(|kind| event(&order, now, kind)).collect();
+            let changes = Commit { orders: vec![order.clone()], events, ..Commit::default() };
+            if tries.commit(&*self.store, changes).await? {
+                return Ok(Some(Order { version: order.version.saturating_add(1), ..order }));
             }
         }
-        Err(StoreError::Conflict(format!("order {id}")).into())
     }
 
     /// Whether somebody may approve the order, which is as it was `shown`. Who made it never changes, so this holds until it is
@@ -296,27 +282,22 @@ impl OrderBook {
         &self,
         change: impl Fn(&mut Wallet, Timestamp) -> Option<WalletChange>,
     ) -> Result<Wallet, OrderError> {
-        for _ in 0..MAX_TRIES {
+        let mut tries = Tries::default();
+        loop {
             let mut wallet = self.store.wallet().await?.ok_or(OrderError::NoWallet)?;
             let now = self.clock.now();
             let Some(said) = change(&mut wallet, now) else { return Ok(wallet) };
             let mut events = Vec::new();
             if let WalletChange::Halted { why } = &said {
                 let kind = EventKind::Alarm { alarm: Alarm::WalletHalted { why: why.clone() } };
-                events.push(Event { at: now, payment: None, deposit: None, kind });
+                events.push(Event::new(now, kind));
             }
             events.push(wallet_event(&wallet, now, said));
-            let commit = Commit { wallet: Some(wallet.clone()), events: events.clone(), ..Commit::default() };
-            match self.store.commit(commit).await {
-                Ok(_) => {
-                    log_events(&events);
-                    return Ok(wallet);
-                }
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
+            let changes = Commit { wallet: Some(wallet.clone()), events, ..Commit::default() };
+            if tries.commit(&*self.store, changes).await? {
+                return Ok(wallet);
             }
         }
-        Err(StoreError::Conflict("the wallet's record".to_owned()).into())
     }
 
     /// Halts the wallet, unless it is halted already.

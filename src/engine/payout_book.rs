@@ -4,19 +4,16 @@ use std::sync::Arc;
 
 use super::EngineSettings;
 use super::Ports;
-use super::event_log::log_events;
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::{PaymentId, PayoutReference};
 use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::time::Timestamp;
+use crate::engine::transaction::Tries;
 use crate::policy::payout_machine::{PayoutContext, PayoutFact, PayoutStep, UnexpectedPayout, step};
 use crate::policy::retry::Jitter;
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::store::{Commit, Store, StoreError};
-
-/// How often a decision is made anew when others change the same records meanwhile.
-const MAX_TRIES: u32 = 50;
 
 /// A payout and the record that it is kept in.
 #[derive(Clone, Debug)]
@@ -118,7 +115,8 @@ impl PayoutBook {
         by: Option<&str>,
         still: impl Fn(&Kept) -> bool + Send + Sync,
     ) -> Result<Option<Kept>, PayoutError> {
-        for _ in 0..MAX_TRIES {
+        let mut tries = Tries::default();
+        loop {
             let kept = self.read(reference).await?.ok_or_else(|| PayoutError::Unknown(reference.clone()))?;
             if !still(&kept) {
                 return Ok(None);
@@ -127,19 +125,12 @@ impl PayoutBook {
             if let (Some(by), EventKind::DeskChanged { why, .. }) = (by, &mut said.kind) {
                 *why = format!("{why} ({by})");
             }
-            let events = vec![said];
-            let commit = Commit { desk: vec![next.record()], events: events.clone(), ..Commit::default() };
-            match self.store.commit(commit).await {
-                Ok(_) => {
-                    log_events(&events);
-                    next.version = next.version.saturating_add(1);
-                    return Ok(Some(next));
-                }
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
+            let changes = Commit { desk: vec![next.record()], events: vec![said], ..Commit::default() };
+            next.version = next.version.saturating_add(1);
+            if tries.commit(&*self.store, changes).await? {
+                return Ok(Some(next));
             }
         }
-        Err(StoreError::Conflict(key_of(reference).to_string()).into())
     }
 }
 

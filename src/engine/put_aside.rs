@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::EngineError;
 use super::Ports;
-use super::event_log::log_events;
-use crate::domain::event::{Alarm, Event, EventKind};
-use crate::ports::store::{Commit, StoreError};
+use super::transaction;
+use crate::domain::event::{Alarm, EventKind};
+use crate::ports::store::StoreError;
 
 /// What a loop has put aside. Nobody can mend a record while the store is open, so none of it is tried again before the next
 /// start.
@@ -56,12 +56,7 @@ pub(crate) async fn tell(ports: Ports, stop: CancellationToken) -> Result<(), En
             let now = ports.clock.now();
             let found = ports.store.unreadable().into_iter().filter(|found| told.insert(found.what.clone()));
             let alarms = found.map(|found| Alarm::RecordUnreadable { record: found.what, why: found.why });
-            let event = |alarm| Event { at: now, payment: None, deposit: None, kind: EventKind::Alarm { alarm } };
-            let events: Vec<Event> = alarms.map(event).collect();
-            if !events.is_empty() {
-                ports.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
-                log_events(&events);
-            }
+            transaction::tell(&*ports.store, now, alarms.map(|alarm| EventKind::Alarm { alarm })).await?;
             seen = Some(count);
         }
         tokio::select! {

@@ -17,9 +17,9 @@ use crate::domain::payment::RecipientId;
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{BookedSpend, NonceCount, Wallet};
 use crate::engine::FundingPorts;
-use crate::engine::event_log::log_events;
 use crate::engine::first_block::first_block;
 use crate::engine::order_book::OrderBook;
+use crate::engine::transaction;
 use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Freeing, MOST_BLOCKS_BACK, Proof, WalletRecords, consumed, nothing_left, prove};
 use crate::policy::finality::final_number;
@@ -239,14 +239,9 @@ impl OperatorService {
             events.extend(kinds.into_iter().map(|kind| said(Some(order.id.payment.clone()), kind)));
             orders.push(order);
         }
-        let commit = Commit { orders, wallet: Some(wallet), events: events.clone(), ..Commit::default() };
-        match self.store.commit(commit).await {
-            Ok(_) => {
-                log_events(&events);
-                self.wallet().await
-            }
-            Err(error) => Err(OperatorError::Store(error)),
-        }
+        let commit = Commit { orders, wallet: Some(wallet), events, ..Commit::default() };
+        transaction::commit(&*self.store, commit).await?;
+        self.wallet().await
     }
 }
 

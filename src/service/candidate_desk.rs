@@ -4,10 +4,10 @@ use crate::domain::candidate::{Candidate, CandidateState};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::PaymentId;
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
-use crate::engine::event_log::log_events;
 use crate::engine::follow_ups::{candidate_of, changed};
+use crate::engine::transaction::Tries;
 use crate::policy::resolve::{MAX_REASON_BYTES, ResolveError};
-use crate::ports::store::{Commit, StoreError, Subject};
+use crate::ports::store::{Commit, Subject};
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::service::requests::parse_payment;
 use crate::view::candidate::CandidateView;
@@ -23,9 +23,6 @@ const CHUNK: usize = 500;
 
 /// The most records that one question looks at.
 const MAX_SCAN: usize = 10_000;
-
-/// How often a dismissal is tried again while the candidate changes.
-const TRIES: u32 = 5;
 
 impl OperatorService {
     /// The open candidates from this place on, as reviews.
@@ -93,7 +90,7 @@ impl OperatorService {
         if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
             return Err(OperatorError::Invalid { field: "reason", problem: ResolveError::Reason.to_string() });
         }
-        let mut tries = 0_u32;
+        let mut tries = Tries::default();
         loop {
             let found = candidate_of(&*self.store, &id).await?;
             let (record, candidate) = found.ok_or_else(|| OperatorError::NotFound(format!("a candidate {id}")))?;
@@ -102,18 +99,14 @@ impl OperatorService {
                 return Err(OperatorError::Refused(said));
             }
             let candidate = Candidate { state: CandidateState::Dismissed { reason: reason.to_owned() }, ..candidate };
-            match self.keep_dismissed(record, candidate.clone(), reason).await {
-                Ok(()) => {
-                    let candidate = Some(CandidateView::of(&candidate, &self.names()));
-                    return Ok(ResolvedView { candidate, ..ResolvedView::of("dismiss") });
-                }
-                Err(StoreError::Conflict(_)) if tries < TRIES => tries = tries.saturating_add(1),
-                Err(error) => return Err(error.into()),
+            if tries.commit(&*self.store, self.dismissed(record, candidate.clone(), reason)).await? {
+                let candidate = Some(CandidateView::of(&candidate, &self.names()));
+                return Ok(ResolvedView { candidate, ..ResolvedView::of("dismiss") });
             }
         }
     }
 
-    async fn keep_dismissed(&self, record: Record, candidate: Candidate, reason: &str) -> Result<(), StoreError> {
+    fn dismissed(&self, record: Record, candidate: Candidate, reason: &str) -> Commit {
         let (now, payment) = (self.clock.now(), candidate.payment.clone());
         let body = RecordBody::Candidate(candidate);
         let by = Some(self.actor.clone());
@@ -122,9 +115,6 @@ impl OperatorService {
             Event { at: now, payment: Some(payment.clone()), deposit: None, kind: decided },
             changed(payment, &body, "is dismissed by a person", now),
         ];
-        let desk = vec![Record { next_at: None, body, ..record }];
-        self.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await?;
-        log_events(&events);
-        Ok(())
+        Commit { desk: vec![Record { next_at: None, body, ..record }], events, ..Commit::default() }
     }
 }

@@ -8,8 +8,8 @@ use crate::domain::operator::Operator;
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
-use crate::engine::event_log::log_events;
 use crate::engine::exclusions::{excluded, exclusions};
+use crate::engine::transaction;
 use crate::ports::store::{Commit, StoreError};
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::service::orders::given;
@@ -143,7 +143,7 @@ impl OperatorService {
                 by: Some(self.actor.clone()),
             };
             let kinds = vec![said, EventKind::DeskChanged { body: Box::new(body.clone()), why: why.to_owned() }];
-            let events = kinds.into_iter().map(|kind| Event { at, payment: None, deposit: None, kind }).collect();
+            let events = kinds.into_iter().map(|kind| Event::new(at, kind)).collect();
             self.keep_decision(Record { version, next_at: None, body }, events).await?;
         }
         if let Some(chain) = &self.chain {
@@ -153,12 +153,9 @@ impl OperatorService {
     }
 
     async fn keep_decision(&self, record: Record, events: Vec<Event>) -> Result<(), OperatorError> {
-        let commit = Commit { desk: vec![record], events: events.clone(), ..Commit::default() };
-        match self.store.commit(commit).await {
-            Ok(_) => {
-                log_events(&events);
-                Ok(())
-            }
+        let commit = Commit { desk: vec![record], events, ..Commit::default() };
+        match transaction::commit(&*self.store, commit).await {
+            Ok(_) => Ok(()),
             Err(StoreError::Conflict(_)) => {
                 Err(OperatorError::Refused("something changed meanwhile: look at it and try again".to_owned()))
             }

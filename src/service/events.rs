@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::watch;
 
+use crate::engine::transaction;
 use crate::ports::store::{Changes, Commit, StoreError};
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::service::queries::MAX_PAGE;
@@ -66,7 +67,7 @@ impl OperatorService {
 
     /// The number of the newest event; 0 when there is none. A commit returns it, also one that changes nothing.
     async fn newest_event(&self) -> Result<u64, StoreError> {
-        self.store.commit(Commit::default()).await
+        transaction::commit(&*self.store, Commit::default()).await
     }
 }
 

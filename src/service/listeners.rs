@@ -1,8 +1,7 @@
 //! What is told of the places at which rampwatch listens.
 
-use crate::domain::event::{Alarm, Event, EventKind};
-use crate::engine::event_log::log_events;
-use crate::ports::store::Commit;
+use crate::domain::event::{Alarm, EventKind};
+use crate::engine::transaction;
 use crate::service::operator_service::{OperatorError, OperatorService};
 
 impl OperatorService {
@@ -25,9 +24,6 @@ impl OperatorService {
     }
 
     async fn tell(&self, kind: EventKind) -> Result<(), OperatorError> {
-        let events = vec![Event { at: self.clock.now(), payment: None, deposit: None, kind }];
-        self.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
-        log_events(&events);
-        Ok(())
+        Ok(transaction::tell(&*self.store, self.clock.now(), [kind]).await?)
     }
 }

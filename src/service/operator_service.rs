@@ -13,7 +13,6 @@ use crate::engine::FundingPorts;
 use crate::engine::PayoutPorts;
 use crate::engine::Ports;
 use crate::engine::add::{AddPayment, Adder, Adding};
-use crate::engine::event_log::log_events;
 use crate::engine::health::Health;
 use crate::engine::ledger::{Ledger, LedgerError, Page};
 use crate::engine::payout_book::PayoutBook;
@@ -221,8 +220,7 @@ impl OperatorService {
             page.touch_payments = matches!(decision, Decision::Retry { .. });
             resolve(&mut page.book, decision, Said { by: &self.actor, reason }, context)
         };
-        let changes = self.ledger.change(address, decide).await.map_err(not_resolved)?;
-        log_events(&changes.events);
+        self.ledger.change(address, decide).await.map_err(not_resolved)?;
         Ok(())
     }
 

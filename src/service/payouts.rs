@@ -8,7 +8,6 @@ use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{IdempotencyKey, Payout, PayoutState, PayoutWish};
 use crate::domain::record::{Record, RecordBody, RecordKind};
 use crate::engine::PayoutPorts;
-use crate::engine::event_log::log_events;
 use crate::engine::payout_book::{Kept, PayoutError, event, key_of};
 use crate::policy::payout_machine::{PayoutFact, check_file};
 use crate::policy::repeats::{Earlier, Likeness};
@@ -110,12 +109,9 @@ impl OperatorService {
         };
         let events = vec![event(&payout, now, &why)];
         let record = Record::new(RecordBody::Payout(Box::new(payout)), Some(now));
-        let commit = Commit { desk: vec![record], events: events.clone(), ..Commit::default() };
+        let commit = Commit { desk: vec![record], events, ..Commit::default() };
         match self.recent.keep(&self.store, claim, commit).await {
-            Ok(_) => {
-                log_events(&events);
-                self.payout_view(&self.stored_payout(&reference).await?).await
-            }
+            Ok(_) => self.payout_view(&self.stored_payout(&reference).await?).await,
             // Somebody else placed it meanwhile: it is theirs, if it is the same.
             Err(StoreError::Conflict(_)) => self.same_payout(&self.stored_payout(&reference).await?, request).await,
             Err(error) => Err(error.into()),

@@ -15,6 +15,7 @@ use crate::domain::record::{Record, RecordKind};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::EngineSettings;
 use crate::engine::payout_book::Kept;
+use crate::engine::transaction;
 use crate::policy::repeats::{Earlier, repeated};
 use crate::ports::store::{Commit, Store, StoreError};
 use crate::service::operator_service::{OperatorError, OperatorService};
@@ -137,7 +138,7 @@ impl RecentPayouts {
     /// Stores a payout that has claimed its place; it gives the place back if that fails. Where nobody waits for it any more, the
     /// place stays taken: the payout may be stored all the same.
     pub(crate) async fn keep(&self, store: &Arc<dyn Store>, claim: Claim, commit: Commit) -> Result<u64, StoreError> {
-        let stored = store.commit(commit).await;
+        let stored = transaction::commit(&**store, commit).await;
         if stored.is_err() {
             self.index().remove(claim.place);
         }

@@ -4,7 +4,6 @@
 
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, Verdict};
-use crate::engine::event_log::log_events;
 use crate::engine::ledger;
 use crate::policy::payment_machine::Context;
 use crate::policy::resolve::{IgnoredAll, Said, ignore_all};
@@ -31,8 +30,7 @@ impl OperatorService {
                 ignored = ignore_all(&mut page.book, said, &self.settings.matching, context)?;
                 Ok(())
             };
-            let changes = self.ledger.change(address, decide).await.map_err(not_resolved)?;
-            log_events(&changes.events);
+            self.ledger.change(address, decide).await.map_err(not_resolved)?;
             count = count.saturating_add(ignored.count);
             if !ignored.more {
                 break;

@@ -9,7 +9,7 @@ use crate::domain::payment::WebhookId;
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::text::short;
 use crate::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAttempt, checked_url};
-use crate::engine::event_log::log_events;
+use crate::engine::transaction;
 use crate::policy::requests::Demand;
 use crate::policy::webhooks::{is_ours, may_register};
 use crate::ports::desk_api::WebhookChange;
@@ -200,20 +200,17 @@ impl OperatorService {
         let at = self.clock.now();
         let event = |(record, why): &(Record, &str)| {
             let kind = EventKind::DeskChanged { body: Box::new(record.body.clone()), why: (*why).to_owned() };
-            Event { at, payment: None, deposit: None, kind }
+            Event::new(at, kind)
         };
         let events: Vec<Event> = records.iter().map(event).collect();
         let desk = records.into_iter().map(|(record, _)| record).collect();
-        self.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await.map_err(|error| {
-            match error {
-                StoreError::Conflict(what) => {
-                    OperatorError::Refused(format!("{what} is being changed by somebody else: look, and try again"))
-                }
-                other => OperatorError::Store(other),
+        match transaction::commit(&*self.store, Commit { desk, events, ..Commit::default() }).await {
+            Ok(_) => Ok(()),
+            Err(StoreError::Conflict(what)) => {
+                Err(OperatorError::Refused(format!("{what} is being changed by somebody else: look, and try again")))
             }
-        })?;
-        log_events(&events);
-        Ok(())
+            Err(other) => Err(other.into()),
+        }
     }
 }
 

@@ -272,6 +272,9 @@ fn rooms(file: &mut File<'_>, module: &[String], crates: &[String]) {
     if room.name != "outbound" {
         leaves_elsewhere(file);
     }
+    if matches!(room.name, "engine" | "service") && file.path != "src/engine/transaction.rs" {
+        commits_elsewhere(file);
+    }
     exactness(file, room);
 }
 
@@ -297,6 +300,16 @@ fn leaves_elsewhere(file: &mut File<'_>) {
     }
     for (line, text) in faults {
         file.fault(line, &text);
+    }
+}
+
+/// What is committed is logged and counted: `engine::transaction` sees to it, so nobody else commits.
+fn commits_elsewhere(file: &mut File<'_>) {
+    let texts: Vec<(&str, usize)> = file.lexed.tokens.iter().map(|token| (token.text, token.line)).collect();
+    let commits = |at: usize| matches!(texts.get(at..), Some([(".", _), ("commit", _), ("(", _), ..]));
+    let by_others = (1..texts.len()).filter(|at| commits(*at) && texts[at - 1].0 != "tries" && !file.tests[*at]);
+    for line in by_others.map(|at| texts[at].1).collect::<Vec<_>>() {
+        file.fault(line, "commits past engine::transaction, so that nothing is logged or counted");
     }
 }
 

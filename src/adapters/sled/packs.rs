@@ -85,7 +85,7 @@ mod tests {
 
     fn event(detail: &str) -> Event {
         let kind = EventKind::Alarm { alarm: Alarm::MalformedLog { detail: detail.to_owned() } };
-        Event { at: Timestamp::EPOCH, payment: None, deposit: None, kind }
+        Event::new(Timestamp::EPOCH, kind)
     }
 
     fn prepared(detail: &str, subjects: &[&str]) -> PreparedEvent {

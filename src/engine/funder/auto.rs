@@ -9,15 +9,15 @@ use std::mem::discriminant;
 use super::Funder;
 use super::Trouble;
 use super::its_own;
-use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::event::{Alarm, EventKind};
 use crate::domain::order::Placer;
 use crate::domain::payment::PaymentId;
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::event_log::log_events;
 use crate::engine::order_book::OrderError;
+use crate::engine::transaction;
 use crate::policy::spend::SpendRefusal;
-use crate::ports::store::{Changes, Commit};
+use crate::ports::store::Changes;
 
 /// How often all payments that wait are gone over though nothing has changed.
 const GO_OVER: Span = Span::from_secs(60);
@@ -67,9 +67,7 @@ impl Funder {
         }
         let now = self.ports.clock.now();
         let kind = EventKind::Alarm { alarm: Alarm::AutoUnlimited };
-        let events = vec![Event { at: now, payment: None, deposit: None, kind }];
-        self.ports.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
-        log_events(&events);
+        transaction::tell(&*self.ports.store, now, [kind]).await?;
         self.auto_at = now;
         Ok(())
     }

@@ -34,6 +34,7 @@ use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{HaltReason, Market, Wallet};
+use crate::engine::transaction;
 use crate::policy::order_machine::{Act, FundingPace, OrderFact, next_act};
 use crate::policy::spend::SpendRefusal;
 use crate::ports::chain::ChainError;
@@ -401,7 +402,7 @@ impl Funder {
             return Ok(());
         }
         let commit = Commit { orders: vec![Order { next_at: Some(until), ..order.clone() }], ..Commit::default() };
-        match self.ports.store.commit(commit).await {
+        match transaction::commit(&*self.ports.store, commit).await {
             Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
             Err(error) => Err(error.into()),
         }

@@ -9,7 +9,7 @@ use crate::domain::hold::Hold;
 use crate::domain::operator::Operator;
 use crate::domain::time::Timestamp;
 use crate::domain::wallet::{Halt, HaltReason, NonceCount, Wallet};
-use crate::engine::event_log::log_events;
+use crate::engine::transaction;
 use crate::policy::nonces::Fit;
 use crate::policy::{nonces, sweep};
 use crate::ports::chain::ChainError;
@@ -67,12 +67,7 @@ impl Funder {
             tracing::error!(wallet = %address, why, "the wallet is opened when they agree");
             return Ok(None);
         }
-        let event = |change| Event {
-            at: now,
-            payment: None,
-            deposit: None,
-            kind: EventKind::WalletChanged { address, change },
-        };
+        let event = |change| Event::new(now, EventKind::WalletChanged { address, change });
         let mut events = vec![event(WalletChange::Opened { next_nonce })];
         if let Some(why) = halt {
             tracing::error!(wallet = %address, %why, "the wallet begins halted");
@@ -81,14 +76,11 @@ impl Funder {
         let commit = Commit {
             wallet: Some(wallet.clone()),
             coverage: self.own_coverage(now).await?.into_iter().collect(),
-            events: events.clone(),
+            events,
             ..Commit::default()
         };
-        match self.ports.store.commit(commit).await {
-            Ok(_) => {
-                log_events(&events);
-                Ok(Some(Wallet { version: 1, ..wallet }))
-            }
+        match transaction::commit(&*self.ports.store, commit).await {
+            Ok(_) => Ok(Some(Wallet { version: 1, ..wallet })),
             Err(StoreError::Conflict(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }

@@ -7,12 +7,11 @@ use super::Funder;
 use super::Trouble;
 use super::preflight::{Offer, transfer_of};
 use crate::domain::chain::B256;
-use crate::domain::event::Event;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Attempt, AttemptKind, Fees, Order, OrderState};
 use crate::domain::wallet::Wallet;
-use crate::engine::event_log::log_events;
 use crate::engine::order_book::event;
+use crate::engine::transaction;
 use crate::planted::{Bug, planted};
 use crate::policy::fees::SELF_SEND_GAS;
 use crate::policy::order_machine::{OrderFact, apply};
@@ -86,13 +85,10 @@ impl Funder {
                 return Ok(None);
             }
         };
-        let events: Vec<Event> = kinds.into_iter().map(|kind| event(&order, now, kind)).collect();
-        let commit = Commit { orders: vec![order.clone()], wallet, events: events.clone(), ..Commit::default() };
-        match self.ports.store.commit(commit).await {
-            Ok(_) => {
-                log_events(&events);
-                Ok(Some((Order { version: order.version.saturating_add(1), ..order }, tx_hash)))
-            }
+        let events = kinds.into_iter().map(|kind| event(&order, now, kind)).collect();
+        let commit = Commit { orders: vec![order.clone()], wallet, events, ..Commit::default() };
+        match transaction::commit(&*self.ports.store, commit).await {
+            Ok(_) => Ok(Some((Order { version: order.version.saturating_add(1), ..order }, tx_hash))),
             Err(StoreError::Conflict(what)) => {
                 tracing::debug!(order = %order.id, what, "version conflict; the signature is dropped");
                 Ok(None)

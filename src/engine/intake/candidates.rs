@@ -14,8 +14,8 @@ use crate::domain::candidate::{Candidate, CandidateReason, CandidateState};
 use crate::domain::payment::{ApiStatus, PaymentId};
 use crate::domain::record::{Record, RecordBody, RecordKind};
 use crate::engine::circuit_breaker::{CallKind, Permit};
-use crate::engine::event_log::log_events;
 use crate::engine::follow_ups::{candidate_of, changed};
+use crate::engine::transaction;
 use crate::policy::intake::{Judged, Left, Own, ask_at, found, heard, judge, merged, over};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::{Commit, StoreError};
@@ -89,13 +89,10 @@ impl Intake {
             .then(|| ask_at(&candidate, context.now, context.pace, context.jitter, retry_after));
         let payment = candidate.payment.clone();
         let body = RecordBody::Candidate(candidate);
-        let events: Vec<_> = news.map(|why| changed(payment, &body, &why, context.now)).into_iter().collect();
+        let events = news.map(|why| changed(payment, &body, &why, context.now)).into_iter().collect();
         let desk = vec![Record { next_at, body, ..record }];
-        match self.ports.store.commit(Commit { desk, events: events.clone(), ..Commit::default() }).await {
-            Ok(_) => {
-                log_events(&events);
-                Ok(())
-            }
+        match transaction::commit(&*self.ports.store, Commit { desk, events, ..Commit::default() }).await {
+            Ok(_) => Ok(()),
             Err(StoreError::Conflict(what)) => {
                 tracing::debug!(what, "version conflict, retrying");
                 Ok(())

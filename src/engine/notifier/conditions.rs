@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::EngineError;
 use super::super::Ports;
-use super::super::event_log::log_events;
 use super::super::health::{Health, Snapshot};
 use super::NoticeRules;
 use crate::domain::chain::Address;
@@ -16,6 +15,7 @@ use crate::domain::notice::{Condition, ConditionName};
 use crate::domain::record::{Record, RecordBody};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::transaction;
 use crate::ports::store::{Commit, StoreError};
 
 /// How often is looked.
@@ -118,7 +118,7 @@ impl Conditions {
             return Ok(());
         }
         let body = RecordBody::Condition(Condition { what, since: Some(now) });
-        self.commit(Record { body, ..record }, EventKind::Alarm { alarm }, now).await
+        self.keep(Record { body, ..record }, EventKind::Alarm { alarm }, now).await
     }
 
     async fn ended(&self, what: ConditionName, now: Timestamp) -> Result<(), StoreError> {
@@ -128,15 +128,12 @@ impl Conditions {
         }
         let body = RecordBody::Condition(Condition { what, since: None });
         let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why: "is over".to_owned() };
-        self.commit(Record { body, ..record }, kind, now).await
+        self.keep(Record { body, ..record }, kind, now).await
     }
 
-    async fn commit(&self, record: Record, kind: EventKind, now: Timestamp) -> Result<(), StoreError> {
-        let events = vec![Event { at: now, payment: None, deposit: None, kind }];
-        let commit = Commit { desk: vec![record], events: events.clone(), ..Commit::default() };
-        self.ports.store.commit(commit).await?;
-        log_events(&events);
-        Ok(())
+    async fn keep(&self, record: Record, kind: EventKind, now: Timestamp) -> Result<(), StoreError> {
+        let commit = Commit { desk: vec![record], events: vec![Event::new(now, kind)], ..Commit::default() };
+        transaction::commit(&*self.ports.store, commit).await.map(drop)
     }
 }
 

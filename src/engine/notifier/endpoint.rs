@@ -16,6 +16,7 @@ use crate::domain::order::Order;
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::transaction;
 use crate::policy::notices::{
     MAX_AGE, MAX_ATTEMPTS, OrderMove, endpoint_wait, goes_first, lasting_hold, moves_of, of_event, quiet_at, retry_at,
     retry_wait,
@@ -215,7 +216,7 @@ impl Endpoint {
         let record = Record { body, ..record };
         let mut desk = notices;
         desk.push(record.clone());
-        self.store.commit(Commit { desk, ..Commit::default() }).await?;
+        transaction::commit(&*self.store, Commit { desk, ..Commit::default() }).await?;
         Ok(Record { version: record.version.saturating_add(1), ..record })
     }
 
@@ -240,7 +241,8 @@ impl Endpoint {
         let body = RecordBody::NoticeCursor(NoticeCursor { endpoint, through: None });
         let record = stored.unwrap_or_else(|| Record::new(body, None));
         // A commit returns the number of the last event. Whatever happens after it is told.
-        let newest = self.store.commit(Commit { desk: vec![record.clone()], ..Commit::default() }).await?;
+        let newest =
+            transaction::commit(&*self.store, Commit { desk: vec![record.clone()], ..Commit::default() }).await?;
         let record = Record { version: record.version.saturating_add(1), ..record };
         Ok((self.advance(record, newest, Vec::new()).await?, newest))
     }
@@ -290,9 +292,9 @@ impl Endpoint {
         let body = RecordBody::Notice(Box::new(notice));
         let kind = why.map(|why| EventKind::DeskChanged { body: Box::new(body.clone()), why });
         let at = self.clock.now();
-        let events = kind.map(|kind| Event { at, payment: None, deposit: None, kind }).into_iter().collect();
+        let events = kind.map(|kind| Event::new(at, kind)).into_iter().collect();
         let record = Record { version: record.version, next_at, body };
-        self.store.commit(Commit { desk: vec![record.clone()], events, ..Commit::default() }).await?;
+        transaction::commit(&*self.store, Commit { desk: vec![record.clone()], events, ..Commit::default() }).await?;
         Ok(Record { version: record.version.saturating_add(1), ..record })
     }
 

@@ -4,16 +4,12 @@ use super::Opener;
 use crate::domain::order::{OrderId, Placer};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::payout::Payout;
-use crate::engine::event_log::log_events;
 use crate::engine::order_book::OrderError;
 use crate::engine::payout_book::{Kept, PayoutError, unmoved};
+use crate::engine::transaction::Tries;
 use crate::policy::payout_machine::PayoutFact;
 use crate::policy::rules::RuleBroken;
 use crate::policy::spend::SpendRefusal;
-use crate::ports::store::StoreError;
-
-/// How often a placing is considered anew when others place meanwhile.
-const MAX_TRIES: u32 = 200;
 
 /// What became of a wish to fund.
 enum Outcome {
@@ -47,7 +43,8 @@ impl Opener {
             return Ok(Outcome::Refused { why, again: true });
         };
         let (book, still) = (self.book(), unmoved(payout));
-        for _ in 0..MAX_TRIES {
+        let mut tries = Tries::default();
+        loop {
             let Some(kept) = book.read(&payout.reference).await?.filter(|kept| still(kept)) else {
                 return Ok(Outcome::Placed);
             };
@@ -72,17 +69,10 @@ impl Opener {
             let (next, said) = book.decide(&kept, &PayoutFact::OrderPlaced(order.id.clone()))?;
             commit.desk.push(next.record());
             commit.events.push(said);
-            let events = commit.events.clone();
-            match self.ports.store.commit(commit).await {
-                Ok(_) => {
-                    log_events(&events);
-                    return Ok(Outcome::Placed);
-                }
-                Err(StoreError::Conflict(_)) => {}
-                Err(error) => return Err(error.into()),
+            if tries.commit(&*self.ports.store, commit).await? {
+                return Ok(Outcome::Placed);
             }
         }
-        Err(StoreError::Conflict("the wallet's record".to_owned()).into())
     }
 }
 

@@ -7,7 +7,6 @@ use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Refus
 use crate::domain::payout::{Payout, PayoutState};
 use crate::engine::api_facts::view_of;
 use crate::engine::circuit_breaker::CallKind;
-use crate::engine::event_log::log_events;
 use crate::engine::ledger::LedgerError;
 use crate::engine::payout_book::{Kept, PayoutError, key_of, unmoved};
 use crate::policy::payout_machine::{PayoutFact, Said, UnexpectedPayout};
@@ -144,10 +143,7 @@ impl Opener {
             })
             .await;
         match changed {
-            Ok(changes) => {
-                log_events(&changes.events);
-                Ok(())
-            }
+            Ok(_) => Ok(()),
             Err(LedgerError::Store(error)) => Err(error.into()),
             Err(LedgerError::Refused(error)) => Err(error.into()),
             Err(error @ (LedgerError::Unexpected(_) | LedgerError::NoPayment(_))) => {

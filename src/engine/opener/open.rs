@@ -9,6 +9,7 @@ use crate::domain::time::Span;
 use crate::engine::circuit_breaker::CallKind;
 use crate::engine::follow_ups::note_would;
 use crate::engine::payout_book::{Kept, PayoutError, unmoved};
+use crate::engine::transaction;
 use crate::policy::payment_machine::CallFailure;
 use crate::policy::payout_machine::{PayoutFact, usable_until};
 use crate::ports::attachments::AttachmentError;
@@ -98,7 +99,7 @@ impl Opener {
         let body = RecordBody::Payout(Box::new(kept.payout.clone()));
         let next_at = Some(now.plus(LOOK_AGAIN));
         let desk = vec![Record { version: kept.version, next_at, body }];
-        self.ports.store.commit(Commit { desk, ..Commit::default() }).await?;
+        transaction::commit(&*self.ports.store, Commit { desk, ..Commit::default() }).await?;
         Ok(())
     }
 

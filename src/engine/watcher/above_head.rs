@@ -4,9 +4,9 @@ use super::Trouble;
 use super::Watcher;
 use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::Coverage;
-use crate::domain::event::{Alarm, Event, EventKind};
+use crate::domain::event::{Alarm, EventKind};
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::event_log::log_events;
+use crate::engine::transaction;
 use crate::engine::watcher::prefetch::Prefetch;
 use crate::planted::{Bug, planted};
 use crate::policy::above_head::{self, Excess, Judgement};
@@ -106,14 +106,6 @@ impl Watcher {
     }
 
     pub(super) async fn tell(&self, kinds: Vec<EventKind>) -> Result<(), StoreError> {
-        if kinds.is_empty() {
-            return Ok(());
-        }
-        let at = self.ports.clock.now();
-        let events: Vec<Event> =
-            kinds.into_iter().map(|kind| Event { at, payment: None, deposit: None, kind }).collect();
-        self.ports.store.commit(Commit { events: events.clone(), ..Commit::default() }).await?;
-        log_events(&events);
-        Ok(())
+        transaction::tell(&*self.ports.store, self.ports.clock.now(), kinds).await
     }
 }

@@ -15,10 +15,8 @@ use crate::domain::deposit::{BlockStatus, Deposit, DepositKey};
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::event_log::log_events;
 use crate::engine::ledger::{LedgerError, Page};
 use crate::planted::{Bug, planted};
-use crate::policy::address::BookChanges;
 use crate::policy::finality::{FinalityRule, GoneBy, gone, is_final_as_read};
 use crate::policy::numbering::as_known;
 use crate::policy::payment_machine::{Context, Unexpected};
@@ -349,25 +347,22 @@ impl Watcher {
         Ok(is_left.then_some(address))
     }
 
-    /// Logs what was written. A payment that could not take it is left for the next reading.
+    /// Whether anything was written. A payment that could not take it is left for the next reading.
     pub(super) fn told(
         &self,
         address: Address,
-        result: Result<BookChanges, LedgerError<Unexpected>>,
-    ) -> Result<BookChanges, Trouble> {
+        result: Result<bool, LedgerError<Unexpected>>,
+    ) -> Result<bool, Trouble> {
         match result {
-            Ok(changes) => {
-                log_events(&changes.events);
-                Ok(changes)
-            }
+            Ok(is_changed) => Ok(is_changed),
             Err(LedgerError::Store(StoreError::Conflict(what) | StoreError::Corrupt(what))) => {
                 tracing::warn!(%address, what, "the address keeps changing, or does not read; read again later");
-                Ok(BookChanges::default())
+                Ok(false)
             }
             Err(LedgerError::Store(error)) => Err(error.into()),
             Err(error @ (LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_))) => {
                 tracing::error!(%address, %error, "what was read does not go with a payment's state; read again later");
-                Ok(BookChanges::default())
+                Ok(false)
             }
         }
     }

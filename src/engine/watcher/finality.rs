@@ -11,6 +11,7 @@ use crate::domain::event::{Event, EventKind};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::agreement::witnesses;
+use crate::engine::transaction;
 use crate::planted::{Bug, planted};
 use crate::policy::finality::{MarkMove, advance, counted_final, final_block, final_number};
 use crate::policy::payment_machine::Unexpected;
@@ -214,9 +215,8 @@ impl Watcher {
                 );
                 self.health.update(|health| health.finality_doubted = Some(now));
                 let kind = EventKind::FinalityMoved { from, to: block };
-                let event = Event { at: now, payment: None, deposit: None, kind };
-                let commit = Commit { finality: Some(new), events: vec![event], ..Commit::default() };
-                self.ports.store.commit(commit).await?;
+                let commit = Commit { finality: Some(new), events: vec![Event::new(now, kind)], ..Commit::default() };
+                transaction::commit(&*self.ports.store, commit).await?;
                 Ok(())
             }
         }
@@ -225,7 +225,7 @@ impl Watcher {
     /// Keeps a mark that has risen, if it has.
     pub(super) async fn keep_mark(&self, risen: Option<FinalityMark>) -> Result<(), Trouble> {
         if risen.is_some() {
-            self.ports.store.commit(Commit { finality: risen, ..Commit::default() }).await?;
+            transaction::commit(&*self.ports.store, Commit { finality: risen, ..Commit::default() }).await?;
         }
         Ok(())
     }
@@ -383,7 +383,7 @@ impl Watcher {
             if let Some((number, time)) = wrong {
                 self.tell_wrong_time(number, time, endpoint);
             }
-            self.told(address, result).map(|changes| !changes.deposits.is_empty())
+            self.told(address, result)
         });
         Ok(super::absorb::all(writing).await?.contains(&true))
     }

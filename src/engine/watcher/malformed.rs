@@ -2,10 +2,8 @@
 
 use super::Trouble;
 use super::Watcher;
-use crate::domain::event::{Alarm, Event, EventKind};
-use crate::domain::names::alarm_name;
-use crate::engine::event_log::count_alarm;
-use crate::ports::store::Commit;
+use crate::domain::event::{Alarm, EventKind};
+use crate::engine::transaction;
 
 /// How many malformed logs are remembered as told; beyond that a new one is told by the log only.
 const MOST_TOLD: usize = 1_000;
@@ -14,8 +12,7 @@ impl Watcher {
     /// Raises an alarm for each log that was not seen to be malformed before. Anybody can make such logs, so their
     /// number is bounded.
     pub(super) async fn alarm_malformed(&mut self, malformed: Vec<String>) -> Result<(), Trouble> {
-        let at = self.ports.clock.now();
-        let mut events = Vec::new();
+        let mut alarms = Vec::new();
         for detail in malformed {
             let detail: String = detail.chars().take(300).collect();
             let known = self.told.malformed.contains(&detail);
@@ -23,17 +20,9 @@ impl Watcher {
                 continue;
             }
             self.told.malformed.insert(detail.clone());
-            let alarm = Alarm::MalformedLog { detail: detail.clone() };
-            count_alarm(&alarm);
-            let name = alarm_name(&alarm);
-            tracing::error!(alarm = name, detail, "a log is no transfer although it has a transfer's topic");
-            let kind = EventKind::Alarm { alarm };
-            events.push(Event { at, payment: None, deposit: None, kind });
+            tracing::error!(detail, "a log is no transfer although it has a transfer's topic");
+            alarms.push(EventKind::Alarm { alarm: Alarm::MalformedLog { detail } });
         }
-        if events.is_empty() {
-            return Ok(());
-        }
-        self.ports.store.commit(Commit { events, ..Commit::default() }).await?;
-        Ok(())
+        Ok(transaction::tell(&*self.ports.store, self.ports.clock.now(), alarms).await?)
     }
 }

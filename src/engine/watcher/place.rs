@@ -12,6 +12,7 @@ use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::time::Timestamp;
 use crate::engine::first_block::first_block;
+use crate::engine::transaction;
 use crate::planted::{Bug, planted};
 use crate::policy::sweep::MOST_BLOCKS_A_SECOND;
 use crate::ports::chain::{ChainError, EndpointId};
@@ -93,9 +94,9 @@ impl Watcher {
                 let swept = Swept { start, covered_to: below, confirmed_to: below, second_reading: None };
                 commit.coverage.push(Coverage { swept: Some(swept), ..coverage.clone() });
                 let kind = EventKind::AddressPlaced { address: coverage.address, start };
-                commit.events.push(Event { at: self.ports.clock.now(), payment: None, deposit: None, kind });
+                commit.events.push(Event::new(self.ports.clock.now(), kind));
             }
-            match self.ports.store.commit(commit).await {
+            match transaction::commit(&*self.ports.store, commit).await {
                 Ok(_) => {}
                 // Somebody changed one of them meanwhile; what is not placed is placed the next time round.
                 Err(StoreError::Conflict(what)) => tracing::debug!(what, "placed again later"),

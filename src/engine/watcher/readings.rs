@@ -256,7 +256,7 @@ impl Watcher {
             let mut commit = Commit::default();
             for coverage in batch {
                 let kind = EventKind::AddressClosed { address: coverage.address, through };
-                commit.events.push(Event { at: now, payment: None, deposit: None, kind });
+                commit.events.push(Event::new(now, kind));
                 commit.coverage.push(Coverage { closed: true, ..coverage.clone() });
             }
             self.store_coverage(commit).await?;

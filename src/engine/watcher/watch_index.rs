@@ -12,6 +12,7 @@ use super::absorb::all;
 use super::gauge;
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
+use crate::engine::transaction;
 use crate::policy::log_filter;
 use crate::ports::chain::WatchSet;
 use crate::ports::store::{Commit, Store, StoreError, if_readable};
@@ -128,7 +129,7 @@ impl Watcher {
         if commit.is_empty() {
             return Ok(true);
         }
-        match self.ports.store.commit(commit).await {
+        match transaction::commit(&*self.ports.store, commit).await {
             Ok(_) => Ok(true),
             Err(StoreError::Conflict(what) | StoreError::Corrupt(what)) => {
                 tracing::debug!(what, "coverage changed meanwhile, or does not read; written again later");

@@ -43,6 +43,14 @@ fn arrows_between_rooms() {
 }
 
 #[test]
+fn only_the_transaction_commits() {
+    let source = "async fn f() { self.store.commit(Commit::default()).await; tries.commit(&*store, changes).await }";
+    finds("src/service/a.rs", source, &[(1, "commits past engine::transaction")]);
+    finds("src/engine/funder/a.rs", source, &[(1, "commits past engine::transaction")]);
+    finds("src/engine/transaction.rs", source, &[]);
+}
+
+#[test]
 fn adapters_do_not_know_each_other() {
     finds("src/adapters/evm/pool.rs", "use crate::adapters::evm::decode;\nuse super::a;\nuse crate::ports::b;", &[]);
     finds("src/adapters/evm/pool.rs", "use crate::adapters::sled::S;", &[(1, "adapters::sled")]);
