@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::service::requests::AddRequest;
@@ -53,7 +53,7 @@ impl Add {
             expires_at: self.expires_at,
             deposit_chain: self.deposit_chain,
         };
-        let view = Operator::open_or_make(settings).await?.add(&request).await?;
+        let view = operator::open_or_make(settings).await?.add(&request).await?;
         if self.json { output::print_json(&view) } else { output::print(&output::payment(&view)) }
     }
 }

@@ -4,9 +4,9 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::fund::{agreed, can_ask};
-use super::operator::Operator;
-use super::order_desk::OrderDecision;
+use super::operator;
 use super::{order_output, output};
+use crate::client::Client;
 use crate::config::Settings;
 use crate::service::orders::ApproveRequest;
 use crate::view::order::OrderView;
@@ -47,7 +47,7 @@ pub(super) struct About {
 impl Approve {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let About { order, reason, json } = &self.about;
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let shown = operator.order(order).await?;
         if can_ask() && !self.yes {
             output::remark(order_output::to_approve(&shown).trim_end());
@@ -64,7 +64,7 @@ impl Approve {
         };
         let view = operator.approve(order, &request).await?;
         print(&view, *json)?;
-        if operator.is_offline() && !json {
+        if operator.is_in_process() && !json {
             output::remark("no daemon runs: nothing is sent before `rampwatch run` is started");
         }
         Ok(())
@@ -73,15 +73,16 @@ impl Approve {
 
 impl Reject {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
-        self.about.say(&operator, OrderDecision::Reject).await.map(drop)
+        let operator = operator::open(settings).await?;
+        let About { order, reason, json } = &self.about;
+        print(&operator.reject(order, reason).await?, *json)
     }
 }
 
 impl About {
-    /// Says the word, and shows what it made of the order.
-    pub(super) async fn say(&self, operator: &Operator, word: OrderDecision) -> Result<OrderView, Failure> {
-        let view = operator.decide_order(&self.order, word, &self.reason).await?;
+    /// Cancels the order, and shows what that made of it.
+    pub(super) async fn cancel(&self, operator: &Client) -> Result<OrderView, Failure> {
+        let view = operator.cancel_order(&self.order, &self.reason).await?;
         print(&view, self.json)?;
         Ok(view)
     }

@@ -4,8 +4,7 @@ use clap::Args;
 
 use super::approve::About;
 use super::exit::Failure;
-use super::operator::Operator;
-use super::order_desk::OrderDecision;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::view::order::OrderView;
@@ -26,8 +25,8 @@ pub(super) struct Cancel {
 
 impl Cancel {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
-        let view = self.about.say(&operator, OrderDecision::Cancel).await?;
+        let operator = operator::open(settings).await?;
+        let view = self.about.cancel(&operator).await?;
         if self.about.is_quiet() {
             return Ok(());
         }
@@ -40,7 +39,7 @@ impl Cancel {
         if wallet.paused.is_some() || wallet.halted.is_some() {
             output::remark("the wallet is paused or halted, so the self-send waits too: `rampwatch wallet status`");
         }
-        if operator.is_offline() {
+        if operator.is_in_process() {
             output::remark("no daemon runs: the self-send is not sent before `rampwatch run` is started");
         }
         Ok(())

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::domain::names::verdict_name;
@@ -38,7 +38,7 @@ pub(super) struct Deposits {
 
 impl Deposits {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let verdict = if self.review { Some("review".to_owned()) } else { self.verdict };
         let filter = DepositFilter { address: self.address, payment: self.payment, verdict };
         let ask = async |after: Option<String>, limit| operator.deposits(&filter, after.as_deref(), limit).await;

@@ -3,10 +3,9 @@
 use clap::{Args, Subcommand};
 
 use super::exit::Failure;
-use super::operator::{Operator, told};
+use super::operator;
 use super::output;
 use crate::config::Settings;
-use crate::service::orders::ReasonRequest;
 use crate::view::Page;
 use crate::view::dispute::{DisputeView, EndpointView, TrustRequest};
 
@@ -55,7 +54,7 @@ struct Decide {
 
 impl Disputes {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         if let Some(DisputesCommand::Decide(Decide { dispute, trust, reason, json })) = self.command {
             let view = operator.decide_dispute(&dispute, &TrustRequest { trust, reason }).await?;
             return if json { output::print_json(&view) } else { output::print(&paragraph(&view)) };
@@ -151,14 +150,14 @@ struct About {
 
 impl Endpoints {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let (page, json) = match self.command {
             None => (operator.endpoints().await?, self.json),
             Some(EndpointsCommand::Exclude(Exclude { about })) => {
-                (operator.exclude(&about.name, true, &about.reason).await?, about.json)
+                (operator.exclude(&about.name, &about.reason).await?, about.json)
             }
             Some(EndpointsCommand::Include(Include { about })) => {
-                (operator.exclude(&about.name, false, &about.reason).await?, about.json)
+                (operator.include(&about.name, &about.reason).await?, about.json)
             }
         };
         if json {
@@ -175,41 +174,4 @@ fn row(view: &EndpointView) -> Vec<String> {
         (true, ..) => "excluded".to_owned(),
     };
     vec![view.name.clone(), view.operator.clone(), state]
-}
-
-impl Operator {
-    async fn disputes(&self, all: bool, after: Option<&str>, limit: usize) -> Result<Page<DisputeView>, Failure> {
-        match self {
-            Self::Store(handle) => told(handle.list_disputes(all, after, limit).await),
-            Self::Daemon(daemon) => {
-                let limit = limit.to_string();
-                let query = [("all", all.then_some("true")), ("after", after), ("limit", Some(limit.as_str()))];
-                daemon.get(&["disputes"], &query).await
-            }
-        }
-    }
-
-    async fn decide_dispute(&self, id: &str, request: &TrustRequest) -> Result<DisputeView, Failure> {
-        match self {
-            Self::Store(handle) => told(handle.decide_dispute(id, request).await),
-            Self::Daemon(daemon) => daemon.post(&["disputes", id, "decide"], request).await,
-        }
-    }
-
-    async fn endpoints(&self) -> Result<Page<EndpointView>, Failure> {
-        match self {
-            Self::Store(handle) => told(handle.list_endpoints().await),
-            Self::Daemon(daemon) => daemon.get(&["endpoints"], &[]).await,
-        }
-    }
-
-    async fn exclude(&self, name: &str, excluded: bool, reason: &str) -> Result<Page<EndpointView>, Failure> {
-        match self {
-            Self::Store(handle) => told(handle.exclude_endpoint(name, excluded, reason).await),
-            Self::Daemon(daemon) => {
-                let word = if excluded { "exclude" } else { "include" };
-                daemon.post(&["endpoints", name, word], &ReasonRequest { reason: reason.to_owned() }).await
-            }
-        }
-    }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tokio::net::TcpStream;
 
 use super::exit::{Exit, Failure};
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::domain::checkup::{RegisteredWebhook, Told, WebhookCheckup};
@@ -92,15 +92,18 @@ async fn webhook(settings: &Settings) -> WebhookCheckup {
     if public_url.is_none() && configured.inlet.is_none() {
         return WebhookCheckup { public_url, secret, inlet: None, registered: Ok(Vec::new()) };
     }
-    let operator = Operator::open(settings).await;
-    let runs = matches!(&operator, Ok(Operator::Daemon(_)));
+    let operator = operator::open(settings).await;
+    let runs = operator.as_ref().is_ok_and(|operator| !operator.is_in_process());
     let inlet = match &configured.inlet {
         Some(inlet) if runs && inlet.listen.port() != 0 => Some(Some(listens(inlet.listen).await)),
         Some(_) => Some(None),
         None => None,
     };
     let registered = match operator {
-        Ok(operator) => operator.webhooks().await.map(|page| page.items.into_iter().map(seen).collect()),
+        Ok(operator) => {
+            let page = operator.webhooks().await.map_err(Failure::from);
+            page.map(|page| page.items.into_iter().map(seen).collect())
+        }
         Err(failure) => Err(failure),
     };
     WebhookCheckup { public_url, secret, inlet, registered: registered.map_err(|error| error.message().to_owned()) }

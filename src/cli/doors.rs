@@ -21,7 +21,7 @@ use crate::service::operator_service::OperatorService;
 const GRACE: Duration = Duration::from_millis(800);
 
 /// How much longer than a call to the payment API a request to the operator API may take.
-const BEYOND_API: Span = Span::from_secs(15);
+pub(super) const BEYOND_API: Span = Span::from_secs(15);
 
 /// What is served, and until when.
 pub(super) struct Doors {

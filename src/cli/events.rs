@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use super::client::Daemon;
 use super::exit::{Exit, Failure};
-use super::operator::{Operator, told};
+use super::operator;
 use super::output;
+use crate::client::Client;
 use crate::config::Settings;
 use crate::service::events::Since;
 use crate::service::queries::MAX_PAGE;
@@ -34,7 +34,7 @@ pub(super) struct Events {
 impl Events {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let since = self.after.map_or(Since::Newest(u64::from(self.limit)), Since::After);
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         if self.follow {
             return self.follow(&operator, since).await;
         }
@@ -49,12 +49,8 @@ impl Events {
         Ok(())
     }
 
-    async fn follow(&self, operator: &Operator, since: Since) -> Result<(), Failure> {
-        let Operator::Daemon(daemon) = operator else {
-            let said = "no daemon runs, so nothing happens that could be followed: start `rampwatch run` first";
-            return Err(Failure::new(Exit::Unavailable, said));
-        };
-        let mut feed = daemon.follow(since).await?;
+    async fn follow(&self, operator: &Client, since: Since) -> Result<(), Failure> {
+        let mut feed = operator.follow(since).await?;
         while let Some(event) = feed.next().await? {
             if self.json {
                 output::print_json_line(&event)?;
@@ -76,32 +72,4 @@ fn line(event: &EventView) -> String {
     let about = about.or_else(|| event.deposit.as_ref().map(|deposit| deposit.tx_hash.to_string()));
     let about = about.map_or_else(String::new, |about| format!(" [{about}]"));
     format!("{:>6}  {}{about} {}\n", event.seq, event.at, event.text)
-}
-
-impl Operator {
-    async fn events(&self, since: Since, limit: usize) -> Result<Page<EventView>, Failure> {
-        match self {
-            Self::Store(handle) => told(handle.events(since, limit).await),
-            Self::Daemon(daemon) => {
-                let [(name, place), (_, limit)] = [query(since), ("limit", limit.to_string())];
-                daemon.get(&["events"], &[(name, Some(&place)), ("limit", Some(&limit))]).await
-            }
-        }
-    }
-}
-
-/// A place in the list as the operator API takes it.
-fn query(since: Since) -> (&'static str, String) {
-    match since {
-        Since::After(after) => ("after", after.to_string()),
-        Since::Newest(newest) => ("newest", newest.to_string()),
-    }
-}
-
-impl Daemon {
-    /// What happens, as it happens.
-    async fn follow(&self, since: Since) -> Result<super::feed::Feed, Failure> {
-        let (name, place) = query(since);
-        self.stream(&["events", "stream"], &[(name, Some(&place))]).await
-    }
 }

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::client::ClientError;
 use crate::config::Settings;
 use crate::domain::chain::Address;
 use crate::http::Code;
@@ -59,6 +60,16 @@ pub struct Failure {
     message: String,
 }
 
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        match error {
+            ClientError::Refused { code, detail } => Self::of_problem(code, &detail),
+            ClientError::Unavailable(said) => Self::new(Exit::Unavailable, said),
+            ClientError::Failed(said) => Self::new(Exit::Failed, said),
+        }
+    }
+}
+
 impl Failure {
     /// A failure with its message.
     #[must_use]
@@ -96,7 +107,7 @@ impl Failure {
     }
 
     /// From what the operator API said.
-    pub(super) fn of_problem(code: Code, detail: &str) -> Self {
+    fn of_problem(code: Code, detail: &str) -> Self {
         let exit = match code {
             Code::NotFound => Exit::NotFound,
             Code::Invalid => Exit::Usage,

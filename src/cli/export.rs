@@ -7,9 +7,10 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::exit::{Exit, Failure};
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use super::private_file::PrivateFile;
+use crate::client::Client;
 use crate::config::Settings;
 use crate::service::export::{COLUMNS, ExportRow};
 use crate::service::queries::MAX_PAGE;
@@ -46,7 +47,7 @@ enum Format {
 
 impl Export {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         // Without an end the ledger could grow as fast as it is read.
         let to = self.to.clone().unwrap_or_else(|| jiff::Timestamp::now().to_string());
         match &self.out {
@@ -62,7 +63,7 @@ impl Export {
     }
 
     /// Writes page after page. Returns the number of rows.
-    async fn write(&self, operator: &Operator, to: &str, out: &mut (dyn Write + Send)) -> Result<usize, Failure> {
+    async fn write(&self, operator: &Client, to: &str, out: &mut (dyn Write + Send)) -> Result<usize, Failure> {
         let place = self.out.as_deref();
         let unwritten = |error| cannot_write(place, &error);
         let (mut after, mut count) = (None::<String>, 0_usize);

@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::operator::Operator;
+use super::operator;
 use super::{order_output, output};
 use crate::config::Settings;
 use crate::service::orders::FundRequest;
@@ -36,7 +36,7 @@ impl Fund {
                 "there is no terminal to ask on, and nothing was ordered: add --yes to order without being asked";
             return Err(Failure::new(Exit::Usage, said));
         }
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let preview = operator.preview_fund(&self.payment).await?;
         if !(self.yes && self.json) {
             output::remark(order_output::preview(&preview).trim_end());
@@ -59,7 +59,7 @@ impl Fund {
             ("state", Some(order.state.clone())),
             ("", Some(output::plain(&order.text))),
         ]))?;
-        remark_next(&order, operator.is_offline());
+        remark_next(&order, operator.is_in_process());
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::service::queries::STATES;
@@ -28,7 +28,7 @@ pub(super) struct List {
 
 impl List {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let state = self.state.as_deref();
         let ask = async |after: Option<String>, limit| operator.payments(state, after.as_deref(), limit).await;
         let page: Page<PaymentView> = output::gather(self.limit, self.after, ask).await?;

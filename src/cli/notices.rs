@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
-use super::operator::{Operator, told};
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::view::Page;
@@ -29,7 +29,7 @@ pub(super) struct Notices {
 
 impl Notices {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let ask = async |after: Option<String>, limit| operator.notices(self.pending, after.as_deref(), limit).await;
         let page: Page<NoticeView> = output::gather(self.limit, self.after, ask).await?;
         if self.json {
@@ -107,18 +107,5 @@ impl Notify {
             return Ok(());
         }
         Err(Failure::new(Exit::Unavailable, format!("{failed} of the endpoints did not take the message")))
-    }
-}
-
-impl Operator {
-    async fn notices(&self, pending: bool, after: Option<&str>, limit: usize) -> Result<Page<NoticeView>, Failure> {
-        match self {
-            Self::Store(handle) => told(handle.list_notices(pending, after, limit).await),
-            Self::Daemon(daemon) => {
-                let limit = limit.to_string();
-                let query = [("pending", pending.then_some("true")), ("after", after), ("limit", Some(limit.as_str()))];
-                daemon.get(&["notices"], &query).await
-            }
-        }
     }
 }

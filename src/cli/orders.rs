@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::service::orders::ORDER_STATES;
@@ -35,7 +35,7 @@ pub(super) struct Orders {
 
 impl Orders {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let (state, payment) = (self.state.as_deref(), self.payment.as_deref());
         let ask = async |after: Option<String>, limit| operator.orders(state, payment, after.as_deref(), limit).await;
         let page: Page<OrderView> = output::gather(self.limit, self.after, ask).await?;

@@ -35,16 +35,16 @@ pub(super) fn remark_more(next: Option<&str>) {
 }
 
 /// Asks for one part of a list after the other, from `after` on, until there are `limit` items or no more.
-pub(super) async fn gather<T>(
+pub(super) async fn gather<T, E: Into<Failure>>(
     limit: u32,
     after: Option<String>,
-    mut ask: impl AsyncFnMut(Option<String>, usize) -> Result<Page<T>, Failure>,
+    mut ask: impl AsyncFnMut(Option<String>, usize) -> Result<Page<T>, E>,
 ) -> Result<Page<T>, Failure> {
     let wanted = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut page = Page { items: Vec::new(), next: after };
     loop {
         let most = wanted.saturating_sub(page.items.len()).min(MAX_PAGE);
-        let more = ask(page.next.take(), most).await?;
+        let more = ask(page.next.take(), most).await.map_err(Into::into)?;
         page.items.extend(more.items);
         page.next = more.next;
         if page.next.is_none() || page.items.len() >= wanted {

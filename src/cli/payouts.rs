@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use super::payout::show;
 use crate::config::Settings;
@@ -34,7 +34,7 @@ pub(super) struct Payouts {
 
 impl Payouts {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let state = self.state.as_deref();
         let ask = async |after: Option<String>, limit| operator.payouts(state, after.as_deref(), limit).await;
         let page: Page<PayoutView> = output::gather(self.limit, self.after, ask).await?;

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::output::{self, plain};
 use crate::config::Settings;
 use crate::domain::decimal::Decimal;
@@ -84,7 +84,7 @@ impl Terms {
 
 impl Rate {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open_or_make(settings).await?;
+        let operator = operator::open_or_make(settings).await?;
         let view = operator.rate(&self.terms.request()).await?;
         if self.json {
             return output::print_json(&view);
@@ -95,7 +95,7 @@ impl Rate {
 
 impl Quote {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open_or_make(settings).await?;
+        let operator = operator::open_or_make(settings).await?;
         let asked = self.terms.request();
         let request = QuoteRequest {
             user: asked.user,

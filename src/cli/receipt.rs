@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::{output, receipt_text};
 use crate::config::Settings;
 
@@ -31,7 +31,7 @@ enum Format {
 
 impl Receipt {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let view = Operator::open(settings).await?.receipt(&self.payment).await?;
+        let view = operator::open(settings).await?.receipt(&self.payment).await?;
         match self.format {
             Format::Text => output::print(&receipt_text::text(&view)),
             Format::Json => output::print_json(&view),

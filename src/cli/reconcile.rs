@@ -6,8 +6,9 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::{Exit, Failure};
-use super::operator::{Operator, token_names, told};
+use super::operator::{self, token_names, told};
 use super::output::{self, plain};
+use crate::client::Client;
 use crate::config::Settings;
 use crate::service::books::{Books, PARTS, enter};
 use crate::service::export::Interval;
@@ -41,7 +42,7 @@ pub(super) struct Reconcile {
 impl Reconcile {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let interval = told(Interval::parse(self.from.as_deref(), self.to.as_deref()))?;
-        let books = read(&Operator::open(settings).await?).await?;
+        let books = read(&operator::open(settings).await?).await?;
         let auditor = wire::auditor(settings, token_names(settings), !self.chain_only).await;
         let auditor = auditor.map_err(|error| Failure::of_wiring(&error))?;
         let bar = Bar::new();
@@ -62,7 +63,7 @@ impl Reconcile {
 }
 
 /// Reads the books, part by part in their order.
-async fn read(operator: &Operator) -> Result<Books, Failure> {
+async fn read(operator: &Client) -> Result<Books, Failure> {
     let mut books = Books::default();
     for part in PARTS {
         let mut after: Option<String> = None;

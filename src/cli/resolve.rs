@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::service::requests::ResolveRequest;
@@ -97,7 +97,7 @@ impl Resolve {
                 (ResolveRequest::Dismiss { payment, reason: common.reason }, common.json)
             }
         };
-        let view = Operator::open(settings).await?.resolve(&request).await?;
+        let view = operator::open(settings).await?.resolve(&request).await?;
         if json {
             return output::print_json(&view);
         }

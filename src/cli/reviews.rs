@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 use crate::view::{Page, ReviewView};
@@ -24,7 +24,7 @@ pub(super) struct Reviews {
 
 impl Reviews {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let ask = async |after: Option<String>, limit| operator.reviews(after.as_deref(), limit).await;
         let page: Page<ReviewView> = output::gather(self.limit, self.after, ask).await?;
         if self.json {

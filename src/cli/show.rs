@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::{order_output, output};
 use crate::config::Settings;
 
@@ -19,7 +19,7 @@ pub(super) struct Show {
 
 impl Show {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let view = Operator::open(settings).await?.show(&self.payment).await?;
+        let view = operator::open(settings).await?.show(&self.payment).await?;
         if self.json { output::print_json(&view) } else { output::print(&order_output::detail(&view)) }
     }
 }

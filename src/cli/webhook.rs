@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
-use super::operator::Operator;
+use super::operator;
 use super::output::{self, plain};
 use crate::config::Settings;
 use crate::view::webhook::{RegisterRequest, UpdateRequest, WebhookView};
@@ -92,7 +92,7 @@ impl Register {
         let missing = "url: set webhook.public_url in the configuration to where deliveries are to go";
         let url = self.url.or_else(|| settings.webhook.public_url.clone());
         let url = url.ok_or_else(|| Failure::new(Exit::Usage, missing))?;
-        let operator = Operator::open_or_make(settings).await?;
+        let operator = operator::open_or_make(settings).await?;
         let request = RegisterRequest { url, events: given(self.events), again: self.again };
         show(&operator.register_webhook(&request).await?, self.json)
     }
@@ -100,7 +100,7 @@ impl Register {
 
 impl List {
     async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let page = Operator::open(settings).await?.webhooks().await?;
+        let page = operator::open(settings).await?.webhooks().await?;
         if self.json {
             return output::print_json(&page);
         }
@@ -117,7 +117,7 @@ impl List {
 
 impl Update {
     async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open_or_make(settings).await?;
+        let operator = operator::open_or_make(settings).await?;
         let request = UpdateRequest {
             url: self.url,
             events: given(self.events),

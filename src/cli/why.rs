@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator::Operator;
+use super::operator;
 use super::{order_output, output};
 use crate::config::Settings;
 use crate::view::WhyView;
@@ -21,7 +21,7 @@ pub(super) struct Why {
 
 impl Why {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let view = Operator::open(settings).await?.why(&self.subject).await?;
+        let view = operator::open(settings).await?.why(&self.subject).await?;
         if self.json { output::print_json(&view) } else { output::print(&text(&view)) }
     }
 }

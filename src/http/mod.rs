@@ -35,6 +35,7 @@ mod dispute_routes;
 mod document;
 mod events;
 mod guard;
+mod in_process;
 pub mod inlet;
 mod ledger_routes;
 mod listener;
@@ -51,6 +52,7 @@ mod token;
 mod tokens;
 
 pub use counts::keep_counting;
+pub use in_process::InProcess;
 pub use opening::{Opened, open};
 pub use problem::{Code, Problem};
 pub use socket::Socket;

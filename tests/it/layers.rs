@@ -110,10 +110,16 @@ const ROOMS: &[Room] = &[
         &["domain", "service", "view", "config", "private"],
         Crates::Except(&["anyhow", "clap", "alloy", "sled"]),
     ),
+    // To a daemon, or to the same routes in this process.
+    room(
+        "client",
+        &["domain", "service", "view", "http", "config", "outbound"],
+        Crates::Except(&["anyhow", "clap", "alloy", "sled", "axum"]),
+    ),
     // `http` too: `run` serves the operator API, and every other command is its client and shares its types.
     room(
         "cli",
-        &["domain", "service", "view", "config", "http", "wire", "telemetry", "sandbox", "outbound"],
+        &["domain", "service", "view", "client", "config", "http", "wire", "telemetry", "sandbox", "outbound"],
         Crates::Except(&["alloy", "sled"]),
     ),
     room("sandbox", &["domain", "config", "outbound"], BELOW),

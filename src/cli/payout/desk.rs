@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::exit::{Exit, Failure};
-use super::super::operator::Operator;
+use super::super::operator;
 use super::super::{output, run};
+use crate::client::{Client, ClientError};
 use crate::config::Settings;
 use crate::service::operator_service::OperatorService;
 
@@ -31,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Whom a payout is placed with.
 pub(super) struct Desk {
-    operator: Operator,
+    operator: Client,
     /// The engine that this command runs, when no daemon does.
     engine: Option<Engine>,
     /// Whether it was said that it does not answer.
@@ -60,7 +61,7 @@ impl Desk {
     /// when it does not come, whoever needs it says so.
     async fn await_wallet(&self) {
         let opened = async {
-            while self.operator.wallet().await.is_err_and(|failure| failure.exit() == Exit::Refused) {
+            while self.operator.wallet().await.is_err_and(|error| Failure::from(error).exit() == Exit::Refused) {
                 tokio::time::sleep(EVERY).await;
             }
         };
@@ -69,22 +70,22 @@ impl Desk {
     }
 
     async fn reach(settings: &Settings) -> Result<Self, Failure> {
-        if let Some(operator) = Operator::daemon(settings).await? {
+        if let Some(operator) = operator::daemon(settings).await? {
             return Ok(Self { operator, engine: None, is_away: Cell::new(false) });
         }
         output::remark(
             "no daemon runs: this command does the daemon's work itself, as long as it runs; other commands reach it",
         );
-        let (stop, settings) = (CancellationToken::new(), settings.clone());
+        let (stop, served) = (CancellationToken::new(), settings.clone());
         let (tell, told) = oneshot::channel::<OperatorService>();
         let stopped = stop.clone();
         let mut task = tokio::spawn(async move {
             // Nobody listens any more only when this command is ending.
-            run::serve(&settings, stopped, |handle| drop(tell.send(handle))).await
+            run::serve(&served, stopped, |handle| drop(tell.send(handle))).await
         });
         match told.await {
             Ok(handle) => Ok(Self {
-                operator: Operator::Store(Box::new(handle)),
+                operator: operator::here(handle, settings),
                 engine: Some(Engine { stop, task }),
                 is_away: Cell::new(false),
             }),
@@ -93,7 +94,7 @@ impl Desk {
     }
 
     /// The way to it.
-    pub(super) const fn operator(&self) -> &Operator {
+    pub(super) const fn operator(&self) -> &Client {
         &self.operator
     }
 
@@ -123,7 +124,7 @@ impl Desk {
     /// What was asked for is refused, or the daemon stays away.
     pub(super) async fn ask<T>(
         &self,
-        mut question: impl AsyncFnMut(&Operator) -> Result<T, Failure>,
+        mut question: impl AsyncFnMut(&Client) -> Result<T, ClientError>,
     ) -> Result<T, Failure> {
         let mut until: Option<Instant> = None;
         loop {
@@ -133,7 +134,7 @@ impl Desk {
                     "the engine that this command runs has ended; its log says why",
                 ));
             }
-            let failure = match question(&self.operator).await {
+            let failure = match question(&self.operator).await.map_err(Failure::from) {
                 Err(failure) if failure.exit() == Exit::Unavailable => failure,
                 answer => {
                     self.is_away.set(false);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
-use super::operator::Operator;
+use super::operator;
 use super::output;
 use crate::config::Settings;
 
@@ -154,7 +154,7 @@ impl Payout {
         let (view, json) = match self.command {
             None => return self.start.run(settings).await,
             Some(Command::Show { reference, qr, json }) => {
-                let view = Operator::open(settings).await?.payout(&reference).await?;
+                let view = operator::open(settings).await?.payout(&reference).await?;
                 if json {
                     return output::print_json(&view);
                 }
@@ -162,10 +162,10 @@ impl Payout {
                 return output::print(&format!("{}{how}", show::payout(&view)));
             }
             Some(Command::Cancel(Decision { reference, reason, json })) => {
-                (Operator::open(settings).await?.cancel_payout(&reference, &reason).await?, json)
+                (operator::open(settings).await?.cancel_payout(&reference, &reason).await?, json)
             }
             Some(Command::Retry(Decision { reference, reason, json })) => {
-                (Operator::open(settings).await?.retry_payout(&reference, &reason).await?, json)
+                (operator::open(settings).await?.retry_payout(&reference, &reason).await?, json)
             }
         };
         if json { output::print_json(&view) } else { output::print(&show::payout(&view)) }

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::super::exit::{Exit, Failure};
 use super::super::fund::{agreed, can_ask};
-use super::super::operator::Operator;
 use super::super::output;
 use super::desk::Desk;
 use super::draft::{Draft, Field};
@@ -17,6 +16,7 @@ use super::show;
 use super::signals::Signals;
 use super::stage::{End, stage};
 use super::teller::Teller;
+use crate::client::Client;
 use crate::config::Settings;
 use crate::domain::payment::PayoutReference;
 use crate::view::payout::{FileRef, Fund, PayoutRequest, PayoutView};
@@ -143,7 +143,7 @@ impl One {
         files: Vec<LocalFile>,
         come: &Cell<Come>,
     ) -> Result<(), Failure> {
-        let known = match desk.operator().payout(reference.as_str()).await {
+        let known = match desk.operator().payout(reference.as_str()).await.map_err(Failure::from) {
             Ok(known) => Some(known),
             Err(failure) if failure.exit() == Exit::NotFound => None,
             Err(failure) => return Err(failure),
@@ -258,7 +258,7 @@ async fn refuse_repeat(desk: &Desk, request: &PayoutRequest, reference: &PayoutR
 pub(super) async fn put(desk: &Desk, files: Vec<LocalFile>) -> Result<Vec<FileRef>, Failure> {
     let mut put = Vec::new();
     for file in files {
-        let put_it = async |operator: &Operator| operator.put_attachment(file.bytes.clone(), file.media_type).await;
+        let put_it = async |operator: &Client| operator.put_attachment(file.bytes.clone(), file.media_type).await;
         let kept = desk.ask(put_it).await?;
         put.push(FileRef { name: file.name, ..kept });
     }

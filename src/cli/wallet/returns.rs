@@ -3,8 +3,9 @@
 use clap::Args;
 
 use super::super::exit::Failure;
-use super::super::operator::Operator;
+use super::super::operator;
 use super::super::output;
+use crate::client::Client;
 use crate::config::Settings;
 use crate::service::queries::MAX_PAGE;
 use crate::view::DepositView;
@@ -29,7 +30,7 @@ pub(super) struct Returns {
 
 impl Returns {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let operator = Operator::open(settings).await?;
+        let operator = operator::open(settings).await?;
         let view = self.gather(&operator).await?;
         if self.json {
             return output::print_json(&view);
@@ -50,7 +51,7 @@ impl Returns {
     }
 
     /// Asks for one part after the other, until there are enough deposits or no more.
-    async fn gather(&self, operator: &Operator) -> Result<ReturnsView, Failure> {
+    async fn gather(&self, operator: &Client) -> Result<ReturnsView, Failure> {
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut view = operator.wallet_returns(self.after.as_deref(), wanted.min(MAX_PAGE)).await?;
         while let Some(next) = view.next.take() {

@@ -2,8 +2,8 @@
 
 use clap::Args;
 
-use super::super::exit::Failure;
-use super::super::operator::Operator;
+use super::super::exit::{Exit, Failure};
+use super::super::operator;
 use super::super::{order_output, output};
 use crate::config::Settings;
 use crate::service::adopt::AdoptRequest;
@@ -69,14 +69,14 @@ fn show(view: &WalletView, json: bool) -> Result<(), Failure> {
 
 impl Pause {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let view = Operator::open(settings).await?.pause_wallet(&self.why.reason).await?;
+        let view = operator::open(settings).await?.pause_wallet(&self.why.reason).await?;
         show(&view, self.why.json)
     }
 }
 
 impl Resume {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let view = Operator::open(settings).await?.resume_wallet(&self.why.reason).await?;
+        let view = operator::open(settings).await?.resume_wallet(&self.why.reason).await?;
         show(&view, self.why.json)?;
         if view.halted.is_some() && !self.why.json {
             output::remark("the pause is over, and the wallet is still halted: nothing is sent before it is adopted");
@@ -88,14 +88,20 @@ impl Resume {
 impl Adopt {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let request = AdoptRequest { reason: self.why.reason, next_nonce: self.next_nonce };
-        let view = Operator::open(settings).await?.adopt_wallet(&request).await?;
+        let operator = operator::open(settings).await?;
+        if operator.is_in_process() {
+            let said = "adopting the wallet asks the nodes, which the daemon does, and none runs: start `rampwatch run` \
+                        first";
+            return Err(Failure::new(Exit::Unavailable, said));
+        }
+        let view = operator.adopt_wallet(&request).await?;
         show(&view, self.why.json)
     }
 }
 
 impl Status {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let view = Operator::open(settings).await?.wallet().await?;
+        let view = operator::open(settings).await?.wallet().await?;
         show(&view, self.json)
     }
 }

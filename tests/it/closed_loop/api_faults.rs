@@ -357,7 +357,7 @@ async fn a_key_that_is_refused_and_then_works_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_may_only_ask() {
     // A subject that is refused is tried once more after a tenth of this; the others have to be refused by then.
-    let world = ApiRig::start_with(Behaviour::default(), |pace| pace.key_probe = Span::from_secs(4)).await;
+    let world = ApiRig::start_with(Behaviour::default(), |pace| pace.key_probe = Span::from_secs(10)).await;
     for n in 1..=4 {
         world.expect(n).await;
     }

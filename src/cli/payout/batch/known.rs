@@ -4,9 +4,9 @@
 use futures_util::StreamExt as _;
 
 use super::super::super::exit::{Exit, Failure};
-use super::super::super::operator::Operator;
 use super::super::draft::{Draft, Field};
 use super::Item;
+use crate::client::Client;
 use crate::domain::amount::Amount;
 use crate::domain::decimal::Decimal;
 use crate::view::payout::PayoutRequest;
@@ -26,7 +26,7 @@ pub(super) enum Known {
 }
 
 /// Looks every good row's reference up. One that is known with other content becomes a bad row.
-pub(super) async fn look_up(operator: &Operator, items: &mut [Item], decimals: u8) -> Result<(), Failure> {
+pub(super) async fn look_up(operator: &Client, items: &mut [Item], decimals: u8) -> Result<(), Failure> {
     let wanted: Vec<(usize, String)> = items
         .iter()
         .enumerate()
@@ -34,7 +34,7 @@ pub(super) async fn look_up(operator: &Operator, items: &mut [Item], decimals: u
         .map(|(at, item)| (at, item.reference().to_owned()))
         .collect();
     let mut asked = futures_util::stream::iter(wanted)
-        .map(|(at, reference)| async move { (at, operator.payout(&reference).await) })
+        .map(|(at, reference)| async move { (at, operator.payout(&reference).await.map_err(Failure::from)) })
         .buffer_unordered(AT_ONCE);
     while let Some((at, answer)) = asked.next().await {
         let Some(item) = items.get_mut(at) else { continue };

@@ -9,12 +9,13 @@ use std::path::{Path, PathBuf};
 
 use super::super::exit::{Exit, Failure};
 use super::super::fund::{agreed, can_ask};
-use super::super::operator::Operator;
+use super::super::operator;
 use super::super::output;
 use super::desk::Desk;
 use super::draft::{Draft, Field};
 use super::files::{self, LocalFile};
 use super::signals::Signals;
+use crate::client::Client;
 use crate::config::{PayoutSettings, Settings};
 use crate::view::payout::FileRef;
 
@@ -187,10 +188,10 @@ impl Batch {
 
     /// Shows what would be done.
     async fn only_check(&self, items: &mut [Item], settings: &Settings) -> Result<(), Failure> {
-        let operator = match Operator::daemon(settings).await? {
+        let operator = match operator::daemon(settings).await? {
             Some(operator) => Some(operator),
             // Without a store nothing is known.
-            None if settings.store.path.exists() => Some(Operator::open(settings).await?),
+            None if settings.store.path.exists() => Some(operator::open(settings).await?),
             None => None,
         };
         self.look_up(operator.as_ref(), items, settings).await?;
@@ -244,12 +245,7 @@ impl Batch {
     }
 
     /// Finds out what is known of the rows, and which of them repeat others; without an operator nothing is known.
-    async fn look_up(
-        &self,
-        operator: Option<&Operator>,
-        items: &mut [Item],
-        settings: &Settings,
-    ) -> Result<(), Failure> {
+    async fn look_up(&self, operator: Option<&Client>, items: &mut [Item], settings: &Settings) -> Result<(), Failure> {
         if let Some(operator) = operator {
             known::look_up(operator, items, settings.chain.token.decimals).await?;
         }

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use futures_util::StreamExt as _;
 
 use super::super::super::exit::{Exit, Failure};
-use super::super::super::operator::Operator;
 use super::super::draft::Field;
 use super::Item;
 use super::known::Known;
+use crate::client::Client;
 use crate::config::Settings;
 use crate::domain::payment::PayoutReference;
 use crate::service::repeats::{Alike, Likeness, likeness};
@@ -20,11 +20,7 @@ use crate::wire;
 const AT_ONCE: usize = 8;
 
 /// Looks at every good row. One that repeats something becomes a bad row, unless that is allowed.
-pub(super) async fn look_up(
-    operator: Option<&Operator>,
-    items: &mut [Item],
-    settings: &Settings,
-) -> Result<(), Failure> {
+pub(super) async fn look_up(operator: Option<&Client>, items: &mut [Item], settings: &Settings) -> Result<(), Failure> {
     if let Some(operator) = operator {
         among_placed(operator, items).await?;
     }
@@ -38,12 +34,12 @@ fn is_asked(item: &Item) -> bool {
 }
 
 /// Those that repeat what was placed.
-async fn among_placed(operator: &Operator, items: &mut [Item]) -> Result<(), Failure> {
+async fn among_placed(operator: &Client, items: &mut [Item]) -> Result<(), Failure> {
     let new = items.iter().enumerate().filter(|(_, item)| is_asked(item));
     let wanted: Vec<(usize, PayoutRequest)> =
         new.map(|(at, item)| (at, item.draft.request(item.attached.clone()))).collect();
     let mut asked = futures_util::stream::iter(wanted)
-        .map(|(at, request)| async move { (at, operator.repeat_of(&request).await) })
+        .map(|(at, request)| async move { (at, operator.repeat_of(&request).await.map_err(Failure::from)) })
         .buffer_unordered(AT_ONCE);
     while let Some((at, answer)) = asked.next().await {
         let Some(item) = items.get_mut(at) else { continue };

@@ -4,22 +4,22 @@
 
 use reqwest::Response;
 
-use super::exit::{Exit, Failure};
+use super::ClientError;
 use crate::view::EventView;
 
 /// The longest line that is read. No event comes near it.
 const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// A stream of events.
-pub(super) struct Feed {
+pub struct Feed {
     response: Response,
     /// What has come and is not read yet.
     held: Vec<u8>,
     last: Option<u64>,
 }
 
-fn unavailable(what: &str) -> Failure {
-    Failure::new(Exit::Unavailable, format!("the daemon {what}"))
+fn unavailable(what: &str) -> ClientError {
+    ClientError::Unavailable(format!("the daemon {what}"))
 }
 
 impl Feed {
@@ -28,12 +28,16 @@ impl Feed {
     }
 
     /// The number of the last event that came.
-    pub(super) const fn last(&self) -> Option<u64> {
+    #[must_use]
+    pub const fn last(&self) -> Option<u64> {
         self.last
     }
 
     /// The next event; `None` when the daemon ends the stream.
-    pub(super) async fn next(&mut self) -> Result<Option<EventView>, Failure> {
+    ///
+    /// # Errors
+    /// The daemon falls silent, or sends what is no event.
+    pub async fn next(&mut self) -> Result<Option<EventView>, ClientError> {
         loop {
             while let Some(end) = self.held.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.held.drain(..=end).collect();
