@@ -34,6 +34,7 @@ use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
 use crate::service::operator_service::OperatorService;
+use crate::view::TokenName;
 
 mod audit;
 mod doctor;
@@ -89,6 +90,17 @@ impl App {
     }
 }
 
+/// What the configuration calls the tokens.
+#[must_use]
+pub fn token_names(settings: &Settings) -> Vec<TokenName> {
+    let name = |token: &config::Token| TokenName {
+        address: token.address,
+        symbol: token.symbol.clone(),
+        decimals: token.decimals,
+    };
+    settings.chain.tokens().map(name).collect()
+}
+
 /// Puts everything together: checks the nodes, reads the API key, opens the store.
 ///
 /// # Errors
@@ -97,8 +109,8 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let api = payment_api(settings, clock.clone())?;
     settings.refuse_mixed_rehearsal()?;
-    // What is told where is read before anything is opened, so that a mistake there ends it at once.
-    notify::notifiers(settings)?;
+    // Who is told is read before anything is opened, so that a mistake there ends it at once.
+    let notifiers = notify::notifiers(settings)?;
     let chain = chain(settings)?;
     // The store is opened before the nodes are asked, so that a second process ends at once and quietly.
     let store = Arc::new(open_store(settings)?);
@@ -111,7 +123,7 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let (chance, desk_api) = (Arc::new(SystemChance), Some(api.desk));
     let ports = Ports { store, chain, api: api.payments, desk_api, clock, chance, funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
-    let telling = notify::telling(settings, &ports.store, &engine_settings)?;
+    let telling = notify::telling(settings, notifiers, &ports.store, &engine_settings);
     let health = Arc::new(Health::default());
     if settings.chain.id != config::SANDBOX_CHAIN_ID {
         health.update(|health| health.agreement = doctor::operators(settings));

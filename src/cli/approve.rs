@@ -4,8 +4,7 @@ use clap::Args;
 
 use super::exit::{Exit, Failure};
 use super::fund::{agreed, can_ask};
-use super::operator;
-use super::{order_output, output};
+use super::{operator, order_output, output};
 use crate::client::Client;
 use crate::config::Settings;
 use crate::service::orders::ApproveRequest;

@@ -4,8 +4,7 @@ use clap::Args;
 
 use super::approve::About;
 use super::exit::Failure;
-use super::operator;
-use super::output;
+use super::{operator, output};
 use crate::config::Settings;
 use crate::view::order::OrderView;
 

@@ -3,8 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::exit::Failure;
-use super::operator;
-use super::output;
+use super::{operator, output};
 use crate::config::Settings;
 use crate::view::Page;
 use crate::view::dispute::{DisputeView, EndpointView, TrustRequest};

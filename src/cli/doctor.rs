@@ -7,8 +7,7 @@ use serde::Serialize;
 use tokio::net::TcpStream;
 
 use super::exit::{Exit, Failure};
-use super::operator;
-use super::output;
+use super::{operator, output};
 use crate::config::Settings;
 use crate::domain::checkup::{RegisteredWebhook, Told, WebhookCheckup};
 use crate::wire::{self, Finding, Grade};

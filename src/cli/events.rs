@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::operator;
-use super::output;
+use super::{operator, output};
 use crate::client::Client;
 use crate::config::Settings;
 use crate::service::events::Since;

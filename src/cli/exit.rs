@@ -60,6 +60,21 @@ pub struct Failure {
     message: String,
 }
 
+impl From<OperatorError> for Failure {
+    fn from(error: OperatorError) -> Self {
+        let exit = match &error {
+            OperatorError::NotFound(_) => Exit::NotFound,
+            OperatorError::Invalid { .. } => Exit::Usage,
+            OperatorError::Exists(_)
+            | OperatorError::Refused(_)
+            | OperatorError::Repeat(_)
+            | OperatorError::OwnOrder(_) => Exit::Refused,
+            OperatorError::TooMany { .. } | OperatorError::Api(_) | OperatorError::Store(_) => Exit::Unavailable,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
@@ -90,20 +105,6 @@ impl Failure {
     /// The exit code that it gives.
     pub(super) const fn exit(&self) -> Exit {
         self.exit
-    }
-
-    /// From what the engine's handle said.
-    pub(super) fn of_handle(error: &OperatorError) -> Self {
-        let exit = match error {
-            OperatorError::NotFound(_) => Exit::NotFound,
-            OperatorError::Invalid { .. } => Exit::Usage,
-            OperatorError::Exists(_)
-            | OperatorError::Refused(_)
-            | OperatorError::Repeat(_)
-            | OperatorError::OwnOrder(_) => Exit::Refused,
-            OperatorError::TooMany { .. } | OperatorError::Api(_) | OperatorError::Store(_) => Exit::Unavailable,
-        };
-        Self::new(exit, error.to_string())
     }
 
     /// From what the operator API said.

@@ -7,9 +7,8 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::exit::{Exit, Failure};
-use super::operator;
-use super::output;
 use super::private_file::PrivateFile;
+use super::{operator, output};
 use crate::client::Client;
 use crate::config::Settings;
 use crate::service::export::{COLUMNS, ExportRow};

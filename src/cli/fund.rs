@@ -5,8 +5,7 @@ use std::io::{IsTerminal as _, Write as _};
 use clap::Args;
 
 use super::exit::{Exit, Failure};
-use super::operator;
-use super::{order_output, output};
+use super::{operator, order_output, output};
 use crate::config::Settings;
 use crate::service::orders::FundRequest;
 use crate::view::order::OrderView;

@@ -11,26 +11,11 @@ use crate::client::{Client, Way, from_here};
 use crate::config::Settings;
 use crate::http::InProcess;
 use crate::http::socket::{self, SocketError};
-use crate::service::operator_service::{OperatorError, OperatorService};
-use crate::view::TokenName;
+use crate::service::operator_service::OperatorService;
 use crate::wire::{self, IfMissing};
 
 /// How long a daemon may take to accept a connection on this machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// What the configuration calls the tokens.
-pub(super) fn token_names(settings: &Settings) -> Vec<TokenName> {
-    let name = |token: &crate::config::Token| TokenName {
-        address: token.address,
-        symbol: token.symbol.clone(),
-        decimals: token.decimals,
-    };
-    settings.chain.tokens().map(name).collect()
-}
-
-pub(super) fn told<T>(result: Result<T, OperatorError>) -> Result<T, Failure> {
-    result.map_err(|error| Failure::of_handle(&error))
-}
 
 /// Where a daemon was looked for.
 fn places(settings: &Settings) -> String {
@@ -71,7 +56,7 @@ async fn find(settings: &Settings, if_missing: IfMissing) -> Result<Client, Fail
         let said = format!("no daemon answers at {places}, and {error:#}");
         Failure::new(Exit::Unavailable, said)
     })?;
-    Ok(here(handle.with_tokens(token_names(settings)), settings))
+    Ok(here(handle.with_tokens(wire::token_names(settings)), settings))
 }
 
 /// Finds the daemon: at the socket, or with a token over TCP; `None` when none runs.

@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator;
-use super::output;
+use super::{operator, output};
 use crate::config::Settings;
 use crate::service::orders::ORDER_STATES;
 use crate::view::Page;

@@ -3,9 +3,8 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator;
-use super::output;
 use super::payout::show;
+use super::{operator, output};
 use crate::config::Settings;
 use crate::view::Page;
 use crate::view::payout::PayoutView;

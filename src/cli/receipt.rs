@@ -3,8 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::exit::Failure;
-use super::operator;
-use super::{output, receipt_text};
+use super::{operator, output, receipt_text};
 use crate::config::Settings;
 
 /// Print the whole chain of evidence of one payment: terms, order, every transaction, deposit, finality, match,

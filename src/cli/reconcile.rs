@@ -6,7 +6,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::exit::{Exit, Failure};
-use super::operator::{self, token_names, told};
+use super::operator;
 use super::output::{self, plain};
 use crate::client::Client;
 use crate::config::Settings;
@@ -41,12 +41,12 @@ pub(super) struct Reconcile {
 
 impl Reconcile {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let interval = told(Interval::parse(self.from.as_deref(), self.to.as_deref()))?;
+        let interval = Interval::parse(self.from.as_deref(), self.to.as_deref())?;
         let books = read(&operator::open(settings).await?).await?;
-        let auditor = wire::auditor(settings, token_names(settings), !self.chain_only).await;
+        let auditor = wire::auditor(settings, wire::token_names(settings), !self.chain_only).await;
         let auditor = auditor.map_err(|error| Failure::of_wiring(&error))?;
         let bar = Bar::new();
-        let view = told(auditor.audit(&books, &interval, &|progress| bar.tell(progress)).await);
+        let view = auditor.audit(&books, &interval, &|progress| bar.tell(progress)).await;
         bar.end();
         let view = view?;
         if self.json {

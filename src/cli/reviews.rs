@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator;
-use super::output;
+use super::{operator, output};
 use crate::config::Settings;
 use crate::view::{Page, ReviewView};
 

@@ -11,7 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::doors::Doors;
 use super::exit::{Exit, Failure};
-use super::operator::token_names;
 use super::progress::show_progress;
 use super::start_logging;
 use crate::config::{LogFormat, Settings};
@@ -76,7 +75,7 @@ pub(super) async fn serve(
     let built = until(&stop, wire::build(settings)).await;
     let Some(app) = built.transpose().map_err(|error| Failure::of_wiring(&error))? else { return Ok(()) };
     Failure::unless_wallet_fits(settings, app.wallet)?;
-    let handle = app.handle.clone().with_tokens(token_names(settings));
+    let handle = app.handle.clone().with_tokens(wire::token_names(settings));
     let doors = Doors::open(settings, &handle, Arc::new(move || metrics.render()))?;
     let (listen, socket) = (settings.http.listen, settings.http.socket.display());
     let store = settings.store.path.display();

@@ -162,7 +162,7 @@ impl Pay {
             payment: self.payment,
             amount: self.amount,
             token: Some(token),
-            from: from.map_err(|error| Failure::of_handle(&error))?,
+            from: from?,
         };
         let paid = pay(&options).await.map_err(|error| failure(&error))?;
         let view = PaidView {

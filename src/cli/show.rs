@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator;
-use super::{order_output, output};
+use super::{operator, order_output, output};
 use crate::config::Settings;
 
 /// Show one payment, with its orders, and whether its money came back if it was refunded

@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::exit::Failure;
-use super::operator;
-use super::{order_output, output};
+use super::{operator, order_output, output};
 use crate::config::Settings;
 use crate::view::WhyView;
 

@@ -9,9 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::EngineSettings;
-use super::Ports;
-use super::transaction;
+use super::{EngineSettings, Ports, transaction};
 use crate::domain::chain::{LogFilter, Transfer};
 use crate::domain::deposit::Deposit;
 use crate::domain::dispute::{Dispute, DisputeEnd, DisputeKind, MAX_SAID, Matter};

@@ -11,10 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::EngineError;
-use super::EngineSettings;
-use super::Ports;
 use super::health::Health;
+use super::{EngineError, EngineSettings, Ports};
 use crate::domain::order::Order;
 use crate::domain::payment::Payment;
 use crate::domain::record::{Record, RecordBody, RecordKind};

@@ -12,9 +12,6 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::EngineError;
-use super::EngineSettings;
-use super::Ports;
 use super::agreement::Agreements;
 use super::api_facts::{fact_of, note_failure, record, settle_result, view_of, wait_for};
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
@@ -22,6 +19,7 @@ use super::health::{self, Health};
 use super::ledger::{Ledger, LedgerError};
 use super::put_aside::PutAside;
 use super::transaction;
+use super::{EngineError, EngineSettings, Ports};
 use crate::domain::api_field::ApiField;
 use crate::domain::chain::B256;
 use crate::domain::deposit::{BlockStatus, DepositKey};

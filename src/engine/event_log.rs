@@ -8,8 +8,9 @@ use tracing::field::display;
 use crate::domain::deposit::Verdict;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::hold::Hold;
-use crate::domain::names::{ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name};
-use crate::domain::names::{standing_name, verdict_name};
+use crate::domain::names::{
+    ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name, standing_name, verdict_name,
+};
 use crate::domain::order::Order;
 use crate::domain::record::RecordBody;
 use crate::domain::shadow::Shadow;

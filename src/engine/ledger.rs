@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
-use super::EngineSettings;
-use super::follow_ups;
 use super::transaction::Tries;
+use super::{EngineSettings, follow_ups};
 use crate::domain::chain::Address;
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::event::Event;

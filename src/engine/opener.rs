@@ -14,10 +14,6 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::EngineError;
-use super::EngineSettings;
-use super::PayoutPorts;
-use super::Ports;
 use super::api_facts::note_failure;
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
@@ -25,6 +21,7 @@ use super::ledger::Ledger;
 use super::order_book::OrderBook;
 use super::payout_book::{Kept, PayoutBook, PayoutError};
 use super::put_aside::PutAside;
+use super::{EngineError, EngineSettings, PayoutPorts, Ports};
 use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{Funding, Payout, PayoutState};
 use crate::domain::record::RecordKind;

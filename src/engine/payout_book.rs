@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::EngineSettings;
-use super::Ports;
+use super::{EngineSettings, Ports};
 use crate::domain::event::{Event, EventKind};
 use crate::domain::payment::{PaymentId, PayoutReference};
 use crate::domain::payout::{Payout, PayoutState};

@@ -7,8 +7,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use super::FundingPorts;
-use super::FundingRules;
+use super::{FundingPorts, FundingRules};
 use crate::domain::chain::Address;
 use crate::domain::time::Span;
 use crate::policy::purse::{Low, PurseRules, low};

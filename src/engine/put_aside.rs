@@ -6,9 +6,7 @@ use std::fmt::Display;
 
 use tokio_util::sync::CancellationToken;
 
-use super::EngineError;
-use super::Ports;
-use super::transaction;
+use super::{EngineError, Ports, transaction};
 use crate::domain::event::{Alarm, EventKind};
 use crate::ports::store::StoreError;
 

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::EngineError;
-use super::EngineSettings;
-use super::Ports;
 use super::api_facts::{note_failure, record, wait_for};
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
 use super::ledger::Ledger;
 use super::put_aside::PutAside;
+use super::{EngineError, EngineSettings, Ports};
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::Span;
 use crate::ports::store::{Lane, StoreError};

@@ -18,38 +18,11 @@ use crate::view::{Page, ResolvedView, ReviewView, WhyView, moment};
 /// colon.
 pub(crate) const PLACE: &str = "lead:";
 
-/// How many records are read at once.
-const CHUNK: usize = 500;
-
-/// The most records that one question looks at.
-const MAX_SCAN: usize = 10_000;
-
 impl OperatorService {
     /// The open candidates from this place on, as reviews.
     pub(crate) async fn candidate_reviews(&self, place: &str, limit: usize) -> Result<Page<ReviewView>, OperatorError> {
-        let after = place.strip_prefix(PLACE).filter(|id| !id.is_empty());
-        let mut after = after.map(parse_payment).transpose()?.map(|id| id.to_string());
-        let (mut items, mut looked_at) = (Vec::new(), 0_usize);
-        let place_of = |after: &Option<String>| Some(format!("{PLACE}{}", after.as_deref().unwrap_or_default()));
-        loop {
-            let chunk = self.store.desk_page(RecordKind::Candidate, after.as_deref(), CHUNK).await?;
-            let is_last = chunk.len() < CHUNK;
-            looked_at = looked_at.saturating_add(chunk.len());
-            for record in chunk {
-                if items.len() >= limit {
-                    return Ok(Page { items, next: place_of(&after) });
-                }
-                let RecordBody::Candidate(candidate) = record.body else { continue };
-                items.extend(review(&candidate, &self.names()));
-                after = Some(candidate.payment.into());
-            }
-            if is_last {
-                return Ok(Page { items, next: None });
-            }
-            if looked_at >= MAX_SCAN {
-                return Ok(Page { items, next: place_of(&after) });
-            }
-        }
+        let after = place.strip_prefix(PLACE).filter(|id| !id.is_empty()).map(parse_payment).transpose()?;
+        self.record_reviews(RecordKind::Candidate, PLACE, after.map(String::from), limit).await
     }
 
     /// Why a candidate stands where it stands; `None` when the payment is none.

@@ -38,7 +38,6 @@ pub mod tally;
 pub mod wake;
 pub mod webhooks;
 
-pub use crate::engine::add::AddPayment;
 pub use crate::engine::health::Readiness;
 
 /// What these settings call things.

@@ -11,17 +11,14 @@ use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::{Payment, PaymentId, PaymentState};
 use crate::domain::record::RecordBody;
 use crate::domain::time::Timestamp;
-use crate::engine::EngineError;
-use crate::engine::EngineSettings;
 use crate::engine::notifier::Wording;
+use crate::engine::{EngineError, EngineSettings};
 use crate::policy::notices::News;
 use crate::ports::store::{Store, StoreError, if_readable};
 use crate::service::names_of;
-use crate::view::candidate_text;
 use crate::view::explain::{self, Names};
 use crate::view::explain_alarms::alarm_text;
 use crate::view::explain_orders::{hold_text, state_text};
-use crate::view::payout_review;
 use crate::view::remedies;
 use crate::view::reviews;
 use crate::view::{ReviewView, TokenName, WayOut};
@@ -93,22 +90,7 @@ impl Words {
     }
 
     fn of_desk(&self, event: &Event, body: &RecordBody) -> Said {
-        let (review, payment) = match body {
-            RecordBody::Candidate(candidate) => {
-                (candidate_text::review(candidate, &self.names()), Some(candidate.payment.clone()))
-            }
-            RecordBody::Payout(payout) => (payout_review::of_payout(payout, &self.names()), payout.payment.clone()),
-            RecordBody::Webhook(_)
-            | RecordBody::WebhookAttempt(_)
-            | RecordBody::Notice(_)
-            | RecordBody::NoticeCursor(_)
-            | RecordBody::Condition(_)
-            | RecordBody::Dispute(_)
-            | RecordBody::Exclusion(_)
-            | RecordBody::Addresses(_)
-            | RecordBody::Shadow(_) => (None, None),
-        };
-        let Some(review) = review else { return self.of_any(event) };
+        let Some((review, payment)) = reviews::of_record(body, &self.names()) else { return self.of_any(event) };
         let text = vec![format!("The {} {}: {}", review.subject, review.id, review.what)];
         Said { text, remedies: ways_out(review), payment, order: None }
     }

@@ -10,8 +10,7 @@ use crate::domain::payment::{BankAccountId, IdError, PayoutReference, RecipientI
 use crate::domain::payout::{Attachment, FundBy, PaymentReason, PayoutWish};
 use crate::domain::quote::Exchange;
 use crate::domain::text::is_hidden;
-use crate::engine::EngineSettings;
-use crate::engine::PayoutRules;
+use crate::engine::{EngineSettings, PayoutRules};
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::service::quotes::exchange;
 use crate::service::requests::parse_address;

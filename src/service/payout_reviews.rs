@@ -2,7 +2,7 @@
 
 use crate::domain::payment::PayoutReference;
 use crate::domain::record::RecordKind;
-use crate::engine::payout_book::{Kept, key_of};
+use crate::engine::payout_book::key_of;
 use crate::ports::store::Subject;
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::view::payout_review::of_payout;
@@ -12,37 +12,11 @@ use crate::view::{Page, ReviewView, WhyView};
 /// colon.
 pub(crate) const PLACE: &str = "payout:";
 
-/// How many records are read at once.
-const CHUNK: usize = 500;
-
-/// The most records that one question looks at.
-const MAX_SCAN: usize = 10_000;
-
 impl OperatorService {
     /// The payouts that are with a person, from a place on that begins with [`PLACE`].
     pub(crate) async fn payout_reviews(&self, place: &str, limit: usize) -> Result<Page<ReviewView>, OperatorError> {
-        let after = place.strip_prefix(PLACE).filter(|after| !after.is_empty());
-        let mut after: Option<String> = after.map(str::to_owned);
-        let place_of = |after: &Option<String>| Some(format!("{PLACE}{}", after.as_deref().unwrap_or_default()));
-        let (mut items, mut looked_at) = (Vec::new(), 0_usize);
-        loop {
-            let chunk = self.store.desk_page(RecordKind::Payout, after.as_deref(), CHUNK).await?;
-            let is_last = chunk.len() < CHUNK;
-            looked_at = looked_at.saturating_add(chunk.len());
-            for kept in chunk.into_iter().filter_map(Kept::of) {
-                if items.len() >= limit {
-                    return Ok(Page { items, next: place_of(&after) });
-                }
-                items.extend(of_payout(&kept.payout, &self.names()));
-                after = Some(kept.payout.reference.to_string());
-            }
-            if is_last {
-                return Ok(Page { items, next: None });
-            }
-            if looked_at >= MAX_SCAN {
-                return Ok(Page { items, next: place_of(&after) });
-            }
-        }
+        let after = place.strip_prefix(PLACE).filter(|after| !after.is_empty()).map(str::to_owned);
+        self.record_reviews(RecordKind::Payout, PLACE, after, limit).await
     }
 
     /// Why a payout stands where it stands; `None` when there is none with this reference.

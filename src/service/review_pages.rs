@@ -4,6 +4,7 @@
 
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, Verdict};
+use crate::domain::record::RecordKind;
 use crate::engine::ledger;
 use crate::policy::payment_machine::Context;
 use crate::policy::resolve::{IgnoredAll, Said, ignore_all};
@@ -14,6 +15,12 @@ use crate::service::payout_reviews;
 use crate::service::queries::{MAX_PAGE, parse_key};
 use crate::view::reviews;
 use crate::view::{Page, ReviewView};
+
+/// How many records are read at once.
+const CHUNK: usize = 500;
+
+/// The most records that one question looks at.
+const MAX_SCAN: usize = 10_000;
 
 impl OperatorService {
     /// Ignores all deposits at an address that could pay nothing there, for one reason: a bounded number in each commit, until
@@ -103,6 +110,36 @@ impl OperatorService {
         let rest = self.payout_reviews(payout_reviews::PLACE, limit.saturating_sub(items.len())).await?;
         items.extend(rest.items);
         Ok(Page { items, next: rest.next })
+    }
+
+    /// The reviews of records of one kind, those after `after`. Where the list goes on is said with `prefix`.
+    pub(crate) async fn record_reviews(
+        &self,
+        kind: RecordKind,
+        prefix: &str,
+        mut after: Option<String>,
+        limit: usize,
+    ) -> Result<Page<ReviewView>, OperatorError> {
+        let (mut items, mut looked_at) = (Vec::new(), 0_usize);
+        let place_of = |after: &Option<String>| Some(format!("{prefix}{}", after.as_deref().unwrap_or_default()));
+        loop {
+            let chunk = self.store.desk_page(kind, after.as_deref(), CHUNK).await?;
+            let is_last = chunk.len() < CHUNK;
+            looked_at = looked_at.saturating_add(chunk.len());
+            for record in chunk {
+                if items.len() >= limit {
+                    return Ok(Page { items, next: place_of(&after) });
+                }
+                items.extend(reviews::of_record(&record.body, &self.names()).map(|(review, _)| review));
+                after = Some(record.body.key().id);
+            }
+            if is_last {
+                return Ok(Page { items, next: None });
+            }
+            if looked_at >= MAX_SCAN {
+                return Ok(Page { items, next: place_of(&after) });
+            }
+        }
     }
 
     async fn deposit_reviews(&self, after: Option<&str>, limit: usize) -> Result<Page<ReviewView>, OperatorError> {

@@ -5,9 +5,12 @@
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
 use crate::domain::names;
 use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
+use crate::domain::record::RecordBody;
 use crate::policy::api_answer::may_be_vouched;
 use crate::policy::ending::may_open_again;
+use crate::view::candidate_text;
 use crate::view::explain::{self, Names};
+use crate::view::payout_review;
 use crate::view::{ReviewView, WayOut};
 
 /// The most ways of one kind that are named.
@@ -114,6 +117,27 @@ pub(crate) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
         what,
         settle,
     })
+}
+
+/// The review that a record is, if it is one, with the payment that it is about.
+pub(crate) fn of_record(body: &RecordBody, names: &Names<'_>) -> Option<(ReviewView, Option<PaymentId>)> {
+    match body {
+        RecordBody::Candidate(candidate) => {
+            candidate_text::review(candidate, names).map(|review| (review, Some(candidate.payment.clone())))
+        }
+        RecordBody::Payout(payout) => {
+            payout_review::of_payout(payout, names).map(|review| (review, payout.payment.clone()))
+        }
+        RecordBody::Webhook(_)
+        | RecordBody::WebhookAttempt(_)
+        | RecordBody::Notice(_)
+        | RecordBody::NoticeCursor(_)
+        | RecordBody::Condition(_)
+        | RecordBody::Dispute(_)
+        | RecordBody::Exclusion(_)
+        | RecordBody::Addresses(_)
+        | RecordBody::Shadow(_) => None,
+    }
 }
 
 fn assign_when(why: &ReviewReason, payment: &Payment, names: &Names<'_>) -> String {

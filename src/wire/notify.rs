@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use crate::adapters::notify_http::{self, NotifyHttp, NotifyHttpSettings};
 use crate::adapters::system::SystemClock;
-use crate::config::{self, Settings};
+use crate::config::Settings;
 use crate::engine::EngineSettings;
 use crate::engine::notifier::{NoticeRules, NotifierSetup};
 use crate::ports::clock::Clock as _;
 use crate::ports::notifier::Notifier;
 use crate::ports::store::Store;
 use crate::service::notice_words::{Words, test_message};
-use crate::view::TokenName;
 
-/// The endpoints that people are told at, and when; `None` when nobody is told.
+/// What is told at these endpoints, and when; `None` when nobody is told.
 pub(super) fn telling(
     settings: &Settings,
+    endpoints: Vec<Arc<dyn Notifier>>,
     store: &Arc<dyn Store>,
     engine: &Arc<EngineSettings>,
-) -> anyhow::Result<Option<NotifierSetup>> {
-    let Some(notify) = &settings.notify else { return Ok(None) };
+) -> Option<NotifierSetup> {
+    let notify = settings.notify.as_ref()?;
     let rules = NoticeRules {
         hold_after: notify.hold_after,
         chain_after: notify.chain_after,
@@ -27,14 +27,8 @@ pub(super) fn telling(
         low_native: notify.low_native,
         balance_every: notify.balance_every,
     };
-    let name = |token: &config::Token| TokenName {
-        address: token.address,
-        symbol: token.symbol.clone(),
-        decimals: token.decimals,
-    };
-    let tokens = settings.chain.tokens().map(name).collect();
-    let wording = Arc::new(Words::new(store.clone(), engine.clone(), tokens));
-    Ok(Some(NotifierSetup { endpoints: notifiers(settings)?, rules, wording }))
+    let wording = Arc::new(Words::new(store.clone(), engine.clone(), super::token_names(settings)));
+    Some(NotifierSetup { endpoints, rules, wording })
 }
 
 pub(super) fn notifiers(settings: &Settings) -> anyhow::Result<Vec<Arc<dyn Notifier>>> {

@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::exit::{Exit, Failure};
-use super::super::operator;
-use super::super::{output, run};
+use super::super::{operator, output, run};
 use crate::client::{Client, ClientError};
 use crate::config::Settings;
 use crate::service::operator_service::OperatorService;

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::exit::{Exit, Failure};
-use super::operator;
-use super::output;
+use super::{operator, output};
 use crate::config::Settings;
 
 mod args;

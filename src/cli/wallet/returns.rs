@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::super::exit::Failure;
-use super::super::operator;
-use super::super::output;
+use super::super::{operator, output};
 use crate::client::Client;
 use crate::config::Settings;
 use crate::service::queries::MAX_PAGE;

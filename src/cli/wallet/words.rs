@@ -3,8 +3,7 @@
 use clap::Args;
 
 use super::super::exit::{Exit, Failure};
-use super::super::operator;
-use super::super::{order_output, output};
+use super::super::{operator, order_output, output};
 use crate::config::Settings;
 use crate::service::adopt::AdoptRequest;
 use crate::view::order::WalletView;

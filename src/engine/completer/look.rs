@@ -2,8 +2,7 @@
 //! still on the chain, and enough operators say so.
 
 use super::super::agreement::{ASK_AGAIN, Answer, Question, TOLD_AFTER, Witnesses, witnesses};
-use super::Completer;
-use super::LOOK_AGAIN;
+use super::{Completer, LOOK_AGAIN};
 use crate::domain::chain::{B256, WitnessedHeader};
 use crate::domain::deposit::{BlockStatus, Deposit};
 use crate::domain::dispute::Matter;

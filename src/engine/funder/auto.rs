@@ -6,9 +6,7 @@
 
 use std::mem::discriminant;
 
-use super::Funder;
-use super::Trouble;
-use super::its_own;
+use super::{Funder, Trouble, its_own};
 use crate::domain::event::{Alarm, EventKind};
 use crate::domain::order::Placer;
 use crate::domain::payment::PaymentId;

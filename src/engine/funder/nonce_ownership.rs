@@ -1,8 +1,6 @@
 //! Whose wallet it is, and whether anybody else uses it.
 
-use super::Funder;
-use super::Trouble;
-use super::no_word_of_nonces;
+use super::{Funder, Trouble, no_word_of_nonces};
 use crate::domain::coverage::Coverage;
 use crate::domain::event::{Event, EventKind, WalletChange};
 use crate::domain::hold::Hold;

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Funder;
-use super::Trouble;
+use super::{Funder, Trouble};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{BlockNumber, LogFilter, Transfer};
 use crate::domain::hold::Hold;

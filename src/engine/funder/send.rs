@@ -1,7 +1,6 @@
 //! Gives signed bytes to the nodes, and takes in what they say.
 
-use super::Funder;
-use super::Trouble;
+use super::{Funder, Trouble};
 use crate::domain::chain::B256;
 use crate::domain::hold::Hold;
 use crate::domain::order::Order;

@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::StreamExt;
 
-use super::Funder;
-use super::Trouble;
-use super::its_own;
+use super::{Funder, Trouble, its_own};
 use crate::domain::chain::{B256, BlockNumber, BlockRef};
 use crate::domain::dispute::Matter;
 use crate::domain::event::EventKind;

@@ -3,9 +3,8 @@
 //! Bytes that could not be stored are dropped: nobody has seen them. So a nonce is never taken by something that is not
 //! on the disk, and what is on the disk is never signed twice under two nonces.
 
-use super::Funder;
-use super::Trouble;
 use super::preflight::{Offer, transfer_of};
+use super::{Funder, Trouble};
 use crate::domain::chain::B256;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Attempt, AttemptKind, Fees, Order, OrderState};

@@ -2,12 +2,8 @@
 
 use futures_util::StreamExt;
 
-use super::CHECKS_AT_ONCE;
-use super::Funder;
-use super::Trouble;
-use super::due_at;
-use super::its_own;
 use super::preflight::Offer;
+use super::{CHECKS_AT_ONCE, Funder, Trouble, due_at, its_own};
 use crate::domain::hold::Hold;
 use crate::domain::order::{Order, OrderState};
 use crate::domain::shadow::ShadowAct;

@@ -4,12 +4,8 @@ use std::collections::BTreeMap;
 
 use tokio_util::sync::CancellationToken;
 
-use super::BREATH;
-use super::CANDIDATES_AT_ONCE;
-use super::Intake;
-use super::Listed;
-use super::Onward;
 use super::take_up::{count, told};
+use super::{BREATH, CANDIDATES_AT_ONCE, Intake, Listed, Onward};
 use crate::domain::candidate::{Candidate, CandidateReason, CandidateState};
 use crate::domain::payment::{ApiStatus, PaymentId};
 use crate::domain::record::{Record, RecordBody, RecordKind};

@@ -5,10 +5,7 @@ use std::fmt;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Intake;
-use super::Listed;
-use super::Onward;
-use super::is_general;
+use super::{Intake, Listed, Onward, is_general};
 use crate::domain::payment::{PaymentId, RecipientId, UserId};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};

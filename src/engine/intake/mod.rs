@@ -10,15 +10,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::EngineError;
-use super::EngineSettings;
-use super::Ports;
 use super::add::Adding;
 use super::api_facts::note_failure;
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
 use super::ledger::Ledger;
 use super::payout_book::PayoutBook;
+use super::{EngineError, EngineSettings, Ports};
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};

@@ -5,12 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::AT_ONCE;
-use super::BREATH;
-use super::Intake;
-use super::Listed;
-use super::Onward;
-use super::is_general;
+use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
 use crate::domain::candidate::{Candidate, CandidateReason};
 use crate::domain::payment::{Payment, PaymentId, RecipientId};
 use crate::domain::payout::PayoutState;

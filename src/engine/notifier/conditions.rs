@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::EngineError;
-use super::super::Ports;
 use super::super::health::{Health, Snapshot};
+use super::super::{EngineError, Ports};
 use super::NoticeRules;
 use crate::domain::chain::Address;
 use crate::domain::event::{Alarm, Event, EventKind};

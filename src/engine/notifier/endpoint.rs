@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::EngineError;
-use super::super::Ports;
 use super::super::health::{Health, NOTIFIER};
-use super::NoticeRules;
-use super::Wording;
+use super::super::{EngineError, Ports};
+use super::{NoticeRules, Wording};
 use crate::domain::event::{Event, EventKind, Recorded};
 use crate::domain::hold::Hold;
 use crate::domain::notice::{Notice, NoticeCursor, NoticeState, notice_id};

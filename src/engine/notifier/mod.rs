@@ -12,10 +12,8 @@ use async_trait::async_trait;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::EngineError;
-use super::EngineSettings;
-use super::Ports;
 use super::health::Health;
+use super::{EngineError, EngineSettings, Ports};
 use crate::domain::amount::Amount;
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;

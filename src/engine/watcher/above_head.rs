@@ -1,7 +1,6 @@
 //! Sees that nothing counts as read or final above the head, and takes it back where it does.
 
-use super::Trouble;
-use super::Watcher;
+use super::{Trouble, Watcher};
 use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::Coverage;
 use crate::domain::event::{Alarm, EventKind};

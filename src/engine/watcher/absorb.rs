@@ -5,10 +5,9 @@ use std::future::Future;
 
 use futures_util::StreamExt;
 
-use super::Trouble;
-use super::Watcher;
 use super::readings::Heard;
 use super::strays::{Arrival, Strays};
+use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{BlockStatus, Deposit, DepositKey};

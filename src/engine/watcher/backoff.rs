@@ -1,7 +1,6 @@
 //! A pause after something failed, longer each time, so that it does not hold up the rest of the work.
 
-use super::FIRST_TROUBLE_WAIT;
-use super::LONGEST_SLEEP;
+use super::{FIRST_TROUBLE_WAIT, LONGEST_SLEEP};
 use crate::domain::time::{Span, Timestamp};
 
 /// Whether some work rests, until when, and since when and why.

@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Trouble;
-use super::Watcher;
+use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, Verdict};

@@ -4,8 +4,7 @@
 
 use futures_util::FutureExt;
 
-use super::Watcher;
-use super::gauge;
+use super::{Watcher, gauge};
 use crate::domain::chain::{BlockNumber, Header};
 use crate::domain::time::{Span, Timestamp};
 use crate::ports::chain::Hint;

@@ -1,7 +1,6 @@
 //! Tells of logs that are no transfers although they bear a transfer's topic.
 
-use super::Trouble;
-use super::Watcher;
+use super::{Trouble, Watcher};
 use crate::domain::event::{Alarm, EventKind};
 use crate::engine::transaction;
 

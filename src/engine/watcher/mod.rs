@@ -10,11 +10,9 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::EngineError;
-use super::EngineSettings;
-use super::Ports;
 use super::health::Health;
 use super::ledger::Ledger;
+use super::{EngineError, EngineSettings, Ports};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};

@@ -5,8 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Trouble;
-use super::Watcher;
+use super::{Trouble, Watcher};
 use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::event::{Event, EventKind};

@@ -10,9 +10,8 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::Trouble;
-use super::Watcher;
 use super::readings::{Deeper, query};
+use super::{Trouble, Watcher};
 use crate::domain::event::Reading;
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{Chain, ChainError, TransferPage, TransferQuery};

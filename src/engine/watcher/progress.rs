@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Trouble;
-use super::Watcher;
+use super::{Trouble, Watcher};
 use crate::domain::chain::BlockNumber;
 use crate::domain::event::{Alarm, EventKind};
 use crate::domain::stall::Stall;

@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::HEAD_SERVES_FOR;
-use super::Trouble;
-use super::Watcher;
 use super::absorb::{Place, REST, place_of};
 use super::prefetch::Prefetch;
+use super::{HEAD_SERVES_FOR, Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::Deposit;

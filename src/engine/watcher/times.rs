@@ -3,8 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Trouble;
-use super::Watcher;
+use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber, Header, Transfer};
 use crate::domain::deposit::Deposit;
 use crate::domain::time::Timestamp;

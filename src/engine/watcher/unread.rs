@@ -4,8 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
-use super::Trouble;
-use super::Watcher;
+use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, BlockNumber};
 use crate::domain::event::Reading;
 use crate::domain::time::{Span, Timestamp};

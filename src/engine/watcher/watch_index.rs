@@ -6,10 +6,9 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 
-use super::Trouble;
-use super::Watcher;
 use super::absorb::all;
 use super::gauge;
+use super::{Trouble, Watcher};
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::engine::transaction;

@@ -23,10 +23,8 @@ use super::fuse::Life;
 use super::intake;
 use super::rng::Rng;
 use super::settings::{CHAIN_ID, Settings};
-use super::squatters;
-use super::wallet;
-use super::watchman;
 use super::world::World;
+use super::{squatters, wallet, watchman};
 use crate::support::payouts::payout_rules;
 
 /// A process that is about to run.

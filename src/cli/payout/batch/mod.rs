@@ -9,8 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::exit::{Exit, Failure};
 use super::super::fund::{agreed, can_ask};
-use super::super::operator;
-use super::super::output;
+use super::super::{operator, output};
 use super::desk::Desk;
 use super::draft::{Draft, Field};
 use super::files::{self, LocalFile};
