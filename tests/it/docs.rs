@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::support::pages::docs_of_variants;
+
 /// The most lines of the README: whoever reads it has five minutes.
 const MOST_README_LINES: usize = 150;
 
@@ -70,6 +72,45 @@ fn every_link_leads_somewhere() {
         }
     }
     assert!(count > 80, "{count} links");
+}
+
+/// The names of an enum's variants, with this between their words.
+fn names(file: &str, of: &str, between: char) -> Vec<String> {
+    let text = std::fs::read_to_string(root().join(file)).unwrap();
+    let variants = docs_of_variants(&text, of).into_iter().map(|(variant, _)| variant);
+    let name = |variant: String| {
+        let mut name = String::new();
+        for letter in variant.chars() {
+            if letter.is_ascii_uppercase() && !name.is_empty() {
+                name.push(between);
+            }
+            name.push(letter.to_ascii_lowercase());
+        }
+        name
+    };
+    variants.map(name).collect()
+}
+
+#[test]
+fn every_review_hold_and_halt_has_its_place_in_the_runbook_and_nothing_else_has() {
+    let headings = |page: &str, level: &str| -> Vec<String> {
+        let text = std::fs::read_to_string(root().join("docs/runbook").join(page)).unwrap();
+        text.lines().filter_map(|line| line.strip_prefix(level)).map(|it| it.trim().to_owned()).collect()
+    };
+    let mut reviews = Vec::new();
+    for (subject, file, of) in [
+        ("deposit", "src/domain/deposit.rs", "ReviewReason"),
+        ("payment", "src/domain/payment.rs", "PaymentReview"),
+        ("candidate", "src/domain/candidate.rs", "CandidateReason"),
+        ("payout", "src/domain/payout.rs", "PayoutReview"),
+    ] {
+        reviews.extend(names(file, of, '_').into_iter().map(|name| format!("{subject}: {name}")));
+    }
+    assert_eq!(BTreeSet::from_iter(headings("reviews.md", "### ")), BTreeSet::from_iter(reviews));
+    let holds = names("src/domain/hold.rs", "Hold", '-');
+    assert_eq!(BTreeSet::from_iter(headings("holds.md", "## ")), BTreeSet::from_iter(holds));
+    let halts = names("src/domain/wallet.rs", "HaltReason", '_');
+    assert_eq!(BTreeSet::from_iter(headings("halts.md", "## ")), BTreeSet::from_iter(halts));
 }
 
 #[test]

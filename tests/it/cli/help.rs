@@ -115,10 +115,6 @@ async fn the_help_lists_every_command_and_exit_code() {
         let line = codes.lines().find(|line| line.trim_start().starts_with(&format!("{code}  ")));
         assert!(line.is_some_and(|line| line.contains(words)), "{code} {words}");
     }
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/reference/commands.md")).unwrap();
-    for name in &listed {
-        assert!(page.contains(&format!("`rampwatch {name}")) || page.contains(&format!("`{name}")), "{name}");
-    }
 }
 
 #[tokio::test]

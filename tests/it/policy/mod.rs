@@ -8,6 +8,7 @@ mod api_answer;
 mod approval;
 mod books;
 mod doctor;
+mod drawings;
 mod ending;
 mod evidence;
 mod fees;

@@ -21,7 +21,7 @@ use super::samples::*;
 const PAID: Effect = Effect::Paid { log_index: 3 };
 
 /// One order in every state that matters, each due at [`NOW`]. Transaction 1 is its transfer, 2 its self-send.
-fn states() -> [Order; 12] {
+pub(super) fn states() -> [Order; 12] {
     let sent = || given(transfer(1));
     let both = || vec![sent(), given(self_send(2))];
     let of = |state, attempts| Order { attempts, ..order_in("p", state) };
@@ -121,7 +121,7 @@ const fn fact_number(fact: &OrderFact) -> usize {
 type Row = (OrderFact, &'static str);
 
 /// Every fact with what it makes of every state.
-fn table() -> Vec<Row> {
+pub(super) fn table() -> Vec<Row> {
     people_and_holds().into_iter().chain(transactions()).chain(receipts()).collect()
 }
 

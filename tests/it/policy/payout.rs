@@ -92,7 +92,7 @@ fn order() -> OrderId {
 }
 
 /// Every state. The call of the first "creating" can no longer take effect, that of the second can.
-fn states() -> Vec<Payout> {
+pub(super) fn states() -> Vec<Payout> {
     let review = |why| State::Review { why };
     let refused = || refusal(422, "no such bank account");
     let states = [
@@ -132,7 +132,7 @@ fn context(params: &PayoutParams) -> PayoutContext<'_> {
     PayoutContext { now: at(NOW), pace: &PACE, jitter: Jitter(0), params }
 }
 
-fn told(payout: &Payout, fact: &Fact) -> Option<PayoutStep> {
+pub(super) fn told(payout: &Payout, fact: &Fact) -> Option<PayoutStep> {
     let params = params();
     step(payout, fact, &context(&params)).ok()
 }
@@ -332,9 +332,9 @@ fn people_cancel_what_is_not_open_or_stays_unpaid() {
     }
 }
 
-#[test]
-fn the_key_and_the_wish_never_change() {
-    let facts = [
+/// One of each fact.
+pub(super) fn facts() -> Vec<Fact> {
+    vec![
         Fact::Quoted(Box::new(quote(NOW, NOW + 600))),
         Fact::QuoteFailed { failure: CallFailure::NotNow { retry_after: None }, detail: String::new() },
         Fact::CallStarted,
@@ -350,10 +350,14 @@ fn the_key_and_the_wish_never_change() {
         Fact::OrderRefused { why: String::new(), again: true },
         Fact::Retry,
         Fact::Cancel { reason: String::new() },
-    ];
+    ]
+}
+
+#[test]
+fn the_key_and_the_wish_never_change() {
     let mut steps = 0;
     for payout in states() {
-        for fact in &facts {
+        for fact in &facts() {
             let Some(step) = told(&payout, fact) else { continue };
             steps += 1;
             let kept = |payout: &Payout| (payout.key.clone(), payout.wish.clone(), payout.reference.clone());

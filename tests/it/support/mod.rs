@@ -18,6 +18,7 @@ pub(crate) mod line;
 pub(crate) mod memory_store;
 pub(crate) mod no_chain;
 pub(crate) mod node;
+pub(crate) mod pages;
 pub(crate) mod payouts;
 pub(crate) mod points;
 pub(crate) mod records;
