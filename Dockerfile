@@ -18,7 +18,7 @@ COPY abi ./abi
 COPY config.toml README.md ./
 COPY src ./src
 COPY tests ./tests
-RUN cargo build --release --locked --bin rampwatch
+RUN cargo build --release --locked --bin rampwatch && strip --strip-debug target/release/rampwatch
 
 FROM debian:bookworm-slim
 # Nobody: a number, so that orchestrators can see that it is not root.

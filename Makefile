@@ -21,8 +21,14 @@ ANVIL := node_modules/@foundry-rs/anvil/package.json
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## the release binary
+# The debug information is kept in a file of its own beside the binary, where debuggers and backtraces find it.
+build: ## the release binary, and its debug information in rampwatch.debug beside it
 	$(CARGO) build --release --locked
+	@if command -v objcopy > /dev/null; then \
+	  objcopy --only-keep-debug $(RAMPWATCH) $(RAMPWATCH).debug && \
+	  objcopy --strip-debug --add-gnu-debuglink=$(RAMPWATCH).debug $(RAMPWATCH) $(RAMPWATCH).stripped && \
+	  mv $(RAMPWATCH).stripped $(RAMPWATCH); \
+	else echo "objcopy is missing (package binutils): the binary keeps its debug information"; fi
 
 demo: tools build ## the whole story on a chain node of its own, in under a minute
 	$(abspath $(RAMPWATCH)) demo
