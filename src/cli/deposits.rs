@@ -5,7 +5,6 @@ use clap::Args;
 use super::exit::Failure;
 use super::{operator, output};
 use crate::config::Settings;
-use crate::domain::names::verdict_name;
 use crate::service::queries::{DepositFilter, VERDICTS};
 use crate::view::{DepositView, Page};
 
@@ -55,7 +54,7 @@ impl Deposits {
 fn row(view: &DepositView) -> Vec<String> {
     use crate::domain::deposit::Verdict;
 
-    let name = verdict_name(&view.verdict);
+    let name = view.verdict.name();
     let verdict = match &view.verdict {
         Verdict::Pays { payment, .. } => format!("{name} {payment}"),
         Verdict::Review { why } => format!("{name}: {}", output::reason(why)),

@@ -3,6 +3,8 @@
 //!
 //! Deliberately absent: which of the two it is to be (`cli::operator` finds out).
 
+#![warn(missing_docs)]
+
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -211,13 +211,13 @@ fn endpoint(
     }
     let kinds_given = section.has("kinds");
     let kinds = section.texts("kinds", NoticeKind::ALL.len(), |text| {
-        let names = NoticeKind::ALL.map(NoticeKind::name).join(", ");
+        let names = NoticeKind::NAMES.join(", ");
         NoticeKind::of_name(text).ok_or_else(|| format!("it is no kind of notice; there are: {names}"))
     });
     let wrong = section.wrong("secret_env") || section.wrong("secret_file") || section.wrong("form");
     section.finish("name, url, url_env, url_file, form, secret_env, secret_file, kinds");
     // Completed payments are told only where somebody asks for them: they are no trouble.
-    let usual = || NoticeKind::ALL.into_iter().filter(|kind| *kind != NoticeKind::Completed).collect();
+    let usual = || NoticeKind::ALL.iter().copied().filter(|kind| *kind != NoticeKind::Completed).collect();
     let kinds = if kinds_given { kinds? } else { usual() };
     (!wrong).then_some(())?;
     Some(NotifyEndpoint { name: name?, form: form?, kinds, url: url?, secret })

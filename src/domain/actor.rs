@@ -6,6 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 use super::odd::explained;
@@ -98,7 +99,10 @@ impl From<Actor> for String {
 }
 
 /// What a token may be used for. None of them implies another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// To look: lists, single records, events.
@@ -111,22 +115,18 @@ pub enum Role {
 
 impl Role {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Read, Self::Operate, Self::Approve];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The word for it, as the configuration writes it.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Operate => "operate",
-            Self::Approve => "approve",
-        }
+        self.into_str()
     }
 
     /// The role with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
+        Self::ALL.iter().copied().find(|role| role.name() == name)
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn roles_are_named() {
-        for role in Role::ALL {
+        for role in Role::ALL.iter().copied() {
             assert_eq!(Role::named(role.name()), Some(role));
             assert_eq!(serde_json::to_value(role).expect("a role serialises"), role.name());
         }

@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::text::is_hidden;
 
@@ -13,7 +14,8 @@ use super::text::is_hidden;
 const MAX_SAID: usize = 80;
 
 /// A field of a payment, as the API calls it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr, VariantArray)]
+#[strum(const_into_str, serialize_all = "camelCase")]
 #[serde(rename_all = "camelCase")]
 pub enum ApiField {
     /// The transaction that pays it.
@@ -46,40 +48,12 @@ pub enum ApiField {
 
 impl ApiField {
     /// All of them.
-    pub const ALL: [Self; 13] = [
-        Self::TransactionHash,
-        Self::RecipientId,
-        Self::DepositAddress,
-        Self::DepositAmount,
-        Self::DepositChain,
-        Self::SourceCurrency,
-        Self::BankAccountId,
-        Self::CreatedAt,
-        Self::ExpiresAt,
-        Self::IdempotencyKey,
-        Self::Type,
-        Self::SentAt,
-        Self::CompletedAt,
-    ];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// As the API calls it, and as in JSON.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::TransactionHash => "transactionHash",
-            Self::RecipientId => "recipientId",
-            Self::DepositAddress => "depositAddress",
-            Self::DepositAmount => "depositAmount",
-            Self::DepositChain => "depositChain",
-            Self::SourceCurrency => "sourceCurrency",
-            Self::BankAccountId => "bankAccountId",
-            Self::CreatedAt => "createdAt",
-            Self::ExpiresAt => "expiresAt",
-            Self::IdempotencyKey => "idempotencyKey",
-            Self::Type => "type",
-            Self::SentAt => "sentAt",
-            Self::CompletedAt => "completedAt",
-        }
+        self.into_str()
     }
 
     /// What it would have to be.
@@ -138,7 +112,7 @@ mod tests {
 
     #[test]
     fn names_are_as_in_json_and_what_is_kept_is_short() {
-        for field in ApiField::ALL {
+        for field in ApiField::ALL.iter().copied() {
             assert_eq!(serde_json::to_value(field).unwrap(), field.name());
         }
         let unread = Unread::new(ApiField::CreatedAt, "\"2026-11-29T20:03:05\"");

@@ -1,6 +1,7 @@
 //! Candidates: off-ramps that were found at the payment API, wait for funds there, and cannot be taken up without a person.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::amount::Amount;
 use super::chain::Address;
@@ -35,7 +36,8 @@ pub struct Candidate {
 }
 
 /// Why an off-ramp is not taken up without a person.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum CandidateReason {
     /// The API leaves something out.
@@ -69,12 +71,7 @@ impl CandidateReason {
     /// One word for filters and tables, as in JSON.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Incomplete { .. } => "incomplete",
-            Self::OtherCurrency { .. } => "other_currency",
-            Self::Disagrees { .. } => "disagrees",
-            Self::Unusable { .. } => "unusable",
-        }
+        self.into_str()
     }
 }
 
@@ -93,7 +90,8 @@ pub enum Missing {
 }
 
 /// What became of a candidate.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum CandidateState {
     /// A person has to say what is missing.
@@ -113,11 +111,6 @@ impl CandidateState {
     /// One word for filters and tables, as in JSON.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Added => "added",
-            Self::Gone => "gone",
-            Self::Dismissed { .. } => "dismissed",
-        }
+        self.into_str()
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::amount::Amount;
@@ -203,8 +204,22 @@ pub enum BlockStatus {
     },
 }
 
+impl BlockStatus {
+    /// One word for tables and metrics; what went away after it was final has a word of its own.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Provisional => "provisional",
+            Self::Final { .. } => "final",
+            Self::Gone { after_final: false } => "gone",
+            Self::Gone { after_final: true } => "gone_after_final",
+        }
+    }
+}
+
 /// What a deposit is taken for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Verdict {
     /// Not looked at yet, or its block is gone.
@@ -233,8 +248,17 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// One word for tables, metrics and filters, as in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.into_str()
+    }
+}
+
 /// The rule by which a deposit pays a payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "rule", rename_all = "snake_case")]
 pub enum MatchRule {
     /// The one open payment of this address with this amount.
@@ -258,8 +282,17 @@ pub enum MatchRule {
     },
 }
 
+impl MatchRule {
+    /// One word for tables, metrics and filters, as in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.into_str()
+    }
+}
+
 /// Why a deposit credits nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum NothingReason {
     /// The amount is zero: anyone can make such a transfer (address poisoning).
@@ -272,8 +305,17 @@ pub enum NothingReason {
     Dust,
 }
 
+impl NothingReason {
+    /// One word for tables, metrics and filters, as in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.into_str()
+    }
+}
+
 /// Why a person must look at a deposit.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum ReviewReason {
     /// A known token, but not the one the payment asked for.
@@ -335,4 +377,12 @@ pub enum ReviewReason {
         /// The payment it paid, if any.
         payment: Option<PaymentId>,
     },
+}
+
+impl ReviewReason {
+    /// One word for tables, metrics and filters, as in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.into_str()
+    }
 }

@@ -1,6 +1,7 @@
 //! Events: what happened and why. Every commit carries the events that explain it; the ledger is their sum.
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::actor::Actor;
 use super::address_pattern::PatternBreak;
@@ -288,7 +289,8 @@ pub enum Reading {
 }
 
 /// Something that should not happen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "alarm", rename_all = "snake_case")]
 pub enum Alarm {
     /// A deposit that was final is not on the chain any more.
@@ -437,4 +439,15 @@ pub enum Alarm {
         /// What came last.
         detail: String,
     },
+}
+
+impl Alarm {
+    /// Every [`Alarm::name`].
+    pub const NAMES: &'static [&'static str] = <Self as VariantNames>::VARIANTS;
+
+    /// One word for metrics, as in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.into_str()
+    }
 }

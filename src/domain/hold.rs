@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantNames};
 
 use super::amount::Amount;
 use super::chain::{Address, B256, BlockRef};
@@ -14,7 +15,8 @@ use super::time::Timestamp;
 use super::wei::Wei;
 
 /// What stands in the way of a transfer.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, VariantNames)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 #[serde(tag = "hold", rename_all = "snake_case")]
 pub enum Hold {
     /// The payment API could not be asked.
@@ -207,75 +209,13 @@ pub struct Over {
 }
 
 impl Hold {
-    /// Every [`Hold::name`]. A test keeps it whole.
-    pub const NAMES: [&'static str; 30] = [
-        "api-unavailable",
-        "api-status",
-        "end-unconfirmed",
-        "api-has-hash",
-        "terms-differ",
-        "payment-state",
-        "payment-ended",
-        "time-short",
-        "other-sender",
-        "money-there",
-        "own-transfer-seen",
-        "not-read-yet",
-        "clock-behind",
-        "token-paused",
-        "wallet-blacklisted",
-        "recipient-blacklisted",
-        "recipient-forbidden",
-        "token-short",
-        "native-short",
-        "call-fails",
-        "gas-too-high",
-        "fee-ceiling",
-        "too-many-attempts",
-        "policy",
-        "approval-missing",
-        "chain-unavailable",
-        "node-refuses",
-        "wallet-paused",
-        "wallet-halted",
-        "signer",
-    ];
+    /// Every [`Hold::name`].
+    pub const NAMES: &'static [&'static str] = <Self as VariantNames>::VARIANTS;
 
     /// One word for tables, metrics and filters.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::ApiUnavailable { .. } => "api-unavailable",
-            Self::ApiStatus { .. } => "api-status",
-            Self::EndUnconfirmed { .. } => "end-unconfirmed",
-            Self::ApiHasHash { .. } => "api-has-hash",
-            Self::TermsDiffer { .. } => "terms-differ",
-            Self::PaymentState { .. } => "payment-state",
-            Self::PaymentEnded => "payment-ended",
-            Self::TimeShort { .. } => "time-short",
-            Self::OtherSender { .. } => "other-sender",
-            Self::MoneyThere { .. } => "money-there",
-            Self::OwnTransferSeen { .. } => "own-transfer-seen",
-            Self::NotReadYet => "not-read-yet",
-            Self::ClockBehind { .. } => "clock-behind",
-            Self::TokenPaused => "token-paused",
-            Self::WalletBlacklisted => "wallet-blacklisted",
-            Self::RecipientBlacklisted => "recipient-blacklisted",
-            Self::RecipientForbidden { .. } => "recipient-forbidden",
-            Self::TokenShort { .. } => "token-short",
-            Self::NativeShort { .. } => "native-short",
-            Self::CallFails { .. } => "call-fails",
-            Self::GasTooHigh { .. } => "gas-too-high",
-            Self::FeeCeiling { .. } => "fee-ceiling",
-            Self::TooManyAttempts => "too-many-attempts",
-            Self::Policy { .. } => "policy",
-            Self::ApprovalMissing { .. } => "approval-missing",
-            Self::ChainUnavailable { .. } => "chain-unavailable",
-            Self::NodeRefuses { .. } => "node-refuses",
-            Self::WalletPaused => "wallet-paused",
-            Self::WalletHalted => "wallet-halted",
-            Self::Signer { .. } => "signer",
-        }
+        self.into_str()
     }
 
     /// The same with every text in it shortened. A hold must be shortened before it is stored: others wrote the texts,

@@ -16,7 +16,6 @@ pub mod dispute;
 pub mod event;
 mod event_subject;
 pub mod hold;
-pub mod names;
 pub mod notice;
 pub mod odd;
 pub mod operator;

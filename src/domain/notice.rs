@@ -7,6 +7,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray, VariantNames};
 
 use super::order::OrderId;
 use super::payment::PaymentId;
@@ -14,7 +15,22 @@ use super::text::{is_hidden, short};
 use super::time::Timestamp;
 
 /// What a notice is about; an endpoint takes some kinds, or all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    VariantArray,
+    VariantNames,
+)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum NoticeKind {
     /// A payment or a deposit needs a person's decision.
@@ -35,27 +51,21 @@ pub enum NoticeKind {
 
 impl NoticeKind {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Review, Self::Approval, Self::Hold, Self::Stall, Self::Balance, Self::Failure, Self::Completed];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
+
+    /// Every [`NoticeKind::name`].
+    pub const NAMES: &'static [&'static str] = <Self as VariantNames>::VARIANTS;
 
     /// One word for configuration, metrics and the type of a delivery.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Review => "review",
-            Self::Approval => "approval",
-            Self::Hold => "hold",
-            Self::Stall => "stall",
-            Self::Balance => "balance",
-            Self::Failure => "failure",
-            Self::Completed => "completed",
-        }
+        self.into_str()
     }
 
     /// The kind of this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
 
@@ -134,7 +144,8 @@ pub struct Notice {
 }
 
 /// How far a notice is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum NoticeState {
     /// It is told only if the order is still held when the record's `next_at` has come.
@@ -173,13 +184,7 @@ impl NoticeState {
     /// One word for tables, metrics and filters.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Withheld => "withheld",
-            Self::Pending { .. } => "pending",
-            Self::Delivered { .. } => "delivered",
-            Self::GivenUp { .. } => "given-up",
-            Self::Dropped { .. } => "dropped",
-        }
+        self.into_str()
     }
 
     /// Whether something is still to be done about it.
@@ -209,7 +214,8 @@ pub struct Condition {
 }
 
 /// The conditions that have no events of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionName {
     /// The wallet has less of the token than the configured mark.
@@ -226,11 +232,6 @@ impl ConditionName {
     /// One word for keys and messages. It never changes: stored keys end with it.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::LowToken => "low-token",
-            Self::LowNative => "low-native",
-            Self::ChainUnread => "chain-unread",
-            Self::ApiUnanswered => "api-unanswered",
-        }
+        self.into_str()
     }
 }

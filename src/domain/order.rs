@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::actor::Actor;
@@ -176,7 +177,8 @@ pub enum Spend {
 }
 
 /// How far an order is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum OrderState {
     /// A person must approve it first.
@@ -276,15 +278,7 @@ impl OrderState {
     /// One word for tables, metrics and filters.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::AwaitingApproval { .. } => "awaiting-approval",
-            Self::Ready => "ready",
-            Self::Held { .. } => "held",
-            Self::Sending { .. } => "sending",
-            Self::Cancelling { .. } => "cancelling",
-            Self::Mined { .. } => "mined",
-            Self::Ended { .. } => "ended",
-        }
+        self.into_str()
     }
 }
 
@@ -331,7 +325,8 @@ pub enum Effect {
 }
 
 /// How an order ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum OrderOutcome {
     /// The transfer is final.
@@ -385,14 +380,7 @@ impl OrderOutcome {
     /// One word for tables and metrics.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Paid { .. } => "paid",
-            Self::SelfSent { .. } => "self-sent",
-            Self::Reverted { .. } => "reverted",
-            Self::MovedNothing { .. } => "moved-nothing",
-            Self::Unsent { .. } => "unsent",
-            Self::Displaced { .. } => "displaced",
-        }
+        self.into_str()
     }
 }
 

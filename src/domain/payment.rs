@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::actor::Actor;
 use super::amount::Amount;
@@ -225,7 +226,8 @@ pub enum Provenance {
 }
 
 /// How far rampwatch is with a payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum PaymentState {
     /// No deposit pays it yet.
@@ -304,16 +306,7 @@ impl PaymentState {
     /// One word for tables, metrics and filters.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Seen { .. } => "seen",
-            Self::Due { .. } => "due",
-            Self::Calling { .. } => "calling",
-            Self::Unclear { .. } => "unclear",
-            Self::Following { .. } => "following",
-            Self::Ended { .. } => "ended",
-            Self::Review { .. } => "review",
-        }
+        self.into_str()
     }
 }
 
@@ -334,7 +327,8 @@ pub enum Outcome {
 }
 
 /// Why a person must look at a payment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum PaymentReview {
     /// The API has another transaction hash than the one that pays it.
@@ -374,6 +368,14 @@ pub enum PaymentReview {
         /// What it says, as it came.
         said: String,
     },
+}
+
+impl PaymentReview {
+    /// One word for tables and filters, as in JSON.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        self.into_str()
+    }
 }
 
 /// What the API said when it refused a completion.

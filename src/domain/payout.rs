@@ -6,6 +6,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::actor::Actor;
@@ -226,7 +227,8 @@ pub struct Payout {
 }
 
 /// How far a payout is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum PayoutState {
     /// A quote is to be taken.
@@ -265,15 +267,7 @@ impl PayoutState {
     /// One word for tables and filters.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Placed => "placed",
-            Self::Quoted => "quoted",
-            Self::Creating { .. } => "creating",
-            Self::Unclear { .. } => "unclear",
-            Self::Created { .. } => "created",
-            Self::Review { .. } => "review",
-            Self::Cancelled { .. } => "cancelled",
-        }
+        self.into_str()
     }
 }
 
@@ -298,7 +292,8 @@ pub enum Funding {
 }
 
 /// Why a person must look at a payout.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum PayoutReview {
     /// The API refuses to give a quote.
@@ -358,17 +353,7 @@ impl PayoutReview {
     /// One word for programs.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::QuoteRefused { .. } => "quote_refused",
-            Self::PaysTooLittle { .. } => "pays_too_little",
-            Self::QuoteDiffers { .. } => "quote_differs",
-            Self::NoUsableQuote { .. } => "no_usable_quote",
-            Self::Refused { .. } => "refused",
-            Self::FileLost { .. } => "file_lost",
-            Self::TermsDiffer { .. } => "terms_differ",
-            Self::NoDepositAddress { .. } => "no_deposit_address",
-            Self::Several { .. } => "several",
-        }
+        self.into_str()
     }
 }
 

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::{IntoStaticStr, VariantArray};
 
 use super::address_pattern::AddressTally;
 use super::candidate::Candidate;
@@ -56,7 +57,10 @@ pub enum RecordBody {
 }
 
 /// The kinds of the desk's records.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray,
+)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 #[serde(rename_all = "snake_case")]
 pub enum RecordKind {
     /// [`RecordBody::Webhook`].
@@ -65,6 +69,7 @@ pub enum RecordKind {
     Payout,
     /// [`RecordBody::Candidate`].
     #[serde(rename = "lead")]
+    #[strum(serialize = "lead")]
     Candidate,
     /// [`RecordBody::Shadow`].
     Shadow,
@@ -86,36 +91,12 @@ pub enum RecordKind {
 
 impl RecordKind {
     /// All of them.
-    pub const ALL: [Self; 11] = [
-        Self::Webhook,
-        Self::Payout,
-        Self::Candidate,
-        Self::Shadow,
-        Self::WebhookAttempt,
-        Self::Notice,
-        Self::NoticeCursor,
-        Self::Condition,
-        Self::Dispute,
-        Self::Exclusion,
-        Self::Addresses,
-    ];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// One word for keys and messages. It never changes: stored keys begin with it.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Webhook => "webhook",
-            Self::Payout => "payout",
-            Self::Candidate => "lead",
-            Self::Shadow => "shadow",
-            Self::WebhookAttempt => "webhook-attempt",
-            Self::Notice => "notice",
-            Self::NoticeCursor => "notice-cursor",
-            Self::Condition => "condition",
-            Self::Dispute => "dispute",
-            Self::Exclusion => "exclusion",
-            Self::Addresses => "addresses",
-        }
+        self.into_str()
     }
 }
 

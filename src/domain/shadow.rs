@@ -1,6 +1,7 @@
 //! What rampwatch would have done, had it not run in shadow mode, and whether what was done instead agrees with it.
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::amount::Amount;
 use super::chain::{Address, B256};
@@ -22,7 +23,8 @@ pub struct Shadow {
 }
 
 /// What would have been done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "act", rename_all = "snake_case")]
 pub enum ShadowAct {
     /// `/complete` with this transaction.
@@ -50,16 +52,13 @@ impl ShadowAct {
     /// One word for metrics, as in JSON.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Complete { .. } => "complete",
-            Self::Send { .. } => "send",
-            Self::Create { .. } => "create",
-        }
+        self.into_str()
     }
 }
 
 /// What was done instead.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum ShadowOutcome {
     /// Somebody completed it, with the same transaction.
@@ -84,13 +83,7 @@ impl ShadowOutcome {
     /// One word for metrics, as in JSON.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Agreed => "agreed",
-            Self::Differed { .. } => "differed",
-            Self::Unnamed => "unnamed",
-            Self::NotDone { .. } => "not_done",
-            Self::TakenOver => "taken_over",
-        }
+        self.into_str()
     }
 }
 

@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 /// Something that should move, and does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Stall {
     /// The chain's newest block stays the same.
@@ -22,12 +24,7 @@ impl Stall {
     /// One word for logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Finality => "finality",
-            Self::Settling => "settling",
-            Self::Unread => "unread",
-        }
+        self.into_str()
     }
 }
 

@@ -8,9 +8,6 @@ use tracing::field::display;
 use crate::domain::deposit::Verdict;
 use crate::domain::event::{Alarm, Event, EventKind, WalletChange};
 use crate::domain::hold::Hold;
-use crate::domain::names::{
-    ALARM_NAMES, alarm_name, nothing_name, review_name, rule_name, standing_name, verdict_name,
-};
 use crate::domain::order::Order;
 use crate::domain::record::RecordBody;
 use crate::domain::shadow::Shadow;
@@ -36,13 +33,13 @@ pub(super) fn log_events(events: &[Event]) {
                 "deposit seen"
             ),
             EventKind::DepositJudged { verdict } => {
-                metrics::counter!("rampwatch_deposits_total", "verdict" => verdict_name(verdict)).increment(1);
+                metrics::counter!("rampwatch_deposits_total", "verdict" => verdict.name()).increment(1);
                 let payment_id = paid(verdict).or(event.payment.as_ref()).map(display);
-                let (verdict, rule) = (verdict_name(verdict), verdict_rule(verdict));
+                let (verdict, rule) = (verdict.name(), verdict_rule(verdict));
                 tracing::info!(payment_id, tx_hash, log_index, verdict, rule, "deposit judged");
             }
             EventKind::DepositStands { standing, block, .. } => {
-                let standing = standing_name(standing);
+                let standing = standing.name();
                 tracing::info!(tx_hash, log_index, block = block.number, standing, "deposit's block");
             }
             EventKind::DepositsCounted { tally } => {
@@ -58,7 +55,7 @@ pub(super) fn log_events(events: &[Event]) {
             EventKind::Alarm { alarm } => {
                 count_alarm(alarm);
                 let block_hash = event.deposit.map(|key| display(key.block_hash));
-                tracing::error!(payment_id, tx_hash, log_index, block_hash, alarm = alarm_name(alarm), "alarm");
+                tracing::error!(payment_id, tx_hash, log_index, block_hash, alarm = alarm.name(), "alarm");
             }
             EventKind::PaymentAdded { .. }
             | EventKind::ApiReported { .. }
@@ -128,12 +125,12 @@ fn log_funding(event: &Event) {
 
 /// Counts an alarm.
 fn count_alarm(alarm: &Alarm) {
-    metrics::counter!("rampwatch_alarms_total", "alarm" => alarm_name(alarm)).increment(1);
+    metrics::counter!("rampwatch_alarms_total", "alarm" => alarm.name()).increment(1);
 }
 
 /// Shows every alarm at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
 pub(crate) fn show_alarms() {
-    for name in ALARM_NAMES {
+    for name in Alarm::NAMES.iter().copied() {
         metrics::counter!("rampwatch_alarms_total", "alarm" => name).increment(0);
     }
 }
@@ -158,7 +155,7 @@ pub(crate) fn count_open(open: &[Order]) {
     let gauge = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
     metrics::gauge!("rampwatch_orders_open").set(gauge(open.len()));
     let holds: Vec<&str> = open.iter().filter_map(|order| order.state.hold()).map(Hold::name).collect();
-    for name in Hold::NAMES {
+    for name in Hold::NAMES.iter().copied() {
         let count = holds.iter().filter(|held| **held == name).count();
         metrics::gauge!("rampwatch_orders_held", "hold" => name).set(gauge(count));
     }
@@ -175,9 +172,9 @@ const fn paid(verdict: &Verdict) -> Option<&crate::domain::payment::PaymentId> {
 /// The name of the rule or reason that gave the verdict.
 const fn verdict_rule(verdict: &Verdict) -> Option<&'static str> {
     match verdict {
-        Verdict::Pays { rule, .. } => Some(rule_name(rule)),
-        Verdict::Nothing { why } => Some(nothing_name(*why)),
-        Verdict::Review { why } => Some(review_name(why)),
+        Verdict::Pays { rule, .. } => Some(rule.name()),
+        Verdict::Nothing { why } => Some(why.name()),
+        Verdict::Review { why } => Some(why.name()),
         Verdict::Unjudged | Verdict::Ignored { .. } => None,
     }
 }

@@ -5,6 +5,7 @@ use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICAT
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use strum::IntoStaticStr;
 
 use super::refusals::Refusals;
 use crate::domain::actor::{Actor, Role};
@@ -13,7 +14,8 @@ use crate::service::operator_service::OperatorError;
 use crate::view::shapes;
 
 /// What went wrong, for programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
 pub enum Code {
     /// The request cannot be understood.
@@ -82,27 +84,7 @@ impl Code {
     /// Its name, as it is sent.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Malformed => "malformed",
-            Self::Invalid => "invalid",
-            Self::Unauthorized => "unauthorized",
-            Self::MissingRole => "missing_role",
-            Self::OwnOrder => "own_order",
-            Self::Host => "host",
-            Self::NotFound => "not_found",
-            Self::NoRoute => "no_route",
-            Self::Method => "method",
-            Self::Exists => "exists",
-            Self::Refused => "refused",
-            Self::Repeat => "repeat",
-            Self::TooLarge => "too_large",
-            Self::MediaType => "media_type",
-            Self::SlowBody => "slow_body",
-            Self::Busy => "busy",
-            Self::Api => "api",
-            Self::Store => "store",
-            Self::Timeout => "timeout",
-        }
+        self.into_str()
     }
 
     /// What it means, for the document.

@@ -8,6 +8,7 @@
 //! Deliberately absent: asking. The engine asks the operators and the wallet's own records, and brings what they say.
 
 use std::collections::BTreeSet;
+use strum::{IntoStaticStr, VariantArray};
 
 use super::finality::{FinalityRule, final_number};
 use crate::domain::amount::Amount;
@@ -21,7 +22,8 @@ use crate::domain::wallet::Receipt;
 use crate::planted::{Bug, planted};
 
 /// A fact that frees something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Freeing {
     /// A deposit stands and is final: `/complete` may be called with it.
     Completion,
@@ -30,10 +32,13 @@ pub enum Freeing {
     /// An order's transfer failed, for good: its nonce is over, and nothing moved.
     Reverted,
     /// An order's transfer succeeded without the token's log, for good: the order is over.
+    #[strum(serialize = "moved nothing")]
     MovedNothing,
     /// An order's self-send is final: its transfer can never be mined, and its spend is given back.
+    #[strum(serialize = "self-send final")]
     SelfSent,
     /// Somebody else's transaction has consumed an order's nonce, for good.
+    #[strum(serialize = "nonce consumed by others")]
     Displaced,
 }
 
@@ -50,8 +55,7 @@ pub struct Needs {
 
 impl Freeing {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Completion, Self::Paid, Self::Reverted, Self::MovedNothing, Self::SelfSent, Self::Displaced];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The table. The documentation shows it, and a test compares the two.
     #[must_use]
@@ -67,14 +71,7 @@ impl Freeing {
     /// Its name in the documentation and in logs.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Completion => "completion",
-            Self::Paid => "paid",
-            Self::Reverted => "reverted",
-            Self::MovedNothing => "moved nothing",
-            Self::SelfSent => "self-send final",
-            Self::Displaced => "nonce consumed by others",
-        }
+        self.into_str()
     }
 
     /// What a final receipt with this effect frees.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::address::AddressState;
@@ -22,7 +23,8 @@ use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
 pub const MAX_REASON_BYTES: usize = 500;
 
 /// A person's decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Decision {
     /// The deposit pays the payment.
     Assign {
@@ -52,12 +54,7 @@ impl Decision {
     /// The decision's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Assign { .. } => "assign",
-            Self::Ignore { .. } => "ignore",
-            Self::Retry { .. } => "retry",
-            Self::Cancel { .. } => "cancel",
-        }
+        self.into_str()
     }
 }
 

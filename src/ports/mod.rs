@@ -3,6 +3,8 @@
 //!
 //! Deliberately absent: any implementation. Adapters implement these; tests have fakes of their own.
 
+#![warn(missing_docs)]
+
 pub mod attachments;
 pub mod chain;
 pub mod clock;

@@ -5,7 +5,6 @@
 
 use crate::domain::chain::B256;
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
-use crate::domain::names::verdict_name;
 use crate::domain::odd::explained;
 use crate::domain::payment::{Payment, PaymentId, PaymentState, PayoutReference};
 use crate::domain::time::Span;
@@ -180,7 +179,7 @@ impl OperatorService {
             }
         }
         let wanted = |deposit: &Deposit| {
-            verdict.is_none_or(|name| name == verdict_name(&deposit.verdict))
+            verdict.is_none_or(|name| name == deposit.verdict.name())
                 && payment.as_ref().is_none_or(|payment| concerns(deposit, payment))
         };
         match address {

@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use crate::domain::chain::{B256, BlockRef};
 use crate::domain::deposit::{BlockStatus, Deposit, Verdict};
 use crate::domain::event::{EventKind, Recorded};
-use crate::domain::names::rule_name;
 use crate::domain::order::{Attempt, Order, OrderId};
 use crate::domain::payment::{Payment, PaymentState, Terms};
 use crate::domain::wei::Wei;
@@ -145,7 +144,7 @@ fn matched(evidence: &Evidence<'_>, deposit: &Deposit, names: &Names<'_>) -> Opt
             && matches!(&recorded.event.kind, EventKind::DepositJudged { verdict } if *verdict == deposit.verdict)
     });
     Some(Matched {
-        rule: rule_name(rule).to_owned(),
+        rule: rule.name().to_owned(),
         text: explain::verdict(deposit, names),
         at: judged.next_back().map(|recorded| moment(recorded.event.at)),
     })

@@ -9,7 +9,6 @@ use super::returns::WhenceView;
 use super::shapes;
 use crate::domain::chain::{Address, B256, BlockNumber};
 use crate::domain::deposit::{BlockStatus, Deposit, Tally, Verdict};
-use crate::domain::names::standing_name;
 
 /// Where a deposit's block stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -102,7 +101,7 @@ impl DepositView {
             from: deposit.from.to_string(),
             to: deposit.to.to_string(),
             amount: names.amount(deposit.amount, deposit.token),
-            standing: StandingView { name: standing_name(&deposit.standing).to_owned(), final_at },
+            standing: StandingView { name: deposit.standing.name().to_owned(), final_at },
             verdict: deposit.verdict.clone(),
             verdict_text: explain::verdict(deposit, names),
             comes_back_from: None,

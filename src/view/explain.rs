@@ -7,7 +7,6 @@ use crate::domain::amount::Amount;
 use crate::domain::chain::Address;
 use crate::domain::deposit::{BlockStatus, Deposit, MatchRule, NothingReason, ReviewReason, Tally, Verdict};
 use crate::domain::event::{EventKind, Reading};
-use crate::domain::names::review_name;
 use crate::domain::payment::{ApiView, Ending, Outcome, PaymentReview, PaymentState};
 use crate::domain::record::RecordBody;
 use crate::domain::time::Timestamp;
@@ -410,7 +409,7 @@ fn judged(verdict: &Verdict, names: &Names<'_>) -> String {
         }
         Verdict::Nothing { why: NothingReason::WalletCredit } => "It came to the hot wallet itself.".to_owned(),
         Verdict::Nothing { why: NothingReason::Dust } => "It is noted: too little to pay anything here.".to_owned(),
-        Verdict::Review { why } => format!("A person must decide: {}.", review_name(why).replace('_', " ")),
+        Verdict::Review { why } => format!("A person must decide: {}.", why.name().replace('_', " ")),
         Verdict::Ignored { reason } => format!("It pays nothing, a person decided: {reason:?}."),
     }
 }

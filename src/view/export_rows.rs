@@ -12,7 +12,6 @@ use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256, BlockRef};
 use crate::domain::deposit::{Deposit, DepositKey, MatchRule, Tally, Verdict};
 use crate::domain::event::{EventKind, Recorded, WalletChange};
-use crate::domain::names::{alarm_name, nothing_name, review_name, rule_name, standing_name, verdict_name};
 use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::{ApiView, Outcome, Payment, PaymentState};
 use crate::domain::wei::Wei;
@@ -173,7 +172,7 @@ pub(crate) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
         }
         EventKind::DepositStands { standing, .. } => {
             row.of_known(about, names);
-            row.named("deposit", standing_name(standing), None)
+            row.named("deposit", standing.name(), None)
         }
         EventKind::DepositJudged { verdict } => row.judged(verdict, about, names),
         EventKind::DepositsCounted { tally } => row.counted(tally, about, names),
@@ -205,7 +204,7 @@ pub(crate) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
             row.order = order.map(|order| order.to_string());
             row.named("decision", action.split(' ').next().unwrap_or_default(), None)
         }
-        EventKind::Alarm { alarm } => row.named("alarm", alarm_name(alarm), None),
+        EventKind::Alarm { alarm } => row.named("alarm", alarm.name(), None),
         EventKind::FinalityMoved { .. }
         | EventKind::AddressPlaced { .. }
         | EventKind::AddressClosed { .. }
@@ -289,7 +288,7 @@ fn detail(state: &PaymentState) -> Option<&'static str> {
             Outcome::Refunded => "refunded",
             Outcome::Cancelled => "cancelled",
         }),
-        PaymentState::Review { why, .. } => Some(crate::domain::names::payment_review_name(why)),
+        PaymentState::Review { why, .. } => Some(why.name()),
         PaymentState::Waiting
         | PaymentState::Seen { .. }
         | PaymentState::Due { .. }
@@ -403,17 +402,17 @@ impl ExportRow {
         self.of_known(about, names);
         let status = match verdict {
             Verdict::Unjudged | Verdict::Ignored { .. } => None,
-            Verdict::Nothing { why } => Some(nothing_name(*why)),
-            Verdict::Review { why } => Some(review_name(why)),
+            Verdict::Nothing { why } => Some(why.name()),
+            Verdict::Review { why } => Some(why.name()),
             Verdict::Pays { payment, rule } => {
                 self.payment = Some(payment.to_string());
                 if let MatchRule::OwnTransfer { order } = rule {
                     self.order = Some(order.to_string());
                 }
-                Some(rule_name(rule))
+                Some(rule.name())
             }
         };
-        self.named("match", verdict_name(verdict), status)
+        self.named("match", verdict.name(), status)
     }
 
     fn counted(&mut self, tally: &Tally, about: &About, names: &Names<'_>) -> bool {

@@ -3,7 +3,6 @@
 //! Only commands that the rules would take at this moment are offered (`policy::resolve` has the last word).
 
 use crate::domain::deposit::{Deposit, DepositKey, ReviewReason, Verdict};
-use crate::domain::names;
 use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
 use crate::domain::record::RecordBody;
 use crate::policy::api_answer::may_be_vouched;
@@ -110,13 +109,7 @@ pub(crate) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
             format!("rampwatch resolve ignore-all --reason '…' {}", deposit.to),
         ));
     }
-    Some(ReviewView {
-        subject: "deposit".to_owned(),
-        id: key.to_string(),
-        reason: names::review_name(why).to_owned(),
-        what,
-        settle,
-    })
+    Some(ReviewView { subject: "deposit".to_owned(), id: key.to_string(), reason: why.name().to_owned(), what, settle })
 }
 
 /// The review that a record is, if it is one, with the payment that it is about.
@@ -223,7 +216,7 @@ pub(crate) fn of_payment(payment: &Payment, deposits: &[Deposit], names: &Names<
     Some(ReviewView {
         subject: "payment".to_owned(),
         id: id.to_string(),
-        reason: names::payment_review_name(why).to_owned(),
+        reason: why.name().to_owned(),
         what: explain::payment_review(why, names),
         settle,
     })

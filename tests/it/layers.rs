@@ -35,7 +35,7 @@ struct Room {
     synchronous: bool,
 }
 
-const CORE: Crates = Crates::Only(&["std", "core", "serde", "thiserror", "alloy::primitives"]);
+const CORE: Crates = Crates::Only(&["std", "core", "serde", "strum", "thiserror", "alloy::primitives"]);
 const PORTS: Crates = Crates::Only(&["std", "core", "serde", "thiserror", "async_trait", "tokio::sync::watch"]);
 const ENGINE: Crates = Crates::Only(&[
     "std",

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use strum::IntoStaticStr;
 use tokio::time::Instant;
 
 use crate::domain::chain::BlockNumber;
@@ -20,7 +21,8 @@ const HISTORY_SERVES_FOR: Duration = Duration::from_secs(3_600);
 const TELL_AGAIN: Duration = Duration::from_secs(600);
 
 /// Something that endpoints are asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub(super) enum Ability {
     /// Headers, and the tags that stand for some.
     Blocks,
@@ -31,19 +33,14 @@ pub(super) enum Ability {
     /// Balances, nonces, prices, and calls of contracts.
     State,
     /// To take a transaction.
+    #[strum(serialize = "broadcasts")]
     Broadcast,
 }
 
 impl Ability {
     /// Its name in logs.
     pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Blocks => "blocks",
-            Self::Logs => "logs",
-            Self::Receipts => "receipts",
-            Self::State => "state",
-            Self::Broadcast => "broadcasts",
-        }
+        self.into_str()
     }
 }
 

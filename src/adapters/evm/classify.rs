@@ -4,8 +4,11 @@
 //!
 //! The recorded errors that this must get right are in the tests' `provider-errors.json`.
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// What an error is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(const_into_str, serialize_all = "kebab-case")]
 pub(super) enum Class {
     /// Too many blocks for one question.
     Range,
@@ -32,6 +35,7 @@ pub(super) enum Class {
     /// The `finalized` tag has no block.
     NoFinality,
     /// The `safe` tag has no block.
+    #[strum(serialize = "no-safe-tag")]
     NoSafe,
     /// No node behind the balancer would take the question; a smaller one it might.
     RetryOrSplit,
@@ -61,75 +65,17 @@ pub(super) enum Class {
     Contradiction,
     /// The endpoint shows a head that cannot be.
     Implausible,
-    /// Some other error. It stays the last one: the test of [`Class::ALL`] counts up to it.
+    /// Some other error.
     Refused,
 }
 
 impl Class {
     /// All classes, in the order of their declaration. A test keeps it whole.
-    pub(super) const ALL: [Self; 28] = [
-        Self::Range,
-        Self::Results,
-        Self::Addresses,
-        Self::Topics,
-        Self::Batch,
-        Self::RateLimit,
-        Self::Quota,
-        Self::Denied,
-        Self::Behind,
-        Self::NoHistory,
-        Self::BehindOrRange,
-        Self::NoFinality,
-        Self::NoSafe,
-        Self::RetryOrSplit,
-        Self::Receipts,
-        Self::Filters,
-        Self::Reverted,
-        Self::Transaction,
-        Self::AlreadyKnown,
-        Self::Timeout,
-        Self::Connection,
-        Self::Server,
-        Self::Garbage,
-        Self::Inconsistent,
-        Self::Impossible,
-        Self::Contradiction,
-        Self::Implausible,
-        Self::Refused,
-    ];
+    pub(super) const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The class in one word, for metrics and logs.
     pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Range => "range",
-            Self::Results => "results",
-            Self::Addresses => "addresses",
-            Self::Topics => "topics",
-            Self::Batch => "batch",
-            Self::RateLimit => "rate-limit",
-            Self::Quota => "quota",
-            Self::Denied => "denied",
-            Self::Behind => "behind",
-            Self::NoHistory => "no-history",
-            Self::BehindOrRange => "behind-or-range",
-            Self::NoFinality => "no-finality",
-            Self::NoSafe => "no-safe-tag",
-            Self::RetryOrSplit => "retry-or-split",
-            Self::Receipts => "receipts",
-            Self::Filters => "filters",
-            Self::Reverted => "reverted",
-            Self::Transaction => "transaction",
-            Self::AlreadyKnown => "already-known",
-            Self::Timeout => "timeout",
-            Self::Connection => "connection",
-            Self::Server => "server",
-            Self::Garbage => "garbage",
-            Self::Inconsistent => "inconsistent",
-            Self::Impossible => "impossible",
-            Self::Contradiction => "contradiction",
-            Self::Implausible => "implausible",
-            Self::Refused => "refused",
-        }
+        self.into_str()
     }
 
     /// Whether the endpoint contradicts what is known: it is left out for a while, and that is told.

@@ -100,7 +100,7 @@ impl Endpoint {
         let mut redactor = Redactor::default();
         http.iter().chain(ws.iter()).for_each(|url| redactor.learn(url));
         // An alert looks for a rise, and a series that begins with 1 has never risen.
-        for class in Class::ALL {
+        for class in Class::ALL.iter().copied() {
             metrics::counter!("rampwatch_rpc_errors_total", "endpoint" => endpoint.clone(), "class" => class.name())
                 .increment(0);
         }

@@ -181,7 +181,7 @@ fn hashes() {
 #[test]
 fn without_an_answer() {
     let failed = |class, reach| read(HASH, &Err(Failure { reach, ..Failure::new(class, "text") }));
-    for class in Class::ALL {
+    for class in Class::ALL.iter().copied() {
         let unsent = failed(class, Reach::Unsent);
         assert_eq!(unsent, SendAnswer::NotReached("text".to_owned()), "{class:?}");
         let turned_away = matches!(class, Class::RateLimit | Class::Quota | Class::Denied);

@@ -88,6 +88,6 @@ fn deposit(rest: &[u8]) -> Option<String> {
 
 fn desk_key(rest: &[u8]) -> Option<RecordKey> {
     let (kind, id) = parts(rest)?;
-    let kind = RecordKind::ALL.into_iter().find(|known| known.name().as_bytes() == kind)?;
+    let kind = RecordKind::ALL.iter().copied().find(|known| known.name().as_bytes() == kind)?;
     Some(RecordKey { kind, id: text(id) })
 }

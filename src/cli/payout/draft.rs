@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use strum::IntoStaticStr;
 
 use crate::domain::amount::Amount;
 use crate::domain::decimal::Decimal;
@@ -17,7 +18,8 @@ use crate::view::payout::{FileRef, Fund, PayoutRequest};
 use super::sheet;
 
 /// A field of a payout: a column of a batch file, and with hyphens the name of a flag.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub(super) enum Field {
     Reference,
     User,
@@ -76,26 +78,7 @@ pub(super) const REQUIRED: [Field; 8] = [
 impl Field {
     /// Its name, as a column and in the operator API.
     pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Reference => "reference",
-            Self::User => "user",
-            Self::Recipient => "recipient",
-            Self::BankAccount => "bank_account",
-            Self::Amount => "amount",
-            Self::SourceCurrency => "source_currency",
-            Self::SourceRail => "source_rail",
-            Self::DestinationCurrency => "destination_currency",
-            Self::DestinationRail => "destination_rail",
-            Self::DestinationCountry => "destination_country",
-            Self::DeveloperFee => "developer_fee",
-            Self::FromAddress => "from_address",
-            Self::Reason => "reason",
-            Self::DocumentReference => "document_reference",
-            Self::ReferenceId => "reference_id",
-            Self::Files => "files",
-            Self::MinDestinationAmount => "min_destination_amount",
-            Self::Fund => "fund",
-        }
+        self.into_str()
     }
 
     /// The field of this name.

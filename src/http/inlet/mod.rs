@@ -29,6 +29,7 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::post;
 use futures_util::StreamExt as _;
 use secrecy::SecretString;
+use strum::{IntoStaticStr, VariantArray};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +59,8 @@ const MOST_KINDS: usize = 64;
 const FORGERIES: u32 = 10;
 
 /// What a delivery came to, for the metric.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 enum Came {
     /// It is noted.
     Taken,
@@ -83,32 +85,10 @@ enum Came {
 }
 
 impl Came {
-    const ALL: [Self; 10] = [
-        Self::Taken,
-        Self::Coalesced,
-        Self::Replayed,
-        Self::BadSignature,
-        Self::Stale,
-        Self::NamesNone,
-        Self::Malformed,
-        Self::TooLarge,
-        Self::Slow,
-        Self::TooMany,
-    ];
+    const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     const fn name(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Coalesced => "coalesced",
-            Self::Replayed => "replayed",
-            Self::BadSignature => "bad_signature",
-            Self::Stale => "stale",
-            Self::NamesNone => "names_none",
-            Self::Malformed => "malformed",
-            Self::TooLarge => "too_large",
-            Self::Slow => "slow",
-            Self::TooMany => "too_many",
-        }
+        self.into_str()
     }
 
     /// What is answered. Whatever is genuine and can be read is fine: its sender can do nothing better, and may give up an endpoint
@@ -152,7 +132,7 @@ pub async fn serve(
     handle: OperatorService,
     stop: CancellationToken,
 ) -> io::Result<()> {
-    for came in Came::ALL {
+    for came in Came::ALL.iter().copied() {
         came.count(0);
     }
     let hints = Hints::default();

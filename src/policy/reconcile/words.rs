@@ -1,7 +1,10 @@
 //! The names of differences, what each means, and what to do about it.
 
+use strum::{IntoStaticStr, VariantArray};
+
 /// The kinds of differences, in the order in which they are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Kind {
     /// A transfer to a watched address is on the chain and not in the ledger.
     DepositMissingHere,
@@ -47,54 +50,12 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in order.
-    pub const ALL: [Self; 20] = [
-        Self::DepositMissingHere,
-        Self::DepositNotOnChain,
-        Self::DepositDiffers,
-        Self::DepositWithoutPayment,
-        Self::OutflowUnexplained,
-        Self::OrderNotOnChain,
-        Self::NonceAhead,
-        Self::NonceGap,
-        Self::BalanceDiffers,
-        Self::UnknownHere,
-        Self::UnknownThere,
-        Self::HashTwice,
-        Self::OtherHash,
-        Self::ApiAmountDiffers,
-        Self::ApiAddressDiffers,
-        Self::TakenThereOpenHere,
-        Self::EndedThereFollowedHere,
-        Self::EndedHereNotThere,
-        Self::CompletedWithoutDeposit,
-        Self::FinalNotCompleted,
-    ];
+    pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// Its name, for programs.
     #[must_use]
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::DepositMissingHere => "deposit_missing_here",
-            Self::DepositNotOnChain => "deposit_not_on_chain",
-            Self::DepositDiffers => "deposit_differs",
-            Self::DepositWithoutPayment => "deposit_without_payment",
-            Self::OutflowUnexplained => "outflow_unexplained",
-            Self::OrderNotOnChain => "order_not_on_chain",
-            Self::NonceAhead => "nonce_ahead",
-            Self::NonceGap => "nonce_gap",
-            Self::BalanceDiffers => "balance_differs",
-            Self::UnknownHere => "unknown_here",
-            Self::UnknownThere => "unknown_there",
-            Self::HashTwice => "hash_twice",
-            Self::OtherHash => "other_hash",
-            Self::ApiAmountDiffers => "api_amount_differs",
-            Self::ApiAddressDiffers => "api_address_differs",
-            Self::TakenThereOpenHere => "taken_there_open_here",
-            Self::EndedThereFollowedHere => "ended_there_followed_here",
-            Self::EndedHereNotThere => "ended_here_not_there",
-            Self::CompletedWithoutDeposit => "completed_without_deposit",
-            Self::FinalNotCompleted => "final_not_completed",
-        }
+        self.into_str()
     }
 
     /// What it means.

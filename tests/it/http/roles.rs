@@ -72,8 +72,8 @@ const PEOPLE: &[(&str, &[Role])] = &[
     ("reader", &[Role::Read]),
     ("operator", &[Role::Operate]),
     ("approver", &[Role::Approve]),
-    ("alice", &Role::ALL),
-    ("bob", &Role::ALL),
+    ("alice", Role::ALL),
+    ("bob", Role::ALL),
 ];
 
 /// A wallet, and people with roles.

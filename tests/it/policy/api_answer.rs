@@ -18,7 +18,8 @@ fn unread(field: ApiField) -> ApiView {
 fn each_field_decides_what_it_decides() {
     let yes_or_no = |is: bool| if is { "yes" } else { "no" };
     let table: Vec<String> = ApiField::ALL
-        .into_iter()
+        .iter()
+        .copied()
         .map(|field| {
             let payment = payment("p");
             let unread = unread(field);
@@ -67,7 +68,7 @@ fn next(payment: &Payment, view: &ApiView) -> State {
 #[test]
 fn r3_what_cannot_be_read_keeps_what_is_due_from_being_called() {
     let open = view(ApiStatus::AwaitingFunds, None);
-    for field in ApiField::ALL {
+    for field in ApiField::ALL.iter().copied() {
         for payment in states() {
             let (hidden, plain) = (next(&payment, &unread(field)), next(&payment, &open));
             let decides = hides(&payment, &unread(field)).is_some();

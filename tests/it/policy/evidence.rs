@@ -29,7 +29,7 @@ fn what_each_freeing_fact_needs() {
         (Freeing::SelfSent, "agreement, the wallet's records"),
         (Freeing::Displaced, "agreement, the wallet's records, a person"),
     ];
-    assert_eq!(rows.map(|(fact, _)| fact), Freeing::ALL);
+    assert_eq!(rows.map(|(fact, _)| fact), *Freeing::ALL);
     for (fact, expected) in rows {
         let Needs { agreement, records, person } = fact.needs();
         let words = [(agreement, "agreement"), (records, "the wallet's records"), (person, "a person")];
@@ -249,7 +249,7 @@ fn a_proof_needs_the_records_where_the_table_says_so() {
     let Agreement::Reached(agreed) = judge(&claim(Did::Transfer), Some(&one), &[], RULE, 1) else {
         panic!("one is enough")
     };
-    for fact in Freeing::ALL {
+    for fact in Freeing::ALL.iter().copied() {
         let proven = prove(fact, &agreed, None);
         assert_eq!(proven.is_some(), !fact.needs().records, "{fact:?}");
         assert!(proven.is_none_or(|proof| proof.fact() == fact && proof.operators() == [one.clone()]));

@@ -31,7 +31,7 @@ fn told(kind: &EventKind) -> Option<(NoticeKind, bool)> {
 fn a_record_of_every_shape_has_its_answer() {
     // The specimens have every shape (`store::shapes` sees to that), and what is news among them is counted by kind.
     let counts = |kind| specimens::kinds().iter().filter(|event| told(event).map(|(kind, _)| kind) == kind).count();
-    for kind in NoticeKind::ALL {
+    for kind in NoticeKind::ALL.iter().copied() {
         assert_eq!(NoticeKind::of_name(kind.name()), Some(kind));
     }
     assert!(counts(Some(Stall)) >= 4 && counts(Some(Failure)) >= 5 && counts(Some(Balance)) == 2 && counts(None) > 10);

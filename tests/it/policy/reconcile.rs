@@ -266,7 +266,7 @@ fn every_kind_has_a_name_of_its_own_and_says_what_to_do() {
     let names: BTreeSet<&str> = Kind::ALL.iter().map(|kind| kind.name()).collect();
     assert_eq!(names.len(), Kind::ALL.len());
     assert!(Kind::ALL.is_sorted());
-    for kind in Kind::ALL {
+    for kind in Kind::ALL.iter().copied() {
         assert!(kind.meaning().ends_with('.') && kind.remedy().ends_with('.'), "{kind:?}");
     }
 }

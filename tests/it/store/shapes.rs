@@ -108,7 +108,7 @@ fn orders_have_every_shape() {
         GasTooHigh, FeeCeiling, TooManyAttempts, ChainUnavailable, NodeRefuses, WalletPaused, WalletHalted, Signer,
         Policy, ApprovalMissing);
     let names: Vec<&str> = funding::holds().iter().map(Hold::name).collect();
-    assert_eq!(BTreeSet::from_iter(names), BTreeSet::from(Hold::NAMES), "the metrics show every hold");
+    assert_eq!(BTreeSet::from_iter(names), Hold::NAMES.iter().copied().collect(), "the metrics show every hold");
     let cancels = states().filter_map(|state| match state {
         OrderState::Cancelling { why, .. } => Some(why),
         _ => None,

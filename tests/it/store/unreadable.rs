@@ -111,7 +111,7 @@ async fn is_put_aside(store: &SledStore, all: &Commit, (key, name): (&[u8], &Str
     assert_eq!(store.deposits(None, 999).await.unwrap().len(), all.deposits.len() - of(b'D'), "{name}");
     assert_eq!(store.orders(None, 999).await.unwrap().len(), all.orders.len() - of(b'O'), "{name}");
     let mut of_kind = 0;
-    for kind in RecordKind::ALL {
+    for kind in RecordKind::ALL.iter().copied() {
         of_kind += store.desk_page(kind, None, 999).await.unwrap().len();
     }
     assert_eq!(of_kind, all.desk.len() - of(b'K'), "{name}");
@@ -327,7 +327,7 @@ async fn run(case: &Case, nth: usize) {
         // Nobody asks for these by himself while nothing new comes.
         drop(store.events(0, 1).await.unwrap());
         drop(store.wallet().await);
-        for kind in RecordKind::ALL {
+        for kind in RecordKind::ALL.iter().copied() {
             drop(store.desk_page(kind, None, 9).await.unwrap());
         }
         eventually(LIMIT, &format!("{}: it is told", case.name), || is_told(&*store, &case.name)).await;

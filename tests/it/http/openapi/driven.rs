@@ -31,7 +31,7 @@ use crate::support::{of_its_own, temp_dir};
 const LIMIT: Duration = Duration::from_secs(180);
 
 const PEOPLE: &[(&str, &[Role])] =
-    &[("all", &Role::ALL), ("reader", &[Role::Read]), ("operator", &[Role::Operate]), ("approver", &[Role::Approve])];
+    &[("all", Role::ALL), ("reader", &[Role::Read]), ("operator", &[Role::Operate]), ("approver", &[Role::Approve])];
 
 /// The endpoints, each run by an operator of its name.
 const ENDPOINTS: [&str; 3] = ["a", "b", "c"];
@@ -183,7 +183,7 @@ async fn every_answer_is_in_the_document() {
     // What was only ever refused would prove little.
     let served: BTreeSet<&str> =
         seen.iter().filter(|(_, all)| all.contains_key(&200)).map(|(name, _)| &**name).collect();
-    let expected = allowed(&Role::ALL).into_keys().filter(|name| !ELSEWHERE.contains(&&**name));
+    let expected = allowed(Role::ALL).into_keys().filter(|name| !ELSEWHERE.contains(&&**name));
     for name in expected.chain(["healthz", "readyz", "metrics"].map(str::to_owned)) {
         assert!(served.contains(&*name), "{name} was never answered well: {:?}", seen.get(&name));
     }
