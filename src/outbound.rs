@@ -55,12 +55,7 @@ pub enum OutboundError {
     /// The configured authorities cannot be read.
     #[error("network.ca_file {path:?} {why}: name a PEM file with the certificates of the authorities to trust",
         path = .path.display().to_string())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    CaFile { path: PathBuf, why: String },
     /// The system trusts nobody.
     #[error(
         "this machine has no certificate authorities to trust: install its ca-certificates, or name a PEM file with \

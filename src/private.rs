@@ -25,7 +25,6 @@ pub enum Closed {
     NoFile,
     /// Others can reach it; its permission bits.
     Open(u32),
-    /// The system refused.
     Refused(io::Error),
 }
 

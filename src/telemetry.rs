@@ -145,11 +145,8 @@ pub enum Kind {
 /// One documented metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Metric {
-    /// Its name.
     pub name: &'static str,
-    /// Its kind.
     pub kind: Kind,
-    /// Its labels.
     pub labels: &'static [&'static str],
     /// What it tells.
     pub help: &'static str,

@@ -58,7 +58,6 @@ use self::rules::funding_rules;
 
 /// A program that is put together and not started.
 pub struct App {
-    /// For operators.
     pub handle: OperatorService,
     /// The address of the hot wallet, from its key; `None` when there is no wallet.
     pub wallet: Option<Address>,
@@ -148,7 +147,6 @@ pub struct Checked {
 /// What to do about a store that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IfMissing {
-    /// Make one.
     Make,
     /// Say so: whoever only reads, or decides about what is there, must not leave an empty store behind.
     Refuse,
@@ -264,7 +262,6 @@ pub async fn signer(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Signer
 /// The configured wallet's address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WalletAddress {
-    /// The address.
     pub address: Address,
     /// Whether it is the key's own. If not, it was only said so: the password was not at hand.
     pub proven: bool,

@@ -18,7 +18,6 @@ use crate::ports::attachments::{AttachmentError, Attachments};
 /// The most bytes that are read of a file: more than any that was ever taken.
 const MAX_BYTES: u64 = 32 << 20;
 
-/// The settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttachmentSettings {
     /// The folder; made with the first file.

@@ -90,7 +90,6 @@ pub(super) fn preview(view: &FundView) -> String {
     ])
 }
 
-/// How the wallet is.
 pub(super) fn wallet(view: &WalletView) -> String {
     let state = match (&view.halted, &view.paused) {
         (Some(_), Some(_)) => "halted and paused: nothing is sent",

@@ -61,7 +61,6 @@ pub(super) fn text(view: &ReceiptView) -> String {
     text
 }
 
-/// As Markdown.
 pub(super) fn markdown(view: &ReceiptView) -> String {
     let mut text = format!("# Receipt of payment {}\n", escaped(view.payment.id.as_str()));
     for section in sections(view) {

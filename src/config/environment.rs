@@ -25,7 +25,6 @@ pub struct Environment {
 enum Others {
     /// In the process; each is read when it is named.
     Process,
-    /// Here.
     Given(Vec<(String, SecretString)>),
 }
 

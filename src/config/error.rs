@@ -16,23 +16,16 @@ pub enum ConfigError {
     Missing(PathBuf),
     /// The file is there and cannot be read.
     #[error("cannot read the configuration file {path:?}: {why}", path = .path.display().to_string())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// The system's reason.
-        why: String,
-    },
+    Unreadable { path: PathBuf, why: String },
     /// Others may write the file.
     #[error(
         "the configuration file {path:?} may be written by others (owner {owner}, mode {mode:04o}), and it says where keys and \
          money go: look through it, and run chmod go-w on it", path = .path.display().to_string()
     )]
     Writable {
-        /// The file.
         path: PathBuf,
         /// Its owner's user id.
         owner: u32,
-        /// Its mode.
         mode: u32,
     },
     /// The file belongs to somebody else.
@@ -41,7 +34,6 @@ pub enum ConfigError {
          the user who reads it ({reader}), is read; look through it, and chown it", path = .path.display().to_string()
     )]
     Foreign {
-        /// The file.
         path: PathBuf,
         /// Its owner's user id.
         owner: u32,
@@ -51,19 +43,16 @@ pub enum ConfigError {
     /// The file is no TOML. The line itself is not shown: it may hold a secret.
     #[error("{path:?} is not valid TOML at line {line}, column {column}: {why}", path = .path.display().to_string())]
     Syntax {
-        /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
         /// The column in characters, from 1.
         column: usize,
-        /// The parser's reason.
         why: String,
     },
     /// Values are missing, unknown, wrong, or contradict each other.
     #[error("the configuration {path:?} has {problems}", path = .path.display().to_string())]
     Invalid {
-        /// The file.
         path: PathBuf,
         /// Everything that was found.
         problems: Problems,
@@ -86,10 +75,7 @@ pub enum ConfigError {
          together: give a live API key (api.key_env or api.key_file), leave [wallet] out, or set \
          wallet.allow_development_api_key_on_live_chain = true; where the chain's money is play money, set chain.live = false"
     )]
-    MixedRehearsal {
-        /// The chain.
-        chain_id: u64,
-    },
+    MixedRehearsal { chain_id: u64 },
 }
 
 /// Everything that is wrong, one line each.
@@ -135,7 +121,6 @@ impl fmt::Display for Problem {
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// The file.
     File {
         /// The line, from 1.
         line: usize,

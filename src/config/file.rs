@@ -26,7 +26,6 @@ const MAX_BYTES: u64 = 1 << 20;
 /// Who may write: group and others.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// Reads the file.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let fail = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::NotFound => ConfigError::Missing(path.to_path_buf()),

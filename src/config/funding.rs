@@ -44,7 +44,6 @@ const MONTH: Span = secs(30 * 86_400);
 /// `[wallet]`.
 #[derive(Clone, Debug)]
 pub struct WalletSettings {
-    /// Where the key is.
     pub key: WalletKey,
     /// The address that the key must have, if it is given.
     pub address: Option<Address>,
@@ -56,9 +55,7 @@ pub struct WalletSettings {
 /// Where the wallet's key is.
 #[derive(Clone, Debug)]
 pub enum WalletKey {
-    /// In a keystore.
     Keystore {
-        /// The file.
         file: PathBuf,
         /// Where its password comes from. [`WalletSettings::secret`] reads it.
         password: KeySource,
@@ -66,7 +63,6 @@ pub enum WalletKey {
     /// In an environment variable, in hexadecimal: for rehearsal, and refused on the live chain.
     /// [`WalletSettings::secret`] reads it.
     Raw {
-        /// The variable's name.
         variable: String,
         /// What it held when the settings were loaded.
         key: Option<SecretString>,
@@ -76,7 +72,6 @@ pub enum WalletKey {
 /// `[funding]`. Limits of tokens are in base units of the token that pays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FundingSettings {
-    /// The rules of spending.
     pub limits: SpendLimits,
     /// How much of the token stays in the wallet.
     pub reserve_token: Amount,

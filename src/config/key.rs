@@ -24,12 +24,10 @@ const DEVELOPMENT_KEY: &str = "sk_dev_";
 pub enum KeySource {
     /// An environment variable.
     Variable {
-        /// Its name.
         name: String,
         /// What it held when the settings were loaded.
         value: Option<SecretString>,
     },
-    /// A file.
     File(PathBuf),
 }
 

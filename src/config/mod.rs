@@ -129,10 +129,8 @@ impl ChainSettings {
     }
 }
 
-/// A token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
-    /// Its contract.
     pub address: Address,
     /// What people call it; for display only.
     pub symbol: String,
@@ -143,7 +141,6 @@ pub struct Token {
 /// `[chain.finality]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FinalitySettings {
-    /// The rule.
     pub rule: FinalityRule,
     /// How many blocks must be on top, at the least.
     pub depth: u64,
@@ -214,7 +211,6 @@ pub struct ApiSettings {
 /// `[store]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreSettings {
-    /// The store's folder.
     pub path: PathBuf,
 }
 

@@ -215,7 +215,6 @@ fn inlet(section: &mut Section<'_>, has_secret: bool) -> Option<InletSettings> {
     (!timestamp_wrong).then_some(inlet)
 }
 
-/// The name of a header.
 fn header_name(text: &str) -> Result<String, String> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if text.is_empty() || text.len() > 64 || !text.bytes().all(plain) {

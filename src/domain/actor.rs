@@ -114,7 +114,6 @@ pub enum Role {
 }
 
 impl Role {
-    /// All of them.
     pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The word for it, as the configuration writes it.

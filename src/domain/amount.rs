@@ -36,7 +36,6 @@ pub enum AmountError {
     /// More digits after the point than the token has decimals.
     #[error("the amount {text:?} has more than {decimals} decimals, which is all the token has")]
     TooFine {
-        /// The text as given.
         text: String,
         /// The token's decimals.
         decimals: u8,
@@ -47,22 +46,18 @@ pub enum AmountError {
 }
 
 impl Amount {
-    /// Zero.
     pub const ZERO: Self = Self(0);
 
-    /// From base units.
     #[must_use]
     pub const fn from_base_units(base_units: u128) -> Self {
         Self(base_units)
     }
 
-    /// In base units.
     #[must_use]
     pub const fn base_units(self) -> u128 {
         self.0
     }
 
-    /// Whether it is zero.
     #[must_use]
     pub const fn is_zero(self) -> bool {
         self.0 == 0

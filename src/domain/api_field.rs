@@ -20,19 +20,14 @@ const MAX_SAID: usize = 80;
 pub enum ApiField {
     /// The transaction that pays it.
     TransactionHash,
-    /// Whose it is.
     RecipientId,
     /// Where the money goes.
     DepositAddress,
-    /// How much.
     DepositAmount,
-    /// On which chain.
     DepositChain,
-    /// In which currency.
     SourceCurrency,
     /// The bank account that it goes to.
     BankAccountId,
-    /// When it was created.
     CreatedAt,
     /// When it runs out.
     ExpiresAt,
@@ -47,7 +42,6 @@ pub enum ApiField {
 }
 
 impl ApiField {
-    /// All of them.
     pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// As the API calls it, and as in JSON.
@@ -80,7 +74,6 @@ impl fmt::Display for ApiField {
 /// A field that is there and cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
-    /// Which.
     pub field: ApiField,
     /// What it says, as it came in JSON; shortened, and without hidden characters.
     pub said: String,

@@ -31,7 +31,6 @@ pub struct Candidate {
     pub found_at: Timestamp,
     /// How often the API was asked after it without an answer since it last answered.
     pub failures: u32,
-    /// What became of it.
     pub state: CandidateState,
 }
 
@@ -53,7 +52,6 @@ pub enum CandidateReason {
     /// The API says one thing in its list and another when it is asked for the payment, or lists it for a recipient whose
     /// it is not.
     Disagrees {
-        /// Which field.
         field: String,
         /// What the list says.
         listed: String,
@@ -83,7 +81,6 @@ pub enum Missing {
     Recipient,
     /// Where the money goes.
     DepositAddress,
-    /// How much.
     Amount,
     /// When it was created, from when on its address has to be swept.
     CreatedAt,
@@ -101,10 +98,7 @@ pub enum CandidateState {
     /// The API says that the payment does not wait for funds any more, or that it is not for us, or does not know it.
     Gone,
     /// A person has said that it is not to be added.
-    Dismissed {
-        /// The person's reason.
-        reason: String,
-    },
+    Dismissed { reason: String },
 }
 
 impl CandidateState {

@@ -15,9 +15,7 @@ pub type BlockNumber = u64;
 /// A block named so that it cannot be mistaken: by number and by hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct BlockRef {
-    /// Its number.
     pub number: BlockNumber,
-    /// Its hash.
     pub hash: B256,
 }
 
@@ -51,7 +49,6 @@ pub struct WitnessedHeader {
     pub header: Option<Header>,
     /// The header under the node's `finalized` tag, if that was asked for and it has one.
     pub finalized: Option<Header>,
-    /// The node's head.
     pub head: Header,
 }
 
@@ -118,7 +115,6 @@ mod tests {
 /// How a node is asked for the transfers to many recipients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFilter {
-    /// Each recipient is named.
     Recipients,
     /// They are too many to be named: the transfers to anybody are asked for, and theirs are picked out of the answer.
     AnyRecipient,

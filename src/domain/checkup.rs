@@ -14,7 +14,6 @@ pub type Told<T> = Result<T, String>;
 /// What one RPC endpoint said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndpointCheckup {
-    /// Its name.
     pub name: String,
     /// How each of its URLs did (`http`, `ws`).
     pub sides: Vec<(&'static str, Result<(), SideTrouble>)>,
@@ -116,7 +115,6 @@ pub struct ApiCheckup {
 pub enum KeyWord {
     /// It took it: it says that it does not know the payment.
     Taken,
-    /// It refused it.
     Refused {
         /// With this HTTP status.
         status: u16,
@@ -133,7 +131,6 @@ pub enum KeyWord {
 pub struct StoreCheckup {
     /// Whether a store can be kept there.
     pub place: Told<()>,
-    /// Whether there is one.
     pub exists: bool,
     /// Whether a process has it open.
     pub in_use: bool,
@@ -187,7 +184,6 @@ pub enum DaemonCheckup {
 pub struct WebhookCheckup {
     /// Where deliveries are to reach this program from outside, if that is configured.
     pub public_url: Option<String>,
-    /// Whether there is a secret.
     pub secret: Told<bool>,
     /// Whether there is an inlet, and what listens at its address while the daemon runs; `None` while it does not.
     pub inlet: Option<Option<Told<()>>>,
@@ -198,7 +194,6 @@ pub struct WebhookCheckup {
 /// A webhook that was registered here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegisteredWebhook {
-    /// The API's id.
     pub id: String,
     /// Where deliveries go.
     pub url: String,

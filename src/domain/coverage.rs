@@ -11,7 +11,6 @@ use super::time::Timestamp;
 /// `covered_to` may have been looked at, but is not counted: it is read again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
-    /// The watched address.
     pub address: Address,
     /// The version the store holds (0: not stored yet).
     pub version: u64,

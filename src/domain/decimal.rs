@@ -30,7 +30,6 @@ pub enum DecimalError {
     /// Nothing was given.
     #[error("the number is empty; give digits such as 17.25")]
     Empty,
-    /// A sign.
     #[error("the number {0:?} has a sign; give it without one")]
     Signed(String),
     /// Something that is neither a digit nor the one decimal point.
@@ -45,10 +44,8 @@ pub enum DecimalError {
 }
 
 impl Decimal {
-    /// Zero.
     pub const ZERO: Self = Self { whole: String::new(), fraction: String::new() };
 
-    /// Whether it is zero.
     #[must_use]
     pub const fn is_zero(&self) -> bool {
         self.whole.is_empty() && self.fraction.is_empty()

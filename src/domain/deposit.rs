@@ -18,9 +18,7 @@ use super::time::Timestamp;
 /// transaction in another block, or at another log index, is another deposit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct DepositKey {
-    /// The chain's id.
     pub chain_id: u64,
-    /// The hash of the block.
     pub block_hash: B256,
     /// The hash of the transaction.
     pub tx_hash: B256,
@@ -70,23 +68,18 @@ impl FromStr for DepositKey {
 /// One `Transfer` log of a known token to a watched address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Deposit {
-    /// Its identity.
     pub key: DepositKey,
     /// The version the store holds (0: not stored yet).
     pub version: u64,
-    /// The number of its block.
     pub block_number: BlockNumber,
-    /// The time of its block.
     pub block_time: Timestamp,
     /// The token contract.
     pub token: Address,
     /// Whose balance went down; zero for a mint.
     pub from: Address,
-    /// The watched address.
     pub to: Address,
     /// How much, in base units of `token`.
     pub amount: Amount,
-    /// Where its block stands.
     pub standing: BlockStatus,
     /// What it is taken for.
     pub verdict: Verdict,
@@ -151,7 +144,6 @@ impl Deposit {
 /// One of those that are kept bears it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tally {
-    /// How many.
     pub count: u64,
     /// What they come to, in base units.
     pub sum: Amount,
@@ -226,26 +218,16 @@ pub enum Verdict {
     Unjudged,
     /// It pays this payment.
     Pays {
-        /// The payment.
         payment: PaymentId,
         /// The rule that said so.
         rule: MatchRule,
     },
     /// It credits nothing, and there is nothing to decide.
-    Nothing {
-        /// Why.
-        why: NothingReason,
-    },
+    Nothing { why: NothingReason },
     /// A person must decide.
-    Review {
-        /// What for.
-        why: ReviewReason,
-    },
+    Review { why: ReviewReason },
     /// A person decided that it pays nothing.
-    Ignored {
-        /// The person's reason.
-        reason: String,
-    },
+    Ignored { reason: String },
 }
 
 impl Verdict {
@@ -271,15 +253,9 @@ pub enum MatchRule {
     /// Several payments fit; only this one names the deposit's sender.
     Sender,
     /// It is our own transfer: its transaction is one that an order of the payment signed.
-    OwnTransfer {
-        /// The order.
-        order: OrderId,
-    },
+    OwnTransfer { order: OrderId },
     /// A person said so.
-    Assigned {
-        /// The person's reason.
-        reason: String,
-    },
+    Assigned { reason: String },
 }
 
 impl MatchRule {
@@ -345,31 +321,16 @@ pub enum ReviewReason {
     /// Several payments are open at the address, and none has this amount.
     NoFit,
     /// The payment it would fit already has its deposit.
-    SecondDeposit {
-        /// The payment.
-        payment: PaymentId,
-    },
+    SecondDeposit { payment: PaymentId },
     /// It was the payment's deposit until a person assigned another. The API may have been told its transaction, so it
     /// pays no other payment by itself.
-    Replaced {
-        /// The payment.
-        payment: PaymentId,
-    },
+    Replaced { payment: PaymentId },
     /// Its block is older than the payment.
-    Early {
-        /// The payment.
-        payment: PaymentId,
-    },
+    Early { payment: PaymentId },
     /// Its block is younger than the payment's expiry.
-    Late {
-        /// The payment.
-        payment: PaymentId,
-    },
+    Late { payment: PaymentId },
     /// The payment it would fit has ended.
-    PaymentEnded {
-        /// The payment.
-        payment: PaymentId,
-    },
+    PaymentEnded { payment: PaymentId },
     /// No payment is known for the address.
     NoPayment,
     /// It was final, and its block went away all the same: the chain or a provider broke its word.

@@ -67,9 +67,7 @@ pub enum DisputeKind {
 /// A dispute, with what everybody says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
-    /// What it is about.
     pub matter: Matter,
-    /// The transaction.
     pub tx_hash: B256,
     /// The block that is said to hold it.
     pub block: BlockRef,
@@ -92,17 +90,13 @@ pub struct Dispute {
 /// A person's decision to believe one operator in one matter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trust {
-    /// The operator.
     pub operator: Operator,
-    /// Who decided.
     pub by: Option<Actor>,
-    /// The person's reason.
     pub reason: String,
     /// When (our clock).
     pub at: Timestamp,
 }
 
-/// How a dispute ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DisputeEnd {
     /// When (our clock).
@@ -118,9 +112,7 @@ pub struct Exclusion {
     pub endpoint: String,
     /// Whether it is excluded now.
     pub excluded: bool,
-    /// Who decided.
     pub by: Option<Actor>,
-    /// The person's reason.
     pub reason: String,
     /// When (our clock).
     pub at: Timestamp,

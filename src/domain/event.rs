@@ -26,7 +26,6 @@ pub struct Event {
     pub payment: Option<PaymentId>,
     /// The deposit it is about, if any.
     pub deposit: Option<DepositKey>,
-    /// What.
     pub kind: EventKind,
 }
 
@@ -43,11 +42,9 @@ impl Event {
 pub struct Recorded {
     /// Rises by one from event to event, from 1.
     pub seq: u64,
-    /// The event.
     pub event: Event,
 }
 
-/// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
@@ -58,35 +55,25 @@ pub enum EventKind {
     },
     /// A payment went from one state to another.
     PaymentMoved {
-        /// From.
         from: Box<PaymentState>,
-        /// To.
         to: Box<PaymentState>,
         /// Why, in words.
         why: String,
     },
     /// The API said something new of a payment.
-    ApiReported {
-        /// What.
-        view: ApiView,
-    },
+    ApiReported { view: ApiView },
     /// A deposit was read from the chain for the first time.
     DepositSeen {
         /// The deposit as it was first stored.
         deposit: Box<Deposit>,
-        /// By which reading.
         reading: Reading,
     },
     /// A deposit was judged, or judged anew.
-    DepositJudged {
-        /// The verdict.
-        verdict: Verdict,
-    },
+    DepositJudged { verdict: Verdict },
     /// A deposit's block became final, went away, or came back.
     DepositStands {
         /// Where it stands now.
         standing: BlockStatus,
-        /// Its block.
         block: BlockRef,
         /// What the chain has at that height now, if it differs.
         canonical: Option<B256>,
@@ -104,7 +91,6 @@ pub enum EventKind {
     PersonDecided {
         /// What, such as `assign`.
         action: String,
-        /// The person's reason.
         reason: String,
         /// Who; `None` in records from before names were kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -118,29 +104,21 @@ pub enum EventKind {
         to: BlockRef,
     },
     /// Something that should not happen did.
-    Alarm {
-        /// What.
-        alarm: Alarm,
-    },
+    Alarm { alarm: Alarm },
     /// An address is watched from a block on.
     AddressPlaced {
-        /// The address.
         address: Address,
         /// The first block that is swept for it.
         start: BlockNumber,
     },
     /// An address is not watched any more; its whole window was read a last time.
     AddressClosed {
-        /// The address.
         address: Address,
         /// The last block that was swept for it.
         through: BlockNumber,
     },
     /// An endpoint that contradicted, stood still or lagged does so no more.
-    EndpointBack {
-        /// The endpoint's name.
-        endpoint: String,
-    },
+    EndpointBack { endpoint: String },
     /// It listens again where a setting says.
     ListenerBack {
         /// The setting: `http.listen`.
@@ -148,7 +126,6 @@ pub enum EventKind {
     },
     /// What stood still goes on.
     StallOver {
-        /// What.
         what: Stall,
         /// Since when it had stood still (our clock).
         since: Timestamp,
@@ -160,11 +137,8 @@ pub enum EventKind {
     },
     /// An order went from one state to another.
     OrderMoved {
-        /// The order.
         order: OrderId,
-        /// From.
         from: Box<OrderState>,
-        /// To.
         to: Box<OrderState>,
         /// Whether it counts as spent from now on.
         spend: Spend,
@@ -175,30 +149,19 @@ pub enum EventKind {
         by: Option<Actor>,
     },
     /// A transaction was signed. It is on the disk before anybody else hears of it.
-    AttemptSigned {
-        /// The order.
-        order: OrderId,
-        /// The transaction.
-        attempt: Box<Attempt>,
-    },
+    AttemptSigned { order: OrderId, attempt: Box<Attempt> },
     /// A signed transaction was given to the nodes.
     AttemptSent {
-        /// The order.
         order: OrderId,
-        /// The transaction.
         tx_hash: B256,
         /// What the nodes said, in words.
         said: String,
     },
     /// A node has a receipt for a signed transaction.
     AttemptMined {
-        /// The order.
         order: OrderId,
-        /// The transaction.
         tx_hash: B256,
-        /// Its block.
         block: BlockRef,
-        /// How much gas it used.
         gas_used: u64,
         /// What a unit of gas cost.
         gas_price: Wei,
@@ -207,7 +170,6 @@ pub enum EventKind {
     WalletChanged {
         /// The wallet.
         address: Address,
-        /// What.
         change: WalletChange,
     },
     /// A record of the desk was made or changed.
@@ -235,13 +197,9 @@ impl EventKind {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum WalletChange {
     /// This store began to send from it.
-    Opened {
-        /// The nonce that is next.
-        next_nonce: u64,
-    },
+    Opened { next_nonce: u64 },
     /// A person paused it.
     Paused {
-        /// The person's reason.
         reason: String,
         /// Who; `None` in records from before names were kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -249,22 +207,16 @@ pub enum WalletChange {
     },
     /// A person ended the pause.
     Resumed {
-        /// The person's reason.
         reason: String,
         /// Who; `None` in records from before names were kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<Actor>,
     },
     /// Something about its nonces is not understood.
-    Halted {
-        /// What.
-        why: HaltReason,
-    },
+    Halted { why: HaltReason },
     /// A person has looked, and it goes on.
     Adopted {
-        /// The person's reason.
         reason: String,
-        /// The nonce that is next.
         next_nonce: u64,
         /// Who, where a person did it; `None` also in records from before names were kept.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -282,7 +234,6 @@ pub enum WalletChange {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Reading {
-    /// The sweep.
     Sweep,
     /// The second reading, some minutes later. Finding something here means that the first reading missed it.
     Second,
@@ -300,37 +251,24 @@ pub enum Alarm {
     /// A provider does not return a log although the block that holds it still stands.
     LogWithheld,
     /// A provider returned a log that is no transfer although it has a transfer's topic.
-    MalformedLog {
-        /// What is wrong with it.
-        detail: String,
-    },
+    MalformedLog { detail: String },
     /// The final block has not moved for longer than configured.
     FinalityStalled {
         /// The final block as last reported.
         at: BlockNumber,
     },
     /// The API key was refused; the API is not called until it works again.
-    KeyRefused {
-        /// The HTTP status.
-        status: u16,
-    },
+    KeyRefused { status: u16 },
     /// A signed transfer cannot go on by itself: the fees are at the ceiling, or nodes refuse it.
     FundingStuck {
-        /// The order.
         order: OrderId,
         /// What stands in the way.
         hold: Hold,
     },
     /// A transfer succeeded by its receipt, and the token's log of it is not there: nothing moved.
-    MovedNothing {
-        /// The order.
-        order: OrderId,
-    },
+    MovedNothing { order: OrderId },
     /// The hot wallet is halted.
-    WalletHalted {
-        /// Why.
-        why: HaltReason,
-    },
+    WalletHalted { why: HaltReason },
     /// The wallet has less of the token than the configured mark.
     LowToken {
         /// What it has, in base units.
@@ -339,12 +277,7 @@ pub enum Alarm {
         mark: Amount,
     },
     /// The wallet has less of the native coin than the configured mark.
-    LowNative {
-        /// What it has.
-        have: Wei,
-        /// The mark.
-        mark: Wei,
-    },
+    LowNative { have: Wei, mark: Wei },
     /// Operators contradict each other about a fact that frees something; nothing it concerns is acted upon.
     OperatorsDisagree {
         /// What it is about: `payment p-1`, `order p-1:1`.
@@ -367,15 +300,9 @@ pub enum Alarm {
         detail: String,
     },
     /// An endpoint contradicts the configuration, the clock, or what is known of the chain. It is left out for a while.
-    EndpointContradicts {
-        /// The endpoint's name.
-        endpoint: String,
-        /// What it says.
-        said: String,
-    },
+    EndpointContradicts { endpoint: String, said: String },
     /// An endpoint's head stands still or lags while others move. It is asked last, and its word on finality does not count.
     EndpointStalled {
-        /// The endpoint's name.
         endpoint: String,
         /// What it shows.
         said: String,
@@ -386,7 +313,6 @@ pub enum Alarm {
         addresses: u64,
         /// The highest block that counted as swept or final.
         covered: BlockNumber,
-        /// The head.
         head: BlockNumber,
     },
     /// The automatic mode is on and has no limit of its own: it sends nothing.
@@ -400,14 +326,12 @@ pub enum Alarm {
     },
     /// A record does not read. It is left as it is; what it belongs to stands still.
     RecordUnreadable {
-        /// Which record.
         record: String,
         /// Why it does not read.
         why: String,
     },
     /// Something stands still although the nodes answer.
     Standstill {
-        /// What.
         what: Stall,
         /// Since when (our clock).
         since: Timestamp,
@@ -418,9 +342,7 @@ pub enum Alarm {
     AddressPattern {
         /// Whose payments.
         recipient: RecipientId,
-        /// The address.
         address: Address,
-        /// How.
         broken: PatternBreak,
     },
     /// The store holds less than it had acknowledged when it was opened. The wallet is halted.

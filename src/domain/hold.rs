@@ -20,20 +20,11 @@ use super::wei::Wei;
 #[serde(tag = "hold", rename_all = "snake_case")]
 pub enum Hold {
     /// The payment API could not be asked.
-    ApiUnavailable {
-        /// What happened.
-        detail: String,
-    },
+    ApiUnavailable { detail: String },
     /// The API does not say AWAITING_FUNDS.
-    ApiStatus {
-        /// What it says.
-        status: ApiStatus,
-    },
+    ApiStatus { status: ApiStatus },
     /// The API names an end of the payment, and no second look has confirmed it yet.
-    EndUnconfirmed {
-        /// What it says.
-        status: ApiStatus,
-    },
+    EndUnconfirmed { status: ApiStatus },
     /// The API has a transaction hash for the payment already.
     ApiHasHash {
         /// The hash, as it came.
@@ -41,18 +32,13 @@ pub enum Hold {
     },
     /// The API tells a term of the payment otherwise.
     TermsDiffer {
-        /// Which field.
         field: String,
         /// What the order has.
         ours: String,
-        /// What the API has.
         theirs: String,
     },
     /// The payment is not where it can be funded: it is with a person, or has gone on.
-    PaymentState {
-        /// The state's name.
-        state: String,
-    },
+    PaymentState { state: String },
     /// The payment is over, here: a person stopped it, or the API ended it.
     PaymentEnded,
     /// Too little time is left before the payment runs out.
@@ -63,10 +49,7 @@ pub enum Hold {
         least_s: u64,
     },
     /// The payment names another sender than the wallet.
-    OtherSender {
-        /// The sender it names.
-        named: Address,
-    },
+    OtherSender { named: Address },
     /// There is money at the deposit address that may pay it already.
     MoneyThere {
         /// The transaction that brought it.
@@ -75,10 +58,7 @@ pub enum Hold {
         amount: Amount,
     },
     /// Our own transfer was seen in a block, or the API names it: its receipt is awaited.
-    OwnTransferSeen {
-        /// The transaction.
-        tx_hash: B256,
-    },
+    OwnTransferSeen { tx_hash: B256 },
     /// The deposit address has not been read up to near the head yet.
     NotReadYet,
     /// The chain is further on than our clock by more than clocks may differ: how much time is left is not known.
@@ -93,10 +73,7 @@ pub enum Hold {
     /// The token has blacklisted the deposit address.
     RecipientBlacklisted,
     /// The deposit address is zero, the token, or the wallet itself.
-    RecipientForbidden {
-        /// Which.
-        what: String,
-    },
+    RecipientForbidden { what: String },
     /// The wallet has too little of the token.
     TokenShort {
         /// What it has, less what other signed orders will take, in base units.
@@ -112,22 +89,17 @@ pub enum Hold {
         need: Wei,
     },
     /// `eth_call` of the transfer did not return true.
-    CallFails {
-        /// What it said.
-        reason: String,
-    },
+    CallFails { reason: String },
     /// The transfer would use more gas than allowed.
     GasTooHigh {
         /// What it would use.
         estimate: u64,
-        /// What is allowed.
         most: u64,
     },
     /// The market asks for more than the ceiling allows.
     FeeCeiling {
         /// What would be needed for a unit of gas.
         needed: Wei,
-        /// What is allowed.
         ceiling: Wei,
     },
     /// As many attempts as are allowed were made at this nonce.
@@ -146,24 +118,15 @@ pub enum Hold {
         why: ApprovalReason,
     },
     /// No node could be asked.
-    ChainUnavailable {
-        /// What happened.
-        detail: String,
-    },
+    ChainUnavailable { detail: String },
     /// A node refused the bytes.
-    NodeRefuses {
-        /// What it said.
-        detail: String,
-    },
+    NodeRefuses { detail: String },
     /// The wallet is paused.
     WalletPaused,
     /// The wallet is halted: a person must look and adopt it.
     WalletHalted,
     /// The signer cannot be used right now, or refuses.
-    Signer {
-        /// What it said.
-        detail: String,
-    },
+    Signer { detail: String },
 }
 
 /// Why a person must approve an order.
@@ -191,12 +154,7 @@ pub enum ApprovalReason {
         limit: Amount,
     },
     /// Its transfer was mined and failed, for good. The same value is never signed again by itself.
-    Reverted {
-        /// The transaction.
-        tx_hash: B256,
-        /// Its block.
-        block: BlockRef,
-    },
+    Reverted { tx_hash: B256, block: BlockRef },
 }
 
 /// By how much a limit is passed, in base units of the token.
@@ -204,7 +162,6 @@ pub enum ApprovalReason {
 pub struct Over {
     /// What would count towards it.
     pub sum: Amount,
-    /// The limit.
     pub limit: Amount,
 }
 

@@ -50,7 +50,6 @@ pub enum NoticeKind {
 }
 
 impl NoticeKind {
-    /// All of them.
     pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// Every [`NoticeKind::name`].
@@ -62,7 +61,6 @@ impl NoticeKind {
         self.into_str()
     }
 
-    /// The kind of this name.
     #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
@@ -78,7 +76,6 @@ impl fmt::Display for NoticeKind {
 /// What people are told. Its texts are bounded, so that a record of it stays small.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Message {
-    /// What it is about.
     pub kind: NoticeKind,
     /// When it happened (our clock).
     pub at: Timestamp,
@@ -133,7 +130,6 @@ pub fn notice_id(event: u64, at: Timestamp, endpoint: &str) -> String {
 pub struct Notice {
     /// Its id, from [`notice_id`]. A delivery bears it, however often it is repeated.
     pub id: String,
-    /// The endpoint's name.
     pub endpoint: String,
     /// The number of the event that it comes of.
     pub event: u64,
@@ -197,7 +193,6 @@ impl NoticeState {
 /// How far the events were read for one endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NoticeCursor {
-    /// The endpoint's name.
     pub endpoint: String,
     /// The number of the last event that was read; `None` until the first start has found the newest one, from which it
     /// begins: the past is not told.
@@ -207,7 +202,6 @@ pub struct NoticeCursor {
 /// A condition that has no event of its own. It is told once for each time that it begins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Condition {
-    /// Which.
     pub what: ConditionName,
     /// Since when it holds (our clock); `None` while it does not.
     pub since: Option<Timestamp>,

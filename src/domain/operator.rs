@@ -12,7 +12,6 @@ pub struct Operator(String);
 /// An endpoint as it is configured, without its URLs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownEndpoint {
-    /// Its name.
     pub name: String,
     /// Who runs it.
     pub operator: Operator,
@@ -39,7 +38,6 @@ impl Operator {
         }
     }
 
-    /// Its name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

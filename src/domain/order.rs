@@ -30,7 +30,6 @@ pub const MAX_ATTEMPTS: usize = 16;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct OrderId {
-    /// The payment it funds.
     pub payment: PaymentId,
     /// Which of the payment's orders, from 1.
     pub turn: u32,
@@ -76,7 +75,6 @@ impl From<OrderId> for String {
 /// An instruction to fund one payment from the wallet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Order {
-    /// Its identity.
     pub id: OrderId,
     /// The version the store holds (0: not stored yet).
     pub version: u64,
@@ -89,15 +87,12 @@ pub struct Order {
     pub bank_account: Option<BankAccountId>,
     /// The wallet that pays.
     pub wallet: Address,
-    /// The chain.
     pub chain_id: u64,
-    /// The token.
     pub token: Address,
     /// The payment's deposit address.
     pub to: Address,
     /// How much, in base units of `token`.
     pub amount: Amount,
-    /// Who placed it.
     pub placed_by: Placer,
     /// The person's name, where one placed it; `None` in records from before names were kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -156,7 +151,6 @@ impl Order {
     }
 }
 
-/// Who placed an order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Placer {
@@ -182,17 +176,11 @@ pub enum Spend {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum OrderState {
     /// A person must approve it first.
-    AwaitingApproval {
-        /// Why.
-        why: ApprovalReason,
-    },
+    AwaitingApproval { why: ApprovalReason },
     /// It is to be checked and signed at `next_at`. Nothing is signed.
     Ready,
     /// Something stands in the way, and is looked at again at `next_at`. Nothing is signed.
-    Held {
-        /// What.
-        why: Hold,
-    },
+    Held { why: Hold },
     /// A nonce is taken and the transfer is signed. Whether it was sent, and taken, only the chain can say.
     Sending {
         /// The nonce of its live attempts.
@@ -211,20 +199,16 @@ pub enum OrderState {
     },
     /// One of the attempts is in a block that is not final yet.
     Mined {
-        /// Its nonce.
         nonce: u64,
         /// Which attempt.
         tx_hash: B256,
-        /// The block.
         block: BlockRef,
-        /// What it did.
         effect: Effect,
         /// Set when the order was being cancelled; it goes on so if the block goes away.
         cancelling: Option<CancelReason>,
     },
     /// Over.
     Ended {
-        /// How.
         outcome: OrderOutcome,
         /// When we learnt of it (our clock).
         at: Timestamp,
@@ -251,7 +235,6 @@ impl OrderState {
         }
     }
 
-    /// Whether it is over.
     #[must_use]
     pub const fn is_ended(&self) -> bool {
         matches!(self, Self::Ended { .. })
@@ -287,15 +270,9 @@ impl OrderState {
 #[serde(tag = "cause", rename_all = "snake_case")]
 pub enum CancelReason {
     /// A person wants it so.
-    Person {
-        /// The person's reason.
-        reason: String,
-    },
+    Person { reason: String },
     /// The transfer must not go out any more.
-    Hold {
-        /// What was found.
-        hold: Hold,
-    },
+    Hold { hold: Hold },
 }
 
 impl CancelReason {
@@ -331,40 +308,21 @@ pub enum Effect {
 pub enum OrderOutcome {
     /// The transfer is final.
     Paid {
-        /// The transaction.
         tx_hash: B256,
-        /// Its block.
         block: BlockRef,
         /// The position of the transfer's log among all logs of the block.
         log_index: u64,
     },
     /// The self-send is final; no money moved.
-    SelfSent {
-        /// The transaction.
-        tx_hash: B256,
-        /// Why.
-        why: CancelReason,
-    },
+    SelfSent { tx_hash: B256, why: CancelReason },
     /// The transfer was mined and moved nothing, as often as is tried; the last one is final.
-    Reverted {
-        /// The transaction.
-        tx_hash: B256,
-    },
+    Reverted { tx_hash: B256 },
     /// The transfer succeeded by its receipt, which is final, and the token wrote no log of it: a person must look.
-    MovedNothing {
-        /// The transaction.
-        tx_hash: B256,
-    },
+    MovedNothing { tx_hash: B256 },
     /// Nothing of it is signed that could still be mined: nothing ever was, or what was has failed for good.
-    Unsent {
-        /// Why.
-        why: UnsentReason,
-    },
+    Unsent { why: UnsentReason },
     /// A transaction that is not ours consumed the nonce, for good. No money of this order moved.
-    Displaced {
-        /// The nonce.
-        nonce: u64,
-    },
+    Displaced { nonce: u64 },
 }
 
 impl OrderOutcome {
@@ -389,20 +347,11 @@ impl OrderOutcome {
 #[serde(tag = "cause", rename_all = "snake_case")]
 pub enum UnsentReason {
     /// A person refused the approval.
-    Rejected {
-        /// The person's reason.
-        reason: String,
-    },
+    Rejected { reason: String },
     /// A person cancelled it.
-    Cancelled {
-        /// The person's reason.
-        reason: String,
-    },
+    Cancelled { reason: String },
     /// The payment cannot be funded any more.
-    NotPayable {
-        /// What was found.
-        hold: Hold,
-    },
+    NotPayable { hold: Hold },
     /// Nobody approved it in time.
     ApprovalExpired {
         /// How long an approval may be waited for, in seconds.

@@ -121,7 +121,6 @@ opaque_id! {
 /// One off-ramp payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payment {
-    /// The API's id.
     pub id: PaymentId,
     /// The version the store holds (0: not stored yet).
     pub version: u64,
@@ -153,7 +152,6 @@ pub struct Payment {
 /// An end that the API names. It is believed when a second answer, some minutes later, says the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ending {
-    /// Which end.
     pub outcome: Outcome,
     /// Since when the API has named it without a break (our clock).
     pub since: Timestamp,
@@ -233,20 +231,15 @@ pub enum PaymentState {
     /// No deposit pays it yet.
     Waiting,
     /// A deposit pays it, in a block that is not final yet.
-    Seen {
-        /// The deposit.
-        deposit: DepositKey,
-    },
+    Seen { deposit: DepositKey },
     /// The deposit is final. The completion is to be called at `next_at`.
     Due {
-        /// The deposit.
         deposit: DepositKey,
         /// How many calls were made before.
         attempt: u32,
     },
     /// `/complete` is being called, or was when the process died. Looked into at `next_at`.
     Calling {
-        /// The deposit.
         deposit: DepositKey,
         /// Which call it is, from 1.
         attempt: u32,
@@ -255,7 +248,6 @@ pub enum PaymentState {
     },
     /// The call's answer did not say whether it worked. The API is asked at `next_at`.
     Unclear {
-        /// The deposit.
         deposit: DepositKey,
         /// How many calls were made.
         attempt: u32,
@@ -269,14 +261,12 @@ pub enum PaymentState {
     },
     /// Over.
     Ended {
-        /// How.
         outcome: Outcome,
         /// When we learnt of it (our clock).
         at: Timestamp,
     },
     /// A person must decide.
     Review {
-        /// What for.
         why: PaymentReview,
         /// The deposit it is about, if any.
         deposit: Option<DepositKey>,
@@ -297,7 +287,6 @@ impl PaymentState {
         }
     }
 
-    /// Whether it is over.
     #[must_use]
     pub const fn is_ended(&self) -> bool {
         matches!(self, Self::Ended { .. })
@@ -310,7 +299,6 @@ impl PaymentState {
     }
 }
 
-/// How a payment ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -337,33 +325,19 @@ pub enum PaymentReview {
         theirs: String,
     },
     /// The API refused the completion, and the payment still waits for funds there.
-    Refused {
-        /// What it said.
-        refusal: Refusal,
-    },
+    Refused { refusal: Refusal },
     /// The API took the completion, and says again and again that the payment waits for funds.
     StillAwaiting,
     /// The API ended the payment although a deposit for it is there.
-    EndedWithMoney {
-        /// The API's status.
-        status: ApiStatus,
-    },
+    EndedWithMoney { status: ApiStatus },
     /// The API's address or amount is not the one that was matched against.
-    TermsDiffer {
-        /// Which field.
-        field: String,
-        /// What we have.
-        ours: String,
-        /// What the API has.
-        theirs: String,
-    },
+    TermsDiffer { field: String, ours: String, theirs: String },
     /// The deposit was final, and its block went away all the same.
     GoneAfterFinal,
     /// The API does not know the payment.
     NotFound,
     /// The API says something of a field that decides which cannot be read, so that it may be other than what was matched.
     Unreadable {
-        /// Which field.
         field: ApiField,
         /// What it says, as it came.
         said: String,
@@ -381,7 +355,6 @@ impl PaymentReview {
 /// What the API said when it refused a completion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// The HTTP status.
     pub status: u16,
     /// The API's message, shortened.
     pub message: String,
@@ -390,7 +363,6 @@ pub struct Refusal {
 /// What the API said of a payment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ApiView {
-    /// Its status.
     pub status: ApiStatus,
     /// Its transaction hash, as it came; `None` when it has none.
     pub tx_hash: Option<String>,
@@ -429,7 +401,6 @@ pub enum ApiStatus {
 }
 
 impl ApiStatus {
-    /// The API's word.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {

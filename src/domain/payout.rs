@@ -76,7 +76,6 @@ impl PaymentReason {
         Err(PaymentReasonError { text: text.chars().take(80).collect() })
     }
 
-    /// The API's word.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -134,7 +133,6 @@ pub struct Attachment {
     pub digest: B256,
     /// Its media type, such as `application/pdf`.
     pub media_type: String,
-    /// How many bytes it has.
     pub bytes: u64,
     /// What people call it.
     pub name: String,
@@ -181,7 +179,6 @@ pub struct PayoutWish {
     pub fund: FundBy,
 }
 
-/// A quote that was taken.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TakenQuote {
     /// What the API said.
@@ -190,14 +187,12 @@ pub struct TakenQuote {
     pub asked_at: Timestamp,
 }
 
-/// One payout.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Payout {
     /// The payer's name for it.
     pub reference: PayoutReference,
     /// The key that it is opened with.
     pub key: IdempotencyKey,
-    /// What was asked for.
     pub wish: PayoutWish,
     /// Who asked for it.
     pub placed_by: Actor,
@@ -252,15 +247,9 @@ pub enum PayoutState {
         funding: Funding,
     },
     /// A person must decide.
-    Review {
-        /// What for.
-        why: PayoutReview,
-    },
+    Review { why: PayoutReview },
     /// A person stopped it.
-    Cancelled {
-        /// Why.
-        reason: String,
-    },
+    Cancelled { reason: String },
 }
 
 impl PayoutState {
@@ -279,14 +268,11 @@ pub enum Funding {
     Hand,
     /// An order of the wallet is to be placed.
     Due,
-    /// This order funds it.
     Order {
-        /// The order.
         order: OrderId,
     },
     /// The wallet does not fund it, and is not asked again.
     Nobody {
-        /// Why.
         why: String,
     },
 }
@@ -297,10 +283,7 @@ pub enum Funding {
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum PayoutReview {
     /// The API refuses to give a quote.
-    QuoteRefused {
-        /// What it said.
-        refusal: Refusal,
-    },
+    QuoteRefused { refusal: Refusal },
     /// The newest quote pays out less than was asked for.
     PaysTooLittle {
         /// What it pays out; `None` when it does not say.
@@ -309,44 +292,25 @@ pub enum PayoutReview {
         least: Decimal,
     },
     /// The quote is for something else than was asked for.
-    QuoteDiffers {
-        /// In what.
-        what: String,
-    },
+    QuoteDiffers { what: String },
     /// Quote after quote ran out before it could be used, or was refused.
     NoUsableQuote {
         /// What was wrong with the last.
         last: String,
     },
     /// The API refuses to open it.
-    Refused {
-        /// What it said.
-        refusal: Refusal,
-    },
+    Refused { refusal: Refusal },
     /// A file that goes with it cannot be read.
-    FileLost {
-        /// What is wrong.
-        detail: String,
-    },
+    FileLost { detail: String },
     /// The payment is there, and has other terms than were asked for.
-    TermsDiffer {
-        /// Which field.
-        field: String,
-        /// What was asked for.
-        ours: String,
-        /// What the API has.
-        theirs: String,
-    },
+    TermsDiffer { field: String, ours: String, theirs: String },
     /// The payment is there, and the API does not tell where to send the money.
     NoDepositAddress {
         /// What it leaves out: `depositAddress`, `depositAmount`.
         missing: String,
     },
     /// Several payments bear our key.
-    Several {
-        /// Some of them.
-        payments: Vec<PaymentId>,
-    },
+    Several { payments: Vec<PaymentId> },
 }
 
 impl PayoutReview {

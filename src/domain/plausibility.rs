@@ -87,7 +87,6 @@ impl std::fmt::Display for Implausible {
 /// A head as an endpoint shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shown {
-    /// Its number.
     pub number: BlockNumber,
     /// Its time, where the endpoint says it.
     pub time: Option<Timestamp>,

@@ -45,7 +45,6 @@ pub struct Rate {
     pub source_currency: Option<String>,
     /// How much is paid out.
     pub destination_amount: Option<Decimal>,
-    /// In which currency.
     pub destination_currency: Option<String>,
     /// How much is paid out for a unit.
     pub exchange_rate: Option<Decimal>,
@@ -60,12 +59,10 @@ pub struct Rate {
 /// A rate that the API stands by until it runs out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quote {
-    /// The API's id.
     pub id: QuoteId,
     /// The terms.
     pub rate: Rate,
     /// When it runs out. The API lets a quote live for 10 to 15 minutes.
     pub expires_at: Option<Timestamp>,
-    /// When it was given.
     pub created_at: Option<Timestamp>,
 }

@@ -23,7 +23,6 @@ pub struct Record {
     pub version: u64,
     /// When somebody has to look at it again; `None` when nobody has to.
     pub next_at: Option<Timestamp>,
-    /// What it says.
     pub body: RecordBody,
 }
 
@@ -90,7 +89,6 @@ pub enum RecordKind {
 }
 
 impl RecordKind {
-    /// All of them.
     pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// One word for keys and messages. It never changes: stored keys begin with it.
@@ -109,7 +107,6 @@ impl fmt::Display for RecordKind {
 /// What identifies a record of the desk.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RecordKey {
-    /// Its kind.
     pub kind: RecordKind,
     /// Its id, which no other record of the kind has.
     pub id: String,
@@ -122,7 +119,6 @@ impl fmt::Display for RecordKey {
 }
 
 impl RecordBody {
-    /// Its kind.
     #[must_use]
     pub const fn kind(&self) -> RecordKind {
         match self {

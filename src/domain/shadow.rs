@@ -14,7 +14,6 @@ use super::time::Timestamp;
 pub struct Shadow {
     /// The payment that it is about; `None` where there is none yet.
     pub payment: Option<PaymentId>,
-    /// What.
     pub act: ShadowAct,
     /// When it was noted (our clock).
     pub noted_at: Timestamp,
@@ -28,13 +27,9 @@ pub struct Shadow {
 #[serde(tag = "act", rename_all = "snake_case")]
 pub enum ShadowAct {
     /// `/complete` with this transaction.
-    Complete {
-        /// The transaction.
-        tx_hash: B256,
-    },
+    Complete { tx_hash: B256 },
     /// A transfer would have been signed and sent.
     Send {
-        /// The order.
         order: OrderId,
         /// Where the money would have gone.
         to: Address,
@@ -42,10 +37,7 @@ pub enum ShadowAct {
         amount: Amount,
     },
     /// An off-ramp would have been opened.
-    Create {
-        /// The payout.
-        reference: PayoutReference,
-    },
+    Create { reference: PayoutReference },
 }
 
 impl ShadowAct {
@@ -71,10 +63,7 @@ pub enum ShadowOutcome {
     /// The API ended it as completed and names no transaction, so that nobody can tell.
     Unnamed,
     /// Nobody completed it: the API ended it otherwise.
-    NotDone {
-        /// The API's status.
-        status: ApiStatus,
-    },
+    NotDone { status: ApiStatus },
     /// Shadow mode is over, and rampwatch does it itself.
     TakenOver,
 }

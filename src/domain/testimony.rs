@@ -11,7 +11,6 @@ use super::wallet::Receipt;
 /// What one node says of a transaction, all in one answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
-    /// The node's head.
     pub head: Header,
     /// The header under the node's `finalized` tag, if that was asked for and it has one.
     pub finalized: Option<Header>,

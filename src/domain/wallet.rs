@@ -13,9 +13,7 @@ use super::wei::Wei;
 /// What is kept of the one wallet that this store sends from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wallet {
-    /// Its address.
     pub address: Address,
-    /// The chain.
     pub chain_id: u64,
     /// The version the store holds (0: not stored yet).
     pub version: u64,
@@ -49,7 +47,6 @@ pub struct BookedSpend {
 pub struct Pause {
     /// Since when (our clock).
     pub at: Timestamp,
-    /// The person's reason.
     pub reason: String,
 }
 
@@ -58,7 +55,6 @@ pub struct Pause {
 pub struct Halt {
     /// Since when (our clock).
     pub at: Timestamp,
-    /// What was found.
     pub why: HaltReason,
 }
 
@@ -80,10 +76,7 @@ pub enum HaltReason {
         theirs: u64,
     },
     /// A nonce that this store gave out was consumed by a transaction that is not ours.
-    NonceTaken {
-        /// The nonce.
-        nonce: u64,
-    },
+    NonceTaken { nonce: u64 },
     /// The store holds less than it had acknowledged: it may have lost what it sent.
     StoreIncomplete {
         /// The number of the last event that it held.
@@ -176,7 +169,6 @@ pub struct TransferView {
 /// What `eth_call` of a transfer returned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CallResult {
-    /// True.
     True,
     /// Something else, in words.
     Other(String),
@@ -198,7 +190,6 @@ pub struct Market {
 /// What a node says of a mined transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The transaction.
     pub tx_hash: B256,
     /// The block that holds it.
     pub block: BlockRef,
@@ -206,7 +197,6 @@ pub struct Receipt {
     pub succeeded: bool,
     /// The transfers among its logs, of all contracts.
     pub transfers: Vec<Transfer>,
-    /// How much gas it used.
     pub gas_used: u64,
     /// What a unit of gas cost.
     pub gas_price: Wei,

@@ -77,7 +77,6 @@ pub fn host(url: &str) -> Option<&str> {
 /// with the API and in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Webhook {
-    /// The API's id.
     pub id: WebhookId,
     /// Where deliveries go.
     pub url: String,
@@ -100,7 +99,6 @@ pub struct WebhookAttempt {
     pub url: String,
     /// When the last attempt began.
     pub at: Timestamp,
-    /// What became of it.
     pub state: AttemptState,
 }
 
@@ -110,9 +108,7 @@ pub struct WebhookAttempt {
 pub enum AttemptState {
     /// The API is being called, or was when the process died.
     Calling,
-    /// It was registered.
     Registered {
-        /// As this webhook.
         webhook: WebhookId,
     },
     /// It certainly was not registered.
@@ -122,7 +118,6 @@ pub enum AttemptState {
     },
     /// The API's answer did not say whether it was registered.
     Unclear {
-        /// What happened.
         why: String,
     },
 }

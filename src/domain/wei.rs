@@ -17,7 +17,6 @@ pub const GWEI_DECIMALS: u8 = 9;
 pub struct Wei(u128);
 
 impl Wei {
-    /// Zero.
     pub const ZERO: Self = Self(0);
 
     /// From wei.

@@ -23,7 +23,6 @@ use crate::ports::store::StoreError;
 pub struct AddPayment {
     /// The API's id of the payment.
     pub id: PaymentId,
-    /// Whose payment it is.
     pub recipient_id: RecipientId,
     /// The deposit address, if typed.
     pub deposit_address: Option<Address>,
@@ -46,7 +45,6 @@ pub(crate) enum Adder {
     Person {
         /// Whether the API confirms the recipient.
         recipient_from: Provenance,
-        /// Who it is.
         name: Actor,
     },
     /// Intake, from the API's lists.
@@ -65,7 +63,6 @@ pub(crate) enum AddError {
     /// What was given, or what the API says, is wrong or missing.
     #[error("{field}: {problem}")]
     Invalid {
-        /// Which field.
         field: &'static str,
         /// What is wrong with it, and what would be right.
         problem: String,
@@ -73,7 +70,6 @@ pub(crate) enum AddError {
     /// The rules forbid it.
     #[error("{0}")]
     Refused(String),
-    /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
 }

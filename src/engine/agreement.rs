@@ -38,9 +38,7 @@ const MOST_SHOWN: usize = 10_000;
 
 /// A question to operators.
 pub(crate) struct Question<'a> {
-    /// What it is about.
     pub(crate) matter: Matter,
-    /// What is claimed.
     pub(crate) claim: Claim,
     /// The operator whose word it is so far, if it is the word of one.
     pub(crate) said_by: Option<&'a Operator>,
@@ -57,7 +55,6 @@ pub(crate) enum Answer {
     Missing {
         /// Why, in words.
         why: String,
-        /// For how long it has been so.
         lasted: Span,
     },
     /// Somebody says otherwise: nothing is done.

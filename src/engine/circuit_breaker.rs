@@ -31,7 +31,6 @@ enum Phase {
 /// The kinds of calls: a key can be good for one and not for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CallKind {
-    /// A GET.
     Get,
     /// `/complete`.
     Complete,
@@ -131,7 +130,6 @@ const MOST_REFUSED_ONCE: usize = 1_000;
 pub(crate) enum Permit {
     /// Everybody.
     All,
-    /// One GET.
     Probe,
     /// Nobody.
     None,

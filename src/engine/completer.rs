@@ -358,7 +358,6 @@ impl Completer {
         settle_result(&payment.id, result.await)
     }
 
-    /// The POST.
     async fn post(&self, payment: &Payment, key: DepositKey) -> Result<Answer, StoreError> {
         let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
         let answer = self.breaker.learn(CallKind::Complete, payment.id.as_str(), answer).await?;

@@ -123,7 +123,6 @@ fn log_funding(event: &Event) {
     }
 }
 
-/// Counts an alarm.
 fn count_alarm(alarm: &Alarm) {
     metrics::counter!("rampwatch_alarms_total", "alarm" => alarm.name()).increment(1);
 }

@@ -62,7 +62,6 @@ pub struct Snapshot {
     pub api_trouble: Option<(Timestamp, String)>,
     /// Whether the API refused the key, with the HTTP status.
     pub key_refused: Option<u16>,
-    /// Whether the store has failed.
     pub store_failed: Option<String>,
     /// Why the hot wallet is halted, if it is.
     #[serde(default)]
@@ -83,7 +82,6 @@ pub struct Snapshot {
 pub struct Unread {
     /// How many addresses it concerns.
     pub addresses: usize,
-    /// Since when.
     pub since: Timestamp,
     /// Why, in words.
     pub why: String,

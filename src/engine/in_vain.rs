@@ -20,7 +20,6 @@ const GAPS: u64 = 3;
 /// One subject that is tried in vain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Trouble {
-    /// Since when.
     pub(crate) since: Timestamp,
     /// When it was tried last.
     last: Timestamp,

@@ -63,7 +63,6 @@ impl Page {
 /// Why a change was not made. `E` is what the change itself may object with.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum LedgerError<E> {
-    /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
     /// The change was refused; nothing was stored.

@@ -66,14 +66,12 @@ pub use ledger::LedgerError;
 pub struct Ports {
     /// Keeps the state.
     pub store: Arc<dyn Store>,
-    /// Reads the chain.
     pub chain: Arc<dyn Chain>,
     /// Calls the payment API.
     pub api: Arc<dyn PaymentApi>,
     /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
     /// completing is tested.
     pub desk_api: Option<Arc<dyn DeskApi>>,
-    /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives jitter.
     pub chance: Arc<dyn Chance>,
@@ -119,7 +117,6 @@ pub struct FundingRules {
     pub pace: FundingPace,
 }
 
-/// What payouts go by.
 #[derive(Clone, Debug)]
 pub struct PayoutRules {
     /// What quotes and payments must be.
@@ -135,7 +132,6 @@ pub struct PayoutRules {
 /// What the engine goes by.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// The chain's id.
     pub chain_id: u64,
     /// The token that pays.
     pub token: Address,
@@ -163,7 +159,6 @@ pub struct EngineSettings {
     pub api_concurrency: usize,
     /// What funding goes by; `None` without a wallet.
     pub funding: Option<FundingRules>,
-    /// What payouts go by.
     pub payouts: PayoutRules,
     /// Whose off-ramps are taken up by themselves.
     pub intake: IntakeRules,

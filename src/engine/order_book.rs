@@ -30,7 +30,6 @@ use crate::ports::store::{Commit, Store, StoreError};
 /// Why an order was not changed. Nothing was stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OrderError {
-    /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
     /// There is no such payment.
@@ -57,7 +56,6 @@ pub(crate) enum OrderError {
          if it is still to be paid, place another order"
     )]
     ApprovalOver {
-        /// The order.
         id: OrderId,
         /// How long it may wait, in seconds.
         valid_for_s: u64,

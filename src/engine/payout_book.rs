@@ -44,10 +44,8 @@ pub(crate) fn key_of(reference: &PayoutReference) -> RecordKey {
 /// Why a payout was not changed. Nothing was stored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PayoutError {
-    /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// There is none.
     #[error("payout {0} is not known here")]
     Unknown(PayoutReference),
     /// Its state does not allow it.

@@ -24,17 +24,13 @@ const BODY_WITHIN: Duration = Duration::from_secs(10);
 
 /// What a handler gets. `Q` is what the query holds, `B` the body.
 pub(super) struct ApiRequest<Q = NoQuery, B = NoBody> {
-    /// What is served.
     pub(super) serving: Arc<Serving>,
     /// The engine's handle, acting as who asks.
     pub(super) handle: OperatorService,
     /// The parameter in the path; empty where the route has none.
     pub(super) path: String,
-    /// The query.
     pub(super) query: Q,
-    /// The headers.
     pub(super) headers: HeaderMap,
-    /// The body.
     pub(super) body: B,
 }
 
@@ -66,7 +62,6 @@ pub(super) trait TakesBody: Sized + Send + 'static {
     /// What it looks like, for the document.
     fn schema(generator: &mut SchemaGenerator) -> Option<Schema>;
 
-    /// Reads it.
     fn read(headers: &HeaderMap, bytes: &Bytes) -> Result<Self, Problem>;
 }
 

@@ -11,7 +11,6 @@ use crate::view::quote::{QuoteRequest, QuoteView, RateRequest, RateView};
 use crate::view::shapes;
 use crate::view::webhook::{RegisterRequest, UpdateRequest, WebhookView};
 
-/// The routes.
 pub(super) fn routes(api: &mut Api) {
     use Code::{Exists, Invalid, NotFound, Refused};
 

@@ -28,7 +28,6 @@ struct DisputesQuery {
     limit: Option<usize>,
 }
 
-/// The routes.
 pub(super) fn routes(api: &mut Api) {
     use Code::{Invalid, NotFound, Refused};
 

@@ -87,7 +87,6 @@ pub struct Operator {
     pub tokens: Arc<Tokens>,
     /// What a `Host` may be besides this machine's loopback names.
     pub hosts: Arc<[String]>,
-    /// The metrics.
     pub metrics: Render,
     /// How long the chain may go unread before `/readyz` says so.
     pub lag: Span,

@@ -27,7 +27,6 @@ struct NoticesQuery {
     limit: Option<usize>,
 }
 
-/// The routes.
 pub(super) fn routes(api: &mut Api) {
     let route = get("/v1/notices", Needs(Read), "listNotices", "What people were told, and what is still to be told");
     api.add(route.refuses(&[Code::Invalid]), notices);

@@ -15,10 +15,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// The longest time between two tries.
 const LONGEST_WAIT: Duration = Duration::from_secs(15);
 
-/// What is open.
 #[derive(Debug)]
 pub struct Opened<T> {
-    /// It.
     pub door: T,
     /// Whether it could not be opened at first: somebody else may have stood there meanwhile.
     pub is_late: bool,

@@ -37,7 +37,6 @@ pub enum SocketError {
         .path.display()
     )]
     TooLong {
-        /// The socket.
         path: PathBuf,
         /// How long its path is.
         length: usize,
@@ -54,39 +53,20 @@ pub enum SocketError {
         .path.display()
     )]
     OpenFolder {
-        /// The socket.
         path: PathBuf,
         /// Whose folder it is.
         owner: u32,
-        /// Its permission bits.
         mode: u32,
     },
     /// It is another user's.
     #[error("the socket {} (http.socket) is that of another user (id {owner}): nothing was said to it", .path.display())]
-    Foreign {
-        /// The socket.
-        path: PathBuf,
-        /// Whose it is.
-        owner: u32,
-    },
+    Foreign { path: PathBuf, owner: u32 },
     /// The file system has no sockets, or does not let this process make one.
     #[error("no socket can be made at {} (http.socket): {source}: {ELSEWHERE}", .path.display())]
-    NoSockets {
-        /// The socket.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    NoSockets { path: PathBuf, source: io::Error },
     /// The system refused something else.
     #[error("the socket {} (http.socket) cannot be {verb}: {source}", .path.display())]
-    Refused {
-        /// The socket.
-        path: PathBuf,
-        /// What was being done.
-        verb: &'static str,
-        /// The system's error.
-        source: io::Error,
-    },
+    Refused { path: PathBuf, verb: &'static str, source: io::Error },
 }
 
 /// The user who runs this.

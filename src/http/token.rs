@@ -40,27 +40,16 @@ pub enum TokenError {
         .path.display(),
         mounted = private::MOUNTED
     )]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
+    Open { path: PathBuf, mode: u32 },
     /// What is in it is no token.
     #[error("the token file {} {what}: remove it, and a new one is made at the next start", .path.display())]
-    Unusable {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        what: String,
-    },
+    Unusable { path: PathBuf, what: String },
     /// It is there already.
     #[error(
         "the token in the file {} is that of {other}, or bears the same name: nobody could tell who asks. Remove the \
          file, and a new token is made at the next start", .path.display()
     )]
     Twice {
-        /// The file.
         path: PathBuf,
         /// Whose token it is too.
         other: Actor,
@@ -71,21 +60,12 @@ pub enum TokenError {
         .path.display()
     )]
     Foreign {
-        /// The file.
         path: PathBuf,
         /// The user's id.
         owner: u32,
     },
-    /// The system refused.
     #[error("the token file {} cannot be {verb}: {source}", .path.display())]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// What was being done.
-        verb: &'static str,
-        /// The system's error.
-        source: io::Error,
-    },
+    Refused { path: PathBuf, verb: &'static str, source: io::Error },
 }
 
 impl Token {

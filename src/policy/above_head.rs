@@ -27,7 +27,6 @@ pub struct Excess {
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
-    /// Nothing.
     Fits,
     /// To look again.
     Waits(Excess),

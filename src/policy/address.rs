@@ -33,11 +33,8 @@ pub struct AddressState {
 /// What has to be committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BookChanges {
-    /// The payments that changed.
     pub payments: Vec<Payment>,
-    /// The deposits that changed.
     pub deposits: Vec<Deposit>,
-    /// Why.
     pub events: Vec<Event>,
 }
 
@@ -62,13 +59,11 @@ impl AddressState {
         Self { own, ..self }
     }
 
-    /// The payments.
     #[must_use]
     pub fn payments(&self) -> &[Payment] {
         &self.payments
     }
 
-    /// The deposits.
     #[must_use]
     pub fn deposits(&self) -> &[Deposit] {
         &self.deposits
@@ -94,7 +89,6 @@ impl AddressState {
         self.deposits.get_mut(*self.places.get(key)?)
     }
 
-    /// Adds a payment that is new.
     pub fn add_payment(&mut self, payment: Payment) {
         let kind = EventKind::PaymentAdded { payment: Box::new(payment.clone()) };
         let event = Event { at: payment.added_at, payment: Some(payment.id.clone()), deposit: None, kind };
@@ -116,7 +110,6 @@ impl AddressState {
         }
     }
 
-    /// Adds a deposit that is new.
     pub fn add_deposit(&mut self, deposit: Deposit, reading: Reading) {
         let kind = EventKind::DepositSeen { deposit: Box::new(deposit.clone()), reading };
         self.note_deposit(&deposit.key, deposit.first_seen_at, kind);

@@ -30,7 +30,6 @@ pub enum Approvers {
 pub enum Made {
     /// Placed the order.
     Placed,
-    /// Typed what it is for.
     Typed,
 }
 
@@ -40,9 +39,7 @@ pub enum Made {
 pub struct OwnOrder {
     /// The order's id.
     pub order: String,
-    /// Who made it.
     pub by: Actor,
-    /// How.
     pub made: Made,
 }
 

@@ -54,7 +54,6 @@ pub struct Needs {
 }
 
 impl Freeing {
-    /// All of them.
     pub const ALL: &'static [Self] = <Self as VariantArray>::VARIANTS;
 
     /// The table. The documentation shows it, and a test compares the two.
@@ -126,13 +125,11 @@ pub fn effect(order: &Order, attempt: &Attempt, receipt: &Receipt) -> Effect {
 /// What is claimed of a transaction, and held against what operators say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// The transaction.
     pub tx_hash: B256,
     /// The block that holds it.
     pub block: BlockRef,
     /// The transfer that it makes, or would make.
     pub transfer: Movement,
-    /// What it did.
     pub did: Did,
     /// When its block was made, as it was heard, where that matters. A node that tells of it must say the same.
     pub made_at: Option<Timestamp>,
@@ -156,7 +153,6 @@ pub struct Movement {
 pub enum Did {
     /// It made the transfer: the token's own log says so.
     Transfer,
-    /// It failed.
     Fail,
     /// It succeeded, and there is no such log.
     Nothing,

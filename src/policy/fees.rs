@@ -45,7 +45,6 @@ const LEAST_TRANSFER_GAS: u64 = 70_000;
 pub struct AboveCeiling {
     /// What would be needed.
     pub needed: Wei,
-    /// What is allowed.
     pub ceiling: Wei,
 }
 

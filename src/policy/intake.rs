@@ -23,13 +23,11 @@ const OFF_RAMP: &str = "OFF_RAMP";
 pub struct Told {
     /// `OFF_RAMP` or `ON_RAMP`, as it came.
     pub kind: Option<String>,
-    /// Its status.
     pub status: ApiStatus,
     /// Its transaction hash, as it came.
     pub tx_hash: Option<String>,
     /// The key that it was created with.
     pub idempotency_key: Option<String>,
-    /// Whose it is.
     pub recipient_id: Option<RecipientId>,
     /// Where the money goes.
     pub deposit_address: Option<Address>,
@@ -39,7 +37,6 @@ pub struct Told {
     pub chain: Option<String>,
     /// In which currency, as it came.
     pub currency: Option<String>,
-    /// When it was created.
     pub created_at: Option<Timestamp>,
     /// When it runs out.
     pub expires_at: Option<Timestamp>,
@@ -110,18 +107,15 @@ pub enum Sorted {
     Ask,
     /// It is known and seems to have moved on: the reconciler may want to look.
     Wake,
-    /// Nothing.
     Leave(Left),
 }
 
 /// What is known here of a payment that a list shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known<'a> {
-    /// Nothing.
     Nothing,
     /// It was added.
     Payment(&'a Payment),
-    /// It is a candidate, or was one.
     Candidate(&'a Candidate),
 }
 

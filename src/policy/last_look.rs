@@ -26,7 +26,6 @@ pub enum Objection {
     /// Token, chain or recipient are not the payment's.
     #[error("the deposit's {0} is not the payment's")]
     OtherTerms(&'static str),
-    /// It moves nothing.
     #[error("the deposit moves nothing")]
     MovesNothing,
 }

@@ -102,7 +102,6 @@ pub fn check_start(wallet: &Wallet, counts: &[NonceCount], open: &[Order]) -> Re
 /// Why a wallet cannot be adopted now.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AdoptRefusal {
-    /// It is not halted.
     #[error("the wallet is not halted: there is nothing to adopt")]
     NotHalted,
     /// The store is another wallet's.
@@ -110,18 +109,12 @@ pub enum AdoptRefusal {
     OtherWallet,
     /// An endpoint did not answer.
     #[error("endpoint {name:?} did not answer: {detail}; each must, so that none knows more than the others")]
-    Silent {
-        /// The endpoint.
-        name: String,
-        /// What happened.
-        detail: String,
-    },
+    Silent { name: String, detail: String },
     /// The endpoints do not agree.
     #[error(
         "endpoint {name:?} counts {latest} mined and {pending} with the waiting ones, another {other_latest} and {other_pending}: try again when they agree"
     )]
     Disagree {
-        /// The endpoint.
         name: String,
         /// How many are mined, by it.
         latest: u64,
@@ -138,7 +131,6 @@ pub enum AdoptRefusal {
          look the wallet up elsewhere, such as in a block explorer, and give the next nonce yourself (--next-nonce)"
     )]
     OneWord {
-        /// The operator.
         operator: Operator,
         /// What it comes to.
         next_nonce: u64,
@@ -152,7 +144,6 @@ pub enum AdoptRefusal {
         given: u64,
         /// The nonce that is held.
         nonce: u64,
-        /// The order.
         order: String,
     },
     /// No endpoint says what the person says.
@@ -165,10 +156,7 @@ pub enum AdoptRefusal {
     },
     /// Transactions that are not ours wait.
     #[error("nonce {nonce} waits in the nodes' pools, and is not of an order here: try again when it is mined")]
-    Foreign {
-        /// The nonce.
-        nonce: u64,
-    },
+    Foreign { nonce: u64 },
     /// All endpoints count fewer transactions than this store has given nonces out for.
     #[error(
         "the next nonce here is {ours}, and the nodes say {theirs}: they are behind; try again when they have caught up"
@@ -186,7 +174,6 @@ pub enum AdoptRefusal {
     Gap {
         /// The nonce that nobody holds.
         nonce: u64,
-        /// The order.
         order: String,
     },
     /// A transaction that is not ours has consumed an order's nonce, and too few operators say so of a final block.
@@ -196,9 +183,7 @@ pub enum AdoptRefusal {
          exclude an endpoint that is wrong (rampwatch endpoints exclude)"
     )]
     NotFinal {
-        /// The nonce.
         nonce: u64,
-        /// The order.
         order: String,
         /// How many operators have to agree.
         needed: usize,
@@ -210,7 +195,6 @@ pub enum AdoptRefusal {
          (rampwatch endpoints exclude)"
     )]
     Moved {
-        /// The order.
         order: String,
         /// What they show.
         why: String,
@@ -220,7 +204,6 @@ pub enum AdoptRefusal {
 /// What adopting a wallet comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Adoption {
-    /// The nonce that is next.
     pub next_nonce: u64,
     /// How many transactions are mined, as all endpoints say.
     pub latest: u64,

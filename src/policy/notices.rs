@@ -22,7 +22,6 @@ use super::wrong_clock::is_too_far;
 /// News that people are told, by what it is and in a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct News {
-    /// Its kind.
     pub kind: NoticeKind,
     /// What happened, in a line without names.
     pub title: &'static str,
@@ -316,7 +315,6 @@ const fn rank(kind: NoticeKind) -> u8 {
 pub const MAX_ATTEMPTS: u32 = 13;
 /// The first wait after a delivery that did not succeed; four times as long after each further one.
 const RETRY_FIRST: Span = Span::from_secs(5);
-/// The longest.
 const RETRY_MOST: Span = Span::from_secs(12 * 3_600);
 /// The longest that an endpoint's `Retry-After` is obeyed.
 const RETRY_AFTER_MOST: Span = Span::from_secs(3_600);

@@ -48,26 +48,11 @@ pub struct FundingPace {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OrderFact {
     /// A person approves it.
-    Approved {
-        /// The person's reason.
-        reason: String,
-        /// Who.
-        by: Actor,
-    },
+    Approved { reason: String, by: Actor },
     /// A person refuses it.
-    Rejected {
-        /// The person's reason.
-        reason: String,
-        /// Who.
-        by: Actor,
-    },
+    Rejected { reason: String, by: Actor },
     /// A person wants it cancelled.
-    CancelAsked {
-        /// The person's reason.
-        reason: String,
-        /// Who.
-        by: Actor,
-    },
+    CancelAsked { reason: String, by: Actor },
     /// Nobody has approved it in time.
     ApprovalExpired,
     /// Something stands in the way.
@@ -78,32 +63,22 @@ pub enum OrderFact {
     Signed(Attempt),
     /// A transaction was given to the nodes, and at least one may have it.
     Sent {
-        /// Which.
         tx_hash: B256,
         /// What the nodes said, in words.
         said: String,
     },
     /// One of its transactions is in a block.
-    Mined {
-        /// The transaction.
-        tx_hash: B256,
-        /// The block.
-        block: BlockRef,
-        /// What it did.
-        effect: Effect,
-    },
+    Mined { tx_hash: B256, block: BlockRef, effect: Effect },
     /// The block that held its transaction is not there any more.
     Unmined,
     /// The block that holds its transaction is final, and what that frees is proven.
     Final {
-        /// The proof.
         proof: Proof,
         /// The block's time: what it spent counts from then on.
         block_time: Timestamp,
     },
     /// A transaction that is not ours has consumed its nonce, for good, and that is proven.
     Displaced {
-        /// The proof.
         proof: Proof,
         /// The time of a block by which it had: its spend counts from then on.
         block_time: Timestamp,
@@ -114,7 +89,6 @@ pub enum OrderFact {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("an order that is {state} cannot take this: {fact}")]
 pub struct UnexpectedOrder {
-    /// The state's name.
     pub state: &'static str,
     /// The fact, in words.
     pub fact: String,

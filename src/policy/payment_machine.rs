@@ -37,7 +37,6 @@ pub enum Fact {
     Reported(ApiView),
     /// What the answer to `/complete` said.
     Accepted(ApiView),
-    /// The call failed.
     CallFailed(CallFailure),
     /// The GET failed; ask again later.
     AskFailed {
@@ -48,11 +47,8 @@ pub enum Fact {
     Unknown,
     /// The API has other terms than ours.
     TermsDiffer {
-        /// Which field.
         field: String,
-        /// What we have.
         ours: String,
-        /// What the API has.
         theirs: String,
     },
     /// A person wants it tried again.
@@ -84,7 +80,6 @@ pub enum CallFailure {
 /// What a fact made of a payment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Step {
-    /// The new state.
     pub state: State,
     /// When the payment is to be looked at again.
     pub next_at: Option<Timestamp>,
@@ -102,16 +97,13 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("a payment that is {state} cannot take this: {fact}")]
 pub struct Unexpected {
-    /// The state's name.
     pub state: &'static str,
-    /// The fact.
     pub fact: String,
 }
 
 /// What a step is decided with.
 #[derive(Clone, Copy, Debug)]
 pub struct Context<'a> {
-    /// The moment.
     pub now: Timestamp,
     /// How often things are asked and tried.
     pub pace: &'a RetryPolicy,

@@ -42,15 +42,12 @@ pub struct PreflightParams {
 /// What the API said of the payment, just now. What it left out is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiFinding {
-    /// Its status.
     pub status: ApiStatus,
     /// Its transaction hash.
     pub tx_hash: Option<String>,
     /// The first term that it tells otherwise than the payment: field, ours, theirs.
     pub differs: Option<(String, String, String)>,
-    /// On which chain.
     pub chain: Option<String>,
-    /// In which currency.
     pub currency: Option<String>,
     /// Who is to send.
     pub sender: Option<crate::domain::chain::Address>,
@@ -63,7 +60,6 @@ pub struct ApiFinding {
 pub struct PaymentFindings<'a> {
     /// The payment as the store has it.
     pub payment: &'a Payment,
-    /// The API's word.
     pub api: &'a ApiFinding,
     /// The deposits at its address that the store has.
     pub deposits: &'a [Deposit],

@@ -20,7 +20,6 @@ pub struct PurseRules {
     pub gas_of_one: Wei,
 }
 
-/// What is low.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Low {
     /// The token that pays.

@@ -21,20 +21,10 @@ pub enum OtherTerms {
     },
     /// It is for another currency that is sent.
     #[error("it is for sending {told:?}, and {asked:?} was asked about")]
-    SourceCurrency {
-        /// As it was asked.
-        asked: String,
-        /// As it was told.
-        told: String,
-    },
+    SourceCurrency { asked: String, told: String },
     /// It pays out another currency.
     #[error("it is for receiving {told:?}, and {asked:?} was asked about")]
-    DestinationCurrency {
-        /// As it was asked.
-        asked: String,
-        /// As it was told.
-        told: String,
-    },
+    DestinationCurrency { asked: String, told: String },
     /// It pays out nothing.
     #[error("it would pay out nothing: its destination amount is zero")]
     Nothing,

@@ -24,11 +24,9 @@ pub struct Likeness {
 /// A payout that was placed earlier.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Earlier {
-    /// Its reference.
     pub reference: PayoutReference,
     /// What it is compared by.
     pub likeness: Likeness,
-    /// When it was placed.
     pub placed_at: Timestamp,
 }
 

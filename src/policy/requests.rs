@@ -43,7 +43,6 @@ pub struct Bucket {
     at: Timestamp,
 }
 
-/// A minute.
 const MINUTE_MS: u64 = 60_000;
 
 /// The bucket after one more request, if there is room for it.

@@ -27,27 +27,13 @@ pub const MAX_REASON_BYTES: usize = 500;
 #[strum(const_into_str, serialize_all = "snake_case")]
 pub enum Decision {
     /// The deposit pays the payment.
-    Assign {
-        /// The deposit.
-        deposit: DepositKey,
-        /// The payment.
-        payment: PaymentId,
-    },
+    Assign { deposit: DepositKey, payment: PaymentId },
     /// The deposit pays nothing; it is out of the review.
-    Ignore {
-        /// The deposit.
-        deposit: DepositKey,
-    },
+    Ignore { deposit: DepositKey },
     /// Look at the payment again, now.
-    Retry {
-        /// The payment.
-        payment: PaymentId,
-    },
+    Retry { payment: PaymentId },
     /// Stop our completion of the payment. Its address stays watched.
-    Cancel {
-        /// The payment.
-        payment: PaymentId,
-    },
+    Cancel { payment: PaymentId },
 }
 
 impl Decision {
@@ -61,9 +47,7 @@ impl Decision {
 /// What a person says with a decision; it is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said<'a> {
-    /// Who.
     pub by: &'a Actor,
-    /// Why.
     pub reason: &'a str,
 }
 
@@ -92,7 +76,6 @@ pub enum ResolveError {
     /// It is not the token, the chain or the recipient of the payment.
     #[error("the deposit's {0} is not the payment's; no person's word changes that")]
     OtherTerms(&'static str),
-    /// It moves nothing.
     #[error("the deposit moves nothing (zero value, or sent to itself)")]
     MovesNothing,
     /// The deposit already pays a payment.
@@ -104,7 +87,6 @@ pub enum ResolveError {
     /// The API names another transaction for the payment, so that no other can complete it.
     #[error("the payment API has transaction {theirs} for payment {payment}; no other can complete it")]
     CompletedOtherwise {
-        /// The payment.
         payment: PaymentId,
         /// The API's hash, as it came.
         theirs: String,
@@ -112,7 +94,6 @@ pub enum ResolveError {
     /// The payment already has its deposit.
     #[error("payment {payment} is {state}, and cannot be given another deposit now")]
     HasDeposit {
-        /// The payment.
         payment: PaymentId,
         /// Its state's name.
         state: &'static str,
@@ -126,7 +107,6 @@ pub enum ResolveError {
     /// The state does not allow it.
     #[error("payment {payment} is {state}: {action} does nothing there")]
     NotNow {
-        /// The payment.
         payment: PaymentId,
         /// Its state's name.
         state: &'static str,

@@ -21,7 +21,6 @@ pub struct RetryPolicy {
     pub backoff_most: Span,
     /// The first wait before asking after a completed payment; doubled while nothing changes.
     pub follow_first: Span,
-    /// The longest.
     pub follow_most: Span,
     /// Between questions after a payment that waits for its deposit or for a person.
     pub ask_every: Span,

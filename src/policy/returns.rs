@@ -16,7 +16,6 @@ use crate::domain::payment::{ApiStatus, Outcome, Payment, PaymentId, PaymentStat
 /// A payment that the wallet funded and the API has refunded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refunded {
-    /// The payment.
     pub payment: PaymentId,
     /// The token that the wallet paid in.
     pub token: Address,

@@ -68,17 +68,13 @@ pub enum RuleBroken {
     /// More than is left of a limit.
     #[error("{}", over_text(.limit, &.figures.map(|amount| amount.to_string())))]
     Over {
-        /// Which limit.
         limit: Limit,
         /// The payment's amount, what counts as spent, and the limit.
         figures: Figures,
     },
     /// The recipient is not on the list.
     #[error("recipient {recipient} is not among funding.allowed_recipients")]
-    Recipient {
-        /// The recipient.
-        recipient: RecipientId,
-    },
+    Recipient { recipient: RecipientId },
     /// A person typed the recipient, so it is not known whether it is one of the list.
     #[error(
         "recipient {recipient} was typed by a person, and the payment API does not confirm it: it counts as none of \
@@ -96,10 +92,7 @@ pub enum RuleBroken {
     },
     /// The deposit address is not on the list.
     #[error("the deposit address {to} is not among funding.allowed_addresses")]
-    Address {
-        /// The address.
-        to: Address,
-    },
+    Address { to: Address },
     /// The automatic mode must not touch it.
     #[error(
         "the automatic mode funds only payments that rampwatch created itself or whose bank account is among \
@@ -118,7 +111,6 @@ pub struct Figures<T = Amount> {
     pub amount: T,
     /// What counts as spent before it.
     pub spent: T,
-    /// The limit.
     pub limit: T,
 }
 
@@ -133,7 +125,6 @@ impl Figures {
 /// A limit on amounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// For one payment.
     Payment,
     /// In 24 hours.
     Day,
@@ -146,7 +137,6 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// The setting.
     #[must_use]
     pub const fn setting(&self) -> &'static str {
         match self {

@@ -36,7 +36,6 @@ pub struct Wish<'a> {
     pub spending: Spending<'a>,
     /// The wallet's record; `None` while the wallet was never looked at.
     pub wallet: Option<&'a Wallet>,
-    /// Who wishes it.
     pub by: Placer,
     /// The person's name, where one does.
     pub placer: Option<&'a Actor>,
@@ -79,25 +78,15 @@ pub enum SpendRefusal {
     Open {
         /// The open order.
         id: OrderId,
-        /// Its state.
         state: &'static str,
     },
-    /// It was funded.
     #[error("order {id} has funded this payment already")]
-    Funded {
-        /// The order.
-        id: OrderId,
-    },
+    Funded { id: OrderId },
     /// What an earlier order did is not known for certain.
     #[error(
         "order {id} ended {outcome}; its payment is not funded by itself again: a person must place the next order"
     )]
-    NotAgainByItself {
-        /// The order.
-        id: OrderId,
-        /// How it ended.
-        outcome: &'static str,
-    },
+    NotAgainByItself { id: OrderId, outcome: &'static str },
     /// The payment does not wait for money.
     #[error(
         "the payment is {state}, and the payment API last said {status}: only one that waits for its funds can be funded"
@@ -113,7 +102,6 @@ pub enum SpendRefusal {
     NotAsShown {
         /// Where the money would go.
         to: Address,
-        /// How much.
         amount: Amount,
     },
     /// The payment is on another chain than the wallet.
@@ -126,20 +114,10 @@ pub enum SpendRefusal {
     },
     /// The payment names a sender that is not the wallet.
     #[error("the payment names {named} as its sender, and the wallet is {wallet}")]
-    OtherSender {
-        /// The sender it names.
-        named: Address,
-        /// The wallet.
-        wallet: Address,
-    },
+    OtherSender { named: Address, wallet: Address },
     /// The address can never be paid.
     #[error("the deposit address {to} is {what}")]
-    ForbiddenAddress {
-        /// The address.
-        to: Address,
-        /// What it is.
-        what: &'static str,
-    },
+    ForbiddenAddress { to: Address, what: &'static str },
     /// A rule forbids it.
     #[error("{0}")]
     Rule(#[from] RuleBroken),

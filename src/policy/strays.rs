@@ -93,11 +93,8 @@ pub fn reads_again(payments: &[Payment], deposits: &[Deposit], params: &MatchPar
 /// How far an address's coverage was before a reading, and how far it is in the commit that stores what was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// Which reading it was.
     pub reading: Reading,
-    /// Before.
     pub before: Swept,
-    /// After.
     pub after: Swept,
 }
 

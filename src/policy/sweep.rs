@@ -42,7 +42,6 @@ pub struct SweepParams {
 /// A range to be read for some addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
-    /// The first block.
     pub from: BlockNumber,
     /// The last block, included.
     pub to: BlockNumber,

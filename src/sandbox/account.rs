@@ -36,7 +36,6 @@ pub struct Sent {
     pub cap: Wei,
     /// What it offered the block's producer for a unit of gas.
     pub tip: Wei,
-    /// How much gas it used.
     pub gas_used: u64,
     /// What a unit of gas cost.
     pub gas_price: Wei,

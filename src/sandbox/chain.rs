@@ -34,7 +34,6 @@ pub enum BlockTag {
     Finalized,
     /// The block that would be mined now.
     Pending,
-    /// By number.
     Number(BlockNumber),
 }
 
@@ -52,7 +51,6 @@ impl BlockTag {
 /// A block with the hashes of its transactions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MinedBlock {
-    /// Its header.
     pub header: Header,
     /// Its transactions, in order.
     pub transactions: Vec<B256>,
@@ -61,7 +59,6 @@ pub struct MinedBlock {
 /// What became of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// Which.
     pub tx_hash: B256,
     /// The block that holds it.
     pub block: BlockRef,

@@ -9,7 +9,6 @@ use crate::domain::chain::{Address, B256};
 /// What went wrong in the sandbox, with what to do about it.
 #[derive(Debug, Error)]
 pub enum SandboxError {
-    /// There is no anvil.
     #[error("anvil was not found: run `make tools`, or put it on PATH, or set RAMPWATCH_ANVIL to its path")]
     NoAnvil,
     /// `RAMPWATCH_ANVIL` names something that is not there.
@@ -17,27 +16,16 @@ pub enum SandboxError {
     AnvilNotThere(PathBuf),
     /// A process did not start, or a signal could not be sent.
     #[error("{what}: {source}")]
-    Process {
-        /// What was tried.
-        what: String,
-        /// The system's answer.
-        source: std::io::Error,
-    },
+    Process { what: String, source: std::io::Error },
     /// A file or folder could not be read or written.
     #[error("{path}: {source}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// The system's answer.
-        source: std::io::Error,
-    },
+    File { path: PathBuf, source: std::io::Error },
     /// Anvil ended or kept silent at the start.
     #[error("anvil did not come up: {0}")]
     NotUp(String),
     /// The node did not answer.
     #[error("{method}: the node did not answer: {detail}")]
     NoAnswer {
-        /// The method asked for.
         method: String,
         /// Why, without the address.
         detail: String,
@@ -45,7 +33,6 @@ pub enum SandboxError {
     /// The node refused.
     #[error("{method}: the node refused: {message} (code {code})")]
     Refused {
-        /// The method asked for.
         method: String,
         /// The JSON-RPC error code.
         code: i64,
@@ -54,12 +41,7 @@ pub enum SandboxError {
     },
     /// The node answered with something that cannot be read.
     #[error("{method}: the node's answer cannot be read: {detail}")]
-    Unreadable {
-        /// The method asked for.
-        method: String,
-        /// What is wrong with it.
-        detail: String,
-    },
+    Unreadable { method: String, detail: String },
     /// The node serves another chain.
     #[error("the node at {node} has chain id {chain_id}; the sandbox touches nothing but its own chain, 1337137")]
     ForeignChain {
@@ -90,20 +72,10 @@ pub enum SandboxError {
     },
     /// A transaction is not where it should be.
     #[error("transaction {tx_hash}: {why}")]
-    Transaction {
-        /// Which.
-        tx_hash: B256,
-        /// What is wrong.
-        why: String,
-    },
+    Transaction { tx_hash: B256, why: String },
     /// Something did not happen in time.
     #[error("waited {seconds} s in vain: {what}")]
-    TooLate {
-        /// For what.
-        what: String,
-        /// How long.
-        seconds: u64,
-    },
+    TooLate { what: String, seconds: u64 },
     /// The fake payment API refused, or could not be reached.
     #[error("the fake payment API: {0}")]
     FakeApi(String),

@@ -34,7 +34,6 @@ pub struct Operator {
 /// A payment as rampwatch shows it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct PaymentRow {
-    /// Its id.
     pub id: PaymentId,
     /// How far rampwatch is with it.
     pub state: StateRow,
@@ -43,7 +42,6 @@ pub struct PaymentRow {
 /// How far rampwatch is with a payment.
 #[derive(Clone, Debug, Deserialize)]
 pub struct StateRow {
-    /// One word.
     pub name: String,
     /// The same as a sentence.
     pub text: String,
@@ -54,13 +52,9 @@ pub struct StateRow {
 /// A deposit as rampwatch shows it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct DepositRow {
-    /// Its identity.
     pub key: String,
-    /// The transaction.
     pub tx_hash: B256,
-    /// The hash of its block.
     pub block_hash: B256,
-    /// How much.
     pub amount: AmountRow,
     /// Where its block stands.
     pub standing: StandingRow,
@@ -73,7 +67,6 @@ pub struct DepositRow {
 /// An amount of a token.
 #[derive(Clone, Debug, Deserialize)]
 pub struct AmountRow {
-    /// In base units.
     pub base_units: Amount,
 }
 

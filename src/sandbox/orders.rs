@@ -18,7 +18,6 @@ use crate::domain::wei::Wei;
 pub struct FundRow {
     /// Where the money would go.
     pub to: Address,
-    /// How much.
     pub amount: AmountRow,
     /// The most that the gas may cost, in whole units of the native coin.
     pub most_fee: String,
@@ -27,25 +26,18 @@ pub struct FundRow {
 /// An order as rampwatch shows it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct OrderRow {
-    /// Its id.
     pub id: OrderId,
-    /// The payment it funds.
     pub payment: PaymentId,
-    /// The deposit address.
     pub to: Address,
-    /// How much.
     pub amount: AmountRow,
-    /// Who placed it.
     pub placed_by: Placer,
     /// When, in RFC 3339.
     pub placed_at: String,
-    /// One word.
     pub state: String,
     /// The same as a sentence.
     pub text: String,
     /// What stands in its way, by name, if anything does.
     pub hold: Option<String>,
-    /// Whether it counts as spent.
     pub counts_as_spent: bool,
     /// The nonce that it holds, or held.
     pub nonce: Option<u64>,
@@ -60,13 +52,10 @@ pub struct OrderRow {
 pub struct AttemptRow {
     /// What it is meant to do.
     pub kind: AttemptKind,
-    /// Its nonce.
     pub nonce: u64,
-    /// Its hash.
     pub tx_hash: B256,
     /// The most that it pays for a unit of gas, in gwei.
     pub cap_gwei: String,
-    /// Its tip, in gwei.
     pub tip_gwei: String,
     /// When it was last given to the nodes; `None` when that is not known to have happened.
     pub sent_at: Option<String>,

@@ -35,14 +35,11 @@ pub struct PayOptions {
     pub from: Option<Address>,
 }
 
-/// What was paid.
 #[derive(Clone, Copy, Debug)]
 pub struct Paid {
-    /// The transaction.
     pub tx_hash: B256,
     /// The block that holds it.
     pub block: BlockRef,
-    /// The token.
     pub token: Address,
     /// The payer.
     pub from: Address,

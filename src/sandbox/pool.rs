@@ -21,7 +21,6 @@ use crate::domain::wei::Wei;
 /// A transaction that waits in the pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// Whose it is.
     pub from: Address,
     /// Its place among the account's transactions.
     pub nonce: u64,

@@ -13,7 +13,6 @@ use super::error::{Result, SandboxError};
 /// How long a stopped process may go on until all its threads stand still.
 const STILL_WITHIN: Duration = Duration::from_secs(5);
 
-/// How often that is looked at.
 const LOOK_AGAIN: Duration = Duration::from_millis(2);
 
 /// A process of ours.

@@ -30,15 +30,12 @@ pub const PARTS: [&str; 4] = ["watched", "payments", "deposits", "orders"];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "record", rename_all = "snake_case")]
 pub enum BookEntry {
-    /// A payment.
     Payment(Box<Payment>),
-    /// A deposit.
     Deposit(Box<Deposit>),
     /// An order, without its signed bytes.
     Order(Box<Order>),
     /// Which blocks were swept for an address. It may come several times.
     Coverage(Box<Coverage>),
-    /// The wallet's record.
     Wallet(Box<Wallet>),
 }
 

@@ -20,7 +20,6 @@ pub enum OperatorError {
     /// Something that was given is wrong, or missing.
     #[error("{field}: {problem}")]
     Invalid {
-        /// Which field.
         field: &'static str,
         /// What is wrong with it, and what would be right.
         problem: String,
@@ -50,7 +49,6 @@ pub enum OperatorError {
     /// The payment API was needed and could not be used.
     #[error("{0}")]
     Api(ApiError),
-    /// The store failed.
     #[error("{0}")]
     Store(#[from] StoreError),
 }

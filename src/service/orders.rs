@@ -314,7 +314,6 @@ impl OperatorService {
         self.wallet_view(&self.wallet_record().await?).await
     }
 
-    /// The wallet's record.
     pub(crate) async fn wallet_record(&self) -> Result<Wallet, OperatorError> {
         self.store.wallet().await?.ok_or_else(|| refused(OrderError::NoWallet))
     }

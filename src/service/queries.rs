@@ -44,11 +44,9 @@ pub const VERDICTS: [&str; 5] = ["unjudged", "pays", "nothing", "review", "ignor
 /// Which deposits are asked for. All that is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DepositFilter {
-    /// To this address.
     pub address: Option<String>,
     /// Those that concern this payment.
     pub payment: Option<String>,
-    /// With this verdict.
     pub verdict: Option<String>,
 }
 

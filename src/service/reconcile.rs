@@ -43,9 +43,7 @@ const LONGEST_WAIT: Span = Span::from_secs(60);
 pub struct Progress {
     /// What is being read: `blocks`, `recipients` or `payments`.
     pub what: &'static str,
-    /// How many are done.
     pub done: u64,
-    /// How many there are.
     pub of: u64,
 }
 
@@ -55,7 +53,6 @@ pub type Tell<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 /// Reads the chain and the API for a reconciliation.
 #[derive(Clone)]
 pub struct Auditor {
-    /// Reads the chain.
     pub chain: Arc<dyn Chain>,
     /// Reads what concerns the wallet.
     pub sender: Arc<dyn Sender>,
@@ -63,11 +60,9 @@ pub struct Auditor {
     pub api: Option<Arc<dyn PaymentApi>>,
     /// Lists payments; without it the API is left out.
     pub desk_api: Option<Arc<dyn DeskApi>>,
-    /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// What the engine goes by.
     pub settings: Arc<EngineSettings>,
-    /// What tokens are called.
     pub tokens: Vec<TokenName>,
 }
 

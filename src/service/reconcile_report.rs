@@ -27,7 +27,6 @@ pub(crate) struct Findings<'a> {
     pub(crate) differences: &'a [Difference],
 }
 
-/// The report.
 pub(crate) fn report(names: &Names<'_>, found: &Findings<'_>, not_compared: Vec<String>) -> ReconcileView {
     let Findings { books, chain, api, interval, now, differences } = *found;
     let first = chain.read.values().map(|blocks| blocks.from).min();

@@ -123,7 +123,6 @@ pub enum ResolveRequest {
 }
 
 impl ResolveRequest {
-    /// The person's reason.
     #[must_use]
     pub fn reason(&self) -> &str {
         match self {

@@ -19,7 +19,6 @@ use crate::domain::time::Timestamp;
 /// What people call a token, and its decimals.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenName {
-    /// Its contract.
     pub address: Address,
     /// What people call it.
     pub symbol: String,

@@ -19,9 +19,7 @@ use crate::view::{AmountView, TokenName, moment};
 pub(crate) struct Names<'a> {
     /// The token that pays.
     pub(crate) paying: Address,
-    /// Its decimals.
     pub(crate) decimals: u8,
-    /// All tokens that have a name.
     pub(crate) tokens: &'a [TokenName],
     /// Whether it runs in shadow mode.
     pub(crate) shadow: bool,

@@ -218,7 +218,6 @@ impl OrderView {
 
 /// What keeps the wallet from funding at all.
 pub(crate) struct Stop {
-    /// One word.
     pub(crate) name: &'static str,
     /// The same as a sentence.
     pub(crate) text: String,

@@ -11,11 +11,9 @@ use crate::view::payout_review::{remedy, review};
 
 /// What the token that pays is called in what is shown to whoever pays by hand.
 pub(crate) struct PayToken<'a> {
-    /// Its symbol.
     pub(crate) symbol: &'a str,
     /// The chain's name.
     pub(crate) chain: &'a str,
-    /// Its decimals.
     pub(crate) decimals: u8,
 }
 

@@ -29,7 +29,6 @@ pub struct ReconcileView {
     pub payments_here: usize,
     /// How many of them were held against the API.
     pub payments_there: usize,
-    /// Each difference.
     pub differences: Vec<DifferenceView>,
     /// What could not be compared, and why.
     pub not_compared: Vec<String>,
@@ -38,9 +37,7 @@ pub struct ReconcileView {
 /// A range of blocks, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BlocksView {
-    /// The first.
     pub from: u64,
-    /// The last.
     pub to: u64,
 }
 
@@ -53,16 +50,13 @@ impl From<Blocks> for BlocksView {
 /// What both sides add up to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TotalView {
-    /// By the ledger.
     pub ledger: AmountView,
-    /// By the chain.
     pub chain: AmountView,
 }
 
 /// The hot wallet in the blocks that were read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WalletTotals {
-    /// Its address.
     pub address: String,
     /// What came in of the paying token.
     pub came: TotalView,
@@ -78,7 +72,6 @@ pub struct WalletTotals {
     pub mined: Option<u64>,
 }
 
-/// One difference.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DifferenceView {
     /// Its name, for programs.
@@ -97,7 +90,6 @@ pub struct DifferenceView {
     pub ledger: String,
     /// What the chain or the API says.
     pub outside: String,
-    /// What it means.
     pub meaning: String,
     /// What a person can do.
     pub remedy: String,

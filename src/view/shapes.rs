@@ -55,11 +55,9 @@ shape! {
     }
 }
 shape! {
-    /// A role.
     Role = { "type": "string", "enum": ["read", "operate", "approve"] }
 }
 shape! {
-    /// An address.
     Address = { "type": "string", "description": "An address.", "pattern": "^0x[0-9a-fA-F]{40}$" }
 }
 shape! {
@@ -99,7 +97,6 @@ shape! {
     }
 }
 shape! {
-    /// A country.
     Country = { "type": "string", "description": "The two letters of ISO 3166-1.", "pattern": "^[A-Z]{2}$" }
 }
 shape! {
@@ -151,7 +148,6 @@ shape! {
     }
 }
 shape! {
-    /// A block.
     BlockRef = {
         "type": "object",
         "description": "A block by number and hash.",
@@ -171,11 +167,9 @@ shape! {
     }
 }
 shape! {
-    /// How a payment ended.
     Outcome = { "type": "string", "enum": ["completed", "failed", "expired", "refunded", "cancelled"] }
 }
 shape! {
-    /// Who placed an order.
     Placer = { "type": "string", "enum": ["person", "auto"] }
 }
 shape! {

@@ -215,7 +215,6 @@ async fn a_transfer(endpoint: &Endpoint, token: Address, head: BlockNumber) -> R
     Ok(found)
 }
 
-/// A transfer that is there.
 struct FoundTransfer {
     recipient: Address,
     tx_hash: B256,

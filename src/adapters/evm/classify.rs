@@ -65,7 +65,6 @@ pub(super) enum Class {
     Contradiction,
     /// The endpoint shows a head that cannot be.
     Implausible,
-    /// Some other error.
     Refused,
 }
 

@@ -15,7 +15,6 @@ use super::hints::HintQueue;
 /// A head so many blocks below the highest one seen elsewhere is that of a node that hangs.
 pub(super) const MAX_LAG: u64 = 16;
 
-/// See the module.
 pub(super) struct Conduct {
     name: String,
     hints: Arc<HintQueue>,

@@ -21,7 +21,6 @@ pub(super) const TRANSFER: B256 = abi::Usdc::Transfer::SIGNATURE_HASH;
 /// Which end of a transfer is asked after.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
-    /// Who gets it.
     To,
     /// Whose balance goes down.
     From,
@@ -40,7 +39,6 @@ impl Side {
 /// What was asked for; accounts sorted.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted<'a> {
-    /// The first block.
     pub(super) from: u64,
     /// The last block, included.
     pub(super) to: u64,

@@ -20,7 +20,6 @@ pub(super) enum Reach {
 /// Why an endpoint gave no good answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
-    /// What it is about.
     pub(super) class: Class,
     /// In words, without secrets.
     pub(super) text: String,

@@ -41,7 +41,6 @@ impl HttpLink {
         Self { clients, url, redactor }
     }
 
-    /// Asks one question.
     pub(super) async fn one(&self, ask: &Ask) -> Result<Box<RawValue>, Failure> {
         let response = self.clients.read(self.request(question(0, ask))).await;
         reply::one(&self.answer(response).await?, &self.redactor)

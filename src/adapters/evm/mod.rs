@@ -82,7 +82,6 @@ pub struct EvmChain {
 
 /// Who looks after the subscription.
 enum Supervision {
-    /// A task.
     Task(AbortHandle),
     /// Nobody can, which was said.
     Impossible,

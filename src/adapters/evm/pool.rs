@@ -24,7 +24,6 @@ use super::settings::{EvmError, EvmSettings};
 /// How often one question waits out rate limits.
 const MAX_WAITS: u32 = 5;
 
-/// All endpoints.
 pub(super) struct Pool {
     /// As configured, with those that are excluded.
     pub(super) endpoints: Vec<Arc<Endpoint>>,

@@ -39,7 +39,6 @@ async fn one(endpoint: &Endpoint, ask: Ask) -> Result<Box<RawValue>, Failure> {
     next(&mut answers.into_iter())
 }
 
-/// The newest block.
 pub(super) async fn head(pool: &Pool) -> Result<Header, ChainError> {
     finality(pool, false).await.map(|report| report.head)
 }

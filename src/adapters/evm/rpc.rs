@@ -19,12 +19,9 @@ use crate::domain::wei::Wei;
 use super::decode::{Side, TRANSFER, abi};
 use super::failure::Failure;
 
-/// One question.
 #[derive(Clone, Debug)]
 pub(super) struct Ask {
-    /// The method.
     pub(super) method: &'static str,
-    /// Its parameters.
     pub(super) params: Value,
     /// Whether a refusal is an answer too, so that the questions after it are worth asking.
     pub(super) may_fail: bool,
@@ -42,7 +39,6 @@ impl Ask {
     }
 }
 
-/// Which chain?
 pub(super) fn chain_id() -> Ask {
     Ask::new("eth_chainId", json!([]))
 }

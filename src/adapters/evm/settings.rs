@@ -15,7 +15,6 @@ use crate::outbound::Outbound;
 pub struct KnownToken {
     /// What errors call it: the place in the configuration that it comes from, such as `chain.token`.
     pub setting: String,
-    /// Its contract.
     pub address: Address,
     /// What its `decimals()` must say.
     pub decimals: u8,
@@ -87,7 +86,6 @@ pub struct EvmSettings {
 /// How one URL of an endpoint did when it was asked for its chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SideReport {
-    /// The endpoint's name.
     pub endpoint: String,
     /// `http` or `ws`.
     pub side: &'static str,
@@ -107,14 +105,10 @@ pub enum EvmError {
     NoEndpoints,
     /// An endpoint without a URL.
     #[error("rpc.endpoints: {endpoint:?} has neither http nor ws")]
-    NoUrl {
-        /// The endpoint's name.
-        endpoint: String,
-    },
+    NoUrl { endpoint: String },
     /// A URL that is none, or of the wrong kind.
     #[error("rpc.endpoints: the {field} URL of {endpoint:?} {why}")]
     BadUrl {
-        /// The endpoint's name.
         endpoint: String,
         /// `http` or `ws`.
         field: &'static str,
@@ -124,7 +118,6 @@ pub enum EvmError {
     /// A figure that makes no sense.
     #[error("rpc.{field} must be at least {least}")]
     TooSmall {
-        /// The key.
         field: &'static str,
         /// The least value that works.
         least: &'static str,
@@ -134,22 +127,10 @@ pub enum EvmError {
     Client(String),
     /// A node is on another chain.
     #[error("endpoint {endpoint:?} is on chain {said}, but chain.id is {expected}")]
-    ChainId {
-        /// The endpoint's name.
-        endpoint: String,
-        /// What the configuration says.
-        expected: u64,
-        /// What the node said.
-        said: u64,
-    },
+    ChainId { endpoint: String, expected: u64, said: u64 },
     /// A node is on another chain with the same id.
     #[error("endpoint {endpoint:?} is on another chain than the other endpoints: {why}")]
-    OtherChain {
-        /// The endpoint's name.
-        endpoint: String,
-        /// What it says.
-        why: String,
-    },
+    OtherChain { endpoint: String, why: String },
     /// A token's contract contradicts the configuration.
     #[error("{setting}.decimals is {expected}, but the token {token} itself says that it has {said}")]
     Decimals {
@@ -157,7 +138,6 @@ pub enum EvmError {
         setting: String,
         /// The token's contract.
         token: Address,
-        /// What the configuration says.
         expected: u8,
         /// What the contract said.
         said: String,
@@ -169,7 +149,6 @@ pub enum EvmError {
         setting: String,
         /// The address that was asked.
         token: Address,
-        /// The chain.
         chain_id: u64,
         /// What came instead.
         why: String,

@@ -5,7 +5,6 @@ use alloy::primitives::Address;
 /// A part of a question: these blocks, these recipients (by position).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Piece {
-    /// The first block.
     pub(super) from: u64,
     /// The last block, included.
     pub(super) to: u64,
@@ -16,12 +15,10 @@ pub(super) struct Piece {
 }
 
 impl Piece {
-    /// How many blocks.
     pub(super) const fn blocks(&self) -> u64 {
         self.to.saturating_sub(self.from).saturating_add(1)
     }
 
-    /// Its recipients.
     pub(super) fn recipients<'a>(&self, all: &'a [Address]) -> &'a [Address] {
         all.get(self.first..self.first.saturating_add(self.count)).unwrap_or_default()
     }

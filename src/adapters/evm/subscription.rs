@@ -32,7 +32,6 @@ const HEADS: u64 = 0;
 /// What came over the connection.
 #[derive(Debug)]
 pub(super) enum Push {
-    /// A new head.
     Head(Header),
     /// A transfer, or one taken back, in this block.
     Transfer(BlockNumber),

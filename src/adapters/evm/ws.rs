@@ -107,7 +107,6 @@ impl WsLink {
         Ok(Self { frontend, next_id: AtomicU64::new(FIRST_ID), patience: request_timeout, redactor, ended })
     }
 
-    /// Asks one question.
     pub(super) async fn one(&self, ask: &Ask) -> Result<Box<RawValue>, Failure> {
         let id = Id::Number(self.next_id.fetch_add(1, Ordering::Relaxed));
         let request = Request::new(ask.method, id, &ask.params)

@@ -54,10 +54,7 @@ pub struct NotifyHttpSettings {
 #[derive(Clone, Debug)]
 pub enum Form {
     /// Standard Webhooks 1.0.0: JSON with `type`, `timestamp` and `data`, signed with this secret (`whsec_` and base64).
-    Standard {
-        /// The secret.
-        secret: SecretString,
-    },
+    Standard { secret: SecretString },
     /// An incoming webhook of Slack, or of whatever takes the same: `{"text": …}`.
     Slack,
 }
@@ -70,12 +67,7 @@ pub enum NotifyHttpError {
     Url(String),
     /// The secret cannot sign.
     #[error("the secret of the endpoint {name:?} {why}")]
-    Secret {
-        /// The endpoint.
-        name: String,
-        /// What is wrong.
-        why: SecretError,
-    },
+    Secret { name: String, why: SecretError },
     /// The HTTP library cannot start, for example for want of root certificates.
     #[error("the HTTP client cannot start: {0}")]
     Client(String),

@@ -25,7 +25,6 @@ pub enum SecretError {
     Length,
 }
 
-/// A key that signs.
 pub struct SigningKey(SecretSlice<u8>);
 
 impl SigningKey {

@@ -23,28 +23,13 @@ pub enum KeystoreError {
         path = .path.display(),
         mounted = crate::private::MOUNTED
     )]
-    Open {
-        /// The file.
-        path: PathBuf,
-        /// Its permission bits.
-        mode: u32,
-    },
-    /// The system refused.
+    Open { path: PathBuf, mode: u32 },
     #[error("the keystore {} cannot be {verb}: {source}", .path.display())]
-    Refused {
-        /// The file.
-        path: PathBuf,
-        /// What was being done.
-        verb: &'static str,
-        /// The system's error.
-        source: io::Error,
-    },
+    Refused { path: PathBuf, verb: &'static str, source: io::Error },
     /// What is in it does not give the key.
     #[error("the keystore {} {fault}{}", .path.display(), .doubt.map(|doubt| format!("; mind that {doubt}")).unwrap_or_default())]
     Unusable {
-        /// The file.
         path: PathBuf,
-        /// What is wrong with it.
         fault: Fault,
         /// What may be wrong with the password, where it is that.
         doubt: Option<&'static str>,
@@ -54,16 +39,10 @@ pub enum KeystoreError {
     EmptyPassword,
     /// What was given as a key is none.
     #[error("{whence} {fault}")]
-    Key {
-        /// Where it came from.
-        whence: String,
-        /// What is wrong with it.
-        fault: KeyError,
-    },
+    Key { whence: String, fault: KeyError },
     /// It is the key of another wallet than the configured one.
     #[error("the key is that of {actual}, but wallet.address says {expected}: give the other key, or mend the address")]
     OtherWallet {
-        /// The configured address.
         expected: Address,
         /// The key's address.
         actual: Address,
@@ -88,7 +67,6 @@ pub enum Fault {
     /// The address in it is not its key's.
     #[error("says it is for {stated}, but its key is that of {actual}: it was put together wrongly or changed")]
     OtherAddress {
-        /// What the file says.
         stated: Address,
         /// The key's address.
         actual: Address,

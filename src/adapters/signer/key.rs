@@ -11,7 +11,6 @@ use zeroize::Zeroizing;
 use crate::domain::chain::{Address, B256};
 use crate::ports::signer::{DigestSignature, SignerError};
 
-/// How many bytes a key has.
 pub(super) const KEY_BYTES: usize = 32;
 
 /// How often chance is asked for a key. One draw in 2^128 is none, so a second one says that chance is broken.

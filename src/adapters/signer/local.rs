@@ -26,11 +26,8 @@ pub struct SignerSettings {
 /// Where a key comes from.
 #[derive(Clone, Debug)]
 pub enum KeyOrigin {
-    /// A keystore.
     Keystore {
-        /// The file.
         file: PathBuf,
-        /// Its password.
         password: SecretString,
     },
     /// A raw key, for rehearsal. Whether that is allowed on this chain is decided elsewhere.

@@ -14,7 +14,6 @@ use std::time::{Duration, Instant};
 use super::open::{StoreOpenError, refused, sync_folder};
 use crate::ports::store::Lost;
 
-/// The file.
 pub(super) const FILE: &str = "acknowledged";
 
 /// What it is called until it is whole.
@@ -26,7 +25,6 @@ const SYNC_EVERY: Duration = Duration::from_secs(1);
 /// Stands for a loss of which nobody knows how much it is.
 const UNKNOWN: u64 = u64::MAX;
 
-/// What the file says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Mark {
     /// The number of the last event that was acknowledged.
@@ -43,11 +41,9 @@ pub(super) struct Mark {
 /// What was found of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// There is none.
     Nothing,
     /// It does not read, for this reason.
     Damaged(&'static str),
-    /// It says this.
     Known(Mark),
 }
 

@@ -25,7 +25,6 @@ const BATCH: usize = 1_000;
 pub(super) struct Migration<'a> {
     /// The store's folder, for errors.
     pub(super) path: &'a Path,
-    /// The database.
     pub(super) db: &'a Db,
     /// Its data file, through a handle that was opened before anything was written.
     pub(super) file: &'a File,

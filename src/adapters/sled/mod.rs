@@ -142,7 +142,6 @@ impl SledStore {
         question(&Reader::new(&self.shared))
     }
 
-    /// One record.
     fn one<T: StoredRecord>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.here(|reader| reader.get(key))
     }

@@ -59,16 +59,12 @@ pub enum StoreOpenError {
     #[error(
         "the store {path} is in use: another rampwatch runs on it; stop that one, or set store.path to another folder"
     )]
-    Locked {
-        /// The store's folder.
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// A newer program wrote it.
     #[error(
         "the store {path} has schema version {found}, and this rampwatch knows versions up to {known}; use the newer rampwatch that wrote it"
     )]
     Newer {
-        /// The store's folder.
         path: PathBuf,
         /// The version that was found.
         found: u64,
@@ -80,7 +76,6 @@ pub enum StoreOpenError {
         "the store {path} has schema version {found}; `rampwatch list` takes it to version {known}, after which an older rampwatch refuses it: back it up first"
     )]
     Older {
-        /// The store's folder.
         path: PathBuf,
         /// The version that was found.
         found: u64,
@@ -89,72 +84,38 @@ pub enum StoreOpenError {
     },
     /// The path is something else.
     #[error("store.path is {path}, which is not a folder")]
-    NotAFolder {
-        /// The path.
-        path: PathBuf,
-    },
+    NotAFolder { path: PathBuf },
     /// There is none, and none was to be made.
     #[error(
         "there is no store at {path} (store.path): has `rampwatch run` or `rampwatch add` been used with this configuration?"
     )]
-    Missing {
-        /// The store's folder.
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
     /// The folder could not be used or made.
     #[error("store.path is {path}, where no store can be kept: {at}: {source}")]
     Unusable {
-        /// The store's folder.
         path: PathBuf,
         /// The file or folder that is in the way.
         at: PathBuf,
-        /// The system's error.
         source: io::Error,
     },
     /// The operating system refused.
     #[error("the store {path} cannot be opened: {what}: {source}")]
-    Refused {
-        /// The store's folder.
-        path: PathBuf,
-        /// What was being done.
-        what: &'static str,
-        /// The system's error.
-        source: io::Error,
-    },
+    Refused { path: PathBuf, what: &'static str, source: io::Error },
     /// Something is in the way that the next start moves out of it, and nothing was to be changed now.
     #[error(
         "the store {path} is not opened: its file {file} {why}. Nothing was changed; `rampwatch run` looks into it, puts aside what \
          no process will go on with, and goes on if nothing is missing"
     )]
-    Leftover {
-        /// The store's folder.
-        path: PathBuf,
-        /// The file, from there on.
-        file: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
+    Leftover { path: PathBuf, file: String, why: &'static str },
     /// Something is in the way, and cannot be moved.
     #[error(
         "the store {path} cannot be opened: its file {file} is not whole, and cannot be moved to put-aside: {source}; move it \
          out of the folder yourself"
     )]
-    NotPutAside {
-        /// The store's folder.
-        path: PathBuf,
-        /// The file, from there on.
-        file: String,
-        /// The system's error.
-        source: io::Error,
-    },
+    NotPutAside { path: PathBuf, file: String, source: io::Error },
     /// There is something, but it cannot be read as a store.
     #[error("the store {path} cannot be read: {reason}; keep a copy of the folder before anything else")]
-    Unreadable {
-        /// The store's folder.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    Unreadable { path: PathBuf, reason: String },
 }
 
 /// What the store knows of itself.
@@ -165,7 +126,6 @@ struct Schema {
 
 /// A store that has been opened.
 pub(super) struct Opened {
-    /// The database.
     pub(super) db: Db,
     /// Its data file, for fdatasync.
     pub(super) file: File,
@@ -175,7 +135,6 @@ pub(super) struct Opened {
 
 /// A store that is opened to be used.
 pub(super) struct InUse {
-    /// It.
     pub(super) opened: Opened,
     /// Keeps how far it acknowledges.
     pub(super) keeper: Keeper,
@@ -186,7 +145,6 @@ pub(super) struct InUse {
 /// What becomes of files that are in the way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Leftovers {
-    /// They are put aside.
     PutAside,
     /// They are named, and the store stays shut.
     Refuse,

@@ -17,9 +17,7 @@ const PACK_BYTES: usize = 4 << 10;
 
 /// An event record that is ready to be stored.
 pub(super) struct Pack {
-    /// Its key.
     pub(super) key: Vec<u8>,
-    /// Its bytes.
     pub(super) value: Vec<u8>,
     /// The index entries of what its events are about, each once.
     pub(super) entries: Vec<Vec<u8>>,

@@ -52,7 +52,6 @@ impl<'a> Reader<'a> {
         Self { tree: &shared.tree, shared }
     }
 
-    /// One record.
     pub(super) fn get<T: StoredRecord>(&self, key: &[u8]) -> Result<Option<T>, StoreError> {
         self.tree.get(key).map_err(failed)?.map(|bytes| self.read(key, &bytes)).transpose()
     }

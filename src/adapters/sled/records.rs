@@ -16,7 +16,6 @@ use crate::ports::store::{Commit, Lane, MAX_RECORD_BYTES, StoreError, Subject};
 
 /// A record that has a version, and indexes that follow from it.
 pub(super) trait StoredRecord: Serialize + DeserializeOwned {
-    /// Its key.
     fn key(&self) -> Vec<u8>;
     /// What it is called in an error.
     fn name(&self) -> String;
@@ -221,7 +220,6 @@ pub(super) struct Stored {
 pub(super) struct Prepared {
     /// What it is called in an error.
     pub(super) name: String,
-    /// Its key.
     pub(super) key: Vec<u8>,
     /// The version that the store must hold (0: none).
     pub(super) expected: u64,
@@ -237,7 +235,6 @@ pub(super) struct Prepared {
 
 /// An event ready to be numbered and stored.
 pub(super) struct PreparedEvent {
-    /// Its bytes.
     pub(super) value: Vec<u8>,
     /// The beginnings of its index entries; the number of the record that it goes into comes after them.
     pub(super) subjects: Vec<Vec<u8>>,

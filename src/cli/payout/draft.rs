@@ -96,7 +96,6 @@ impl Field {
         FIELDS.into_iter().find(|field| bare(field.name()) == name)
     }
 
-    /// As a flag.
     pub(super) fn flag(self) -> String {
         match self {
             Self::Files => "--attach".to_owned(),
@@ -108,7 +107,6 @@ impl Field {
 /// What is wrong with a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fault {
-    /// Which.
     pub(super) field: Field,
     /// What was given; empty when nothing was.
     pub(super) value: String,

@@ -25,9 +25,7 @@ const TYPES: [(&[&str], &str, &[u8]); 3] = [
 pub(super) struct LocalFile {
     /// Its name, without folders.
     pub(super) name: String,
-    /// Its media type.
     pub(super) media_type: &'static str,
-    /// What is in it.
     pub(super) bytes: Vec<u8>,
 }
 
@@ -45,12 +43,7 @@ impl LocalFile {
 pub(super) enum FileError {
     /// It cannot be read.
     #[error("{path} cannot be read: {source}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    Unreadable { path: PathBuf, source: std::io::Error },
     /// It is a folder, a pipe or a device.
     #[error("{0} is no file")]
     NoFile(PathBuf),
@@ -62,43 +55,26 @@ pub(super) enum FileError {
     Empty(PathBuf),
     /// The configuration does not let its type go along.
     #[error("{path} is {media_type}, which does not go along (payouts.file_types)")]
-    TypeNotTaken {
-        /// The file.
-        path: PathBuf,
-        /// What its name says.
-        media_type: &'static str,
-    },
+    TypeNotTaken { path: PathBuf, media_type: &'static str },
     /// It is larger than the configuration allows.
     #[error("{path} has more than {most} bytes (payouts.max_file_bytes); give a smaller one")]
     TooLarge {
-        /// The file.
         path: PathBuf,
         /// The most that one may have.
         most: u64,
     },
     /// It does not begin as its type does.
     #[error("{path} is not what its name says: it does not begin as {media_type} does")]
-    OtherType {
-        /// The file.
-        path: PathBuf,
-        /// What its name says.
-        media_type: &'static str,
-    },
+    OtherType { path: PathBuf, media_type: &'static str },
     /// It is not below the folder that the files of a batch come from.
     #[error(
         "{path} is not below {folder}: whoever wrote the batch could send any file of yours along; put the files beside the \
          batch, or name their folder with --files-from"
     )]
-    Outside {
-        /// The file.
-        path: PathBuf,
-        /// The folder.
-        folder: PathBuf,
-    },
+    Outside { path: PathBuf, folder: PathBuf },
     /// There are more than the configuration allows.
     #[error("{files} files are too many; at most {most} go with one payout (payouts.max_files)")]
     TooMany {
-        /// How many there are.
         files: usize,
         /// The most that go along.
         most: usize,

@@ -58,7 +58,6 @@ enum Come {
     Nowhere,
     /// It is being placed.
     Placing,
-    /// It is placed.
     Placed,
 }
 

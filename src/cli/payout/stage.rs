@@ -9,7 +9,6 @@ use crate::view::payout::{Fund, PayoutView};
 /// How far a payout is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stage {
-    /// One word.
     pub(super) name: String,
     /// The same as a sentence.
     pub(super) text: String,

@@ -130,7 +130,6 @@ fn refused(error: &KeystoreError) -> Failure {
 const UNPROVEN: &str =
     "the address is what keystore or configuration say; the password is not at hand, so nothing proves it";
 
-/// The configured wallet.
 async fn configured(settings: &Settings) -> Result<WalletAddress, Failure> {
     if settings.wallet.is_none() {
         let said = "no wallet is configured: `rampwatch wallet new` makes a keystore; name it with wallet.keystore";

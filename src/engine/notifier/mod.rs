@@ -50,7 +50,6 @@ pub trait Wording: Send + Sync {
 /// Who is told, and when.
 #[derive(Clone)]
 pub struct NotifierSetup {
-    /// The endpoints.
     pub endpoints: Vec<Arc<dyn Notifier>>,
     /// When a condition is news.
     pub rules: NoticeRules,

@@ -38,7 +38,6 @@ impl Backoff {
         wait
     }
 
-    /// It worked.
     pub(super) fn worked(&mut self) {
         *self = Self::default();
     }

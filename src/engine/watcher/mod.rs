@@ -174,7 +174,6 @@ pub(crate) struct Watcher {
     last_reading: Option<Job>,
     /// What is being caught up with.
     prefetch: Prefetch,
-    /// What cannot be read.
     unread: Unread,
     /// The newest moment that our clock has shown.
     latest: Timestamp,

@@ -12,7 +12,6 @@ use crate::engine::health::Unread;
 use crate::policy::progress::{Facts, moves, stalls};
 use crate::ports::store::StoreError;
 
-/// How it gets on.
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     /// The highest block that was read or asked for as the newest, since when it is that, and when that was tried last. One that
@@ -20,7 +19,6 @@ pub(super) struct Progress {
     head: Option<(BlockNumber, Timestamp, Timestamp)>,
     /// The lowest block with a deposit that could be settled, and since when.
     settling: Option<(BlockNumber, Timestamp)>,
-    /// What was told.
     told: BTreeMap<Stall, Timestamp>,
     /// What went wrong last.
     trouble: String,

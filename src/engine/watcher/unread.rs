@@ -28,7 +28,6 @@ const NEAR: [u64; 3] = [1, 16, 128];
 /// Since when something cannot be read, and why.
 type Since = (Timestamp, String);
 
-/// What cannot be read.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
     floor: Option<Floor>,

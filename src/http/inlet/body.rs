@@ -41,7 +41,6 @@ pub(super) enum Named {
         /// `webhook.test`, for example; shortened.
         kind: String,
     },
-    /// It is no JSON.
     NoJson,
 }
 

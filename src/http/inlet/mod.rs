@@ -76,11 +76,9 @@ enum Came {
     NamesNone,
     /// It is no JSON.
     Malformed,
-    /// It is too large.
     TooLarge,
     /// It came too slowly.
     Slow,
-    /// Too many came.
     TooMany,
 }
 

@@ -40,7 +40,6 @@ pub struct Finding {
     pub about: String,
     /// How bad it is.
     pub grade: Grade,
-    /// What was found.
     pub found: String,
     /// What to do. Empty when there is nothing to do.
     pub remedy: String,

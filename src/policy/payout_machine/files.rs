@@ -19,20 +19,13 @@ pub enum FileRefusal {
     /// Nothing is in it.
     #[error("the file is empty")]
     Empty,
-    /// It is too large.
     #[error("the file has {bytes} bytes; at most {most} are taken (payouts.max_file_bytes)")]
-    TooLarge {
-        /// How many bytes it has.
-        bytes: u64,
-        /// The most.
-        most: u64,
-    },
+    TooLarge { bytes: u64, most: u64 },
     /// It is of another kind.
     #[error("{media_type:?} is none of the media types that are taken: {} (payouts.file_types)", taken.join(", "))]
     Type {
         /// What it is said to be.
         media_type: String,
-        /// What is taken.
         taken: Vec<String>,
     },
     /// It is not what it is said to be.

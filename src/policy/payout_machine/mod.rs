@@ -34,7 +34,6 @@ pub const FUND_AGAIN: Span = Span::from_secs(60);
 /// What a payout is decided with.
 #[derive(Clone, Debug)]
 pub struct PayoutContext<'a> {
-    /// The moment.
     pub now: Timestamp,
     /// How often things are asked and tried.
     pub pace: &'a RetryPolicy,
@@ -44,7 +43,6 @@ pub struct PayoutContext<'a> {
     pub params: &'a PayoutParams,
 }
 
-/// What payouts go by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PayoutParams {
     /// How much of its time a quote must have left to be used.
@@ -64,20 +62,15 @@ pub enum PayoutFact {
     Quoted(Box<TakenQuote>),
     /// It gave none.
     QuoteFailed {
-        /// How it failed.
         failure: CallFailure,
-        /// What happened.
         detail: String,
     },
     /// The create call is about to be made.
     CallStarted,
     /// A payment bears our key: by the answer to the call, or by the recipient's list.
     Opened(Box<Said>),
-    /// The call failed.
     CallFailed {
-        /// How it failed.
         failure: CallFailure,
-        /// What happened.
         detail: String,
     },
     /// Nothing in the recipient's list bears our key.
@@ -90,12 +83,10 @@ pub enum PayoutFact {
     AskFailed {
         /// What `Retry-After` says.
         retry_after: Option<Span>,
-        /// What happened.
         detail: String,
     },
     /// A file that goes with it cannot be read.
     FileLost {
-        /// What is wrong.
         detail: String,
         /// Whether another try may help.
         again: bool,
@@ -106,7 +97,6 @@ pub enum PayoutFact {
     OrderPlaced(OrderId),
     /// No order was placed.
     OrderRefused {
-        /// Why.
         why: String,
         /// Whether that can change by itself.
         again: bool,
@@ -115,7 +105,6 @@ pub enum PayoutFact {
     Retry,
     /// A person stops it.
     Cancel {
-        /// Why.
         reason: String,
     },
 }
@@ -135,9 +124,7 @@ pub struct PayoutStep {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("a payout that is {state} cannot take this: {fact}")]
 pub struct UnexpectedPayout {
-    /// The state's name.
     pub state: &'static str,
-    /// The fact.
     pub fact: String,
 }
 

@@ -16,17 +16,14 @@ const QUOTE_LIFE: Span = Span::from_secs(600);
 /// What the API says of a payment that bears our key. What it leaves out is `None`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Its id.
     pub payment: PaymentId,
     /// `OFF_RAMP` or `ON_RAMP`, as it came.
     pub kind: Option<String>,
     /// The key that it bears.
     pub key: Option<String>,
-    /// Whose it is.
     pub recipient: Option<RecipientId>,
     /// The bank account that it goes to.
     pub bank_account: Option<BankAccountId>,
-    /// The deposit address.
     pub address: Option<Address>,
     /// How much is to be sent, in base units.
     pub amount: Option<Amount>,

@@ -29,24 +29,18 @@ pub const COMPLETION_GRACE: Span = Span::from_secs(600);
 /// among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Books {
-    /// The payments.
     pub payments: BTreeMap<PaymentId, Payment>,
-    /// The deposits.
     pub deposits: BTreeMap<DepositKey, Deposit>,
-    /// The orders.
     pub orders: BTreeMap<OrderId, Order>,
     /// Which blocks were swept for which address.
     pub coverage: BTreeMap<Address, Coverage>,
-    /// The wallet's record.
     pub wallet: Option<Wallet>,
 }
 
 /// A range of blocks, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Blocks {
-    /// The first.
     pub from: BlockNumber,
-    /// The last.
     pub to: BlockNumber,
 }
 
@@ -79,7 +73,6 @@ pub struct ChainFacts {
 /// What the chain says of the hot wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WalletFacts {
-    /// Its address.
     pub address: Address,
     /// The transfers that left it, in the blocks that were read for it.
     pub outgoing: Vec<Transfer>,
@@ -92,9 +85,7 @@ pub struct WalletFacts {
 /// A payment as the API lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its id.
     pub id: PaymentId,
-    /// Its status.
     pub status: ApiStatus,
     /// Its transaction hash, as it came.
     pub tx_hash: Option<String>,
@@ -102,7 +93,6 @@ pub struct Listed {
     pub amount: Option<Amount>,
     /// Where the money goes.
     pub address: Option<Address>,
-    /// When it was created.
     pub created_at: Option<Timestamp>,
     /// Whether it is one that rampwatch could take up: an off-ramp on this chain.
     pub is_ours: bool,
@@ -141,18 +131,14 @@ impl Scope {
 /// What one side says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Said {
-    /// It has nothing of it.
     Nothing,
     /// An amount of a token.
     Amount(Amount, Address),
-    /// In words.
     Words(String),
 }
 
-/// One difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Which.
     pub kind: Kind,
     /// The payment, if it is about one.
     pub payment: Option<PaymentId>,

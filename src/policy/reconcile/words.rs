@@ -58,7 +58,6 @@ impl Kind {
         self.into_str()
     }
 
-    /// What it means.
     #[must_use]
     pub const fn meaning(self) -> &'static str {
         match self {

@@ -12,7 +12,6 @@ const TRIES: u32 = 100;
 /// How long it is waited between two tries.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
-/// The folder.
 pub(super) struct Folder(Option<PathBuf>);
 
 impl Folder {
@@ -33,7 +32,6 @@ impl Folder {
         Err(SandboxError::Invalid(format!("no free name for a folder in {}", above.display())))
     }
 
-    /// Where it is.
     pub(super) fn path(&self) -> &Path {
         self.0.as_deref().unwrap_or(Path::new(""))
     }

@@ -44,10 +44,8 @@ const QUICK: [(&str, &str); 6] = [
     ("RAMPWATCH__FUNDING__POLL_INTERVAL", "200ms"),
 ];
 
-/// The stage.
 pub(super) struct Stage<'a> {
     sandbox: Sandbox,
-    /// The watcher.
     pub(super) watcher: Daemon,
     out: &'a mut (dyn Write + Send),
     act: u32,
@@ -93,7 +91,6 @@ impl<'a> Stage<'a> {
         Ok(Self { sandbox, watcher, out, act: 0 })
     }
 
-    /// The chain.
     pub(super) const fn node(&self) -> &Node {
         self.sandbox.anvil().node()
     }
@@ -128,7 +125,6 @@ impl<'a> Stage<'a> {
         self.print(&lines)
     }
 
-    /// Prints as it is.
     pub(super) fn print(&mut self, text: &str) -> Result<()> {
         let unwritable = |source| SandboxError::File { path: PathBuf::from("the output"), source };
         self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()).map_err(unwritable)

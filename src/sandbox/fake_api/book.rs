@@ -82,9 +82,7 @@ pub struct NewOffRamp {
 /// An off-ramp as it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OffRamp {
-    /// Its id.
     pub id: PaymentId,
-    /// Whose it is.
     pub recipient_id: RecipientId,
     /// The bank account that the payment goes on to.
     pub bank_account: BankAccountId,
@@ -94,7 +92,6 @@ pub struct OffRamp {
     pub amount: Amount,
     /// Who will send.
     pub sender: Option<Address>,
-    /// When it was created.
     pub created_at: Timestamp,
     /// When it runs out.
     pub expires_at: Timestamp,
@@ -140,7 +137,6 @@ pub struct Tally {
     pub accepted: u32,
     /// `/complete` calls that came when it had been completed already.
     pub calls_after_accepted: u32,
-    /// GETs of it.
     pub gets: u32,
     /// GETs since it last moved on.
     gets_since_step: u32,

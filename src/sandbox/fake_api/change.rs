@@ -24,7 +24,6 @@ pub struct Change {
     /// Who will send; `Some(None)` (`null` in JSON) when nobody is named any more.
     #[serde(deserialize_with = "given")]
     pub sender: Option<Option<Address>>,
-    /// The bank account.
     pub bank_account: Option<BankAccountId>,
     /// What is told instead of the truth from now on, all of it: `Told::default()` is honest again.
     pub told: Option<Told>,
@@ -36,7 +35,6 @@ pub struct Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Told {
-    /// The deposit address.
     pub deposit_address: Option<Address>,
     /// The amount, in base units of a token with 6 decimals.
     pub amount: Option<Amount>,

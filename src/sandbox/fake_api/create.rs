@@ -39,9 +39,7 @@ pub enum KeyReuse {
 /// A file that came with an off-ramp.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileSeen {
-    /// Its media type.
     pub media_type: String,
-    /// How many bytes it has.
     pub bytes: usize,
     /// Their SHA-256, in hexadecimal.
     pub sha256: String,

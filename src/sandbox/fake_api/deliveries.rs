@@ -36,9 +36,7 @@ const MAX_KEPT: usize = 10_000;
 /// A delivery that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
-    /// To which webhook.
     pub webhook: String,
-    /// Of which payment.
     pub payment: PaymentId,
     /// The status that was told.
     pub status: String,

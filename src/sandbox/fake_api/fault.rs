@@ -34,7 +34,6 @@ pub enum Call {
 pub enum Fault {
     /// An error status.
     Status {
-        /// The HTTP status.
         status: u16,
         /// A proxy's HTML page instead of the API's JSON.
         #[serde(default)]
@@ -85,10 +84,7 @@ pub enum Fault {
         transaction_hash: Option<String>,
     },
     /// The payment gets a status that is in no document; then as usual.
-    UnknownStatus {
-        /// The status.
-        status: String,
-    },
+    UnknownStatus { status: String },
 }
 
 /// The two forms of `Retry-After`.
@@ -153,12 +149,10 @@ pub enum When {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// In which calls.
     pub call: Call,
     /// For which payment; any when `None`.
     #[serde(default)]
     pub payment: Option<PaymentId>,
-    /// How often.
     pub when: When,
     /// What goes wrong.
     pub fault: Fault,

@@ -15,11 +15,9 @@ pub struct Entry {
     pub number: u64,
     /// When it was received, by this computer's clock.
     pub received_at: Timestamp,
-    /// What kind of call.
     pub call: Call,
     /// The HTTP method.
     pub method: String,
-    /// The path.
     pub path: String,
     /// The payment it names.
     pub payment: Option<String>,

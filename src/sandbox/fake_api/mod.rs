@@ -170,7 +170,6 @@ impl FakeApi {
         world.book.all(progress, server::now())
     }
 
-    /// One off-ramp.
     #[must_use]
     pub fn off_ramp(&self, id: &PaymentId) -> Option<OffRamp> {
         let mut world = self.shared.world();

@@ -40,7 +40,6 @@ pub(super) struct Price {
     pub(super) total: Amount,
 }
 
-/// Why there is no price.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum NoPrice {
     /// Nobody exchanges into this currency.

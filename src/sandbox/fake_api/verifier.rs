@@ -7,7 +7,6 @@ use crate::sandbox::Node;
 /// Checks transaction hashes against the sandbox's chain.
 #[derive(Clone, Debug)]
 pub struct Verifier {
-    /// The chain.
     pub node: Node,
     /// The token that pays.
     pub token: Address,

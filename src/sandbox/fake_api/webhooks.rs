@@ -14,13 +14,11 @@ use crate::domain::time::Timestamp;
 /// The most webhooks held at once.
 const MAX_WEBHOOKS: usize = 1_000;
 
-/// The only event there is.
 pub(super) const EVENT: &str = "payment.updated";
 
 /// A webhook that was registered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Registered {
-    /// Its id.
     pub id: String,
     /// Where deliveries go.
     pub url: String,
@@ -30,7 +28,6 @@ pub struct Registered {
     pub events: Vec<String>,
     /// Whether anything is.
     pub is_active: bool,
-    /// When it was registered.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,

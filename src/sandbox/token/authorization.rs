@@ -17,11 +17,9 @@ use crate::sandbox::{CHAIN_ID, DEV_ACCOUNTS};
 /// A transfer that its owner allows, once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Authorization {
-    /// The token.
     pub token: Address,
     /// Whose money moves; signs.
     pub from: Address,
-    /// The recipient.
     pub to: Address,
     /// How much, in base units.
     pub amount: Amount,
@@ -46,9 +44,7 @@ impl Authorization {
 /// An authorisation with its owner's signature.
 #[derive(Clone, Copy, Debug)]
 pub struct Signed {
-    /// What is allowed.
     pub authorization: Authorization,
-    /// The signature.
     pub signature: Signature,
 }
 

@@ -19,9 +19,7 @@ const GAS_PER_ITEM: u64 = 90_000;
 /// One transfer of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchItem {
-    /// The token.
     pub token: Address,
-    /// The recipient.
     pub to: Address,
     /// How much, in base units.
     pub amount: Amount,

@@ -50,7 +50,6 @@ pub struct BackupHeader {
 /// Why a file is no backup that can be used.
 #[derive(Debug, Error)]
 pub enum FrameError {
-    /// The system refused.
     #[error("{0}")]
     Io(#[from] io::Error),
     /// A newer program wrote it.
@@ -67,16 +66,10 @@ fn broken(what: impl Into<String>) -> FrameError {
     FrameError::Broken(what.into())
 }
 
-/// One frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Frame {
     /// A key of the tree.
-    Record {
-        /// The key.
-        key: Vec<u8>,
-        /// Its value.
-        value: Vec<u8>,
-    },
+    Record { key: Vec<u8>, value: Vec<u8> },
     /// An attachment begins.
     Attachment {
         /// The name of its file.
@@ -86,7 +79,6 @@ pub(super) enum Frame {
     Part(Vec<u8>),
 }
 
-/// Writes a backup.
 pub(super) struct FrameWriter<W> {
     to: W,
     digest: Sha256,

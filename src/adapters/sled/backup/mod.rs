@@ -48,16 +48,10 @@ pub enum BackupError {
     InTheWay(PathBuf),
     /// The file is no backup that can be used.
     #[error("{} cannot be used as a backup: {error}", file.display())]
-    Unusable {
-        /// The file.
-        file: PathBuf,
-        /// What is wrong with it.
-        error: FrameError,
-    },
+    Unusable { file: PathBuf, error: FrameError },
     /// A newer program made it.
     #[error("the backup {} has schema version {found}, and this rampwatch knows versions up to {known}: use the newer rampwatch that made it", file.display())]
     NewerSchema {
-        /// The file.
         file: PathBuf,
         /// The version that was found.
         found: u64,
@@ -66,22 +60,9 @@ pub enum BackupError {
     },
     /// What was written reads otherwise.
     #[error("what was restored from {} does not read as the backup does: {what}; nothing was kept", file.display())]
-    Differs {
-        /// The backup.
-        file: PathBuf,
-        /// What differs.
-        what: String,
-    },
-    /// The system refused.
+    Differs { file: PathBuf, what: String },
     #[error("{what} {}: {source}", path.display())]
-    Refused {
-        /// What was being done.
-        what: &'static str,
-        /// With what.
-        path: PathBuf,
-        /// The system's error.
-        source: io::Error,
-    },
+    Refused { what: &'static str, path: PathBuf, source: io::Error },
 }
 
 fn refused(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {

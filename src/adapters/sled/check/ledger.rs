@@ -138,7 +138,6 @@ pub(super) struct WalletStory {
 }
 
 impl WalletStory {
-    /// Takes the next event.
     pub(super) fn hear(&mut self, kind: &EventKind) {
         match kind {
             EventKind::WalletChanged { address, change } => {

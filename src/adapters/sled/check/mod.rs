@@ -34,7 +34,6 @@ pub const MAX_FINDINGS: usize = 1_000;
 pub struct StoreFinding {
     /// The key where it was found, as text.
     pub key: String,
-    /// What is wrong.
     pub what: String,
 }
 
@@ -43,19 +42,14 @@ pub struct StoreFinding {
 pub struct StoreCheck {
     /// The store's schema version.
     pub schema: u64,
-    /// How many payments there are.
     pub payments: u64,
-    /// How many deposits.
     pub deposits: u64,
-    /// How many orders.
     pub orders: u64,
     /// How many addresses that are or were watched.
     pub addresses: u64,
     /// How many records of the desk.
     pub desk: u64,
-    /// How many events.
     pub events: u64,
-    /// How many index entries.
     pub index_entries: u64,
     /// How many bytes all keys and values have.
     pub bytes: u64,
@@ -88,7 +82,6 @@ pub fn check(path: &Path) -> Result<StoreCheck, StoreOpenError> {
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Depth {
-    /// All of it.
     Everything,
     /// Whether something is missing: that indexes lead both ways, and that events have no gap. What does not read is there.
     Presence,

@@ -17,7 +17,6 @@ const AT_ONCE: usize = 8;
 /// What is known of a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Known {
-    /// Nothing.
     No,
     /// It was placed, with this content.
     Yes,
@@ -67,7 +66,6 @@ enum Rule {
     Hex,
     /// As amounts of the token.
     Amount,
-    /// As decimals.
     Decimal,
     /// As text; what the row leaves out was taken from the configuration.
     Configured,

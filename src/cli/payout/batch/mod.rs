@@ -40,7 +40,6 @@ const SHOWN: usize = 50;
 /// What is to be done with a batch.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// The file.
     pub(super) file: PathBuf,
     /// Where the files are that rows name, if not beside the batch.
     pub(super) files_from: Option<PathBuf>,
@@ -64,7 +63,6 @@ pub(super) struct Batch {
 struct Item {
     /// The row's line.
     line: u64,
-    /// What it says.
     draft: Draft,
     /// What is wrong with it, in words; a row with faults is never placed.
     faults: Vec<String>,

@@ -27,16 +27,13 @@ const FILES_APART: char = '|';
 pub(super) struct Row {
     /// The line that it begins on, from 1; the header is on line 1.
     pub(super) line: u64,
-    /// What it says.
     pub(super) draft: Draft,
-    /// What is wrong with it.
     pub(super) faults: Vec<RowFault>,
 }
 
 /// What is wrong with a row.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(super) enum RowFault {
-    /// With one of its cells.
     #[error("column {}: {}{}", .0.field.name(), quoted(.0), .0.problem)]
     Cell(Fault),
     /// With the row as a whole.
@@ -76,11 +73,7 @@ pub(super) enum ParseError {
     SeparatorNote(String),
     /// A column that is not known.
     #[error("column {:?} is not known{}", .name, meant(.name))]
-    UnknownColumn {
-        /// What it is called.
-        name: String,
-    },
-    /// A column that is there twice.
+    UnknownColumn { name: String },
     #[error("column {0} is there twice")]
     TwiceColumn(&'static str),
     /// A column that must be there.
@@ -89,12 +82,10 @@ pub(super) enum ParseError {
     /// Another column that must be there, or be given by a flag for all rows.
     #[error("column {name} is missing; add it, or give {flag} for all rows")]
     NoColumn {
-        /// Its name.
         name: &'static str,
         /// The flag that gives it for all rows.
         flag: String,
     },
-    /// There are no rows.
     #[error("it has a header and no rows")]
     NoRows,
     /// There are more than [`MAX_ROWS`].
@@ -102,12 +93,7 @@ pub(super) enum ParseError {
     TooManyRows,
     /// The file cannot be taken apart.
     #[error("line {line} cannot be read as comma-separated values: {problem}")]
-    Csv {
-        /// Where.
-        line: u64,
-        /// What is wrong.
-        problem: String,
-    },
+    Csv { line: u64, problem: String },
 }
 
 /// What is odd about a column's name, and which is meant; else all that there are.

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-/// The columns.
 const COLUMNS: [&str; 13] = [
     "line",
     "reference",
@@ -53,7 +52,6 @@ pub(super) struct ResultRow {
     pub(super) api_status: String,
     /// What the quote pays out.
     pub(super) destination_amount: String,
-    /// In which currency.
     pub(super) destination_currency: String,
     /// What stands in its way, or is wrong with it.
     pub(super) trouble: String,
@@ -67,12 +65,7 @@ pub(super) enum ResultError {
     OtherFile(PathBuf),
     /// It cannot be read or written.
     #[error("the result file {path}: {source}")]
-    System {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    System { path: PathBuf, source: std::io::Error },
 }
 
 /// Where the result goes.
@@ -106,7 +99,6 @@ impl ResultFile {
         Ok(Self { path, written: None })
     }
 
-    /// The file.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
