@@ -3,17 +3,16 @@
 //! A file is written under another name and then renamed, so that what bears a digest's name is whole. Deliberately absent:
 //! removing files, and any index: the name says what is in it, and that is checked each time it is read.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use sha2::{Digest as _, Sha256};
 
 use crate::domain::chain::B256;
 use crate::ports::attachments::{AttachmentError, Attachments};
+use crate::private;
 
 /// The most bytes that are read of a file: more than any that was ever taken.
 const MAX_BYTES: u64 = 32 << 20;
@@ -29,9 +28,6 @@ pub struct AttachmentSettings {
 pub struct AttachmentFiles {
     settings: AttachmentSettings,
 }
-
-/// Tells the files apart that are being written at once.
-static WRITTEN: AtomicU64 = AtomicU64::new(0);
 
 impl AttachmentFiles {
     /// Opens nothing yet.
@@ -69,26 +65,9 @@ fn put(folder: &Path, bytes: &[u8]) -> Result<B256, AttachmentError> {
 }
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    match DirBuilder::new().recursive(true).mode(0o700).create(folder) {
-        Ok(()) => sync_parent(folder)?,
-        Err(error) => return Err(error),
-    }
-    let turn = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let half = folder.join(format!(".{name}.{}.{turn}", std::process::id()));
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&half)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    let renamed = written.and_then(|()| std::fs::rename(&half, folder.join(name)));
-    if let Err(error) = renamed {
-        // What is half there is of no use; that it could not be kept is what has to be told.
-        drop(std::fs::remove_file(&half));
-        return Err(error);
-    }
-    File::open(folder)?.sync_all()
-}
-
-fn sync_parent(folder: &Path) -> io::Result<()> {
-    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
+    private::make_folder(folder)?;
+    private::sync_folder(private::folder_of(folder))?;
+    private::replace(&folder.join(name), bytes)
 }
 
 fn get(folder: &Path, digest: B256) -> Result<Vec<u8>, AttachmentError> {

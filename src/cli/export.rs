@@ -7,10 +7,10 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::exit::{Exit, Failure};
-use super::private_file::PrivateFile;
 use super::{operator, output};
 use crate::client::Client;
 use crate::config::Settings;
+use crate::private::Draft;
 use crate::service::export::{COLUMNS, ExportRow};
 use crate::service::queries::MAX_PAGE;
 
@@ -51,9 +51,10 @@ impl Export {
         let to = self.to.clone().unwrap_or_else(|| jiff::Timestamp::now().to_string());
         match &self.out {
             Some(path) => {
-                let mut file = PrivateFile::begin(path)?;
+                let unwritten = |error| cannot_write(Some(path), &error);
+                let mut file = Draft::beside(path).map_err(unwritten)?;
                 let count = self.write(&operator, &to, &mut file).await?;
-                file.keep()?;
+                file.replace().map_err(unwritten)?;
                 output::remark(&format!("{count} rows are in {}", path.display()));
                 Ok(())
             }

@@ -39,7 +39,6 @@ mod orders;
 mod output;
 mod payout;
 mod payouts;
-mod private_file;
 mod progress;
 mod quote;
 mod receipt;

@@ -4,9 +4,9 @@
 //!
 //! Deliberately absent: the store's lock. Whoever binds holds it, so that a socket without a listener is a dead process's.
 
-use std::fs::{DirBuilder, Metadata, Permissions};
+use std::fs::{Metadata, Permissions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use tokio::net::unix::SocketAddr;
 use tokio::net::{UnixListener, UnixSocket, UnixStream};
 
 use crate::config::MAX_SOCKET_PATH;
+use crate::private;
 
 /// Connections that wait to be accepted.
 const BACKLOG: u32 = 128;
@@ -79,10 +80,6 @@ fn refused(path: &Path, verb: &'static str) -> impl FnOnce(io::Error) -> SocketE
     move |source| SocketError::Refused { path, verb, source }
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 /// Whether what a user has is as good as one's own: root can do everything anyway.
 fn is_own(user: u32) -> bool {
     user == own_user() || user == 0
@@ -95,7 +92,7 @@ fn is_own(user: u32) -> bool {
 /// It cannot be used.
 pub fn check_place(path: &Path, store: &Path) -> Result<(), SocketError> {
     check_length(path)?;
-    let folder = folder_of(path);
+    let folder = private::folder_of(path);
     if folder != store
         && let Some(found) = look(path, folder.metadata())?
     {
@@ -154,7 +151,7 @@ pub async fn answers(path: &Path) -> Result<bool, SocketError> {
         Err(SocketError::Refused { source, .. }) if source.kind() == ErrorKind::PermissionDenied => return Ok(false),
         Err(error) => return Err(error),
     }
-    check_folder(path, &folder_of(path).metadata().map_err(refused(path, "looked at"))?)?;
+    check_folder(path, &private::folder_of(path).metadata().map_err(refused(path, "looked at"))?)?;
     let stream = match tokio::time::timeout(CONNECT_WITHIN, UnixStream::connect(path)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if is_nobody(&error) => return Ok(false),
@@ -162,7 +159,7 @@ pub async fn answers(path: &Path) -> Result<bool, SocketError> {
         Err(_) => return Err(refused(path, "opened")(ErrorKind::TimedOut.into())),
     };
     let owner = stream.peer_cred().map_err(refused(path, "looked at"))?.uid();
-    let folder = folder_of(path).metadata().map_err(refused(path, "looked at"))?.uid();
+    let folder = private::folder_of(path).metadata().map_err(refused(path, "looked at"))?.uid();
     if is_own(owner) || (own_user() == 0 && owner == folder) {
         return Ok(true);
     }
@@ -190,8 +187,8 @@ impl Socket {
     /// The place cannot be used, something else is there, or somebody listens at it.
     pub async fn bind(path: &Path) -> Result<Self, SocketError> {
         check_length(path)?;
-        let folder = folder_of(path);
-        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(refused(path, "given a folder"))?;
+        let folder = private::folder_of(path);
+        private::make_folder(folder).map_err(refused(path, "given a folder"))?;
         check_folder(path, &folder.metadata().map_err(refused(path, "looked at"))?)?;
         clear_away(path).await?;
         let made = || {

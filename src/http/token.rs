@@ -1,8 +1,7 @@
 //! A token of the operator API: 32 random bytes in a file that only its owner can read.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -144,7 +143,7 @@ impl Token {
             Err(error) => return Err(error),
         }
         let refused = |source| TokenError::Refused { path: path.to_owned(), verb: "made anew", source };
-        with_draft(path, |draft| std::fs::rename(draft, path)).map_err(refused)?;
+        new_token(path).and_then(|token| private::replace(path, token.as_bytes())).map_err(refused)?;
         Self::load(path)
     }
 
@@ -173,35 +172,15 @@ fn random_hex() -> io::Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+fn new_token(path: &Path) -> io::Result<String> {
+    private::make_folder(private::folder_of(path))?;
+    Ok(format!("{}\n", random_hex()?))
+}
+
 fn create(path: &Path) -> io::Result<()> {
-    with_draft(path, |draft| {
-        let linked = match std::fs::hard_link(draft, path) {
-            // Somebody else made it in the meantime: theirs counts.
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        };
-        linked.and(std::fs::remove_file(draft))
-    })
-}
-
-/// Writes a new token beside this path and has it put there. No draft is left behind.
-fn with_draft(path: &Path, put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    let mut name = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
-    let draft = random_hex()?;
-    name.push(format!(".{}", draft.get(..16).unwrap_or_default()));
-    let draft = folder.join(name);
-    if let Err(error) = write_draft(&draft).and_then(|()| put(&draft)) {
-        // That it could not be made is what has to be told.
-        drop(std::fs::remove_file(&draft));
-        return Err(error);
+    match new_token(path).and_then(|token| private::create(path, token.as_bytes())) {
+        // Somebody else made it in the meantime: theirs counts.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        created => created,
     }
-    File::open(folder)?.sync_all()
-}
-
-fn write_draft(draft: &Path) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    file.write_all(format!("{}\n", random_hex()?).as_bytes())?;
-    file.sync_all()
 }

@@ -15,6 +15,7 @@ use super::fake_api::{Behaviour, FakeApi, FakeApiOptions, NewOffRamp, OffRamp, S
 use super::wallet::WalletConfig;
 use super::{PAYER, config_text};
 use crate::domain::amount::Amount;
+use crate::private;
 
 /// The file in the sandbox's folder that tells [`super::pay`] where things are.
 const WHEREABOUTS: &str = "sandbox.json";
@@ -240,13 +241,7 @@ fn prepared(directory: &Path) -> Result<PathBuf> {
 /// Writes a file that only its owner can read. The key in it opens nothing but the fake API, but rampwatch rightly
 /// wants key files to be private.
 fn write(path: &Path, text: &str) -> Result<()> {
-    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-    let failed = |source| SandboxError::File { path: path.to_owned(), source };
-    let mut file =
-        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path).map_err(failed)?;
-    // The mode above counts only for a new file.
-    file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
-    file.write_all(text.as_bytes()).map_err(failed)
+    private::replace(path, text.as_bytes()).map_err(|source| SandboxError::File { path: path.to_owned(), source })
 }
 
 fn remove(path: &Path) -> Result<()> {

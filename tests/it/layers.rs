@@ -64,8 +64,8 @@ const VIEW: Crates = Crates::Only(&["std", "core", "serde", "serde_json", "schem
 /// `anyhow` is for the edges only; everything below has errors that say what to do.
 const BELOW: Crates = Crates::Except(&["anyhow", "clap"]);
 const ADAPTER: &[&str] = &["domain", "ports"];
-/// The one adapter that reads files with secrets.
-const SIGNING: &[&str] = &["domain", "ports", "private"];
+/// Adapters that keep files of their own.
+const KEEPING: &[&str] = &["domain", "ports", "private"];
 /// Adapters that speak to others.
 const SPEAKING: &[&str] = &["domain", "ports", "outbound"];
 
@@ -97,10 +97,10 @@ const ROOMS: &[Room] = &[
     Room { name: "view", rooms: &["domain", "policy"], crates: VIEW, exact: true, synchronous: true },
     room("ports", &["domain"], PORTS),
     room("adapters", &[], BELOW),
-    room("adapters::attachments", ADAPTER, BELOW),
+    room("adapters::attachments", KEEPING, BELOW),
     room("adapters::evm", SPEAKING, BELOW),
-    room("adapters::signer", SIGNING, BELOW),
-    room("adapters::sled", ADAPTER, BELOW),
+    room("adapters::signer", KEEPING, BELOW),
+    room("adapters::sled", KEEPING, BELOW),
     room("adapters::notify_http", SPEAKING, BELOW),
     room("adapters::payment_http", SPEAKING, BELOW),
     room("adapters::shadow", ADAPTER, BELOW),
@@ -119,12 +119,24 @@ const ROOMS: &[Room] = &[
     // `http` too: `run` serves the operator API, and every other command is its client and shares its types.
     room(
         "cli",
-        &["domain", "service", "view", "client", "config", "http", "wire", "telemetry", "sandbox", "outbound"],
+        &[
+            "domain",
+            "service",
+            "view",
+            "client",
+            "config",
+            "http",
+            "wire",
+            "telemetry",
+            "sandbox",
+            "outbound",
+            "private",
+        ],
         Crates::Except(&["alloy", "sled"]),
     ),
-    room("sandbox", &["domain", "config", "outbound"], BELOW),
+    room("sandbox", &["domain", "config", "outbound", "private"], BELOW),
     room("config", &["domain", "policy", "outbound", "private"], BELOW),
-    // The only room where files with secrets are opened.
+    // The only room where files are opened and written that others must not read.
     room("private", &["domain"], BELOW),
     // The only room where HTTP clients are made.
     room("outbound", &[], BELOW),
@@ -281,6 +293,9 @@ fn rooms(file: &mut File<'_>, module: &[String], crates: &[String]) {
     if matches!(room.name, "engine" | "service") && file.path != "src/engine/transaction.rs" {
         commits_elsewhere(file);
     }
+    if !["src/private.rs", "src/adapters/sled/open.rs"].contains(&file.path) {
+        closes_files_elsewhere(file);
+    }
     exactness(file, room);
 }
 
@@ -316,6 +331,17 @@ fn commits_elsewhere(file: &mut File<'_>) {
     let by_others = (1..texts.len()).filter(|at| commits(*at) && texts[at - 1].0 != "tries" && !file.tests[*at]);
     for line in by_others.map(|at| texts[at].1).collect::<Vec<_>>() {
         file.fault(line, "commits past engine::transaction, so that nothing is logged or counted");
+    }
+}
+
+/// A file that others must not read is opened with its mode in `private` only (and the store's lock, in `open`): one that is made
+/// elsewhere could be open to others for a moment, or be half there.
+fn closes_files_elsewhere(file: &mut File<'_>) {
+    let named = file.lexed.tokens.iter().enumerate().filter(|(at, _)| !file.tests[*at]);
+    let lines: Vec<usize> =
+        named.filter(|(_, token)| token.text == "OpenOptionsExt").map(|(_, token)| token.line).collect();
+    for line in lines {
+        file.fault(line, "gives a file its mode by a way of its own; use crate::private");
     }
 }
 

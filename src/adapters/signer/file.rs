@@ -1,8 +1,6 @@
 //! Keystore files: closed to others, written once, and on the disk when that is said.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::{self, ErrorKind, Read as _};
 use std::path::Path;
 
 use super::error::{Fault, KeystoreError};
@@ -41,13 +39,5 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), KeystoreError> {
         ErrorKind::AlreadyExists => KeystoreError::Exists(path.to_owned()),
         _ => KeystoreError::Refused { path: path.to_owned(), verb: "written", source },
     };
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(refused)?;
-    if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
-        // What is half there is of no use, and would be in the way of the next try; that it could not be written is
-        // what has to be told.
-        drop(std::fs::remove_file(path));
-        return Err(refused(error));
-    }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(refused)
+    private::create(path, text.as_bytes()).map_err(refused)
 }

@@ -7,12 +7,13 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write as _};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::open::{StoreOpenError, refused, sync_folder};
+use super::open::{StoreOpenError, refused};
 use crate::ports::store::Lost;
+use crate::private::Draft;
 
 pub(super) const FILE: &str = "acknowledged";
 
@@ -136,16 +137,12 @@ impl Keeper {
 
     /// It appears as a whole.
     fn make(path: &Path, mark: Mark) -> Result<Self, StoreOpenError> {
-        let draft = path.join(DRAFT);
         let made = || {
-            let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-            file.write_all(mark.text().as_bytes())?;
-            file.sync_all()?;
-            std::fs::rename(&draft, path.join(FILE))?;
-            Ok(file)
+            let mut draft = Draft::named(&path.join(FILE), path.join(DRAFT))?;
+            draft.write_all(mark.text().as_bytes())?;
+            draft.replace()
         };
         let file = made().map_err(refused(path, "making its file `acknowledged`"))?;
-        sync_folder(path)?;
         Ok(Self { file, mark, is_synced: true, synced_at: Instant::now() })
     }
 

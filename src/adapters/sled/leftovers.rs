@@ -4,15 +4,14 @@
 //! like a snapshot for one, and writes over what it does not understand. What is in the way is moved into a folder beside it.
 //! Deliberately absent: removing anything, and mending: what is put aside is of no use to the database, or is tried on a copy first.
 
-use std::fs::DirBuilder;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 
 use super::acknowledged::{self, Kept, Mark};
 use super::check::Depth;
 use super::open::{StoreOpenError, refused, sync_folder};
 use super::trial;
+use crate::private;
 
 /// Where they go.
 pub(super) const ASIDE: &str = "put-aside";
@@ -259,7 +258,7 @@ pub(super) fn put_aside(path: &Path, file: &str, why: &str) -> Result<(), StoreO
     let aside = path.join(ASIDE);
     let plain = file.rsplit('/').next().unwrap_or(file);
     let moved = || {
-        DirBuilder::new().recursive(true).mode(0o700).create(&aside)?;
+        private::make_folder(&aside)?;
         let is_free = |name: &String| aside.join(name).symlink_metadata().is_err();
         let numbered = (2..MOST).map(|number| format!("{plain}.{number}"));
         let name = std::iter::once(plain.to_owned()).chain(numbered).find(is_free);

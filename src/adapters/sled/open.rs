@@ -1,8 +1,8 @@
 //! Opening the store: one process at a time, a schema version that is known, nothing left that is not on the disk.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, ErrorKind, Read, Seek, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ use super::reader::{number_of, page};
 use super::records::decode;
 use crate::domain::coverage::FinalityMark;
 use crate::ports::store::Lost;
+use crate::private;
 
 /// The version of the stored form that this program writes. Version 1 had no orders, and no index of the payments that
 /// wait; version 2 had no records of the desk; in version 3 each event had a record of its own.
@@ -310,7 +311,7 @@ fn make_folder(path: &Path) -> Result<(), StoreOpenError> {
         }
         Ok(_) => Err(StoreOpenError::NotAFolder { path: path.to_owned() }),
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(refused(path, "making the folder"))?;
+            private::make_folder(path).map_err(refused(path, "making the folder"))?;
             path.ancestors().skip(1).find(|parent| parent.is_dir()).map_or(Ok(()), sync_folder)
         }
         Err(error) => Err(refused(path, "looking at the folder")(error)),
@@ -446,6 +447,5 @@ fn sync_files(path: &Path, db: &Db) -> Result<(), StoreOpenError> {
 /// # Errors
 /// [`StoreOpenError::Refused`].
 pub(super) fn sync_folder(path: &Path) -> Result<(), StoreOpenError> {
-    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
-    File::open(path).and_then(|folder| folder.sync_all()).map_err(refused(path, "making the folder durable"))
+    private::sync_folder(path).map_err(refused(path, "making the folder durable"))
 }

@@ -1,15 +1,14 @@
 //! Tries on a copy whether a store is whole without some of its files. The database mends its files while it opens them, and
 //! gives up what it does not find; a copy can be thrown away.
 
-use std::fs::DirBuilder;
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use super::check::{self, Depth};
 use super::leftovers::Leftover;
 use super::open::{self, last_event};
+use crate::private;
 
 /// Where the copy is made.
 const PLACE: &str = "trial";
@@ -49,7 +48,7 @@ fn remove(place: &Path) -> io::Result<()> {
 fn copy(path: &Path, place: &Path, without: &[Leftover]) -> io::Result<()> {
     remove(place)?;
     let blobs = place.join("blobs");
-    DirBuilder::new().recursive(true).mode(0o700).create(&blobs)?;
+    private::make_folder(&blobs)?;
     let is_out = |file: &str| without.iter().any(|leftover| leftover.file == file);
     for entry in path.read_dir()? {
         let name = entry?.file_name().to_string_lossy().into_owned();

@@ -43,6 +43,13 @@ fn arrows_between_rooms() {
 }
 
 #[test]
+fn files_that_others_must_not_read_are_made_in_one_place() {
+    let source = "use std::os::unix::fs::OpenOptionsExt as _;";
+    finds("src/http/a.rs", source, &[(1, "use crate::private")]);
+    finds("src/private.rs", source, &[]);
+}
+
+#[test]
 fn only_the_transaction_commits() {
     let source = "async fn f() { self.store.commit(Commit::default()).await; tries.commit(&*store, changes).await }";
     finds("src/service/a.rs", source, &[(1, "commits past engine::transaction")]);

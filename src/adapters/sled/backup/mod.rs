@@ -5,9 +5,8 @@
 //!
 //! Deliberately absent: merging. A backup is restored where no store is.
 
-use std::fs::{DirEntry, File, OpenOptions};
-use std::io::{self, BufReader, BufWriter, ErrorKind, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs::{DirEntry, File};
+use std::io::{self, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -21,6 +20,7 @@ pub use self::restore::restore;
 use self::frames::{Frame, FrameReader, FrameWriter};
 use super::open::{self, Opened, StoreOpenError};
 use crate::domain::time::Timestamp;
+use crate::private::{self, Draft};
 
 /// The folder of a store that holds the files that people attached.
 const ATTACHMENTS: &str = "attachments";
@@ -76,7 +76,7 @@ fn refused(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupE
 /// # Errors
 /// See [`BackupError`]. Nothing is left behind then.
 pub fn back_up(store: &Path, file: &Path, made_at: Timestamp) -> Result<BackupHeader, BackupError> {
-    let folder = folder_of(file);
+    let folder = private::folder_of(file);
     refuse_inside(store, folder, file)?;
     if std::fs::symlink_metadata(file).is_ok() {
         return Err(BackupError::Exists(file.to_owned()));
@@ -85,26 +85,11 @@ pub fn back_up(store: &Path, file: &Path, made_at: Timestamp) -> Result<BackupHe
     if let Some(lost) = lost {
         tracing::warn!(store = %store.display(), %lost, "the store holds less than it acknowledged, and so does this backup");
     }
-    let mut draft = file.as_os_str().to_owned();
-    draft.push(format!(".{}.part", std::process::id()));
-    let draft = PathBuf::from(draft);
-    let written = write(&opened, schema, store, &draft, made_at).and_then(|header| {
-        // A link never takes another file's place; a renaming would.
-        std::fs::hard_link(&draft, file).map_err(|error| match error.kind() {
-            ErrorKind::AlreadyExists => BackupError::Exists(file.to_owned()),
-            _ => refused("the backup cannot be given its name", file)(error),
-        })?;
-        Ok(header)
-    });
-    let removed = match std::fs::remove_file(&draft) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            Err(refused("the draft cannot be removed:", &draft)(error))
-        }
-        _ => Ok(()),
-    };
-    let header = written?;
-    removed?;
-    sync_folder(folder)?;
+    let (draft, header) = write(&opened, schema, store, file, made_at)?;
+    draft.create().map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => BackupError::Exists(file.to_owned()),
+        _ => refused("the backup cannot be given its name", file)(error),
+    })?;
     Ok(header)
 }
 
@@ -148,13 +133,8 @@ fn reading(file: &Path) -> Result<BufReader<File>, BackupError> {
     File::open(file).map(BufReader::new).map_err(refused())
 }
 
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
-}
-
 fn sync_folder(folder: &Path) -> Result<(), BackupError> {
-    let synced = File::open(folder).and_then(|folder| folder.sync_all());
-    synced.map_err(refused("the folder cannot be made durable:", folder))
+    private::sync_folder(folder).map_err(refused("the folder cannot be made durable:", folder))
 }
 
 fn refuse_inside(store: &Path, folder: &Path, file: &Path) -> Result<(), BackupError> {
@@ -170,10 +150,10 @@ fn write(
     opened: &Opened,
     schema: u64,
     store: &Path,
-    draft: &Path,
+    file: &Path,
     made_at: Timestamp,
-) -> Result<BackupHeader, BackupError> {
-    let unwritten = || refused("the backup cannot be written:", draft);
+) -> Result<(Draft, BackupHeader), BackupError> {
+    let unwritten = || refused("the backup cannot be written:", file);
     let attachments = attachments(store)?;
     let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
     let header = BackupHeader {
@@ -184,8 +164,8 @@ fn write(
         made_at,
         program: env!("CARGO_PKG_VERSION").to_owned(),
     };
-    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft).map_err(unwritten())?;
-    let mut writer = FrameWriter::new(BufWriter::new(file), &header).map_err(unwritten())?;
+    let draft = Draft::beside(file).map_err(unwritten())?;
+    let mut writer = FrameWriter::new(draft, &header).map_err(unwritten())?;
     for entry in opened.db.iter() {
         let (key, value) = entry.map_err(|error| unreadable(store, &error))?;
         let record = Frame::Record { key: key.to_vec(), value: value.to_vec() };
@@ -202,9 +182,7 @@ fn write(
             writer.add(&Frame::Part(read.to_vec())).map_err(unwritten())?;
         }
     }
-    let file = writer.finish().and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error));
-    file.and_then(|file| file.sync_all()).map_err(unwritten())?;
-    Ok(header)
+    Ok((writer.finish().map_err(unwritten())?, header))
 }
 
 /// What the database says when it cannot read its own files.

@@ -2,14 +2,15 @@
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use ::sled::{Batch, Iter};
 
 use super::frames::{Frame, FrameReader};
-use super::{ATTACHMENTS, BackupError, BackupHeader, folder_of, reading, refused, sync_folder, unreadable, unusable};
+use super::{ATTACHMENTS, BackupError, BackupHeader, reading, refused, sync_folder, unreadable, unusable};
 use crate::adapters::sled::open::{self, Opened};
+use crate::private;
 
 /// How many keys are written before they are made durable.
 const BATCH: usize = 1_000;
@@ -26,8 +27,8 @@ pub fn restore(file: &Path, into: &Path) -> Result<BackupHeader, BackupError> {
     must_be_free(into)?;
     // Read to its end once before anything is written, so that a file which is cut off costs nothing.
     super::verify(file)?;
-    let parent = folder_of(into);
-    DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(refused("making the folder", parent))?;
+    let parent = private::folder_of(into);
+    private::make_folder(parent).map_err(refused("making the folder", parent))?;
     let building = beside(into);
     clear(&building)?;
     let built = build(file, &building);
@@ -99,7 +100,7 @@ fn build(file: &Path, building: &Path) -> Result<BackupHeader, BackupError> {
         _ => unmade()(error),
     })?;
     let marked = building.join(MARK);
-    let mark = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&marked).map_err(unmade())?;
+    let mark = private::new_file(&marked).map_err(unmade())?;
     mark.try_lock().map_err(|_| BackupError::InTheWay(building.to_owned()))?;
     let mut opened = open::make_bare(building)?;
     let mut reader = FrameReader::new(reading(file)?).map_err(|error| unusable(file, error))?;
@@ -159,9 +160,8 @@ fn make_durable(opened: &Opened, building: &Path) -> Result<(), BackupError> {
 fn begin(building: &Path, name: &str) -> Result<BufWriter<File>, BackupError> {
     let folder = building.join(ATTACHMENTS);
     let unmade = || refused("the attachment cannot be restored in", &folder);
-    DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(unmade())?;
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(folder.join(name));
-    made.map(BufWriter::new).map_err(unmade())
+    private::make_folder(&folder).map_err(unmade())?;
+    private::new_file(&folder.join(name)).map(BufWriter::new).map_err(unmade())
 }
 
 fn finish(attachment: Option<BufWriter<File>>, building: &Path) -> Result<(), BackupError> {

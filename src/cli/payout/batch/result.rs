@@ -4,9 +4,9 @@
 //! file is there. It is for people: running a batch again goes by the store, never by this file.
 
 use crate::domain::text::is_hidden;
-use std::fs::{File, OpenOptions};
+use crate::private::Draft;
+use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
@@ -117,23 +117,12 @@ impl ResultFile {
         Ok(())
     }
 
+    /// What is left of a run that died is taken away.
     fn replace(&self, text: &str) -> std::io::Result<()> {
         let name = self.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let folder = match self.path.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let beside = folder.join(format!(".{name}.new"));
-        // It tells who is paid how much. What is left of a run that died is taken away, and never written through.
-        match std::fs::remove_file(&beside) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&beside, &self.path)?;
-        File::open(folder)?.sync_all()
+        let mut draft = Draft::named(&self.path, self.path.with_file_name(format!(".{name}.new")))?;
+        draft.write_all(text.as_bytes())?;
+        draft.replace().map(drop)
     }
 }
 
