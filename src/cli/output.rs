@@ -185,6 +185,9 @@ pub(super) fn review(view: &ReviewView) -> String {
             text.push_str(&format!("      {command}\n"));
         }
     }
+    if !view.runbook.is_empty() {
+        text.push_str(&format!("  More: {}\n", view.runbook));
+    }
     text
 }
 

@@ -72,6 +72,8 @@ pub struct Settings {
     pub file: PathBuf,
     /// Whether it runs in shadow mode: nothing is completed, signed, sent or opened; it is said what would be done.
     pub shadow: bool,
+    /// Where the documentation is served, for links in reviews and notices; ends without a slash.
+    pub docs_url: String,
     /// The chain and its tokens.
     pub chain: ChainSettings,
     /// How nodes are reached.

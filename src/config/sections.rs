@@ -52,6 +52,7 @@ pub(super) fn read(
     let base = file.parent().unwrap_or(Path::new(""));
     let mut root = Section::root(tree, notes);
     let shadow = root.flag("shadow", false);
+    let docs_url = root.or("docs_url", "docs".to_owned(), docs_url);
     let chain = chain(root.section("chain"), notes);
     let rpc = rpc(root.section("rpc"));
     let network = network::network(root.section("network"), base);
@@ -72,13 +73,14 @@ pub(super) fn read(
     let notify_given = root.has("notify");
     let notify = notify::notify(root.optional_section("notify"), base, variables, decimals, has_wallet);
     root.finish(
-        "shadow, chain, rpc, network, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts, notify",
+        "shadow, docs_url, chain, rpc, network, api, store, watch, matching, http, log, wallet, funding, intake, webhook, payouts, notify",
     );
     // A section that is there and wrong is told by the notes; without one of them it counts.
     (notify.is_some() || !notify_given).then_some(())?;
     Some(Settings {
         file: file.to_path_buf(),
         shadow: shadow?,
+        docs_url: docs_url?,
         chain: chain?,
         rpc: rpc?,
         network: network?,
@@ -95,6 +97,14 @@ pub(super) fn read(
         payouts: payouts?,
         notify,
     })
+}
+
+/// Where the documentation is served.
+fn docs_url(text: &str) -> Result<String, String> {
+    let is_open = |url: &Url| url.username().is_empty() && url.password().is_none();
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && is_open(url));
+    let url = url.ok_or("it is not a web address without a password, such as https://wiki.example/rampwatch/docs")?;
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
 fn chain(mut section: Section<'_>, notes: &Notes) -> Option<ChainSettings> {

@@ -164,6 +164,8 @@ pub struct EngineSettings {
     pub intake: IntakeRules,
     /// Whether it acts, or only says what it would do.
     pub mode: Mode,
+    /// Where the documentation is served, for the links in what people are told; ends without a slash.
+    pub docs_url: String,
 }
 
 /// Whose off-ramps intake follows.

@@ -41,6 +41,7 @@ pub mod webhooks;
 pub use crate::engine::health::Readiness;
 
 /// What these settings call things.
-pub(crate) fn names_of<'a>(settings: &EngineSettings, tokens: &'a [TokenName]) -> Names<'a> {
-    Names { paying: settings.token, decimals: settings.decimals, tokens, shadow: !settings.mode.acts() }
+pub(crate) fn names_of<'a>(settings: &'a EngineSettings, tokens: &'a [TokenName]) -> Names<'a> {
+    let shadow = !settings.mode.acts();
+    Names { paying: settings.token, decimals: settings.decimals, tokens, shadow, docs: &settings.docs_url }
 }

@@ -21,6 +21,7 @@ use crate::view::explain_alarms::alarm_text;
 use crate::view::explain_orders::{hold_text, state_text};
 use crate::view::remedies;
 use crate::view::reviews;
+use crate::view::runbook;
 use crate::view::{ReviewView, TokenName, WayOut};
 
 /// Puts messages into words.
@@ -152,14 +153,17 @@ impl Words {
         }
         let payment = event.payment.clone().or_else(|| order.as_ref().map(|order| order.payment.clone()));
         let wallet = if_readable(self.store.wallet().await)?.map(|wallet| wallet.address);
-        Ok(Said { text, remedies: remedies::of_alarm(alarm, wallet), payment, order })
+        let mut remedies = remedies::of_alarm(alarm, wallet);
+        remedies.push(format!("More: {}", runbook::alarm(names.docs, alarm)));
+        Ok(Said { text, remedies, payment, order })
     }
 
     async fn of_order(&self, id: &OrderId, state: &OrderState) -> Result<Said, StoreError> {
         let names = self.names();
         let mut text = vec![format!("Order {id} is {}.", state_text(state, &names))];
         text.extend(self.store.order(id).await?.map(|order| order_line(&order, &names)));
-        let remedies = remedies::of_order(id, state);
+        let mut remedies = remedies::of_order(id, state);
+        remedies.extend(state.hold().map(|hold| format!("More: {}", runbook::hold(names.docs, hold))));
         Ok(Said { text, remedies, payment: Some(id.payment.clone()), order: Some(id.clone()) })
     }
 }
@@ -184,7 +188,9 @@ impl Wording for Words {
         let names = self.names();
         let what = format!("Order {} waits: {}.", order.id, hold_text(hold, &names));
         let text = vec![what, order_line(order, &names), "It is looked at again by itself.".to_owned()];
-        Message { text, remedies: remedies::of_hold(&order.id, hold), ..before.clone() }
+        let mut remedies = remedies::of_hold(&order.id, hold);
+        remedies.push(format!("More: {}", runbook::hold(names.docs, hold)));
+        Message { text, remedies, ..before.clone() }
     }
 
     fn stopped(&self, error: &EngineError, at: Timestamp) -> Message {
@@ -231,7 +237,8 @@ fn ways_out(review: ReviewView) -> Vec<String> {
         None => way.when,
     };
     // The last place is for `why`.
-    review.settle.into_iter().take(5).map(way).collect()
+    let more = format!("More: {}", review.runbook);
+    review.settle.into_iter().take(4).map(way).chain([more]).collect()
 }
 
 /// With a capital letter.

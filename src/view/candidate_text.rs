@@ -3,6 +3,7 @@
 use crate::domain::candidate::{Candidate, CandidateReason, CandidateState, Missing};
 use crate::view::explain::Names;
 use crate::view::reviews::argument;
+use crate::view::runbook;
 use crate::view::{ReviewView, WayOut};
 
 /// What is missing, in words.
@@ -115,5 +116,6 @@ pub(crate) fn review(candidate: &Candidate, names: &Names<'_>) -> Option<ReviewV
         reason: candidate.why.name().to_owned(),
         what: why_text(candidate, names),
         settle,
+        runbook: runbook::review(names.docs, "candidate", candidate.why.name()),
     })
 }

@@ -61,6 +61,9 @@ pub struct ReviewView {
     pub what: String,
     /// What would settle it; each is one way.
     pub settle: Vec<WayOut>,
+    /// Where the runbook says more.
+    #[serde(default)]
+    pub runbook: String,
 }
 
 /// One way to settle a review.

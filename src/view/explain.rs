@@ -23,6 +23,8 @@ pub(crate) struct Names<'a> {
     pub(crate) tokens: &'a [TokenName],
     /// Whether it runs in shadow mode.
     pub(crate) shadow: bool,
+    /// Where the documentation is served.
+    pub(crate) docs: &'a str,
 }
 
 impl Names<'_> {

@@ -26,6 +26,7 @@ pub mod reconcile;
 pub(crate) mod remedies;
 pub mod returns;
 pub(crate) mod reviews;
+pub(crate) mod runbook;
 pub mod shapes;
 pub mod webhook;
 

@@ -3,6 +3,7 @@
 use crate::domain::payout::{Payout, PayoutReview, PayoutState};
 use crate::view::explain::Names;
 use crate::view::reviews::argument;
+use crate::view::runbook;
 use crate::view::{ReviewView, WayOut};
 
 /// Why a person has to look, as a sentence.
@@ -117,5 +118,6 @@ pub(crate) fn of_payout(payout: &Payout, names: &Names<'_>) -> Option<ReviewView
         reason: why.name().to_owned(),
         what: review(payout, why, names),
         settle: ways(payout, why),
+        runbook: runbook::review(names.docs, "payout", why.name()),
     })
 }

@@ -10,6 +10,7 @@ use crate::policy::ending::may_open_again;
 use crate::view::candidate_text;
 use crate::view::explain::{self, Names};
 use crate::view::payout_review;
+use crate::view::runbook;
 use crate::view::{ReviewView, WayOut};
 
 /// The most ways of one kind that are named.
@@ -109,7 +110,15 @@ pub(crate) fn of_deposit(deposit: &Deposit, payments: &[Payment], names: &Names<
             format!("rampwatch resolve ignore-all --reason '…' {}", deposit.to),
         ));
     }
-    Some(ReviewView { subject: "deposit".to_owned(), id: key.to_string(), reason: why.name().to_owned(), what, settle })
+    let runbook = runbook::review(names.docs, "deposit", why.name());
+    Some(ReviewView {
+        subject: "deposit".to_owned(),
+        id: key.to_string(),
+        reason: why.name().to_owned(),
+        what,
+        settle,
+        runbook,
+    })
 }
 
 /// The review that a record is, if it is one, with the payment that it is about.
@@ -219,5 +228,6 @@ pub(crate) fn of_payment(payment: &Payment, deposits: &[Deposit], names: &Names<
         reason: why.name().to_owned(),
         what: explain::payment_review(why, names),
         settle,
+        runbook: runbook::review(names.docs, "payment", why.name()),
     })
 }

@@ -75,6 +75,7 @@ pub fn engine_settings(settings: &Settings) -> EngineSettings {
         token: chain.token.address,
         decimals: chain.token.decimals,
         other_tokens: chain.other_tokens.iter().map(|token| token.address).collect(),
+        docs_url: settings.docs_url.clone(),
         chain_name: chain.name.clone(),
         finality: match chain.finality.rule {
             config::FinalityRule::Finalized => FinalityRule::Finalized { depth },

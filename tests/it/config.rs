@@ -57,6 +57,17 @@ fn refusal(env: &[(&str, &str)]) -> String {
 }
 
 #[test]
+fn links_lead_to_the_folder_itself_or_to_where_it_is_served() {
+    assert_eq!(read(LEAST, &[]).unwrap().docs_url, "docs");
+    let served = |url: &str| read(&format!("docs_url = {url:?}\n{LEAST}"), &[]);
+    assert_eq!(served("https://wiki.example/docs/").unwrap().docs_url, "https://wiki.example/docs");
+    for wrong in ["wiki.example/docs", "ftp://wiki.example/", "https://me:secret@wiki.example/", ""] {
+        let said = served(wrong).unwrap_err().to_string();
+        assert!(said.contains("docs_url") && said.contains("web address"), "{wrong}: {said}");
+    }
+}
+
+#[test]
 fn the_documented_example_is_valid_and_holds_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
     let loaded = Settings::load(Some(&path), std::iter::empty()).unwrap();

@@ -109,6 +109,10 @@ fn every_review_hold_and_halt_has_its_place_in_the_runbook_and_nothing_else_has(
     assert_eq!(BTreeSet::from_iter(headings("reviews.md", "### ")), BTreeSet::from_iter(reviews));
     let holds = names("src/domain/hold.rs", "Hold", '-');
     assert_eq!(BTreeSet::from_iter(headings("holds.md", "## ")), BTreeSet::from_iter(holds));
+    let alerts: BTreeSet<String> = headings("alerts.md", "## ").iter().map(|alert| alert.to_lowercase()).collect();
+    for alarm in names("src/domain/event.rs", "Alarm", '_') {
+        assert!(alerts.contains(&format!("rampwatch{}", alarm.replace('_', ""))), "no alert for {alarm}");
+    }
     let halts = names("src/domain/wallet.rs", "HaltReason", '_');
     assert_eq!(BTreeSet::from_iter(headings("halts.md", "## ")), BTreeSet::from_iter(halts));
 }

@@ -5,12 +5,6 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
-use tempfile::TempDir;
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-
 use rampwatch::adapters::evm::{CoolDown, EndpointSettings, EvmChain, EvmSettings, KnownToken};
 use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use rampwatch::adapters::sled::SledStore;
@@ -33,6 +27,11 @@ use rampwatch::ports::store::{Store, Subject};
 use rampwatch::sandbox::fake_api::{Call, FakeApi, FakeApiOptions, NewOffRamp, OffRamp};
 use rampwatch::sandbox::{Anvil, AnvilOptions, CHAIN_ID, Node, PAYER, Receipt, USDC, USDC_E};
 use rampwatch::service::operator_service::OperatorService;
+use secrecy::SecretString;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::proxy::Proxy;
 pub(crate) use super::request::request_for;
@@ -84,6 +83,7 @@ pub(crate) fn quick_settings() -> EngineSettings {
         token: USDC,
         decimals: 6,
         other_tokens: vec![USDC_E],
+        docs_url: String::new(),
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
         endpoints: Vec::new(),

@@ -94,6 +94,7 @@ pub(super) fn engine_settings(world: &Settings) -> EngineSettings {
         token: world.token,
         decimals: 6,
         other_tokens: vec![world.other_token],
+        docs_url: "docs".to_owned(),
         chain_name: "simulated".to_owned(),
         finality: if world.tag { FinalityRule::Finalized { depth } } else { FinalityRule::Depth { depth } },
         endpoints: Vec::new(),

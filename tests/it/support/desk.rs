@@ -65,6 +65,7 @@ pub(crate) fn engine_settings() -> Arc<EngineSettings> {
         token: USDC,
         decimals: 6,
         other_tokens: vec![rampwatch::sandbox::USDC_E],
+        docs_url: "docs".to_owned(),
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
         endpoints: Vec::new(),

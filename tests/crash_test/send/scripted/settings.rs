@@ -27,6 +27,7 @@ pub(crate) fn settings() -> EngineSettings {
         token: USDC,
         decimals: 6,
         other_tokens: vec![USDC_E],
+        docs_url: "docs".to_owned(),
         chain_name: "polygon".to_owned(),
         finality: FinalityRule::Finalized { depth: 2 },
         endpoints: Vec::new(),
