@@ -74,6 +74,14 @@ impl Client {
         matches!(self.to, To::Here(_))
     }
 
+    /// Whether a daemon runs and says that it is ready.
+    pub async fn is_ready(&self) -> bool {
+        match &self.to {
+            To::Daemon(daemon) => daemon.ask("GET", "/readyz", None).await.is_ok_and(|(status, _)| status == 200),
+            To::Here(_) => false,
+        }
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &[&str], query: Query<'_>) -> Result<T, ClientError> {
         self.ask("GET", &path_and_query(path, query), None).await
     }

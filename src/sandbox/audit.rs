@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 
 use super::account::Sent;
 use super::error::{Result, SandboxError};
-use super::orders::OrderRow;
 use super::{USDC, WALLET};
 use crate::domain::amount::Amount;
 use crate::domain::chain::{B256, Transfer};
 use crate::domain::order::{AttemptKind, OrderOutcome};
 use crate::domain::payment::PaymentId;
+use crate::view::order::OrderView;
 
 /// What the sandbox's wallet did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) fn must(is_so: bool, otherwise: impl FnOnce() -> String) -> Result<()
 ///
 /// # Errors
 /// The first thing that is not so, as a sentence.
-pub fn audit(sent: &[Sent], orders: &[OrderRow], due: &[&str]) -> Result<Audit> {
+pub fn audit(sent: &[Sent], orders: &[OrderView], due: &[&str]) -> Result<Audit> {
     let mut transfers: BTreeMap<&PaymentId, Vec<B256>> = BTreeMap::new();
     let (mut moved, mut nonces) = (Amount::ZERO, 0_u64);
     for transaction in sent {
@@ -57,10 +57,10 @@ pub fn audit(sent: &[Sent], orders: &[OrderRow], due: &[&str]) -> Result<Audit> 
         must(hashes.len() == 1, || format!("{payment} was paid {} times: {hashes:?}", hashes.len()))?;
     }
     for order in orders {
-        must(order.outcome().is_some(), || format!("order {} has not ended: {}", order.id, order.text))?;
+        must(order.ending().is_some(), || format!("order {} has not ended: {}", order.id, order.text))?;
         let mined = transfers.get(&order.payment).into_iter().flatten();
         let mined = mined.copied().find(|hash| order.attempts.iter().any(|attempt| attempt.tx_hash == *hash));
-        let says = match order.outcome() {
+        let says = match order.ending() {
             Some(OrderOutcome::Paid { tx_hash, .. }) => Some(*tx_hash),
             _ => None,
         };
@@ -75,7 +75,7 @@ pub fn audit(sent: &[Sent], orders: &[OrderRow], due: &[&str]) -> Result<Audit> 
 }
 
 /// The order that a mined transaction is of, and what it is meant to do.
-fn order_of(orders: &[OrderRow], tx_hash: B256) -> Result<(&OrderRow, AttemptKind)> {
+fn order_of(orders: &[OrderView], tx_hash: B256) -> Result<(&OrderView, AttemptKind)> {
     let attempts = orders.iter().flat_map(|order| order.attempts.iter().map(move |attempt| (order, attempt)));
     let mut found = attempts.filter(|(_, attempt)| attempt.tx_hash == tx_hash);
     let stray = || SandboxError::Outcome(format!("the wallet sent {tx_hash}, which is of no order"));
@@ -84,7 +84,7 @@ fn order_of(orders: &[OrderRow], tx_hash: B256) -> Result<(&OrderRow, AttemptKin
 }
 
 /// What a mined transaction moved, which must be what its order says.
-fn moved_by(order: &OrderRow, kind: AttemptKind, sent: &Sent) -> Result<Amount> {
+fn moved_by(order: &OrderView, kind: AttemptKind, sent: &Sent) -> Result<Amount> {
     let tx_hash = sent.tx_hash;
     match kind {
         AttemptKind::SelfSend => {

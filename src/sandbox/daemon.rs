@@ -51,7 +51,7 @@ impl Daemon {
     pub fn new(options: DaemonOptions) -> Result<Self> {
         let settings = Settings::load(Some(&options.config), options.overrides.iter().cloned())
             .map_err(|error| SandboxError::Invalid(error.to_string()))?;
-        let operator = Operator::new(&settings.http)?;
+        let operator = Operator::new(settings.clone());
         Ok(Self { options, settings, operator, child: None })
     }
 

@@ -1,207 +1,133 @@
-//! A small client of rampwatch's operator API, with no more of its answers than a rehearsal looks at.
+//! The operator API of a rampwatch beside the sandbox, as a rehearsal asks it: the one client, and whole lists.
+//!
+//! Deliberately absent: the wallet's pause, resume and adopt, which no rehearsal of the sandbox needs.
 
-use std::path::PathBuf;
-use std::time::Duration;
-
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use std::sync::{Arc, OnceLock};
 
 use super::error::{Result, SandboxError};
-use super::rpc::words;
-use crate::config::HttpSettings;
+use crate::client::{Client, ClientError, Way};
+use crate::config::Settings;
 use crate::domain::amount::Amount;
-use crate::domain::chain::B256;
-use crate::domain::deposit::Verdict;
-use crate::domain::payment::{Outcome, PaymentId, RecipientId};
-use crate::outbound::{Outbound, Patience};
-
-/// How long one request may take.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::domain::chain::Address;
+use crate::domain::order::OrderId;
+use crate::domain::payment::{PaymentId, RecipientId};
+use crate::service::orders::{ApproveRequest, FundRequest};
+use crate::service::queries::DepositFilter;
+use crate::service::requests::AddRequest;
+use crate::view::order::{FundView, OrderView};
+use crate::view::{DepositView, PaymentView, WhyView};
 
 /// How many items are asked for at once.
 const PAGE: usize = 500;
 
 /// The operator API of one rampwatch, be it running or not.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Operator {
-    client: reqwest::Client,
-    base: String,
-    /// Where the configuration names one; at the socket nobody needs one.
-    token_file: Option<PathBuf>,
+    settings: Arc<Settings>,
+    /// At the socket, where it stays the same from start to start. A token is new each time.
+    at_socket: Arc<OnceLock<Arc<Client>>>,
 }
 
-/// A payment as rampwatch shows it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct PaymentRow {
-    pub id: PaymentId,
-    /// How far rampwatch is with it.
-    pub state: StateRow,
+/// Reads a list to its end.
+macro_rules! all {
+    ($client:ident . $list:ident ( $($given:expr),* )) => {{
+        let (client, mut items, mut after) = ($client, Vec::new(), None::<String>);
+        loop {
+            let page = client.$list($($given,)* after.as_deref(), PAGE).await.map_err(failed)?;
+            items.extend(page.items);
+            match page.next {
+                Some(next) => after = Some(next),
+                None => break Ok(items),
+            }
+        }
+    }};
 }
 
-/// How far rampwatch is with a payment.
-#[derive(Clone, Debug, Deserialize)]
-pub struct StateRow {
-    pub name: String,
-    /// The same as a sentence.
-    pub text: String,
-    /// How it ended, once it has.
-    pub outcome: Option<Outcome>,
+fn failed(error: ClientError) -> SandboxError {
+    SandboxError::Daemon(error.to_string())
 }
 
-/// A deposit as rampwatch shows it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct DepositRow {
-    pub key: String,
-    pub tx_hash: B256,
-    pub block_hash: B256,
-    pub amount: AmountRow,
-    /// Where its block stands.
-    pub standing: StandingRow,
-    /// What it is taken for.
-    pub verdict: Verdict,
-    /// The same in words.
-    pub verdict_text: String,
-}
-
-/// An amount of a token.
-#[derive(Clone, Debug, Deserialize)]
-pub struct AmountRow {
-    pub base_units: Amount,
-}
-
-/// Where a deposit's block stands.
-#[derive(Clone, Debug, Deserialize)]
-pub struct StandingRow {
-    /// `provisional`, `final`, `gone` or `gone_after_final`.
-    pub name: String,
-}
-
-/// Why something stands where it stands.
-#[derive(Clone, Debug, Deserialize)]
-pub struct WhyRow {
-    /// The rule that decided, in words.
-    pub rule: String,
-    /// The deposits that concern it.
-    pub deposits: Vec<DepositRow>,
-    /// What happened to it, the oldest first.
-    pub events: Vec<EventRow>,
-}
-
-/// Something that happened.
-#[derive(Clone, Debug, Deserialize)]
-pub struct EventRow {
-    /// What, in one word.
-    pub event: String,
-    /// The same as a sentence.
-    pub text: String,
-}
-
-#[derive(Deserialize)]
-struct Page<T> {
-    items: Vec<T>,
-    next: Option<String>,
-}
-
+#[expect(clippy::missing_errors_doc, reason = "each fails when rampwatch does not answer, or refuses")]
 impl Operator {
-    /// The API at the socket of these settings; where they name a token file, over TCP with the token. Asks nothing yet.
-    ///
-    /// # Errors
-    /// When the HTTP client cannot be made.
-    pub(super) fn new(http: &HttpSettings) -> Result<Self> {
-        let builder = Outbound::local().client(REQUEST_TIMEOUT, Patience::Whole(REQUEST_TIMEOUT));
-        let (builder, base) = match http.token_file {
-            Some(_) => (builder, format!("http://{}", http.listen)),
-            None => (builder.unix_socket(http.socket.as_path()), "http://localhost".to_owned()),
-        };
-        let client = builder.build().map_err(|error| SandboxError::Daemon(words(error)))?;
-        Ok(Self { client, base, token_file: http.token_file.clone() })
+    pub(super) fn new(settings: Settings) -> Self {
+        Self { settings: Arc::new(settings), at_socket: Arc::default() }
+    }
+
+    fn client(&self) -> Result<Arc<Client>> {
+        let way = if self.settings.http.token_file.is_some() { Way::Tcp } else { Way::Socket };
+        let made = || Client::to_daemon(&self.settings, way).map(Arc::new).map_err(failed);
+        match (way, self.at_socket.get()) {
+            (Way::Socket, Some(client)) => Ok(Arc::clone(client)),
+            (Way::Socket, None) => made().map(|client| Arc::clone(self.at_socket.get_or_init(|| client))),
+            (Way::Tcp, _) => made(),
+        }
     }
 
     /// Whether rampwatch runs and says that it is ready.
     pub async fn is_ready(&self) -> bool {
-        let answer = self.client.get(format!("{}/readyz", self.base)).send().await;
-        answer.is_ok_and(|answer| answer.status().is_success())
+        match self.client() {
+            Ok(client) => client.is_ready().await,
+            Err(_) => false,
+        }
     }
 
     /// Adds a payment; the rest is taken from the payment API.
-    ///
-    /// # Errors
-    /// When rampwatch does not answer, or refuses.
-    pub async fn add(&self, id: &PaymentId, recipient: &RecipientId) -> Result<PaymentRow> {
-        self.ask(Some(json!({ "id": id, "recipient_id": recipient })), "/v1/payments").await
+    pub async fn add(&self, id: &PaymentId, recipient: &RecipientId) -> Result<PaymentView> {
+        let (id, recipient_id) = (id.to_string(), recipient.to_string());
+        self.client()?.add(&AddRequest { id, recipient_id, ..AddRequest::default() }).await.map_err(failed)
     }
 
-    /// One payment.
-    ///
-    /// # Errors
-    /// When rampwatch does not answer, or does not know it.
-    pub async fn payment(&self, id: &PaymentId) -> Result<PaymentRow> {
-        self.ask(None, &format!("/v1/payments/{id}")).await
+    pub async fn payment(&self, id: &PaymentId) -> Result<PaymentView> {
+        self.client()?.show(id.as_str()).await.map(|detail| detail.payment).map_err(failed)
     }
 
-    /// All payments.
-    ///
-    /// # Errors
-    /// When rampwatch does not answer.
-    pub async fn payments(&self) -> Result<Vec<PaymentRow>> {
-        self.all("/v1/payments").await
+    pub async fn payments(&self) -> Result<Vec<PaymentView>> {
+        let client = self.client()?;
+        all!(client.payments(None))
     }
 
-    /// All deposits.
-    ///
-    /// # Errors
-    /// When rampwatch does not answer.
-    pub async fn deposits(&self) -> Result<Vec<DepositRow>> {
-        self.all("/v1/deposits").await
+    pub async fn deposits(&self) -> Result<Vec<DepositView>> {
+        let (client, any) = (self.client()?, DepositFilter::default());
+        all!(client.deposits(&any))
     }
 
-    /// Why a payment or deposit stands where it stands.
-    ///
-    /// # Errors
-    /// When rampwatch does not answer, or does not know it.
-    pub async fn why(&self, subject: &str) -> Result<WhyRow> {
-        self.ask(None, &format!("/v1/why/{subject}")).await
+    pub async fn why(&self, subject: &str) -> Result<WhyView> {
+        self.client()?.why(subject).await.map_err(failed)
     }
 
-    pub(super) async fn all<T: DeserializeOwned>(&self, path: &str) -> Result<Vec<T>> {
-        self.all_where(path, "").await
+    pub async fn preview_fund(&self, payment: &PaymentId) -> Result<FundView> {
+        self.client()?.preview_fund(payment.as_str()).await.map_err(failed)
     }
 
-    /// All items that fulfil a condition, which is written as in a URL (`&payment=…`).
-    pub(super) async fn all_where<T: DeserializeOwned>(&self, path: &str, condition: &str) -> Result<Vec<T>> {
-        let mut items = Vec::new();
-        let mut after = String::new();
-        loop {
-            let page: Page<T> = self.ask(None, &format!("{path}?limit={PAGE}{condition}{after}")).await?;
-            items.extend(page.items);
-            let Some(next) = page.next else { return Ok(items) };
-            after = format!("&after={next}");
-        }
+    /// Places an order to fund a payment, as it was shown.
+    pub async fn fund(&self, payment: &PaymentId, to: Address, base_units: Amount) -> Result<OrderView> {
+        let request = FundRequest { payment: payment.to_string(), to: to.to_string(), base_units };
+        self.client()?.fund(&request).await.map_err(failed)
     }
 
-    /// A GET, or a POST when there is a body.
-    pub(super) async fn ask<T: DeserializeOwned>(&self, body: Option<Value>, path: &str) -> Result<T> {
-        let url = format!("{}{path}", self.base);
-        let request = match body {
-            Some(body) => self.client.post(url).json(&body),
-            None => self.client.get(url),
-        };
-        let request = match &self.token_file {
-            Some(file) => {
-                let unreadable = |source| SandboxError::File { path: file.clone(), source };
-                request.bearer_auth(std::fs::read_to_string(file).map_err(unreadable)?.trim())
-            }
-            None => request,
-        };
-        let failed = |error: reqwest::Error| SandboxError::Daemon(format!("{path}: {}", words(error)));
-        let answer = request.send().await.map_err(failed)?;
-        let status = answer.status();
-        let bytes = answer.bytes().await.map_err(failed)?;
-        if !status.is_success() {
-            let said = String::from_utf8_lossy(&bytes);
-            return Err(SandboxError::Daemon(format!("{path}: HTTP {}: {said}", status.as_u16())));
-        }
-        serde_json::from_slice(&bytes).map_err(|error| SandboxError::Daemon(format!("{path}: {error}")))
+    pub async fn orders(&self) -> Result<Vec<OrderView>> {
+        let client = self.client()?;
+        all!(client.orders(None, None))
+    }
+
+    /// The orders of one payment, oldest first.
+    pub async fn orders_of(&self, payment: &PaymentId) -> Result<Vec<OrderView>> {
+        let client = self.client()?;
+        all!(client.orders(None, Some(payment.as_str())))
+    }
+
+    pub async fn approve(&self, order: &OrderId, reason: &str) -> Result<OrderView> {
+        let request = ApproveRequest { reason: reason.to_owned(), ..ApproveRequest::default() };
+        self.client()?.approve(&order.to_string(), &request).await.map_err(failed)
+    }
+
+    pub async fn cancel(&self, order: &OrderId, reason: &str) -> Result<OrderView> {
+        self.client()?.cancel_order(&order.to_string(), reason).await.map_err(failed)
+    }
+}
+
+impl std::fmt::Debug for Operator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operator").field("socket", &self.settings.http.socket).finish_non_exhaustive()
     }
 }

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::actor::Actor;
 use crate::domain::chain::{Address, B256, BlockRef};
-use crate::domain::order::{AttemptKind, Order, OrderId, OrderState, Placer, Spend};
+use crate::domain::order::{AttemptKind, Order, OrderId, OrderOutcome, OrderState, Placer, Spend};
 use crate::domain::payment::{BankAccountId, PaymentId, RecipientId};
 use crate::domain::wallet::Wallet;
+use crate::domain::wei::Wei;
 use crate::policy::fees::worst_cost;
 use crate::view::explain::Names;
 use crate::view::explain_orders::state_text;
@@ -73,6 +74,29 @@ pub struct OrderView {
     /// Its whole state, as it is stored.
     #[schemars(with = "shapes::OrderState")]
     pub detail: OrderState,
+}
+
+impl OrderView {
+    /// How it ended, once it has.
+    #[must_use]
+    pub const fn ending(&self) -> Option<&OrderOutcome> {
+        match &self.detail {
+            OrderState::Ended { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// What its last transaction pays at most for a unit of gas; `None` when there is no transaction, or no figure.
+    #[must_use]
+    pub fn offers(&self) -> Option<Wei> {
+        self.attempts.last().and_then(|last| Wei::from_person_gwei(&last.cap_gwei).ok())
+    }
+
+    /// Whether its last transaction was given to the nodes, and is of this kind.
+    #[must_use]
+    pub fn has_sent(&self, kind: AttemptKind) -> bool {
+        self.attempts.last().is_some_and(|last| last.kind == kind && last.sent_at.is_some())
+    }
 }
 
 /// One transaction of an order, as it is shown.

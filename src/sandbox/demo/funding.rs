@@ -9,8 +9,8 @@ use crate::domain::payment::BankAccountId;
 use crate::domain::wei::Wei;
 use crate::sandbox::error::{Result, SandboxError};
 use crate::sandbox::fake_api::{NewOffRamp, OffRamp};
-use crate::sandbox::orders::OrderRow;
 use crate::sandbox::{BlockTag, USDC, WALLET};
+use crate::view::order::OrderView;
 
 /// The payment whose receipts are shown at the end: the one that took two transactions to be mined.
 pub(super) const SHOWN: &str = "fund-raised";
@@ -48,8 +48,8 @@ async fn funded(stage: &mut Stage<'_>, name: &str, amount: Amount) -> Result<Off
 }
 
 /// Waits until the transfer of a payment's order was given to the nodes.
-async fn on_its_way(stage: &mut Stage<'_>, name: &str) -> Result<OrderRow> {
-    let sent = |order: &OrderRow| order.state == "sending" && order.has_sent(AttemptKind::Transfer);
+async fn on_its_way(stage: &mut Stage<'_>, name: &str) -> Result<OrderView> {
+    let sent = |order: &OrderView| order.state == "sending" && order.has_sent(AttemptKind::Transfer);
     stage.order_until(name, "sending", sent).await
 }
 
@@ -59,8 +59,8 @@ async fn paid(stage: &mut Stage<'_>, names: &[&str]) -> Result<Vec<B256>> {
     stage.mine_final().await?;
     let mut hashes = Vec::new();
     for name in names {
-        let order = stage.order_until(name, "ended", |order| order.outcome().is_some()).await?;
-        let Some(OrderOutcome::Paid { tx_hash, .. }) = order.outcome() else {
+        let order = stage.order_until(name, "ended", |order| order.ending().is_some()).await?;
+        let Some(OrderOutcome::Paid { tx_hash, .. }) = order.ending() else {
             return Err(SandboxError::Outcome(format!("order {} is not paid: {}", order.id, order.text)));
         };
         hashes.push(*tx_hash);
@@ -92,7 +92,7 @@ async fn asked(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<()> {
     let dear = Wei::from_gwei(DEAR_GWEI);
     stage.node().mine_at(dear, 1).await?;
     let raised =
-        |order: &OrderRow| order.has_sent(AttemptKind::Transfer) && order.offers().is_some_and(|cap| cap > dear);
+        |order: &OrderView| order.has_sent(AttemptKind::Transfer) && order.offers().is_some_and(|cap| cap > dear);
     let order = stage.order_until(SHOWN, "raised", raised).await?;
     for attempt in &order.attempts {
         let (nonce, cap) = (attempt.nonce, &attempt.cap_gwei);
@@ -109,10 +109,10 @@ async fn asked(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<()> {
     stage.node().set_blacklisted(USDC, off_ramp.deposit_address, true).await?;
     stage.node().mine(1).await?;
     fund(stage, &off_ramp).await?;
-    let held = |order: &OrderRow| order.hold.as_deref() == Some("recipient-blacklisted");
+    let held = |order: &OrderView| order.hold.as_deref() == Some("recipient-blacklisted");
     stage.order_until("fund-held", "held", held).await?;
     funded(stage, "fund-approved", usdc(60_000)).await?;
-    let waits = |order: &OrderRow| order.state == "awaiting-approval";
+    let waits = |order: &OrderView| order.state == "awaiting-approval";
     let order = stage.order_until("fund-approved", "waiting for approval", waits).await?;
     stage.watcher.operator().approve(&order.id, "looked at the invoice").await?;
     on_its_way(stage, "fund-approved").await?;
@@ -139,11 +139,11 @@ async fn stopped(stage: &mut Stage<'_>, cases: &mut Vec<Case>) -> Result<()> {
     funded(stage, "fund-cancelled", usdc(140)).await?;
     let order = on_its_way(stage, "fund-cancelled").await?;
     stage.watcher.operator().cancel(&order.id, "ordered twice by mistake").await?;
-    let cancelling = |order: &OrderRow| order.state == "cancelling" && order.has_sent(AttemptKind::SelfSend);
+    let cancelling = |order: &OrderView| order.state == "cancelling" && order.has_sent(AttemptKind::SelfSend);
     stage.order_until("fund-cancelled", "cancelling", cancelling).await?;
     stage.mine_final().await?;
-    let order = stage.order_until("fund-cancelled", "ended", |order| order.outcome().is_some()).await?;
-    let Some(OrderOutcome::SelfSent { tx_hash, .. }) = order.outcome() else {
+    let order = stage.order_until("fund-cancelled", "ended", |order| order.ending().is_some()).await?;
+    let Some(OrderOutcome::SelfSent { tx_hash, .. }) = order.ending() else {
         return Err(SandboxError::Outcome(format!("order {} is not cancelled: {}", order.id, order.text)));
     };
     cases.push(Case::new("nothing: the order was cancelled", "fund-cancelled", Expect::NotSeen(*tx_hash)));

@@ -11,8 +11,8 @@ use crate::domain::payment::PaymentId;
 use crate::sandbox::audit::{Audit, audit, must};
 use crate::sandbox::error::{Result, SandboxError};
 use crate::sandbox::fake_api::Call;
-use crate::sandbox::orders::OrderRow;
 use crate::sandbox::{USDC, WALLET, WALLET_FUNDS};
+use crate::view::order::OrderView;
 
 /// Prints the receipts of a payment that the wallet paid: payment, order, nonce, all transactions, block and log, and
 /// the payment API's answer. Each is compared with the chain and with what the API received.
@@ -83,8 +83,8 @@ fn answered(stage: &Stage<'_>, id: &PaymentId, tx_hash: B256) -> Result<String> 
 }
 
 /// The transaction, block and log index of an order that is paid.
-const fn paid(order: &OrderRow) -> Option<(B256, BlockRef, u64)> {
-    match order.outcome() {
+const fn paid(order: &OrderView) -> Option<(B256, BlockRef, u64)> {
+    match order.ending() {
         Some(OrderOutcome::Paid { tx_hash, block, log_index }) => Some((*tx_hash, *block, *log_index)),
         _ => None,
     }

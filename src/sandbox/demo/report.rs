@@ -11,7 +11,7 @@ use crate::domain::deposit::Verdict;
 use crate::domain::payment::Outcome;
 use crate::sandbox::error::{Result, SandboxError};
 use crate::sandbox::fake_api::OffRamp;
-use crate::sandbox::operator::{DepositRow, PaymentRow, WhyRow};
+use crate::view::{DepositView, PaymentView, WhyView};
 
 /// How wide the table is: fits a terminal of usual width, and a file.
 const WIDTH: u16 = 132;
@@ -53,9 +53,9 @@ impl Case {
 
 /// All that is known of a case at the end.
 struct Found {
-    payment: PaymentRow,
+    payment: PaymentView,
     off_ramp: OffRamp,
-    why: WhyRow,
+    why: WhyView,
 }
 
 /// What became of a case, in words, and whether it is what must be.
@@ -171,7 +171,7 @@ fn not_seen(found: &Found, tx_hash: B256, waits: bool) -> Judged {
 }
 
 fn gone(found: &Found, block_hash: B256, tx_hash: B256) -> Judged {
-    let in_block = |row: &DepositRow| row.tx_hash == tx_hash && row.block_hash == block_hash;
+    let in_block = |row: &DepositView| row.tx_hash == tx_hash && row.block_hash == block_hash;
     let Some(deposit) = deposit_of(found, in_block) else { return not_there(found) };
     let right = deposit.standing.name == "gone" && deposit.verdict == Verdict::Unjudged;
     Judged { became: format!("its block is {}", deposit.standing.name), why: short(&deposit.verdict_text), right }
@@ -181,7 +181,7 @@ fn not_there(found: &Found) -> Judged {
     Judged { became: "rampwatch has no such deposit".to_owned(), why: short(&found.why.rule), right: false }
 }
 
-fn deposit_of(found: &Found, wanted: impl Fn(&DepositRow) -> bool) -> Option<&DepositRow> {
+fn deposit_of(found: &Found, wanted: impl Fn(&DepositView) -> bool) -> Option<&DepositView> {
     found.why.deposits.iter().find(|row| wanted(row))
 }
 

@@ -14,12 +14,12 @@ use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::time::{Span, Timestamp};
 use crate::sandbox::error::{Result, SandboxError};
 use crate::sandbox::fake_api::{FakeApi, FakeApiOptions, NewOffRamp, OffRamp};
-use crate::sandbox::operator::PaymentRow;
-use crate::sandbox::orders::OrderRow;
 use crate::sandbox::{
     Anvil, AnvilOptions, Daemon, DaemonOptions, Mining, Node, PAYER, Receipt, Sandbox, USDC, WalletConfig,
     wallet_variable,
 };
+use crate::view::PaymentView;
+use crate::view::order::OrderView;
 
 /// How long anything in the story may take.
 pub(super) const LIMIT: Duration = Duration::from_secs(20);
@@ -192,8 +192,8 @@ impl<'a> Stage<'a> {
         &self,
         name: &str,
         what: &str,
-        condition: impl Fn(&PaymentRow) -> bool + Send + Sync,
-    ) -> Result<PaymentRow> {
+        condition: impl Fn(&PaymentView) -> bool + Send + Sync,
+    ) -> Result<PaymentView> {
         let id = id(name)?;
         let until = deadline(LIMIT);
         loop {
@@ -214,8 +214,8 @@ impl<'a> Stage<'a> {
         &mut self,
         name: &str,
         what: &str,
-        condition: impl Fn(&OrderRow) -> bool + Send + Sync,
-    ) -> Result<OrderRow> {
+        condition: impl Fn(&OrderView) -> bool + Send + Sync,
+    ) -> Result<OrderView> {
         let id = id(name)?;
         let until = deadline(LIMIT);
         loop {

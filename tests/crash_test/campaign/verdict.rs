@@ -9,7 +9,8 @@ use rampwatch::domain::deposit::{BlockStatus, Verdict};
 use rampwatch::domain::order::{ApprovalReason, OrderState};
 use rampwatch::domain::payment::{PaymentId, PaymentState};
 use rampwatch::sandbox::fake_api::Call;
-use rampwatch::sandbox::{Audit, Operator, OrderRow, SandboxError, Sent, WALLET, audit};
+use rampwatch::sandbox::{Audit, Operator, SandboxError, Sent, WALLET, audit};
+use rampwatch::view::order::OrderView;
 use tokio::time::Instant;
 
 use super::report::Report;
@@ -51,7 +52,7 @@ pub(crate) async fn settle(world: &World, payments: &Payments, until: Instant) -
 /// known as such.
 async fn what_waits(world: &World, operator: &Operator, payments: &Payments) -> Result<Option<String>, SandboxError> {
     let mut waits = None;
-    for order in operator.orders().await?.iter().filter(|order| order.outcome().is_none()) {
+    for order in operator.orders().await?.iter().filter(|order| order.ending().is_none()) {
         waits = Some(format!("order {} to end: {}", order.id, order.text));
         // What a person has to decide because a transfer is said to have failed is nothing to be approved unseen.
         let is_usual = !matches!(order.detail, OrderState::AwaitingApproval { why: ApprovalReason::Reverted { .. } });
@@ -96,7 +97,7 @@ pub(crate) async fn judge_orders(world: &World, report: &mut Report) -> Result<(
 
 /// The audit asks who is to be paid: that they are is judged elsewhere, here that nobody is paid twice, and that every
 /// transaction is that of an order which says so.
-fn audited(sent: &[Sent], orders: &[OrderRow]) -> Result<Audit, SandboxError> {
+fn audited(sent: &[Sent], orders: &[OrderView]) -> Result<Audit, SandboxError> {
     let moved: BTreeSet<Address> = sent
         .iter()
         .filter(|sent| sent.succeeded)

@@ -4,7 +4,8 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{Address, B256, BlockRef, Transfer};
 use rampwatch::domain::order::AttemptKind;
 use rampwatch::domain::wei::Wei;
-use rampwatch::sandbox::{Audit, OrderRow, Sent, USDC, WALLET, audit};
+use rampwatch::sandbox::{Audit, Sent, USDC, WALLET, audit};
+use rampwatch::view::order::OrderView;
 use serde_json::{Value, json};
 
 use super::{stranger, usdc};
@@ -18,14 +19,16 @@ fn block(number: u8) -> BlockRef {
 }
 
 /// An order of a payment over 5 USDC with these attempts, as the operator API tells it.
-fn order(payment: &str, attempts: &[(AttemptKind, u8)], outcome: Value) -> OrderRow {
+fn order(payment: &str, attempts: &[(AttemptKind, u8)], outcome: Value) -> OrderView {
     let attempts = attempts.iter().map(|(kind, number)| {
         let (cap, tip) = ("62.5", "30");
-        json!({ "kind": kind, "nonce": 0, "tx_hash": hash(*number), "cap_gwei": cap, "tip_gwei": tip, "sent_at": "x" })
+        json!({ "kind": kind, "nonce": 0, "tx_hash": hash(*number), "cap_gwei": cap, "tip_gwei": tip, "most_cost": "1",
+            "signed_at": "x", "sent_at": "x" })
     });
     let counts = outcome["is"] == "paid";
     let row = json!({
         "id": format!("{payment}:1"), "payment": payment, "to": stranger(1), "amount": { "base_units": usdc(5) },
+        "recipient_id": "rec", "bank_account": null, "wallet": WALLET, "block": null, "outcome": null,
         "placed_by": "person", "placed_at": "x", "state": "ended", "text": "ended", "hold": null, "nonce": 0,
         "counts_as_spent": counts, "attempts": attempts.collect::<Vec<_>>(),
         "detail": { "is": "ended", "at": 1, "outcome": outcome },
@@ -33,12 +36,12 @@ fn order(payment: &str, attempts: &[(AttemptKind, u8)], outcome: Value) -> Order
     serde_json::from_value(row).unwrap()
 }
 
-fn paid(payment: &str, number: u8) -> OrderRow {
+fn paid(payment: &str, number: u8) -> OrderView {
     let outcome = json!({ "is": "paid", "tx_hash": hash(number), "block": block(number), "log_index": 0 });
     order(payment, &[(AttemptKind::Transfer, number)], outcome)
 }
 
-fn cancelled(payment: &str, transfer: u8, self_send: u8) -> OrderRow {
+fn cancelled(payment: &str, transfer: u8, self_send: u8) -> OrderView {
     let why = json!({ "cause": "person", "reason": "no" });
     let outcome = json!({ "is": "self_sent", "tx_hash": hash(self_send), "why": why });
     order(payment, &[(AttemptKind::Transfer, transfer), (AttemptKind::SelfSend, self_send)], outcome)
@@ -80,7 +83,7 @@ fn self_send(nonce: u64, number: u8) -> Sent {
 }
 
 #[track_caller]
-fn finds(sent: &[Sent], orders: &[OrderRow], due: &[&str], words: &[&str]) {
+fn finds(sent: &[Sent], orders: &[OrderView], due: &[&str], words: &[&str]) {
     let found = audit(sent, orders, due).unwrap_err().to_string();
     for word in words {
         assert!(found.contains(word), "no {word:?} in {found}");
@@ -121,7 +124,7 @@ fn transactions_that_are_not_the_orders_are_found() {
     finds(&[transfer(1, 1, usdc(5))], &[paid("a", 1)], &["a"], &["nonce 1 where 0 follows"]);
     finds(&[transfer(0, 1, usdc(6))], &[paid("a", 1)], &["a"], &["something else than order a:1 says"]);
     finds(&[transfer(0, 3, usdc(5))], &[cancelled("b", 2, 3)], &[], &["is no self-send"]);
-    let not_counted = OrderRow { counts_as_spent: false, ..paid("a", 1) };
+    let not_counted = OrderView { counts_as_spent: false, ..paid("a", 1) };
     finds(&[transfer(0, 1, usdc(5))], &[not_counted], &["a"], &["counts as spent: false"]);
     let mut open = paid("a", 1);
     open.detail = rampwatch::domain::order::OrderState::Ready;
