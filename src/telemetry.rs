@@ -257,7 +257,7 @@ pub const METRICS: &[Metric] = &[
     gauge(
         "rampwatch_wallet_low",
         &["coin"],
-        "1 while the wallet has too little of the `token` or the `native` coin for what it may be asked to pay; looked at every ten minutes, with funding enabled.",
+        "1 while the wallet has less of the `token` or the `native` coin than `notify.low_token` or `notify.low_native`, or else, with funding enabled, than it may be asked to pay; looked at every `notify.balance_every`.",
     ),
     gauge("rampwatch_wallet_stopped", &["why"], "1 while the wallet is `paused` or `halted`."),
     gauge("rampwatch_build_info", &["version"], "Always 1."),

@@ -24,7 +24,7 @@ use crate::domain::operator::KnownEndpoint;
 use crate::domain::wei::Wei;
 use crate::engine::health::Health;
 use crate::engine::notifier::{self, NotifierSetup};
-use crate::engine::{EngineSettings, FundingPorts, PayoutPorts, Ports, purse};
+use crate::engine::{EngineSettings, FundingPorts, PayoutPorts, Ports};
 use crate::http::socket::{self, SocketError};
 use crate::outbound::{Outbound, OutboundError};
 use crate::policy::approval::Approvers;
@@ -73,19 +73,7 @@ impl App {
     /// # Errors
     /// When the store fails, or the chain is not the configured one.
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let token = self.settings.token;
-        let funding = self.ports.funding.clone().zip(self.settings.funding.clone());
-        let clock = self.ports.clock.clone();
-        let purse = async move {
-            match funding {
-                Some((ports, rules)) if rules.limits.enabled => purse::watch(ports, rules, token, clock).await,
-                _ => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            ended = notifier::run_beside(self.ports, self.settings, self.health, self.telling, stop) => Ok(ended?),
-            never = purse => match never {},
-        }
+        Ok(notifier::run_beside(self.ports, self.settings, self.health, self.telling, stop).await?)
     }
 }
 

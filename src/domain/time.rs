@@ -108,4 +108,10 @@ impl Span {
     pub const fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
+
+    /// The wait of a backoff that begins with this one: doubled so many times, and never longer than `most`.
+    #[must_use]
+    pub fn doubled(self, times: u32, most: Self) -> Self {
+        self.times(1_u64.checked_shl(times).unwrap_or(u64::MAX)).min(most)
+    }
 }

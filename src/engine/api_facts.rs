@@ -1,41 +1,21 @@
-//! What the API said, taken into a payment's book; and how the loops that ask it wait and fail.
+//! What the API said, taken into a payment's book.
 
-use super::EngineError;
-use super::circuit_breaker::{CallKind, CircuitBreaker};
-use super::health::Health;
 use super::ledger::{Ledger, LedgerError};
 use crate::domain::api_field::{ApiField, Unread};
 use crate::domain::payment::{ApiView, Payment, PaymentId};
-use crate::domain::time::{Span, Timestamp};
-use crate::policy::payment_machine::{Fact, Unexpected};
+use crate::domain::time::Timestamp;
+use crate::policy::payment_machine::{CallFailure, Fact, Unexpected};
 use crate::ports::payment_api::{ApiError, ApiPayment};
-use crate::ports::store::{Lane, Store, StoreError};
+use crate::ports::store::{Lane, StoreError};
 
-/// The longest wait before the store is looked at again, whatever it says is due.
-const LONGEST_WAIT: Span = Span::from_secs(60);
-
-/// How long a loop may sleep: until its lane's next payment is due and the breaker is closed.
-pub(crate) async fn wait_for(
-    store: &dyn Store,
-    lane: Lane,
-    breaker: &CircuitBreaker,
-    now: Timestamp,
-) -> Result<Span, StoreError> {
-    let Some(next) = store.next_due(lane).await? else { return Ok(LONGEST_WAIT) };
-    let asked = match lane {
-        Lane::Complete => CallKind::Complete,
-        Lane::Follow => CallKind::Get,
-    };
-    let next = breaker.open_until(asked).map_or(next, |until| next.max(until));
-    Ok(next.since(now).max(Span::from_millis(1)).min(LONGEST_WAIT))
-}
-
-/// A store that failed ends the engine; anything else was dealt with.
-pub(crate) fn note_failure(health: &Health, result: Result<(), StoreError>) -> Result<(), EngineError> {
-    result.map_err(|error| {
-        health.update(|health| health.store_failed = Some(error.to_string()));
-        EngineError::Store(error)
-    })
+/// How a call that changes something failed, as the policy takes it.
+pub(crate) fn failure(error: ApiError) -> CallFailure {
+    match error.into_refusal() {
+        Ok(refusal) => CallFailure::Refused(refusal),
+        Err(ApiError::Unclear { retry_after, .. }) => CallFailure::Unclear { retry_after },
+        // A key that is refused means that nothing was done; the breaker keeps the next try back.
+        Err(error) => CallFailure::NotNow { retry_after: error.retry_after() },
+    }
 }
 
 /// What a GET's answer means for the payment, as a fact. What was asked at a moment is true of that moment only.
@@ -51,10 +31,7 @@ pub(crate) fn fact_of(
             None => Fact::Reported(view_of(said, asked_at)),
         },
         Err(ApiError::NotFound { .. }) => Fact::Unknown,
-        Err(ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. }) => {
-            Fact::AskFailed { retry_after }
-        }
-        Err(ApiError::KeyRefused { .. } | ApiError::Refused { .. }) => Fact::AskFailed { retry_after: None },
+        Err(error) => Fact::AskFailed { retry_after: error.retry_after() },
     }
 }
 

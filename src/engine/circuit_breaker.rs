@@ -17,7 +17,7 @@ use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
 use crate::policy::retry::{RetryPolicy, Window};
 use crate::ports::clock::Clock;
-use crate::ports::payment_api::{ApiError, PaymentApi};
+use crate::ports::payment_api::{Answer, ApiError, PaymentApi};
 use crate::ports::store::{Store, StoreError};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,6 +189,11 @@ impl CircuitBreaker {
         }
     }
 
+    /// The moment, or that of the next probe of this kind if it comes later.
+    pub(crate) fn once_closed(&self, asked: CallKind, at: Option<Timestamp>) -> Option<Timestamp> {
+        at.map(|at| self.open_until(asked).map_or(at, |until| at.max(until)))
+    }
+
     /// The completer says whether more completions are due than may be under way.
     pub(crate) fn note_completions(&self, wait: bool) {
         self.completions_wait.store(wait, Ordering::Relaxed);
@@ -205,8 +210,8 @@ impl CircuitBreaker {
         &self,
         asked: CallKind,
         about: &str,
-        answer: Result<T, ApiError>,
-    ) -> Result<Result<T, ApiError>, StoreError> {
+        answer: Answer<T>,
+    ) -> Result<Answer<T>, StoreError> {
         let now = self.clock.now();
         match answer {
             Err(ApiError::KeyRefused { status, detail }) => match self.whose_refusal(asked, about).await {

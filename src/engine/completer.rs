@@ -5,25 +5,23 @@
 //! any two lines leaves a state that says what the next start has to do: "due" (no call was made) or "calling" (it
 //! may have been: wait, then ask).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use super::agreement::Agreements;
-use super::api_facts::{fact_of, note_failure, record, settle_result, view_of, wait_for};
+use super::api_facts::{fact_of, failure, record, settle_result, view_of};
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::{self, Health};
 use super::ledger::{Ledger, LedgerError};
-use super::put_aside::PutAside;
 use super::transaction;
-use super::{EngineError, EngineSettings, Ports};
+use super::worker::Queue;
+use super::{EngineSettings, Ports, Shared};
 use crate::domain::api_field::ApiField;
 use crate::domain::chain::B256;
 use crate::domain::deposit::{BlockStatus, DepositKey};
-use crate::domain::payment::{ApiStatus, ApiView, Payment, PaymentId, PaymentState, Refusal};
+use crate::domain::payment::{ApiStatus, ApiView, Payment, PaymentId, PaymentState};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
@@ -34,153 +32,76 @@ use crate::policy::payment_machine::{CallFailure, Fact, Unexpected};
 use crate::policy::shadow;
 use crate::policy::sweep::owed_again;
 use crate::ports::chain::{ChainError, FinalityReport};
-use crate::ports::payment_api::{ApiError, ApiPayment};
+use crate::ports::payment_api::{Answer, ApiError, ApiPayment};
 use crate::ports::store::{Commit, Lane, StoreError};
 
 mod look;
 
 use self::look::Look;
 
-/// How many due payments are taken up at once.
-const BATCH: usize = 512;
-
 /// How long a due payment is left alone when the chain could not confirm its deposit again.
 const LOOK_AGAIN: Span = Span::from_secs(2);
 
 /// The last answer to the question for finality, for all payments that look within [`LOOK_AGAIN`].
-pub(crate) type RecentFinality = Arc<Mutex<Option<(Result<FinalityReport, ChainError>, Timestamp)>>>;
+type RecentFinality = Mutex<Option<(Result<FinalityReport, ChainError>, Timestamp)>>;
 
-#[derive(Clone)]
 pub(crate) struct Completer {
-    pub(crate) agreements: Arc<Agreements>,
-    pub(crate) ports: Ports,
-    pub(crate) settings: Arc<EngineSettings>,
-    pub(crate) ledger: Ledger,
-    pub(crate) breaker: Arc<CircuitBreaker>,
-    pub(crate) health: Arc<Health>,
-    pub(crate) recent: RecentFinality,
-    pub(crate) unsettled: Unsettled,
+    agreements: Arc<Agreements>,
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    ledger: Ledger,
+    breaker: Arc<CircuitBreaker>,
+    health: Arc<Health>,
+    recent: RecentFinality,
+    /// Payments with a call of this process that may still take effect.
+    unsettled: std::sync::Mutex<BTreeSet<PaymentId>>,
 }
 
-/// Calls of this life that may still take effect, until the time for it has really passed: the clock may have been set meanwhile,
-/// and show that it has long passed.
-#[derive(Clone, Default)]
-pub(crate) struct Unsettled(Arc<std::sync::Mutex<BTreeSet<PaymentId>>>);
+impl Queue for Completer {
+    type Item = Payment;
+    type Key = PaymentId;
 
-impl Unsettled {
-    fn ids(&self) -> MutexGuard<'_, BTreeSet<PaymentId>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
+    const NAME: &'static str = "completer";
+    const CALLS: CallKind = CallKind::Complete;
+    const BATCH: usize = 512;
 
-/// Due payments that were read together, and are taken up one after the other; not for long, and what has become of one
-/// meanwhile is found out when it is written to. The state is the queue: this is only a look at it.
-#[derive(Default)]
-struct Found {
-    payments: VecDeque<Payment>,
-    at: Timestamp,
-}
-
-/// What the API answered.
-type Answer = Result<ApiPayment, ApiError>;
-
-impl Completer {
-    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), EngineError> {
-        let now = self.ports.clock.now();
-        self.health.update(|health| health.finality_doubted = health.finality_doubted.or(Some(now)));
-        let mut changes = self.ports.store.changes();
-        let mut under_way: BTreeSet<PaymentId> = BTreeSet::new();
-        let mut found = Found::default();
-        let mut aside: PutAside<PaymentId> = PutAside::default();
-        let this = Arc::new(self);
-        // Each call is a task, so that many use all of the machine. Dropping the set ends them.
-        let mut calls = JoinSet::new();
-        // A call that is found at the start may have gone out until just before it, however long ago it was decided:
-        // the process may have been frozen in between. None is looked into before it can no longer take effect.
-        let mut settling = std::pin::pin!(this.ports.clock.sleep(this.settings.pace.unclear_wait()));
-        let mut settled = false;
-        let mut settling_calls = JoinSet::new();
-        loop {
-            this.health.beat("completer", this.ports.clock.now());
-            changes.mark_unchanged();
-            let free = this.breaker.window().saturating_sub(calls.len());
-            let mut wait = Span::from_secs(60);
-            if free > 0 && !stop.is_cancelled() {
-                let fresh = this.take_up(&mut found, (&under_way, &aside), free, settled).await?;
-                if fresh.is_empty() {
-                    wait = wait_for(&*this.ports.store, Lane::Complete, &this.breaker, this.ports.clock.now()).await?;
-                    // Payments that are due and under way would make the wait none at all.
-                    let idle = calls.is_empty() && settling_calls.is_empty() && settled && aside.len() == 0;
-                    wait = if idle { wait } else { wait.max(Span::from_millis(50)) };
-                }
-                for (payment, permit) in fresh {
-                    under_way.insert(payment.id.clone());
-                    let this = Arc::clone(&this);
-                    calls.spawn(async move {
-                        let id = payment.id.clone();
-                        (id, this.handle(payment, permit).await)
-                    });
-                }
-            }
-            if stop.is_cancelled() && calls.is_empty() {
-                return Ok(());
-            }
-            tokio::select! {
-                biased;
-                Some(ended) = calls.join_next(), if !calls.is_empty() => {
-                    let (id, result) = ended.map_err(|_| EngineError::Ended("completer's call (it panicked)"))?;
-                    under_way.remove(&id);
-                    note_failure(&this.health, aside.settle(&id, result))?;
-                    if this.unsettled.ids().contains(&id) {
-                        let this = Arc::clone(&this);
-                        settling_calls.spawn(async move {
-                            this.ports.clock.sleep(this.settings.pace.unclear_wait()).await;
-                            this.unsettled.ids().remove(&id);
-                        });
-                    }
-                }
-                Some(_) = settling_calls.join_next(), if !settling_calls.is_empty() => {}
-                () = stop.cancelled(), if !stop.is_cancelled() => {}
-                () = &mut settling, if !settled => settled = true,
-                _ = changes.changed(), if free > 0 => {}
-                () = this.ports.clock.sleep(wait), if free > 0 => {}
-            }
-        }
+    fn key(payment: &Payment) -> PaymentId {
+        payment.id.clone()
     }
 
-    /// The payments that are due, are not under way, and may be worked upon, as many as are `free`.
-    async fn take_up(
-        &self,
-        found: &mut Found,
-        (under_way, aside): (&BTreeSet<PaymentId>, &PutAside<PaymentId>),
-        free: usize,
-        settled: bool,
-    ) -> Result<Vec<(Payment, Permit)>, StoreError> {
-        let now = self.ports.clock.now();
-        if found.payments.is_empty() || found.at > now || now.since(found.at) >= LOOK_AGAIN {
-            let limit = BATCH.max(under_way.len().saturating_add(free)).saturating_add(aside.len());
-            let due = self.ports.store.due(Lane::Complete, now, limit).await?.into_iter();
-            let fresh = due.filter(|payment| !under_way.contains(&payment.id) && !aside.contains(&payment.id));
-            let unsettled = self.unsettled.ids();
-            let settles = |id: &PaymentId| settled && !unsettled.contains(id);
-            let fresh = fresh.filter(|it| matches!(it.state, PaymentState::Due { .. }) || settles(&it.id));
-            *found = Found { payments: fresh.collect(), at: now };
-        }
-        let permit = if found.payments.is_empty() { Permit::None } else { self.breaker.permit(CallKind::Complete) };
-        let most = match permit {
-            Permit::All => free,
-            Permit::Probe => 1,
-            Permit::None => 0,
-        };
-        self.breaker.note_completions(found.payments.len() > most && permit == Permit::All);
-        let fresh = found.payments.drain(..most.min(found.payments.len())).collect::<Vec<_>>();
-        Ok(fresh.into_iter().map(|payment| (payment, permit)).collect())
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Payment>, StoreError> {
+        self.ports.store.due(Lane::Complete, now, limit).await
     }
 
-    async fn handle(&self, payment: Payment, permit: Permit) -> Result<(), StoreError> {
-        if permit == Permit::All && self.breaker.open_until(CallKind::Complete).is_some() {
-            return Ok(());
-        }
+    async fn next_due(&self, _: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.breaker.once_closed(CallKind::Complete, self.ports.store.next_due(Lane::Complete).await?))
+    }
+
+    fn at_once(&self) -> usize {
+        self.breaker.window()
+    }
+
+    fn settles_after(&self) -> Span {
+        self.settings.pace.unclear_wait()
+    }
+
+    fn was_called(payment: &Payment) -> bool {
+        !matches!(payment.state, PaymentState::Due { .. })
+    }
+
+    fn is_unsettled(&self, id: &PaymentId) -> bool {
+        self.unsettled().contains(id)
+    }
+
+    fn settled(&self, id: &PaymentId) {
+        self.unsettled().remove(id);
+    }
+
+    fn note_backlog(&self, is_behind: bool) {
+        self.breaker.note_completions(is_behind);
+    }
+
+    async fn work(&self, payment: Payment, _: Permit) -> Result<(), StoreError> {
         match &payment.state {
             PaymentState::Due { .. } => self.complete(&payment).await,
             PaymentState::Calling { .. } | PaymentState::Unclear { .. } => {
@@ -195,6 +116,18 @@ impl Completer {
             | PaymentState::Ended { .. }
             | PaymentState::Review { .. } => Ok(()),
         }
+    }
+}
+
+impl Completer {
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let Shared { ports, settings, ledger, breaker, health, agreements } = shared.clone();
+        let (recent, unsettled) = Default::default();
+        Self { agreements, ports, settings, ledger, breaker, health, recent, unsettled }
+    }
+
+    fn unsettled(&self) -> MutexGuard<'_, BTreeSet<PaymentId>> {
+        self.unsettled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn complete(&self, payment: &Payment) -> Result<(), StoreError> {
@@ -250,7 +183,7 @@ impl Completer {
     }
 
     /// How the payment stands, by the API's fresh word.
-    async fn ask(&self, payment: &Payment) -> Result<Answer, StoreError> {
+    async fn ask(&self, payment: &Payment) -> Result<Answer<ApiPayment>, StoreError> {
         if planted(Bug::RetryWithoutAsking) && was_called(&payment.state) {
             return Ok(Ok(ApiPayment::new(payment.id.clone(), ApiStatus::AwaitingFunds)));
         }
@@ -358,21 +291,27 @@ impl Completer {
         settle_result(&payment.id, result.await)
     }
 
-    async fn post(&self, payment: &Payment, key: DepositKey) -> Result<Answer, StoreError> {
+    async fn post(&self, payment: &Payment, key: DepositKey) -> Result<Answer<ApiPayment>, StoreError> {
         let answer = self.ports.api.complete(&payment.recipient_id, &payment.id, key.tx_hash).await;
         let answer = self.breaker.learn(CallKind::Complete, payment.id.as_str(), answer).await?;
-        metrics::counter!("rampwatch_completions_total", "result" => call_result(&answer)).increment(1);
+        let result = answer.as_ref().map_or_else(ApiError::name, |_| "taken");
+        metrics::counter!("rampwatch_completions_total", "result" => result).increment(1);
         if let Err(error) = &answer {
             tracing::warn!(payment_id = %payment.id, tx_hash = %key.tx_hash, %error, "the completion failed");
         }
         if may_still_act(&answer) && !planted(Bug::HintHurriesUnclear) {
-            self.unsettled.ids().insert(payment.id.clone());
+            self.unsettled().insert(payment.id.clone());
         }
         Ok(answer)
     }
 
     /// What the answer to the POST makes of the payment.
-    async fn take_answer(&self, payment: &Payment, key: DepositKey, answer: Answer) -> Result<(), StoreError> {
+    async fn take_answer(
+        &self,
+        payment: &Payment,
+        key: DepositKey,
+        answer: Answer<ApiPayment>,
+    ) -> Result<(), StoreError> {
         let result = self
             .ledger
             .change_known(payment, |page, current, context| {
@@ -403,42 +342,22 @@ const fn was_called(state: &PaymentState) -> bool {
 }
 
 /// Whether a call with this answer may take effect later.
-fn may_still_act(answer: &Answer) -> bool {
+fn may_still_act(answer: &Answer<ApiPayment>) -> bool {
     match answer {
         Ok(said) => said.status == ApiStatus::AwaitingFunds || said.unread(ApiField::TransactionHash).is_some(),
-        Err(ApiError::Unclear { .. }) => true,
-        Err(
-            ApiError::NotNow { .. }
-            | ApiError::KeyRefused { .. }
-            | ApiError::NotFound { .. }
-            | ApiError::Refused { .. },
-        ) => false,
-    }
-}
-
-/// Every word that [`call_result`] gives. A test goes through all answers.
-const CALL_RESULTS: [&str; 5] = ["taken", "not_now", "unclear", "key_refused", "refused"];
-
-/// How a call to `/complete` ended, in one word for the metric.
-const fn call_result(answer: &Result<ApiPayment, ApiError>) -> &'static str {
-    match answer {
-        Ok(_) => "taken",
-        Err(ApiError::NotNow { .. }) => "not_now",
-        Err(ApiError::Unclear { .. }) => "unclear",
-        Err(ApiError::KeyRefused { .. }) => "key_refused",
-        Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => "refused",
+        Err(error) => error.may_have_acted(),
     }
 }
 
 /// Shows every result at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
 pub(crate) fn show_results() {
-    for result in CALL_RESULTS {
+    for result in std::iter::once("taken").chain(ApiError::NAMES) {
         metrics::counter!("rampwatch_completions_total", "result" => result).increment(0);
     }
 }
 
 /// What the answer to `/complete` says, as a fact, with the API's word if there was one.
-fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<ApiView>) {
+fn told(answer: Answer<ApiPayment>, now: Timestamp) -> (Fact, Option<ApiView>) {
     let failed = |failure| (Fact::CallFailed(failure), None);
     match answer {
         // With which transaction it is completed, if it is, the next question tells.
@@ -449,36 +368,6 @@ fn told(answer: Result<ApiPayment, ApiError>, now: Timestamp) -> (Fact, Option<A
             let view = view_of(said, now);
             (Fact::Accepted(view.clone()), Some(view))
         }
-        Err(ApiError::NotNow { retry_after, .. }) => failed(CallFailure::NotNow { retry_after }),
-        Err(ApiError::Unclear { retry_after, .. }) => failed(CallFailure::Unclear { retry_after }),
-        // A key that is refused means that nothing was done; the breaker keeps the next try back.
-        Err(ApiError::KeyRefused { .. }) => failed(CallFailure::NotNow { retry_after: None }),
-        Err(ApiError::NotFound { detail }) => failed(CallFailure::Refused(Refusal { status: 404, message: detail })),
-        Err(ApiError::Refused { status, detail }) => failed(CallFailure::Refused(Refusal { status, message: detail })),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The error after this one. An error that is new must get its place here, or this does not compile.
-    fn next(error: &ApiError) -> Option<ApiError> {
-        let detail = String::new();
-        match error {
-            ApiError::NotNow { .. } => Some(ApiError::Unclear { detail, retry_after: None }),
-            ApiError::Unclear { .. } => Some(ApiError::KeyRefused { status: 401, detail }),
-            ApiError::KeyRefused { .. } => Some(ApiError::NotFound { detail }),
-            ApiError::NotFound { .. } => Some(ApiError::Refused { status: 400, detail }),
-            ApiError::Refused { .. } => None,
-        }
-    }
-
-    #[test]
-    fn every_failure_is_counted_under_a_listed_result() {
-        let first = ApiError::NotNow { detail: String::new(), retry_after: None };
-        let mut results: Vec<_> = std::iter::successors(Some(first), next).map(|it| call_result(&Err(it))).collect();
-        results.dedup();
-        assert_eq!(results, CALL_RESULTS[1..], "the first is the one of success");
+        Err(error) => failed(failure(error)),
     }
 }

@@ -148,7 +148,7 @@ const HANGS_AFTER: Span = Span::from_secs(600);
 pub struct Health {
     snapshot: Mutex<Snapshot>,
     breaker: Mutex<Weak<CircuitBreaker>>,
-    /// When each worker came round last, or is to come round where it rests.
+    /// When each worker came round last.
     beats: Mutex<BTreeMap<String, Timestamp>>,
     /// What the payment API does not say.
     unanswered: Mutex<InVain>,
@@ -172,15 +172,6 @@ impl Health {
         metrics::gauge!("rampwatch_worker_heartbeat_timestamp_seconds", "worker" => worker.to_owned())
             .set(u32::try_from(now.as_secs()).unwrap_or(u32::MAX));
         self.beats.lock().unwrap_or_else(PoisonError::into_inner).insert(worker.to_owned(), now);
-    }
-
-    /// A worker has nothing to do for this time; `None`: until there is something.
-    pub(crate) fn rests(&self, worker: &str, now: Timestamp, wait: Option<Span>) {
-        let mut beats = self.beats.lock().unwrap_or_else(PoisonError::into_inner);
-        match wait {
-            Some(wait) => beats.insert(worker.to_owned(), now.plus(wait)),
-            None => beats.remove(worker),
-        };
     }
 
     /// The worker that has not come round for longest, if that is too long; one that moves money before one that tells of it.
@@ -405,17 +396,12 @@ mod tests {
         let (start, hangs) = (Timestamp::from_secs(1_000), 1_000 + HANGS_AFTER.as_secs());
         health.beat("completer", start);
         health.beat("notifier chat", start);
-        health.beat("intake", start);
-        health.rests("intake", start, None);
         assert_eq!(told(&health, hangs - 1), (true, "ok".to_owned()));
         // What moves money is named before what tells of it.
         assert_eq!(told(&health, hangs), (false, "the completer has not come round for 600 s".to_owned()));
         health.beat("completer", Timestamp::from_secs(hangs));
         assert_eq!(told(&health, hangs), (true, "the notifier chat has not come round for 600 s".to_owned()));
-        health.rests("notifier chat", Timestamp::from_secs(hangs), Some(Span::from_secs(3_600)));
-        health.rests("completer", Timestamp::from_secs(hangs), None);
-        assert_eq!(told(&health, hangs + 3_600), (true, "ok".to_owned()), "nobody has anything to do");
-        // One that rests is expected back.
-        assert!(told(&health, hangs + 3_600 + HANGS_AFTER.as_secs()).1.starts_with("the notifier chat"));
+        health.beat("notifier chat", Timestamp::from_secs(hangs));
+        assert_eq!(told(&health, hangs), (true, "ok".to_owned()));
     }
 }

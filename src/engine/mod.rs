@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use thiserror::Error;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::domain::chain::Address;
@@ -36,6 +35,7 @@ use crate::ports::store::{Store, StoreError};
 pub mod add;
 pub(crate) mod agreement;
 pub(crate) mod api_facts;
+pub(crate) mod balances;
 pub(crate) mod circuit_breaker;
 pub(crate) mod clock_watch;
 pub(crate) mod completer;
@@ -53,11 +53,11 @@ pub mod notifier;
 pub(crate) mod opener;
 pub(crate) mod order_book;
 pub(crate) mod payout_book;
-pub mod purse;
 pub(crate) mod put_aside;
 pub(crate) mod reconciler;
 pub(crate) mod transaction;
 pub(crate) mod watcher;
+pub(crate) mod worker;
 
 pub use ledger::LedgerError;
 
@@ -202,13 +202,19 @@ pub enum EngineError {
     /// The chain is not the configured one.
     #[error("stopped, because {0}")]
     Chain(ChainError),
-    /// A loop ended unasked: a defect.
+    /// A worker ended unasked: a defect.
     #[error("the {0} ended unasked")]
     Ended(&'static str),
+    /// A worker panicked: a defect.
+    #[error("the {0} panicked")]
+    Panicked(&'static str),
 }
 
-/// What several loops have in common.
+/// What several workers have in common.
+#[derive(Clone)]
 pub(crate) struct Shared {
+    pub(crate) ports: Ports,
+    pub(crate) settings: Arc<EngineSettings>,
     pub(crate) ledger: ledger::Ledger,
     pub(crate) breaker: Arc<circuit_breaker::CircuitBreaker>,
     pub(crate) health: Arc<health::Health>,
@@ -261,52 +267,24 @@ async fn run_loops(
     let breaker = Arc::new(breaker);
     health.set_breaker(&breaker);
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
-    let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
-    loops.spawn(clock_watch.run(halt.clone()));
-    loops.spawn(put_aside::tell(ports.clone(), halt.clone()));
-    let watcher = watcher::Watcher::new(ports.clone(), settings.clone(), ledger.clone(), health.clone(), halt.clone());
-    loops.spawn(watcher.run());
     let agreements = Arc::new(agreement::Agreements::new(ports.clone(), settings.clone()));
-    let completer = completer::Completer {
-        agreements: agreements.clone(),
-        ports: ports.clone(),
-        settings: settings.clone(),
-        ledger: ledger.clone(),
-        breaker: breaker.clone(),
-        health: health.clone(),
-        recent: Arc::default(),
-        unsettled: completer::Unsettled::default(),
-    };
-    loops.spawn(completer.run(halt.clone()));
-    if let (Some(funding), Some(rules)) = (ports.funding.clone(), settings.funding.clone()) {
-        let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
-        let shared = Shared { ledger, breaker: breaker.clone(), health: health.clone(), agreements };
-        let funder = funder::Funder::new(ports, funding, settings, rules, shared);
-        loops.spawn(funder.run(halt.clone()));
-    }
+    let shared = Shared { ports, settings, ledger, breaker, health, agreements };
+    let Shared { ports, settings, ledger, health, .. } = shared.clone();
+    let now = ports.clock.now();
+    health.update(|health| health.finality_doubted = health.finality_doubted.or(Some(now)));
+    let mut crew = worker::Crew::new(halt.clone());
+    crew.spawn("clock watch", clock_watch.run(halt.clone()));
+    crew.spawn("alarm for records", put_aside::tell(ports.clone(), halt.clone()));
+    let watcher = watcher::Watcher::new(ports.clone(), settings.clone(), ledger, health.clone(), halt.clone());
+    crew.spawn("watcher", watcher.run());
+    crew.spawn_pool(completer::Completer::new(&shared), &shared);
+    crew.spawn_pool(reconciler::Reconciler::new(&shared), &shared);
     if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {
-        let (ports, settings, ledger) = (ports.clone(), settings.clone(), ledger.clone());
-        let (breaker, health) = (breaker.clone(), health.clone());
-        let opener = opener::Opener { ports, api, payouts, settings, ledger, breaker, health, taking: Arc::default() };
-        loops.spawn(opener.run(halt.clone()));
+        crew.spawn_pool(opener::Opener::new(&shared, api, payouts), &shared);
     }
-    let intake = intake::Intake::new(ports.clone(), settings.clone(), ledger.clone(), breaker.clone(), health.clone());
-    loops.spawn(intake.run(halt.clone()));
-    let reconciler = reconciler::Reconciler { ports, settings, ledger, breaker, health };
-    loops.spawn(reconciler.run(halt.clone()));
-    let mut outcome = Ok(());
-    while let Some(ended) = loops.join_next().await {
-        let result = match ended {
-            Ok(Ok(())) if halt.is_cancelled() => Ok(()),
-            Ok(Ok(())) => Err(EngineError::Ended("engine's loop")),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(EngineError::Ended("engine's loop (it panicked)")),
-        };
-        if let Err(error) = result {
-            tracing::error!(%error, "the engine stops");
-            outcome = outcome.and(Err(error));
-        }
-        halt.cancel();
+    if let (Some(funding), Some(rules)) = (ports.funding.clone(), settings.funding.clone()) {
+        crew.spawn_worker("funder", funder::Funder::new(&shared, funding, rules), &ports, &health);
     }
-    outcome
+    crew.spawn_worker("intake", intake::Intake::new(&shared), &ports, &health);
+    crew.join().await.inspect_err(|error| tracing::error!(%error, "the engine stops"))
 }

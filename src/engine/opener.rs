@@ -6,154 +6,101 @@
 //! looked for from that commit on; the order that funds it, together with what the payout says of it. So a crash between
 //! any two lines leaves a state that says what the next start has to do.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
 use tokio::sync::Mutex;
-use tokio_util::sync::CancellationToken;
 
-use super::api_facts::note_failure;
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
 use super::ledger::Ledger;
 use super::order_book::OrderBook;
 use super::payout_book::{Kept, PayoutBook, PayoutError};
-use super::put_aside::PutAside;
-use super::{EngineError, EngineSettings, PayoutPorts, Ports};
+use super::worker::Queue;
+use super::{EngineSettings, PayoutPorts, Ports, Shared};
 use crate::domain::payment::PayoutReference;
-use crate::domain::payout::{Funding, Payout, PayoutState};
+use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::record::RecordKind;
-use crate::domain::time::Span;
+use crate::domain::time::{Span, Timestamp};
 use crate::ports::desk_api::DeskApi;
+use crate::ports::payment_api::ApiError;
 use crate::ports::store::StoreError;
 
 mod fund;
 mod look;
 mod open;
 
-/// How many due payouts are taken up at once.
-const BATCH: usize = 512;
-
-/// The longest wait before the store is looked at again, whatever it says is due.
-const LONGEST_WAIT: Span = Span::from_secs(60);
-
 /// The most further steps of a payout that is let through an open circuit breaker: its quote ran out, another is taken, it is opened.
 const PROBE_STEPS: usize = 3;
 
-/// How long the opener rests when everything that is due is under way, or must wait for the circuit breaker.
-const BREATH: Span = Span::from_millis(50);
+/// How long orders that are placed at their time may be late while something else waits for the circuit breaker.
+const LATE: Span = Span::from_secs(1);
 
-#[derive(Clone)]
 pub(crate) struct Opener {
-    pub(crate) ports: Ports,
-    pub(crate) api: Arc<dyn DeskApi>,
-    pub(crate) payouts: PayoutPorts,
-    pub(crate) settings: Arc<EngineSettings>,
-    pub(crate) ledger: Ledger,
-    pub(crate) breaker: Arc<CircuitBreaker>,
-    pub(crate) health: Arc<Health>,
+    ports: Ports,
+    api: Arc<dyn DeskApi>,
+    payouts: PayoutPorts,
+    settings: Arc<EngineSettings>,
+    ledger: Ledger,
+    breaker: Arc<CircuitBreaker>,
+    health: Arc<Health>,
     /// Held while a payment is taken for a payout: it belongs to one only.
-    pub(crate) taking: Arc<Mutex<()>>,
+    taking: Mutex<()>,
+}
+
+impl Queue for Opener {
+    type Item = Kept;
+    type Key = PayoutReference;
+
+    const NAME: &'static str = "opener";
+    const CALLS: CallKind = CallKind::Open;
+    const BATCH: usize = 512;
+
+    fn key(kept: &Kept) -> PayoutReference {
+        kept.payout.reference.clone()
+    }
+
+    async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Kept>, StoreError> {
+        let due = self.ports.store.desk_due(RecordKind::Payout, now, limit).await?;
+        Ok(due.into_iter().filter_map(Kept::of).collect())
+    }
+
+    async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let next = self.ports.store.desk_next_due(RecordKind::Payout).await?;
+        // With the breaker open, orders are still placed at their time; what has come due waits for the circuit breaker.
+        let shut = self.breaker.open_until(CallKind::Open);
+        Ok(next.map(|next| shut.filter(|_| next <= now).map_or(next, |until| until.min(now.plus(LATE)))))
+    }
+
+    fn at_once(&self) -> usize {
+        self.settings.payouts.max_concurrent.max(1)
+    }
+
+    /// Placing an order asks nothing of the API.
+    fn calls(kept: &Kept) -> bool {
+        !matches!(kept.payout.state, PayoutState::Created { .. })
+    }
+
+    fn settles_after(&self) -> Span {
+        self.settings.pace.unclear_wait()
+    }
+
+    fn was_called(kept: &Kept) -> bool {
+        matches!(kept.payout.state, PayoutState::Creating { .. })
+    }
+
+    async fn work(&self, kept: Kept, permit: Permit) -> Result<(), StoreError> {
+        settle(&kept.payout.reference, self.handle(&kept, permit).await)
+    }
 }
 
 impl Opener {
-    pub(crate) async fn run(self, stop: CancellationToken) -> Result<(), EngineError> {
-        let mut changes = self.ports.store.changes();
-        let mut under_way: BTreeSet<PayoutReference> = BTreeSet::new();
-        let mut aside: PutAside<PayoutReference> = PutAside::default();
-        let mut work = FuturesUnordered::new();
-        // A call that is found at the start may have gone out until just before it: the process may have been frozen between
-        // the commit and the call. None is looked into before it can no longer take effect.
-        let mut settling = std::pin::pin!(self.ports.clock.sleep(self.settings.pace.unclear_wait()));
-        let mut settled = false;
-        loop {
-            self.health.beat("opener", self.ports.clock.now());
-            changes.mark_unchanged();
-            let free = self.settings.payouts.max_concurrent.max(1).saturating_sub(work.len());
-            let mut wait = LONGEST_WAIT;
-            if free > 0 && !stop.is_cancelled() {
-                let fresh = self.take_up((&under_way, &aside), free, settled).await?;
-                if fresh.is_empty() {
-                    wait = self.wait().await?;
-                    // What is due and under way would make the wait none at all.
-                    wait = if work.is_empty() && settled && aside.len() == 0 { wait } else { wait.max(BREATH) };
-                }
-                for (kept, permit) in fresh {
-                    under_way.insert(kept.payout.reference.clone());
-                    let this = self.clone();
-                    work.push(async move {
-                        let reference = kept.payout.reference.clone();
-                        (reference, this.handle(kept, permit).await)
-                    });
-                }
-            }
-            if stop.is_cancelled() && work.is_empty() {
-                return Ok(());
-            }
-            tokio::select! {
-                biased;
-                Some((reference, result)) = work.next(), if !work.is_empty() => {
-                    under_way.remove(&reference);
-                    note_failure(&self.health, aside.settle(&reference, settle(&reference, result)))?;
-                }
-                () = stop.cancelled(), if !stop.is_cancelled() => {}
-                () = &mut settling, if !settled => settled = true,
-                _ = changes.changed(), if free > 0 => {}
-                () = self.ports.clock.sleep(wait), if free > 0 => {}
-            }
-        }
+    pub(crate) fn new(shared: &Shared, api: Arc<dyn DeskApi>, payouts: PayoutPorts) -> Self {
+        let Shared { ports, settings, ledger, breaker, health, .. } = shared.clone();
+        Self { ports, api, payouts, settings, ledger, breaker, health, taking: Mutex::default() }
     }
 
-    /// The payouts that are due, are not under way, and may be worked upon.
-    async fn take_up(
-        &self,
-        (under_way, aside): (&BTreeSet<PayoutReference>, &PutAside<PayoutReference>),
-        free: usize,
-        settled: bool,
-    ) -> Result<Vec<(Kept, Permit)>, StoreError> {
-        let limit = BATCH.max(under_way.len().saturating_add(free)).saturating_add(aside.len());
-        let due = self.ports.store.desk_due(RecordKind::Payout, self.ports.clock.now(), limit).await?;
-        let due = due.into_iter().filter_map(Kept::of);
-        let fresh =
-            due.filter(|kept| !under_way.contains(&kept.payout.reference) && !aside.contains(&kept.payout.reference));
-        let fresh = fresh.filter(|kept| settled || !matches!(kept.payout.state, PayoutState::Creating { .. }));
-        // Placing an order asks nothing of the API.
-        let (mut fresh, calling): (Vec<Kept>, Vec<Kept>) =
-            fresh.partition(|kept| matches!(kept.payout.state, PayoutState::Created { funding: Funding::Due }));
-        fresh.truncate(free);
-        let mut fresh: Vec<(Kept, Permit)> = fresh.into_iter().map(|kept| (kept, Permit::All)).collect();
-        let left = free.saturating_sub(fresh.len());
-        let permit = if calling.is_empty() || left == 0 { Permit::None } else { self.breaker.permit(CallKind::Open) };
-        let most = match permit {
-            Permit::All => left,
-            Permit::Probe => 1,
-            Permit::None => 0,
-        };
-        fresh.extend(calling.into_iter().take(most).map(|kept| (kept, permit)));
-        Ok(fresh)
-    }
-
-    /// How long the loop may sleep: until the next payout is due and the breaker is closed.
-    async fn wait(&self) -> Result<Span, StoreError> {
-        let now = self.ports.clock.now();
-        let Some(next) = self.ports.store.desk_next_due(RecordKind::Payout).await? else { return Ok(LONGEST_WAIT) };
-        let wait = next.since(now).max(Span::from_millis(1));
-        // With the breaker open, orders are still placed at their time; what has come due waits for the circuit breaker.
-        let shut = self.breaker.open_until(CallKind::Open);
-        let wait =
-            shut.filter(|_| next <= now).map_or(wait, |until| until.since(now).min(Span::from_secs(1)).max(BREATH));
-        Ok(wait.min(LONGEST_WAIT))
-    }
-
-    async fn handle(&self, kept: Kept, permit: Permit) -> Result<(), PayoutError> {
-        let funding = matches!(kept.payout.state, PayoutState::Created { .. });
-        // The breaker may have opened since the payout was taken up.
-        if permit == Permit::All && !funding && self.breaker.open_until(CallKind::Open).is_some() {
-            return Ok(());
-        }
-        self.step(&kept).await?;
+    async fn handle(&self, kept: &Kept, permit: Permit) -> Result<(), PayoutError> {
+        self.step(kept).await?;
         if permit != Permit::Probe {
             return Ok(());
         }
@@ -196,7 +143,7 @@ impl Opener {
 
 /// Shows every result at 0: an alert looks for a rise, and a series that begins with 1 has never risen.
 pub(crate) fn show_results() {
-    for result in open::RESULTS {
+    for result in std::iter::once("opened").chain(ApiError::NAMES) {
         metrics::counter!("rampwatch_creations_total", "result" => result).increment(0);
     }
 }
@@ -210,7 +157,7 @@ fn settle(reference: &PayoutReference, result: Result<(), PayoutError>) -> Resul
             Ok(())
         }
         Err(PayoutError::Store(error)) => Err(error),
-        Err(error @ (PayoutError::Unknown(_) | PayoutError::Unexpected(_))) => {
+        Err(error @ (PayoutError::Unknown(_) | PayoutError::Unexpected(_) | PayoutError::Payment(_))) => {
             tracing::warn!(%error, %reference, "the fact came too late for the payout's state");
             Ok(())
         }

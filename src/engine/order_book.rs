@@ -62,6 +62,26 @@ pub(crate) enum OrderError {
     },
 }
 
+/// Why an order is not sent now.
+#[derive(Debug)]
+pub(crate) enum Blocked {
+    /// Something stands in its way, and is told of it.
+    Hold(Hold),
+    Store(StoreError),
+}
+
+impl From<Hold> for Blocked {
+    fn from(hold: Hold) -> Self {
+        Self::Hold(hold)
+    }
+}
+
+impl From<StoreError> for Blocked {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// The way to the store for everything that concerns orders.
 #[derive(Clone)]
 pub(crate) struct OrderBook {
@@ -153,13 +173,13 @@ impl OrderBook {
         window_now(Some(wallet), self.newest_block(), now, self.skew)
     }
 
-    /// Whether the rules in force still allow an order that was placed before. `Ok(Err(_))`: what they forbid.
-    pub(crate) async fn still_allowed(&self, order: &Order, payment: &Payment) -> Result<Result<(), Hold>, StoreError> {
-        let Some(wallet) = self.store.wallet().await? else { return Ok(Ok(())) };
+    /// Whether the rules in force still allow an order that was placed before.
+    pub(crate) async fn still_allowed(&self, order: &Order, payment: &Payment) -> Result<(), Blocked> {
+        let Some(wallet) = self.store.wallet().await? else { return Ok(()) };
         let at = self.window_now(&wallet, self.clock.now());
         let counted = self.counted(at).await?;
         let spending = Spending { orders: &counted, booked: &wallet.booked, at };
-        Ok(still_allowed(order, payment, &spending, &self.rules.limits))
+        Ok(still_allowed(order, payment, &spending, &self.rules.limits)?)
     }
 
     /// All orders that may count towards the limits per day, each once. The wallet's record must have been read before: who

@@ -9,6 +9,7 @@ use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::time::Timestamp;
 use crate::engine::transaction::Tries;
+use crate::policy::payment_machine::Unexpected;
 use crate::policy::payout_machine::{PayoutContext, PayoutFact, PayoutStep, UnexpectedPayout, step};
 use crate::policy::retry::Jitter;
 use crate::ports::clock::{Chance, Clock};
@@ -51,6 +52,9 @@ pub(crate) enum PayoutError {
     /// Its state does not allow it.
     #[error("{0}")]
     Unexpected(#[from] UnexpectedPayout),
+    /// A payment cannot take what follows from the change.
+    #[error("{0}")]
+    Payment(#[from] Unexpected),
 }
 
 /// The event that explains a change of a payout.

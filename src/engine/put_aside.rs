@@ -1,47 +1,12 @@
-//! Records that do not read: each is told of once a start, and what it belongs to is left alone until the next start. Everything
-//! else goes on. Deliberately absent: repairs.
+//! Records that do not read: each is told of once a start. What it belongs to is left alone until the next start (`worker`), and
+//! everything else goes on. Deliberately absent: repairs.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 
 use tokio_util::sync::CancellationToken;
 
 use super::{EngineError, Ports, transaction};
 use crate::domain::event::{Alarm, EventKind};
-use crate::ports::store::StoreError;
-
-/// What a loop has put aside. Nobody can mend a record while the store is open, so none of it is tried again before the next
-/// start.
-#[derive(Debug)]
-pub(crate) struct PutAside<K>(BTreeSet<K>);
-
-impl<K> Default for PutAside<K> {
-    fn default() -> Self {
-        Self(BTreeSet::new())
-    }
-}
-
-impl<K: Clone + Ord + Display> PutAside<K> {
-    /// Sorts out how work on this went: a record that does not read puts it aside, and it alone.
-    pub(crate) fn settle(&mut self, key: &K, result: Result<(), StoreError>) -> Result<(), StoreError> {
-        match result {
-            Err(StoreError::Corrupt(what)) => {
-                tracing::error!(of = %key, what, "stands still: what it goes by holds a record that does not read");
-                self.0.insert(key.clone());
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    pub(crate) fn contains(&self, key: &K) -> bool {
-        self.0.contains(key)
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-}
 
 /// Raises an alarm for every record that is found not to read.
 pub(crate) async fn tell(ports: Ports, stop: CancellationToken) -> Result<(), EngineError> {

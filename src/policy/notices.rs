@@ -324,11 +324,8 @@ pub const MAX_AGE: Span = Span::from_secs(3 * 86_400);
 /// The wait after so many deliveries that did not succeed; jitter adds up to a quarter.
 #[must_use]
 pub fn retry_wait(attempts: u32, retry_after: Option<Span>, jitter: Jitter) -> Span {
-    let factor = 4_u64.checked_pow(attempts.saturating_sub(1)).unwrap_or(u64::MAX);
-    let base = RETRY_FIRST.times(factor).min(RETRY_MOST);
-    let base = retry_after.map_or(base, |told| told.min(RETRY_AFTER_MOST).max(base));
-    let quarter = base.as_millis().saturating_mul(jitter.0.min(999)).checked_div(4_000).unwrap_or(0);
-    base.plus(Span::from_millis(quarter))
+    let base = RETRY_FIRST.doubled(attempts.saturating_sub(1).saturating_mul(2), RETRY_MOST);
+    jitter.on(retry_after.map_or(base, |told| told.min(RETRY_AFTER_MOST).max(base)))
 }
 
 /// When a notice goes out that waits until `next_at` after so many deliveries: then, or now if no wait is as long, as when the
@@ -348,7 +345,6 @@ pub fn quiet_at(quiet_until: Timestamp, now: Timestamp) -> Timestamp {
 /// How long an endpoint is left alone after so many failures one after the other, so that a backlog does not storm it.
 #[must_use]
 pub fn endpoint_wait(failures: u32, retry_after: Option<Span>) -> Span {
-    let factor = 1_u64.checked_shl(failures.saturating_sub(1).min(32)).unwrap_or(u64::MAX);
-    let base = Span::from_secs(1).times(factor).min(Span::from_secs(60));
+    let base = Span::from_secs(1).doubled(failures.saturating_sub(1), Span::from_secs(60));
     retry_after.map_or(base, |told| told.min(RETRY_AFTER_MOST).max(base))
 }

@@ -7,6 +7,15 @@ use crate::planted::{Bug, planted};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Jitter(pub u64);
 
+impl Jitter {
+    /// The wait, and up to a quarter more.
+    #[must_use]
+    pub fn on(self, wait: Span) -> Span {
+        let quarter = wait.as_millis().saturating_mul(self.0.min(999)).checked_div(4_000).unwrap_or(0);
+        wait.plus(Span::from_millis(quarter))
+    }
+}
+
 /// The longest that `Retry-After` is obeyed: an hour.
 pub const MAX_RETRY_AFTER: Span = Span::from_secs(3_600);
 
@@ -71,16 +80,15 @@ impl RetryPolicy {
     pub fn backoff(&self, failures: u32, retry_after: Option<Span>, jitter: Jitter) -> Span {
         let base = match retry_after {
             Some(told) => told.min(MAX_RETRY_AFTER).max(self.backoff_first),
-            None => doubled(self.backoff_first, failures.saturating_sub(1), self.backoff_most),
+            None => self.backoff_first.doubled(failures.saturating_sub(1), self.backoff_most),
         };
-        let quarter = base.as_millis().saturating_mul(jitter.0.min(999)).checked_div(4_000).unwrap_or(0);
-        base.plus(Span::from_millis(quarter))
+        jitter.on(base)
     }
 
     /// The wait before asking after a completed payment, after so many questions without news.
     #[must_use]
     pub fn follow_wait(&self, quiet_checks: u32) -> Span {
-        doubled(self.follow_first, quiet_checks, self.follow_most)
+        self.follow_first.doubled(quiet_checks, self.follow_most)
     }
 
     /// The wait before asking after a payment that waits: the usual one, or until just after its expiry.
@@ -133,12 +141,6 @@ impl Window {
     pub fn strained(&mut self) {
         (self.now, self.answers) = (self.now.checked_div(2).unwrap_or(1).max(1), 0);
     }
-}
-
-/// `first × 2^times`, at most `most`.
-fn doubled(first: Span, times: u32, most: Span) -> Span {
-    let factor = 1_u64.checked_shl(times.min(32)).unwrap_or(u64::MAX);
-    first.times(factor).min(most)
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::domain::amount::Amount;
 use crate::domain::api_field::{ApiField, Unread};
 use crate::domain::chain::{Address, B256};
 use crate::domain::decimal::Decimal;
-use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
+use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId, Refusal};
 use crate::domain::time::{Span, Timestamp};
 
 /// A payment as the API tells it. What an API shape leaves out is `None`, and so is what cannot be read.
@@ -145,6 +145,9 @@ pub trait PaymentApi: Send + Sync {
     async fn complete(&self, recipient: &RecipientId, id: &PaymentId, tx_hash: B256) -> Result<ApiPayment, ApiError>;
 }
 
+/// What a call came to. Both are facts to whoever made it; what fails there is the store.
+pub type Answer<T> = Result<T, ApiError>;
+
 /// What went wrong with a call. Messages are shortened and hold no secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ApiError {
@@ -186,4 +189,81 @@ pub enum ApiError {
         /// The API's message.
         detail: String,
     },
+}
+
+impl ApiError {
+    /// Every [`name`](Self::name).
+    pub const NAMES: [&str; 4] = ["not_now", "unclear", "key_refused", "refused"];
+
+    /// What it is called in metrics.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::NotNow { .. } => "not_now",
+            Self::Unclear { .. } => "unclear",
+            Self::KeyRefused { .. } => "key_refused",
+            Self::NotFound { .. } | Self::Refused { .. } => "refused",
+        }
+    }
+
+    /// What `Retry-After` says, where it is worth calling again.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<Span> {
+        match self {
+            Self::NotNow { retry_after, .. } | Self::Unclear { retry_after, .. } => *retry_after,
+            Self::KeyRefused { .. } | Self::NotFound { .. } | Self::Refused { .. } => None,
+        }
+    }
+
+    /// Whether the call may have been acted upon all the same.
+    #[must_use]
+    pub const fn may_have_acted(&self) -> bool {
+        matches!(self, Self::Unclear { .. })
+    }
+
+    /// Whether it says something of the API as a whole, and not of what was asked for.
+    #[must_use]
+    pub const fn is_about_the_api(&self) -> bool {
+        match self {
+            Self::NotNow { .. } | Self::Unclear { .. } | Self::KeyRefused { .. } => true,
+            Self::NotFound { .. } | Self::Refused { .. } => false,
+        }
+    }
+
+    /// The refusal of what was asked for; or the error itself, where it is about the API.
+    ///
+    /// # Errors
+    /// It is no refusal.
+    pub fn into_refusal(self) -> Result<Refusal, Self> {
+        match self {
+            Self::NotFound { detail } => Ok(Refusal { status: 404, message: detail }),
+            Self::Refused { status, detail } => Ok(Refusal { status, message: detail }),
+            Self::NotNow { .. } | Self::Unclear { .. } | Self::KeyRefused { .. } => Err(self),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The error after this one. An error that is new must get its place here, or this does not compile.
+    fn next(error: &ApiError) -> Option<ApiError> {
+        let detail = String::new();
+        match error {
+            ApiError::NotNow { .. } => Some(ApiError::Unclear { detail, retry_after: None }),
+            ApiError::Unclear { .. } => Some(ApiError::KeyRefused { status: 401, detail }),
+            ApiError::KeyRefused { .. } => Some(ApiError::NotFound { detail }),
+            ApiError::NotFound { .. } => Some(ApiError::Refused { status: 400, detail }),
+            ApiError::Refused { .. } => None,
+        }
+    }
+
+    #[test]
+    fn every_failure_is_counted_under_a_listed_name() {
+        let first = ApiError::NotNow { detail: String::new(), retry_after: None };
+        let mut names: Vec<_> = std::iter::successors(Some(first), next).map(|error| error.name()).collect();
+        names.dedup();
+        assert_eq!(names, ApiError::NAMES);
+    }
 }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::domain::actor::Actor;
 use crate::engine::circuit_breaker::{CallKind, Permit};
 use crate::policy::requests::{Bucket, Demand, take};
-use crate::ports::payment_api::ApiError;
+use crate::ports::payment_api::{Answer, ApiError};
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::view::moment;
 
@@ -41,8 +41,8 @@ impl OperatorService {
     pub(crate) async fn through_gate<T: Send>(
         &self,
         about: &str,
-        call: impl Future<Output = Result<T, ApiError>> + Send,
-    ) -> Result<Result<T, ApiError>, OperatorError> {
+        call: impl Future<Output = Answer<T>> + Send,
+    ) -> Result<Answer<T>, OperatorError> {
         let Some(breaker) = self.health.breaker() else { return Ok(call.await) };
         // Once its time has come, this call is the probe: there may be no payment that is asked about.
         let open_until = breaker.open_until(CallKind::Get).filter(|_| breaker.permit(CallKind::Get) == Permit::None);

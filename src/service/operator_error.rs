@@ -71,9 +71,8 @@ impl OperatorError {
     pub const fn retry_after(&self) -> Option<Span> {
         match self {
             Self::TooMany { retry_after, .. } => Some(*retry_after),
-            Self::Api(ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. }) => *retry_after,
-            Self::Api(ApiError::KeyRefused { .. } | ApiError::NotFound { .. } | ApiError::Refused { .. })
-            | Self::NotFound(_)
+            Self::Api(error) => error.retry_after(),
+            Self::NotFound(_)
             | Self::Exists(_)
             | Self::Invalid { .. }
             | Self::Refused(_)

@@ -236,6 +236,7 @@ impl OperatorService {
             Ok(_) => self.show_payout(name).await,
             Err(PayoutError::Store(error)) => Err(error.into()),
             Err(PayoutError::Unknown(_)) => Err(OperatorError::NotFound(key_of(&reference).to_string())),
+            Err(PayoutError::Payment(refused)) => Err(OperatorError::Refused(refused.to_string())),
             Err(PayoutError::Unexpected(refused)) => {
                 let wanted = if matches!(fact, PayoutFact::Cancel { .. }) { "cancelled" } else { "tried again" };
                 let next = self.show_payout(name).await?.next;

@@ -21,8 +21,8 @@ use crate::domain::checkup::{DaemonCheckup, EndpointCheckup, Told, WalletCheckup
 use crate::engine::health::Readiness;
 use crate::http::socket;
 use crate::outbound::{AUTHORITY_VARIABLES, Outbound, PROXY_VARIABLES, Patience};
+use crate::policy::balances::Needs;
 use crate::policy::doctor::{self, EndpointRules, WalletRules};
-use crate::policy::purse::PurseRules;
 use crate::ports::clock::Clock as _;
 use crate::ports::sender::Sender as _;
 use crate::private;
@@ -172,7 +172,7 @@ async fn wallet(settings: &Settings) -> Part {
         symbol: settings.chain.token.symbol.clone(),
         decimals: settings.chain.token.decimals,
         max_per_day: funding.limits.max_per_day,
-        purse: PurseRules::from(&funding_rules(settings)),
+        needs: Needs::from(&funding_rules(settings)),
     };
     let found = match signer(settings).await {
         Ok(None) => None,

@@ -11,7 +11,6 @@ use std::mem::Discriminant;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::agreement::Agreements;
@@ -19,8 +18,9 @@ use super::circuit_breaker::CircuitBreaker;
 use super::event_log::count_open;
 use super::health::Health;
 use super::ledger::Ledger;
-use super::order_book::{OrderBook, OrderError};
+use super::order_book::{Blocked, OrderBook, OrderError};
 use super::put_aside::unreadable;
+use super::worker::{LONGEST_WAIT, Rest, Worker};
 use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports, Shared};
 use crate::domain::chain::B256;
 use crate::domain::event::EventKind;
@@ -43,9 +43,6 @@ mod settle;
 mod sign;
 mod take_up;
 
-/// The longest sleep while nothing is open.
-const LONGEST_SLEEP: Span = Span::from_secs(60);
-
 /// How many orders are checked at once.
 const CHECKS_AT_ONCE: usize = 16;
 
@@ -59,6 +56,8 @@ enum Trouble {
     Chain(ChainError),
     /// The store failed: stop.
     Store(StoreError),
+    /// A fact came too late for the order that it is about: the next round reads anew.
+    Late(OrderError),
 }
 
 impl From<ChainError> for Trouble {
@@ -77,8 +76,7 @@ impl From<OrderError> for Trouble {
     fn from(error: OrderError) -> Self {
         match error {
             OrderError::Store(error) => Self::Store(error),
-            // A fact that came too late: the next round reads anew.
-            other => Self::Chain(ChainError::Behind(other.to_string())),
+            late => Self::Late(late),
         }
     }
 }
@@ -111,15 +109,52 @@ pub(crate) struct Funder {
     auto_seen: u64,
 }
 
+impl Worker for Funder {
+    fn name(&self) -> &str {
+        "funder"
+    }
+
+    async fn turn(&mut self, seen: &Changes, _: &CancellationToken) -> Result<Rest, EngineError> {
+        let wakes = if self.book.rules.limits.auto { orders_or_payments } else { orders };
+        let poll = self.pace().poll_interval;
+        let ended = match self.round(seen).await {
+            Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => {
+                tracing::warn!(%error, "the wallet's transactions cannot be looked after right now");
+                self.note_unavailable(&error).await.map(|()| poll)
+            }
+            ended => ended,
+        };
+        let wait = match ended {
+            Ok(wait) => wait,
+            Err(Trouble::Store(StoreError::Conflict(what))) => {
+                tracing::debug!(what, "version conflict, retrying");
+                poll
+            }
+            Err(Trouble::Store(StoreError::Corrupt(what))) => self.stands_still(what),
+            Err(Trouble::Store(error)) => return Err(error.into()),
+            Err(Trouble::Chain(error)) => return Err(EngineError::Chain(error)),
+            Err(Trouble::Late(error)) => {
+                tracing::warn!(%error, "a fact came too late for its order");
+                poll
+            }
+        };
+        Ok(Rest::until(wait, wakes))
+    }
+}
+
+/// Orders, or the wallet.
+fn orders(seen: &Changes, now: &Changes) -> Option<Span> {
+    (now.orders != seen.orders).then_some(Span::ZERO)
+}
+
+/// In automatic mode, a payment that waits is news too.
+fn orders_or_payments(seen: &Changes, now: &Changes) -> Option<Span> {
+    orders(seen, now).or_else(|| (now.payments != seen.payments).then_some(auto::BREATH))
+}
+
 impl Funder {
-    pub(crate) fn new(
-        ports: Ports,
-        funding: FundingPorts,
-        settings: Arc<EngineSettings>,
-        rules: FundingRules,
-        shared: Shared,
-    ) -> Self {
-        let Shared { ledger, breaker, health, agreements } = shared;
+    pub(crate) fn new(shared: &Shared, funding: FundingPorts, rules: FundingRules) -> Self {
+        let Shared { ports, settings, ledger, breaker, health, agreements } = shared.clone();
         let (store, clock, skew) = (ports.store.clone(), ports.clock.clone(), settings.matching.skew);
         let book = OrderBook { store, clock, rules, health: health.clone(), skew, actor: None };
         Self {
@@ -143,72 +178,12 @@ impl Funder {
         }
     }
 
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
-        let mut changes = self.ports.store.changes();
-        loop {
-            self.health.beat("funder", self.ports.clock.now());
-            changes.mark_unchanged();
-            let seen = *changes.borrow();
-            let wait = match self.round(&seen).await {
-                Ok(wait) => wait,
-                Err(Trouble::Store(StoreError::Conflict(what))) => {
-                    tracing::debug!(what, "version conflict, retrying");
-                    self.pace().poll_interval
-                }
-                Err(Trouble::Store(StoreError::Corrupt(what))) => self.stands_still(what),
-                Err(Trouble::Store(error)) => {
-                    self.health.update(|health| health.store_failed = Some(error.to_string()));
-                    return Err(EngineError::Store(error));
-                }
-                Err(Trouble::Chain(ChainError::Contradiction(error))) => {
-                    return Err(EngineError::Chain(ChainError::Contradiction(error)));
-                }
-                Err(Trouble::Chain(error)) => {
-                    tracing::warn!(%error, "the wallet's transactions cannot be looked after right now");
-                    match self.note_unavailable(&error).await {
-                        Err(Trouble::Store(StoreError::Corrupt(what))) => self.stands_still(what),
-                        Err(Trouble::Store(error)) if !matches!(error, StoreError::Conflict(_)) => {
-                            self.health.update(|health| health.store_failed = Some(error.to_string()));
-                            return Err(EngineError::Store(error));
-                        }
-                        Ok(()) | Err(Trouble::Chain(_) | Trouble::Store(_)) => self.pace().poll_interval,
-                    }
-                }
-            };
-            let news = self.until_news(&mut changes, seen);
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                () = news => {}
-                () = self.ports.clock.sleep(wait) => {}
-            }
-        }
-    }
-
-    /// Waits until an order, the wallet or (in automatic mode) a payment changed since `seen`, which is what was there before
-    /// the round began. So a round that changed something itself is followed by another, which finds nothing new; that is the
-    /// price for never sleeping over somebody else's change.
-    async fn until_news(&self, changes: &mut watch::Receiver<Changes>, seen: Changes) {
-        loop {
-            let now = *changes.borrow_and_update();
-            if now.orders != seen.orders {
-                return;
-            }
-            if self.book.rules.limits.auto && now.payments != seen.payments {
-                return self.ports.clock.sleep(auto::BREATH).await;
-            }
-            if changes.changed().await.is_err() {
-                return std::future::pending().await;
-            }
-        }
-    }
-
     /// What the wallet has spent, or has under way, cannot be known: it signs nothing until the record reads again.
     fn stands_still(&self, what: String) -> Span {
         tracing::error!(what, "the wallet stands still: a record does not read");
         metrics::gauge!("rampwatch_wallet_stopped", "why" => "halted").set(1);
         self.health.update(|health| health.wallet_halted = Some(unreadable(&what)));
-        LONGEST_SLEEP
+        LONGEST_WAIT
     }
 
     fn pace(&self) -> FundingPace {
@@ -288,7 +263,7 @@ impl Funder {
         let now = self.ports.clock.now();
         let in_flight = open.iter().any(|order| order.state.nonce().is_some());
         let unapproved = open.iter().any(|order| matches!(order.state, OrderState::AwaitingApproval { .. }));
-        let idle = if unapproved { self.retire_at.since(now) } else { LONGEST_SLEEP };
+        let idle = if unapproved { self.retire_at.since(now) } else { LONGEST_WAIT };
         let poll = if in_flight { self.pace().poll_interval } else { idle.max(Span::from_millis(1)) };
         if is_stopped {
             return if self.checked_start { poll } else { poll.min(self.pace().hold_check) };
@@ -305,7 +280,7 @@ impl Funder {
             }
         };
         let next = open.iter().filter_map(looked_at).min();
-        let until = next.map_or(LONGEST_SLEEP, |next| next.since(now));
+        let until = next.map_or(LONGEST_WAIT, |next| next.since(now));
         until.min(poll).max(Span::from_millis(1))
     }
 
@@ -373,22 +348,17 @@ impl Funder {
             return Ok(None);
         }
         let act = next_act(&order, market, is_lowest, now, &self.pace(), &self.book.rules.preflight.fees);
-        let hold = match &act {
-            Act::Wait(_) => return Ok(Some((order, act))),
-            Act::Hold(hold) => Some(hold.clone()),
-            Act::Broadcast(_) | Act::Sign(..) => self.check_signed(&order, &act).await?.err(),
-        };
-        let Some(hold) = hold else { return Ok(Some((order, act))) };
-        self.note_hold(&order, hold).await?;
-        Ok(None)
+        let checked = self.check_signed(&order, &act).await;
+        Ok(self.unless_blocked(&order, checked).await?.map(|()| (order, act)))
     }
 
     /// Broadcasts. What was only just signed is checked once more, because signing and storing lie in between.
     async fn check_and_broadcast(&self, order: &Order, tx_hash: B256, is_new: bool) -> Result<(), Trouble> {
-        if is_new && let Err(hold) = self.check_signed(order, &Act::Broadcast(tx_hash)).await? {
-            return self.note_hold(order, hold).await;
+        let checked = if is_new { self.check_signed(order, &Act::Broadcast(tx_hash)).await } else { Ok(()) };
+        match self.unless_blocked(order, checked).await? {
+            Some(()) => self.broadcast(order, tx_hash).await,
+            None => Ok(()),
         }
-        self.broadcast(order, tx_hash).await
     }
 
     /// Sets when an order is looked at next, unless it has changed meanwhile.
@@ -415,6 +385,15 @@ impl Funder {
             self.note_hold(order, preflight::unavailable(error)).await?;
         }
         Ok(())
+    }
+
+    /// What passed the checks. What did not is noted of the order.
+    async fn unless_blocked<T>(&self, order: &Order, checked: Result<T, Blocked>) -> Result<Option<T>, Trouble> {
+        match checked {
+            Ok(passed) => Ok(Some(passed)),
+            Err(Blocked::Hold(hold)) => self.note_hold(order, hold).await.map(|()| None),
+            Err(Blocked::Store(error)) => Err(error.into()),
+        }
     }
 
     /// Notes what stands in an order's way, unless the order has changed meanwhile.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Funder, Trouble};
+use super::Funder;
 use crate::domain::amount::Amount;
 use crate::domain::chain::{BlockNumber, LogFilter, Transfer};
 use crate::domain::hold::Hold;
@@ -13,6 +13,7 @@ use crate::domain::wallet::TransferView;
 use crate::domain::wei::Wei;
 use crate::engine::api_facts::{differing_term, record};
 use crate::engine::circuit_breaker::{CallKind, Permit};
+use crate::engine::order_book::Blocked;
 use crate::planted::{Bug, planted};
 use crate::policy::api_answer::keeps_from_sending;
 use crate::policy::fees::{self, SELF_SEND_GAS};
@@ -53,88 +54,73 @@ pub(super) const fn transfer_of(order: &Order) -> TransferSpec {
 }
 
 impl Funder {
-    /// Checks an order that nothing is signed for. `Ok(Err(_))`: what stands in the way.
-    pub(super) async fn check_unsigned(&self, order: &Order) -> Result<Result<Offer, Hold>, StoreError> {
-        let view = match self.funding.sender.view(&transfer_of(order)).await {
-            Ok(view) => view,
-            Err(error) => return Ok(Err(unavailable(&error))),
-        };
-        if let Err(hold) = self.check_payment_of(order, &view).await? {
-            return Ok(Err(hold));
-        }
+    /// Checks an order that nothing is signed for.
+    pub(super) async fn check_unsigned(&self, order: &Order) -> Result<Offer, Blocked> {
+        let view = self.view(order).await?;
+        self.check_payment_of(order, &view).await?;
         let params = &self.book.rules.preflight;
-        let first = match fees::first(view.base_fee, view.market_tip, &params.fees) {
-            Ok(first) => first,
-            Err(above) => return Ok(Err(above.into())),
-        };
+        let first = fees::first(view.base_fee, view.market_tip, &params.fees).map_err(Hold::from)?;
         // Without an estimate the call fails, and that is told by its own name; the limit only counts for the balance.
         let estimate = view.gas_estimate.unwrap_or(params.fees.gas_limit_max);
-        let gas_limit = match fees::gas_limit(estimate, &params.fees) {
-            Ok(gas_limit) => gas_limit,
-            Err(hold) => return Ok(Err(hold)),
-        };
+        let gas_limit = fees::gas_limit(estimate, &params.fees)?;
         let committed = self.committed(order).await?;
-        let checked = check_chain(order, &view, &committed, &first, gas_limit, params);
-        Ok(checked.map(|()| Offer { fees: first, gas_limit, view }))
+        check_chain(order, &view, &committed, &first, gas_limit, params)?;
+        Ok(Offer { fees: first, gas_limit, view })
     }
 
     /// Whether the balances still suffice after what was signed since the check.
-    pub(super) async fn still_suffices(&self, order: &Order, offer: &Offer) -> Result<Result<(), Hold>, StoreError> {
+    pub(super) async fn still_suffices(&self, order: &Order, offer: &Offer) -> Result<(), Blocked> {
         let committed = self.committed(order).await?;
         let params = &self.book.rules.preflight;
-        Ok(check_chain(order, &offer.view, &committed, &offer.fees, offer.gas_limit, params))
+        Ok(check_chain(order, &offer.view, &committed, &offer.fees, offer.gas_limit, params)?)
     }
 
-    /// Checks an order that has a nonce before `act` sends something of it. `Ok(Err(_))`: what stands in the way.
-    pub(super) async fn check_signed(&self, order: &Order, act: &Act) -> Result<Result<(), Hold>, Trouble> {
+    /// Checks an order that has a nonce before `act` sends something of it.
+    pub(super) async fn check_signed(&self, order: &Order, act: &Act) -> Result<(), Blocked> {
         let kind = match act {
             Act::Broadcast(_) if planted(Bug::NoCheckBeforeBroadcast) => None,
             Act::Broadcast(tx_hash) => order.attempt(*tx_hash).map(|attempt| (attempt.kind, attempt.fees)),
             Act::Sign(kind, fees) => Some((*kind, *fees)),
-            Act::Hold(hold) => return Ok(Err(hold.clone())),
+            Act::Hold(hold) => return Err(hold.clone().into()),
             Act::Wait(_) => None,
         };
-        let Some((kind, fees)) = kind else { return Ok(Ok(())) };
+        let Some((kind, fees)) = kind else { return Ok(()) };
         if kind == AttemptKind::SelfSend {
-            let (_, native) = match self.funding.sender.balances(order.wallet, order.token).await {
-                Ok(balances) => balances,
-                Err(error) => return Ok(Err(unavailable(&error))),
-            };
+            let balances = self.funding.sender.balances(order.wallet, order.token).await;
+            let (_, native) = balances.map_err(|error| unavailable(&error))?;
             // The reserve is for the way out, and this is one; it goes before what others may cost.
-            return Ok(check_native(native, Wei::ZERO, &fees, SELF_SEND_GAS, Wei::ZERO));
+            return Ok(check_native(native, Wei::ZERO, &fees, SELF_SEND_GAS, Wei::ZERO)?);
         }
-        let view = match self.funding.sender.view(&transfer_of(order)).await {
-            Ok(view) => view,
-            Err(error) => return Ok(Err(unavailable(&error))),
-        };
-        if let Err(hold) = self.check_payment_of(order, &view).await? {
-            return Ok(Err(hold));
-        }
+        let view = self.view(order).await?;
+        self.check_payment_of(order, &view).await?;
         let params = &self.book.rules.preflight;
         let committed = self.committed(order).await?;
         let gas_limit = order.live_attempts().map(|attempt| attempt.gas_limit).max();
-        Ok(check_chain(order, &view, &committed, &fees, gas_limit.unwrap_or(params.fees.gas_limit_max), params))
+        Ok(check_chain(order, &view, &committed, &fees, gas_limit.unwrap_or(params.fees.gas_limit_max), params)?)
+    }
+
+    async fn view(&self, order: &Order) -> Result<TransferView, Hold> {
+        self.funding.sender.view(&transfer_of(order)).await.map_err(|error| unavailable(&error))
     }
 
     /// Whether the payment may still be funded: by the API's word, the store's, and the chain's up to the head.
-    async fn check_payment_of(&self, order: &Order, view: &TransferView) -> Result<Result<(), Hold>, StoreError> {
+    async fn check_payment_of(&self, order: &Order, view: &TransferView) -> Result<(), Blocked> {
         let asked_at = self.ports.clock.now();
         let Some(payment) = self.ports.store.payment(&order.id.payment).await? else {
-            return Ok(Err(Hold::PaymentState { state: "not known".to_owned() }));
+            return Err(Hold::PaymentState { state: "not known".to_owned() }.into());
         };
-        if let Err(hold) = self.book.still_allowed(order, &payment).await? {
-            return Ok(Err(hold));
-        }
-        let api = match self.ask_api(&payment, asked_at).await? {
-            Ok(api) => api,
-            Err(hold) => {
+        self.book.still_allowed(order, &payment).await?;
+        let params = &self.book.rules.preflight;
+        let api = match self.ask_api(&payment, asked_at).await {
+            Err(Blocked::Hold(hold)) => {
                 let known = Err((&payment, self.now_at(view)));
-                return Ok(Err(despite(hold, order, known, &self.book.rules.preflight)));
+                return Err(despite(hold, order, known, params).into());
             }
+            api => api?,
         };
-        let (fresh, unread) = match self.read_to_head(order, view).await? {
-            Ok(fresh) => (fresh, None),
-            Err(hold) => (Vec::new(), Some(hold)),
+        let (fresh, unread) = match self.read_to_head(order, view).await {
+            Err(Blocked::Hold(hold)) => (Vec::new(), Some(hold)),
+            fresh => (fresh?, None),
         };
         // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
         let deposits = self.ports.store.deposits_at(order.to).await?;
@@ -151,7 +137,6 @@ impl Funder {
             now: self.now_at(view),
             own_is_nowhere: false,
         };
-        let params = &self.book.rules.preflight;
         let (clock, skew) = (self.ports.clock.now(), self.settings.matching.skew);
         let check = |findings: &PaymentFindings<'_>| match unread.clone() {
             None => check_payment(order, findings, params).and_then(|()| check_clock(clock, view.head.time, skew)),
@@ -164,15 +149,12 @@ impl Funder {
             checked = check(&findings);
         }
         // Only where nothing else is in the way, so that what is held does not have everybody asked again and again.
-        if checked.is_err() {
-            return Ok(checked);
-        }
-        let shown = match self.read_by_others(order, view).await? {
-            Ok(shown) if shown.is_empty() => return Ok(checked),
-            Ok(shown) => together(fresh.clone(), &shown),
-            Err(hold) => return Ok(Err(despite(hold, order, Ok(&findings), params))),
+        checked?;
+        let shown = match self.read_by_others(order, view).await {
+            Err(Blocked::Hold(hold)) => return Err(despite(hold, order, Ok(&findings), params).into()),
+            shown => together(fresh.clone(), &shown?),
         };
-        Ok(check_payment(order, &PaymentFindings { fresh: &shown, ..findings }, params))
+        Ok(check_payment(order, &PaymentFindings { fresh: &shown, ..findings }, params)?)
     }
 
     /// Up to which block as many operators as must agree have read the deposit address: with one, its word is enough.
@@ -191,8 +173,8 @@ impl Funder {
     }
 
     /// The API's word, fresh.
-    async fn ask_api(&self, payment: &Payment, asked_at: Timestamp) -> Result<Result<ApiFinding, Hold>, StoreError> {
-        let refused = |detail: String| Ok(Err(Hold::ApiUnavailable { detail }));
+    async fn ask_api(&self, payment: &Payment, asked_at: Timestamp) -> Result<ApiFinding, Blocked> {
+        let refused = |detail: String| Err(Hold::ApiUnavailable { detail }.into());
         if self.breaker.permit(CallKind::Get) == Permit::None {
             return refused("it refuses the key".to_owned());
         }
@@ -209,7 +191,7 @@ impl Funder {
                 let hidden = keeps_from_sending(&said.unread, &payment.vouched, known_expiry);
                 match hidden.filter(|_| said.status == ApiStatus::AwaitingFunds) {
                     Some(unread) => refused(format!("it says {unread}")),
-                    None => Ok(Ok(self.finding(payment, said))),
+                    None => Ok(self.finding(payment, said)),
                 }
             }
             Err(error) => refused(error.to_string()),
@@ -231,50 +213,40 @@ impl Funder {
     }
 
     /// The transfers to the deposit address above what is covered, up to the head that the view was made at.
-    async fn read_to_head(
-        &self,
-        order: &Order,
-        view: &TransferView,
-    ) -> Result<Result<Vec<Transfer>, Hold>, StoreError> {
+    async fn read_to_head(&self, order: &Order, view: &TransferView) -> Result<Vec<Transfer>, Blocked> {
         let head = view.head.block.number;
         let coverage = self.ports.store.coverage(order.to).await?;
-        let Some(swept) = coverage.and_then(|coverage| coverage.swept) else { return Ok(Err(Hold::NotReadYet)) };
+        let Some(swept) = coverage.and_then(|coverage| coverage.swept) else { return Err(Hold::NotReadYet.into()) };
         // What counts as read above the head was not read: the node lags, or was lied about.
         let is_above = swept.covered_to > head.saturating_add(self.settings.sweep.overlap);
         if is_above || head.saturating_sub(swept.covered_to) > MOST_UNREAD {
-            return Ok(Err(Hold::NotReadYet));
+            return Err(Hold::NotReadYet.into());
         }
         let from = swept.covered_to.saturating_sub(self.settings.sweep.overlap).max(swept.start).min(head);
         let query = self.query(order, from, head);
-        Ok(match self.ports.chain.transfers(&query).await.and_then(TransferPage::whole) {
-            Ok(page) => Ok(page.transfers),
-            Err(error) => Err(unavailable(&error)),
-        })
+        let page = self.ports.chain.transfers(&query).await.and_then(TransferPage::whole);
+        Ok(page.map_err(|error| unavailable(&error))?.transfers)
     }
 
     /// What as many operators as have to agree show of the blocks that were read once only, up to near the head of the view: what
     /// one of them hides of what somebody has paid by hand, another shows. With one operator there is nobody to ask. What was
     /// signed a moment ago was asked about then, and what a node was given is out of our hands.
-    async fn read_by_others(
-        &self,
-        order: &Order,
-        view: &TransferView,
-    ) -> Result<Result<Vec<Transfer>, Hold>, StoreError> {
+    async fn read_by_others(&self, order: &Order, view: &TransferView) -> Result<Vec<Transfer>, Blocked> {
         let (operators, needed) = (self.ports.chain.operators(), self.ports.operators_needed(&self.settings));
         let now = self.ports.clock.now();
         let is_to_be_sent = |attempt: &Attempt| attempt.sends == 0 && now.since(attempt.signed_at) > JUST_NOW;
         if needed <= 1 || !order.live_attempts().all(is_to_be_sent) {
-            return Ok(Ok(Vec::new()));
+            return Ok(Vec::new());
         }
         let coverage = self.ports.store.coverage(order.to).await?;
-        let Some(swept) = coverage.and_then(|coverage| coverage.swept) else { return Ok(Err(Hold::NotReadYet)) };
+        let Some(swept) = coverage.and_then(|coverage| coverage.swept) else { return Err(Hold::NotReadYet.into()) };
         let from = swept.confirmed_to.saturating_add(1).max(swept.start);
         let to = view.head.block.number.saturating_sub(MOST_BEHIND);
         if from > to {
-            return Ok(Ok(Vec::new()));
+            return Ok(Vec::new());
         }
         if to.saturating_sub(from) > MOST_READ_ONCE {
-            return Ok(Err(Hold::NotReadYet));
+            return Err(Hold::NotReadYet.into());
         }
         let query = self.query(order, from, to);
         let (mut shown, mut readers, mut trouble) = (Vec::new(), Vec::new(), Hold::NotReadYet);
@@ -291,7 +263,7 @@ impl Funder {
                 Err(error) => trouble = unavailable(&error),
             }
         }
-        Ok(if readers.len() == needed { Ok(shown) } else { Err(trouble) })
+        if readers.len() == needed { Ok(shown) } else { Err(trouble.into()) }
     }
 
     /// The question for the transfers to an order's address.

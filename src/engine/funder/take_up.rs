@@ -48,17 +48,14 @@ impl Funder {
         }
         let this = &*self;
         let checking = due.into_iter().map(|order| async move {
-            let checked = this.check_unsigned(&order).await?;
-            Ok::<_, Trouble>((order, checked))
+            let checked = this.check_unsigned(&order).await;
+            (order, checked)
         });
         let mut passed = Vec::new();
         let mut under_way = futures_util::stream::iter(checking).buffered(CHECKS_AT_ONCE);
-        while let Some(result) = under_way.next().await {
-            let Some((order, checked)) = its_own(result)? else { continue };
-            match checked {
-                Ok(offer) => passed.push((order, offer)),
-                Err(hold) => this.note_hold(&order, hold).await?,
-            }
+        while let Some((order, checked)) = under_way.next().await {
+            let offer = its_own(this.unless_blocked(&order, checked).await)?.flatten();
+            passed.extend(offer.map(|offer| (order, offer)));
         }
         drop(under_way);
         if !self.settings.mode.acts() {
@@ -75,9 +72,10 @@ impl Funder {
     }
 
     async fn sign_if_it_suffices(&self, order: &Order, offer: &Offer) -> Result<(), Trouble> {
-        match self.still_suffices(order, offer).await? {
-            Ok(()) => self.sign_first(order, offer).await,
-            Err(hold) => self.note_hold(order, hold).await,
+        let checked = self.still_suffices(order, offer).await;
+        match self.unless_blocked(order, checked).await? {
+            Some(()) => self.sign_first(order, offer).await,
+            None => Ok(()),
         }
     }
 

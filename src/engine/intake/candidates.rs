@@ -77,10 +77,7 @@ impl Intake {
         error: Option<&ApiError>,
     ) -> Result<(), StoreError> {
         let context = self.ledger.context();
-        let retry_after = match error {
-            Some(ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. }) => *retry_after,
-            Some(ApiError::KeyRefused { .. } | ApiError::NotFound { .. } | ApiError::Refused { .. }) | None => None,
-        };
+        let retry_after = error.and_then(ApiError::retry_after);
         let next_at = (candidate.state == CandidateState::Open)
             .then(|| ask_at(&candidate, context.now, context.pace, context.jitter, retry_after));
         let payment = candidate.payment.clone();

@@ -5,7 +5,7 @@ use std::fmt;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Intake, Listed, Onward, is_general};
+use super::{Intake, Listed, Onward};
 use crate::domain::payment::{PaymentId, RecipientId, UserId};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
@@ -107,7 +107,7 @@ impl Intake {
         let (next_at, refusals) = match &answer {
             Ok(_) => (now.plus(interval), 0),
             // An answer that is no use is this list's own trouble: the others may well be readable.
-            Err(error) if is_general(error) && !matches!(error, ApiError::Unclear { .. }) => {
+            Err(error) if error.is_about_the_api() && !error.may_have_acted() => {
                 self.back_off(error);
                 return Onward::No;
             }

@@ -11,18 +11,18 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::add::Adding;
-use super::api_facts::note_failure;
 use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use super::health::Health;
 use super::ledger::Ledger;
 use super::payout_book::PayoutBook;
-use super::{EngineError, EngineSettings, Ports};
+use super::worker::{LONGEST_WAIT, Rest, Worker, no_change};
+use super::{EngineError, EngineSettings, Ports, Shared};
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
 use crate::policy::intake::Home;
 use crate::ports::payment_api::{ApiError, ApiPayment};
-use crate::ports::store::StoreError;
+use crate::ports::store::{Changes, StoreError};
 
 mod candidates;
 mod lists;
@@ -31,9 +31,6 @@ mod take_up;
 
 use lists::Source;
 use memory::Memory;
-
-/// The longest sleep, whatever is due.
-const LONGEST_SLEEP: Span = Span::from_secs(60);
 
 /// How many payments are asked after at once. The completer and the reconciler have their own places.
 const AT_ONCE: usize = 4;
@@ -83,18 +80,19 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    pub(crate) fn new(
-        ports: Ports,
-        settings: Arc<EngineSettings>,
-        ledger: Ledger,
-        breaker: Arc<CircuitBreaker>,
-        health: Arc<Health>,
-    ) -> Self {
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let Shared { ports, settings, ledger, breaker, health, .. } = shared.clone();
         let payouts = PayoutBook::new(&ports, settings.clone());
+        let sources = Source::all(&settings.intake);
+        if sources.is_empty() {
+            tracing::debug!("no user and no recipient is followed");
+        } else {
+            take_up::show_results();
+        }
         Self {
             home: Home { chain: settings.chain_name.clone(), currency: settings.intake.currency.clone() },
             adding: Adding { ledger: ledger.clone(), payouts },
-            sources: Source::all(&settings.intake),
+            sources,
             ports,
             settings,
             ledger,
@@ -106,47 +104,8 @@ impl Intake {
         }
     }
 
-    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
-        let mut changes = self.ports.store.changes();
-        if self.sources.is_empty() {
-            tracing::debug!("no user and no recipient is followed");
-        } else {
-            take_up::show_results();
-        }
-        loop {
-            changes.mark_unchanged();
-            self.health.beat("intake", self.ports.clock.now());
-            let seen = changes.borrow().desk;
-            let wait = match self.round(&stop).await {
-                Ok(wait) => wait,
-                Err(error) => return note_failure(&self.health, Err(error)),
-            };
-            self.health.rests("intake", self.ports.clock.now(), wait);
-            // With nothing to follow and no candidate, only a new candidate could give it something to do.
-            let desk_changes = async {
-                while changes.borrow_and_update().desk == seen {
-                    if changes.changed().await.is_err() {
-                        return std::future::pending().await;
-                    }
-                }
-            };
-            let slept = async {
-                match wait {
-                    Some(wait) => self.ports.clock.sleep(wait).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return Ok(()),
-                () = slept => {}
-                () = desk_changes, if wait.is_none() => {}
-            }
-        }
-    }
-
-    /// One look at everything that is due. Returns how long nothing will be; `None`: until a candidate is made.
-    async fn round(&mut self, stop: &CancellationToken) -> Result<Option<Span>, StoreError> {
+    /// One look at everything that is due.
+    async fn round(&mut self, stop: &CancellationToken) -> Result<(), StoreError> {
         let now = self.ports.clock.now();
         if now >= self.resume_at {
             let mut listed: BTreeMap<PaymentId, Listed> = BTreeMap::new();
@@ -172,17 +131,18 @@ impl Intake {
             }
             self.memory.forget(self.ports.clock.now());
         }
-        self.wait().await
+        Ok(())
     }
 
-    async fn wait(&self) -> Result<Option<Span>, StoreError> {
+    async fn rest(&self) -> Result<Rest, StoreError> {
         let now = self.ports.clock.now();
         let candidate = self.ports.store.desk_next_due(RecordKind::Candidate).await?;
         let list = self.sources.iter().map(|source| source.next_at).min();
-        let Some(next) = candidate.into_iter().chain(list).min() else { return Ok(None) };
+        // With nothing to follow and no candidate, only a new candidate could give it something to do.
+        let Some(next) = candidate.into_iter().chain(list).min() else { return Ok(Rest::until(LONGEST_WAIT, desk)) };
         let shut = self.breaker.open_until(CallKind::Get).map_or(Timestamp::EPOCH, |until| until.plus(AFTER_OTHERS));
         let next = next.max(self.resume_at).max(shut);
-        Ok(Some(next.since(now).max(BREATH).min(LONGEST_SLEEP)))
+        Ok(Rest::until(next.since(now).max(BREATH).min(LONGEST_WAIT), no_change))
     }
 
     /// Whether one more question may be put now. A probe is one question, and the round ends with it. The others have the
@@ -198,19 +158,22 @@ impl Intake {
     /// The API could not be used: everything waits, longer each time.
     fn back_off(&mut self, error: &ApiError) {
         self.failures = self.failures.saturating_add(1);
-        let told = match error {
-            ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. } => *retry_after,
-            ApiError::KeyRefused { .. } | ApiError::NotFound { .. } | ApiError::Refused { .. } => None,
-        };
         let context = self.ledger.context();
-        self.resume_at = context.now.plus(context.pace.backoff(self.failures, told, context.jitter));
+        self.resume_at = context.now.plus(context.pace.backoff(self.failures, error.retry_after(), context.jitter));
     }
 }
 
-/// Whether the error says something of the API as a whole, and not of what was asked for.
-const fn is_general(error: &ApiError) -> bool {
-    match error {
-        ApiError::NotFound { .. } | ApiError::Refused { .. } => false,
-        ApiError::KeyRefused { .. } | ApiError::NotNow { .. } | ApiError::Unclear { .. } => true,
+impl Worker for Intake {
+    fn name(&self) -> &str {
+        "intake"
     }
+
+    async fn turn(&mut self, _: &Changes, stop: &CancellationToken) -> Result<Rest, EngineError> {
+        self.round(stop).await?;
+        Ok(self.rest().await?)
+    }
+}
+
+fn desk(seen: &Changes, now: &Changes) -> Option<Span> {
+    (now.desk != seen.desk).then_some(Span::ZERO)
 }

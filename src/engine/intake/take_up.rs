@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::{AT_ONCE, BREATH, Intake, Listed, Onward, is_general};
+use super::{AT_ONCE, BREATH, Intake, Listed, Onward};
 use crate::domain::candidate::{Candidate, CandidateReason};
 use crate::domain::payment::{Payment, PaymentId, RecipientId};
 use crate::domain::payout::PayoutState;
@@ -189,7 +189,7 @@ impl Intake {
         let id = &entry.said.id;
         let said = match answer {
             Ok(said) => said,
-            Err(error) if is_general(&error) => {
+            Err(error) if error.is_about_the_api() => {
                 self.back_off(&error);
                 return Ok(Onward::No);
             }

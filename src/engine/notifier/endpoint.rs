@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::health::{Health, NOTIFIER};
+use super::super::health::NOTIFIER;
+use super::super::worker::{LONGEST_WAIT, Rest, Worker, any_change, no_change};
 use super::super::{EngineError, Ports};
 use super::{NoticeRules, Wording};
 use crate::domain::event::{Event, EventKind, Recorded};
@@ -23,7 +24,7 @@ use crate::policy::retry::Jitter;
 use crate::policy::wrong_clock::is_too_far;
 use crate::ports::clock::{Chance, Clock};
 use crate::ports::notifier::{Notifier, NotifyError};
-use crate::ports::store::{Commit, Store, StoreError, Subject, if_readable};
+use crate::ports::store::{Changes, Commit, Store, StoreError, Subject, if_readable};
 
 /// How many events are read at once.
 const CHUNK: usize = 64;
@@ -35,12 +36,9 @@ const FIRST_LOOK: usize = 64;
 const LAST_LOOK: usize = 8_192;
 /// The most events of a payment that are looked through for a hold.
 const MAX_MOVES: usize = 5_000;
-/// The longest sleep.
-const LONGEST_WAIT: Span = Span::from_secs(60);
 /// How long a delivery under way may take when the program stops.
 const GRACE: Span = Span::from_secs(5);
 
-/// The loop of one endpoint.
 pub(super) struct Endpoint {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
@@ -48,14 +46,14 @@ pub(super) struct Endpoint {
     notifier: Arc<dyn Notifier>,
     wording: Arc<dyn Wording>,
     rules: NoticeRules,
-    health: Arc<Health>,
+    worker: String,
     /// The record of the cursor, once it is known, and the number of the last event that was read.
     cursor: Option<(Record, u64)>,
     /// How many deliveries failed one after the other.
     failures: u32,
     /// The endpoint is left alone until then.
     quiet_until: Timestamp,
-    /// The endpoint wants nothing any more.
+    /// Nothing is sent there any more: the endpoint wants nothing, or how far it has come does not read.
     gone: bool,
 }
 
@@ -65,7 +63,6 @@ impl Endpoint {
         notifier: Arc<dyn Notifier>,
         wording: Arc<dyn Wording>,
         rules: NoticeRules,
-        health: Arc<Health>,
     ) -> Self {
         for result in ["delivered", "failed", "given_up", "gone", "dropped", "too_old"] {
             count(notifier.name(), result, 0);
@@ -74,57 +71,14 @@ impl Endpoint {
             store: ports.store.clone(),
             clock: ports.clock.clone(),
             chance: ports.chance.clone(),
+            worker: format!("{NOTIFIER} {}", notifier.name()),
             notifier,
             wording,
             rules,
-            health,
             cursor: None,
             failures: 0,
             quiet_until: Timestamp::EPOCH,
             gone: false,
-        }
-    }
-
-    pub(super) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
-        let mut changes = self.store.changes();
-        let worker = format!("{NOTIFIER} {}", self.notifier.name());
-        loop {
-            changes.mark_unchanged();
-            self.health.beat(&worker, self.clock.now());
-            let wait = match self.round(&stop).await {
-                Ok(wait) => wait,
-                Err(StoreError::Conflict(what)) => {
-                    // Only this loop writes its records, so it is the store that was opened twice, or a person's repair.
-                    tracing::warn!(what, endpoint = self.notifier.name(), "a notice was changed by somebody else");
-                    self.cursor = None;
-                    Span::from_secs(1)
-                }
-                Err(StoreError::Corrupt(what)) => {
-                    // How far it has come is not known: to begin anew would tell everything twice, or leave some out.
-                    tracing::error!(
-                        what,
-                        endpoint = self.notifier.name(),
-                        "no notices go there until the record reads"
-                    );
-                    stop.cancelled().await;
-                    return Ok(());
-                }
-                Err(error) => {
-                    self.health.update(|health| health.store_failed = Some(error.to_string()));
-                    return Err(EngineError::Store(error));
-                }
-            };
-            if self.gone {
-                self.health.rests(&worker, self.clock.now(), None);
-                stop.cancelled().await;
-                return Ok(());
-            }
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return self.save().await.map_err(EngineError::Store),
-                _ = changes.changed() => {}
-                () = self.clock.sleep(wait) => {}
-            }
         }
     }
 
@@ -389,6 +343,37 @@ impl Endpoint {
 
     fn jitter(&self) -> Jitter {
         Jitter(self.chance.below(1_000))
+    }
+}
+
+impl Worker for Endpoint {
+    fn name(&self) -> &str {
+        &self.worker
+    }
+
+    async fn turn(&mut self, _: &Changes, stop: &CancellationToken) -> Result<Rest, EngineError> {
+        let asked = if self.gone { Ok(LONGEST_WAIT) } else { self.round(stop).await };
+        let wait = match asked {
+            Ok(wait) => wait,
+            Err(StoreError::Conflict(what)) => {
+                // Only this loop writes its records, so it is the store that was opened twice, or a person's repair.
+                tracing::warn!(what, endpoint = self.notifier.name(), "a notice was changed by somebody else");
+                self.cursor = None;
+                Span::from_secs(1)
+            }
+            Err(StoreError::Corrupt(what)) => {
+                // How far it has come is not known: to begin anew would tell everything twice, or leave some out.
+                tracing::error!(what, endpoint = self.notifier.name(), "no notices go there until the record reads");
+                self.gone = true;
+                LONGEST_WAIT
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(if self.gone { Rest::until(LONGEST_WAIT, no_change) } else { Rest::until(wait, any_change) })
+    }
+
+    async fn finish(&mut self) -> Result<(), EngineError> {
+        if self.gone { Ok(()) } else { Ok(self.save().await?) }
     }
 }
 

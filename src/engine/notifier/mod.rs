@@ -9,10 +9,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::health::Health;
+use super::balances::Balances;
+use super::health::{Health, NOTIFIER};
+use super::worker::Crew;
 use super::{EngineError, EngineSettings, Ports};
 use crate::domain::amount::Amount;
 use crate::domain::event::Event;
@@ -27,6 +28,10 @@ use crate::ports::store::StoreError;
 
 mod conditions;
 mod endpoint;
+
+pub(crate) use self::conditions::Conditions;
+use self::conditions::Watch;
+use self::endpoint::Endpoint;
 
 /// How long the last word of an engine that stops by itself may take.
 const LAST_WORD: Span = Span::from_secs(5);
@@ -72,7 +77,8 @@ pub struct NoticeRules {
     pub balance_every: Span,
 }
 
-/// Runs the engine as [`super::run`] does, and tells people what it comes to. Without `event_log` nobody is told.
+/// Runs the engine as [`super::run`] does, looks at the wallet's balances, and tells people what it comes to. Without `telling` nobody
+/// is told.
 ///
 /// # Errors
 /// As [`super::run`]. Whoever is to be told is told that it stops, once, as far as that can be done without a store.
@@ -83,30 +89,24 @@ pub async fn run_beside(
     telling: Option<NotifierSetup>,
     stop: CancellationToken,
 ) -> Result<(), EngineError> {
-    let Some(telling) = telling else { return super::run(ports, settings, health, stop).await };
     let halt = stop.child_token();
-    let mut loops: JoinSet<Result<(), EngineError>> = JoinSet::new();
-    for notifier in &telling.endpoints {
-        let endpoint =
-            endpoint::Endpoint::new(&ports, notifier.clone(), telling.wording.clone(), telling.rules, health.clone());
-        loops.spawn(endpoint.run(halt.clone()));
+    let mut crew = Crew::new(halt.clone());
+    let rules = telling.as_ref().map(|telling| telling.rules);
+    if let Some(balances) = Balances::new(&ports, &settings, rules.as_ref()) {
+        crew.spawn_worker("balances", balances, &ports, &health);
     }
-    let conditions = conditions::Conditions::new(ports.clone(), settings.token, telling.rules, health.clone());
-    loops.spawn(conditions.run(halt.clone()));
-    loops.spawn(super::run(ports.clone(), settings, health, halt.clone()));
-    let mut outcome = Ok(());
-    while let Some(ended) = loops.join_next().await {
-        let result = match ended {
-            Ok(Ok(())) if halt.is_cancelled() => Ok(()),
-            Ok(Ok(())) => Err(EngineError::Ended("teller")),
-            Ok(Err(error)) => Err(error),
-            Err(_) => Err(EngineError::Ended("teller (it panicked)")),
-        };
-        outcome = outcome.and(result);
-        halt.cancel();
+    if let Some(telling) = &telling {
+        for notifier in &telling.endpoints {
+            let endpoint = Endpoint::new(&ports, notifier.clone(), telling.wording.clone(), telling.rules);
+            crew.spawn_worker(NOTIFIER, endpoint, &ports, &health);
+        }
+        let watch = Watch { ports: ports.clone(), health: health.clone(), after: telling.rules.chain_after };
+        crew.spawn_worker("conditions", watch, &ports, &health);
     }
-    if let Err(error) = &outcome {
-        last_word(&ports, &telling, error).await;
+    crew.spawn("engine", super::run(ports.clone(), settings, health, halt));
+    let outcome = crew.join().await;
+    if let (Err(error), Some(telling)) = (&outcome, &telling) {
+        last_word(&ports, telling, error).await;
     }
     outcome
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Opener;
-use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Refusal, Terms};
+use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Terms};
 use crate::domain::payout::{Payout, PayoutState};
 use crate::engine::api_facts::view_of;
 use crate::engine::circuit_breaker::CallKind;
@@ -11,7 +11,6 @@ use crate::engine::ledger::LedgerError;
 use crate::engine::payout_book::{Kept, PayoutError, key_of, unmoved};
 use crate::policy::payout_machine::{PayoutFact, Said, UnexpectedPayout};
 use crate::ports::payment_api::{ApiError, ApiPayment};
-use crate::ports::store::StoreError;
 
 impl Opener {
     /// Looks through the recipient's list for the key.
@@ -37,9 +36,10 @@ impl Opener {
                     }
                 }
             }
-            Err(ApiError::NotFound { detail }) => PayoutFact::ListRefused(Refusal { status: 404, message: detail }),
-            Err(ApiError::Refused { status, detail }) => PayoutFact::ListRefused(Refusal { status, message: detail }),
-            Err(error) => ask_failed(&error),
+            Err(error) => match error.into_refusal() {
+                Ok(refusal) => PayoutFact::ListRefused(refusal),
+                Err(error) => ask_failed(&error),
+            },
         };
         self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await?;
         Ok(())
@@ -52,7 +52,7 @@ impl Opener {
             match self.breaker.learn(CallKind::Get, said.id.as_str(), answer).await? {
                 Ok(more) => said = said.filled(more),
                 // It is known by its key all the same; there is nothing more to learn of it.
-                Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {}
+                Err(error) if !error.is_about_the_api() => {}
                 Err(error) => {
                     self.book().tell(&payout.reference, &ask_failed(&error), None, unmoved(payout)).await?;
                     return Ok(());
@@ -146,17 +146,12 @@ impl Opener {
             Ok(_) => Ok(()),
             Err(LedgerError::Store(error)) => Err(error.into()),
             Err(LedgerError::Refused(error)) => Err(error.into()),
-            Err(error @ (LedgerError::Unexpected(_) | LedgerError::NoPayment(_))) => {
-                Err(StoreError::Conflict(error.to_string()).into())
-            }
+            Err(LedgerError::Unexpected(error)) => Err(error.into()),
+            Err(LedgerError::NoPayment(_)) => Err(PayoutError::Unknown(before.reference.clone())),
         }
     }
 }
 
 fn ask_failed(error: &ApiError) -> PayoutFact {
-    let retry_after = match error {
-        ApiError::NotNow { retry_after, .. } | ApiError::Unclear { retry_after, .. } => *retry_after,
-        ApiError::KeyRefused { .. } | ApiError::NotFound { .. } | ApiError::Refused { .. } => None,
-    };
-    PayoutFact::AskFailed { retry_after, detail: error.to_string() }
+    PayoutFact::AskFailed { retry_after: error.retry_after(), detail: error.to_string() }
 }

@@ -1,36 +1,24 @@
 //! The quote, and the call that opens the off-ramp.
 
 use super::Opener;
-use crate::domain::payment::{PayoutReference, Refusal};
+use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{Payout, PayoutState, TakenQuote};
 use crate::domain::record::{Record, RecordBody};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::Span;
+use crate::engine::api_facts::failure;
 use crate::engine::circuit_breaker::CallKind;
 use crate::engine::follow_ups::note_would;
 use crate::engine::payout_book::{Kept, PayoutError, unmoved};
 use crate::engine::transaction;
-use crate::policy::payment_machine::CallFailure;
 use crate::policy::payout_machine::{PayoutFact, usable_until};
 use crate::ports::attachments::AttachmentError;
 use crate::ports::desk_api::{AttachedFile, NewOffRamp};
-use crate::ports::payment_api::{ApiError, ApiPayment};
+use crate::ports::payment_api::ApiError;
 use crate::ports::store::Commit;
 
 /// How long a payout that shadow mode keeps from being opened is left alone.
 const LOOK_AGAIN: Span = Span::from_secs(60);
-
-/// How a call failed, as the policy takes it.
-fn failure(error: ApiError) -> CallFailure {
-    match error {
-        ApiError::NotNow { retry_after, .. } => CallFailure::NotNow { retry_after },
-        ApiError::Unclear { retry_after, .. } => CallFailure::Unclear { retry_after },
-        // A key that is refused means that nothing was done; the breaker keeps the next try back.
-        ApiError::KeyRefused { .. } => CallFailure::NotNow { retry_after: None },
-        ApiError::NotFound { detail } => CallFailure::Refused(Refusal { status: 404, message: detail }),
-        ApiError::Refused { status, detail } => CallFailure::Refused(Refusal { status, message: detail }),
-    }
-}
 
 impl Opener {
     /// Takes a quote. It binds nobody, so it may be taken as often as need be.
@@ -84,7 +72,8 @@ impl Opener {
         let new = new_off_ramp(&payout, taken, files);
         let answer = self.api.create(&payout.wish.recipient, &new).await;
         let answer = self.breaker.learn(CallKind::Open, payout.reference.as_str(), answer).await?;
-        metrics::counter!("rampwatch_creations_total", "result" => result_name(&answer)).increment(1);
+        let result = answer.as_ref().map_or_else(ApiError::name, |_| "opened");
+        metrics::counter!("rampwatch_creations_total", "result" => result).increment(1);
         match answer {
             Ok(said) => self.take(&payout, said).await,
             Err(error) => self.call_failed(&payout.reference, &payout, error).await,
@@ -137,19 +126,5 @@ fn new_off_ramp(payout: &Payout, taken: &TakenQuote, files: Vec<AttachedFile>) -
         document_reference: wish.document_reference.clone(),
         reference_id: wish.reference_id.clone(),
         files,
-    }
-}
-
-/// Every word that [`result_name`] gives.
-pub(super) const RESULTS: [&str; 5] = ["opened", "not_now", "unclear", "key_refused", "refused"];
-
-/// How a call that opens an off-ramp ended, in one word for the metric.
-const fn result_name(answer: &Result<ApiPayment, ApiError>) -> &'static str {
-    match answer {
-        Ok(_) => "opened",
-        Err(ApiError::NotNow { .. }) => "not_now",
-        Err(ApiError::Unclear { .. }) => "unclear",
-        Err(ApiError::KeyRefused { .. }) => "key_refused",
-        Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => "refused",
     }
 }

@@ -4,7 +4,7 @@ use super::{Finding, Says};
 use crate::domain::amount::Amount;
 use crate::domain::checkup::{Told, WalletCheckup};
 use crate::domain::wei::Wei;
-use crate::policy::purse::{PurseRules, low};
+use crate::policy::balances::Needs;
 
 /// What the configuration expects of the wallet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub struct WalletRules {
     /// The most in any 24 hours.
     pub max_per_day: Amount,
     /// What it should be able to pay.
-    pub purse: PurseRules,
+    pub needs: Needs,
 }
 
 /// What was found of the wallet; `None` when none is configured.
@@ -43,7 +43,7 @@ pub fn wallet(found: Option<&Told<WalletCheckup>>, rules: &WalletRules) -> Vec<F
     match &checked.balances {
         Err(why) => findings.push(says.fail(format!("its balances are not known: {why}"), "see the endpoints above")),
         Ok((token, native)) => {
-            let low = low(*token, *native, &rules.purse);
+            let low = rules.needs.marks().low(*token, *native);
             findings.push(of_token(&says, *token, rules, low.token));
             findings.push(of_native(&says, *native, rules, low.native));
         }
@@ -63,12 +63,12 @@ pub fn auto_unlimited() -> Finding {
 
 fn of_token(says: &Says, has: Amount, rules: &WalletRules, low: bool) -> Finding {
     let text = |amount: Amount| format!("{} {}", amount.to_decimal(rules.decimals), rules.symbol);
-    let spendable = has.checked_sub(rules.purse.reserve_token).unwrap_or(Amount::ZERO);
+    let spendable = has.checked_sub(rules.needs.reserve_token).unwrap_or(Amount::ZERO);
     let found = format!(
         "it has {}, of which {} stay; limits are {} for one payment and {} a day",
         text(has),
-        text(rules.purse.reserve_token),
-        text(rules.purse.max_per_payment),
+        text(rules.needs.reserve_token),
+        text(rules.needs.max_per_payment),
         text(rules.max_per_day)
     );
     if !rules.enabled || !low {
@@ -79,14 +79,14 @@ fn of_token(says: &Says, has: Amount, rules: &WalletRules, low: bool) -> Finding
 }
 
 fn of_native(says: &Says, has: Wei, rules: &WalletRules, low: bool) -> Finding {
-    let purse = &rules.purse;
-    let needs = purse.reserve_native.plus(purse.gas_of_one);
-    let found = format!("it has {} POL for gas, of which {} stay", has.to_native(), purse.reserve_native.to_native());
+    let least = rules.needs.reserve_native.plus(rules.needs.gas_of_one);
+    let found =
+        format!("it has {} POL for gas, of which {} stay", has.to_native(), rules.needs.reserve_native.to_native());
     if !rules.enabled || !low {
         return says.ok(found);
     }
     let remedy = "send POL to it: orders are held without it";
-    if has < needs {
+    if has < least {
         says.fail(found, remedy)
     } else {
         says.warn(format!("{found}; that is gas for fewer than ten transfers at the ceiling"), remedy)

@@ -11,7 +11,7 @@ use rampwatch::domain::wallet::NonceCount;
 use rampwatch::domain::wei::Wei;
 use rampwatch::policy::doctor::{self, EndpointRules, Finding, Grade, WalletRules};
 
-use rampwatch::policy::purse::{Low, PurseRules, low};
+use rampwatch::policy::balances::{Low, Marks, Needs};
 
 use super::samples::{NOW, USDC, at};
 
@@ -281,7 +281,7 @@ fn funding() -> WalletRules {
         symbol: "USDC".to_owned(),
         decimals: 6,
         max_per_day: Amount::from_base_units(500_000_000),
-        purse: PurseRules {
+        needs: Needs {
             max_per_payment: Amount::from_base_units(100_000_000),
             reserve_token: Amount::from_base_units(10_000_000),
             reserve_native: Wei::new(500),
@@ -360,12 +360,22 @@ fn what_takes_too_long_is_a_failure() {
 
 #[test]
 fn the_wallet_is_low_below_what_it_may_be_asked_for() {
-    let rules = funding().purse;
-    let low = |token, native| low(Amount::from_base_units(token), Wei::new(native), &rules);
+    let marks = funding().needs.marks();
+    let low = |token, native| marks.low(Amount::from_base_units(token), Wei::new(native));
     assert_eq!(low(110_000_000, 1_250), Low { token: false, native: false });
     assert_eq!(low(109_999_999, 1_250), Low { token: true, native: false });
     assert_eq!(low(110_000_000, 1_249), Low { token: false, native: true });
     assert_eq!(low(9, 0), Low { token: true, native: true });
+}
+
+#[test]
+fn what_the_configuration_calls_low_is_low() {
+    let told = Marks { token: Some(Amount::from_base_units(5)), native: None };
+    let marks = told.or(funding().needs.marks());
+    let low = |token, native| marks.low(Amount::from_base_units(token), Wei::new(native));
+    assert_eq!(low(5, 1_250), Low { token: false, native: false }, "not by what it may be asked for");
+    assert_eq!(low(4, 1_249), Low { token: true, native: true }, "nothing was said of the native coin");
+    assert_eq!(told.low(Amount::ZERO, Wei::ZERO), Low { token: true, native: false });
 }
 
 #[test]

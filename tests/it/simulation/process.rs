@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::time::Span;
 use rampwatch::engine::health::Health;
-use rampwatch::engine::{self, EngineError, EngineSettings, Ports};
+use rampwatch::engine::{EngineError, EngineSettings, Ports, notifier};
 use rampwatch::policy::approval::Approvers;
 use rampwatch::policy::finality::FinalityRule;
 use rampwatch::policy::matching::MatchParams;
@@ -66,20 +66,11 @@ impl Process {
 
     /// Runs the engine until it ends.
     pub(super) async fn run(self, world: Arc<World>) -> Result<(), EngineError> {
-        let purse = self.ports.funding.clone().zip(self.settings.funding.clone());
-        let (token, clock) = (self.settings.token, Arc::clone(&self.ports.clock));
-        let looking = async move {
-            match purse {
-                Some((funding, rules)) => match engine::purse::watch(funding, rules, token, clock).await {},
-                None => std::future::pending().await,
-            }
-        };
         let door = squatters::keep_door(&world, &self.handle, &self.stop);
         let watchman = watchman::watch(&world, &self.handle);
         tokio::select! {
             biased;
-            ended = engine::run(self.ports, self.settings, self.health, self.stop.clone()) => ended,
-            ended = looking => ended,
+            ended = notifier::run_beside(self.ports, self.settings, self.health, None, self.stop.clone()) => ended,
             never = door => match never {},
             never = watchman => match never {},
         }
