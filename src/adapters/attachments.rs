@@ -86,19 +86,16 @@ fn get(folder: &Path, digest: B256) -> Result<Vec<u8>, AttachmentError> {
 impl Attachments for AttachmentFiles {
     async fn put(&self, bytes: Vec<u8>) -> Result<B256, AttachmentError> {
         let folder = self.settings.folder.clone();
-        joined("kept", tokio::task::spawn_blocking(move || put(&folder, &bytes)).await)
+        tokio::task::spawn_blocking(move || put(&folder, &bytes)).await.map_err(broken_off("kept"))?
     }
 
     async fn get(&self, digest: B256) -> Result<Vec<u8>, AttachmentError> {
         let folder = self.settings.folder.clone();
-        joined("read", tokio::task::spawn_blocking(move || get(&folder, digest)).await)
+        tokio::task::spawn_blocking(move || get(&folder, digest)).await.map_err(broken_off("read"))?
     }
 }
 
-/// What a task came to that may have been dropped with the runtime.
-fn joined<T>(
-    verb: &'static str,
-    done: Result<Result<T, AttachmentError>, tokio::task::JoinError>,
-) -> Result<T, AttachmentError> {
-    done.unwrap_or_else(|error| Err(AttachmentError::Failed { verb, detail: error.to_string() }))
+/// A task may be dropped with the runtime.
+fn broken_off(verb: &'static str) -> impl Fn(tokio::task::JoinError) -> AttachmentError {
+    move |error| AttachmentError::Failed { verb, detail: error.to_string() }
 }

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use super::exit::{Exit, Failure};
 use super::{operator, output};
 use crate::config::Settings;
-use crate::domain::checkup::{RegisteredWebhook, Told, WebhookCheckup};
+use crate::domain::checkup::{InletCheckup, RegisteredWebhook, Told, WebhookCheckup};
 use crate::wire::{self, Finding, Grade};
 
 /// Look at everything around rampwatch, and say what is well, what is not, and what to do: endpoints, tokens, API key,
@@ -89,14 +89,14 @@ async fn webhook(settings: &Settings) -> WebhookCheckup {
     let public_url = configured.public_url.clone();
     let secret = configured.secret().map(|secret| secret.is_some()).map_err(|error| error.to_string());
     if public_url.is_none() && configured.inlet.is_none() {
-        return WebhookCheckup { public_url, secret, inlet: None, registered: Ok(Vec::new()) };
+        return WebhookCheckup { public_url, secret, inlet: InletCheckup::NotConfigured, registered: Ok(Vec::new()) };
     }
     let operator = operator::open(settings).await;
     let runs = operator.as_ref().is_ok_and(|operator| !operator.is_in_process());
     let inlet = match &configured.inlet {
-        Some(inlet) if runs && inlet.listen.port() != 0 => Some(Some(listens(inlet.listen).await)),
-        Some(_) => Some(None),
-        None => None,
+        Some(inlet) if runs && inlet.listen.port() != 0 => InletCheckup::Asked(listens(inlet.listen).await),
+        Some(_) => InletCheckup::NotRunning,
+        None => InletCheckup::NotConfigured,
     };
     let registered = match operator {
         Ok(operator) => {

@@ -185,10 +185,19 @@ pub struct WebhookCheckup {
     /// Where deliveries are to reach this program from outside, if that is configured.
     pub public_url: Option<String>,
     pub secret: Told<bool>,
-    /// Whether there is an inlet, and what listens at its address while the daemon runs; `None` while it does not.
-    pub inlet: Option<Option<Told<()>>>,
+    pub inlet: InletCheckup,
     /// The webhooks that were registered here, as the payment API tells them now.
     pub registered: Told<Vec<RegisteredWebhook>>,
+}
+
+/// The inlet at which deliveries are heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum InletCheckup {
+    NotConfigured,
+    /// No daemon runs, so nothing can listen.
+    NotRunning,
+    /// Whether something accepts connections at its address while the daemon runs.
+    Asked(Told<()>),
 }
 
 /// A webhook that was registered here.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::chain::BlockNumber;
 use crate::domain::time::Timestamp;
-use crate::policy::sweep;
+use crate::policy::sweep::{self, Search};
 use crate::ports::chain::{Chain, ChainError, EndpointId};
 
 /// The most questions one search may take; 2^40 blocks need fewer.
@@ -20,8 +20,8 @@ pub(crate) async fn first_block(
 ) -> Result<BlockNumber, ChainError> {
     for _ in 0..MOST_PROBES {
         match sweep::find_start(times, moment) {
-            Err(start) => return Ok(start),
-            Ok(probe) => {
+            Search::Found(start) => return Ok(start),
+            Search::Probe(probe) => {
                 let header = chain.header(probe, at).await?;
                 let missing = || {
                     ChainError::Behind(format!("no endpoint has block {probe}, which is needed to find where to begin"))

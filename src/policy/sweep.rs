@@ -373,43 +373,49 @@ const NEAR_ENOUGH_PART: u64 = 64;
 /// The first step down from the head in that search. It shows how fast the chain goes.
 const FIRST_STEP_BLOCKS: u64 = 1_024;
 
+/// The next step of the search for a start block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// This block's time is wanted.
+    Probe(BlockNumber),
+    /// The block before this one is older than the moment, or there is none before it.
+    Found(BlockNumber),
+}
+
 /// The search for the block from which on everything at or after `wanted` is seen. `known` are times of blocks, the
-/// head's among them. Returns the block whose time is wanted next, or as an error the answer: a block such that the
-/// one before it is older than `wanted` (or there is none before it).
+/// head's among them.
 ///
 /// Chains go at a steady pace over long stretches, so a block is guessed from the times that are known; where the guess
 /// is wrong, each step still takes away an eighth of what is left.
-///
-/// # Errors
-/// The answer, once it is known.
-pub fn find_start(known: &BTreeMap<BlockNumber, Timestamp>, wanted: Timestamp) -> Result<BlockNumber, BlockNumber> {
+#[must_use]
+pub fn find_start(known: &BTreeMap<BlockNumber, Timestamp>, wanted: Timestamp) -> Search {
     let (newest, newest_at) = known.last_key_value().map_or((0, wanted), |(number, at)| (*number, *at));
     let first = known.iter().find(|(_, time)| **time >= wanted);
     let (high, high_at) = first.map_or((newest, newest_at), |(number, at)| (*number, *at));
     let low = known.range(..high).next_back().map(|(number, at)| (*number, *at));
     let Some((low, low_at)) = low else {
         if high == 0 {
-            return Err(0);
+            return Search::Found(0);
         }
         let gone = newest.saturating_sub(high);
         let guess = blocks_in(high_at.since(wanted), gone, newest_at.since(high_at));
         // A little further than the guess, so that the block is older; and on in ever longer steps, should it not be.
         let further = guess.map_or(0, |guess| guess.saturating_add(part(guess, NEAR_ENOUGH_PART.saturating_mul(2))));
         let steps = gone.saturating_mul(if guess.is_some() { 1 } else { 4 });
-        return Ok(high.saturating_sub(further.max(steps).max(FIRST_STEP_BLOCKS)));
+        return Search::Probe(high.saturating_sub(further.max(steps).max(FIRST_STEP_BLOCKS)));
     };
     let gap = high.saturating_sub(low);
     let spare = wanted.since(low_at).as_millis();
     let is_near = spare <= part(newest_at.since(wanted).as_millis(), NEAR_ENOUGH_PART);
     if gap <= NEAR_ENOUGH_BLOCKS || is_near {
-        return Err(low.saturating_add(1).min(high));
+        return Search::Found(low.saturating_add(1).min(high));
     }
     let guess = blocks_in(wanted.since(low_at), gap, high_at.since(low_at)).unwrap_or(part(gap, 2));
     // From below at first, and from above once that is near.
     let half = part(NEAR_ENOUGH_BLOCKS, 2);
     let probe = if guess > half { guess.saturating_sub(half) } else { guess.saturating_add(half) };
     let eighth = part(gap, 8).max(1);
-    Ok(low.saturating_add(probe.clamp(eighth, gap.saturating_sub(eighth))))
+    Search::Probe(low.saturating_add(probe.clamp(eighth, gap.saturating_sub(eighth))))
 }
 
 /// How many blocks are made in `span` at a pace of so many in so long; `None` when the pace is not known.

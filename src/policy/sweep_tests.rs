@@ -44,8 +44,8 @@ fn finds_a_start_in_few_steps() {
         let mut steps = 0;
         let start = loop {
             match find_start(&known, wanted) {
-                Ok(probe) => known.insert(probe, time(probe)),
-                Err(start) => break start,
+                Search::Probe(probe) => known.insert(probe, time(probe)),
+                Search::Found(start) => break start,
             };
             steps += 1;
             assert!(steps < 5, "a steady chain is no search: {back}");
@@ -63,8 +63,10 @@ fn finds_a_start_in_few_steps() {
             let (mut known, mut steps) = (BTreeMap::from([(head, time(head))]), 0);
             let start = loop {
                 match find_start(&known, wanted) {
-                    Ok(probe) => assert!(known.insert(probe, time(probe)).is_none(), "{probe} is asked for once"),
-                    Err(start) => break start,
+                    Search::Probe(probe) => {
+                        assert!(known.insert(probe, time(probe)).is_none(), "{probe} is asked for once")
+                    }
+                    Search::Found(start) => break start,
                 };
                 steps += 1;
                 assert!(steps < 120, "the search ends");
@@ -73,5 +75,5 @@ fn finds_a_start_in_few_steps() {
         }
     }
     let future = find_start(&BTreeMap::from([(5, time(5)), (0, time(0))]), time(9));
-    assert!(future.is_err(), "a moment after the head starts at the head: {future:?}");
+    assert!(matches!(future, Search::Found(_)), "a moment after the head starts at the head: {future:?}");
 }

@@ -67,6 +67,7 @@ pub use settings::{CoolDown, EndpointSettings, EvmError, EvmSettings, KnownToken
 use classify::Class;
 use hints::HintQueue;
 use pool::Pool;
+use reads::Decimals;
 use supervisor::Supervisor;
 
 /// An EVM chain behind one or more RPC endpoints.
@@ -175,7 +176,7 @@ impl EvmChain {
 
     async fn check_token(&self, token: &KnownToken) -> Result<(), EvmError> {
         let KnownToken { setting, address, decimals } = token.clone();
-        let expected = |said: &Result<U256, String>| matches!(said, Ok(said) if *said == U256::from(decimals));
+        let expected = |said: &Decimals| matches!(said, Decimals::Are(said) if *said == U256::from(decimals));
         let asked = reads::decimals(&self.pool, address, None).await;
         let said = asked.map_err(|error| EvmError::Unreachable(error.to_string()))?;
         // One endpoint's word does not end the start: another may know better, now or when it answers again.
@@ -183,7 +184,7 @@ impl EvmChain {
         for endpoint in self.pool.endpoints.iter().filter(|_| !expected(&said) && self.pool.endpoints.len() > 1) {
             match reads::decimals(&self.pool, address, Some(endpoint.id)).await {
                 Ok(other) if expected(&other) => {
-                    tracing::warn!(%address, said = ?said, "endpoints differ about a token's decimals; one confirms the configuration");
+                    tracing::warn!(%address, %said, "endpoints differ about a token's decimals; one confirms the configuration");
                     return Ok(());
                 }
                 Ok(_) => {}
@@ -192,13 +193,17 @@ impl EvmChain {
             }
         }
         if let Some(silent) = silent {
-            let text = format!("one says of {setting}.decimals {said:?}, where {decimals} is configured, and {silent}");
+            let text = format!("one says of {setting}.decimals {said}, where {decimals} is configured, and {silent}");
             return Err(EvmError::Unreachable(text));
         }
         match said {
-            Ok(said) if said == U256::from(decimals) => Ok(()),
-            Ok(said) => Err(EvmError::Decimals { setting, token: address, expected: decimals, said: said.to_string() }),
-            Err(why) => Err(EvmError::NotAToken { setting, token: address, chain_id: self.settings.chain_id, why }),
+            Decimals::Are(said) if said == U256::from(decimals) => Ok(()),
+            Decimals::Are(said) => {
+                Err(EvmError::Decimals { setting, token: address, expected: decimals, said: said.to_string() })
+            }
+            Decimals::Untold(why) => {
+                Err(EvmError::NotAToken { setting, token: address, chain_id: self.settings.chain_id, why })
+            }
         }
     }
 

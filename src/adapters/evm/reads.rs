@@ -1,5 +1,7 @@
 //! Single questions: the head, a header, finality, and a token's decimals.
 
+use std::fmt;
+
 use alloy::primitives::{Address, Bytes, U256};
 use futures_util::stream::{StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
@@ -402,17 +404,30 @@ async fn statement_of(pool: &Pool, endpoint: &Endpoint, tx_hash: B256, tag: bool
     Ok(Statement { head, finalized, receipt })
 }
 
-/// What a token says of its decimals, at this endpoint or at any: a number, or in words what came instead.
-pub(super) async fn decimals(
-    pool: &Pool,
-    token: Address,
-    at: Option<EndpointId>,
-) -> Result<Result<U256, String>, ChainError> {
+/// What a token says of its decimals.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Decimals {
+    Are(U256),
+    /// No number: what came instead, in words.
+    Untold(String),
+}
+
+impl fmt::Display for Decimals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Are(number) => number.fmt(f),
+            Self::Untold(why) => write!(f, "{why:?}"),
+        }
+    }
+}
+
+/// What a token says of its decimals, at this endpoint or at any.
+pub(super) async fn decimals(pool: &Pool, token: Address, at: Option<EndpointId>) -> Result<Decimals, ChainError> {
     let mut attempt = at.map_or_else(|| pool.attempt(Ability::State, None), |id| pool.attempt_at(Ability::State, id));
     while let Some(endpoint) = attempt.next().await {
         let answer = match one(&endpoint, rpc::decimals_of(token)).await {
             Ok(answer) => rpc::read::<Bytes>(&answer, "bytes"),
-            Err(failure) if failure.class == Class::Reverted => return Ok(Err(failure.text)),
+            Err(failure) if failure.class == Class::Reverted => return Ok(Decimals::Untold(failure.text)),
             Err(failure) => Err(failure),
         };
         match answer {
@@ -420,7 +435,9 @@ pub(super) async fn decimals(
                 endpoint.worked(Ability::State);
                 let word = <[u8; 32]>::try_from(bytes.as_ref());
                 let none = || format!("{} bytes came, where a number has 32", bytes.len());
-                return Ok(word.map(U256::from_be_bytes).map_err(|_| none()));
+                return Ok(
+                    word.map_or_else(|_| Decimals::Untold(none()), |word| Decimals::Are(U256::from_be_bytes(word)))
+                );
             }
             Err(failure) => attempt.failed(&endpoint, &failure),
         }

@@ -5,8 +5,9 @@ use std::future::Future;
 
 use futures_util::StreamExt;
 
+use super::finality::Believed;
 use super::readings::Heard;
-use super::strays::{Arrival, Strays};
+use super::strays::{Arrival, ProvenFinal, Strays};
 use super::{Trouble, Watcher};
 use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::coverage::{Coverage, FinalityMark};
@@ -292,8 +293,10 @@ impl Watcher {
         if !evidence.iter().any(|(_, evidence)| evidence.transfers.iter().any(proves)) {
             return Ok((None, None));
         }
-        let believed = self.believe_anchor(&source.anchor, source.endpoint).await?;
-        Ok((believed.map(|_| source), believed.flatten()))
+        Ok(match self.believe_anchor(&source.anchor, source.endpoint).await? {
+            Believed::No => (None, None),
+            Believed::Yes { mark } => (Some(source), mark),
+        })
     }
 
     /// Deposits that are withheld for the first time are to be told of; their addresses stand back for a while.
@@ -321,8 +324,9 @@ impl Watcher {
                 let mut strays = Strays::new(read.reading, page.coverage.as_ref(), self.settings.matching);
                 for Seen { transfer, time, by } in &evidence.transfers {
                     let seen = Deposit::from_transfer(chain_id, transfer, *time, context.now);
-                    let final_by = read.proof.filter(|source| source.proves(rule, transfer)).map(|_| read.said_by);
-                    let arrival = Arrival { seen: Deposit { seen_by: by.clone(), ..seen }, final_by };
+                    let proves = read.proof.is_some_and(|source| source.proves(rule, transfer));
+                    let proof = proves.then_some(ProvenFinal(read.said_by));
+                    let arrival = Arrival { seen: Deposit { seen_by: by.clone(), ..seen }, proof };
                     strays.keep_or_leave(page, arrival, context);
                 }
                 let mut withheld = false;

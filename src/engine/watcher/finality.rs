@@ -35,6 +35,14 @@ const PATIENT_HEADS: u32 = 8;
 /// Where deposits stand, by address, with the header of the block that is at their height.
 type Standings = BTreeMap<Address, Vec<(DepositKey, BlockStatus, Header)>>;
 
+/// Whether a reading's word that its anchor is final is taken.
+pub(super) enum Believed {
+    /// More was believed before, or another block at this height; what is to be made of that is left to the question for finality.
+    No,
+    /// With the mark to keep, if it moves.
+    Yes { mark: Option<FinalityMark> },
+}
+
 impl Watcher {
     /// Who runs an endpoint, where it counts whose word a fact is.
     pub(super) fn word_of(&self, endpoint: EndpointId) -> Option<Operator> {
@@ -145,19 +153,15 @@ impl Watcher {
         self.last_final.map(|number| self.head.map_or(number, |(head, _)| number.min(head.block.number)))
     }
 
-    /// Takes a reading's word that its anchor is final. `None`: it is not taken, because more was believed before, or another
-    /// block at this height; what is to be made of that is left to the question for finality. Else the mark to keep, if
-    /// it moves.
-    pub(super) async fn believe_anchor(
-        &mut self,
-        anchor: &Header,
-        endpoint: EndpointId,
-    ) -> Result<Option<Option<FinalityMark>>, Trouble> {
+    /// Takes a reading's word that its anchor is final.
+    pub(super) async fn believe_anchor(&mut self, anchor: &Header, endpoint: EndpointId) -> Result<Believed, Trouble> {
         let now = self.ports.clock.now();
         let mark = self.ports.store.finality().await?;
         let mark = match advance(mark.as_ref(), anchor.block, now) {
-            MarkMove::MovesBack(_) => return Ok(None),
-            MarkMove::Keeps if mark.is_some_and(|mark| mark.current.hash != anchor.block.hash) => return Ok(None),
+            MarkMove::MovesBack(_) => return Ok(Believed::No),
+            MarkMove::Keeps if mark.is_some_and(|mark| mark.current.hash != anchor.block.hash) => {
+                return Ok(Believed::No);
+            }
             MarkMove::Keeps => None,
             MarkMove::Rises(new) => Some(new),
         };
@@ -169,7 +173,7 @@ impl Watcher {
         if rises {
             self.moved(now);
         }
-        Ok(Some(mark))
+        Ok(Believed::Yes { mark })
     }
 
     /// Keeps what is believed of finality. A number that is lower than the mark counts as moved back only when the

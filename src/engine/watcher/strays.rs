@@ -18,9 +18,12 @@ use crate::policy::strays::{Window, may_be_left, take_in};
 pub(super) struct Arrival<'a> {
     /// As it was read.
     pub(super) seen: Deposit,
-    /// Whether the reading proves that its block is final, and on whose word, where that counts.
-    pub(super) final_by: Option<Option<&'a Operator>>,
+    /// Whether the reading proves that its block is final.
+    pub(super) proof: Option<ProvenFinal<'a>>,
 }
+
+/// A reading proves that a block is final: on whose word, where that counts.
+pub(super) struct ProvenFinal<'a>(pub(super) Option<&'a Operator>);
 
 impl Borrow<Deposit> for Arrival<'_> {
     fn borrow(&self) -> &Deposit {
@@ -67,11 +70,11 @@ impl<'a> Strays<'a> {
 /// Writes a transfer into the book: a new deposit, or one whose block came back; and that it is final, if the very reading that
 /// brought it proves that. `swept`: what was covered before the reading.
 fn keep(book: &mut AddressState, arrival: Arrival<'_>, reading: Reading, swept: Option<Swept>, context: &Context<'_>) {
-    let Arrival { seen, final_by } = arrival;
+    let Arrival { seen, proof } = arrival;
     let key = seen.key;
     note_transfer(book, seen, reading, swept, context);
     let is_provisional = |deposit: &Deposit| deposit.standing == BlockStatus::Provisional;
-    if let Some(said_by) = final_by.filter(|_| book.deposit(&key).is_some_and(is_provisional)) {
+    if let Some(ProvenFinal(said_by)) = proof.filter(|_| book.deposit(&key).is_some_and(is_provisional)) {
         book.set_standing(&key, BlockStatus::Final { at: context.now }, None, context.now);
         book.set_final_by(&key, said_by.cloned());
     }

@@ -1,7 +1,7 @@
 //! The webhook: whether deliveries are registered, can be checked, and are heard.
 
 use super::{Finding, Says};
-use crate::domain::checkup::{RegisteredWebhook, WebhookCheckup};
+use crate::domain::checkup::{InletCheckup, RegisteredWebhook, WebhookCheckup};
 
 /// What to do about a secret that is missing.
 const NO_SECRET: &str = "give webhook.secret_file or webhook.secret_env: without it no delivery can be checked";
@@ -10,11 +10,12 @@ const NO_SECRET: &str = "give webhook.secret_file or webhook.secret_env: without
 #[must_use]
 pub fn webhook(found: &WebhookCheckup) -> Vec<Finding> {
     let says = Says::of("webhook", "");
-    if found.public_url.is_none() && found.inlet.is_none() {
+    let has_inlet = found.inlet != InletCheckup::NotConfigured;
+    if found.public_url.is_none() && !has_inlet {
         return vec![says.ok("none is configured; the payment API is asked by the clock")];
     }
     let mut findings = Vec::new();
-    match (&found.secret, found.inlet.is_some()) {
+    match (&found.secret, has_inlet) {
         (Err(why), _) => {
             let remedy = "correct it where it says: without it no delivery can be checked";
             findings.push(says.fail(format!("its secret cannot be used: {why}"), remedy));
@@ -24,15 +25,15 @@ pub fn webhook(found: &WebhookCheckup) -> Vec<Finding> {
         (Ok(true), _) => {}
     }
     match &found.inlet {
-        None => {
+        InletCheckup::NotConfigured => {
             let remedy = "set webhook.listen, and have webhook.public_url lead there";
             findings.push(says.warn("deliveries are registered for this program, and nothing here hears them", remedy));
         }
-        Some(Some(Err(why))) => {
+        InletCheckup::Asked(Err(why)) => {
             let remedy = "look at the daemon's log, and restart it if webhook.listen was changed";
             findings.push(says.fail(format!("the daemon runs, and its inlet does not listen: {why}"), remedy));
         }
-        Some(None | Some(Ok(()))) => {}
+        InletCheckup::NotRunning | InletCheckup::Asked(Ok(())) => {}
     }
     if let Some(url) = &found.public_url {
         findings.extend(registered(&says, url, &found.registered));

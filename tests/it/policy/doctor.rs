@@ -3,7 +3,7 @@
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::chain::{B256, BlockRef, Header};
 use rampwatch::domain::checkup::{
-    AbilityCheckup, ApiCheckup, DaemonCheckup, EndpointCheckup, HashesAt, KeyWord, LogRange, LogRefusal,
+    AbilityCheckup, ApiCheckup, DaemonCheckup, EndpointCheckup, HashesAt, InletCheckup, KeyWord, LogRange, LogRefusal,
     RegisteredWebhook, SideTrouble, StoreCheckup, TokenCheckup, WalletCheckup, WebhookCheckup,
 };
 use rampwatch::domain::time::Span;
@@ -390,20 +390,25 @@ fn the_webhook_is_looked_at_only_where_one_is_configured() {
     let well = WebhookCheckup {
         public_url: Some(url.clone()),
         secret: Ok(true),
-        inlet: Some(Some(Ok(()))),
+        inlet: InletCheckup::Asked(Ok(())),
         registered: Ok(vec![webhook(Some(true), None)]),
     };
-    let none = WebhookCheckup { public_url: None, inlet: None, secret: Ok(false), registered: Ok(vec![]) };
+    let none = WebhookCheckup {
+        public_url: None,
+        inlet: InletCheckup::NotConfigured,
+        secret: Ok(false),
+        registered: Ok(vec![]),
+    };
     let other = RegisteredWebhook { url: "https://elsewhere.example".to_owned(), ..webhook(Some(true), None) };
-    let down = Some(Some(Err("refused".to_owned())));
+    let down = InletCheckup::Asked(Err("refused".to_owned()));
     let registered = |registered| WebhookCheckup { registered, ..well.clone() };
     for (checkup, grade, words) in [
         (none, Fine, "none is configured"),
         (well.clone(), Fine, "registered and active"),
         (registered(Ok(vec![webhook(None, None)])), Fine, "registered and active"),
-        (WebhookCheckup { inlet: Some(None), ..well.clone() }, Fine, "registered and active"),
+        (WebhookCheckup { inlet: InletCheckup::NotRunning, ..well.clone() }, Fine, "registered and active"),
         (WebhookCheckup { public_url: None, ..well.clone() }, Fine, "the inlet is configured"),
-        (WebhookCheckup { inlet: None, ..well.clone() }, Warning, "nothing here hears them"),
+        (WebhookCheckup { inlet: InletCheckup::NotConfigured, ..well.clone() }, Warning, "nothing here hears them"),
         (WebhookCheckup { inlet: down, ..well.clone() }, Failure, "does not listen: refused"),
         (WebhookCheckup { secret: Ok(false), ..well.clone() }, Failure, "has no secret"),
         (WebhookCheckup { secret: Err("mode 0644".to_owned()), ..well.clone() }, Failure, "mode 0644"),
