@@ -8,7 +8,7 @@
 //!
 //! ```text
 //!  cli  http  sandbox          driving: people and programs ask
-//!    \   |                     wire puts everything together, config reads what is set
+//!    \   |                     daemon puts everything together, config reads what is set
 //!   service -- view            what operators may ask and decide | what is shown, and every sentence for people
 //!      |        |
 //!     engine    |              workers: watcher, completer, reconciler, funder, opener, intake, notifier, clock watch
@@ -43,6 +43,7 @@ pub mod adapters;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod engine;
 #[cfg(any(test, fuzzing))]
@@ -57,4 +58,3 @@ pub mod sandbox;
 pub mod service;
 pub mod telemetry;
 pub mod view;
-pub mod wire;

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::exit::Failure;
 use super::output;
 use crate::config::Settings;
-use crate::wire;
+use crate::daemon;
 
 /// Look at the configuration
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ struct Endpoint<'a> {
 impl Config {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let Command::Check { json } = self.command;
-        let checked = wire::check(settings).await.map_err(|error| Failure::of_wiring(&error))?;
+        let checked = daemon::check(settings).await.map_err(|error| Failure::of_wiring(&error))?;
         Failure::unless_wallet_fits(settings, checked.wallet)?;
         let file = settings.file.display().to_string();
         if json {

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use super::exit::{Exit, Failure};
 use super::{operator, output};
 use crate::config::Settings;
+use crate::daemon::{self, Finding, Grade};
 use crate::domain::checkup::{InletCheckup, RegisteredWebhook, Told, WebhookCheckup};
-use crate::wire::{self, Finding, Grade};
 
 /// Look at everything around rampwatch, and say what is well, what is not, and what to do: endpoints, tokens, API key,
 /// clocks, store, wallet, private files, a daemon that runs, and the webhook
@@ -46,8 +46,8 @@ struct Line<'a> {
 
 impl Doctor {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
-        let mut examined = wire::examine(settings).await;
-        examined.findings.extend(wire::judge_webhook(&webhook(settings).await));
+        let mut examined = daemon::examine(settings).await;
+        examined.findings.extend(daemon::judge_webhook(&webhook(settings).await));
         if let Err(why) = Failure::unless_wallet_fits(settings, examined.wallet) {
             examined.findings.push(Finding {
                 check: "wallet",

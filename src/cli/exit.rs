@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::domain::chain::Address;
 use crate::http::Code;
 use crate::service::operator_service::OperatorError;
-use crate::{sandbox, wire};
+use crate::{daemon, sandbox};
 
 /// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +128,7 @@ impl Failure {
     /// From what putting the parts together said. What is no error of the configuration is something that cannot be
     /// used now.
     pub(super) fn of_wiring(error: &anyhow::Error) -> Self {
-        let exit = if wire::is_configuration(error) { Exit::Configuration } else { Exit::Unavailable };
+        let exit = if daemon::is_configuration(error) { Exit::Configuration } else { Exit::Unavailable };
         Self::new(exit, format!("{error:#}"))
     }
 

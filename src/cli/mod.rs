@@ -13,9 +13,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::{Environment, LogFormat, Settings};
+use crate::daemon;
 use crate::domain::odd::Odd;
 use crate::telemetry;
-use crate::wire;
 
 mod add;
 mod approve;
@@ -133,7 +133,7 @@ enum Command {
 /// Runs the program with the process's arguments.
 #[must_use]
 pub fn main() -> ExitCode {
-    if let Err(why) = wire::close_memory() {
+    if let Err(why) = daemon::close_memory() {
         // There is no log yet; whoever reads the errors of the command hears it.
         eprintln!("rampwatch: memory, which holds keys, is not closed to others: {why}");
     }

@@ -5,9 +5,9 @@ use clap::{Args, Subcommand};
 use super::exit::{Exit, Failure};
 use super::{operator, output};
 use crate::config::Settings;
+use crate::daemon;
 use crate::view::Page;
 use crate::view::notice::NoticeView;
-use crate::wire;
 
 /// List what people were told, and what is still to be told, the oldest first
 #[derive(Debug, Args)]
@@ -91,7 +91,7 @@ impl Notify {
             return Err(Failure::new(Exit::Usage, said));
         }
         let told =
-            wire::notify_test(settings, endpoint.as_deref()).await.map_err(|error| Failure::of_wiring(&error))?;
+            daemon::notify_test(settings, endpoint.as_deref()).await.map_err(|error| Failure::of_wiring(&error))?;
         let mut failed = 0_usize;
         for (name, said) in told {
             match said {

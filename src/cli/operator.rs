@@ -9,10 +9,10 @@ use super::doors::BEYOND_API;
 use super::exit::{Exit, Failure};
 use crate::client::{Client, Way, from_here};
 use crate::config::Settings;
+use crate::daemon::{self, IfMissing};
 use crate::http::InProcess;
 use crate::http::socket::{self, SocketError};
 use crate::service::operator_service::OperatorService;
-use crate::wire::{self, IfMissing};
 
 /// How long a daemon may take to accept a connection on this machine.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -52,11 +52,11 @@ async fn find(settings: &Settings, if_missing: IfMissing) -> Result<Client, Fail
         return Ok(daemon);
     }
     let places = places(settings);
-    let handle = wire::offline(settings, if_missing).map_err(|error| {
+    let handle = daemon::offline(settings, if_missing).map_err(|error| {
         let said = format!("no daemon answers at {places}, and {error:#}");
         Failure::new(Exit::Unavailable, said)
     })?;
-    Ok(here(handle.with_tokens(wire::token_names(settings)), settings))
+    Ok(here(handle.with_tokens(daemon::token_names(settings)), settings))
 }
 
 /// Finds the daemon: at the socket, or with a token over TCP; `None` when none runs.

@@ -10,12 +10,12 @@ use super::operator;
 use super::output::{self, plain};
 use crate::client::Client;
 use crate::config::Settings;
+use crate::daemon;
 use crate::service::books::{Books, PARTS, enter};
 use crate::service::export::Interval;
 use crate::service::queries::MAX_PAGE;
 use crate::service::reconcile::Progress;
 use crate::view::reconcile::{DifferenceView, ReconcileView, TotalView, WalletTotals};
-use crate::wire;
 
 /// Compare the ledger with the chain and with the payment API, and name each difference
 ///
@@ -43,7 +43,7 @@ impl Reconcile {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let interval = Interval::parse(self.from.as_deref(), self.to.as_deref())?;
         let books = read(&operator::open(settings).await?).await?;
-        let auditor = wire::auditor(settings, wire::token_names(settings), !self.chain_only).await;
+        let auditor = daemon::auditor(settings, daemon::token_names(settings), !self.chain_only).await;
         let auditor = auditor.map_err(|error| Failure::of_wiring(&error))?;
         let bar = Bar::new();
         let view = auditor.audit(&books, &interval, &|progress| bar.tell(progress)).await;

@@ -15,7 +15,7 @@ use super::progress::show_progress;
 use super::start_logging;
 use crate::config::{LogFormat, Settings};
 use crate::service::operator_service::OperatorService;
-use crate::{telemetry, wire};
+use crate::{daemon, telemetry};
 
 /// How long the engine may take to finish what is under way. A completion that is cut off here is looked into at the
 /// next start, before anything else is called. With what follows it (the operator API, and a second for what is blocked in
@@ -72,10 +72,10 @@ pub(super) async fn serve(
     let metrics = telemetry::install_metrics().map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
     // An address that is written down is looked at before anything is opened; the key's own as soon as it is known.
     Failure::unless_wallet_fits(settings, settings.wallet.as_ref().and_then(|wallet| wallet.address))?;
-    let built = until(&stop, wire::build(settings)).await;
+    let built = until(&stop, daemon::build(settings)).await;
     let Some(app) = built.transpose().map_err(|error| Failure::of_wiring(&error))? else { return Ok(()) };
     Failure::unless_wallet_fits(settings, app.wallet)?;
-    let handle = app.handle.clone().with_tokens(wire::token_names(settings));
+    let handle = app.handle.clone().with_tokens(daemon::token_names(settings));
     let doors = Doors::open(settings, &handle, Arc::new(move || metrics.render()))?;
     let (listen, socket) = (settings.http.listen, settings.http.socket.display());
     let store = settings.store.path.display();

@@ -11,8 +11,8 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::output;
 use crate::config::Settings;
+use crate::daemon::{self, BackupError, BackupHeader, StoreCheck};
 use crate::view::moment;
-use crate::wire::{self, BackupError, BackupHeader, StoreCheck};
 
 /// How many findings are listed for a person. JSON has up to a thousand.
 const SHOWN: usize = 50;
@@ -106,7 +106,7 @@ impl Store {
             Command::Backup { to, json } => back_up(settings, to, json).await,
             Command::Restore { file, into, json } => restore(settings, file, into, json).await,
             Command::Check { backup: Some(file), json } => {
-                let header = wire::verify_backup(file.clone()).await.map_err(|error| told(&error))?;
+                let header = daemon::verify_backup(file.clone()).await.map_err(|error| told(&error))?;
                 let said = format!("{} is whole: {}\n", file.display(), in_words(&header));
                 if json { output::print_json(&in_json(&header, &file, None)) } else { output::print(&said) }
             }
@@ -117,7 +117,7 @@ impl Store {
 
 async fn back_up(settings: &Settings, to: PathBuf, json: bool) -> Result<(), Failure> {
     let file = if to.is_dir() { to.join(name_for(jiff::Timestamp::now())) } else { to };
-    let header = wire::back_up_store(settings, file.clone()).await.map_err(|error| told(&error))?;
+    let header = daemon::back_up_store(settings, file.clone()).await.map_err(|error| told(&error))?;
     if json {
         return output::print_json(&in_json(&header, &file, None));
     }
@@ -126,7 +126,7 @@ async fn back_up(settings: &Settings, to: PathBuf, json: bool) -> Result<(), Fai
 
 async fn restore(settings: &Settings, file: PathBuf, into: Option<PathBuf>, json: bool) -> Result<(), Failure> {
     let into = into.unwrap_or_else(|| settings.store.path.clone());
-    let header = wire::restore_store(file.clone(), into.clone()).await.map_err(|error| told(&error))?;
+    let header = daemon::restore_store(file.clone(), into.clone()).await.map_err(|error| told(&error))?;
     output::remark(&format!(
         "This is the store as it was at {}; what came after is not in it. Use it only if the newer store is lost. With a \
          wallet, start with `rampwatch wallet pause`, compare the payments with the API, and only then let it send: the \
@@ -141,7 +141,7 @@ async fn restore(settings: &Settings, file: PathBuf, into: Option<PathBuf>, json
 }
 
 async fn check(settings: &Settings, json: bool) -> Result<(), Failure> {
-    let checked = wire::check_store(settings).await.map_err(|error| told(&error))?;
+    let checked = daemon::check_store(settings).await.map_err(|error| told(&error))?;
     let store = settings.store.path.as_path();
     if json {
         output::print_json(&as_json(store, &checked))?;

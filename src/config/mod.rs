@@ -11,7 +11,7 @@
 //! wallet: [`WalletSettings::secret`].
 //!
 //! Deliberately absent: what only a node can contradict (chain id, decimals), and the adapters' own settings
-//! types, which `wire` fills from these.
+//! types, which `daemon` fills from these.
 
 mod environment;
 mod error;

@@ -35,31 +35,26 @@ use crate::ports::store::{Store, StoreError};
 pub mod add;
 pub(crate) mod agreement;
 pub(crate) mod api_facts;
-pub(crate) mod balances;
 pub(crate) mod circuit_breaker;
 pub(crate) mod clock_watch;
-pub(crate) mod completer;
 pub(crate) mod event_log;
 pub(crate) mod exclusions;
 pub(crate) mod first_block;
 pub(crate) mod follow_ups;
-pub(crate) mod funder;
 pub mod health;
 pub(crate) mod in_vain;
-pub(crate) mod intake;
 pub(crate) mod ledger;
 pub mod lost;
-pub mod notifier;
-pub(crate) mod opener;
 pub(crate) mod order_book;
 pub(crate) mod payout_book;
 pub(crate) mod put_aside;
-pub(crate) mod reconciler;
+pub(crate) mod scanner;
 pub(crate) mod transaction;
-pub(crate) mod watcher;
 pub(crate) mod worker;
+pub(crate) mod workers;
 
 pub use ledger::LedgerError;
+pub use workers::notifier;
 
 /// The engine's ways out.
 #[derive(Clone)]
@@ -238,8 +233,8 @@ pub async fn run(
     event_log::show_alarms();
     event_log::show_shadow(settings.mode);
     health.update(|health| health.shadow = !settings.mode.acts());
-    completer::show_results();
-    opener::show_results();
+    workers::completer::show_results();
+    workers::opener::show_results();
     let clock_watch = clock_watch::ClockWatch::new(&ports, &settings, &health);
     let ports = Ports { clock: clock_watch.clock(), ..ports };
     let mut known = Known::Nothing;
@@ -275,16 +270,16 @@ async fn run_loops(
     let mut crew = worker::Crew::new(halt.clone());
     crew.spawn("clock watch", clock_watch.run(halt.clone()));
     crew.spawn("alarm for records", put_aside::tell(ports.clone(), halt.clone()));
-    let watcher = watcher::Watcher::new(ports.clone(), settings.clone(), ledger, health.clone(), halt.clone());
-    crew.spawn("watcher", watcher.run());
-    crew.spawn_pool(completer::Completer::new(&shared), &shared);
-    crew.spawn_pool(reconciler::Reconciler::new(&shared), &shared);
+    let scanner = scanner::Scanner::new(ports.clone(), settings.clone(), ledger, health.clone(), halt.clone());
+    crew.spawn("watcher", scanner.run());
+    crew.spawn_pool(workers::completer::Completer::new(&shared), &shared);
+    crew.spawn_pool(workers::reconciler::Reconciler::new(&shared), &shared);
     if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {
-        crew.spawn_pool(opener::Opener::new(&shared, api, payouts), &shared);
+        crew.spawn_pool(workers::opener::Opener::new(&shared, api, payouts), &shared);
     }
     if let (Some(funding), Some(rules)) = (ports.funding.clone(), settings.funding.clone()) {
-        crew.spawn_worker("funder", funder::Funder::new(&shared, funding, rules), &ports, &health);
+        crew.spawn_worker("funder", workers::funder::Funder::new(&shared, funding, rules), &ports, &health);
     }
-    crew.spawn_worker("intake", intake::Intake::new(&shared), &ports, &health);
+    crew.spawn_worker("intake", workers::intake::Intake::new(&shared), &ports, &health);
     crew.join().await.inspect_err(|error| tracing::error!(%error, "the engine stops"))
 }

@@ -10,7 +10,7 @@
 //!   in the store is for the next start, as after a crash. Nothing is tried again by the process that panicked.
 //! - **A store that fails** ends the engine. A record that does not read puts its item aside until the next start, and it alone.
 //!
-//! Three loops do not fit. The scanner (`watcher`) has tasks instead of items, and chooses among them by what it has just read;
+//! Three loops do not fit. The scanner has tasks instead of items, and chooses among them by what it has just read;
 //! `clock_watch` stops all the others; `put_aside` waits for one counter, and has nothing that is due.
 
 use std::collections::{BTreeSet, VecDeque};

@@ -126,7 +126,7 @@ const ROOMS: &[Room] = &[
             "client",
             "config",
             "http",
-            "wire",
+            "daemon",
             "telemetry",
             "sandbox",
             "outbound",
@@ -143,7 +143,7 @@ const ROOMS: &[Room] = &[
     room("outbound", &[], BELOW),
     room("telemetry", &["domain"], BELOW),
     room(
-        "wire",
+        "daemon",
         &[
             "domain",
             "policy",
@@ -160,7 +160,7 @@ const ROOMS: &[Room] = &[
         ],
         BELOW_WIRE,
     ),
-    room("main", &["cli", "config", "telemetry", "wire"], Crates::Except(&["alloy", "sled"])),
+    room("main", &["cli", "config", "telemetry", "daemon"], Crates::Except(&["alloy", "sled"])),
     // Compiled for tests and for the fuzzer only; it lists what each room lets a fuzzer read.
     room("fuzzing", &["domain", "adapters", "http", "config", "cli"], BELOW),
     room("lib", &[], Crates::Only(&[])),
@@ -168,8 +168,8 @@ const ROOMS: &[Room] = &[
 const BELOW_WIRE: Crates = Crates::Except(&["clap"]);
 
 /// The engine's loops never call each other, and nobody else calls them: they meet at the store. What operators ask is in
-/// `service`; `wire` starts the loops.
-const ENGINE_INSIDES: &[&str] = &["intake", "watcher", "completer", "reconciler", "funder", "opener"];
+/// `service`; `daemon` starts the loops.
+const ENGINE_INSIDES: &[&str] = &["scanner", "worker", "workers"];
 
 /// Clocks, chance and the environment: the engine and what is below it have ports for them, or are told.
 const OUTSIDE: &[&str] = &[
@@ -366,7 +366,7 @@ fn own_path(room: &Room, named: &Named) -> Option<String> {
         return Some(format!("{} must not import {target} ({written}); it may import {list}", room.name));
     }
     let insides = inside.get(1).is_some_and(|part| ENGINE_INSIDES.contains(&part.as_str()));
-    if target == "engine" && insides && !matches!(room.name, "engine" | "wire") {
+    if target == "engine" && insides && !matches!(room.name, "engine" | "daemon") {
         return Some(format!("{} must not reach into the engine ({written}); the loops meet at the store", room.name));
     }
     None

@@ -6,9 +6,9 @@ use serde::Serialize;
 use super::super::exit::Failure;
 use super::super::output;
 use crate::config::Settings;
+use crate::daemon;
 use crate::domain::wei::{NATIVE_DECIMALS, Wei};
 use crate::view::AmountView;
-use crate::wire;
 
 /// Print what the configured wallet has: the token, and POL for gas
 ///
@@ -40,7 +40,7 @@ struct NativeView {
 impl Balance {
     pub(super) async fn run(self, settings: &Settings) -> Result<(), Failure> {
         let address = super::configured(settings).await?.address;
-        let balances = wire::balances(settings, address).await.map_err(|error| Failure::of_wiring(&error))?;
+        let balances = daemon::balances(settings, address).await.map_err(|error| Failure::of_wiring(&error))?;
         let token = &settings.chain.token;
         let view = Answer {
             address: address.to_string(),

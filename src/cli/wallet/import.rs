@@ -7,7 +7,7 @@ use clap::Args;
 use super::super::exit::Failure;
 use super::Place;
 use super::secrets::{KeyFrom, PasswordFrom};
-use crate::wire;
+use crate::daemon;
 
 /// Write a keystore of a key that you have
 ///
@@ -30,7 +30,7 @@ impl Import {
         let place = Place::find(self.keystore, config)?;
         let (key, whence) = self.key.get().await?;
         let password = self.password.get().await?;
-        let made = wire::import_keystore(place.file.clone(), key, whence, password).await;
+        let made = daemon::import_keystore(place.file.clone(), key, whence, password).await;
         place.tell(made.map_err(|error| super::refused(&error))?)
     }
 }

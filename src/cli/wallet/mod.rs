@@ -10,8 +10,8 @@ use clap::{Args, Subcommand};
 use super::exit::{Exit, Failure};
 use super::{output, quiet, settings, start_logging};
 use crate::config::{LogFormat, Settings, WalletKey};
+use crate::daemon::{self, KeystoreError, WalletAddress};
 use crate::domain::chain::Address;
-use crate::wire::{self, KeystoreError, WalletAddress};
 
 mod address;
 mod balance;
@@ -135,7 +135,7 @@ async fn configured(settings: &Settings) -> Result<WalletAddress, Failure> {
         let said = "no wallet is configured: `rampwatch wallet new` makes a keystore; name it with wallet.keystore";
         return Err(Failure::new(Exit::Configuration, said));
     }
-    let found = wire::wallet_address(settings).await.map_err(|error| Failure::of_wiring(&error))?;
+    let found = daemon::wallet_address(settings).await.map_err(|error| Failure::of_wiring(&error))?;
     found.ok_or_else(|| {
         let said = "the keystore does not say its address, and its password is not at hand: set the variable with the \
                     password (wallet.password_env), or name a file with wallet.password_file";

@@ -7,7 +7,7 @@ use clap::Args;
 use super::super::exit::Failure;
 use super::Place;
 use super::secrets::PasswordFrom;
-use crate::wire;
+use crate::daemon;
 
 /// Make a new key and write its keystore
 ///
@@ -26,7 +26,7 @@ impl New {
     pub(super) async fn run(self, config: Option<PathBuf>) -> Result<(), Failure> {
         let place = Place::find(self.keystore, config)?;
         let password = self.password.get().await?;
-        let made = wire::create_keystore(place.file.clone(), password).await;
+        let made = daemon::create_keystore(place.file.clone(), password).await;
         place.tell(made.map_err(|error| super::refused(&error))?)
     }
 }

@@ -21,20 +21,20 @@ fn arrows_between_rooms() {
     finds("src/ports/a.rs", "fn f(_: crate::adapters::sled::S) {}", &[(1, "ports must not import adapters::sled")]);
     finds("src/engine/a.rs", "use crate::ports::a::B;\nuse crate::policy::c;\nuse crate::config::C;", &[(3, "config")]);
     finds("src/http/a.rs", "use crate::policy::a;", &[(1, "policy")]);
-    finds("src/http/mod.rs", "use crate::service::Handle;\nuse crate::wire::W;", &[(2, "wire")]);
-    finds("src/cli/a.rs", "use crate::{wire, telemetry, config, sandbox, service::Handle, domain};", &[]);
+    finds("src/http/mod.rs", "use crate::service::Handle;\nuse crate::daemon::W;", &[(2, "daemon")]);
+    finds("src/cli/a.rs", "use crate::{daemon, telemetry, config, sandbox, service::Handle, domain};", &[]);
     finds("src/cli/a.rs", "use crate::adapters::evm;", &[(1, "adapters::evm")]);
     finds("src/cli/a.rs", "use crate::engine::a;", &[(1, "cli must not import engine")]);
-    finds("src/service/a.rs", "use crate::engine::watcher::Watcher;", &[(1, "reach into the engine")]);
+    finds("src/service/a.rs", "use crate::engine::scanner::Watcher;", &[(1, "reach into the engine")]);
     finds("src/engine/a.rs", "use crate::view::a;\nuse crate::service::b;", &[(1, "view"), (2, "service")]);
     finds("src/sandbox/a.rs", "use crate::engine::Handle;", &[(1, "engine")]);
     finds("src/config.rs", "use crate::domain::a;\nuse crate::engine::b;", &[(2, "config must not import engine")]);
     finds("src/telemetry.rs", "use crate::config::a;", &[(1, "telemetry")]);
-    finds("src/wire.rs", "use crate::{adapters::{evm, sled}, ports, engine::watcher, http};", &[]);
-    finds("src/wire.rs", "use crate::cli::a;", &[(1, "cli")]);
+    finds("src/daemon.rs", "use crate::{adapters::{evm, sled}, ports, engine::scanner, http};", &[]);
+    finds("src/daemon.rs", "use crate::cli::a;", &[(1, "cli")]);
     finds(
         "src/main.rs",
-        "use rampwatch::{cli, wire};\nuse rampwatch::engine::a;",
+        "use rampwatch::{cli, daemon};\nuse rampwatch::engine::a;",
         &[(2, "main must not import engine")],
     );
     finds("src/lib.rs", "pub mod domain;\npub use domain::a;", &[(2, "only declares")]);
@@ -118,7 +118,7 @@ fn crates_of_others() {
 
 #[test]
 fn f20_an_http_client_is_made_in_one_place_only() {
-    for path in ["src/adapters/evm/pool.rs", "src/cli/client.rs", "src/sandbox/rpc.rs", "src/wire/doctor.rs"] {
+    for path in ["src/adapters/evm/pool.rs", "src/cli/client.rs", "src/sandbox/rpc.rs", "src/daemon/doctor.rs"] {
         finds(path, "use reqwest::Client;\nfn f() { Client::builder(); }", &[(2, "leaves by a way of its own")]);
         finds(path, "fn f() { reqwest::Client::new(); }", &[(1, "leaves by a way of its own")]);
         finds(path, "fn f() { reqwest::ClientBuilder::new(); }", &[(1, "leaves by a way of its own")]);

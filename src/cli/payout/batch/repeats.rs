@@ -11,10 +11,10 @@ use super::Item;
 use super::known::Known;
 use crate::client::Client;
 use crate::config::Settings;
+use crate::daemon;
 use crate::domain::payment::PayoutReference;
 use crate::service::repeats::{Alike, Likeness, likeness};
 use crate::view::payout::PayoutRequest;
-use crate::wire;
 
 /// How many rows are asked about at once.
 const AT_ONCE: usize = 8;
@@ -58,7 +58,7 @@ async fn among_placed(operator: &Client, items: &mut [Item]) -> Result<(), Failu
 
 /// Those that repeat a row above them.
 fn among_rows(items: &mut [Item], settings: &Settings) {
-    let rules = wire::engine_settings(settings);
+    let rules = daemon::engine_settings(settings);
     let mut by_content: HashMap<_, (u64, String)> = HashMap::new();
     let mut by_name: HashMap<String, (u64, String)> = HashMap::new();
     for item in items.iter_mut().filter(|item| item.is_good()) {

@@ -3,7 +3,7 @@
 //! It reads the open orders, asks for receipts of what is on its way, sends again or raises what is not mined, and
 //! takes up orders that are ready: checks, signs, stores the nonce with the signed bytes, and only then broadcasts.
 //! A crash between any two lines leaves either no nonce taken, or signed bytes that the next start checks anew and sends
-//! again. Deliberately absent: completing (the watcher sees the transfer, and the one completer completes it), and any
+//! again. Deliberately absent: completing (the scanner sees the transfer, and the one completer completes it), and any
 //! counter of nonces but the one in the store.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,15 +13,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::StreamExt;
 use tokio_util::sync::CancellationToken;
 
-use super::agreement::Agreements;
-use super::circuit_breaker::CircuitBreaker;
-use super::event_log::count_open;
-use super::health::Health;
-use super::ledger::Ledger;
-use super::order_book::{Blocked, OrderBook, OrderError};
-use super::put_aside::unreadable;
-use super::worker::{LONGEST_WAIT, Rest, Worker};
-use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports, Shared};
 use crate::domain::chain::B256;
 use crate::domain::event::EventKind;
 use crate::domain::hold::Hold;
@@ -29,7 +20,16 @@ use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{HaltReason, Market, Wallet};
+use crate::engine::agreement::Agreements;
+use crate::engine::circuit_breaker::CircuitBreaker;
+use crate::engine::event_log::count_open;
+use crate::engine::health::Health;
+use crate::engine::ledger::Ledger;
+use crate::engine::order_book::{Blocked, OrderBook, OrderError};
+use crate::engine::put_aside::unreadable;
 use crate::engine::transaction;
+use crate::engine::worker::{LONGEST_WAIT, Rest, Worker};
+use crate::engine::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports, Shared};
 use crate::policy::order_machine::{Act, FundingPace, OrderFact, next_act};
 use crate::policy::spend::SpendRefusal;
 use crate::ports::chain::ChainError;

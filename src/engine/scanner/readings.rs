@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::absorb::{Place, REST, place_of};
 use super::prefetch::Prefetch;
-use super::{HEAD_SERVES_FOR, Trouble, Watcher};
+use super::{HEAD_SERVES_FOR, Scanner, Trouble};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::coverage::Coverage;
 use crate::domain::deposit::Deposit;
@@ -48,7 +48,7 @@ pub(super) enum Deeper {
 /// How many deposits that may still go away are looked at before addresses are let go; the oldest come first.
 const MOST_UNSETTLED: usize = 2_000;
 
-impl Watcher {
+impl Scanner {
     /// The newest block: as pushed, if that is fresh, else asked for.
     pub(super) async fn fresh_head(&mut self) -> Result<Header, Trouble> {
         let now = self.ports.clock.now();

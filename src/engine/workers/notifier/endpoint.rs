@@ -4,9 +4,6 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::health::NOTIFIER;
-use super::super::worker::{LONGEST_WAIT, Rest, Worker, any_change, no_change};
-use super::super::{EngineError, Ports};
 use super::{NoticeRules, Wording};
 use crate::domain::event::{Event, EventKind, Recorded};
 use crate::domain::hold::Hold;
@@ -15,7 +12,10 @@ use crate::domain::order::Order;
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::health::NOTIFIER;
 use crate::engine::transaction;
+use crate::engine::worker::{LONGEST_WAIT, Rest, Worker, any_change, no_change};
+use crate::engine::{EngineError, Ports};
 use crate::policy::notices::{
     MAX_AGE, MAX_ATTEMPTS, OrderMove, endpoint_wait, goes_first, lasting_hold, moves_of, of_event, quiet_at, retry_at,
     retry_wait,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::readings::{Deeper, query};
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::event::Reading;
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{Chain, ChainError, TransferPage, TransferQuery};
@@ -120,7 +120,7 @@ struct Asking {
 /// No chain makes so many blocks in the time that payments are open: what is called final is not there, most likely.
 const FAR_OFF: u64 = 20_000_000;
 
-impl Watcher {
+impl Scanner {
     /// Takes in the next chunks of the way to the final block; `None` when nobody is behind.
     pub(super) async fn catch_up(&mut self) -> Result<Option<Deeper>, Trouble> {
         let params = self.settings.sweep;

@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::notifier::{Conditions, NoticeRules};
-use super::worker::{Rest, Worker, no_change};
-use super::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports};
 use crate::domain::chain::Address;
 use crate::domain::event::Alarm;
 use crate::domain::notice::ConditionName;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::worker::{Rest, Worker, no_change};
+use crate::engine::workers::notifier::{Conditions, NoticeRules};
+use crate::engine::{EngineError, EngineSettings, FundingPorts, FundingRules, Ports};
 use crate::policy::balances::{Low, Marks, Needs};
 use crate::ports::clock::Clock;
 use crate::ports::store::Changes;

@@ -1,12 +1,12 @@
 //! Sees that nothing counts as read or final above the head, and takes it back where it does.
 
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::Coverage;
 use crate::domain::event::{Alarm, EventKind};
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::scanner::prefetch::Prefetch;
 use crate::engine::transaction;
-use crate::engine::watcher::prefetch::Prefetch;
 use crate::planted::{Bug, planted};
 use crate::policy::above_head::{self, Excess, Judgement};
 use crate::ports::chain::EndpointNews;
@@ -40,7 +40,7 @@ impl AboveHead {
     }
 }
 
-impl Watcher {
+impl Scanner {
     /// Takes back what counts as read or final above the head, once that is certain. True when nothing does.
     pub(super) async fn mind_the_head(&mut self, head: BlockNumber) -> Result<bool, Trouble> {
         let read = above_head::highest_read(&self.index.leads()).unwrap_or(0);

@@ -1,13 +1,13 @@
 //! Tells of logs that are no transfers although they bear a transfer's topic.
 
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::event::{Alarm, EventKind};
 use crate::engine::transaction;
 
 /// How many malformed logs are remembered as told; beyond that a new one is told by the log only.
 const MOST_TOLD: usize = 1_000;
 
-impl Watcher {
+impl Scanner {
     /// Raises an alarm for each log that was not seen to be malformed before. Anybody can make such logs, so their
     /// number is bounded.
     pub(super) async fn alarm_malformed(&mut self, malformed: Vec<String>) -> Result<(), Trouble> {

@@ -10,17 +10,17 @@ use std::sync::Arc;
 
 use tokio::sync::Mutex;
 
-use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
-use super::health::Health;
-use super::ledger::Ledger;
-use super::order_book::OrderBook;
-use super::payout_book::{Kept, PayoutBook, PayoutError};
-use super::worker::Queue;
-use super::{EngineSettings, PayoutPorts, Ports, Shared};
 use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::circuit_breaker::{CallKind, CircuitBreaker, Permit};
+use crate::engine::health::Health;
+use crate::engine::ledger::Ledger;
+use crate::engine::order_book::OrderBook;
+use crate::engine::payout_book::{Kept, PayoutBook, PayoutError};
+use crate::engine::worker::Queue;
+use crate::engine::{EngineSettings, PayoutPorts, Ports, Shared};
 use crate::ports::desk_api::DeskApi;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::StoreError;

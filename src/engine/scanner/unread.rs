@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::chain::{Address, BlockNumber};
 use crate::domain::event::Reading;
 use crate::domain::time::{Span, Timestamp};
@@ -69,7 +69,7 @@ impl Unread {
     }
 }
 
-impl Watcher {
+impl Scanner {
     /// Reads the part of a sweep to the head that can be read: all of it, or from the lowest place on from which it can be.
     pub(super) async fn read_what_can_be(&mut self, job: Job, to_final: bool) -> Result<(Job, TransferPage), Trouble> {
         let now = self.ports.clock.now();

@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::add::Adding;
-use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
-use super::health::Health;
-use super::ledger::Ledger;
-use super::payout_book::PayoutBook;
-use super::worker::{LONGEST_WAIT, Rest, Worker, no_change};
-use super::{EngineError, EngineSettings, Ports, Shared};
 use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::add::Adding;
+use crate::engine::circuit_breaker::{CallKind, CircuitBreaker, Permit};
+use crate::engine::health::Health;
+use crate::engine::ledger::Ledger;
+use crate::engine::payout_book::PayoutBook;
+use crate::engine::worker::{LONGEST_WAIT, Rest, Worker, no_change};
+use crate::engine::{EngineError, EngineSettings, Ports, Shared};
 use crate::policy::intake::Home;
 use crate::ports::payment_api::{ApiError, ApiPayment};
 use crate::ports::store::{Changes, StoreError};

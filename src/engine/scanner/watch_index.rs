@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 
 use super::absorb::all;
 use super::gauge;
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::chain::Address;
 use crate::domain::coverage::Coverage;
 use crate::engine::transaction;
@@ -25,7 +25,7 @@ const STRETCHES_AT_ONCE: usize = 4;
 /// How many addresses' coverage goes into one commit.
 const BATCH: usize = 512;
 
-impl Watcher {
+impl Scanner {
     /// Learns from the store which addresses are watched, or only what has changed of them since the last time, and tells
     /// the chain's subscription.
     pub(super) async fn reload(&mut self) -> Result<(), StoreError> {

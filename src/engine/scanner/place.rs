@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::chain::BlockNumber;
 use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::event::{Event, EventKind};
@@ -29,7 +29,7 @@ const NEAR: u64 = 64;
 /// How many addresses are placed in one commit.
 const BATCH: usize = 256;
 
-impl Watcher {
+impl Scanner {
     /// Places every address that has no start block yet. One whose block no node can tell is tried again later, and
     /// does not keep the others from being swept.
     pub(super) async fn place_new(&mut self) -> Result<(), Trouble> {

@@ -103,7 +103,7 @@ struct Told {
     endpoints: Vec<(String, EndpointNews)>,
 }
 
-pub(crate) struct Watcher {
+pub(crate) struct Scanner {
     ports: Ports,
     settings: Arc<EngineSettings>,
     ledger: Ledger,
@@ -179,7 +179,7 @@ pub(crate) struct Watcher {
     latest: Timestamp,
 }
 
-impl Watcher {
+impl Scanner {
     pub(crate) fn new(
         ports: Ports,
         settings: Arc<EngineSettings>,

@@ -4,7 +4,7 @@
 
 use futures_util::FutureExt;
 
-use super::{Watcher, gauge};
+use super::{Scanner, gauge};
 use crate::domain::chain::{BlockNumber, Header};
 use crate::domain::time::{Span, Timestamp};
 use crate::ports::chain::Hint;
@@ -16,7 +16,7 @@ const MOST_TIMES: usize = 20_000;
 /// How many hints are taken before anything else is done.
 const MOST_HINTS: u32 = 10_000;
 
-impl Watcher {
+impl Scanner {
     /// Takes a hint, and all others that are there already.
     pub(super) fn take_hints(&mut self, first: Hint) {
         let mut next = Some(first);

@@ -10,20 +10,20 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use tokio::sync::Mutex;
 
-use super::agreement::Agreements;
-use super::api_facts::{fact_of, failure, record, settle_result, view_of};
-use super::circuit_breaker::{CallKind, CircuitBreaker, Permit};
-use super::health::{self, Health};
-use super::ledger::{Ledger, LedgerError};
-use super::transaction;
-use super::worker::Queue;
-use super::{EngineSettings, Ports, Shared};
 use crate::domain::api_field::ApiField;
 use crate::domain::chain::B256;
 use crate::domain::deposit::{BlockStatus, DepositKey};
 use crate::domain::payment::{ApiStatus, ApiView, Payment, PaymentId, PaymentState};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::agreement::Agreements;
+use crate::engine::api_facts::{fact_of, failure, record, settle_result, view_of};
+use crate::engine::circuit_breaker::{CallKind, CircuitBreaker, Permit};
+use crate::engine::health::{self, Health};
+use crate::engine::ledger::{Ledger, LedgerError};
+use crate::engine::transaction;
+use crate::engine::worker::Queue;
+use crate::engine::{EngineSettings, Ports, Shared};
 use crate::planted::{Bug, planted};
 use crate::policy::api_answer::is_open;
 use crate::policy::evidence::Proof;

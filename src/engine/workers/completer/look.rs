@@ -1,7 +1,6 @@
 //! The last look before a completion is called: payment and deposit still belong together, the deposit's block is final and
 //! still on the chain, and enough operators say so.
 
-use super::super::agreement::{ASK_AGAIN, Answer, Question, TOLD_AFTER, Witnesses, witnesses};
 use super::{Completer, LOOK_AGAIN};
 use crate::domain::chain::{B256, WitnessedHeader};
 use crate::domain::deposit::{BlockStatus, Deposit};
@@ -9,6 +8,7 @@ use crate::domain::dispute::Matter;
 use crate::domain::operator::Operator;
 use crate::domain::payment::Payment;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::agreement::{ASK_AGAIN, Answer, Question, TOLD_AFTER, Witnesses, witnesses};
 use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Claim, Did, Freeing, Movement, Proof, prove};
 use crate::policy::finality::{self, final_number};

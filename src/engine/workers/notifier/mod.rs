@@ -11,10 +11,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use super::balances::Balances;
-use super::health::{Health, NOTIFIER};
-use super::worker::Crew;
-use super::{EngineError, EngineSettings, Ports};
 use crate::domain::amount::Amount;
 use crate::domain::event::Event;
 use crate::domain::hold::Hold;
@@ -22,6 +18,10 @@ use crate::domain::notice::Message;
 use crate::domain::order::Order;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wei::Wei;
+use crate::engine::health::{Health, NOTIFIER};
+use crate::engine::worker::Crew;
+use crate::engine::workers::balances::Balances;
+use crate::engine::{EngineError, EngineSettings, Ports};
 use crate::policy::notices::News;
 use crate::ports::notifier::Notifier;
 use crate::ports::store::StoreError;
@@ -77,11 +77,11 @@ pub struct NoticeRules {
     pub balance_every: Span,
 }
 
-/// Runs the engine as [`super::run`] does, looks at the wallet's balances, and tells people what it comes to. Without `telling` nobody
+/// Runs the engine as [`crate::engine::run`] does, looks at the wallet's balances, and tells people what it comes to. Without `telling` nobody
 /// is told.
 ///
 /// # Errors
-/// As [`super::run`]. Whoever is to be told is told that it stops, once, as far as that can be done without a store.
+/// As [`crate::engine::run`]. Whoever is to be told is told that it stops, once, as far as that can be done without a store.
 pub async fn run_beside(
     ports: Ports,
     settings: Arc<EngineSettings>,
@@ -103,7 +103,7 @@ pub async fn run_beside(
         let watch = Watch { ports: ports.clone(), health: health.clone(), after: telling.rules.chain_after };
         crew.spawn_worker("conditions", watch, &ports, &health);
     }
-    crew.spawn("engine", super::run(ports.clone(), settings, health, halt));
+    crew.spawn("engine", crate::engine::run(ports.clone(), settings, health, halt));
     let outcome = crew.join().await;
     if let (Err(error), Some(telling)) = (&outcome, &telling) {
         last_word(&ports, telling, error).await;

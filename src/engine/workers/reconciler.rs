@@ -1,12 +1,12 @@
 //! Asks the API after payments that wait, are followed or are with a person, at a rate that slows down, and records
 //! what it says. Deliberately absent: calls that change something there.
 
-use super::Shared;
-use super::api_facts::record;
-use super::circuit_breaker::{CallKind, Permit};
-use super::worker::Queue;
 use crate::domain::payment::{Payment, PaymentId};
 use crate::domain::time::Timestamp;
+use crate::engine::Shared;
+use crate::engine::api_facts::record;
+use crate::engine::circuit_breaker::{CallKind, Permit};
+use crate::engine::worker::Queue;
 use crate::ports::store::{Lane, StoreError};
 
 pub(crate) struct Reconciler(Shared);

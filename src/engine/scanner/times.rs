@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::chain::{Address, BlockNumber, Header, Transfer};
 use crate::domain::deposit::Deposit;
 use crate::domain::time::Timestamp;
@@ -13,7 +13,7 @@ use crate::ports::store::if_readable;
 
 use super::absorb::{place_of, place_of_key};
 
-impl Watcher {
+impl Scanner {
     /// The blocks whose headers are to be asked for before what was read is taken in: where a log tells no time, or one on which
     /// something hangs.
     pub(super) async fn without_time<'a>(

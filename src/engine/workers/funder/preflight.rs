@@ -122,7 +122,7 @@ impl Funder {
             Err(Blocked::Hold(hold)) => (Vec::new(), Some(hold)),
             fresh => (fresh?, None),
         };
-        // Read after the chain: what the watcher has stored meanwhile is known by its verdict.
+        // Read after the chain: what the scanner has stored meanwhile is known by its verdict.
         let deposits = self.ports.store.deposits_at(order.to).await?;
         let confirmed_to = self.confirmed_to(order).await?;
         let payment = self.ports.store.payment(&order.id.payment).await?.unwrap_or(payment);

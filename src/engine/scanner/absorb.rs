@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use super::finality::Believed;
 use super::readings::Heard;
 use super::strays::{Arrival, ProvenFinal, Strays};
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::chain::{Address, B256, BlockNumber, BlockRef, Header, Transfer};
 use crate::domain::coverage::{Coverage, FinalityMark};
 use crate::domain::deposit::{BlockStatus, Deposit, DepositKey};
@@ -132,7 +132,7 @@ pub(super) async fn all<T>(
     Ok(results)
 }
 
-impl Watcher {
+impl Scanner {
     /// Takes in everything that `page` says of `job`'s range and addresses. Returns the addresses for which the range
     /// does not count as read: a log was withheld, or what was read could not be written.
     pub(super) async fn absorb(

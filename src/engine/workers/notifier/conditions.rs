@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
-use super::super::health::{Health, Snapshot};
-use super::super::worker::{Rest, Worker, no_change};
-use super::super::{EngineError, Ports};
 use crate::domain::event::{Alarm, Event, EventKind};
 use crate::domain::notice::{Condition, ConditionName};
 use crate::domain::record::{Record, RecordBody};
 use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::health::{Health, Snapshot};
 use crate::engine::transaction;
+use crate::engine::worker::{Rest, Worker, no_change};
+use crate::engine::{EngineError, Ports};
 use crate::ports::store::{Changes, Commit, Store, StoreError};
 
 /// How often is looked.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::chain::{Address, BlockNumber, Header, WitnessedHeader};
 use crate::domain::coverage::FinalityMark;
 use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, Verdict};
@@ -43,7 +43,7 @@ pub(super) enum Believed {
     Yes { mark: Option<FinalityMark> },
 }
 
-impl Watcher {
+impl Scanner {
     /// Who runs an endpoint, where it counts whose word a fact is.
     pub(super) fn word_of(&self, endpoint: EndpointId) -> Option<Operator> {
         (self.settings.agreement > 1).then(|| self.ports.chain.operator(endpoint))

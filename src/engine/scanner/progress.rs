@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Trouble, Watcher};
+use super::{Scanner, Trouble};
 use crate::domain::chain::BlockNumber;
 use crate::domain::event::{Alarm, EventKind};
 use crate::domain::stall::Stall;
@@ -41,7 +41,7 @@ impl Progress {
     }
 }
 
-impl Watcher {
+impl Scanner {
     /// Something went wrong on the chain's side.
     pub(super) fn note_trouble(&mut self, why: &str) {
         why.clone_into(&mut self.progress.trouble);
