@@ -264,14 +264,14 @@ async fn run_loops(
     let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
     let agreements = Arc::new(agreement::Agreements::new(ports.clone(), settings.clone()));
     let shared = Shared { ports, settings, ledger, breaker, health, agreements };
-    let Shared { ports, settings, ledger, health, .. } = shared.clone();
+    let Shared { ports, settings, health, .. } = shared.clone();
     let now = ports.clock.now();
     health.update(|health| health.finality_doubted = health.finality_doubted.or(Some(now)));
     let mut crew = worker::Crew::new(halt.clone());
     crew.spawn("clock watch", clock_watch.run(halt.clone()));
     crew.spawn("alarm for records", put_aside::tell(ports.clone(), halt.clone()));
-    let scanner = scanner::Scanner::new(ports.clone(), settings.clone(), ledger, health.clone(), halt.clone());
-    crew.spawn("watcher", scanner.run());
+    let scanner = scanner::Scanner::new(&shared);
+    crew.spawn("watcher", scanner.run(halt.clone()));
     crew.spawn_pool(workers::completer::Completer::new(&shared), &shared);
     crew.spawn_pool(workers::reconciler::Reconciler::new(&shared), &shared);
     if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {

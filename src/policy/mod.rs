@@ -35,6 +35,7 @@ pub mod resolve;
 pub mod retry;
 pub mod returns;
 pub mod rules;
+pub mod schedule;
 pub mod shadow;
 pub mod spend;
 pub mod strays;

@@ -46,19 +46,19 @@ impl Scanner {
         let read = above_head::highest_read(&self.index.leads()).unwrap_or(0);
         let mark = self.ports.store.finality().await?.map_or(0, |mark| mark.current.number);
         let (counted, now) = (read.max(mark), self.ports.clock.now());
-        match above_head::judge(self.above_head.excess, counted, head, now, self.settings.stall_after) {
-            Judgement::Fits => self.above_head = AboveHead::default(),
-            Judgement::Waits(excess) => self.above_head.excess = Some(excess),
+        match above_head::judge(self.view.above_head.excess, counted, head, now, self.settings.stall_after) {
+            Judgement::Fits => self.view.above_head = AboveHead::default(),
+            Judgement::Waits(excess) => self.view.above_head.excess = Some(excess),
             Judgement::TakeBack(_) if planted(Bug::CoverageAboveHeadKept) => {}
             Judgement::TakeBack(excess) => {
-                self.above_head.excess = Some(excess);
-                self.above_head.mark = mark > head;
+                self.view.above_head.excess = Some(excess);
+                self.view.above_head.mark = mark > head;
                 self.take_back(counted, head, now).await?;
                 // Nothing is settled by it that the endpoint does not call final itself.
                 self.only_learn_finality().await?;
             }
         }
-        Ok(self.above_head.excess.is_none())
+        Ok(self.view.above_head.excess.is_none())
     }
 
     async fn take_back(&mut self, counted: BlockNumber, head: BlockNumber, now: Timestamp) -> Result<(), Trouble> {
@@ -66,11 +66,11 @@ impl Scanner {
         let all = addresses.iter().filter_map(|address| self.index.coverage(address));
         let back: Vec<Coverage> = all.filter_map(|it| above_head::taken_back(&it, head)).collect();
         // What is under way was asked for because of it.
-        (self.prefetch, self.last_reading) = (Prefetch::default(), None);
-        self.read_to = self.read_to.min(head);
-        self.finals.retain(|_, (number, _)| *number <= head);
+        (self.readings.prefetch, self.readings.last_reading) = (Prefetch::default(), None);
+        self.schedule.read_to = self.schedule.read_to.min(head);
+        self.view.finals.retain(|_, (number, _)| *number <= head);
         self.count_final(now);
-        if !std::mem::replace(&mut self.above_head.told, true) {
+        if !std::mem::replace(&mut self.view.above_head.told, true) {
             let count = u64::try_from(back.len()).unwrap_or(u64::MAX);
             let alarm = Alarm::CoverageAboveHead { addresses: count, covered: counted, head };
             tracing::error!(
@@ -87,13 +87,13 @@ impl Scanner {
             }
         }
         self.reload().await?;
-        self.sweep_whole_at(now);
+        self.schedule.sweep_whole_at(now);
         Ok(())
     }
 
     /// Raises the alarms about endpoints that hints have brought.
     pub(super) async fn tell_endpoints(&mut self) -> Result<(), StoreError> {
-        let news = std::mem::take(&mut self.told.endpoints);
+        let news = std::mem::take(&mut self.known.told.endpoints);
         let kinds = news.into_iter().map(|(endpoint, news)| match news {
             EndpointNews::Contradicts { said } => {
                 EventKind::Alarm { alarm: Alarm::EndpointContradicts { endpoint, said } }

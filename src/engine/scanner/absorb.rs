@@ -154,7 +154,7 @@ impl Scanner {
         let mut affected: BTreeSet<Address> = by_address.keys().copied().collect();
         // Only a deposit within the range can miss from it.
         let is_asked_for = |address: &Address| job.addresses.binary_search(address).is_ok();
-        let reaching: BTreeSet<Address> = self.newest_deposits.from(job.from).filter(is_asked_for).collect();
+        let reaching: BTreeSet<Address> = self.known.newest_deposits.from(job.from).filter(is_asked_for).collect();
         affected.extend(&reaching);
         let asked: Vec<Address> = reaching.iter().copied().collect();
         let known = self.ports.store.deposits_of(&asked).await?;
@@ -170,7 +170,7 @@ impl Scanner {
         for (address, evidence) in &evidence {
             let newest = evidence.transfers.iter().map(|seen| seen.transfer.block.number).max();
             if let Some(newest) = newest {
-                self.newest_deposits.note(*address, newest);
+                self.known.newest_deposits.note(*address, newest);
             }
         }
         self.note_withheld(&evidence);
@@ -191,7 +191,7 @@ impl Scanner {
         let (now, said_by) = (self.ports.clock.now(), said_by.as_ref());
         let read = Read { job, reading, now, proof, mark: within, said_by, gone_by, flaws: &flaws };
         if planted(Bug::CoverageBeforeDeposits) {
-            let (last_final, params) = (self.last_final, self.settings.sweep);
+            let (last_final, params) = (self.view.last_final, self.settings.sweep);
             self.index.raise(job, &BTreeSet::new(), |coverage| raised(coverage, read, last_final, &params));
             self.keep_some().await?;
         }
@@ -203,12 +203,12 @@ impl Scanner {
         let (_, unwritten) = futures_util::future::try_join(self.keep_mark(apart), all(writing)).await?;
         left.extend(unwritten.into_iter().flatten().chain(flaws.of.keys().copied()));
         left.iter().for_each(|address| self.rest(*address));
-        let (last_final, params) = (self.last_final, self.settings.sweep);
+        let (last_final, params) = (self.view.last_final, self.settings.sweep);
         if flaws.of_all.is_none() {
             self.index.raise(job, &left, |coverage| raised(coverage, read, last_final, &params));
         }
         let covers = |address: &Address| !left.contains(address) && self.index.joins(address, job.from);
-        self.unread.worked(job, reading, &flaws, covers);
+        self.readings.unread.worked(job, reading, &flaws, covers);
         self.reload().await?;
         if reading == Reading::Second || sweep::is_worth_raising(job, last_final, brought_news, &params) {
             self.keep_some().await?;
@@ -231,7 +231,7 @@ impl Scanner {
             let mut transfers = by_address.remove(&address).unwrap_or_default();
             as_known(&mut transfers, known.get(&address).into_iter().flatten());
             let is_there = |key: &DepositKey| transfers.iter().any(|transfer| place_of(transfer) == place_of_key(key));
-            self.told.withheld.retain(|key| !is_there(key));
+            self.known.told.withheld.retain(|key| !is_there(key));
             // What is above everything that the store has of the address is news.
             let mut known = known.remove(&address).unwrap_or_default();
             // Of what is missing from an answer that is not sound, nothing follows.
@@ -241,7 +241,7 @@ impl Scanner {
                     tracing::debug!(%address, %error, "what was read of an address waits");
                     left.insert(address);
                     // It is read again as soon as a block's time has passed.
-                    self.hinted = self.hinted.or(Some((told.source.anchor.block.number, 0)));
+                    self.schedule.hinted = self.schedule.hinted.or(Some((told.source.anchor.block.number, 0)));
                     continue;
                 }
                 found => found?,
@@ -307,7 +307,7 @@ impl Scanner {
             }
             let new =
                 evidence.missing.iter().filter(|(_, missing)| matches!(missing, Missing::Withheld { told: false }));
-            self.told.withheld.extend(new.map(|(key, _)| *key));
+            self.known.told.withheld.extend(new.map(|(key, _)| *key));
         }
     }
 
@@ -338,7 +338,7 @@ impl Scanner {
                 let is_sound = !withheld && read.flaws.about(&address).is_none();
                 let counts = page.coverage.as_ref().filter(|coverage| is_sound && !coverage.closed);
                 let params = &self.settings.sweep;
-                if let Some(raised) = counts.and_then(|coverage| raised(coverage, read, self.last_final, params)) {
+                if let Some(raised) = counts.and_then(|coverage| raised(coverage, read, self.view.last_final, params)) {
                     page.coverage = Some(raised);
                 }
                 strays.take_in(page, context);
@@ -430,7 +430,7 @@ impl Scanner {
                 }
                 Some(header) => {
                     let is_there = header.block.hash == key.block_hash || self.is_ones_word(deposit, readers).await;
-                    let told = self.told.withheld.contains(&key);
+                    let told = self.known.told.withheld.contains(&key);
                     let withheld = Missing::Withheld { told };
                     evidence.missing.insert(key, if is_there { withheld } else { Missing::Gone(header.block) })
                 }

@@ -29,8 +29,7 @@ impl Backoff {
 
     /// It failed. Returns how long it rests.
     pub(super) fn failed(&mut self, now: Timestamp, why: &str) -> Span {
-        let factor = 1_u64.checked_shl(self.failures.min(16)).unwrap_or(u64::MAX);
-        let wait = FIRST_TROUBLE_WAIT.times(factor).min(LONGEST_SLEEP);
+        let wait = FIRST_TROUBLE_WAIT.doubled(self.failures, LONGEST_SLEEP);
         self.failures = self.failures.saturating_add(1);
         self.until = now.plus(wait);
         let since = self.why.as_ref().map_or(now, |(since, _)| *since);

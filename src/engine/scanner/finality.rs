@@ -73,7 +73,7 @@ impl Scanner {
         }
         self.waiting.lowest = lowest;
         self.waiting.pays = waiting.is_some();
-        let head = self.head.map_or(0, |(head, _)| head.block.number);
+        let head = self.view.head.map_or(0, |(head, _)| head.block.number);
         if self.worth_asking(head) {
             self.want_final();
         }
@@ -83,16 +83,16 @@ impl Scanner {
     /// Asks one endpoint what is final, and settles every deposit at or below.
     pub(super) async fn ask_finality(&mut self) -> Result<(), Trouble> {
         let report = self.finality_report().await?;
-        self.ask_final_at = None;
-        self.unsettled = match self.learn_finality(&report).await? {
+        self.schedule.ask_final_at = None;
+        self.schedule.unsettled = match self.learn_finality(&report).await? {
             Some(number) => self.settle_final(number, &report).await?,
             None => false,
         };
         let now = self.ports.clock.now();
-        if self.unsettled {
-            self.ask_final_at = Some(now);
+        if self.schedule.unsettled {
+            self.schedule.ask_final_at = Some(now);
         } else {
-            self.settled_at = now;
+            self.schedule.settled_at = now;
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl Scanner {
     /// What one endpoint says of finality.
     async fn finality_report(&mut self) -> Result<FinalityReport, Trouble> {
         let report = self.ports.chain.finality(self.settings.finality.uses_tag()).await?;
-        self.asked_final_at = self.ports.clock.now();
+        self.schedule.asked_final_at = self.ports.clock.now();
         Ok(report)
     }
 
@@ -114,16 +114,16 @@ impl Scanner {
     async fn learn_finality(&mut self, report: &FinalityReport) -> Result<Option<BlockNumber>, Trouble> {
         let rule = self.settings.finality;
         let now = self.ports.clock.now();
-        if self.head.is_none_or(|(head, _)| head.block.number < report.head.block.number) {
-            self.head = Some((report.head, now));
+        if self.view.head.is_none_or(|(head, _)| head.block.number < report.head.block.number) {
+            self.view.head = Some((report.head, now));
         }
-        self.tag_at_head = report.finalized.is_some_and(|tag| tag.block == report.head.block);
+        self.view.tag_at_head = report.finalized.is_some_and(|tag| tag.block == report.head.block);
         let Some(number) = final_number(rule, &report.head, report.finalized.as_ref()) else {
             return Ok(None);
         };
-        let before = self.finals.insert(report.endpoint, (number, now)).map(|(last, _)| last);
-        let moved_back = before.is_none_or(|last| number < last) || std::mem::take(&mut self.above_head.mark);
-        let rises = before.is_some_and(|last| number > last) || self.last_final.is_none_or(|last| number > last);
+        let before = self.view.finals.insert(report.endpoint, (number, now)).map(|(last, _)| last);
+        let moved_back = before.is_none_or(|last| number < last) || std::mem::take(&mut self.view.above_head.mark);
+        let rises = before.is_some_and(|last| number > last) || self.view.last_final.is_none_or(|last| number > last);
         self.count_final(now);
         if rises {
             self.moved(now);
@@ -140,8 +140,8 @@ impl Scanner {
 
     /// Counts what the endpoints have said lately. It comes down when they say less.
     pub(super) fn count_final(&mut self, now: Timestamp) {
-        let last_final = counted_final(self.finals.values().copied(), now);
-        self.last_final = last_final;
+        let last_final = counted_final(self.view.finals.values().copied(), now);
+        self.view.last_final = last_final;
         self.health.update(|health| health.last_final = last_final);
         if let Some(number) = last_final {
             metrics::gauge!("rampwatch_final_block").set(super::gauge(number));
@@ -150,7 +150,7 @@ impl Scanner {
 
     /// The final block, as far as the head that is known reaches.
     pub(super) fn final_below_head(&self) -> Option<BlockNumber> {
-        self.last_final.map(|number| self.head.map_or(number, |(head, _)| number.min(head.block.number)))
+        self.view.last_final.map(|number| self.view.head.map_or(number, |(head, _)| number.min(head.block.number)))
     }
 
     /// Takes a reading's word that its anchor is final.
@@ -166,8 +166,8 @@ impl Scanner {
             MarkMove::Rises(new) => Some(new),
         };
         let number = anchor.block.number;
-        let said = self.finals.entry(endpoint).or_insert((number, now));
-        let rises = number > said.0 || self.last_final.is_none_or(|last| number > last);
+        let said = self.view.finals.entry(endpoint).or_insert((number, now));
+        let rises = number > said.0 || self.view.last_final.is_none_or(|last| number > last);
         *said = (number.max(said.0), now);
         self.count_final(now);
         if rises {

@@ -31,56 +31,56 @@ impl Scanner {
     fn take_hint(&mut self, hint: Hint) {
         let now = self.ports.clock.now();
         // While the chain cannot be read, hints wait like everything else.
-        let soon = if self.failures > 0 { self.sweep_at } else { now };
+        let soon = if self.progress.failures > 0 { self.schedule.sweep_at } else { now };
         match hint {
             Hint::Transfer { block } => {
                 tracing::debug!(block, "a transfer to a watched address was hinted");
-                let (highest, _) = self.hinted.unwrap_or((block, 0));
-                self.hinted = Some((highest.max(block), 0));
+                let (highest, _) = self.schedule.hinted.unwrap_or((block, 0));
+                self.schedule.hinted = Some((highest.max(block), 0));
                 // The head that was pushed last may be older than the transfer's block.
-                if self.head.is_none_or(|(head, _)| head.block.number < block) {
-                    self.head = None;
+                if self.view.head.is_none_or(|(head, _)| head.block.number < block) {
+                    self.view.head = None;
                 }
-                self.sweep_whole_at(soon);
+                self.schedule.sweep_whole_at(soon);
                 // Its block is a head that may not have been pushed yet.
                 self.want_final_of(block);
             }
             Hint::Head(header) => {
                 self.take_head(header, now);
-                if self.heads_only {
-                    self.sweep_at = self.sweep_at.min(soon);
+                if self.schedule.heads_only {
+                    self.schedule.sweep_at = self.schedule.sweep_at.min(soon);
                 }
             }
             Hint::Live => {
-                self.hints_live = true;
+                self.view.hints_live = true;
                 // What was mined before the subscription covered all addresses was not hinted.
-                self.head = None;
-                self.sweep_whole_at(soon);
+                self.view.head = None;
+                self.schedule.sweep_whole_at(soon);
                 metrics::gauge!("rampwatch_subscription_live").set(gauge(1));
                 self.health.update(|health| health.hints_live = true);
             }
             Hint::Gap { why } => {
                 tracing::info!(why, "hints may have been lost; sweeping");
                 // What was lost may have been a head: the sweep is to reach the real one.
-                self.head = None;
-                self.sweep_whole_at(soon);
+                self.view.head = None;
+                self.schedule.sweep_whole_at(soon);
             }
-            Hint::Endpoint { name, news } => self.told.endpoints.push((name, news)),
+            Hint::Endpoint { name, news } => self.known.told.endpoints.push((name, news)),
             Hint::Down { why } => {
                 tracing::warn!(why, "no subscription; polling");
-                self.hints_live = false;
-                self.head = None;
+                self.view.hints_live = false;
+                self.view.head = None;
                 metrics::gauge!("rampwatch_subscription_live").set(gauge(0));
                 self.health.update(|health| health.hints_live = false);
-                self.sweep_whole_at(soon);
+                self.schedule.sweep_whole_at(soon);
             }
         }
     }
 
     pub(super) fn take_head(&mut self, header: Header, now: Timestamp) {
-        self.head = Some((header, now));
+        self.view.head = Some((header, now));
         self.note_arrival(header.block.number, now);
-        self.times.insert(header.block.number, header.time);
+        self.view.times.insert(header.block.number, header.time);
         self.forget_times();
         self.health.update(|health| {
             health.head = Some(header.block.number);
@@ -95,11 +95,11 @@ impl Scanner {
     /// Forgets the times of the oldest blocks when there are too many. Not in the middle of a search, which asks for
     /// old ones.
     pub(super) fn forget_times(&mut self) {
-        while self.times.len() > MOST_TIMES {
-            self.times.pop_first();
+        while self.view.times.len() > MOST_TIMES {
+            self.view.times.pop_first();
         }
-        while self.confirmed.len() > MOST_TIMES {
-            self.confirmed.pop_first();
+        while self.view.confirmed.len() > MOST_TIMES {
+            self.view.confirmed.pop_first();
         }
     }
 
@@ -110,12 +110,12 @@ impl Scanner {
             let millis = last_at.since(first_at).as_millis().checked_div(blocks)?;
             Some(Span::from_millis(millis.clamp(10, 15_000)))
         };
-        self.arrivals.and_then(measured).unwrap_or(Span::from_millis(1_500))
+        self.view.arrivals.and_then(measured).unwrap_or(Span::from_millis(1_500))
     }
 
     fn note_arrival(&mut self, block: BlockNumber, now: Timestamp) {
-        let [first, last] = self.arrivals.unwrap_or([(block, now); 2]);
-        self.arrivals = Some(match block {
+        let [first, last] = self.view.arrivals.unwrap_or([(block, now); 2]);
+        self.view.arrivals = Some(match block {
             // A chain that went back, or a long stretch: measured anew from where it was.
             _ if block < last.0 => [(block, now); 2],
             _ if block.saturating_sub(first.0) > MEASURED_BLOCKS => [last, (block, now)],
@@ -123,27 +123,22 @@ impl Scanner {
         });
     }
 
-    /// Has finality asked for as soon as it is worth it: not more than once in half a block's time with pushed heads,
-    /// once in two without, however often the store changes.
+    /// Has finality asked for: not more than once in half a block's time with pushed heads, once in two without.
     pub(super) fn want_final(&mut self) {
-        let gap = if self.hints_live { self.half_block_time() } else { self.block_time().times(2) };
-        let at = self.ports.clock.now().max(self.asked_final_at.plus(gap));
-        self.ask_final_at = Some(self.ask_final_at.map_or(at, |earlier| earlier.min(at)));
+        let gap = if self.view.hints_live { self.half_block_time() } else { self.block_time().times(2) };
+        self.schedule.want_final(self.ports.clock.now(), gap);
     }
 
-    /// Has finality asked for because this head is new. A question between two heads does not hold this one up; heads
-    /// that come in a rush are asked for once in half a block's time.
+    /// Has finality asked for because this head is new.
     pub(super) fn want_final_of(&mut self, head: BlockNumber) {
-        let (last, wanted_at) = self.final_wanted;
-        if head == last || !self.worth_asking(head) {
+        if head == self.schedule.final_wanted.0 || !self.worth_asking(head) {
             return;
         }
-        if !self.hints_live {
+        if !self.view.hints_live {
             return self.want_final();
         }
-        let at = self.ports.clock.now().max(wanted_at.plus(self.half_block_time()));
-        self.final_wanted = (head, at);
-        self.ask_final_at = Some(self.ask_final_at.map_or(at, |earlier| earlier.min(at)));
+        let gap = self.half_block_time();
+        self.schedule.want_final_of(head, self.ports.clock.now(), gap);
     }
 
     fn half_block_time(&self) -> Span {

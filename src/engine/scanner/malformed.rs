@@ -14,11 +14,11 @@ impl Scanner {
         let mut alarms = Vec::new();
         for detail in malformed {
             let detail: String = detail.chars().take(300).collect();
-            let known = self.told.malformed.contains(&detail);
-            if known || self.told.malformed.len() >= MOST_TOLD {
+            let known = self.known.told.malformed.contains(&detail);
+            if known || self.known.told.malformed.len() >= MOST_TOLD {
                 continue;
             }
-            self.told.malformed.insert(detail.clone());
+            self.known.told.malformed.insert(detail.clone());
             tracing::error!(detail, "a log is no transfer although it has a transfer's topic");
             alarms.push(EventKind::Alarm { alarm: Alarm::MalformedLog { detail } });
         }

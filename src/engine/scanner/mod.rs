@@ -12,12 +12,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::health::Health;
 use super::ledger::Ledger;
-use super::{EngineError, EngineSettings, Ports};
+use super::{EngineError, EngineSettings, Ports, Shared};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::deposit::DepositKey;
 use crate::domain::time::{Span, Timestamp};
 use crate::planted::{Bug, planted};
-use crate::policy::finality::{Backlog, settles_later};
+use crate::policy::schedule::{Order, Schedule, Task};
 use crate::policy::sweep::{self, Job};
 use crate::policy::watch_index::WatchIndex;
 use crate::ports::chain::{ChainError, EndpointId, EndpointNews};
@@ -103,20 +103,10 @@ struct Told {
     endpoints: Vec<(String, EndpointNews)>,
 }
 
-pub(crate) struct Scanner {
-    ports: Ports,
-    settings: Arc<EngineSettings>,
-    ledger: Ledger,
-    health: Arc<Health>,
-    stop: CancellationToken,
-    tokens: Arc<Vec<Address>>,
-    /// Every watched address, and how far it is swept.
-    index: WatchIndex,
-    /// The count of the store's changes of coverage up to which the watch index has them; `None` before the first reading.
-    learnt: Option<u64>,
+/// What is known of the chain, and how it has behaved lately.
+#[derive(Debug, Default)]
+struct ChainView {
     head: Option<(Header, Timestamp)>,
-    /// What should move.
-    progress: Progress,
     /// Whether a block was asked for that the node has not got: then the head is asked for, however new the pushed one.
     head_unserved: bool,
     /// How far below the head the sweep ends, while blocks near the head are asked for in vain: behind a balancer the
@@ -130,113 +120,83 @@ pub(crate) struct Scanner {
     above_head: AboveHead,
     /// Blocks of which two endpoints say that they are no younger than this.
     confirmed: BTreeMap<BlockNumber, Timestamp>,
-    waiting: Waiting,
     hints_live: bool,
-    /// The block of the newest deposit of each address: only those can miss from a reading.
-    newest_deposits: NewestDeposits,
     /// An older and the newest head, with our clock when each came: what the block time is measured by.
     arrivals: Option<[(BlockNumber, Timestamp); 2]>,
     /// Times of blocks that were looked up to find start blocks.
     times: BTreeMap<BlockNumber, Timestamp>,
+    /// The newest moment that our clock has shown.
+    latest: Timestamp,
+}
+
+/// What is known of the store, and what was said already.
+#[derive(Debug, Default)]
+struct Known {
+    /// The count of the store's changes of coverage up to which the watch index has them; `None` before the first reading.
+    learnt: Option<u64>,
+    /// The block of the newest deposit of each address: only those can miss from a reading.
+    newest_deposits: NewestDeposits,
     /// Deposits that a provider withholds although their block stands, and logs that are no transfers: told already.
     told: Told,
-    /// Addresses of which a log was withheld, and until when others are caught up with and read again before them.
-    resting: BTreeMap<Address, Timestamp>,
+}
+
+/// The readings that are under way, and those that wait.
+#[derive(Debug, Default)]
+struct Readings {
     /// Which endpoint gave the last reading; the second one goes elsewhere.
     last_reader: Option<EndpointId>,
-    sweep_at: Timestamp,
-    /// When all that is above the coverage is to be swept. A sweep before that, for a new head alone, reads what is new.
-    whole_at: Timestamp,
-    /// Whether new heads are the only hints, and each of them has the newest blocks read.
-    heads_only: bool,
-    /// The highest block that was read.
-    read_to: BlockNumber,
-    /// When finality is to be asked for; `None` when nothing waits for it, or no head has come since.
-    ask_final_at: Option<Timestamp>,
-    /// When it was asked for last.
-    asked_final_at: Timestamp,
-    /// When what is final was settled to its end last.
-    settled_at: Timestamp,
-    /// Whether the last settling left some of what is final.
-    unsettled: bool,
-    /// The head that finality was last wanted for because it was new, and the earliest moment to ask.
-    final_wanted: (BlockNumber, Timestamp),
-    /// The highest block that a transfer was hinted in and no reading has shown yet, and how often it was looked for.
-    hinted: Option<(BlockNumber, u32)>,
-    failures: u32,
-    /// Addresses whose start block could not be found, and when they are tried again.
-    unplaced: BTreeSet<Address>,
-    placing: Backoff,
+    /// What is being caught up with.
+    prefetch: Prefetch,
     /// The readings that are in no hurry, after one of them failed or came to nothing.
     second_reading: Backoff,
     /// What is left of a last reading that is under way, piece by piece, so that the sweep to the head can go on in between. It
     /// is not stored: after a crash it begins anew.
     last_reading: Option<Job>,
-    /// What is being caught up with.
-    prefetch: Prefetch,
     unread: Unread,
-    /// The newest moment that our clock has shown.
-    latest: Timestamp,
+    /// Addresses of which a log was withheld, and until when others are caught up with and read again before them.
+    resting: BTreeMap<Address, Timestamp>,
+    /// Addresses whose start block could not be found, and when they are tried again.
+    unplaced: BTreeSet<Address>,
+    placing: Backoff,
+}
+
+pub(crate) struct Scanner {
+    ports: Ports,
+    settings: Arc<EngineSettings>,
+    ledger: Ledger,
+    health: Arc<Health>,
+    tokens: Arc<Vec<Address>>,
+    /// Every watched address, and how far it is swept.
+    index: WatchIndex,
+    view: ChainView,
+    schedule: Schedule,
+    waiting: Waiting,
+    known: Known,
+    readings: Readings,
+    /// What should move.
+    progress: Progress,
 }
 
 impl Scanner {
-    pub(crate) fn new(
-        ports: Ports,
-        settings: Arc<EngineSettings>,
-        ledger: Ledger,
-        health: Arc<Health>,
-        stop: CancellationToken,
-    ) -> Self {
-        let tokens = settings.tokens();
-        let index = WatchIndex::new(settings.sweep.keep);
+    pub(crate) fn new(shared: &Shared) -> Self {
+        let Shared { ports, settings, ledger, health, .. } = shared.clone();
         Self {
+            tokens: Arc::new(settings.tokens()),
+            index: WatchIndex::new(settings.sweep.keep),
             ports,
             settings,
             ledger,
             health,
-            stop,
-            tokens: Arc::new(tokens),
-            index,
-            learnt: None,
-            head: None,
-            progress: Progress::default(),
-            head_unserved: false,
-            step_back: 0,
-            last_final: None,
-            tag_at_head: false,
-            finals: BTreeMap::new(),
-            above_head: AboveHead::default(),
-            confirmed: BTreeMap::new(),
+            view: ChainView::default(),
+            schedule: Schedule::default(),
             waiting: Waiting::default(),
-            hints_live: false,
-            newest_deposits: NewestDeposits::default(),
-            arrivals: None,
-            times: BTreeMap::new(),
-            told: Told::default(),
-            resting: BTreeMap::new(),
-            last_reader: None,
-            sweep_at: Timestamp::EPOCH,
-            whole_at: Timestamp::EPOCH,
-            heads_only: false,
-            read_to: 0,
-            ask_final_at: None,
-            asked_final_at: Timestamp::EPOCH,
-            settled_at: Timestamp::EPOCH,
-            unsettled: false,
-            final_wanted: (0, Timestamp::EPOCH),
-            hinted: None,
-            failures: 0,
-            unplaced: BTreeSet::new(),
-            placing: Backoff::default(),
-            second_reading: Backoff::default(),
-            last_reading: None,
-            prefetch: Prefetch::default(),
-            unread: Unread::default(),
-            latest: Timestamp::EPOCH,
+            known: Known::default(),
+            readings: Readings::default(),
+            progress: Progress::default(),
         }
     }
 
-    pub(crate) async fn run(mut self) -> Result<(), EngineError> {
+    pub(crate) async fn run(mut self, stop: CancellationToken) -> Result<(), EngineError> {
         let mut changes = self.ports.store.changes();
         let mut seen = *changes.borrow_and_update();
         self.load_tips().await?;
@@ -248,7 +208,7 @@ impl Scanner {
             self.health.beat("watcher", self.ports.clock.now());
             self.tell_endpoints().await?;
             let now = *changes.borrow_and_update();
-            if Some(now.coverage) != self.learnt {
+            if Some(now.coverage) != self.known.learnt {
                 self.reload().await?;
             }
             if now.payments != seen.payments || now.deposits != seen.deposits {
@@ -271,7 +231,7 @@ impl Scanner {
             };
             tokio::select! {
                 biased;
-                () = self.stop.cancelled() => return Ok(()),
+                () = stop.cancelled() => return Ok(()),
                 hint = self.ports.chain.hint() => self.take_hints(hint),
                 _ = changes.changed() => {}
                 () = self.ports.clock.sleep(wait) => {}
@@ -279,7 +239,7 @@ impl Scanner {
         }
     }
 
-    /// Does what is due. True when there is more to do at once.
+    /// One turn: does what is due, each task at most once. True when there is more to do at once.
     async fn work(&mut self) -> Result<bool, Trouble> {
         if self.index.is_empty() {
             return Ok(false);
@@ -287,37 +247,36 @@ impl Scanner {
         self.mind_the_clock();
         self.place_new().await?;
         let now = self.ports.clock.now();
-        // Payments do not wait for the sweep of newer blocks; what pays nothing does. The first sweep asks by itself.
-        if self.last_final.is_some() && self.waiting.pays && self.is_final_due(now) {
-            self.ask_finality().await?;
-        }
-        if now >= self.sweep_at {
-            let is_whole = !self.heads_only || self.hinted.is_some() || now >= self.whole_at;
-            self.sweep_to_head(is_whole).await?;
-            if is_whole {
-                self.whole_at = now.plus(self.pause());
+        let mut done = None;
+        loop {
+            let task = self.schedule.next(done, &self.order(now), now);
+            match task {
+                Task::SettlePayments | Task::Settle => self.ask_finality().await?,
+                Task::Sweep(extent) => {
+                    self.sweep_to_head(extent).await?;
+                    let pause = self.pause();
+                    self.schedule.swept(extent, now, pause);
+                    let again = self.view.above_head.look_at(now);
+                    again.into_iter().for_each(|at| self.schedule.sweep_whole_at(at));
+                }
+                Task::GoOnSettling => return Ok(true),
+                Task::ReadFurther => return self.read_further().await,
+                Task::Rest => return Ok(false),
             }
-            self.sweep_at = self.whole_at.min(now.plus(self.pause()));
-            self.above_head.look_at(now).into_iter().for_each(|at| self.sweep_whole_at(at));
+            done = Some(task);
         }
-        if self.is_final_due(now) {
-            self.ask_finality().await?;
-        }
-        // Behind what pays nothing there may be what pays: no more is brought in before all of it is settled.
-        if self.unsettled {
-            return Ok(true);
-        }
-        if !self.second_reading.is_over(now) {
-            return Ok(false);
-        }
-        // A range that nobody can read, or that is withheld, must not slow down the sweep to the head.
+    }
+
+    /// A piece of the readings that are in no hurry. A range that nobody can read, or that is withheld, must not slow down the sweep to
+    /// the head. True when there may be more.
+    async fn read_further(&mut self) -> Result<bool, Trouble> {
         let why = match self.read_deeper().await {
             Ok(Deeper::Nothing) => {
-                self.second_reading.worked();
+                self.readings.second_reading.worked();
                 return Ok(false);
             }
             Ok(Deeper::Further) => {
-                self.second_reading.worked();
+                self.readings.second_reading.worked();
                 return Ok(true);
             }
             Ok(Deeper::FarOff) => "what is called final is further off than a chain comes".to_owned(),
@@ -325,62 +284,49 @@ impl Scanner {
             Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => error.to_string(),
             Err(trouble) => return Err(trouble),
         };
-        let wait = self.second_reading.failed(self.ports.clock.now(), &why);
+        let wait = self.readings.second_reading.failed(self.ports.clock.now(), &why);
         self.note_trouble(&why);
         tracing::warn!(why, again_in_ms = wait.as_millis(), "catching up or reading again has to wait");
         Ok(false)
     }
 
-    /// Whether finality is to be asked for now.
-    fn is_final_due(&self, now: Timestamp) -> bool {
-        self.ask_final_at.is_some_and(|at| now >= at) && !self.settles_later(now)
-    }
-
-    fn settles_later(&self, now: Timestamp) -> bool {
-        let backlog = Backlog {
-            catches_up: self.prefetch.is_under_way(),
+    /// What the order of tasks depends on now.
+    fn order(&self, now: Timestamp) -> Order {
+        Order {
+            has_final: self.view.last_final.is_some(),
             pays: self.waiting.pays,
-            unsettled: self.unsettled,
-            settled_at: self.settled_at,
-        };
-        settles_later(&backlog, now)
+            catches_up: self.readings.prefetch.is_under_way(),
+            may_read_further: self.readings.second_reading.is_over(now),
+        }
     }
 
     /// A clock that was set back would put everything off by as much.
     fn mind_the_clock(&mut self) {
         let now = self.ports.clock.now();
-        if now < self.latest {
-            tracing::warn!(by_ms = self.latest.since(now).as_millis(), "the clock was set back");
-            self.sweep_whole_at(now);
-            self.ask_final_at = self.ask_final_at.map(|at| at.min(now));
-            self.asked_final_at = Timestamp::EPOCH;
+        if now < self.view.latest {
+            tracing::warn!(by_ms = self.view.latest.since(now).as_millis(), "the clock was set back");
+            self.schedule.set_back(now);
             self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
-            (self.head, self.arrivals) = (None, None);
-            self.placing.end_at(now);
-            self.second_reading.end_at(now);
+            (self.view.head, self.view.arrivals) = (None, None);
+            self.readings.placing.end_at(now);
+            self.readings.second_reading.end_at(now);
         }
-        self.latest = now;
-    }
-
-    /// All that is above the coverage is swept at this moment, if not before.
-    fn sweep_whole_at(&mut self, at: Timestamp) {
-        self.sweep_at = self.sweep_at.min(at);
-        self.whole_at = self.whole_at.min(at);
+        self.view.latest = now;
     }
 
     /// How long until the next sweep. A hinted transfer that the node has not shown yet is looked for again soon.
     fn pause(&self) -> Span {
-        if planted(Bug::HintsAreEnough) && self.hints_live {
+        if planted(Bug::HintsAreEnough) && self.view.hints_live {
             return Span::from_secs(1_000_000);
         }
-        let usual = sweep::pause(&self.index.leads(), self.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
-        if self.hinted.is_some() { usual.min(self.block_time()) } else { usual }
+        let usual =
+            sweep::pause(&self.index.leads(), self.view.hints_live, &self.settings.sweep).unwrap_or(LONGEST_SLEEP);
+        if self.schedule.hinted.is_some() { usual.min(self.block_time()) } else { usual }
     }
 
     fn sleep_for(&self) -> Span {
         let now = self.ports.clock.now();
-        let others = [self.ask_final_at, self.placing.until(), self.second_reading.until()];
-        let until = others.into_iter().flatten().fold(self.sweep_at, Timestamp::min);
+        let until = self.schedule.due_at([self.readings.placing.until(), self.readings.second_reading.until()]);
         if self.index.is_empty() {
             LONGEST_SLEEP
         } else {
@@ -389,13 +335,13 @@ impl Scanner {
     }
 
     fn worked(&mut self) {
-        if self.failures > 0 {
-            tracing::info!(failures = self.failures, "the chain can be read again");
-            self.failures = 0;
-            self.head_unserved = false;
+        if self.progress.failures > 0 {
+            tracing::info!(failures = self.progress.failures, "the chain can be read again");
+            self.progress.failures = 0;
+            self.view.head_unserved = false;
         }
-        let aside = self.second_reading.why().or_else(|| self.placing.why()).cloned();
-        let (due, is_idle, now) = (self.whole_at, self.index.is_empty(), self.ports.clock.now());
+        let aside = self.readings.second_reading.why().or_else(|| self.readings.placing.why()).cloned();
+        let (due, is_idle, now) = (self.schedule.whole_at, self.index.is_empty(), self.ports.clock.now());
         self.health.update(|health| {
             health.chain_trouble = None;
             health.chain_aside = aside;
@@ -407,27 +353,26 @@ impl Scanner {
             }
         });
         // Without pushed heads the question has only the clock to go by.
-        if self.waiting.lowest.is_some() && !self.hints_live {
+        if self.waiting.lowest.is_some() && !self.view.hints_live {
             self.want_final();
         }
     }
 
     fn troubled(&mut self, error: &ChainError) -> Span {
-        let factor = 1_u64.checked_shl(self.failures.min(16)).unwrap_or(u64::MAX);
         let is_behind = matches!(error, ChainError::Behind(_));
         let longest = if is_behind { LONGEST_BEHIND_WAIT } else { LONGEST_TROUBLE_WAIT };
-        let wait = FIRST_TROUBLE_WAIT.times(factor).min(longest);
+        let wait = FIRST_TROUBLE_WAIT.doubled(self.progress.failures, longest);
         let wait = if planted(Bug::NoBackoff) { Span::from_millis(1) } else { wait };
         if is_behind {
             // A head that was pushed may be one that the node which answers has not got, or that never was.
-            self.head_unserved = true;
-            self.step_back = self.step_back.saturating_mul(2).clamp(1, MOST_STEP_BACK);
-            self.times.clear();
+            self.view.head_unserved = true;
+            self.view.step_back = self.view.step_back.saturating_mul(2).clamp(1, MOST_STEP_BACK);
+            self.view.times.clear();
         }
-        self.failures = self.failures.saturating_add(1);
+        self.progress.failures = self.progress.failures.saturating_add(1);
         let again_in_ms = wait.as_millis();
         // What repeats is told once; that it is over is told too.
-        if self.failures == 1 {
+        if self.progress.failures == 1 {
             tracing::warn!(%error, again_in_ms, "the chain could not be read");
         } else {
             tracing::debug!(%error, again_in_ms, "the chain still cannot be read");
@@ -438,7 +383,7 @@ impl Scanner {
             health.chain_trouble = Some((since, error.to_string()));
         });
         // What was due stays due, but not before the wait is over: hints alone do not hurry a node that fails.
-        self.sweep_at = now.plus(wait);
+        self.schedule.sweep_at = now.plus(wait);
         wait
     }
 }

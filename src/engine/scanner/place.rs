@@ -34,14 +34,14 @@ impl Scanner {
     /// does not keep the others from being swept.
     pub(super) async fn place_new(&mut self) -> Result<(), Trouble> {
         let now = self.ports.clock.now();
-        let tries_all = self.placing.is_over(now);
+        let tries_all = self.readings.placing.is_over(now);
         let mut fresh = self.index.unplaced();
-        fresh.retain(|coverage| tries_all || !self.unplaced.contains(&coverage.address));
+        fresh.retain(|coverage| tries_all || !self.readings.unplaced.contains(&coverage.address));
         if fresh.is_empty() {
             return Ok(());
         }
         let head = self.fresh_head().await?;
-        self.times.insert(head.block.number, head.time);
+        self.view.times.insert(head.block.number, head.time);
         fresh.sort_by_key(|coverage| std::cmp::Reverse(coverage.since));
         let mut starts = Vec::new();
         let mut trouble = None;
@@ -50,14 +50,14 @@ impl Scanner {
             let found = if trouble.is_some() { Ok(None) } else { self.start_block(coverage.since).await.map(Some) };
             match found {
                 Ok(Some(start)) => {
-                    self.unplaced.remove(&coverage.address);
+                    self.readings.unplaced.remove(&coverage.address);
                     starts.push((coverage, start));
                 }
                 Ok(None) => {
-                    self.unplaced.insert(coverage.address);
+                    self.readings.unplaced.insert(coverage.address);
                 }
                 Err(Trouble::Chain(error)) if !matches!(error, ChainError::Contradiction(_)) => {
-                    self.unplaced.insert(coverage.address);
+                    self.readings.unplaced.insert(coverage.address);
                     trouble = Some(error);
                 }
                 Err(other) => return Err(other),
@@ -66,13 +66,13 @@ impl Scanner {
         self.keep_starts(&starts).await?;
         match trouble {
             Some(error) => {
-                let addresses = self.unplaced.len();
+                let addresses = self.readings.unplaced.len();
                 tracing::error!(%error, addresses, "these addresses cannot be swept: where to begin is not known");
-                self.placing.failed(now, &error.to_string());
+                self.readings.placing.failed(now, &error.to_string());
             }
             None if tries_all => {
-                self.placing.worked();
-                self.unplaced.clear();
+                self.readings.placing.worked();
+                self.readings.unplaced.clear();
             }
             None => {}
         }
@@ -107,9 +107,9 @@ impl Scanner {
     }
 
     async fn start_block(&mut self, since: Timestamp) -> Result<u64, Trouble> {
-        let mut times = std::mem::take(&mut self.times);
+        let mut times = std::mem::take(&mut self.view.times);
         let found = first_block(&*self.ports.chain, &mut times, since, None).await;
-        self.times = times;
+        self.view.times = times;
         self.confirmed(found?, since).await
     }
 
@@ -122,7 +122,7 @@ impl Scanner {
             return Ok(start);
         };
         // What was confirmed for another address serves this one too, where it is near.
-        let near = self.confirmed.range(below.saturating_sub(NEAR)..=below).next_back();
+        let near = self.view.confirmed.range(below.saturating_sub(NEAR)..=below).next_back();
         if let Some((number, _)) = near.filter(|(_, time)| **time < since) {
             return Ok(number.saturating_add(1));
         }
@@ -152,12 +152,12 @@ impl Scanner {
         // No chain makes more blocks in that time, whatever one operator says: some blocks more are read.
         if heard.len() < ENOUGH && !one_runs_all {
             let age = self.ports.clock.now().since(since).as_secs();
-            let head = self.head.map_or(start, |(head, _)| head.block.number);
+            let head = self.view.head.map_or(start, |(head, _)| head.block.number);
             let fastest = head.saturating_sub(age.saturating_mul(MOST_BLOCKS_A_SECOND));
             lowest = lowest.min(fastest.max(start.saturating_sub(MOST_LOWER)));
         }
         if heard.len() >= ENOUGH && lowest == start {
-            self.confirmed.insert(below, youngest);
+            self.view.confirmed.insert(below, youngest);
         }
         Ok(lowest)
     }

@@ -124,52 +124,52 @@ impl Scanner {
     /// Takes in the next chunks of the way to the final block; `None` when nobody is behind.
     pub(super) async fn catch_up(&mut self) -> Result<Option<Deeper>, Trouble> {
         let params = self.settings.sweep;
-        if !self.prefetch.is_under_way() {
+        if !self.readings.prefetch.is_under_way() {
             let (ready, to) = (self.ready(), self.final_below_head());
             let Some(way) = sweep::catch_up_job(&ready, to, &params) else { return Ok(None) };
-            self.prefetch.rest = Some(self.index.for_members(way));
+            self.readings.prefetch.rest = Some(self.index.for_members(way));
         }
         self.ask_ahead();
-        let next = self.prefetch.next().await;
+        let next = self.readings.prefetch.next().await;
         let (job, page) = match next {
             Ok(Some(next)) => next,
             Ok(None) => {
-                self.prefetch = Prefetch::default();
+                self.readings.prefetch = Prefetch::default();
                 return Ok(Some(Deeper::Further));
             }
             Err(ChainError::Refused(why)) => {
-                let refused = std::mem::take(&mut self.prefetch).failed;
+                let refused = std::mem::take(&mut self.readings.prefetch).failed;
                 let Some(job) = refused else { return Err(ChainError::Refused(why).into()) };
                 self.pass_over(&job, &why).await?;
                 return Ok(Some(Deeper::Further));
             }
             Err(error) => {
-                self.prefetch = Prefetch::default();
+                self.readings.prefetch = Prefetch::default();
                 return Err(error.into());
             }
         };
         // The room that has come free is used while this is written.
         self.ask_ahead();
-        self.last_reader = Some(page.endpoint);
+        self.readings.last_reader = Some(page.endpoint);
         let absorbed = self.absorb(&job, page, Reading::Sweep).await;
         if absorbed.is_err() {
-            self.prefetch = Prefetch::default();
+            self.readings.prefetch = Prefetch::default();
         }
         absorbed?;
-        let behind = sweep::behind_by(&self.index.leads(), self.last_final);
+        let behind = sweep::behind_by(&self.index.leads(), self.view.last_final);
         self.health.update(|health| health.behind_by = behind);
-        if !self.prefetch.is_under_way() {
+        if !self.readings.prefetch.is_under_way() {
             // What is above the way is swept at once: it was not swept while the addresses were behind.
-            self.sweep_whole_at(self.ports.clock.now());
+            self.schedule.sweep_whole_at(self.ports.clock.now());
         }
         if behind > FAR_OFF {
-            self.prefetch = Prefetch::default();
+            self.readings.prefetch = Prefetch::default();
             return Ok(Some(Deeper::FarOff));
         }
         let next = sweep::catch_up_job(&self.ready(), self.final_below_head(), &params);
         let next = next.map(|next| self.index.for_members(next));
         if next.is_some_and(|next| next.from <= job.from && next.addresses == job.addresses) {
-            self.prefetch = Prefetch::default();
+            self.readings.prefetch = Prefetch::default();
             return Ok(Some(Deeper::Stuck));
         }
         Ok(Some(Deeper::Further))
@@ -178,7 +178,7 @@ impl Scanner {
     fn ask_ahead(&mut self) {
         let (chain, tokens, filter) = (&self.ports.chain, &self.tokens, self.settings.sweep.filter);
         let read = |job: &Job| Asking { chain: Arc::clone(chain), query: query(tokens, job, filter) };
-        self.prefetch.ask(self.settings.sweep.chunk, read);
+        self.readings.prefetch.ask(self.settings.sweep.chunk, read);
     }
 }
 

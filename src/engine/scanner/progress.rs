@@ -22,6 +22,8 @@ pub(super) struct Progress {
     told: BTreeMap<Stall, Timestamp>,
     /// What went wrong last.
     trouble: String,
+    /// How often the chain could not be read, one time after the other.
+    pub(super) failures: u32,
 }
 
 impl Progress {
@@ -53,7 +55,7 @@ impl Scanner {
         let unread = self.not_read();
         metrics::gauge!("rampwatch_unread_addresses")
             .set(u32::try_from(unread.as_ref().map_or(0, |unread| unread.addresses)).unwrap_or(u32::MAX));
-        let due = self.waiting.lowest.filter(|lowest| self.waiting.pays && self.last_final >= Some(*lowest));
+        let due = self.waiting.lowest.filter(|lowest| self.waiting.pays && self.view.last_final >= Some(*lowest));
         self.progress.settling = due.map(|lowest| match self.progress.settling {
             Some((known, since)) if known == lowest => (known, since.min(now)),
             _ => (lowest, now),
@@ -64,7 +66,10 @@ impl Scanner {
             watched: !self.index.is_empty(),
             head: self.progress.head.map(|(_, moved_at, heard_at)| (moved_at, heard_at)),
             // Until it was asked for once, nobody knows whether it stands.
-            finality: self.waiting.moved_at.filter(|at| self.waiting.lowest.is_some() && self.asked_final_at >= *at),
+            finality: self
+                .waiting
+                .moved_at
+                .filter(|at| self.waiting.lowest.is_some() && self.schedule.asked_final_at >= *at),
             settling: self.progress.settling.map(|(_, since)| since),
             unread: unread.as_ref().map(|unread| unread.since),
         };
@@ -93,7 +98,7 @@ impl Scanner {
 
     fn alarm_of(&self, stall: Stall, since: Timestamp, unread: Option<&Unread>) -> Alarm {
         let detail = match stall {
-            Stall::Finality => return Alarm::FinalityStalled { at: self.last_final.unwrap_or(0) },
+            Stall::Finality => return Alarm::FinalityStalled { at: self.view.last_final.unwrap_or(0) },
             Stall::Head => self.progress.head.map_or_else(String::new, |(number, ..)| format!("it is {number}")),
             Stall::Settling => self.progress.trouble.clone(),
             Stall::Unread => unread.map_or_else(String::new, |unread| {

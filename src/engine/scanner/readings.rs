@@ -15,6 +15,7 @@ use crate::domain::time::Timestamp;
 use crate::planted::{Bug, planted};
 use crate::policy::log_filter;
 use crate::policy::numbering;
+use crate::policy::schedule::Extent;
 use crate::policy::sweep::{self, Job};
 use crate::ports::chain::{ChainError, EndpointId, TransferPage, TransferQuery};
 use crate::ports::store::Commit;
@@ -52,9 +53,9 @@ impl Scanner {
     /// The newest block: as pushed, if that is fresh, else asked for.
     pub(super) async fn fresh_head(&mut self) -> Result<Header, Trouble> {
         let now = self.ports.clock.now();
-        if let Some((head, at)) = self.head
-            && self.hints_live
-            && !self.head_unserved
+        if let Some((head, at)) = self.view.head
+            && self.view.hints_live
+            && !self.view.head_unserved
             && now.since(at) <= HEAD_SERVES_FOR
         {
             return Ok(head);
@@ -65,15 +66,16 @@ impl Scanner {
         Ok(head)
     }
 
-    /// Reads everything from the coverage to the head, for all addresses that are not far behind; or, unless the sweep
-    /// `is_whole`, only what is above the last one. That finds deposits, and adds nothing to the coverage.
-    pub(super) async fn sweep_to_head(&mut self, is_whole: bool) -> Result<(), Trouble> {
+    /// Reads everything from the coverage to the head, for all addresses that are not far behind, or only what is above the last sweep.
+    pub(super) async fn sweep_to_head(&mut self, extent: Extent) -> Result<(), Trouble> {
+        let is_whole = extent == Extent::Whole;
         let head = self.fresh_head().await?;
         let fits = self.mind_the_head(head.block.number).await?;
         let (mut trouble, mut is_swept) = (None, false);
-        if self.last_final.is_none() || (is_whole && sweep::wants_final(&self.index.leads(), head.block.number)) {
+        if self.view.last_final.is_none() || (is_whole && sweep::wants_final(&self.index.leads(), head.block.number)) {
             // How far the sweep counts is to be known; what it settles may have time.
-            let later = self.settles_later(self.ports.clock.now());
+            let now = self.ports.clock.now();
+            let later = self.schedule.settles_later(&self.order(now), now);
             let asked = if later { self.only_learn_finality().await } else { self.ask_finality().await };
             match asked {
                 // What came in is seen even while nobody can tell what is final.
@@ -81,32 +83,33 @@ impl Scanner {
                 asked => asked?,
             }
         }
-        let to = head.block.number.saturating_sub(self.step_back);
+        let to = head.block.number.saturating_sub(self.view.step_back);
         // Where catching up fails, what is new is found all the same.
-        let waits = match self.second_reading.why() {
+        let waits = match self.readings.second_reading.why() {
             Some(_) => self.index.leads().iter().map(|lead| lead.address).collect(),
             None => self.index.resting_leads(),
         };
-        let job = sweep::head_job(&self.index.leads(), &waits, to, self.last_final, &self.settings.sweep);
-        let above = self.read_to.saturating_add(1).saturating_sub(READ_AGAIN);
+        let job = sweep::head_job(&self.index.leads(), &waits, to, self.view.last_final, &self.settings.sweep);
+        let above = self.schedule.read_to.saturating_add(1).saturating_sub(READ_AGAIN);
         let job = job.map(|job| if is_whole { job } else { sweep::only_above(job, above) });
         if let Some(job) = job.map(|job| self.index.for_members(job)) {
             // Where the rule asks for no depth and the tag keeps up with the head, the reading itself can prove what is final.
             let rule = self.settings.finality;
-            let to_final = self.tag_at_head && self.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
+            let to_final =
+                self.view.tag_at_head && self.schedule.hinted.is_some() && rule.uses_tag() && rule.depth() == 0;
             let (job, page) = self.read_what_can_be(job, to_final).await?;
-            self.tag_at_head = self.tag_at_head && (!to_final || page.is_tagged);
-            self.read_to = job.to;
+            self.view.tag_at_head = self.view.tag_at_head && (!to_final || page.is_tagged);
+            self.schedule.read_to = job.to;
             self.progress.note_read(job.to, self.ports.clock.now());
             // A sweep that ends far below the head has not come to what is new.
-            is_swept = fits && self.step_back <= MOST_SHORT;
+            is_swept = fits && self.view.step_back <= MOST_SHORT;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
             metrics::gauge!("rampwatch_swept_block").set(super::gauge(job.to));
         }
-        let short = self.step_back;
-        self.step_back = self.step_back.checked_div(2).unwrap_or(0);
-        let behind = sweep::behind_by(&self.index.leads(), self.last_final);
+        let short = self.view.step_back;
+        self.view.step_back = self.view.step_back.checked_div(2).unwrap_or(0);
+        let behind = sweep::behind_by(&self.index.leads(), self.view.last_final);
         let now = self.ports.clock.now();
         self.health.update(|health| {
             // Where nothing was read, or where the head is below what counts as read, nobody knows what came in.
@@ -122,16 +125,16 @@ impl Scanner {
 
     /// A hint says that there is a transfer in a block; a node that does not show it yet is asked again, a few times.
     fn note_hinted(&mut self, page: &TransferPage) {
-        let Some((block, tries)) = self.hinted else { return };
+        let Some((block, tries)) = self.schedule.hinted else { return };
         let shown = page.transfers.iter().any(|transfer| transfer.block.number >= block);
-        self.hinted = if shown || tries >= MOST_LOOKS { None } else { Some((block, tries.saturating_add(1))) };
+        self.schedule.hinted = if shown || tries >= MOST_LOOKS { None } else { Some((block, tries.saturating_add(1))) };
     }
 
     /// One piece of the readings that are in no hurry.
     pub(super) async fn read_deeper(&mut self) -> Result<Deeper, Trouble> {
         // What is to be read up to a block that is not there is about to be taken back.
-        if self.above_head.is_seen() {
-            self.prefetch = Prefetch::default();
+        if self.view.above_head.is_seen() {
+            self.readings.prefetch = Prefetch::default();
             return Ok(Deeper::Nothing);
         }
         if let Some(got) = self.catch_up().await? {
@@ -166,7 +169,7 @@ impl Scanner {
     pub(super) fn ready(&mut self) -> Vec<Coverage> {
         let now = self.ports.clock.now();
         let rested: Vec<Address> =
-            self.resting.extract_if(.., |_, until| *until <= now).map(|(address, _)| address).collect();
+            self.readings.resting.extract_if(.., |_, until| *until <= now).map(|(address, _)| address).collect();
         rested.iter().for_each(|address| self.index.rest(address, false));
         self.index.ready_leads()
     }
@@ -177,27 +180,27 @@ impl Scanner {
     }
 
     pub(super) fn rest_until(&mut self, address: Address, until: Timestamp) {
-        self.resting.insert(address, until);
+        self.readings.resting.insert(address, until);
         self.index.rest(&address, true);
     }
 
     /// Reads the whole window of addresses whose time is over a last time, a piece each time, and lets them go.
     async fn let_go(&mut self) -> Result<Deeper, Trouble> {
-        if self.last_reading.is_none() {
-            self.last_reading = self.begin_last_reading().await?;
+        if self.readings.last_reading.is_none() {
+            self.readings.last_reading = self.begin_last_reading().await?;
         }
-        let Some(job) = &self.last_reading else { return Ok(Deeper::Nothing) };
+        let Some(job) = &self.readings.last_reading else { return Ok(Deeper::Nothing) };
         if planted(Bug::NoLastReading) {
             let job = job.clone();
-            self.last_reading = None;
-            let covered_time = self.times.get(&job.to).copied().unwrap_or(Timestamp::FAR_FUTURE);
+            self.readings.last_reading = None;
+            let covered_time = self.view.times.get(&job.to).copied().unwrap_or(Timestamp::FAR_FUTURE);
             return self.close(&job, covered_time).await;
         }
         let to = job.to.min(job.from.saturating_add(self.settings.sweep.chunk));
         let piece = Job { to, ..job.clone() };
         let page = match self.read_again(&piece).await {
             Err(Trouble::Chain(ChainError::Refused(why))) => {
-                self.last_reading = None;
+                self.readings.last_reading = None;
                 self.let_wait(&piece, Reading::Second, &why)?;
                 return Ok(Deeper::Further);
             }
@@ -205,7 +208,7 @@ impl Scanner {
         };
         let read_to = page.page.anchor;
         let left = self.absorb(&piece, page, Reading::Second).await?;
-        let Some(mut job) = self.last_reading.take() else { return Ok(Deeper::Nothing) };
+        let Some(mut job) = self.readings.last_reading.take() else { return Ok(Deeper::Nothing) };
         if !left.is_empty() {
             Arc::make_mut(&mut job.addresses).retain(|address| !left.contains(address));
         }
@@ -214,11 +217,11 @@ impl Scanner {
         }
         if to < job.to {
             job.from = to.saturating_add(1);
-            self.last_reading = Some(job);
+            self.readings.last_reading = Some(job);
             return Ok(Deeper::Further);
         }
         // Whoever told the block's time before may have told any: what counts is the word of those who have read it now.
-        self.times.insert(read_to.block.number, read_to.time);
+        self.view.times.insert(read_to.block.number, read_to.time);
         self.close(&job, read_to.time).await
     }
 
@@ -229,14 +232,14 @@ impl Scanner {
         // An address of which a log was withheld rests: its whole window is not read again at once.
         let ready = self.ready();
         let Some(covered) = sweep::closable_to(&ready, now, &params) else { return Ok(None) };
-        let covered_time = match self.times.get(&covered) {
+        let covered_time = match self.view.times.get(&covered) {
             Some(time) => *time,
             None => match self.ports.chain.header(covered, None).await? {
                 Some(header) => header.time,
                 None => return Ok(None),
             },
         };
-        self.times.insert(covered, covered_time);
+        self.view.times.insert(covered, covered_time);
         let job = sweep::last_job(&ready, now, covered_time, &params);
         Ok(job.map(|job| self.index.for_members(job)))
     }
@@ -282,7 +285,7 @@ impl Scanner {
     /// A first reading.
     pub(super) async fn read(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
         let page = self.ports.chain.transfers(&self.query(job, None)).await?;
-        self.last_reader = Some(page.endpoint);
+        self.readings.last_reader = Some(page.endpoint);
         Ok(page)
     }
 
@@ -290,7 +293,7 @@ impl Scanner {
     /// Where operators have to agree, so many of them read it, and what one of them leaves out another shows (decision 14).
     async fn read_again(&self, job: &Job) -> Result<Heard, Trouble> {
         let chain = &self.ports.chain;
-        let elsewhere = self.query(job, self.last_reader);
+        let elsewhere = self.query(job, self.readings.last_reader);
         let operators = chain.operators();
         let needed = self.settings.operators_needed(operators.len());
         if needed <= 1 || planted(Bug::SecondReadingByOne) {
@@ -329,7 +332,7 @@ impl Scanner {
     /// A first reading whose end is likely to be the finalized block.
     pub(super) async fn read_to_final(&mut self, job: &Job) -> Result<TransferPage, Trouble> {
         let page = self.ports.chain.transfers_to_final(&self.query(job, None)).await?;
-        self.last_reader = Some(page.endpoint);
+        self.readings.last_reader = Some(page.endpoint);
         Ok(page)
     }
 

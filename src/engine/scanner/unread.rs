@@ -73,13 +73,13 @@ impl Scanner {
     /// Reads the part of a sweep to the head that can be read: all of it, or from the lowest place on from which it can be.
     pub(super) async fn read_what_can_be(&mut self, job: Job, to_final: bool) -> Result<(Job, TransferPage), Trouble> {
         let now = self.ports.clock.now();
-        let lowest = self.unread.floor.as_ref().filter(|floor| now < floor.again_at).map(|floor| floor.from);
+        let lowest = self.readings.unread.floor.as_ref().filter(|floor| now < floor.again_at).map(|floor| floor.from);
         let tried = lowest.map_or_else(|| job.clone(), |lowest| sweep::only_above(job.clone(), lowest));
         let first = if to_final { self.read_to_final(&tried).await } else { self.read(&tried).await };
         let why = match first {
             Ok(page) => {
                 if tried.from <= job.from {
-                    self.unread.floor = None;
+                    self.readings.unread.floor = None;
                 }
                 return Ok((tried, page));
             }
@@ -89,13 +89,13 @@ impl Scanner {
         let Some((part, page)) = self.read_around(tried.from, &job).await? else {
             return Err(ChainError::Refused(why).into());
         };
-        let since = self.unread.floor.take().map(|floor| floor.since.0);
+        let since = self.readings.unread.floor.take().map(|floor| floor.since.0);
         if since.is_none() {
             let to = part.from.saturating_sub(1);
             tracing::warn!(from = job.from, to, why, "not all blocks can be read; those around them are");
         }
         let since = (since.unwrap_or(now), why);
-        self.unread.floor = Some(Floor { from: part.from, since, again_at: now.plus(TRY_AGAIN) });
+        self.readings.unread.floor = Some(Floor { from: part.from, since, again_at: now.plus(TRY_AGAIN) });
         Ok((part, page))
     }
 
@@ -143,9 +143,9 @@ impl Scanner {
         refused: BlockNumber,
         whole: &Job,
     ) -> Result<(BlockNumber, Option<(Job, TransferPage)>), Trouble> {
-        let starts = sweep::first_blocks(&self.index.leads(), self.last_final, &self.settings.sweep);
+        let starts = sweep::first_blocks(&self.index.leads(), self.view.last_final, &self.settings.sweep);
         let now = self.ports.clock.now();
-        let known = self.unread.known_bad(refused..=whole.to, now);
+        let known = self.readings.unread.known_bad(refused..=whole.to, now);
         let near = known.into_iter().flat_map(|known| NEAR.map(|step| known.saturating_add(step)));
         let mut near: VecDeque<BlockNumber> = near.filter(|from| *from <= whole.to).collect();
         let (mut bad, mut read): (BlockNumber, Option<(Job, TransferPage)>) = (known.unwrap_or(refused), None);
@@ -161,7 +161,7 @@ impl Scanner {
                 None => bad = from,
             }
         }
-        self.unread.bad.insert(bad, now.plus(TRY_AGAIN));
+        self.readings.unread.bad.insert(bad, now.plus(TRY_AGAIN));
         Ok((bad, read))
     }
 
@@ -182,7 +182,7 @@ impl Scanner {
         let now = self.ports.clock.now();
         tracing::debug!(from = job.from, to = job.to, addresses = job.addresses.len(), why, "blocks cannot be read");
         for address in job.addresses.iter() {
-            self.unread.note(reading, *address, why, now);
+            self.readings.unread.note(reading, *address, why, now);
             self.rest_until(*address, now.plus(TRY_AGAIN));
         }
         Ok(())
@@ -192,22 +192,22 @@ impl Scanner {
     pub(super) fn note_flaws(&mut self, job: &Job, reading: Reading, flaws: &Flaws) {
         let now = self.ports.clock.now();
         for (address, why) in &flaws.of {
-            self.unread.note(reading, *address, why, now);
+            self.readings.unread.note(reading, *address, why, now);
         }
         if let Some(why) = &flaws.of_all {
             let some = job.addresses.iter().take(MOST_WAITING);
-            some.for_each(|address| self.unread.note(reading, *address, why, now));
+            some.for_each(|address| self.readings.unread.note(reading, *address, why, now));
         }
     }
 
     /// How many addresses have blocks that cannot be read, since when and why.
     pub(super) fn not_read(&self) -> Option<Told> {
-        let below = self.unread.floor.as_ref().map(|floor| (self.index.below(floor.from), &floor.since));
-        let mut addresses: Vec<&Address> = self.unread.addresses.keys().map(|(_, address)| address).collect();
+        let below = self.readings.unread.floor.as_ref().map(|floor| (self.index.below(floor.from), &floor.since));
+        let mut addresses: Vec<&Address> = self.readings.unread.addresses.keys().map(|(_, address)| address).collect();
         addresses.sort_unstable();
         addresses.dedup();
         let count = addresses.len().saturating_add(below.map_or(0, |(below, _)| below));
-        let oldest = self.unread.addresses.values().chain(below.map(|(_, since)| since)).min();
+        let oldest = self.readings.unread.addresses.values().chain(below.map(|(_, since)| since)).min();
         oldest.map(|(since, why)| Told {
             addresses: count.min(self.index.len()).max(1),
             since: *since,

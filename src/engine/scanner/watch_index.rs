@@ -31,7 +31,7 @@ impl Scanner {
     pub(super) async fn reload(&mut self) -> Result<(), StoreError> {
         // What is stored from here on is looked at again the next time.
         let count = self.ports.store.changes().borrow().coverage;
-        let changed = match self.learnt {
+        let changed = match self.known.learnt {
             Some(learnt) => self.ports.store.coverage_since(learnt).await?,
             None => None,
         };
@@ -39,11 +39,11 @@ impl Scanner {
             Some(changed) => self.take_changes(changed).await?,
             None => self.take_everything().await?,
         };
-        self.learnt = Some(count);
+        self.known.learnt = Some(count);
         if others {
             self.announce();
-        } else if self.index.unplaced().iter().any(|it| !self.unplaced.contains(&it.address)) {
-            self.sweep_whole_at(self.ports.clock.now());
+        } else if self.index.unplaced().iter().any(|it| !self.readings.unplaced.contains(&it.address)) {
+            self.schedule.sweep_whole_at(self.ports.clock.now());
         }
         Ok(())
     }
@@ -53,10 +53,10 @@ impl Scanner {
         let count = self.index.len();
         self.health.update(|health| health.watched = count);
         metrics::gauge!("rampwatch_watched_addresses").set(gauge(u64::try_from(count).unwrap_or(u64::MAX)));
-        self.sweep_whole_at(self.ports.clock.now());
+        self.schedule.sweep_whole_at(self.ports.clock.now());
         let tokens = if count == 0 { Arc::default() } else { self.tokens.clone() };
-        self.heads_only = log_filter::hears_of_heads_only(count, self.settings.sweep.filter);
-        let (recipients, heads_only) = (Arc::clone(self.index.addresses()), self.heads_only);
+        self.schedule.heads_only = log_filter::hears_of_heads_only(count, self.settings.sweep.filter);
+        let (recipients, heads_only) = (Arc::clone(self.index.addresses()), self.schedule.heads_only);
         self.ports.chain.watch(WatchSet { tokens, recipients, heads_only });
     }
 
@@ -77,7 +77,7 @@ impl Scanner {
 
     /// Reads everything. True when somebody came or went.
     async fn take_everything(&mut self) -> Result<bool, StoreError> {
-        let mut others = self.learnt.is_none();
+        let mut others = self.known.learnt.is_none();
         let first = self.ports.store.watched(None, PAGE).await?;
         let through = first.last().filter(|_| first.len() >= PAGE).map(|last| last.address);
         others |= self.index.put_page(None, through, first);
@@ -102,7 +102,7 @@ impl Scanner {
         loop {
             let page = self.ports.store.deposits(after.as_ref(), PAGE).await?;
             for deposit in &page {
-                self.newest_deposits.note(deposit.to, deposit.block_number);
+                self.known.newest_deposits.note(deposit.to, deposit.block_number);
             }
             after = match page.last() {
                 Some(last) if page.len() >= PAGE => Some(last.key),

@@ -32,6 +32,7 @@ mod resolve;
 mod returns;
 mod rules;
 mod samples;
+mod schedule;
 mod second_reading;
 mod shadow;
 mod spend;
