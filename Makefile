@@ -16,7 +16,7 @@ RAMPWATCH := $(BUILD)/release/rampwatch
 BENCH_TOOLS := $(BUILD)/bench-tools
 ANVIL := node_modules/@foundry-rs/anvil/package.json
 
-.PHONY: help build demo test docs tools sandbox latency crash-test send-crash-test payout-crash-test campaign attacks simulate planted-bugs fuzz bench bench-tools token ci
+.PHONY: help build demo test docs picture tools sandbox latency crash-test send-crash-test payout-crash-test campaign attacks simulate planted-bugs fuzz bench bench-tools token ci
 
 help: ## what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test: tools ## all tests
 
 docs: ## the pages of docs/ that are made of what the program says
 	UPDATE_DOCS=1 $(CARGO) test --locked --test it -- reference:: policy::drawings
+
+picture: tools build ## the picture of the demo in the README
+	$(abspath $(RAMPWATCH)) demo | .ci/picture > docs/demo.svg
 
 tools: $(ANVIL) ## anvil, the chain node of the sandbox, and the Solidity compiler
 
