@@ -1,4 +1,4 @@
-//! The composition root: the one file that names ports and adapters together.
+//! The composition root: the one room that names ports and adapters together, and starts and stops them.
 //!
 //! Deliberately absent: decisions. It translates settings into each part's own, and hands the parts to each other.
 
@@ -38,17 +38,21 @@ use crate::view::TokenName;
 
 mod audit;
 mod doctor;
+mod doors;
 mod memory;
 mod notify;
 mod plausibility;
 mod rules;
+mod serve;
 mod store;
 
 pub use self::audit::auditor;
 pub use self::doctor::{Examined, Finding, Grade, examine, judge_webhook};
+pub use self::doors::BEYOND_API;
 pub use self::memory::close_memory;
 pub use self::notify::notify_test;
 pub use self::rules::engine_settings;
+pub use self::serve::{DaemonError, check_wallet, serve, until};
 pub use self::store::{
     BackupError, BackupHeader, StoreCheck, StoreFinding, back_up_store, check_store, restore_store, verify_backup,
 };

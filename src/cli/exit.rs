@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use crate::client::ClientError;
 use crate::config::Settings;
+use crate::daemon::{self, DaemonError};
 use crate::domain::chain::Address;
 use crate::http::Code;
 use crate::service::operator_service::OperatorError;
-use crate::{daemon, sandbox};
 
 /// The documented exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,17 @@ impl From<OperatorError> for Failure {
     }
 }
 
+impl From<DaemonError> for Failure {
+    fn from(error: DaemonError) -> Self {
+        let exit = match &error {
+            DaemonError::Configuration(_) => Exit::Configuration,
+            DaemonError::Unavailable(_) => Exit::Unavailable,
+            DaemonError::Failed(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match error {
@@ -128,16 +139,12 @@ impl Failure {
     /// From what putting the parts together said. What is no error of the configuration is something that cannot be
     /// used now.
     pub(super) fn of_wiring(error: &anyhow::Error) -> Self {
-        let exit = if daemon::is_configuration(error) { Exit::Configuration } else { Exit::Unavailable };
-        Self::new(exit, format!("{error:#}"))
+        DaemonError::of_wiring(error).into()
     }
 
-    /// Fails when the wallet must not be used on the configured chain: a rehearsal takes no key but the sandbox's own,
-    /// and that key, which everybody knows, is taken nowhere else (decision 13).
+    /// As [`daemon::check_wallet`].
     pub(super) fn unless_wallet_fits(settings: &Settings, wallet: Option<Address>) -> Result<(), Self> {
-        let Some(wallet) = wallet else { return Ok(()) };
-        let checked = sandbox::check_key(settings.chain.id, wallet);
-        checked.map_err(|error| Self::new(Exit::Configuration, error.to_string()))
+        Ok(daemon::check_wallet(settings, wallet)?)
     }
 
     /// The same, where the message was told already.

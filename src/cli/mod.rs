@@ -26,7 +26,6 @@ mod demo;
 mod deposits;
 mod disputes;
 mod doctor;
-mod doors;
 mod events;
 mod exit;
 mod export;

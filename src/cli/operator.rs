@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 
-use super::doors::BEYOND_API;
 use super::exit::{Exit, Failure};
 use crate::client::{Client, Way, from_here};
 use crate::config::Settings;
@@ -86,5 +85,5 @@ pub(super) async fn daemon(settings: &Settings) -> Result<Option<Client>, Failur
 
 /// The same routes as a daemon's, over what is open here.
 pub(super) fn here(handle: OperatorService, settings: &Settings) -> Client {
-    Client::in_process(InProcess::new(handle, settings.api.timeout.plus(BEYOND_API)))
+    Client::in_process(InProcess::new(handle, settings.api.timeout.plus(daemon::BEYOND_API)))
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::sync::CancellationToken;
 
-use super::run::until;
+use crate::daemon::until;
 use crate::service::operator_service::OperatorService;
 use crate::telemetry;
 

@@ -142,6 +142,7 @@ const ROOMS: &[Room] = &[
     // The only room where HTTP clients are made.
     room("outbound", &[], BELOW),
     room("telemetry", &["domain"], BELOW),
+    // The composition root: ports, metrics, listeners, tokens, inlet, workers, stop.
     room(
         "daemon",
         &[
@@ -157,15 +158,17 @@ const ROOMS: &[Room] = &[
             "telemetry",
             "outbound",
             "private",
+            // Whether a key may be used on a chain.
+            "sandbox",
         ],
-        BELOW_WIRE,
+        DAEMON,
     ),
-    room("main", &["cli", "config", "telemetry", "daemon"], Crates::Except(&["alloy", "sled"])),
+    room("main", &["cli"], Crates::Except(&["alloy", "sled"])),
     // Compiled for tests and for the fuzzer only; it lists what each room lets a fuzzer read.
     room("fuzzing", &["domain", "adapters", "http", "config", "cli"], BELOW),
     room("lib", &[], Crates::Only(&[])),
 ];
-const BELOW_WIRE: Crates = Crates::Except(&["clap"]);
+const DAEMON: Crates = Crates::Except(&["clap"]);
 
 /// The engine's loops never call each other, and nobody else calls them: they meet at the store. What operators ask is in
 /// `service`; `daemon` starts the loops.

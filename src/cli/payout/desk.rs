@@ -12,9 +12,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::super::exit::{Exit, Failure};
-use super::super::{operator, output, run};
+use super::super::{operator, output};
 use crate::client::{Client, ClientError};
 use crate::config::Settings;
+use crate::daemon;
 use crate::service::operator_service::OperatorService;
 
 /// How long a daemon that has gone away is waited for.
@@ -80,7 +81,7 @@ impl Desk {
         let stopped = stop.clone();
         let mut task = tokio::spawn(async move {
             // Nobody listens any more only when this command is ending.
-            run::serve(&served, stopped, |handle| drop(tell.send(handle))).await
+            Ok(daemon::serve(&served, stopped, |handle| drop(tell.send(handle))).await?)
         });
         match told.await {
             Ok(handle) => Ok(Self {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::exit::{Exit, Failure};
+use super::serve::DaemonError;
 use crate::config::{HttpSettings, InletSettings, Settings};
 use crate::domain::time::Span;
 use crate::http::{self, Opened, Operator, Render, Socket, Tokens};
@@ -21,7 +21,7 @@ use crate::service::operator_service::OperatorService;
 const GRACE: Duration = Duration::from_millis(800);
 
 /// How much longer than a call to the payment API a request to the operator API may take.
-pub(super) const BEYOND_API: Span = Span::from_secs(15);
+pub const BEYOND_API: Span = Span::from_secs(15);
 
 /// What is served, and until when.
 pub(super) struct Doors {
@@ -34,10 +34,9 @@ impl Doors {
     ///
     /// # Errors
     /// A token or the webhook's secret cannot be had.
-    pub(super) fn open(settings: &Settings, handle: &OperatorService, metrics: Render) -> Result<Self, Failure> {
+    pub(super) fn open(settings: &Settings, handle: &OperatorService, metrics: Render) -> Result<Self, DaemonError> {
         let inlet = inlet(settings)?;
-        let tokens =
-            Tokens::load(&settings.http).map_err(|error| Failure::new(Exit::Unavailable, error.to_string()))?;
+        let tokens = Tokens::load(&settings.http).map_err(|error| DaemonError::Unavailable(error.to_string()))?;
         let operator = Operator {
             handle: handle.clone(),
             tokens: Arc::new(tokens),
@@ -129,12 +128,14 @@ async fn listen(address: SocketAddr) -> Result<TcpListener, String> {
 }
 
 /// The webhook inlet and its secrets, if it is configured.
-fn inlet(settings: &Settings) -> Result<Option<(InletSettings, Vec<SecretString>)>, Failure> {
+fn inlet(settings: &Settings) -> Result<Option<(InletSettings, Vec<SecretString>)>, DaemonError> {
     let Some(inlet) = settings.webhook.inlet.clone() else { return Ok(None) };
-    let secrets = settings.webhook.secrets().map_err(|error| Failure::new(Exit::Configuration, error.to_string()))?;
-    let missing =
-        || Failure::new(Exit::Configuration, "webhook.listen needs webhook.secret_env or webhook.secret_file");
-    if secrets.is_empty() { Err(missing()) } else { Ok(Some((inlet, secrets))) }
+    let secrets = settings.webhook.secrets().map_err(|error| DaemonError::Configuration(error.to_string()))?;
+    if secrets.is_empty() {
+        let missing = "webhook.listen needs webhook.secret_env or webhook.secret_file";
+        return Err(DaemonError::Configuration(missing.to_owned()));
+    }
+    Ok(Some((inlet, secrets)))
 }
 
 /// What a request may call this machine, besides its loopback names: what is configured, and the address that it listens at.
