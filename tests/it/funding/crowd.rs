@@ -16,6 +16,9 @@ use crate::anvil::world::{LIMIT, World, usdc};
 
 const ORDERS: u128 = 200;
 
+/// Their signing, checking and settling is minutes of work for a slow core, all of it waited for.
+const PATIENCE: u32 = 4;
+
 /// How many orders had a transaction that was signed and not mined, at the most and at any moment of the ledger.
 fn most_in_flight(events: &[EventKind]) -> usize {
     let mut in_flight: BTreeMap<OrderId, bool> = BTreeMap::new();
@@ -32,7 +35,7 @@ fn most_in_flight(events: &[EventKind]) -> usize {
 
 /// Mines block after block until the only open order is this one's.
 async fn until_the_others_ended(world: &World, held: &OffRamp) {
-    let end = Instant::now() + LIMIT;
+    let end = Instant::now() + LIMIT * PATIENCE;
     loop {
         let open = world.store().open_orders().await.unwrap();
         if open.iter().all(|order| order.id.payment == held.id) {
