@@ -67,7 +67,8 @@ fn the_commands() {
     let whole = help(&[]);
     let (mut table, mut details) = (String::new(), String::new());
     for name in commands(&whole) {
-        describe_command(&[name.clone()], &help(&[name]), &mut table, &mut details);
+        let path = [name];
+        describe_command(&path, &help(&path), &mut table, &mut details);
     }
     let (_, codes) = whole.split_once("Exit codes:\n").unwrap();
     let codes = codes.lines().take_while(|line| !line.is_empty()).map(|line| {

@@ -176,9 +176,18 @@ fn written_out(text: &str) -> Option<Timestamp> {
     let cut = nine_digits(text).replace(" +", "+").replace(" -", "-");
     let named = cut.strip_suffix(" UTC").or_else(|| cut.strip_suffix(" GMT")).map(|moment| format!("{moment}Z"));
     let moment: Option<jiff::Timestamp> = named.unwrap_or(cut).parse().ok();
-    let moment = moment.or_else(|| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok())?;
+    let of_mail = || jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok();
+    let moment = moment.or_else(|| of_mail().filter(|_| has_plain_zone(text)))?;
     let moment = u64::try_from(moment.as_millisecond()).ok().map(Timestamp::from_millis);
     moment.filter(|moment| SECONDS.contains(&moment.as_secs()) || moment.as_secs() > *SECONDS.end())
+}
+
+/// Whether a moment as in mail (RFC 2822) ends with an offset, or a name of UTC. Of all other names the parser makes UTC, or what they
+/// mean in America: an hour that nobody said.
+fn has_plain_zone(text: &str) -> bool {
+    let zone = text.split('(').next().unwrap_or_default().split_whitespace().next_back().unwrap_or_default();
+    let digits = zone.strip_prefix(['+', '-']).unwrap_or_default();
+    matches!(zone, "GMT" | "UT" | "UTC" | "Z") || (digits.len() == 4 && digits.bytes().all(|it| it.is_ascii_digit()))
 }
 
 /// The text with no more than nine digits after a point, which is as many as are read.

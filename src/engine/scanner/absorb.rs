@@ -68,6 +68,7 @@ impl Source {
 #[derive(Clone, Copy)]
 struct Told<'a> {
     job: &'a Job,
+    reading: Reading,
     source: Source,
     /// Who shows the transfers that the source does not.
     elsewhere: &'a BTreeMap<Place, EndpointId>,
@@ -165,7 +166,7 @@ impl Scanner {
             Err(Trouble::Chain(ChainError::Refused(_))) => {}
             learnt => learnt?,
         }
-        let told = Told { job, source, elsewhere: &elsewhere, readers: &readers, flaws: &flaws };
+        let told = Told { job, reading, source, elsewhere: &elsewhere, readers: &readers, flaws: &flaws };
         let (mut evidence, mut left) = self.weigh(affected, by_address, known, told, &mut headers).await?;
         for (address, evidence) in &evidence {
             let newest = evidence.transfers.iter().map(|seen| seen.transfer.block.number).max();
@@ -240,8 +241,11 @@ impl Scanner {
                 Err(Trouble::Chain(error @ (ChainError::Refused(_) | ChainError::Behind(_)))) => {
                     tracing::debug!(%address, %error, "what was read of an address waits");
                     left.insert(address);
-                    // It is read again as soon as a block's time has passed.
-                    self.schedule.hinted = self.schedule.hinted.or(Some((told.source.anchor.block.number, 0)));
+                    let now = self.ports.clock.now();
+                    if self.readings.unread.note(told.reading, address, &error.to_string(), now) {
+                        // It is read again as soon as a block's time has passed; what lasts is left to the usual sweeps.
+                        self.schedule.hinted = self.schedule.hinted.or(Some((told.source.anchor.block.number, 0)));
+                    }
                     continue;
                 }
                 found => found?,

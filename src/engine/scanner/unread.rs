@@ -48,9 +48,12 @@ struct Floor {
 }
 
 impl Unread {
-    fn note(&mut self, reading: Reading, address: Address, why: &str, now: Timestamp) {
-        let known = self.addresses.entry((reading == Reading::Sweep, address));
-        known.or_insert_with(|| (now, why.to_owned())).1 = why.to_owned();
+    /// Notes an address of which something cannot be read. True when nothing was noted of it before.
+    pub(super) fn note(&mut self, reading: Reading, address: Address, why: &str, now: Timestamp) -> bool {
+        let key = (reading == Reading::Sweep, address);
+        let is_new = !self.addresses.contains_key(&key);
+        self.addresses.entry(key).or_insert_with(|| (now, String::new())).1 = why.to_owned();
+        is_new
     }
 
     /// The highest block in these that was not readable a moment ago.
@@ -196,7 +199,9 @@ impl Scanner {
         }
         if let Some(why) = &flaws.of_all {
             let some = job.addresses.iter().take(MOST_WAITING);
-            some.for_each(|address| self.readings.unread.note(reading, *address, why, now));
+            for address in some {
+                self.readings.unread.note(reading, *address, why, now);
+            }
         }
     }
 

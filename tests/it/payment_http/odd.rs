@@ -68,8 +68,13 @@ fn r3_dates_with_a_zone_are_read_and_others_say_nothing() {
         }
     }
     let seconds = Some(Timestamp::from_secs(1_795_946_400));
-    for value in [json!(1_795_946_400), json!("1795946400"), json!("Sun, 29 Nov 2026 10:00:00 GMT"), json!(1.7959464e9)]
-    {
+    for value in [
+        json!(1_795_946_400),
+        json!("1795946400"),
+        json!("Sun, 29 Nov 2026 10:00:00 GMT"),
+        json!("Sun, 29 Nov 2026 11:00:00 +0100 (CET)"),
+        json!(1.7959464e9),
+    ] {
         assert_eq!(moment("createdAt", value.clone()), seconds, "{value}");
     }
     let others = [
@@ -77,6 +82,11 @@ fn r3_dates_with_a_zone_are_read_and_others_say_nothing() {
         json!("2026-11-29 10:00:00.123456"),
         json!("2026-11-29"),
         json!("2026-11-29T10:00:00 01:00"),
+        // Names of zones that mean several, or nothing that is known here.
+        json!("Sun, 29 Nov 2026 20:03:05 CET"),
+        json!("Sun, 29 Nov 2026 20:03:05 IST"),
+        json!("Sun, 29 Nov 2026 20:03:05 CST"),
+        json!("Sun, 29 Nov 2026 20:03:05 A"),
         json!("29/11/2026 10:00"),
         json!("0001-01-01T00:00:00"),
         json!("0001-01-01T00:00:00Z"),

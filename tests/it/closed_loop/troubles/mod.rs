@@ -12,8 +12,9 @@ use tokio::sync::Semaphore;
 use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::chain::Address;
 use rampwatch::domain::deposit::BlockStatus;
-use rampwatch::domain::event::{Event, EventKind};
+use rampwatch::domain::event::{Alarm, Event, EventKind};
 use rampwatch::domain::payment::{ApiStatus, PaymentId};
+use rampwatch::domain::stall::Stall;
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::engine::EngineSettings;
 use rampwatch::ports::chain::Hint;
@@ -90,6 +91,27 @@ async fn an_address_that_gets_a_payment_during_its_last_reading_stays_watched() 
     chain.pay(HEAD + 12, 0, to, 6);
     rig.wait_for(&second, "ended").await;
     assert_eq!(rig.api.completions().len(), 1);
+    rig.stop().await;
+}
+
+/// Logs without their block's time, and one block of which nobody gives the header (paradigmxyz/reth#27002).
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_nobody_has_is_told_and_holds_up_its_own_deposit_only() {
+    let mut settings = short_margin();
+    settings.stall_after = Span::from_millis(500);
+    let (chain, rig) = world(settings);
+    let (lost, other) = (Address::repeat_byte(1), Address::repeat_byte(2));
+    chain.pay(HEAD - 8, 0, lost, 5);
+    chain.told(|told| (told.hidden, told.transfers[0].block_time) = (Some(HEAD - 8), None));
+    chain.pay(HEAD - 7, 0, other, 6);
+    let waits = rig.add("lost", lost, 5, chain.time_of(HEAD - 10)).await;
+    let goes_on = rig.add("other", other, 6, chain.time_of(HEAD - 10)).await;
+    rig.wait_for(&goes_on, "ended").await;
+    let is_told = |alarm: &Alarm| matches!(alarm, Alarm::Standstill { what: Stall::Unread, .. });
+    eventually(LIMIT, "that it is told", || async { rig.alarms(is_told) == 1 }).await;
+    assert_eq!(rig.payment(&waits).await.state.name(), "waiting");
+    chain.told(|told| told.hidden = None);
+    rig.wait_for(&waits, "ended").await;
     rig.stop().await;
 }
 
