@@ -7,8 +7,10 @@
 //! Deliberately absent: what is sent, and to whom.
 
 use std::fmt;
-use std::io;
+use std::fs::File;
+use std::io::{self, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use percent_encoding::percent_decode_str;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response, redirect, retry};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -25,6 +28,9 @@ use thiserror::Error;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpStream, lookup_host};
 use url::{Host, Url};
+
+use crate::domain::private::{OtherWriter, other_writer};
+use crate::domain::time::{Span, Timestamp};
 
 /// What names a proxy to other programs. Nothing here reads them.
 pub const PROXY_VARIABLES: [&str; 8] =
@@ -347,11 +353,48 @@ fn is_gone(error: &reqwest::Error) -> bool {
     !error.is_timeout() && !error.is_connect() && !error.is_builder()
 }
 
+/// A date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
+fn http_date(text: &str) -> Option<Timestamp> {
+    let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    u64::try_from(moment.as_millisecond()).ok().map(Timestamp::from_millis)
+}
+
+/// When an answer was made, by its own `Date`.
+pub(crate) fn date_of(headers: &HeaderMap) -> Option<Timestamp> {
+    http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
+/// How long an answer asks to be left alone, in `Retry-After`: seconds, or a date. A date counts from the answer's own `Date`
+/// where it has one, so that clocks need not agree, else from `now`.
+pub(crate) fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Span> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Span::from_secs(text.parse().unwrap_or(u64::MAX / 1_000)));
+    }
+    Some(http_date(text)?.since(date_of(headers).or(now)?))
+}
+
 fn authorities_of(path: &Path) -> Result<RootCertStore, OutboundError> {
     let wrong = |why: String| OutboundError::CaFile { path: path.to_path_buf(), why };
+    let unreadable = |error: &dyn fmt::Display| wrong(format!("cannot be read ({error})"));
+    let file = File::open(path).map_err(|error| unreadable(&error))?;
+    let found = file.metadata().map_err(|error| unreadable(&error))?;
+    // Whoever writes it names authorities, and is then believed to be any API and any node.
+    match other_writer(found.uid(), found.mode(), rustix::process::geteuid().as_raw()) {
+        None => {}
+        Some(OtherWriter::Owner(owner)) => {
+            return Err(wrong(format!(
+                "belongs to user {owner}; look through it, and chown it to root or to yourself"
+            )));
+        }
+        Some(OtherWriter::Mode(mode)) => {
+            return Err(wrong(format!(
+                "may be written by others (mode {mode:04o}); look through it, and run chmod go-w on it"
+            )));
+        }
+    }
     let mut authorities = RootCertStore::empty();
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| wrong(format!("cannot be read ({error})")))?;
-    for certificate in found {
+    for certificate in CertificateDer::pem_reader_iter(BufReader::new(file)) {
         let certificate = certificate.map_err(|error| wrong(format!("is no PEM ({error})")))?;
         authorities.add(certificate).map_err(|error| wrong(format!("holds a certificate of no use ({error})")))?;
     }

@@ -55,13 +55,7 @@ impl Approve {
             }
         }
         // What was shown is said again: if the order is another one by now, nothing is approved.
-        let request = ApproveRequest {
-            reason: reason.clone(),
-            payment: Some(shown.payment.to_string()),
-            to: Some(shown.to.to_string()),
-            base_units: Some(shown.amount.base_units),
-        };
-        let view = operator.approve(order, &request).await?;
+        let view = operator.approve(order, &ApproveRequest::of(&shown, reason)).await?;
         print(&view, *json)?;
         if operator.is_in_process() && !json {
             output::remark("no daemon runs: nothing is sent before `rampwatch run` is started");

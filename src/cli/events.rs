@@ -70,5 +70,5 @@ fn line(event: &EventView) -> String {
     let about = about.or_else(|| event.payment.as_ref().map(ToString::to_string));
     let about = about.or_else(|| event.deposit.as_ref().map(|deposit| deposit.tx_hash.to_string()));
     let about = about.map_or_else(String::new, |about| format!(" [{about}]"));
-    format!("{:>6}  {}{about} {}\n", event.seq, event.at, event.text)
+    format!("{:>6}  {}{about} {}\n", event.seq, event.at, output::plain(&event.text))
 }

@@ -161,7 +161,7 @@ impl Failure {
     pub(super) fn tell(&self) -> ExitCode {
         if !self.message.is_empty() {
             // With stderr gone there is nobody to tell; the exit code still says it.
-            drop(writeln!(std::io::stderr(), "error: {}", self.message));
+            drop(writeln!(std::io::stderr(), "error: {}", super::output::seen(&self.message)));
         }
         self.exit.into()
     }

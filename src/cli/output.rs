@@ -13,8 +13,14 @@ use crate::service::queries::MAX_PAGE;
 use crate::view::candidate::CandidateView;
 use crate::view::{DepositView, Page, PaymentView, ReviewView};
 
-/// Writes to stdout. A reader that has gone away ends the command, quietly.
+/// Writes to stdout for people: what cannot be seen is shown as such ([`plain`]), whoever wrote it. A reader that has gone away ends
+/// the command, quietly.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
+    write(&seen(text))
+}
+
+/// Writes to stdout as it is: JSON, and the codes that colour a terminal.
+pub(super) fn write(text: &str) -> Result<(), Failure> {
     let mut stdout = std::io::stdout().lock();
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
         ErrorKind::BrokenPipe => Failure::reader_gone(),
@@ -24,7 +30,7 @@ pub(super) fn print(text: &str) -> Result<(), Failure> {
 
 /// Writes a remark to stderr. It is no data, so a reader that has gone away is no failure.
 pub(super) fn remark(text: &str) {
-    drop(writeln!(std::io::stderr(), "{text}"));
+    drop(writeln!(std::io::stderr(), "{}", seen(text)));
 }
 
 /// Says where a list goes on, if it does.
@@ -63,14 +69,14 @@ pub(super) fn reason(why: &impl Serialize) -> String {
 pub(super) fn print_json<T: Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::new(Exit::Failed, format!("the answer cannot be written as JSON: {error}")))?;
-    print(&format!("{text}\n"))
+    write(&format!("{text}\n"))
 }
 
 /// Writes one JSON value on one line.
 pub(super) fn print_json_line<T: Serialize>(value: &T) -> Result<(), Failure> {
     let text = serde_json::to_string(value)
         .map_err(|error| Failure::new(Exit::Failed, format!("the answer cannot be written as JSON: {error}")))?;
-    print(&format!("{text}\n"))
+    write(&format!("{text}\n"))
 }
 
 /// A table. On a terminal it is fitted to the width; in a pipe each row is one line.
@@ -193,5 +199,10 @@ pub(super) fn review(view: &ReviewView) -> String {
 
 /// What others wrote, without anything that could steer a terminal or forge a line.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars().map(|letter| if is_hidden(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()
+}
+
+/// The same of a whole text, whose lines stay lines.
+pub(super) fn seen(text: &str) -> String {
+    text.split('\n').map(plain).collect::<Vec<_>>().join("\n")
 }

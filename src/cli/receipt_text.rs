@@ -4,7 +4,9 @@ use super::output::{origin, plain};
 use crate::domain::actor::Actor;
 use crate::domain::order::{AttemptKind, Placer};
 use crate::view::DepositView;
-use crate::view::receipt::{CompletionCall, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction, ReceiptView};
+use crate::view::receipt::{
+    CompletionCall, CostView, MinedView, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction, ReceiptView,
+};
 
 /// A part of the receipt.
 struct Section {
@@ -212,16 +214,15 @@ fn transaction(tx: &ReceiptTransaction) -> String {
     let mined = tx.mined.as_ref().map_or_else(
         || "; no receipt of it was noted".to_owned(),
         |mined| {
-            format!(
-                "; in block {} ({}), noted at {}: {} gas at {} gwei, fee {} ({} wei)",
-                mined.block.number,
-                mined.block.hash,
-                mined.at,
-                mined.gas_used,
-                mined.gas_price_gwei,
-                mined.fee,
-                mined.fee_wei
-            )
+            let cost = mined.cost.as_ref().map_or_else(
+                || "the node did not tell what it cost".to_owned(),
+                |cost| {
+                    let CostView { gas_used, gas_price_gwei, fee_wei, fee } = cost;
+                    format!("{gas_used} gas at {gas_price_gwei} gwei, fee {fee} ({fee_wei} wei)")
+                },
+            );
+            let MinedView { at, block, .. } = mined;
+            format!("; in block {} ({}), noted at {at}: {cost}", block.number, block.hash)
         },
     );
     format!(

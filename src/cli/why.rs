@@ -38,7 +38,7 @@ fn text(view: &WhyView) -> String {
     text.extend(view.orders.iter().map(|order| format!("\n{}", order_output::order(order))));
     text.extend(view.reviews.iter().map(|review| format!("\n{}", output::review(review))));
     text.push_str("\nWhat happened:\n");
-    text.extend(view.events.iter().map(|event| format!("  {}  {}\n", event.at, event.text)));
+    text.extend(view.events.iter().map(|event| format!("  {}  {}\n", event.at, output::plain(&event.text))));
     if view.more_events {
         text.push_str("  … and more\n");
     }

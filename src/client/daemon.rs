@@ -53,20 +53,19 @@ pub enum Way {
 }
 
 impl Daemon {
-    /// A token file that is configured says who asks, whichever the way.
+    /// At the socket its mode says who asks: no token is read, nor shown.
     pub(super) fn new(settings: &Settings, way: Way) -> Result<Self, ClientError> {
         let http = &settings.http;
         let (place, host) = match way {
             Way::Socket => (format!("{} (http.socket)", http.socket.display()), "localhost".to_owned()),
             Way::Tcp => (format!("{} (http.listen)", http.listen), from_here(http.listen).to_string()),
         };
-        let token = http
-            .token_file
-            .as_deref()
+        let token_file = http.token_file.as_deref().filter(|_| way == Way::Tcp);
+        let token = token_file
             .map(Token::load)
             .transpose()
             .map_err(|error| ClientError::Unavailable(format!("something answers at {place}, but {error}")))?;
-        let place = match &http.token_file {
+        let place = match token_file {
             Some(file) => format!("{place}, token file {}", file.display()),
             None => place,
         };

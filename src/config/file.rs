@@ -12,7 +12,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::error::ConfigError;
-use crate::domain::private::encoding_fault;
+use crate::domain::private::{OtherWriter, encoding_fault, other_writer};
 
 /// The folder whose files count as named: only root writes there.
 pub(super) const SYSTEM_FOLDER: &str = "/etc/rampwatch";
@@ -22,9 +22,6 @@ pub(super) const DEFAULT_FILE: &str = "config.toml";
 
 /// The most bytes of a configuration.
 const MAX_BYTES: u64 = 1 << 20;
-
-/// Who may write: group and others.
-const OTHERS_WRITE: u32 = 0o022;
 
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
     let fail = |error: std::io::Error| match error.kind() {
@@ -53,13 +50,12 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<String>, ConfigError> {
 
 /// Whether only root and the reader can have written a file with this owner and mode.
 fn trusted(path: &Path, owner: u32, mode: u32, reader: u32) -> Result<(), ConfigError> {
-    if owner != 0 && owner != reader {
-        return Err(ConfigError::Foreign { path: path.to_path_buf(), owner, reader });
+    let path = || path.to_path_buf();
+    match other_writer(owner, mode, reader) {
+        None => Ok(()),
+        Some(OtherWriter::Owner(owner)) => Err(ConfigError::Foreign { path: path(), owner, reader }),
+        Some(OtherWriter::Mode(mode)) => Err(ConfigError::Writable { path: path(), owner, mode }),
     }
-    if mode & OTHERS_WRITE != 0 {
-        return Err(ConfigError::Writable { path: path.to_path_buf(), owner, mode: mode & 0o7777 });
-    }
-    Ok(())
 }
 
 /// Whether the file counts as named: because somebody named it, or because only root can have put it where it is.

@@ -162,9 +162,12 @@ pub enum EventKind {
         order: OrderId,
         tx_hash: B256,
         block: BlockRef,
-        gas_used: u64,
-        /// What a unit of gas cost.
-        gas_price: Wei,
+        /// `None` when the node does not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gas_used: Option<u64>,
+        /// What a unit of gas cost; `None` when the node does not tell.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gas_price: Option<Wei>,
     },
     /// Something about the hot wallet changed.
     WalletChanged {

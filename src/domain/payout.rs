@@ -221,6 +221,15 @@ pub struct Payout {
     pub updated_at: Timestamp,
 }
 
+impl Payout {
+    /// Whether the API has told what it opened for this payout, or in its place: nothing more can come of a call.
+    #[must_use]
+    pub const fn knows_what_is_open(&self) -> bool {
+        use PayoutReview::{Several, TermsDiffer};
+        self.payment.is_some() || matches!(self.state, PayoutState::Review { why: Several { .. } | TermsDiffer { .. } })
+    }
+}
+
 /// How far a payout is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr)]
 #[strum(const_into_str, serialize_all = "snake_case")]

@@ -14,6 +14,25 @@ pub fn is_private_to(mode: u32, owner: u32, group: u32, user: u32, groups: &[u32
     mode & 0o077 == 0 || is_mounted
 }
 
+/// Who else than root and its reader can have written a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OtherWriter {
+    /// Its owner, this user.
+    Owner(u32),
+    /// Its group or everybody, by these permission bits.
+    Mode(u32),
+}
+
+/// Whether somebody else than root and its reader can have written a file with this owner and mode.
+#[must_use]
+pub const fn other_writer(owner: u32, mode: u32, reader: u32) -> Option<OtherWriter> {
+    match (owner == 0 || owner == reader, mode & 0o022) {
+        (false, _) => Some(OtherWriter::Owner(owner)),
+        (true, 0) => None,
+        (true, _) => Some(OtherWriter::Mode(mode & 0o7777)),
+    }
+}
+
 /// What is wrong with how a text was written to a file: the rest of a sentence that starts with the file. `None` when it is
 /// UTF-8 without a mark.
 #[must_use]

@@ -197,7 +197,8 @@ pub struct Receipt {
     pub succeeded: bool,
     /// The transfers among its logs, of all contracts.
     pub transfers: Vec<Transfer>,
-    pub gas_used: u64,
-    /// What a unit of gas cost.
-    pub gas_price: Wei,
+    /// `None` when the node does not tell: some leave it out, and what it cost is no part of what happened.
+    pub gas_used: Option<u64>,
+    /// What a unit of gas cost; `None` when the node does not tell.
+    pub gas_price: Option<Wei>,
 }

@@ -104,6 +104,14 @@ impl State {
         *self.breaker(asked) = CLOSED;
     }
 
+    /// Remembers that a subject was refused. Tells whether it is the first time.
+    fn note_refused(&mut self, about: &str) -> bool {
+        if self.refused_once.len() >= MOST_REFUSED_ONCE {
+            self.refused_once.clear();
+        }
+        self.refused_once.insert(about.to_owned())
+    }
+
     const fn any_refused(&self) -> bool {
         self.get.refused || self.complete.refused || self.open.refused
     }
@@ -225,6 +233,10 @@ impl CircuitBreaker {
                     Ok(Err(ApiError::NotNow { detail, retry_after }))
                 }
                 Refusal::Subject => {
+                    if asked == CallKind::Get {
+                        let healed = !self.state().any_refused();
+                        self.health.api_worked(healed);
+                    }
                     let refused = ApiError::Refused { status, detail };
                     self.health.api_unanswered(about, now, &refused.to_string());
                     Ok(Err(refused))
@@ -260,27 +272,43 @@ impl CircuitBreaker {
     /// A payment that cannot be there tells: the API that refuses the key for it too refuses the key. For calls that change
     /// something, it is the key's when another subject is refused and nothing has worked in between, and the subject's when it
     /// is refused again.
+    ///
+    /// What is refused while the kind's breaker is open says nothing new of the key; it counts as that subject's first time, so that
+    /// two subjects which are refused for reasons of their own do not open the breaker again and again, once something else works.
     async fn whose_refusal(&self, asked: CallKind, about: &str) -> Refusal {
-        if self.state().breaker(asked).refused || planted(Bug::OneRefusalShutsAll) {
+        if planted(Bug::OneRefusalShutsAll) {
             return Refusal::Key(asked);
         }
         let Ok(canary) = PaymentId::new(NO_PAYMENT) else { return Refusal::Unknown };
         let canary = self.api.payment(&canary).await;
         let mut state = self.state();
-        let other = state.breaker(asked).doubted.replace(about.to_owned()).filter(|other| other != about);
+        let is_open = state.breaker(asked).refused;
         match canary {
             Err(ApiError::KeyRefused { .. }) => Refusal::Key(CallKind::Get),
+            Err(ApiError::NotNow { .. } | ApiError::Unclear { .. }) if is_open => Refusal::Key(asked),
+            Err(ApiError::NotNow { .. } | ApiError::Unclear { .. }) => Refusal::Unknown,
             // The key may ask.
             Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) if asked == CallKind::Get => {
-                state.get.doubted = None;
+                state.worked(CallKind::Get);
                 Refusal::Subject
             }
-            _ if other.is_some() => Refusal::Key(asked),
-            _ => {
-                if state.refused_once.len() >= MOST_REFUSED_ONCE {
-                    state.refused_once.clear();
+            Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) if is_open => {
+                state.note_refused(about);
+                Refusal::Key(asked)
+            }
+            Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {
+                let breaker = state.breaker(asked);
+                let other = breaker.doubted.replace(about.to_owned()).filter(|other| other != about);
+                let is_first = state.note_refused(about);
+                match (is_first, other) {
+                    // It is this one's, so it says nothing of the key.
+                    (false, _) => {
+                        state.breaker(asked).doubted = None;
+                        Refusal::Subject
+                    }
+                    (true, Some(_)) => Refusal::Key(asked),
+                    (true, None) => Refusal::Unknown,
                 }
-                if state.refused_once.insert(about.to_owned()) { Refusal::Unknown } else { Refusal::Subject }
             }
         }
     }

@@ -42,9 +42,9 @@ pub struct Snapshot {
     /// When the next sweep is due.
     #[serde(default)]
     pub sweep_due: Option<Timestamp>,
-    /// Since when deposits in final blocks could not be settled, and why.
+    /// Deposits in final blocks that could not be settled for long.
     #[serde(default)]
-    pub unsettled: Option<(Timestamp, String)>,
+    pub unsettled: Option<Unsettled>,
     /// How many final blocks the furthest-behind address still has to be swept for.
     pub behind_by: u64,
     /// Since when nothing could be read from the chain, and why.
@@ -85,6 +85,16 @@ pub struct Unread {
     pub since: Timestamp,
     /// Why, in words.
     pub why: String,
+}
+
+/// Deposits in final blocks that are neither taken for good nor gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unsettled {
+    pub since: Timestamp,
+    /// Why, in words.
+    pub why: String,
+    /// Whether others were settled meanwhile: then it is these deposits' trouble, and not everybody's.
+    pub only_some: bool,
 }
 
 /// One part's answer to "is it ready?".
@@ -296,8 +306,11 @@ impl Health {
             health.finality_doubted = capped(health.finality_doubted);
             health.sweep_due = capped(health.sweep_due);
             let told = health.chain_trouble.iter_mut().chain(&mut health.api_trouble);
-            for (since, _) in told.chain(&mut health.chain_aside).chain(&mut health.unsettled) {
+            for (since, _) in told.chain(&mut health.chain_aside) {
                 *since = (*since).min(now);
+            }
+            if let Some(unsettled) = &mut health.unsettled {
+                unsettled.since = unsettled.since.min(now);
             }
         });
     }
@@ -325,14 +338,15 @@ impl Snapshot {
         let fresh_until = self.swept_at.map(|at| at.max(self.sweep_due.unwrap_or(at)).plus(lag));
         let stale = fresh_until.is_none_or(|until| now > until);
         let failing = self.chain_trouble.as_ref().filter(|(since, _)| stale || now.since(*since) > lag);
-        let chain = match (failing, self.head_stalled, self.finality_stalled, &self.unsettled) {
+        let unsettled = self.unsettled.as_ref().filter(|unsettled| !unsettled.only_some);
+        let chain = match (failing, self.head_stalled, self.finality_stalled, unsettled) {
             _ if self.watched == 0 => "idle".to_owned(),
             (Some((since, why)), ..) => format!("not read for {} s: {why}", for_secs(*since)),
             (_, Some((head, since)), ..) => {
                 format!("the newest block that can be read, {head}, has stayed the same for {} s", for_secs(since))
             }
             (.., Some(since), _) => format!("the final block has not moved for {} s", for_secs(since)),
-            (.., Some((since, why))) => {
+            (.., Some(Unsettled { since, why, .. })) => {
                 format!("deposits in final blocks have not been settled for {} s: {why}", for_secs(*since))
             }
             _ if stale && self.short_by > 0 => format!("the newest {} blocks cannot be read", self.short_by),
@@ -375,7 +389,11 @@ impl Snapshot {
                 now.since(made_at).as_secs()
             )
         });
-        unread.into_iter().chain(aside).chain(old).collect()
+        let unsettled = self.unsettled.as_ref().filter(|unsettled| unsettled.only_some).map(|unsettled| {
+            let Unsettled { since, why, .. } = unsettled;
+            format!("some deposits in final blocks have not been settled for {} s: {why}", now.since(*since).as_secs())
+        });
+        unread.into_iter().chain(unsettled).chain(aside).chain(old).collect()
     }
 }
 
@@ -403,5 +421,19 @@ mod tests {
         assert_eq!(told(&health, hangs), (true, "the notifier chat has not come round for 600 s".to_owned()));
         health.beat("notifier chat", Timestamp::from_secs(hangs));
         assert_eq!(told(&health, hangs), (true, "ok".to_owned()));
+    }
+
+    /// One deposit that cannot be settled is that deposit's trouble: what routes to others by readiness goes on.
+    #[test]
+    fn deposits_that_are_not_settled_are_everybodys_trouble_only_while_none_is() {
+        let at = Timestamp::from_secs;
+        let healthy = Snapshot { watched: 1, swept_at: Some(at(1_000)), ..Snapshot::default() };
+        for (only_some, ready) in [(false, false), (true, true)] {
+            let unsettled = Some(Unsettled { since: at(900), why: "block 7: it is gone".to_owned(), only_some });
+            let told = Snapshot { unsettled, ..healthy.clone() }.readiness(at(1_001), Span::from_secs(60));
+            let said = if ready { told.troubles.join("") } else { told.chain.clone() };
+            assert!(said.contains("not been settled for 101 s: block 7: it is gone"), "{told:?}");
+            assert_eq!((told.ready, told.chain == "ok"), (ready, ready));
+        }
     }
 }

@@ -264,7 +264,7 @@ impl OrderBook {
     pub(crate) async fn check_eyes(
         &self,
         id: &OrderId,
-        shown: (Option<Address>, Option<Amount>),
+        shown: (Address, Amount),
         by: &Actor,
         approvers: Approvers,
     ) -> Result<(), OrderError> {
@@ -273,8 +273,7 @@ impl OrderBook {
             let valid_for_s = self.rules.pace.approval_valid_for.as_secs();
             return Err(OrderError::ApprovalOver { id: order.id, valid_for_s });
         }
-        let (to, amount) = shown;
-        if to.is_some_and(|to| to != order.to) || amount.is_some_and(|amount| amount != order.amount) {
+        if shown != (order.to, order.amount) {
             return Err(SpendRefusal::NotAsShown { to: order.to, amount: order.amount }.into());
         }
         let payment = self.store.payment(&id.payment).await?;

@@ -8,9 +8,9 @@ use crate::domain::time::{Span, Timestamp};
 pub enum Demand {
     /// A question: a rate, a quote, or something of webhooks.
     Question,
-    /// To look at one payment, which is to be added.
-    Add,
-    /// To open an off-ramp. Placing it is stored at once; the calls are made one after the other.
+    /// To look at one payment: one that is to be added, or that is to be looked at again now.
+    Look,
+    /// To open an off-ramp, or to try that again. It is stored at once; the calls are made one after the other.
     Payout,
 }
 
@@ -19,7 +19,7 @@ impl Demand {
     const fn limit(self) -> (u64, u64) {
         match self {
             Self::Question => (60, 60),
-            Self::Add => (20_000, 1_200),
+            Self::Look => (20_000, 1_200),
             Self::Payout => (20_000, 1_200),
         }
     }
@@ -29,8 +29,8 @@ impl Demand {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Question => "60 rates, quotes and questions after webhooks a minute",
-            Self::Add => "1200 added payments a minute",
-            Self::Payout => "1200 payouts a minute",
+            Self::Look => "20000 payments added or retried at once, and 1200 more a minute",
+            Self::Payout => "20000 payouts placed or retried at once, and 1200 more a minute",
         }
     }
 }
@@ -74,7 +74,7 @@ mod tests {
     fn s7_a_name_may_ask_so_often_and_no_more() {
         let at = |ms: u64| Timestamp::from_millis(1_790_000_000_000_u64.saturating_add(ms));
         for (demand, most, every_ms) in
-            [(Demand::Question, 60, 1_000), (Demand::Add, 20_000, 50), (Demand::Payout, 20_000, 50)]
+            [(Demand::Question, 60, 1_000), (Demand::Look, 20_000, 50), (Demand::Payout, 20_000, 50)]
         {
             let mut bucket = None;
             for _ in 0..most {

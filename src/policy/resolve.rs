@@ -17,10 +17,24 @@ use crate::domain::actor::Actor;
 use crate::domain::amount::Amount;
 use crate::domain::deposit::{BlockStatus, Deposit, DepositKey, MatchRule, NothingReason, ReviewReason, Verdict};
 use crate::domain::event::EventKind;
+use crate::domain::odd::Odd;
 use crate::domain::payment::{Payment, PaymentId, PaymentReview, PaymentState};
 
-/// The longest reason that is kept, in bytes.
-pub const MAX_REASON_BYTES: usize = 500;
+/// The longest reason that is kept, in characters.
+pub const MAX_REASON: usize = 500;
+
+/// A person's reason as it is kept: without the blanks around it.
+///
+/// # Errors
+/// [`ResolveError::Reason`] when there is none or it is too long, and [`ResolveError::OddReason`] when it holds what cannot be seen,
+/// with which it could show whoever reads it later something else than there is.
+pub fn given_reason(text: &str) -> Result<&str, ResolveError> {
+    let trimmed = text.trim();
+    if trimmed.is_empty() || trimmed.chars().count() > MAX_REASON {
+        return Err(ResolveError::Reason);
+    }
+    Odd::in_words(trimmed).map_or(Ok(trimmed), |odd| Err(ResolveError::OddReason(odd)))
+}
 
 /// A person's decision.
 #[derive(Clone, Debug, PartialEq, Eq, IntoStaticStr)]
@@ -62,8 +76,11 @@ impl Said<'_> {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ResolveError {
     /// No reason was given, or too long a one.
-    #[error("a reason of 1 to 500 bytes is needed; it is kept with the decision")]
+    #[error("give a reason of 1 to {MAX_REASON} characters; it is kept with the decision")]
     Reason,
+    /// The reason holds a character that cannot be seen.
+    #[error("{0}")]
+    OddReason(Odd),
     /// The address has no such payment.
     #[error("there is no payment {0} at the deposit's address")]
     NoPayment(PaymentId),
@@ -138,10 +155,7 @@ pub fn ignore_all(
     params: &MatchParams,
     context: &Context<'_>,
 ) -> Result<IgnoredAll, ResolveError> {
-    let said = Said { reason: said.reason.trim(), ..said };
-    if said.reason.is_empty() || said.reason.len() > MAX_REASON_BYTES {
-        return Err(ResolveError::Reason);
-    }
+    let said = Said { reason: given_reason(said.reason)?, ..said };
     let payments = book.payments();
     let is_stray = |deposit: &&Deposit| {
         is_small(deposit.amount, payments, params)
@@ -184,10 +198,7 @@ pub fn resolve(
     said: Said<'_>,
     context: &Context<'_>,
 ) -> Result<(), ResolveError> {
-    let said = Said { reason: said.reason.trim(), ..said };
-    if said.reason.is_empty() || said.reason.len() > MAX_REASON_BYTES {
-        return Err(ResolveError::Reason);
-    }
+    let said = Said { reason: given_reason(said.reason)?, ..said };
     match decision {
         Decision::Assign { deposit, payment } => assign(book, deposit, payment, said, context)?,
         Decision::Ignore { deposit } => ignore(book, deposit, said, context)?,

@@ -117,8 +117,9 @@ impl Operator {
     }
 
     pub async fn approve(&self, order: &OrderId, reason: &str) -> Result<OrderView> {
-        let request = ApproveRequest { reason: reason.to_owned(), ..ApproveRequest::default() };
-        self.client()?.approve(&order.to_string(), &request).await.map_err(failed)
+        let (client, order) = (self.client()?, order.to_string());
+        let shown = client.order(&order).await.map_err(failed)?;
+        client.approve(&order, &ApproveRequest::of(&shown, reason)).await.map_err(failed)
     }
 
     pub async fn cancel(&self, order: &OrderId, reason: &str) -> Result<OrderView> {

@@ -6,9 +6,9 @@ use crate::domain::payment::PaymentId;
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::engine::follow_ups::{candidate_of, changed};
 use crate::engine::transaction::Tries;
-use crate::policy::resolve::{MAX_REASON_BYTES, ResolveError};
 use crate::ports::store::{Commit, Subject};
 use crate::service::operator_service::{OperatorError, OperatorService};
+use crate::service::orders::given;
 use crate::service::requests::parse_payment;
 use crate::view::candidate::CandidateView;
 use crate::view::candidate_text::{review, why_text};
@@ -59,10 +59,7 @@ impl OperatorService {
     /// # Errors
     /// When there is no such candidate, it is settled already, or no reason is given.
     pub(crate) async fn dismiss_candidate(&self, payment: &str, reason: &str) -> Result<ResolvedView, OperatorError> {
-        let (id, reason) = (parse_payment(payment)?, reason.trim());
-        if reason.is_empty() || reason.len() > MAX_REASON_BYTES {
-            return Err(OperatorError::Invalid { field: "reason", problem: ResolveError::Reason.to_string() });
-        }
+        let (id, reason) = (parse_payment(payment)?, given(reason)?);
         let mut tries = Tries::default();
         loop {
             let found = candidate_of(&*self.store, &id).await?;

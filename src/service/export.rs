@@ -135,7 +135,7 @@ impl OperatorService {
                     &recorded.event.kind
                     && (*its, *held) == (tx_hash, block)
                 {
-                    found = Some((*gas_used, *gas_price));
+                    found = gas_used.zip(*gas_price);
                 }
             }
             match chunk.last().filter(|last| chunk.len() == CHUNK && last.seq < until) {

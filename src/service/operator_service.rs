@@ -155,7 +155,7 @@ impl OperatorService {
     /// # Errors
     /// When the API does not know it, what the API leaves out was not given, or the payment is known with other terms.
     pub async fn add(&self, request: AddPayment) -> Result<Payment, OperatorError> {
-        self.count(Demand::Add)?;
+        self.count(Demand::Look)?;
         let said = self.ask_api(&request).await?;
         let recipient_from = self.whose_word(&request, said.as_ref()).await?;
         let by = Adder::Person { recipient_from, name: self.actor.clone() };
@@ -204,6 +204,9 @@ impl OperatorService {
     /// # Errors
     /// When the deposit or payment is not known, or the rules forbid it.
     pub async fn resolve(&self, decision: &Decision, reason: &str) -> Result<(), OperatorError> {
+        if matches!(decision, Decision::Retry { .. }) {
+            self.count(Demand::Look)?;
+        }
         let address = match decision {
             Decision::Assign { deposit, .. } | Decision::Ignore { deposit } => self.address_of(deposit).await?,
             Decision::Retry { payment } | Decision::Cancel { payment } => {
@@ -229,8 +232,8 @@ impl OperatorService {
 
 pub(crate) fn not_resolved(error: LedgerError<ResolveError>) -> OperatorError {
     match error {
-        LedgerError::Refused(ResolveError::Reason) => {
-            OperatorError::Invalid { field: "reason", problem: ResolveError::Reason.to_string() }
+        LedgerError::Refused(error @ (ResolveError::Reason | ResolveError::OddReason(_))) => {
+            OperatorError::Invalid { field: "reason", problem: error.to_string() }
         }
         LedgerError::Refused(error) => OperatorError::Refused(error.to_string()),
         LedgerError::Store(error) => OperatorError::Store(error),

@@ -15,6 +15,7 @@ use crate::engine::order_book::{Considered, OrderBook, OrderError};
 use crate::engine::put_aside::unreadable;
 use crate::policy::fees::worst_cost;
 use crate::policy::order_machine::OrderFact;
+use crate::policy::resolve::given_reason;
 use crate::policy::spend::Spending;
 use crate::ports::store::StoreError;
 use crate::service::operator_service::{OperatorError, OperatorService};
@@ -50,24 +51,30 @@ pub struct FundRequest {
 }
 
 /// An approval. What was shown to the person who agreed is said again, so that nothing else is approved.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveRequest {
     /// Why: 1 to 500 characters.
     #[schemars(length(min = 1, max = 500))]
     pub reason: String,
     /// The payment, as it was shown. Refused when the order is another payment's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<shapes::Id>")]
-    pub payment: Option<String>,
+    #[schemars(with = "shapes::Id")]
+    pub payment: String,
     /// Where the money goes, as it was shown. Refused when the order pays to another address.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<shapes::Address>")]
-    pub to: Option<String>,
+    #[schemars(with = "shapes::Address")]
+    pub to: String,
     /// How much, in base units, as it was shown. Refused when the order pays another amount.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<shapes::BaseUnits>")]
-    pub base_units: Option<Amount>,
+    #[schemars(with = "shapes::BaseUnits")]
+    pub base_units: Amount,
+}
+
+impl ApproveRequest {
+    /// An approval of this order as it was shown here.
+    #[must_use]
+    pub fn of(shown: &OrderView, reason: &str) -> Self {
+        let (payment, to) = (shown.payment.to_string(), shown.to.to_string());
+        Self { reason: reason.to_owned(), payment, to, base_units: shown.amount.base_units }
+    }
 }
 
 /// A person's word about an order or the wallet, with the reason that is kept.
@@ -100,12 +107,7 @@ pub(crate) fn parse_order(text: &str) -> Result<OrderId, OperatorError> {
 }
 
 pub(crate) fn given(reason: &str) -> Result<&str, OperatorError> {
-    let trimmed = reason.trim();
-    if trimmed.is_empty() || trimmed.chars().count() > 500 {
-        let problem = "give a reason of 1 to 500 characters; it is kept with the decision".to_owned();
-        return Err(OperatorError::Invalid { field: "reason", problem });
-    }
-    Ok(trimmed)
+    given_reason(reason).map_err(|error| OperatorError::Invalid { field: "reason", problem: error.to_string() })
 }
 
 impl OperatorService {
@@ -276,15 +278,13 @@ impl OperatorService {
     /// pays, or no reason is given.
     pub async fn approve(&self, id: &str, request: &ApproveRequest) -> Result<OrderView, OperatorError> {
         let order = parse_order(id)?;
-        if let Some(payment) =
-            request.payment.as_deref().map(parse_payment).transpose()?.filter(|id| *id != order.payment)
-        {
+        let payment = parse_payment(&request.payment)?;
+        if payment != order.payment {
             let problem = format!("order {order} is not of payment {payment}: look at it again");
             return Err(OperatorError::Invalid { field: "payment", problem });
         }
-        let to = request.to.as_deref().map(|to| parse_address("to", to)).transpose()?;
-        let book = self.order_book()?;
-        let checked = book.check_eyes(&order, (to, request.base_units), &self.actor, self.approvers).await;
+        let shown = (parse_address("to", &request.to)?, request.base_units);
+        let checked = self.order_book()?.check_eyes(&order, shown, &self.actor, self.approvers).await;
         checked.map_err(|error| self.spend_refused(error))?;
         self.decide_order(id, "approve", &request.reason, |reason, by| OrderFact::Approved { reason, by }).await
     }

@@ -12,10 +12,10 @@ use crate::engine::payout_book::{Kept, PayoutError, event, key_of};
 use crate::policy::payout_machine::{PayoutFact, check_file};
 use crate::policy::repeats::{Earlier, Likeness};
 use crate::policy::requests::Demand;
-use crate::policy::resolve::MAX_REASON_BYTES;
 use crate::ports::attachments::AttachmentError;
 use crate::ports::store::{Commit, StoreError};
 use crate::service::operator_service::{OperatorError, OperatorService};
+use crate::service::orders::given;
 use crate::service::payout_requests::{first_difference, invalid, reference};
 use crate::service::queries::MAX_PAGE;
 use crate::view::Page;
@@ -29,15 +29,6 @@ const MAX_SCAN: usize = 10_000;
 
 /// How many payouts are read at once.
 const CHUNK: usize = 200;
-
-fn given(reason: &str) -> Result<&str, OperatorError> {
-    let trimmed = reason.trim();
-    if trimmed.is_empty() || trimmed.len() > MAX_REASON_BYTES {
-        let problem = format!("give a reason of 1 to {MAX_REASON_BYTES} bytes; it is kept with the decision");
-        return Err(invalid("reason", problem));
-    }
-    Ok(trimmed)
-}
 
 fn file_error(error: AttachmentError) -> OperatorError {
     match error {
@@ -226,12 +217,14 @@ impl OperatorService {
     /// # Errors
     /// When it is not known, a call may still take effect, it is over, or no reason is given.
     pub async fn retry_payout(&self, name: &str, reason: &str) -> Result<PayoutView, OperatorError> {
-        self.decide_payout(name, &PayoutFact::Retry, given(reason)?).await
+        let reason = given(reason)?;
+        self.count(Demand::Payout)?;
+        self.decide_payout(name, &PayoutFact::Retry, reason).await
     }
 
     async fn decide_payout(&self, name: &str, fact: &PayoutFact, reason: &str) -> Result<PayoutView, OperatorError> {
         let reference = reference(name)?;
-        let said = format!("{}: {reason}", self.actor);
+        let said = format!("{}: {reason:?}", self.actor);
         match self.payout_book().tell(&reference, fact, Some(&said), |_| true).await {
             Ok(_) => self.show_payout(name).await,
             Err(PayoutError::Store(error)) => Err(error.into()),

@@ -17,8 +17,8 @@ use crate::view::explain::{self, Names};
 use crate::view::export_rows::settles;
 use crate::view::order::OrderView;
 use crate::view::receipt::{
-    CompletionCall, Decided, Finality, Matched, MinedView, Note, ReceiptOrder, ReceiptPayout, ReceiptTransaction,
-    ReceiptView, StatusView,
+    CompletionCall, CostView, Decided, Finality, Matched, MinedView, Note, ReceiptOrder, ReceiptPayout,
+    ReceiptTransaction, ReceiptView, StatusView,
 };
 use crate::view::{DepositView, WhyView, moment};
 
@@ -242,17 +242,11 @@ fn order_evidence(evidence: &Evidence<'_>, order: &Order, names: &Names<'_>) -> 
                 }
             }
             EventKind::AttemptMined { tx_hash, block, gas_used, gas_price, .. } => {
-                let cost = gas_price.times(*gas_used);
-                costs.push((*tx_hash, *block, cost));
+                let gas = gas_used.zip(*gas_price);
+                costs.extend(gas.map(|(used, price)| (*tx_hash, *block, price.times(used))));
                 if let Some(tx) = receipt.transactions.iter_mut().find(|tx| tx.tx_hash == *tx_hash) {
-                    tx.mined = Some(MinedView {
-                        at,
-                        block: *block,
-                        gas_used: *gas_used,
-                        gas_price_gwei: gas_price.to_gwei(),
-                        fee_wei: cost.get().to_string(),
-                        fee: cost.to_native(),
-                    });
+                    let cost = gas.map(|(used, price)| CostView::new(used, price));
+                    tx.mined = Some(MinedView { at, block: *block, cost });
                 }
             }
             _ => {}

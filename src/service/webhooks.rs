@@ -69,9 +69,8 @@ impl OperatorService {
     /// The webhooks that were registered here, each as the API tells it now. Nothing is stored.
     ///
     /// # Errors
-    /// The store fails. An API that cannot be asked is said of each webhook.
+    /// The store fails, or there were too many questions. An API that cannot be asked is said of each webhook.
     pub async fn list_webhooks(&self) -> Result<Page<WebhookView>, OperatorError> {
-        self.count(Demand::Question)?;
         let mut items = Vec::new();
         // After an answer that the next question would get too, the others are not asked.
         let mut silent: Option<String> = None;
@@ -80,7 +79,12 @@ impl OperatorService {
                 items.push(WebhookView::new(&webhook, Some(why.clone())));
                 continue;
             }
-            let told = match self.desk() {
+            // Each of them is a question.
+            let counted = self.count(Demand::Question);
+            if items.is_empty() {
+                counted.clone()?;
+            }
+            let told = match counted.and_then(|()| self.desk()) {
                 Ok(desk) => self.through_gate(webhook.id.as_str(), desk.webhook(&webhook.id)).await?,
                 Err(error) => {
                     let why = error.to_string();
@@ -106,11 +110,12 @@ impl OperatorService {
         Ok(Page { items, next: None })
     }
 
-    /// Changes a webhook at the payment API, also one that was registered elsewhere, and keeps what the API makes of it.
-    /// Doing it twice does no harm.
+    /// Changes a webhook at the payment API, and keeps what the API makes of it. It must deliver to the host of
+    /// `webhook.public_url`, or be told to by this. Doing it twice does no harm.
     ///
     /// # Errors
-    /// A field is wrong, or nothing is to change; or the API cannot be asked, refuses, or its answer is lost.
+    /// A field is wrong, or nothing is to change; it delivers to another host; or the API cannot be asked, refuses, or its answer
+    /// is lost.
     pub async fn update_webhook(&self, id: &str, request: &UpdateRequest) -> Result<WebhookView, OperatorError> {
         let id = WebhookId::new(id).map_err(|error| invalid("webhook", error.to_string()))?;
         if let Some(url) = &request.url {
@@ -131,9 +136,19 @@ impl OperatorService {
         }
         self.refuse_in_shadow("no webhook is changed")?;
         self.count(Demand::Question)?;
-        let answer = self.through_gate(id.as_str(), self.desk()?.update_webhook(&id, &change)).await?;
+        let desk = self.desk()?;
+        let unknown = || OperatorError::NotFound(format!("webhook {id} (says the payment API)"));
+        if change.url.is_none() {
+            // Somebody else's is not changed, whether or not its id is known here.
+            let told = self.through_gate(id.as_str(), desk.webhook(&id)).await?.map_err(|error| match error {
+                ApiError::NotFound { .. } => unknown(),
+                other => OperatorError::Api(other),
+            })?;
+            self.check_place(&told.url)?;
+        }
+        let answer = self.through_gate(id.as_str(), desk.update_webhook(&id, &change)).await?;
         let told = answer.map_err(|error| match error {
-            ApiError::NotFound { .. } => OperatorError::NotFound(format!("webhook {id} (says the payment API)")),
+            ApiError::NotFound { .. } => unknown(),
             ApiError::Unclear { detail, retry_after } => {
                 let detail = format!("{detail}. Whether it was changed is not known; the same again does no harm");
                 OperatorError::Api(ApiError::Unclear { detail, retry_after })

@@ -27,11 +27,17 @@ pub(crate) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         }
         EventKind::AttemptMined { order, tx_hash, block, gas_used, gas_price } => (
             "attempt_mined",
-            format!(
-                "Transaction {tx_hash} of order {order} is in block {}; it used {gas_used} gas at {} gwei.",
-                block.number,
-                gas_price.to_gwei()
-            ),
+            match gas_used.zip(*gas_price) {
+                Some((used, price)) => format!(
+                    "Transaction {tx_hash} of order {order} is in block {}; it used {used} gas at {} gwei.",
+                    block.number,
+                    price.to_gwei()
+                ),
+                None => format!(
+                    "Transaction {tx_hash} of order {order} is in block {}; the node did not tell what it cost.",
+                    block.number
+                ),
+            },
         ),
         EventKind::WalletChanged { address, change } => {
             ("wallet_changed", change_text(&address.to_string(), change, names))

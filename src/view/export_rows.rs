@@ -191,7 +191,7 @@ pub(crate) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
         EventKind::AttemptSent { tx_hash, .. } => row.attempt("sent", *tx_hash, about, names),
         EventKind::AttemptMined { tx_hash, block, gas_used, gas_price, .. } => {
             row.in_block(*block);
-            (row.gas_used, row.gas_price_wei) = (Some(*gas_used), Some(gas_price.get().to_string()));
+            (row.gas_used, row.gas_price_wei) = (*gas_used, gas_price.map(|price| price.get().to_string()));
             row.attempt("mined", *tx_hash, about, names)
         }
         EventKind::WalletChanged { address, change } => {

@@ -97,7 +97,7 @@ fn ways(payout: &Payout, why: &PayoutReview) -> Vec<WayOut> {
             ways.push(retry("Once only one is left"));
         }
     }
-    let known = payout.payment.is_some() || matches!(why, PayoutReview::Several { .. });
+    let known = payout.knows_what_is_open();
     if known || !payout.may_be_open {
         let when = if known {
             "To leave it: nothing is paid, and what the API has opened runs out"

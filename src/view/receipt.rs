@@ -11,6 +11,7 @@ use crate::domain::actor::Actor;
 use crate::domain::chain::{B256, BlockRef};
 use crate::domain::order::AttemptKind;
 use crate::domain::payment::{PayoutReference, QuoteId};
+use crate::domain::wei::Wei;
 use crate::view::order::OrderView;
 use crate::view::returns::BackView;
 use crate::view::shapes;
@@ -104,6 +105,14 @@ pub struct MinedView {
     /// The block.
     #[schemars(with = "shapes::BlockRef")]
     pub block: BlockRef,
+    /// What it cost; left out when the node did not tell.
+    #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostView>,
+}
+
+/// What a transaction cost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CostView {
     /// How much gas it used.
     pub gas_used: u64,
     /// What a unit of gas cost, in gwei.
@@ -112,6 +121,15 @@ pub struct MinedView {
     pub fee_wei: String,
     /// The same in whole units of the native coin.
     pub fee: String,
+}
+
+impl CostView {
+    /// What so much gas cost at this price.
+    #[must_use]
+    pub fn new(gas_used: u64, gas_price: Wei) -> Self {
+        let fee = gas_price.times(gas_used);
+        Self { gas_used, gas_price_gwei: gas_price.to_gwei(), fee_wei: fee.get().to_string(), fee: fee.to_native() }
+    }
 }
 
 /// Why a deposit pays the payment.

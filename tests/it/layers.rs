@@ -140,7 +140,7 @@ const ROOMS: &[Room] = &[
     // The only room where files are opened and written that others must not read.
     room("private", &["domain"], BELOW),
     // The only room where HTTP clients are made.
-    room("outbound", &[], BELOW),
+    room("outbound", &["domain"], BELOW),
     room("telemetry", &["domain"], BELOW),
     // The composition root: ports, metrics, listeners, tokens, inlet, workers, stop.
     room(

@@ -3,6 +3,13 @@
 #![allow(dead_code, reason = "the other tests use the rest of these files")]
 
 #[cfg(test)]
+use rampwatch::service::operator_service::{OperatorError, OperatorService};
+#[cfg(test)]
+use rampwatch::service::orders::ApproveRequest;
+#[cfg(test)]
+use rampwatch::view::order::OrderView;
+
+#[cfg(test)]
 #[path = "../it/support/memory_store.rs"]
 pub(crate) mod memory_store;
 #[cfg(test)]
@@ -15,8 +22,9 @@ pub(crate) mod points;
 #[path = "../it/support/records.rs"]
 pub(crate) mod records;
 
-/// An approval that says nothing again of what was shown.
+/// Approves an order as it is shown.
 #[cfg(test)]
-pub(crate) fn because(reason: &str) -> rampwatch::service::orders::ApproveRequest {
-    rampwatch::service::orders::ApproveRequest { reason: reason.to_owned(), ..Default::default() }
+pub(crate) async fn approve(handle: &OperatorService, order: &str, reason: &str) -> Result<OrderView, OperatorError> {
+    let shown = handle.show_order(order).await?;
+    handle.approve(order, &ApproveRequest::of(&shown, reason)).await
 }

@@ -1,10 +1,14 @@
 //! From a log, as the node wrote it, to a transfer: right event, right contract, three topics, 32 data bytes, plain
 //! addresses, an amount that fits.
 
+use std::collections::BTreeMap;
+
 use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent as _;
+use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::domain::amount::Amount;
 use crate::domain::chain::{BlockRef, Transfer};
@@ -61,6 +65,30 @@ pub(super) enum Decoded {
     Malformed(String),
     /// A transfer of this account that does not say where it stands: its block, its transaction or its index.
     Placeless(Address),
+}
+
+/// What a log may say besides what is needed: where nodes differ, and what no decision goes by.
+const NEEDLESS: [&str; 2] = ["blockTimestamp", "transactionIndex"];
+
+/// Reads a log. What is needless and does not read is left out.
+pub(super) fn read_log(log: &RawValue) -> serde_json::Result<Log> {
+    serde_json::from_str(log.get()).or_else(|error| {
+        let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(log.get()).map_err(|_| error)?;
+        fields.retain(|name, _| !NEEDLESS.contains(name));
+        serde_json::from_str(&serde_json::to_string(&fields)?)
+    })
+}
+
+/// Whether a log that cannot be read says of itself that it is no `Transfer`.
+pub(super) fn is_of_another_event(log: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Topics<'a> {
+        #[serde(borrow)]
+        topics: Vec<&'a RawValue>,
+    }
+    let Ok(Topics { topics }) = serde_json::from_str(log.get()) else { return false };
+    let first = topics.first().map(|topic| serde_json::from_str::<B256>(topic.get()));
+    first.is_none_or(|topic| topic.is_ok_and(|topic| topic != TRANSFER))
 }
 
 /// Decodes one log.

@@ -7,13 +7,13 @@ use std::error::Error as _;
 use std::io;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, RETRY_AFTER};
+use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::outbound::Clients;
+use crate::outbound::{self, Clients};
 
 use super::classify::{Class, classify};
 use super::failure::{Failure, Reach};
@@ -68,8 +68,8 @@ impl HttpLink {
     async fn answer(&self, response: reqwest::Result<Response>) -> Result<Vec<u8>, Failure> {
         let response = response.map_err(|error| self.no_answer(error))?;
         let status = response.status();
-        let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
-        let retry_after = wait.map(|secs| Duration::from_secs(secs).min(MAX_RETRY_AFTER));
+        let wait = outbound::retry_after(response.headers(), None);
+        let retry_after = wait.map(|wait| wait.as_duration().min(MAX_RETRY_AFTER));
         let body = self.body(response).await?;
         if status.is_success() {
             return Ok(body);

@@ -27,6 +27,8 @@ pub(super) struct Limits {
     batch: usize,
     /// How many batches in a row have failed although their questions were answered one by one.
     batches_failed: u32,
+    /// How many batches in a row were not answered.
+    unanswered: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,13 +48,15 @@ impl Limits {
             proven: 0,
             batch: usize::MAX,
             batches_failed: 0,
+            unanswered: 0,
         }
     }
 
     /// Whether something was learned.
     pub(super) fn is_learned(&self) -> bool {
         let (blocks, recipients) = self.configured;
-        *self != Self { proven: self.proven, batches_failed: self.batches_failed, ..Self::new(blocks, recipients) }
+        let Self { proven, batches_failed, unanswered, .. } = *self;
+        *self != Self { proven, batches_failed, unanswered, ..Self::new(blocks, recipients) }
     }
 
     /// Back to what is configured.
@@ -102,16 +106,25 @@ impl Limits {
         }
     }
 
+    /// A batch of so many calls was not answered: the connection ended, or the time. When the next one is not either, half as many
+    /// are put: what is too much at once is often not said in words, only done by nobody.
+    pub(super) fn batch_unanswered(&mut self, calls: usize) {
+        self.unanswered = self.unanswered.saturating_add(1);
+        if self.unanswered > 1 {
+            self.batch = self.batch.min((calls / 2).max(1));
+        }
+    }
+
     /// A single question failed as the batches did: it was not the batches.
     pub(super) const fn single_failed(&mut self) {
-        if self.batches_failed >= BATCHES_TRIED {
-            (self.batch, self.batches_failed) = (usize::MAX, 0);
+        if self.batches_failed >= BATCHES_TRIED || self.unanswered > 1 {
+            (self.batch, self.batches_failed, self.unanswered) = (usize::MAX, 0, 0);
         }
     }
 
     /// A batch was answered.
     pub(super) const fn batch_worked(&mut self) {
-        self.batches_failed = 0;
+        (self.batches_failed, self.unanswered) = (0, 0);
     }
 
     /// The next question goes alone.
@@ -212,6 +225,18 @@ mod tests {
         assert_eq!(limits.batch_of(20), 1);
         limits.single_failed();
         assert_eq!(limits.batch_of(20), 20, "unless single questions fail in the same way");
+        limits.batch_unanswered(20);
+        assert_eq!(limits.batch_of(20), 20, "one lost connection says nothing");
+        for (calls, then) in [(20, 10), (10, 5), (5, 2), (2, 1)] {
+            limits.batch_unanswered(calls);
+            assert_eq!(limits.batch_of(20), then);
+        }
+        limits.single_failed();
+        assert_eq!(limits.batch_of(20), 20, "nobody answers anything");
+        limits.batch_unanswered(20);
+        limits.batch_worked();
+        limits.batch_unanswered(20);
+        assert_eq!(limits.batch_of(20), 20);
     }
 
     #[test]

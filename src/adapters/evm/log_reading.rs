@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::domain::chain::{BlockNumber, BlockRef, Transfer};
 use crate::ports::chain::Flaws;
 
-use super::decode::{Decoded, Owner, Side, Wanted, decode, owner};
+use super::decode::{Decoded, Owner, Side, Wanted, decode, owner, read_log};
 use super::failure::Failure;
 use super::rpc;
 
@@ -50,7 +50,7 @@ pub(super) fn read(answer: &RawValue, wanted: &Wanted<'_>, anchor: BlockRef) -> 
     if all.is_err() {
         logs = Logs::default();
         rpc::read_each(answer, "a list of logs", |log: Box<RawValue>| {
-            match serde_json::from_str::<Log>(log.get()) {
+            match read_log(&log) {
                 Ok(log) => logs.take(decode(&log, wanted)),
                 Err(error) => logs.cannot_read(&log, &error.to_string(), wanted),
             }

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use alloy::primitives::{B256, U64, U256};
+use alloy::primitives::{B256, U64, U128};
 use alloy::rpc::types::Log;
 use futures_util::FutureExt as _;
 use serde::Deserialize;
-use serde_json::json;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 
 use crate::domain::chain::{BlockRef, Transfer};
 use crate::domain::plausibility::Shown;
@@ -21,7 +21,7 @@ use crate::ports::chain::ChainError;
 use crate::ports::sender::{EndpointAnswer, Receipts};
 
 use super::abilities::Ability;
-use super::decode::{TRANSFER, parts};
+use super::decode::{TRANSFER, is_of_another_event, parts, read_log};
 use super::endpoint::Endpoint;
 use super::failure::Failure;
 use super::pool::Pool;
@@ -98,9 +98,10 @@ struct RawReceipt {
     block_hash: Option<B256>,
     block_number: Option<U64>,
     status: Option<U64>,
-    gas_used: U64,
-    effective_gas_price: U256,
-    logs: Vec<Log>,
+    // Some nodes leave these out, or write them in their own way; what it cost is no part of what happened.
+    gas_used: Option<Value>,
+    effective_gas_price: Option<Value>,
+    logs: Vec<Box<RawValue>>,
 }
 
 /// Reads a receipt; `None` when there is none, or the transaction is in no block.
@@ -121,10 +122,19 @@ pub(super) fn read(answer: &RawValue, hash: B256) -> Result<Option<Receipt>, Fai
     };
     let mut transfers = Vec::new();
     for log in &raw.logs {
-        transfers.extend(transfer(log, hash, block)?);
+        match read_log(log) {
+            Ok(log) => transfers.extend(transfer(&log, hash, block)?),
+            // What another contract's log looks like is nothing to us.
+            Err(_) if is_of_another_event(log) => {}
+            Err(error) => {
+                return Err(Failure::unreadable(format!("a log in the receipt of {hash} cannot be read ({error})")));
+            }
+        }
     }
-    let gas_price = Wei::new(u128::try_from(raw.effective_gas_price).unwrap_or(u128::MAX));
-    Ok(Some(Receipt { tx_hash: hash, block, succeeded, transfers, gas_used: raw.gas_used.to(), gas_price }))
+    let quantity = |value: Option<Value>| value.and_then(|value| serde_json::from_value::<U128>(value).ok());
+    let gas_used = quantity(raw.gas_used).and_then(|gas| u64::try_from(gas).ok());
+    let gas_price = quantity(raw.effective_gas_price).map(|price| Wei::new(price.to()));
+    Ok(Some(Receipt { tx_hash: hash, block, succeeded, transfers, gas_used, gas_price }))
 }
 
 /// The transfer that a log tells of; `None` for all other logs. Where it stands is the receipt's to say; a log that

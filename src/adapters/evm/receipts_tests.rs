@@ -56,12 +56,36 @@ fn a_receipt() {
         block,
         succeeded: true,
         transfers: vec![transfer],
-        gas_used: 45_303,
-        gas_price: Wei::from_gwei(30),
+        gas_used: Some(45_303),
+        gas_price: Some(Wei::from_gwei(30)),
     };
     assert_eq!(found, expected);
     let failed = parse(&with(receipt(&[]), "status", json!("0x0"))).unwrap().unwrap();
     assert!(!failed.succeeded && failed.transfers.is_empty());
+}
+
+/// Receipts without a price (besu's and older nodes'), in decimal, with a log of another contract that does not read, and logs with a
+/// moment of their own: none of it is part of what happened.
+#[test]
+fn what_is_needless_is_left_out_where_it_does_not_read() {
+    let mut bare = receipt(&[log(7)]);
+    bare.as_object_mut().unwrap().retain(|name, _| name != "effectiveGasPrice" && name != "gasUsed");
+    let of_another = with(with(log(3), "topics", json!([B256::ZERO])), "data", json!(null));
+    let odd_moment = with(with(log(7), "blockTimestamp", json!("2026-01-01T00:00:00Z")), "transactionIndex", json!(-1));
+    for (odd, gas, block_time) in [
+        (bare, None, Some(Timestamp::from_secs(101))),
+        (with(receipt(&[log(7)]), "effectiveGasPrice", json!(null)), Some(45_303), Some(Timestamp::from_secs(101))),
+        (receipt(&[of_another, log(7)]), Some(45_303), Some(Timestamp::from_secs(101))),
+        (receipt(&[odd_moment]), Some(45_303), None),
+    ] {
+        let found = parse(&odd).unwrap().unwrap();
+        assert_eq!((found.gas_used, found.transfers.len()), (gas, 1), "{odd}");
+        assert_eq!((found.transfers[0].log_index, found.transfers[0].block_time), (7, block_time), "{odd}");
+    }
+    // What may be a transfer and does not read makes the receipt worth nothing.
+    for (field, value) in [("data", json!(null)), ("topics", json!(["0x1"])), ("logIndex", json!("seven"))] {
+        assert!(parse(&receipt(&[with(log(7), field, value.clone())])).is_err(), "{field} {value}");
+    }
 }
 
 #[test]

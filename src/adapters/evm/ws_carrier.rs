@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use alloy::pubsub::ConnectionInterface;
-use alloy::rpc::json_rpc::PubSubItem;
+use alloy::rpc::json_rpc::{Id, PubSubItem};
 use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -18,24 +19,61 @@ const KEEPALIVE: Duration = Duration::from_secs(10);
 /// So much of an unreadable message is shown, in characters.
 const SHOWN: usize = 120;
 
+/// So long after a question its answer may still come.
+const OPEN_FOR: Duration = Duration::from_secs(60);
+
+/// The questions that are not answered yet. Whoever waits for an answer goes by its number; nodes write that as a text, or null where
+/// they could not read the question.
+#[derive(Default)]
+struct Open(Vec<(u64, Instant)>);
+
+impl Open {
+    fn note(&mut self, request: &str) {
+        #[derive(Deserialize)]
+        struct Numbered {
+            id: u64,
+        }
+        let now = Instant::now();
+        self.0.retain(|(_, at)| now.saturating_duration_since(*at) < OPEN_FOR);
+        self.0.extend(serde_json::from_str::<Numbered>(request).ok().map(|request| (request.id, now)));
+    }
+
+    /// The same with the number of the question that it answers, as far as only one can be meant.
+    fn answered(&mut self, item: PubSubItem) -> PubSubItem {
+        let PubSubItem::Response(mut response) = item else { return item };
+        let meant = match &response.id {
+            Id::Number(id) => Some(*id),
+            Id::String(text) => text.parse().ok(),
+            Id::None => self.0.first().filter(|_| self.0.len() == 1).map(|(id, _)| *id),
+        };
+        if let Some(place) = self.0.iter().position(|(id, _)| Some(*id) == meant) {
+            response.id = Id::Number(self.0.swap_remove(place).0);
+        }
+        PubSubItem::Response(response)
+    }
+}
+
 /// Carries until either side ends. Returns why, as words about the node.
 pub(super) async fn carry<S>(socket: &mut WebSocketStream<S>, interface: &mut ConnectionInterface) -> String
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let (mut heard, mut is_asked) = (Instant::now(), false);
+    let (mut heard, mut is_asked, mut open) = (Instant::now(), false, Open::default());
     loop {
         let message = tokio::select! {
             biased;
             request = interface.recv_from_frontend() => match request {
-                Some(request) => Message::text(request.get()),
+                Some(request) => {
+                    open.note(request.get());
+                    Message::text(request.get())
+                }
                 None => return "we closed the connection".to_owned(),
             },
             said = socket.next() => {
                 (heard, is_asked) = (Instant::now(), false);
                 match understood(said) {
                     Ok(None) => continue,
-                    Ok(Some(item)) => match interface.send_to_frontend(item) {
+                    Ok(Some(item)) => match interface.send_to_frontend(open.answered(item)) {
                         Ok(()) => continue,
                         Err(_) => return "we closed the connection".to_owned(),
                     },
@@ -116,6 +154,35 @@ mod tests {
             let why = understood(said).unwrap_err();
             assert!(why.contains(words) && why.len() < 250, "{why}");
         }
+    }
+
+    /// A number that comes back as a text, and errors under null.
+    #[test]
+    fn an_answer_gets_the_number_of_the_one_question_that_it_can_be_of() {
+        let answer =
+            |id: &str| serde_json::from_str(&format!(r#"{{"jsonrpc":"2.0","id":{id},"result":"0x1"}}"#)).unwrap();
+        let asked = |ids: &[u64]| {
+            let mut open = Open::default();
+            ids.iter().for_each(|id| open.note(&format!(r#"{{"method":"m","params":[],"id":{id},"jsonrpc":"2.0"}}"#)));
+            open
+        };
+        let number = |item| match item {
+            PubSubItem::Response(response) => response.id,
+            PubSubItem::Notification(_) => panic!("it is an answer"),
+        };
+        for (ids, came, told) in [
+            (&[7][..], "7", Id::Number(7)),
+            (&[6, 7], "\"7\"", Id::Number(7)),
+            (&[7], "null", Id::Number(7)),
+            (&[6, 7], "null", Id::None),
+            (&[6], "\"7\"", Id::String("7".to_owned())),
+            (&[], "null", Id::None),
+        ] {
+            assert_eq!(number(asked(ids).answered(answer(came))), told, "{came} after {ids:?}");
+        }
+        let mut open = asked(&[6, 7]);
+        open.answered(answer("6"));
+        assert_eq!(number(open.answered(answer("null"))), Id::Number(7), "only one is left");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::error::Error;
 use std::fmt;
 
 use async_trait::async_trait;
-use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use thiserror::Error;
@@ -20,7 +20,7 @@ use thiserror::Error;
 use crate::domain::notice::{Message, NoticeKind};
 use crate::domain::text::is_hidden;
 use crate::domain::time::{Span, Timestamp};
-use crate::outbound::{Outbound, Patience};
+use crate::outbound::{Outbound, Patience, retry_after};
 use crate::ports::notifier::{Notifier, NotifyError};
 
 pub use sign::{SecretError, SigningKey};
@@ -198,21 +198,5 @@ fn of_status(status: StatusCode, headers: &HeaderMap, now: Timestamp) -> Result<
     if status.is_redirection() {
         detail.push_str(", which is not followed: give the endpoint's real URL");
     }
-    Err(NotifyError::Later { detail, retry_after: retry_after(headers, now) })
-}
-
-/// `Retry-After` as seconds or as a date; a date counts from the answer's own `Date` where it has one.
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Span> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Some(text.parse().map_or(Span::from_secs(u64::MAX), Span::from_secs));
-    }
-    let sent = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
-    Some(http_date(text)?.since(sent.unwrap_or(now)))
-}
-
-/// A date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
-fn http_date(text: &str) -> Option<Timestamp> {
-    let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    u64::try_from(moment.as_millisecond()).ok().map(Timestamp::from_millis)
+    Err(NotifyError::Later { detail, retry_after: retry_after(headers, Some(now)) })
 }

@@ -192,8 +192,34 @@ pub(super) fn pages(headers: &HeaderMap, items: usize) -> Option<String> {
         }
     }
     let more = |value: &str| value.parse::<usize>().is_ok_and(|total| total > items);
-    let name = ["x-total-count", "x-total"].into_iter().find(|name| values(name).any(more))?;
+    let several = |value: &str| value.parse::<usize>().is_ok_and(|pages| pages > 1);
+    // `items 0-24/319`, and `*` where nobody has counted.
+    let of_range = |value: &str| value.rsplit_once('/').is_some_and(|(_, total)| total == "*" || more(total));
+    let of_object = |value: &str| serde_json::from_str(value).is_ok_and(|said| is_page(&said, items));
+    let says: [(&str, &dyn Fn(&str) -> bool); 6] = [
+        ("x-total-count", &more),
+        ("x-total", &more),
+        ("x-total-pages", &several),
+        ("x-page-count", &several),
+        ("content-range", &of_range),
+        ("x-pagination", &of_object),
+    ];
+    let (name, _) = says.into_iter().find(|(name, says)| values(name).any(says))?;
     Some(format!("its list is one page of several: it has {items} payments, and the header {name} says more"))
+}
+
+/// Whether an object about pages, whatever its words are, tells of more than these.
+fn is_page(said: &Value, items: usize) -> bool {
+    let Value::Object(said) = said else { return false };
+    let plain = |name: &String| name.to_ascii_lowercase().replace(['_', '-'], "");
+    let number = |value: &Value| value.as_u64().and_then(|number| usize::try_from(number).ok());
+    said.iter().any(|(name, value)| match plain(name).as_str() {
+        "total" | "totalcount" | "totalitems" | "totalrecords" => number(value).is_some_and(|total| total > items),
+        "pages" | "totalpages" | "pagecount" => number(value).is_some_and(|pages| pages > 1),
+        "hasnext" | "hasnextpage" | "hasmore" => value.as_bool() == Some(true),
+        "next" | "nextpage" | "nextcursor" => !value.is_null() && value.as_str() != Some(""),
+        _ => false,
+    })
 }
 
 /// What to call a payment of a list that could not be read.

@@ -1,14 +1,12 @@
 //! Asks the payment API, for a person, whether it takes the key: a question for a payment that cannot be there.
 
-use reqwest::header::DATE;
-
 use crate::domain::checkup::{ApiCheckup, KeyWord};
 use crate::domain::payment::NO_PAYMENT;
+use crate::outbound::date_of;
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::ApiError;
 
 use super::PaymentHttp;
-use super::failure::http_date;
 
 impl PaymentHttp {
     /// Asks for a payment that cannot be there. An API that says so has taken the key.
@@ -20,7 +18,7 @@ impl PaymentHttp {
             Ok(url) => match self.get(url).await {
                 Err(error) => (word(self.failures.of_sending(&error)), None),
                 Ok(response) => {
-                    let date = response.headers().get(DATE).and_then(|date| http_date(date.to_str().ok()?));
+                    let date = date_of(response.headers());
                     (self.word(response).await, date)
                 }
             },

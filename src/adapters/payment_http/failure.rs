@@ -18,13 +18,14 @@ use std::error::Error;
 use std::sync::Arc;
 
 use reqwest::StatusCode;
-use reqwest::header::{DATE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, LOCATION};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::text::is_hidden;
-use crate::domain::time::{Span, Timestamp};
+use crate::domain::time::Span;
+use crate::outbound::retry_after;
 use crate::ports::clock::Clock;
 use crate::ports::payment_api::ApiError;
 
@@ -124,7 +125,9 @@ impl Failures {
             field: Value,
             message: Value,
         }
-        let Value::Object(mut object) = serde_json::from_slice(body).ok()? else { return None };
+        // A byte order mark, or a name in another encoding, takes nothing away from what it says.
+        let body = String::from_utf8_lossy(body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body));
+        let Value::Object(mut object) = serde_json::from_str(&body).ok()? else { return None };
         let mut text = match object.remove("message") {
             Some(Value::String(message)) => message,
             Some(Value::Array(messages)) => messages.iter().filter_map(Value::as_str).collect::<Vec<_>>().join("; "),
@@ -159,24 +162,10 @@ impl Failures {
         text.chars().take(MAX_DETAIL.saturating_sub(1)).chain(std::iter::once('…')).collect()
     }
 
-    /// `Retry-After` as seconds or as a date, at most an hour. A date counts from the answer's own `Date` where it
-    /// has one, so that clocks need not agree.
+    /// What `Retry-After` says, at most an hour.
     fn retry_after(&self, headers: &HeaderMap) -> Option<Span> {
-        let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-        let span = if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            text.parse().map_or(MAX_RETRY_AFTER, Span::from_secs)
-        } else {
-            let now = headers.get(DATE).and_then(|date| http_date(date.to_str().ok()?));
-            http_date(text)?.since(now.unwrap_or_else(|| self.clock.now()))
-        };
-        Some(span.min(MAX_RETRY_AFTER))
+        Some(retry_after(headers, Some(self.clock.now()))?.min(MAX_RETRY_AFTER))
     }
-}
-
-/// A date as HTTP writes it: `Sun, 06 Nov 1994 08:49:37 GMT`.
-pub(super) fn http_date(text: &str) -> Option<Timestamp> {
-    let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
-    u64::try_from(moment.as_millisecond()).ok().map(Timestamp::from_millis)
 }
 
 /// Where a redirect candidates, without path and query, which may hold secrets.

@@ -10,7 +10,7 @@ use std::path::Path;
 use super::acknowledged::{self, Kept, Mark};
 use super::check::Depth;
 use super::open::{StoreOpenError, refused, sync_folder};
-use super::trial;
+use super::trial::{self, Doubt};
 use crate::private;
 
 /// Where they go.
@@ -75,7 +75,12 @@ pub(super) fn look(path: &Path) -> io::Result<Found> {
     let mut found = Found { data_bytes: length(&path.join("db"))?, ..Found::default() };
     for name in names(path)? {
         if name.starts_with("snap.") {
-            match snapshot(&path.join(&name), &name) {
+            let bytes = match std::fs::read(path.join(&name)) {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => Vec::new(),
+                // One that this user may not read is not damaged.
+                read => read?,
+            };
+            match snapshot(&name, &bytes) {
                 Ok(number) => found.snapshot = found.snapshot.max(number),
                 Err(leftover) => found.leftovers.push(leftover),
             }
@@ -117,7 +122,7 @@ fn length(file: &Path) -> io::Result<Option<u64>> {
 }
 
 /// The number of a snapshot that is whole. The database takes the last by name of all that begin so, whatever they are.
-fn snapshot(file: &Path, name: &str) -> Result<u64, Leftover> {
+fn snapshot(name: &str, bytes: &[u8]) -> Result<u64, Leftover> {
     let digits = name.strip_prefix("snap.").unwrap_or_default();
     let is_hexadecimal = digits.len() == 16 && digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'A'..=b'F'));
     let number = is_hexadecimal.then(|| u64::from_str_radix(digits, 16).ok()).flatten();
@@ -125,7 +130,6 @@ fn snapshot(file: &Path, name: &str) -> Result<u64, Leftover> {
         return Err(Leftover::new(name, "is no finished snapshot of the database", Weight::InTheWay));
     };
     // Bytes of which the first eight are the number and one more; how many they are, and their checksum.
-    let bytes = std::fs::read(file).unwrap_or_default();
     let whole = bytes.split_last_chunk::<4>().and_then(|(rest, checksum)| {
         let (content, _length) = rest.split_last_chunk::<8>()?;
         let fits = crc32fast::hash(content) == u32::from_le_bytes(*checksum);
@@ -225,7 +229,14 @@ fn try_without(path: &Path, found: &Found, kept: &Kept) -> Result<(), StoreOpenE
     // Without a snapshot the database reads its whole log; without a part of its log it may show what was there before.
     let is_log_whole = is_older || suspects.iter().all(|(file, _)| file.starts_with("snap."));
     let depth = if is_log_whole { Depth::Presence } else { Depth::Everything };
-    trial::hold(path, &found.leftovers, event, depth).map_err(|lacks| {
+    trial::hold(path, &found.leftovers, event, depth).map_err(|doubt| {
+        let lacks = match doubt {
+            Doubt::Lacks(lacks) => lacks,
+            Doubt::NotTried(source) => {
+                let what = "trying on a copy whether it is whole without a damaged file needs as much room again; nothing was changed";
+                return StoreOpenError::Refused { path: path.to_owned(), what, source };
+            }
+        };
         let reason = format!(
             "its file {file} {why}, and {lacks}. Stop here, keep a copy of the folder, and put the whole file back where you \
              have it; a folder or file from before would forget what was sent since. If it cannot be had, move {} away: the \

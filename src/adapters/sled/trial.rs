@@ -13,16 +13,32 @@ use crate::private;
 /// Where the copy is made.
 const PLACE: &str = "trial";
 
+/// So many bytes must be left for what was tried to say anything: the database writes while it opens.
+const ROOM: u64 = 4 << 20;
+
+/// Why a store was not found whole without some of its files.
+#[derive(Debug)]
+pub(super) enum Doubt {
+    /// Nothing is known: there could be no copy, or no room for what the database writes.
+    NotTried(io::Error),
+    /// In words, what it lacks.
+    Lacks(String),
+}
+
 /// Whether a copy of the store without these files can be opened, has nothing in it that should not be, and holds the events
 /// up to `needed`.
 ///
 /// # Errors
-/// In words, what it lacks.
-pub(super) fn hold(path: &Path, without: &[Leftover], needed: u64, depth: Depth) -> Result<(), String> {
+/// [`Doubt`].
+pub(super) fn hold(path: &Path, without: &[Leftover], needed: u64, depth: Depth) -> Result<(), Doubt> {
     let place = path.join(PLACE);
-    let made = copy(path, &place, without)
-        .map_err(|error| format!("a copy without it cannot be tried ({error}): make room, and start again"));
-    let tried = made.and_then(|()| try_copy(&place, needed, depth));
+    let tried = copy(path, &place, without).map_err(Doubt::NotTried).and_then(|()| {
+        try_copy(&place, needed, depth).map_err(|lacks| match has_room(&place) {
+            Ok(true) => Doubt::Lacks(lacks),
+            Ok(false) => Doubt::NotTried(ErrorKind::StorageFull.into()),
+            Err(error) => Doubt::NotTried(error),
+        })
+    });
     // Nothing but copies lies there.
     if let Err(error) = remove(&place) {
         tracing::warn!(place = %place.display(), %error, "what was tried on a copy could not be removed");
@@ -43,6 +59,11 @@ fn remove(place: &Path) -> io::Result<()> {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         other => other,
     }
+}
+
+fn has_room(place: &Path) -> io::Result<bool> {
+    let found = rustix::fs::statvfs(place)?;
+    Ok(found.f_bavail.saturating_mul(found.f_frsize) >= ROOM)
 }
 
 fn copy(path: &Path, place: &Path, without: &[Leftover]) -> io::Result<()> {

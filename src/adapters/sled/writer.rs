@@ -155,8 +155,17 @@ impl Group {
         for gone in stored.index.iter().filter(|key| !record.index.contains(key)) {
             own.insert(gone.clone(), None);
         }
-        let new = record.index.iter().filter(|key| !stored.index.contains(key));
-        for new in new.chain(record.lasting.iter().filter(|key| !stored.lasting.contains(key))) {
+        for new in record.index.iter().filter(|key| !stored.index.contains(key)) {
+            own.insert(new.clone(), Some(record.key.clone()));
+        }
+        for new in record.lasting.iter().filter(|key| !stored.lasting.contains(key)) {
+            let bearer = match own.get(new) {
+                Some(staged) => staged.as_deref().map(IVec::from),
+                None => self.current(tree, new)?,
+            };
+            if bearer.is_some_and(|bearer| *bearer != *record.key) {
+                return Err(StoreError::Conflict(format!("the other name of {}", record.name)));
+            }
             own.insert(new.clone(), Some(record.key.clone()));
         }
         own.insert(record.key.clone(), Some(record.value.clone()));

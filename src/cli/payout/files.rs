@@ -5,8 +5,10 @@
 
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Mode, OFlags};
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
@@ -93,23 +95,29 @@ pub(super) fn read_all(
     if paths.len() > limits.max_files {
         return Err(FileError::TooMany { files: paths.len(), most: limits.max_files });
     }
-    if let Some(folder) = below {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        paths.iter().try_for_each(|path| check_below(path, folder))?;
-    }
-    paths.iter().map(|path| read(path, limits)).collect()
+    let below = below.map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+    paths.iter().map(|path| read(path, below, limits)).collect()
 }
 
-fn check_below(path: &Path, folder: &Path) -> Result<(), FileError> {
-    let real =
-        |path: &Path| path.canonicalize().map_err(|source| FileError::Unreadable { path: path.to_owned(), source });
-    if real(path)?.starts_with(real(folder)?) {
-        return Ok(());
+/// Opens a file that is below a folder, links followed. Each part of the way that was looked at is opened as it is then, without
+/// links, so that whoever changes the folder meanwhile gets nothing else opened. A file that has another name too may be one of
+/// elsewhere.
+fn open_below(path: &Path, folder: &Path) -> Result<File, FileError> {
+    let unreadable = |source| FileError::Unreadable { path: path.to_owned(), source };
+    let outside = || FileError::Outside { path: path.to_owned(), folder: folder.to_owned() };
+    let (real, top) = (path.canonicalize().map_err(unreadable)?, folder.canonicalize().map_err(unreadable)?);
+    let way = real.strip_prefix(&top).map_err(|_| outside())?;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let mut at = rustix::fs::open(&top, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
+    for part in way {
+        at = rustix::fs::openat(&at, part, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
     }
-    Err(FileError::Outside { path: path.to_owned(), folder: folder.to_owned() })
+    let file = File::from(at);
+    let found = file.metadata().map_err(unreadable)?;
+    if found.is_file() && found.nlink() > 1 { Err(outside()) } else { Ok(file) }
 }
 
-fn read(path: &Path, limits: &PayoutSettings) -> Result<LocalFile, FileError> {
+fn read(path: &Path, below: Option<&Path>, limits: &PayoutSettings) -> Result<LocalFile, FileError> {
     let unreadable = |source| FileError::Unreadable { path: path.to_owned(), source };
     let (media_type, beginning) = type_of(path).ok_or_else(|| FileError::UnknownType(path.to_owned()))?;
     if !limits.file_types.iter().any(|taken| taken == media_type) {
@@ -119,8 +127,14 @@ fn read(path: &Path, limits: &PayoutSettings) -> Result<LocalFile, FileError> {
     if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
         return Err(FileError::NoFile(path.to_owned()));
     }
+    let file = match below {
+        Some(folder) => open_below(path, folder)?,
+        None => File::open(path).map_err(unreadable)?,
+    };
+    if !file.metadata().map_err(unreadable)?.is_file() {
+        return Err(FileError::NoFile(path.to_owned()));
+    }
     let mut bytes = Vec::new();
-    let file = File::open(path).map_err(unreadable)?;
     file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.is_empty() {
         return Err(FileError::Empty(path.to_owned()));
@@ -217,11 +231,15 @@ mod tests {
         std::os::unix::fs::symlink(&secret, &link).unwrap();
         let name = outside.path().file_name().unwrap();
         let up = folder.path().join("..").join(name).join("secret.pdf");
-        for path in [secret, link, up] {
+        let name_of_it = folder.path().join("name.pdf");
+        std::fs::hard_link(&secret, &name_of_it).unwrap();
+        for path in [secret, link, up, name_of_it] {
             let refused = super::read_all(std::slice::from_ref(&path), Some(folder.path()), &limits()).unwrap_err();
             assert!(matches!(&refused, FileError::Outside { .. }), "{path:?}: {refused}");
             assert!(refused.to_string().contains("--files-from"), "{refused}");
         }
-        assert!(super::read_all(&[inside], Some(folder.path()), &limits()).is_ok());
+        let near = folder.path().join("near.pdf");
+        std::os::unix::fs::symlink("sub/invoice.pdf", &near).unwrap();
+        assert!(super::read_all(&[inside, near], Some(folder.path()), &limits()).is_ok());
     }
 }

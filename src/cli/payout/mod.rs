@@ -157,8 +157,9 @@ impl Payout {
                 if json {
                     return output::print_json(&view);
                 }
-                let how = view.pay.as_ref().map_or_else(String::new, |pay| format!("\n{}", show::how_to_pay(pay, qr)));
-                return output::print(&format!("{}{how}", show::payout(&view)));
+                output::print(&show::payout(&view))?;
+                let how = view.pay.as_ref().map(|pay| format!("\n{}", show::how_to_pay(pay, qr)));
+                return how.map_or(Ok(()), |how| output::write(&how));
             }
             Some(Command::Cancel(Decision { reference, reason, json })) => {
                 (operator::open(settings).await?.cancel_payout(&reference, &reason).await?, json)

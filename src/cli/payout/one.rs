@@ -198,7 +198,7 @@ impl One {
                 if self.json {
                     teller.remark(text.trim_end());
                 } else {
-                    teller.aside(|| output::print(&text))?;
+                    teller.aside(|| output::write(&text))?;
                 }
             }
             teller.tell(&format!("{reference}  {}: {}", stage.name, stage.text));

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use super::super::output::{fields, plain};
+use super::super::output::{fields, plain, seen};
 use super::qr::{self, Ink};
 use super::stage::stage;
 use crate::domain::amount::Amount;
@@ -72,12 +72,12 @@ pub(super) fn limits(wallet: &WalletView) -> String {
     ])
 }
 
-/// How to pay by hand. `code` says whether a QR code is wanted; unless it is said, it is drawn on a terminal.
+/// How to pay by hand, to be written as it is: the code has its colours. `code` says whether a QR code is wanted; unless it is said, it is drawn on a terminal.
 pub(super) fn how_to_pay(pay: &PayView, code: bool) -> String {
     let is_terminal = std::io::stdout().is_terminal();
     let ink = if is_terminal { Ink::Terminal } else { Ink::Text };
     let drawn = if code || is_terminal { qr::draw(&pay.eip681, ink) } else { None };
-    let mut text = fields(&[
+    let mut text = seen(&fields(&[
         (
             "pay",
             Some(format!("{} {} on {} (chain {})", pay.amount, plain(&pay.symbol), plain(&pay.chain), pay.chain_id)),
@@ -86,7 +86,7 @@ pub(super) fn how_to_pay(pay: &PayView, code: bool) -> String {
         ("token", Some(pay.token.clone())),
         ("before", pay.expires_at.clone()),
         ("link", Some(pay.eip681.clone())),
-    ]);
+    ]));
     if let Some(drawn) = drawn {
         text.push('\n');
         text.push_str(&drawn);

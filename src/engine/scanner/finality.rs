@@ -273,6 +273,9 @@ impl Scanner {
                 return Ok(false);
             }
             let settled = self.settle_batch(&provisional, report).await?;
+            if settled {
+                self.progress.settled_at = Some(self.ports.clock.now());
+            }
             self.find_waiting().await?;
             if provisional.len() < BATCH || !settled {
                 return Ok(false);

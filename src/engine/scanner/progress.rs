@@ -8,7 +8,7 @@ use crate::domain::event::{Alarm, EventKind};
 use crate::domain::stall::Stall;
 use crate::domain::text::short;
 use crate::domain::time::Timestamp;
-use crate::engine::health::Unread;
+use crate::engine::health::{Unread, Unsettled};
 use crate::policy::progress::{Facts, moves, stalls};
 use crate::ports::store::StoreError;
 
@@ -20,8 +20,10 @@ pub(super) struct Progress {
     /// The lowest block with a deposit that could be settled, and since when.
     settling: Option<(BlockNumber, Timestamp)>,
     told: BTreeMap<Stall, Timestamp>,
-    /// What went wrong last.
-    trouble: String,
+    /// What went wrong last, and when.
+    trouble: Option<(Timestamp, String)>,
+    /// When a deposit was settled last.
+    pub(super) settled_at: Option<Timestamp>,
     /// How often the chain could not be read, one time after the other.
     pub(super) failures: u32,
 }
@@ -46,7 +48,7 @@ impl Progress {
 impl Scanner {
     /// Something went wrong on the chain's side.
     pub(super) fn note_trouble(&mut self, why: &str) {
-        why.clone_into(&mut self.progress.trouble);
+        self.progress.trouble = Some((self.ports.clock.now(), why.to_owned()));
     }
 
     /// Looks at what should move.
@@ -85,7 +87,11 @@ impl Scanner {
             news.push(EventKind::StallOver { what: *stall, since: *since });
         }
         let newest = self.progress.head.map(|(number, ..)| number);
-        let unsettled = since(Stall::Settling).map(|since| (since, self.progress.trouble.clone()));
+        let unsettled = since(Stall::Settling).map(|since| Unsettled {
+            since,
+            why: self.why_unsettled(),
+            only_some: self.progress.settled_at.is_some_and(|at| at >= since),
+        });
         self.health.update(|health| {
             health.head_stalled = newest.zip(since(Stall::Head));
             health.finality_stalled = since(Stall::Finality);
@@ -96,11 +102,23 @@ impl Scanner {
         Ok(())
     }
 
+    /// Why the lowest deposit that could be settled is not, as far as somebody has said so since.
+    fn why_unsettled(&self) -> String {
+        let Some((block, since)) = self.progress.settling else { return String::new() };
+        let said = self.progress.trouble.as_ref().filter(|(at, _)| *at >= since);
+        let settled_since = self.progress.settled_at.filter(|at| *at >= since);
+        match said {
+            // What was in the way of others too is over once one of them is settled.
+            Some((at, why)) if settled_since.is_none_or(|settled| settled < *at) => format!("block {block}: {why}"),
+            _ => format!("block {block}: no endpoint shows that block, or another one in its place, as final"),
+        }
+    }
+
     fn alarm_of(&self, stall: Stall, since: Timestamp, unread: Option<&Unread>) -> Alarm {
         let detail = match stall {
             Stall::Finality => return Alarm::FinalityStalled { at: self.view.last_final.unwrap_or(0) },
             Stall::Head => self.progress.head.map_or_else(String::new, |(number, ..)| format!("it is {number}")),
-            Stall::Settling => self.progress.trouble.clone(),
+            Stall::Settling => self.why_unsettled(),
             Stall::Unread => unread.map_or_else(String::new, |unread| {
                 format!("{} of {} addresses: {}", unread.addresses, self.index.len(), unread.why)
             }),

@@ -50,7 +50,8 @@ pub(super) fn read(body: &[u8]) -> Named {
     if body.trim_ascii().is_empty() {
         return Named::None { kind: "nothing".to_owned() };
     }
-    let Ok(value) = serde_json::from_slice::<Value>(body) else { return Named::NoJson };
+    // Names of people in another encoding are no reason not to read an id.
+    let Ok(value) = serde_json::from_str::<Value>(&String::from_utf8_lossy(body)) else { return Named::NoJson };
     let mut found = Vec::new();
     look_into(&value, &mut found);
     if !found.is_empty() {
@@ -129,6 +130,8 @@ mod tests {
                 (read, Ok(_)) => panic!("{body}: {read:?}"),
             }
         }
+        let latin = Named::Payments(vec![PaymentId::new("p-1").unwrap()]);
+        assert_eq!(read(b"{\"name\":\"Ren\xe9\",\"id\":\"p-1\"}"), latin, "not UTF-8");
         let deep = format!("{}{}", "[".repeat(60_000), "]".repeat(60_000));
         assert_eq!(read(deep.as_bytes()), Named::NoJson, "a deep one is refused and breaks nothing");
         let long: Vec<String> = (0..5_000).map(|n| format!("p-{n}")).collect();

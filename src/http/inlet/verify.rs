@@ -4,13 +4,23 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Mutex, PoisonError};
 
 use axum::http::HeaderMap;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Sha256, Sha512};
 
 use crate::config::{Algorithm, Encoding, InletSettings};
+
+/// Both alphabets, with the padding at the end or without: a signature is right or not by its bytes.
+const BASE64: [GeneralPurpose; 2] =
+    [GeneralPurpose::new(&alphabet::STANDARD, PADDED_OR_NOT), GeneralPurpose::new(&alphabet::URL_SAFE, PADDED_OR_NOT)];
+const PADDED_OR_NOT: GeneralPurposeConfig =
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+
+/// From here on a number is milliseconds: as seconds it would be in the year 5138.
+const MILLISECONDS: u64 = 100_000_000_000;
 
 /// How many signatures are remembered, so that a delivery that comes again is known. Beyond that a repetition counts as new,
 /// and costs a question at most.
@@ -80,10 +90,7 @@ impl Verifier {
         };
         let Some(tag) = self.right_one(headers, moment, body) else { return Verdict::Forged };
         let Some(moment) = moment else { return Verdict::Genuine(tag) };
-        // Only digits: what is signed is the text, and it must have one reading.
-        let digits = !moment.is_empty() && moment.bytes().all(|byte| byte.is_ascii_digit());
-        let seconds: Option<u64> = moment.parse().ok().filter(|_| digits);
-        if seconds.is_none_or(|seconds| seconds.abs_diff(now) > self.tolerance_secs) {
+        if seconds_of(moment).is_none_or(|seconds| seconds.abs_diff(now) > self.tolerance_secs) {
             return Verdict::Stale;
         }
         if self.remember(&tag) { Verdict::Genuine(tag) } else { Verdict::Replayed }
@@ -116,10 +123,12 @@ impl Verifier {
     fn signatures(&self, headers: &HeaderMap) -> Vec<Vec<u8>> {
         let values = headers.get_all(&self.header).iter().filter_map(|value| value.to_str().ok());
         let parts = values.flat_map(|value| value.split([',', ' ', ';'])).filter(|text| !text.is_empty());
-        let texts = parts.map(|text| text.strip_prefix(self.prefix.as_str()).unwrap_or(text)).take(MAX_SIGNATURES);
-        let bytes = texts.filter_map(|text| match self.encoding {
+        let has_prefix =
+            |text: &str| text.get(..self.prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(&self.prefix));
+        let bare = |text| if has_prefix(text) { text.split_at(self.prefix.len()).1 } else { text };
+        let bytes = parts.map(bare).take(MAX_SIGNATURES).filter_map(|text| match self.encoding {
             Encoding::Hex => unhex(text),
-            Encoding::Base64 => STANDARD.decode(text).ok(),
+            Encoding::Base64 => BASE64.iter().find_map(|alphabet| alphabet.decode(text).ok()),
         });
         bytes.filter(|bytes| !bytes.is_empty()).collect()
     }
@@ -155,6 +164,15 @@ fn compare<M: Mac + KeyInit + Clone>(
     mac.update(body);
     let right = signatures.iter().filter(|signature| mac.clone().verify_slice(signature).is_ok()).count();
     Some((mac.finalize().into_bytes().to_vec(), right > 0))
+}
+
+/// A moment in Unix seconds: seconds or milliseconds in digits, or RFC 3339. What is signed is the text, and it has one reading.
+fn seconds_of(moment: &str) -> Option<u64> {
+    if !moment.is_empty() && moment.bytes().all(|byte| byte.is_ascii_digit()) {
+        let number: u64 = moment.parse().ok()?;
+        return Some(if number < MILLISECONDS { number } else { number / 1_000 });
+    }
+    moment.parse::<jiff::Timestamp>().ok().and_then(|at| u64::try_from(at.as_second()).ok())
 }
 
 /// A header's value, if it is there once.

@@ -78,8 +78,7 @@ impl Turn<'_> {
     }
 
     pub(super) fn cancel(&self, reason: &str) -> Option<PayoutStep> {
-        let known = self.payout.payment.is_some()
-            || matches!(self.payout.state, State::Review { why: PayoutReview::Several { .. } });
+        let known = self.payout.knows_what_is_open();
         if self.payout.may_be_open && !known {
             return None;
         }
@@ -152,7 +151,10 @@ impl Turn<'_> {
             let why = PayoutReview::NoDepositAddress { missing: missing.join(", ") };
             self.ask_person(why, "is with a person: the API does not tell where to send the money")
         };
-        step.payout.payment = Some(said.payment.clone());
+        // One that another payout has stays the other's, whatever is decided about this one later: only the review names it.
+        if said.other.is_none() {
+            step.payout.payment = Some(said.payment.clone());
+        }
         step.payout.may_be_open = true;
         step.payout.failures = 0;
         step

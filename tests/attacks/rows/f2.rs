@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::kit::Kit;
 use crate::row::{Played, Row, Stop, Told, broken};
-use crate::world::config::Setup;
+use crate::world::config::{LOCAL, Setup};
 use crate::world::program::Reply;
 use crate::world::{SOON, World, amount, moment, payment_id, recipient_id};
 
@@ -88,8 +88,7 @@ async fn play(kit: Kit, told: Told, waits: Waits) -> Played {
 async fn approve(world: &World, off_ramp: &OffRamp) -> Result<u32, Stop> {
     let mut approved = 0;
     for order in world.orders(off_ramp).await? {
-        let id = order["id"].as_str().unwrap_or_default();
-        let reply = world.program.decide(&format!("/v1/orders/{id}/approve")).await?;
+        let reply = world.program.approve_as(LOCAL, &order).await?;
         approved += u32::from(matches!(reply, Reply::Done(_)));
     }
     Ok(approved)

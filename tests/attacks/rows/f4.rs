@@ -45,14 +45,13 @@ async fn play(kit: Kit, told: Told) -> Played {
     let mut order = None;
     within(SOON, async || {
         let orders = world.orders(&off_ramp).await.unwrap_or_default();
-        order = orders.first().and_then(|order| order["id"].as_str().map(str::to_owned));
+        order = orders.first().cloned();
         order.is_some()
     })
     .await;
     let Some(order) = order else { return broken("the automatic mode has not placed an order") };
     let by = if told == Told::Lie { "alice" } else { "bob" };
-    let approve = format!("/v1/orders/{order}/approve");
-    let reply = world.program.request_as(by, &approve, json!({ "reason": "it is right" })).await?;
+    let reply = world.program.approve_as(by, &order).await?;
     if told == Told::Truth {
         reply.done("bob's approval of what alice has typed")?;
         world.completes(&off_ramp, "after bob's approval").await?;

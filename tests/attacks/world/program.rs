@@ -229,6 +229,16 @@ impl Program {
         self.request(path, json!({ "reason": "the attack needs it" })).await
     }
 
+    /// Approves an order, as it was shown, as somebody with a token.
+    pub(crate) async fn approve_as(&self, name: &str, order: &Value) -> Result<Reply, Stop> {
+        let path = format!("/v1/orders/{}/approve", order["id"].as_str().unwrap_or_default());
+        let body = json!({
+            "reason": "the attack needs it", "payment": order["payment"], "to": order["to"],
+            "base_units": order["amount"]["base_units"],
+        });
+        self.request_as(name, &path, body).await
+    }
+
     /// The same as somebody with a token of their own.
     pub(crate) async fn request_as(&self, name: &str, path: &str, body: Value) -> Result<Reply, Stop> {
         self.ask_as(name, path, Some(body)).await

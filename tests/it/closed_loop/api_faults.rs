@@ -337,8 +337,8 @@ async fn a_key_that_is_refused_and_then_works_again() {
         let before = world.fake_api.received();
         tokio::time::sleep(Duration::from_millis(2_000)).await;
         let calls = world.fake_api.received() - before;
-        // A probe each 400 ms, from the completer and the reconciler together.
-        assert!((1..=8).contains(&calls), "{calls} calls with a key that does not work");
+        // A probe each 400 ms, from the completer and the reconciler together, and beside it a question after nothing.
+        assert!((1..=16).contains(&calls), "{calls} calls with a key that does not work");
         assert_eq!(key_alarms(&world), 1);
         assert!(world.fake_api.journal().iter().all(|entry| entry.call != Call::Complete));
         world.fake_api.clear_faults();
@@ -351,6 +351,32 @@ async fn a_key_that_is_refused_and_then_works_again() {
         assert_eq!(key_alarms(&world), 1);
         world.stop().await;
     }
+}
+
+/// F10: two payments that the API refuses for reasons of their own are two reviews. They stop no other one for good.
+#[tokio::test(flavor = "multi_thread")]
+async fn f10_two_payments_that_are_refused_are_two_reviews_and_the_third_completes() {
+    let world = ApiRig::start(Behaviour::default()).await;
+    let ids = [world.expect(1).await, world.expect(2).await, world.expect(3).await];
+    for id in &ids[..2] {
+        let (payment, fault) = (Some(id.clone()), Fault::status(403));
+        let rule = FaultRule { call: Call::Complete, payment, when: When::PerMille(1_000), fault };
+        world.fake_api.add_fault(rule).unwrap();
+    }
+    world.chain.append((1..=2).map(|n| ApiRig::transfer(n).in_tx(tx_hash(n))).collect::<Vec<_>>());
+    eventually(LIMIT, "both refusals", || async { ids[..2].iter().all(|id| !world.posts(id).is_empty()) }).await;
+    // So far it may be the key, which is probed now and then; here something works.
+    world.chain.append(ApiRig::transfer(3).in_tx(tx_hash(3)));
+    world.rig.wait_for(&ids[2], "ended").await;
+    for id in &ids[..2] {
+        world.rig.wait_for(id, "review").await;
+    }
+    // Whatever comes later goes through at once.
+    let later = world.expect(4).await;
+    world.chain.append(ApiRig::transfer(4).in_tx(tx_hash(4)));
+    world.rig.wait_for(&later, "ended").await;
+    assert_eq!(world.rig.health.snapshot().key_refused, None);
+    world.stop().await;
 }
 
 /// A key that may ask but not complete: each good question must not start the shouting anew.

@@ -14,7 +14,7 @@ use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use super::bench::{fund, order, rules, setup, until_all_ended, wait_order, wallet_opened};
 use super::tools::{end, until_order, until_self_sent, withdrawn};
 use crate::anvil::world::{LIMIT, World, request_for, usdc};
-use crate::support::because;
+use crate::support::approve;
 use crate::support::payouts::payout;
 
 fn automatic() -> FundingRules {
@@ -98,7 +98,7 @@ async fn a_typed_address_waits_for_a_person_even_when_its_account_is_on_the_list
     assert!(matches!(waiting.state, OrderState::AwaitingApproval { .. }), "{waiting:?}");
     world.sweeps(3).await;
     assert!(order(&world, &off_ramp).await.attempts.is_empty());
-    world.handle().approve(&waiting.id.to_string(), &because("it is our own supplier")).await.unwrap();
+    approve(&world.handle(), &waiting.id.to_string(), "it is our own supplier").await.unwrap();
     end(world, &[&off_ramp], &[]).await;
 }
 

@@ -26,7 +26,7 @@ use rampwatch::service::orders::FundRequest;
 use secrecy::SecretString;
 
 use crate::anvil::world::{LIMIT, Setup, World, quick_settings, usdc};
-use crate::support::because;
+use crate::support::approve;
 
 /// Gives the sandbox's wallet its money, where the engine is to fund.
 pub(crate) async fn furnish_wallet(engine: &EngineSettings, node: &Node) {
@@ -122,7 +122,7 @@ pub(crate) fn is_reverted(state: &OrderState) -> bool {
 /// Waits until a person is asked because what was sent failed, and approves.
 pub(crate) async fn approve_reverted(world: &World, off_ramp: &OffRamp) {
     let asked = wait_order(world, off_ramp, "waiting for a person", is_reverted).await;
-    world.handle().approve(&asked.id.to_string(), &because("the cause is gone")).await.unwrap();
+    approve(&world.handle(), &asked.id.to_string(), "the cause is gone").await.unwrap();
 }
 
 /// Waits, without mining, until the last order of an off-ramp is as wished.

@@ -101,7 +101,7 @@ async fn a_send_is_in_the_export_has_its_receipt_and_agrees_with_the_chain() {
     let [tx] = receipt.orders[0].transactions.as_slice() else { panic!("{receipt:#?}") };
     let mined = tx.mined.as_ref().unwrap();
     assert_eq!((tx.tx_hash, mined.block.number), (sent[0].tx_hash, receipt.deposit.as_ref().unwrap().block_number));
-    assert_eq!(receipt.orders[0].fee_wei.as_deref(), Some(mined.fee_wei.as_str()));
+    assert_eq!(receipt.orders[0].fee_wei.as_deref(), mined.cost.as_ref().map(|cost| cost.fee_wei.as_str()));
 
     let always = Interval::parse(None, None).unwrap();
     let rows = world.handle().export(&always, None, 1_000).await.unwrap().items;

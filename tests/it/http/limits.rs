@@ -114,7 +114,7 @@ async fn f4_the_receipt_says_who_approved_what_he_had_made() {
     assert_eq!(status, 200, "{order}");
     let receipt = || async { desk.answer(desk.get("/v1/payments/p-1/receipt")).await.1 };
     assert_eq!(receipt().await["orders"][0]["own_approval"], json!(null), "nobody has approved it yet");
-    let approval = json!({ "reason": "it is right", "to": to, "base_units": "10000000" });
+    let approval = json!({ "reason": "it is right", "payment": "p-1", "to": to, "base_units": "10000000" });
     let (status, approved) = desk.answer(desk.post("/v1/orders/p-1:1/approve", &approval)).await;
     assert_eq!(status, 200, "{approved}");
     let said = receipt().await["orders"][0]["own_approval"].as_str().unwrap().to_owned();

@@ -264,13 +264,22 @@ async fn an_order_is_shown_with_its_transactions_and_without_their_bytes() {
     }
 }
 
+/// What is said with a decision about an order: an approval says again what was shown.
+fn said(n: u64, word: &str, reason: &str) -> Value {
+    let Order { id, to, amount, .. } = waiting(n);
+    match word {
+        "approve" => json!({ "reason": reason, "payment": id.payment, "to": to, "base_units": amount }),
+        _ => json!({ "reason": reason }),
+    }
+}
+
 #[tokio::test]
 async fn people_approve_reject_and_cancel() {
     let desk = Desk::with_wallet().await;
     desk.keep_orders(vec![waiting(1), waiting(2), waiting(3), sending(4)]).await;
     let say = async |n: u64, word: &str| {
         let path = format!("/v1/orders/pay-00000{n}:1/{word}");
-        let (status, body) = desk.answer(desk.post(&path, &json!({ "reason": "  as agreed " }))).await;
+        let (status, body) = desk.answer(desk.post(&path, &said(n, word, "  as agreed "))).await;
         assert_eq!(status, 200, "{body}");
         serde_json::from_value::<OrderView>(body).unwrap()
     };
@@ -305,24 +314,27 @@ async fn what_cannot_be_decided_changes_nothing() {
     let desk = Desk::with_wallet().await;
     desk.keep_orders(vec![waiting(1), sending(2)]).await;
     let before = desk.store.contents();
-    let reason = json!({ "reason": "r" });
-    for (path, status) in [
-        ("pay-000002:1/approve", 409),
-        ("pay-000002:1/reject", 409),
-        ("pay-000009:1/approve", 404),
-        ("pay-000009:1/cancel", 404),
-        ("pay-000001/cancel", 422),
-        ("a%2Fb:1/cancel", 422),
+    for (n, path, word, status) in [
+        (2, "pay-000002:1", "approve", 409),
+        (2, "pay-000002:1", "reject", 409),
+        (9, "pay-000009:1", "approve", 404),
+        (9, "pay-000009:1", "cancel", 404),
+        (1, "pay-000001", "cancel", 422),
+        (1, "a%2Fb:1", "cancel", 422),
     ] {
-        refused(&desk, &format!("/v1/orders/{path}"), &reason, status, &[]).await;
+        refused(&desk, &format!("/v1/orders/{path}/{word}"), &said(n, word, "r"), status, &[]).await;
     }
     for word in ["approve", "reject", "cancel"] {
         let path = format!("/v1/orders/pay-000001:1/{word}");
         for reason in ["", "  ", &"x".repeat(501)] {
-            refused(&desk, &path, &json!({ "reason": reason }), 422, &["reason: "]).await;
+            refused(&desk, &path, &said(1, word, reason), 422, &["reason: give a reason of 1 to 500 characters"]).await;
         }
+        let turned = said(1, word, "to 0x12\u{202e}34");
+        refused(&desk, &path, &turned, 422, &["reason: ", "U+202E", "cannot be seen"]).await;
         refused(&desk, &path, &json!({}), 400, &["reason"]).await;
-        refused(&desk, &path, &json!({ "reason": "r", "yes": true }), 400, &["yes"]).await;
+        let mut more = said(1, word, "r");
+        more["yes"] = json!(true);
+        refused(&desk, &path, &more, 400, &["yes"]).await;
         let (status, problem) = desk.answer(desk.get(&path)).await;
         assert_eq!((status, problem["code"].as_str()), (405, Some("method")));
         let long = json!({ "reason": "x".repeat(rampwatch::http::MAX_BODY_BYTES) });

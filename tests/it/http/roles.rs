@@ -172,7 +172,12 @@ async fn place(desk: &Desk, who: &str, n: u64) -> OrderView {
 }
 
 async fn approve(desk: &Desk, who: &str, order: &OrderView) -> (u16, Value) {
-    ask(desk, who, "post", &format!("/v1/orders/{}/approve", order.id), &json!({ "reason": "as agreed" })).await
+    ask(desk, who, "post", &format!("/v1/orders/{}/approve", order.id), &shown(order)).await
+}
+
+/// An approval that says again all that was shown.
+fn shown(order: &OrderView) -> Value {
+    json!({ "reason": "as agreed", "payment": order.payment, "to": order.to, "base_units": order.amount.base_units })
 }
 
 #[tokio::test]
@@ -207,9 +212,7 @@ async fn s6_what_is_approved_is_what_was_shown() {
     let desk = desk(Approvers::Named).await;
     let order = place(&desk, "alice", 1).await;
     let path = format!("/v1/orders/{}/approve", order.id);
-    let shown = json!({
-        "reason": "as agreed", "payment": order.payment, "to": order.to, "base_units": order.amount.base_units,
-    });
+    let shown = shown(&order);
     let before = desk.store.contents();
     let others = [
         ("payment", json!("pay-000002"), "invalid"),
@@ -218,6 +221,10 @@ async fn s6_what_is_approved_is_what_was_shown() {
     ];
     for (field, other, code) in others {
         let mut body = shown.clone();
+        body.as_object_mut().unwrap().remove(field);
+        let (status, problem) = ask(&desk, "bob", "post", &path, &body).await;
+        let told = problem["detail"].as_str().unwrap();
+        assert!(status == 400 && told.contains(field), "{field} is not said: {problem}");
         body[field] = other;
         let (status, problem) = ask(&desk, "bob", "post", &path, &body).await;
         assert!(status >= 400 && problem["code"] == code, "{field}: {problem}");

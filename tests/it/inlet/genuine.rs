@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use rampwatch::config::{Algorithm, Encoding, InletSettings};
 use rampwatch::domain::payment::{ApiStatus, Outcome, PaymentState};
 use rampwatch::ports::store::Store as _;
@@ -182,5 +184,40 @@ async fn several_secrets_are_understood() {
     assert_eq!((rig.counted("taken"), rig.counted("replayed")), (1, 1));
     for other in ["", "the_next_secret,theSharedSecret_90210", "a third one"] {
         assert_eq!(Rig::status(signed(other)).await, 401, "{other:?}");
+    }
+}
+
+/// Senders write moments and signatures in their own ways; what is right is right by its bytes.
+#[tokio::test]
+async fn a_moment_and_a_signature_may_be_written_in_every_usual_way() {
+    let moment = "x-sentra-timestamp";
+    let rig = Rig::with(InletSettings {
+        timestamp_header: Some(moment.to_owned()),
+        encoding: Encoding::Base64,
+        prefix: "sha256=".to_owned(),
+        ..settings()
+    })
+    .await;
+    let at = super::rig::now().as_secs();
+    let rfc3339 = jiff::Timestamp::from_second(i64::try_from(at).unwrap()).unwrap().to_string();
+    let body = claims(1);
+    let alphabets: [&dyn Fn(&[u8]) -> String; 3] =
+        [&|bytes| STANDARD.encode(bytes), &|bytes| STANDARD_NO_PAD.encode(bytes), &|bytes| {
+            URL_SAFE_NO_PAD.encode(bytes)
+        }];
+    for (nth, text) in [at.to_string(), format!("{at}123"), rfc3339].into_iter().enumerate() {
+        let signature = sha256(SECRET, format!("{text}.{body}").as_bytes());
+        for (encode, prefix) in alphabets.iter().zip(["sha256=", "SHA256=", ""]) {
+            let value = format!("{prefix}{}", encode(&signature));
+            let request = rig.bare(&body).header(moment, &text).header("x-sentra-signature", &value);
+            assert_eq!(Rig::status(request).await, 204, "{text}, {value}");
+        }
+        let again = 2 * (u64::try_from(nth).unwrap() + 1);
+        assert_eq!(rig.counted("replayed"), again, "each moment is one delivery");
+    }
+    for text in [format!("{}", (at - 400) * 1_000), format!("{at}.5"), "-1".to_owned(), "2026-01-01".to_owned()] {
+        let signature = STANDARD.encode(sha256(SECRET, format!("{text}.{body}").as_bytes()));
+        let request = rig.bare(&body).header(moment, &text).header("x-sentra-signature", signature);
+        assert_eq!(Rig::status(request).await, 401, "{text}");
     }
 }

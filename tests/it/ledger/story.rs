@@ -78,8 +78,8 @@ fn order_events(payment: &Payment) -> Vec<Event> {
         order: id.clone(),
         tx_hash: second.tx_hash,
         block: block(),
-        gas_used: 62_000,
-        gas_price: Wei::new(85_000_000_001),
+        gas_used: Some(62_000),
+        gas_price: Some(Wei::new(85_000_000_001)),
     };
     let kinds = [
         (1_000, EventKind::OrderPlaced { order: Box::new(placed()) }),

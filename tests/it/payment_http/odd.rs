@@ -221,6 +221,13 @@ async fn a_list_in_an_envelope_or_in_pages_is_named_and_never_taken_for_empty() 
         (format!("[{payment}]"), "X-Next-Cursor: abc\r\n", 1, Some("x-next-cursor")),
         (format!("[{payment}]"), "X-Next-Cursor: \r\nX-Total-Count: 1\r\n", 1, None),
         ("[]".to_owned(), "X-Total-Count: 25\r\n", 0, Some("x-total-count")),
+        ("[]".to_owned(), "X-Total-Pages: 3\r\n", 0, Some("x-total-pages")),
+        ("[]".to_owned(), "X-Total-Pages: 1\r\n", 0, None),
+        ("[]".to_owned(), "Content-Range: payments 0-24/319\r\n", 0, Some("content-range")),
+        ("[]".to_owned(), "Content-Range: payments 0-0/0\r\n", 0, None),
+        ("[]".to_owned(), "X-Pagination: {\"TotalCount\":9,\"TotalPages\":1}\r\n", 0, Some("x-pagination")),
+        ("[]".to_owned(), "X-Pagination: {\"total_count\":0,\"has_next\":true}\r\n", 0, Some("x-pagination")),
+        ("[]".to_owned(), "X-Pagination: {\"total\":0,\"pages\":0,\"next\":null}\r\n", 0, None),
     ];
     for (body, headers, count, named) in cases {
         let server = Server::start([Act::Send(answer("200 OK", headers, &body))]).await;

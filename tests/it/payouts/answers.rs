@@ -5,7 +5,7 @@ use rampwatch::domain::record::{Record, RecordKey, RecordKind};
 use rampwatch::domain::time::Span;
 use rampwatch::ports::clock::Clock as _;
 use rampwatch::ports::store::{Commit, Store as _};
-use rampwatch::view::payout::Fund;
+use rampwatch::view::payout::{Fund, PayoutRequest};
 
 use super::bench::{Bench, request};
 use super::shop::{Mishap, Told};
@@ -235,6 +235,28 @@ async fn several_payments_under_the_key_are_never_funded() {
     bench.shop.held().payments.pop();
     life.handle.retry_payout("rent-1", "the provider has taken one back").await.unwrap();
     life.until("rent-1", "funded", |view| view.order.is_some()).await;
+    life.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn s4_a_retry_does_not_take_another_payouts_payment_either() {
+    let mut bench = Bench::new().await;
+    let life = bench.start(0);
+    life.place(&request("rent-1", Fund::Wallet)).await;
+    life.until("rent-1", "funded", |view| view.order.is_some()).await;
+    bench.shop.mishaps(&[Mishap::AnswersWithTheFirst, Mishap::AnswersWithTheFirst]);
+    life.place(&PayoutRequest { allow_repeat: true, ..request("rent-2", Fund::Wallet) }).await;
+    for tried in 0..2 {
+        let view = life.until_state("rent-2", "review").await;
+        assert_eq!((view.review.as_deref(), view.payment_id), (Some("terms_differ"), None), "after {tried} retries");
+        assert!(view.next.contains("pay-000001, which payout rent-1 has"), "{}", view.next);
+        let owner = bench.store.desk_by_alias(RecordKind::Payout, "pay-000001").await.unwrap().unwrap();
+        assert_eq!(owner.body.key().id, "rent-1", "its receipt shows the payout that it came of");
+        life.handle.retry_payout("rent-2", "the provider looks into it").await.unwrap();
+    }
+    let view = life.until("rent-2", "funded", |view| view.order.is_some()).await;
+    assert_eq!(view.payment_id.as_deref(), Some("pay-000002"));
+    assert_eq!(bench.store.contents().orders.len(), 2, "an order of its own");
     life.stop().await;
 }
 

@@ -36,6 +36,8 @@ pub(super) enum Mishap {
     KeyRefused,
     /// Opened twice under the key.
     Twice,
+    /// Not acted upon, and answered with the payment that was opened first, without the key that it bears.
+    AnswersWithTheFirst,
 }
 
 /// What answers tell of the deposit address.
@@ -193,6 +195,10 @@ impl Shop {
             Some(Mishap::Refused(404, detail)) => Err(ApiError::NotFound { detail: detail.to_owned() }),
             Some(Mishap::Refused(status, detail)) => Err(ApiError::Refused { status, detail: detail.to_owned() }),
             Some(Mishap::KeyRefused) => Err(ApiError::KeyRefused { status: 403, detail }),
+            Some(Mishap::AnswersWithTheFirst) => {
+                let first = self.held().payments.first().cloned().expect("one that was opened");
+                Ok(ApiPayment { idempotency_key: None, ..self.shown(&first, false) })
+            }
             Some(Mishap::Twice) => {
                 self.act(recipient, new, false);
                 self.act(recipient, new, true);

@@ -111,7 +111,7 @@ fn log() -> Transfer {
 }
 
 fn receipt(at: BlockRef, succeeded: bool, transfers: Vec<Transfer>) -> Option<Receipt> {
-    Some(Receipt { tx_hash: tx(1), block: at, succeeded, transfers, gas_used: 1, gas_price: Wei::new(1) })
+    Some(Receipt { tx_hash: tx(1), block: at, succeeded, transfers, gas_used: Some(1), gas_price: Some(Wei::new(1)) })
 }
 
 /// What an operator says, whose head is 1,600 and whose finalized block is this one.

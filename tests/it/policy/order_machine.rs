@@ -399,7 +399,7 @@ fn a_receipt_pays_only_by_the_tokens_own_log_of_the_very_transfer() {
         to: HOME,
         amount: order.amount,
     };
-    let (gas_used, gas_price) = (62_147, Wei::from_gwei(80));
+    let (gas_used, gas_price) = (Some(62_147), Some(Wei::from_gwei(80)));
     let receipt = |succeeded, transfers: Vec<Transfer>| Receipt {
         tx_hash: tx(1),
         block: block(1_500),

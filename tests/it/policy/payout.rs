@@ -476,8 +476,14 @@ fn the_payment_is_held_against_what_was_asked() {
 #[test]
 fn s4_a_payment_is_of_one_payout_only() {
     let taken = Said { other: PayoutReference::new("other").ok(), ..said() };
-    let (field, _, told) = differing(&payout(State::Placed), &taken, &params()).unwrap();
-    assert!(field == "id" && told.contains("other"), "{field}: {told}");
+    let (field, _, theirs) = differing(&payout(State::Placed), &taken, &params()).unwrap();
+    assert!(field == "id" && theirs.contains("other"), "{field}: {theirs}");
+    let calling = payout(State::Creating { started_at: at(NOW) });
+    let refused = told(&calling, &Fact::Opened(Box::new(taken))).unwrap().payout;
+    assert_eq!(refused.payment, None, "it is the other payout's, whatever a person decides about this one");
+    assert!(matches!(refused.state, State::Review { why: PayoutReview::TermsDiffer { .. } }), "{:?}", refused.state);
+    let cancelled = told(&refused, &Fact::Cancel { reason: "not ours".to_owned() }).unwrap();
+    assert!(matches!(cancelled.payout.state, State::Cancelled { .. }), "what the API opened is known");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, ReviewReason,
 use rampwatch::domain::event::EventKind;
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, PaymentState};
 use rampwatch::policy::address::AddressState;
-use rampwatch::policy::resolve::{Decision, MAX_REASON_BYTES, ResolveError, resolve};
+use rampwatch::policy::resolve::{Decision, MAX_REASON, ResolveError, resolve};
 
 use super::samples::*;
 
@@ -94,11 +94,17 @@ fn each_decision_in_each_state() {
 
 #[test]
 fn a_reason_is_needed_and_bounded() {
-    let long = "x".repeat(MAX_REASON_BYTES + 1);
-    for (reason, good) in [("", false), (" \n\t", false), (long.as_str(), false), (&long[1..], true), (" ok ", true)] {
+    let long = "é".repeat(MAX_REASON + 1);
+    for (reason, good) in [("", false), (" \n\t", false), (long.as_str(), false), (&long[2..], true), (" ok ", true)] {
         let mut book = book_of(&PaymentState::Waiting, FINAL);
         let got = resolve(&mut book, &Decision::Cancel { payment: id("p") }, said(reason), &context());
         assert_eq!(got, if good { Ok(()) } else { Err(ResolveError::Reason) }, "{} bytes", reason.len());
+    }
+    // S9: nor is one kept that would show something else than there is.
+    for reason in ["pays \u{202e}ecila", "one\nline", "\u{1b}[2Jnothing"] {
+        let mut book = book_of(&PaymentState::Waiting, FINAL);
+        let got = resolve(&mut book, &Decision::Cancel { payment: id("p") }, said(reason), &context());
+        assert!(matches!(got, Err(ResolveError::OddReason(_))), "{reason:?}: {got:?}");
     }
 }
 

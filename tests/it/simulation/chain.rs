@@ -402,8 +402,8 @@ impl TrueChain {
             block: block.header.block,
             succeeded: mined.is_none_or(|mined| mined.succeeded),
             transfers: block.transfers.iter().filter(|transfer| transfer.tx_hash == hash).copied().collect(),
-            gas_used: mined.map_or(0, |mined| mined.gas_used),
-            gas_price: Wei::new(mined.map_or(0, |mined| mined.gas_price)),
+            gas_used: mined.map(|mined| mined.gas_used),
+            gas_price: mined.map(|mined| Wei::new(mined.gas_price)),
         })
     }
 

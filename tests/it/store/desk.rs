@@ -6,6 +6,7 @@ use rampwatch::domain::amount::Amount;
 use rampwatch::domain::candidate::{Candidate, CandidateReason, CandidateState, Missing};
 use rampwatch::domain::event::{Event, EventKind};
 use rampwatch::domain::payment::{ApiStatus, PayoutReference, RecipientId, WebhookId};
+use rampwatch::domain::payout::Payout;
 use rampwatch::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::shadow::{Shadow, ShadowAct, ShadowOutcome};
 use rampwatch::domain::time::Timestamp;
@@ -13,6 +14,7 @@ use rampwatch::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, Webhook
 use rampwatch::ports::store::{Changes, Commit, Store, StoreError, Subject};
 
 use super::{commit, for_every_store, notices, payouts};
+use crate::support::payouts::payout;
 use crate::support::records::{address, at, hash, order_id, payment_id};
 
 for_every_store!(
@@ -20,6 +22,7 @@ for_every_store!(
     finds_records_of_the_desk_that_are_due,
     keeps_the_events_of_a_record_of_the_desk,
     refuses_a_stale_record_of_the_desk,
+    s4_another_name_is_of_one_record_for_ever,
 );
 
 type Dyn = Arc<dyn Store>;
@@ -219,4 +222,30 @@ async fn refuses_a_stale_record_of_the_desk(store: Dyn) {
     let read = store.desk(&key("a")).await.unwrap().unwrap();
     commit(&store, desk(vec![read])).await;
     assert_eq!(store.desk(&key("a")).await.unwrap().unwrap().version, 2);
+}
+
+async fn s4_another_name_is_of_one_record_for_ever(store: Dyn) {
+    let record = |reference: &str, payment: Option<u64>| {
+        let payout = Payout { payment: payment.map(payment_id), ..payout(reference) };
+        Record::new(RecordBody::Payout(Box::new(payout)), None)
+    };
+    let bearer = |n| {
+        let store = Arc::clone(&store);
+        async move {
+            let found = store.desk_by_alias(RecordKind::Payout, payment_id(n).as_str()).await.unwrap();
+            found.map(|record| record.body.key().id)
+        }
+    };
+    commit(&store, desk(vec![record("first", Some(1))])).await;
+    let taken = StoreError::Conflict("the other name of payout second".to_owned());
+    assert_eq!(store.commit(desk(vec![record("second", Some(1))])).await.unwrap_err(), taken);
+    let both = vec![record("third", Some(2)), record("second", Some(2))];
+    assert_eq!(store.commit(desk(both)).await.unwrap_err(), taken, "two that come together");
+    assert_eq!((bearer(1).await.as_deref(), bearer(2).await), (Some("first"), None));
+    // It keeps what it bore also once it bears another, and may bear it again.
+    for payment in [3, 1] {
+        commit(&store, desk(vec![Record { version: 1 + (3 - payment) / 2, ..record("first", Some(payment)) }])).await;
+    }
+    assert_eq!(bearer(3).await.as_deref(), Some("first"));
+    assert_eq!(store.commit(desk(vec![record("second", Some(3))])).await.unwrap_err(), taken);
 }

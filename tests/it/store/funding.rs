@@ -266,8 +266,8 @@ pub(super) fn kinds() -> Vec<EventKind> {
             order: order(),
             tx_hash,
             block: block(5),
-            gas_used: 62_147,
-            gas_price: Wei::from_gwei(31),
+            gas_used: Some(62_147),
+            gas_price: Some(Wei::from_gwei(31)),
         },
     ];
     let address = wallet_address();

@@ -153,11 +153,11 @@ impl Contents {
     fn check_versions(&self, commit: &Commit) -> Result<(), StoreError> {
         let payments = commit.payments.iter().map(|payment| {
             let stored = self.payments.get(&payment.id).map(|stored| stored.version);
-            (payment_name(payment), payment.version, stored)
+            (format!("payment {}", payment.id), payment.version, stored)
         });
         let deposits = commit.deposits.iter().map(|deposit| {
             let stored = self.deposits.get(&deposit.key).map(|stored| stored.version);
-            (deposit_name(deposit), deposit.version, stored)
+            (format!("deposit {}", deposit.key), deposit.version, stored)
         });
         let coverage = commit.coverage.iter().map(|coverage| {
             let stored = self.coverage.get(&coverage.address).map(|stored| stored.version);
@@ -169,7 +169,7 @@ impl Contents {
         });
         let orders = commit.orders.iter().map(|order| {
             let stored = self.orders.get(&order.id).map(|stored| stored.version);
-            (order_name(order), order.version, stored)
+            (format!("order {}", order.id), order.version, stored)
         });
         let wallet = commit.wallet.iter().map(|wallet| {
             let stored = self.wallet.as_ref().map(|stored| stored.version);
@@ -186,7 +186,7 @@ impl Contents {
                 return Err(StoreError::Conflict(name));
             }
         }
-        Ok(())
+        self.check_aliases(&commit.desk)
     }
 
     fn apply(&mut self, commit: Commit) {
@@ -221,7 +221,7 @@ impl Contents {
             record.version = record.version.saturating_add(1);
             let key = record.body.key();
             if let Some(alias) = record.body.alias() {
-                self.aliases.insert((key.kind, alias.to_owned()), key.clone());
+                self.aliases.entry((key.kind, alias.to_owned())).or_insert_with(|| key.clone());
             }
             self.desk.insert(key, record);
         }
@@ -229,6 +229,19 @@ impl Contents {
             let seq = self.last().saturating_add(1);
             self.events.push(Recorded { seq, event });
         }
+    }
+
+    /// Another name is of one record for ever.
+    fn check_aliases(&self, desk: &[Record]) -> Result<(), StoreError> {
+        let mut own = BTreeMap::new();
+        for (key, alias) in desk.iter().filter_map(|record| Some((record.body.key(), record.body.alias()?))) {
+            let name = (key.kind, alias.to_owned());
+            let bearers = [self.aliases.get(&name).cloned(), own.insert(name, key.clone())];
+            if bearers.into_iter().flatten().any(|bearer| bearer != key) {
+                return Err(StoreError::Conflict(format!("the other name of {key}")));
+            }
+        }
+        Ok(())
     }
 
     fn last(&self) -> u64 {
@@ -241,31 +254,19 @@ impl Contents {
     }
 }
 
-fn payment_name(payment: &Payment) -> String {
-    format!("payment {}", payment.id)
-}
-
-fn deposit_name(deposit: &Deposit) -> String {
-    format!("deposit {}", deposit.key)
-}
-
-fn order_name(order: &Order) -> String {
-    format!("order {}", order.id)
-}
-
 /// Coverage and finality marks have a fixed size.
 fn check_sizes(commit: &Commit) -> Result<(), StoreError> {
     for payment in &commit.payments {
         let stored = Payment { version: payment.version.saturating_add(1), ..payment.clone() };
-        check_size(&stored, || payment_name(payment))?;
+        check_size(&stored, || format!("payment {}", payment.id))?;
     }
     for deposit in &commit.deposits {
         let stored = Deposit { version: deposit.version.saturating_add(1), ..deposit.clone() };
-        check_size(&stored, || deposit_name(deposit))?;
+        check_size(&stored, || format!("deposit {}", deposit.key))?;
     }
     for order in &commit.orders {
         let stored = Order { version: order.version.saturating_add(1), ..order.clone() };
-        check_size(&stored, || order_name(order))?;
+        check_size(&stored, || format!("order {}", order.id))?;
     }
     if let Some(wallet) = &commit.wallet {
         let stored = Wallet { version: wallet.version.saturating_add(1), ..wallet.clone() };

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
 use rampwatch::domain::operator::{KnownEndpoint, Operator};
+use rampwatch::service::operator_service::{OperatorError, OperatorService};
 use rampwatch::service::orders::ApproveRequest;
+use rampwatch::view::order::OrderView;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
@@ -55,9 +57,10 @@ pub(crate) async fn store_in(folder: &Path) -> SledStore {
     }
 }
 
-/// An approval that says nothing again of what was shown.
-pub(crate) fn because(reason: &str) -> ApproveRequest {
-    ApproveRequest { reason: reason.to_owned(), ..ApproveRequest::default() }
+/// Approves an order as it is shown.
+pub(crate) async fn approve(handle: &OperatorService, order: &str, reason: &str) -> Result<OrderView, OperatorError> {
+    let shown = handle.show_order(order).await?;
+    handle.approve(order, &ApproveRequest::of(&shown, reason)).await
 }
 
 /// An endpoint that is an operator of its own.

@@ -51,7 +51,7 @@ impl Endpoint {
             let got = match now {
                 [ask] => {
                     let got = self.in_time(http.one(ask)).await;
-                    if got.as_ref().is_err_and(is_silent_refusal) {
+                    if got.as_ref().is_err_and(|why| is_silent_refusal(why) || is_unanswered(why)) {
                         self.learn(Limits::single_failed);
                     }
                     vec![got]
@@ -79,6 +79,9 @@ impl Endpoint {
                         // A server that always ends so may do so because of the batch; or it may be down.
                         if is_silent_refusal(&why) {
                             self.learn(|limits: &mut Limits| limits.batch_failed(now.len()));
+                        }
+                        if is_unanswered(&why) || why.class == Class::RateLimit {
+                            self.learn(|limits: &mut Limits| limits.batch_unanswered(now.len()));
                         }
                         return Err(why);
                     }
@@ -196,6 +199,11 @@ fn may_be_the_batch(failure: &Failure) -> bool {
 /// Whether a server failed without a word of why.
 fn is_silent_refusal(failure: &Failure) -> bool {
     failure.class == Class::Server && failure.reach != Reach::Answered
+}
+
+/// Whether a question was sent, and no answer came: the connection ended, or the time.
+fn is_unanswered(failure: &Failure) -> bool {
+    matches!(failure.class, Class::Timeout | Class::Connection) && failure.reach != Reach::Unsent
 }
 
 /// Whether the questions after this one are still worth asking.

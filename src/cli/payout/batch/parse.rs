@@ -233,8 +233,10 @@ fn header(cells: &[String], defaults: &Draft) -> Result<Vec<Field>, ParseError> 
             return Err(ParseError::Separator(name));
         }
     }
+    // A spreadsheet writes the columns beside the table too, where something was there once.
+    let named = cells.iter().rposition(|cell| !cell.trim().is_empty()).map_or(0, |last| last.saturating_add(1));
     let mut columns = Vec::new();
-    for cell in cells {
+    for cell in cells.iter().take(named) {
         let shown: String = cell.chars().take(60).collect();
         let field = Field::of(cell).ok_or(ParseError::UnknownColumn { name: shown })?;
         if columns.contains(&field) {
@@ -256,7 +258,7 @@ fn header(cells: &[String], defaults: &Draft) -> Result<Vec<Field>, ParseError> 
 /// Whether a row has as many cells as there are columns.
 fn fits(columns: &[Field], cells: &[String], is_broken: bool) -> Result<(), RowFault> {
     let (has, wants) = (cells.len(), columns.len());
-    if has == wants {
+    if has >= wants && cells.iter().skip(wants).all(|cell| cell.trim().is_empty()) {
         return Ok(());
     }
     let hint = if is_broken {
@@ -353,6 +355,13 @@ mod tests {
         same(plain.trim_end());
         same(&plain.replace("user-1", "\"user-1\"").replace("MXN", " MXN "));
         same(&format!("{plain},,,,,,,,\r\n\n"));
+        // Columns beside the table, which held something once.
+        same(&plain.replace('\n', ",,\n"));
+        same(&plain.replacen('\n', ",\n", 1));
+        same(&plain.replacen(&line("a", "1.5"), &format!("{}, ,", line("a", "1.5")), 1));
+        let (_, fault) = fault(&plain.replacen(&line("a", "1.5"), &format!("{},,x", line("a", "1.5")), 1));
+        assert!(fault.contains("cells, and the header has"), "{fault}");
+        assert!(read(&plain.replacen("amount", "", 1)).is_err(), "a column without a name among others");
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Opener {
         let other = other.filter(|other| *other != payout.reference);
         let known = self.ports.store.payment(&said.id).await?;
         let known = known.map(|payment| (payment.terms.deposit_address, payment.terms.amount));
-        let fact = PayoutFact::Opened(Box::new(Said {
+        let facts = Said {
             payment: said.id.clone(),
             kind: said.kind.clone(),
             key: said.idempotency_key.clone(),
@@ -78,10 +78,13 @@ impl Opener {
             sender: said.sender,
             known,
             other,
-        }));
+        };
         match self.compose(payout, &said) {
-            Some(payment) => self.keep(payout, &fact, &payment).await,
-            None => self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await.map(|_| ()),
+            Some(payment) => self.keep(payout, &facts, &payment).await,
+            None => {
+                let fact = PayoutFact::Opened(Box::new(facts));
+                self.book().tell(&payout.reference, &fact, None, unmoved(payout)).await.map(|_| ())
+            }
         }
     }
 
@@ -123,16 +126,19 @@ impl Opener {
 
     /// Stores the payout together with its payment, from which commit on deposits are looked for. Where the terms are not
     /// what was asked for, the policy says so, and no payment is stored.
-    async fn keep(&self, before: &Payout, fact: &PayoutFact, payment: &Payment) -> Result<(), PayoutError> {
+    async fn keep(&self, before: &Payout, facts: &Said, payment: &Payment) -> Result<(), PayoutError> {
         let (book, still, key) = (self.book(), unmoved(before), key_of(&before.reference));
         let changed = self
             .ledger
             .change_with(payment.terms.deposit_address, Some(&key), |page, _| {
                 let Some(kept) = page.desk.clone().and_then(Kept::of).filter(|kept| still(kept)) else { return Ok(()) };
-                let (next, said) = book.decide(&kept, fact)?;
+                // Somebody may have been quicker to take it up: his terms are held against ours like any others.
+                let here = page.book.payments().iter().find(|known| known.id == payment.id);
+                let here = here.map(|known| (known.terms.deposit_address, known.terms.amount));
+                let facts = Said { known: here.or(facts.known), ..facts.clone() };
+                let (next, said) = book.decide(&kept, &PayoutFact::Opened(Box::new(facts)))?;
                 if matches!(next.payout.state, PayoutState::Created { .. }) {
-                    match page.book.payments().iter().any(|known| known.id == payment.id) {
-                        // Somebody was quicker to take it up; we know that it is ours.
+                    match here.is_some() {
                         true => page.book.claim(&payment.id, &payment.recipient_id, payment.terms.sender),
                         false => page.add_payment(payment.clone(), &self.settings.sweep),
                     }

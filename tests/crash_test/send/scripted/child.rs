@@ -149,7 +149,8 @@ async fn answer(handle: &OperatorService, store: &dyn Store, points: &Points, as
             Ok(Look::default())
         }
         Ask::Approve(order) => {
-            let request = ApproveRequest { reason: "the story wants it paid".to_owned(), ..ApproveRequest::default() };
+            let shown = handle.show_order(&order).await.map_err(|error| error.to_string())?;
+            let request = ApproveRequest::of(&shown, "the story wants it paid");
             handle.approve(&order, &request).await.map_err(|error| error.to_string())?;
             Ok(Look::default())
         }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rampwatch::domain::actor::Role;
+use rampwatch::domain::amount::Amount;
 use rampwatch::domain::order::{ApprovalReason, Order, OrderState, Spend};
 use rampwatch::domain::record::RecordKind;
 use rampwatch::engine::EngineSettings;
@@ -105,8 +106,13 @@ impl Stage {
         let known = specimens::payments().into_iter().map(|payment| payment.id.to_string());
         stage.dictionary("payments", known.chain(FUNDABLE.map(|n| fundable(n).id.to_string())));
         stage.dictionary("orders", orders().iter().map(|order| order.id.to_string()));
-        let waits = |order: &Order| matches!(order.state, OrderState::AwaitingApproval { .. });
-        stage.dictionary("waiting", orders().iter().filter(|order| waits(order)).map(|order| order.id.to_string()));
+        let base_units = |amount: Amount| amount.base_units().to_string();
+        let waits = orders().pop().filter(|order| matches!(order.state, OrderState::AwaitingApproval { .. }));
+        let Order { id, to, amount, .. } = waits.expect("the last one waits");
+        let shown = [id.to_string(), id.payment.to_string(), to.to_string(), base_units(amount)];
+        for (name, value) in ["waiting", "waiting_payment", "waiting_to", "waiting_amount"].into_iter().zip(shown) {
+            stage.dictionary(name, [value]);
+        }
         for (name, kind) in [("payouts", RecordKind::Payout), ("disputes", RecordKind::Dispute)] {
             let records = desk::records().into_iter().map(|record| record.body.key());
             stage.dictionary(name, records.filter(|key| key.kind == kind).map(|key| key.id));
@@ -116,7 +122,7 @@ impl Stage {
         stage.dictionary("fundable", FUNDABLE.map(|n| fundable(n).id.to_string()));
         stage.dictionary("addresses", FUNDABLE.map(|n| fundable(n).terms.deposit_address.to_string()));
         let first = fundable(*FUNDABLE.start());
-        stage.dictionary("amounts", [serde_json::to_value(first.terms.amount).unwrap().as_str().unwrap().to_owned()]);
+        stage.dictionary("amounts", [base_units(first.terms.amount)]);
         stage
     }
 

@@ -162,8 +162,8 @@ pub(crate) fn receipt(world: &World, sight: &Sight, hash: B256) -> Option<Receip
             block: transfer.block,
             succeeded: true,
             transfers: vec![*transfer],
-            gas_used: GAS,
-            gas_price: Wei::new(0),
+            gas_used: Some(GAS),
+            gas_price: Some(Wei::new(0)),
         });
         return invented.or_else(|| world.chain().receipt_in(fork.base, hash));
     }
@@ -218,8 +218,8 @@ fn false_receipt(sent: &Sent, block: BlockRef, succeeded: bool) -> Receipt {
         block,
         succeeded,
         transfers,
-        gas_used: GAS,
-        gas_price: Wei::new(sent.signed.cap()),
+        gas_used: Some(GAS),
+        gas_price: Some(Wei::new(sent.signed.cap())),
     }
 }
 

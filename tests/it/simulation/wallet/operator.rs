@@ -19,7 +19,7 @@ use super::super::lies::settings::Danger;
 use super::super::rng::Rng;
 use super::super::world::World;
 use super::broadcasts::SLOWEST;
-use crate::support::because;
+use crate::support::approve;
 
 /// An approval that comes later than this comes late.
 const LATE: Span = Span::from_secs(3_600);
@@ -180,7 +180,7 @@ impl People {
             (own, _) => (own, other),
         };
         if let Some(own) = own.filter(|_| self.rng.permille(150)) {
-            let done = own.approve(&id, &because(REASON)).await;
+            let done = approve(&own, &id, REASON).await;
             if done.is_ok() {
                 self.world.violate(&format!("{id} was approved by whoever made it"));
             }
@@ -201,7 +201,7 @@ impl People {
         let asked_at = self.world.process_now();
         let is_over = order.placed_at.plus(valid_for).plus(SLOWEST) < asked_at;
         let reverted = matches!(&order.state, OrderState::AwaitingApproval { why: ApprovalReason::Reverted { .. } });
-        let done = other.approve(&id, &because(REASON)).await;
+        let done = approve(&other, &id, REASON).await;
         if is_over && !reverted {
             self.world.count("treasurer: approve too late");
             if done.is_ok() {
