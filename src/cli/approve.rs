@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::fund::{agreed, can_ask};
 use super::{operator, order_output, output};
 use crate::client::Client;
@@ -50,9 +50,7 @@ impl Approve {
         let shown = operator.order(order).await?;
         if can_ask() && !self.yes {
             output::remark(order_output::to_approve(&shown).trim_end());
-            if !agreed("Approve this? [y/N] ", "nothing was approved").await? {
-                return Err(Failure::new(Exit::Failed, "nothing was approved"));
-            }
+            agreed("Approve this? [y/N] ".to_owned(), "Nothing was approved.").await?;
         }
         // What was shown is said again: if the order is another one by now, nothing is approved.
         let view = operator.approve(order, &ApproveRequest::of(&shown, reason)).await?;

@@ -71,7 +71,8 @@ impl Doctor {
             output::print_json(&Report { healthy: failures == 0, warnings, failures, findings: lines.collect() })?;
         } else {
             let lines: String = findings.iter().map(text).collect();
-            output::print(&format!("{lines}{} ok, {warnings} warnings, {failures} failures\n", count(Grade::Ok)))?;
+            let (warned, failed) = (output::many(warnings, "warning"), output::many(failures, "failure"));
+            output::print(&format!("{lines}{} ok, {warned}, {failed}\n", count(Grade::Ok)))?;
         }
         if failures > 0 {
             return Err(Failure::new(Exit::Failed, format!("{failures} of the checks failed")));

@@ -63,7 +63,7 @@ pub struct Failure {
 impl From<OperatorError> for Failure {
     fn from(error: OperatorError) -> Self {
         let exit = match &error {
-            OperatorError::NotFound(_) => Exit::NotFound,
+            OperatorError::NotFound(_) | OperatorError::UnknownToApi(_) => Exit::NotFound,
             OperatorError::Invalid { .. } => Exit::Usage,
             OperatorError::Exists(_)
             | OperatorError::Refused(_)

@@ -40,8 +40,8 @@ impl Fund {
         if !(self.yes && self.json) {
             output::remark(order_output::preview(&preview).trim_end());
         }
-        if !self.yes && !agreed("Order this? [y/N] ", "nothing was ordered").await? {
-            return Err(Failure::new(Exit::Failed, "nothing was ordered"));
+        if !self.yes {
+            agreed(format!("Send {} to {}? [y/N] ", preview.amount, preview.to), "Nothing was ordered.").await?;
         }
         // What was shown is said again: if the payment is another one by now, nothing is ordered.
         let request = FundRequest {
@@ -78,17 +78,23 @@ pub(super) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Asks on the terminal. Only a clear yes is one; the end of what is typed is a no. `so` says what a terminal that
-/// cannot be read means.
-pub(super) async fn agreed(question: &'static str, so: &str) -> Result<bool, Failure> {
-    let unreadable = || Failure::new(Exit::Failed, format!("the terminal could not be read: {so}"));
+/// Asks on the terminal. Only a clear yes is one; the end of what is typed is a no. `so`: a sentence about what a no means.
+///
+/// # Errors
+/// Nobody agreed, which is told; or the terminal cannot be read.
+pub(super) async fn agreed(question: String, so: &str) -> Result<(), Failure> {
+    let unreadable = || Failure::new(Exit::Failed, format!("the terminal could not be read. {so}"));
     let ask = move || {
         let mut stderr = std::io::stderr();
-        stderr.write_all(question.as_bytes())?;
+        stderr.write_all(output::seen(&question).as_bytes())?;
         stderr.flush()?;
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line)
     };
     let line = tokio::task::spawn_blocking(ask).await.map_err(|_| unreadable())?.map_err(|_| unreadable())?;
-    Ok(matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    output::remark(so);
+    Err(Failure::new(Exit::Failed, so).told())
 }

@@ -18,7 +18,10 @@ pub(super) fn order(view: &OrderView) -> String {
         ("recipient", Some(view.recipient_id.to_string())),
         ("placed", Some(format!("{} by {}", view.placed_at, placer(view)))),
         ("approved", view.approved_by.as_ref().map(|by| format!("by {by}"))),
-        ("counts", Some(if view.counts_as_spent { "as spent" } else { "not as spent" }.to_owned())),
+        (
+            "daily limit",
+            Some(if view.counts_as_spent { "counts toward it" } else { "does not count toward it" }.to_owned()),
+        ),
         ("nonce", view.nonce.map(|nonce| nonce.to_string())),
         ("block", block),
     ]);
@@ -95,7 +98,7 @@ pub(super) fn wallet(view: &WalletView) -> String {
         (Some(_), Some(_)) => "halted and paused: nothing is sent",
         (Some(_), None) => "halted: nothing is sent",
         (None, Some(_)) => "paused: nothing is sent",
-        (None, None) => "open",
+        (None, None) => "ready to send",
     };
     fields(&[
         ("wallet", Some(view.address.to_string())),
@@ -103,7 +106,7 @@ pub(super) fn wallet(view: &WalletView) -> String {
         ("halted", view.halted.as_deref().map(plain)),
         ("paused", view.paused.as_deref().map(plain)),
         ("next nonce", Some(view.next_nonce.to_string())),
-        ("spent", Some(format!("{} of {} in 24 hours", view.spent, view.limit))),
+        ("spent", Some(format!("{} of {} in 24 hours, with what is still to be sent", view.spent, view.limit))),
         ("open orders", Some(view.open_orders.to_string())),
     ])
 }

@@ -197,6 +197,11 @@ pub(super) fn review(view: &ReviewView) -> String {
     text
 }
 
+/// How many of something: `1 warning`, `2 warnings`.
+pub(super) fn many(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// What others wrote, without anything that could steer a terminal or forge a line.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|letter| if is_hidden(letter) { char::REPLACEMENT_CHARACTER } else { letter }).collect()

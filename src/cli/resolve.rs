@@ -26,7 +26,7 @@ enum Decision {
         #[command(flatten)]
         common: Common,
     },
-    /// The deposit pays nothing; it leaves the review
+    /// The deposit pays nothing here, and needs no decision any more
     Ignore {
         /// The deposit: its key, or its transaction hash (with :log-index where it has several)
         deposit: String,
@@ -47,8 +47,8 @@ enum Decision {
         #[command(flatten)]
         common: Common,
     },
-    /// Stop our completion of the payment; its address stays watched, and at the API it goes its own way (to cancel an
-    /// order of the hot wallet: `rampwatch cancel`)
+    /// Stop our completion of the payment; its address stays watched, and the off-ramp itself stays open at the payment API
+    /// until it expires (to cancel an order of the hot wallet: `rampwatch cancel`)
     Cancel {
         /// The payment
         payment: String,

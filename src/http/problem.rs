@@ -154,7 +154,7 @@ impl Problem {
 impl From<OperatorError> for Problem {
     fn from(error: OperatorError) -> Self {
         let code = match &error {
-            OperatorError::NotFound(_) => Code::NotFound,
+            OperatorError::NotFound(_) | OperatorError::UnknownToApi(_) => Code::NotFound,
             OperatorError::Exists(_) => Code::Exists,
             OperatorError::Invalid { .. } => Code::Invalid,
             OperatorError::Refused(_) => Code::Refused,

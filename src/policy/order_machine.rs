@@ -87,7 +87,7 @@ pub enum OrderFact {
 
 /// A fact that an order in this state cannot meet.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("an order that is {state} cannot take this: {fact}")]
+#[error("the order is {state} now: {fact} is not possible")]
 pub struct UnexpectedOrder {
     pub state: &'static str,
     /// The fact, in words.

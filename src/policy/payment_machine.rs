@@ -95,7 +95,7 @@ pub struct Step {
 
 /// A fact that a payment in this state cannot meet.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("a payment that is {state} cannot take this: {fact}")]
+#[error("the payment is {state} now: {fact} is not possible")]
 pub struct Unexpected {
     pub state: &'static str,
     pub fact: String,

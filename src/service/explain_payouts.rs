@@ -35,7 +35,7 @@ impl OperatorService {
             state: payout.state.name().to_owned(),
             next: next(payout, payment.as_ref(), &names, *next_at),
             review,
-            request: request_of(&payout.reference, &payout.wish, decimals),
+            request: request_of(Some(&payout.reference), &payout.wish, decimals),
             quote: quote.map(|taken| {
                 let source = names.paid(payout.wish.exchange.source_amount);
                 QuoteView::new(&payout.wish.exchange, &payout.wish.bank_account, &taken.quote, source, now)

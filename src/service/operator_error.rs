@@ -14,6 +14,9 @@ pub enum OperatorError {
     /// It is not known here.
     #[error("{0} is not known here")]
     NotFound(String),
+    /// The payment API does not know it.
+    #[error("the payment API knows no {0}")]
+    UnknownToApi(String),
     /// It is there already, with other content.
     #[error("{0}")]
     Exists(String),
@@ -73,6 +76,7 @@ impl OperatorError {
             Self::TooMany { retry_after, .. } => Some(*retry_after),
             Self::Api(error) => error.retry_after(),
             Self::NotFound(_)
+            | Self::UnknownToApi(_)
             | Self::Exists(_)
             | Self::Invalid { .. }
             | Self::Refused(_)

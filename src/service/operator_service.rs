@@ -192,9 +192,7 @@ impl OperatorService {
         let Some(api) = &self.api else { return Ok(None) };
         match self.through_gate(request.id.as_str(), api.payment(&request.id)).await? {
             Ok(said) => Ok(Some(said)),
-            Err(ApiError::NotFound { .. }) => {
-                Err(OperatorError::NotFound(format!("payment {} (says the payment API)", request.id)))
-            }
+            Err(ApiError::NotFound { .. }) => Err(OperatorError::UnknownToApi(format!("payment {}", request.id))),
             Err(error) => Err(OperatorError::Api(error)),
         }
     }

@@ -3,6 +3,10 @@
 //! Nothing is guessed: numbers with signs, separators or exponents, unknown reasons and ids with odd characters are refused,
 //! each with the field's name.
 
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
 use crate::domain::chain::{Address, B256};
 use crate::domain::decimal::Decimal;
 use crate::domain::odd::{Odd, explained};
@@ -157,36 +161,33 @@ impl OperatorService {
     }
 }
 
-/// The first field in which two wishes differ.
-pub(crate) fn first_difference(one: &PayoutWish, other: &PayoutWish) -> Option<&'static str> {
-    let (from, to) = (&one.exchange, &other.exchange);
-    let same = [
-        ("user", one.user == other.user),
-        ("recipient", one.recipient == other.recipient),
-        ("bank_account", one.bank_account == other.bank_account),
-        ("amount", from.source_amount == to.source_amount),
-        ("source_currency", from.source_currency == to.source_currency),
-        ("source_rail", from.source_rail == to.source_rail),
-        ("destination_currency", from.destination_currency == to.destination_currency),
-        ("destination_rail", from.destination_rail == to.destination_rail),
-        ("destination_country", from.destination_country == to.destination_country),
-        ("developer_fee", from.developer_fee == to.developer_fee),
-        ("from_address", one.from_address == other.from_address),
-        ("reason", one.reason == other.reason),
-        ("document_reference", one.document_reference == other.document_reference),
-        ("reference_id", one.reference_id == other.reference_id),
-        ("files", one.files == other.files),
-        ("min_destination_amount", one.min_destination_amount == other.min_destination_amount),
-        ("fund", one.fund == other.fund),
-    ];
-    same.into_iter().find(|(_, is_same)| !is_same).map(|(field, _)| field)
+/// The first field in which two wishes differ, with what each says.
+pub(crate) fn first_difference(known: &PayoutWish, wanted: &PayoutWish, decimals: u8) -> Option<String> {
+    if known == wanted {
+        return None;
+    }
+    let (known, wanted) = (told(known, decimals), told(wanted, decimals));
+    let names: BTreeSet<&String> = known.keys().chain(wanted.keys()).collect();
+    let Some(name) = names.into_iter().find(|name| known.get(*name) != wanted.get(*name)) else {
+        return Some("content".to_owned());
+    };
+    let value = |of: &Map<String, Value>| of.get(name).map_or_else(|| "none".to_owned(), Value::to_string);
+    Some(format!("{name} ({}, and here {})", value(&known), value(&wanted)))
+}
+
+/// Everything that a wish says, as it is shown.
+fn told(wish: &PayoutWish, decimals: u8) -> Map<String, Value> {
+    match serde_json::to_value(request_of(None, wish, decimals)) {
+        Ok(Value::Object(fields)) => fields,
+        _ => Map::new(),
+    }
 }
 
 /// The request that a wish came from, with everything that was left out.
-pub(crate) fn request_of(reference: &PayoutReference, wish: &PayoutWish, decimals: u8) -> PayoutRequest {
+pub(crate) fn request_of(reference: Option<&PayoutReference>, wish: &PayoutWish, decimals: u8) -> PayoutRequest {
     let exchange = &wish.exchange;
     PayoutRequest {
-        reference: Some(reference.to_string()),
+        reference: reference.map(ToString::to_string),
         user: wish.user.to_string(),
         recipient: wish.recipient.to_string(),
         bank_account: wish.bank_account.to_string(),

@@ -112,7 +112,7 @@ impl OperatorService {
     /// The payout that is known, if the request asks for the same.
     async fn same_payout(&self, known: &Kept, request: &PayoutRequest) -> Result<PayoutView, OperatorError> {
         let wish = self.wish(request, Some(known.payout.wish.from_address))?;
-        if let Some(field) = first_difference(&known.payout.wish, &wish) {
+        if let Some(field) = first_difference(&known.payout.wish, &wish, self.settings.decimals) {
             let reference = &known.payout.reference;
             return Err(OperatorError::Exists(format!(
                 "payout {reference} is there already, with another {field}; what was placed never changes: give this one \

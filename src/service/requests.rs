@@ -198,7 +198,7 @@ pub(crate) fn parse_day_or_moment(field: &'static str, text: &str) -> Result<Tim
         Ok(_) if text.len() == "2026-11-22".len() => parse_moment(field, &format!("{text}T00:00:00Z")),
         _ => parse_moment(field, text).map_err(|_| {
             let right =
-                "a day such as 2026-11-22, which begins at midnight UTC, or a moment such as 2026-11-22T10:00:00Z";
+                "a day such as 2026-11-22, which begins at midnight UTC, nor a moment such as 2026-11-22T10:00:00Z";
             invalid(field, explained(format_args!("{text:?} is neither {right}"), text))
         }),
     }

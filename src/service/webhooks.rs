@@ -137,7 +137,7 @@ impl OperatorService {
         self.refuse_in_shadow("no webhook is changed")?;
         self.count(Demand::Question)?;
         let desk = self.desk()?;
-        let unknown = || OperatorError::NotFound(format!("webhook {id} (says the payment API)"));
+        let unknown = || OperatorError::UnknownToApi(format!("webhook {id}"));
         if change.url.is_none() {
             // Somebody else's is not changed, whether or not its id is known here.
             let told = self.through_gate(id.as_str(), desk.webhook(&id)).await?.map_err(|error| match error {

@@ -221,8 +221,8 @@ pub(crate) fn deposit_review(deposit: &Deposit, why: &ReviewReason, names: &Name
     let amount = names.amount(deposit.amount, deposit.token);
     match why {
         ReviewReason::WrongToken => format!(
-            "{amount} came in a token ({}) that no payment of this address asks for. The payment API cannot complete with \
-             it, so no payment is credited.",
+            "{amount} arrived, and no payment of this address expects that token ({}). The payment API cannot complete with \
+             it, so nothing is credited.",
             deposit.token
         ),
         ReviewReason::Under { missing } => format!(
@@ -251,7 +251,8 @@ pub(crate) fn deposit_review(deposit: &Deposit, why: &ReviewReason, names: &Name
         }
         ReviewReason::SecondDeposit { payment } => {
             format!(
-                "Payment {payment}, which {amount} would fit, has its deposit already. It may have been paid twice."
+                "Payment {payment} has its deposit already, and {amount} came beside it: it was paid twice, or this was meant \
+                 for something else."
             )
         }
         ReviewReason::Replaced { payment } => format!(

@@ -178,10 +178,10 @@ impl One {
         if request.fund == Fund::Wallet {
             output::remark(show::limits(&operator.wallet().await?).trim_end());
         }
-        if self.yes || agreed("Place this payout? [y/N] ", "nothing was placed").await? {
+        if self.yes {
             return Ok(());
         }
-        Err(Failure::new(Exit::Failed, "nothing was placed"))
+        agreed("Place this payout? [y/N] ".to_owned(), "Nothing was placed.").await
     }
 
     async fn follow(&self, desk: &Desk, reference: &PayoutReference) -> Result<(), Failure> {

@@ -39,8 +39,8 @@ pub(super) fn preview(request: &PayoutRequest, rate: &RateView, quote: &QuoteVie
     let quoted = per_unit(terms).unwrap_or_else(|| "the payment API does not say the rate".to_owned());
     let fees = terms.total_fee.as_ref().map(|fee| format!("{fee} (payment API)"));
     let bound = match &request.min_destination_amount {
-        Some(least) => format!("it is opened on a new quote, and not for less than {least} {currency}"),
-        None => "the final quote may differ; to set a minimum, use --min-destination-amount".to_owned(),
+        Some(least) => format!("{least} {currency}; nothing is opened for less"),
+        None => "none: the final quote may differ; to set one, use --min-destination-amount".to_owned(),
     };
     let names: Vec<String> = request.files.iter().map(|file| plain(&file.name)).collect();
     let (account, recipient) = (&request.bank_account, &request.recipient);
@@ -57,7 +57,7 @@ pub(super) fn preview(request: &PayoutRequest, rate: &RateView, quote: &QuoteVie
         ("document", request.document_reference.as_deref().map(plain)),
         ("files", (!names.is_empty()).then(|| names.join(", "))),
         ("paid by", Some(payer(request.fund).to_owned())),
-        ("bound", Some(bound)),
+        ("minimum", Some(bound)),
     ])
 }
 

@@ -105,11 +105,13 @@ impl Scanner {
             is_swept = fits && self.view.step_back <= MOST_SHORT;
             self.note_hinted(&page);
             self.absorb(&job, page, Reading::Sweep).await?;
-            metrics::gauge!("rampwatch_swept_block").set(super::gauge(job.to));
         }
         let short = self.view.step_back;
         self.view.step_back = self.view.step_back.checked_div(2).unwrap_or(0);
         let behind = sweep::behind_by(&self.index.leads(), self.view.last_final);
+        // Through this block everybody was read: whoever is behind, or cannot be read, holds it back.
+        let swept = self.view.last_final.filter(|_| behind > 0).map(|last| last.saturating_sub(behind));
+        metrics::gauge!("rampwatch_swept_block").set(super::gauge(swept.unwrap_or(self.schedule.read_to)));
         let now = self.ports.clock.now();
         self.health.update(|health| {
             // Where nothing was read, or where the head is below what counts as read, nobody knows what came in.

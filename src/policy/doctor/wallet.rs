@@ -65,7 +65,7 @@ fn of_token(says: &Says, has: Amount, rules: &WalletRules, low: bool) -> Finding
     let text = |amount: Amount| format!("{} {}", amount.to_decimal(rules.decimals), rules.symbol);
     let spendable = has.checked_sub(rules.needs.reserve_token).unwrap_or(Amount::ZERO);
     let found = format!(
-        "it has {}, of which {} stay; limits are {} for one payment and {} a day",
+        "it has {}, and keeps {} of it in reserve; limits are {} for one payment and {} a day",
         text(has),
         text(rules.needs.reserve_token),
         text(rules.needs.max_per_payment),
@@ -80,8 +80,11 @@ fn of_token(says: &Says, has: Amount, rules: &WalletRules, low: bool) -> Finding
 
 fn of_native(says: &Says, has: Wei, rules: &WalletRules, low: bool) -> Finding {
     let least = rules.needs.reserve_native.plus(rules.needs.gas_of_one);
-    let found =
-        format!("it has {} POL for gas, of which {} stay", has.to_native(), rules.needs.reserve_native.to_native());
+    let found = format!(
+        "it has {} POL for gas, and keeps {} in reserve",
+        has.to_native(),
+        rules.needs.reserve_native.to_native()
+    );
     if !rules.enabled || !low {
         return says.ok(found);
     }

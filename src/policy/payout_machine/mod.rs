@@ -122,7 +122,7 @@ pub struct PayoutStep {
 
 /// A fact that a payout in this state cannot meet.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("a payout that is {state} cannot take this: {fact}")]
+#[error("the payout is {state} now: {fact} is not possible")]
 pub struct UnexpectedPayout {
     pub state: &'static str,
     pub fact: String,

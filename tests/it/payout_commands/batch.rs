@@ -149,7 +149,7 @@ async fn interrupted_the_result_stands_and_the_file_takes_it_up() {
         130,
         &["interrupted: what was placed goes on by itself, in the daemon", "`rampwatch payout --file batch.csv`"],
     );
-    assert!(ended.out.contains("on their way  2"), "{}", ended.out);
+    assert!(ended.out.contains("in progress   2"), "{}", ended.out);
     bench.daemon.stop(LIMIT).await.unwrap();
 }
 

@@ -180,7 +180,7 @@ async fn on_a_terminal_only_a_clear_yes_places_and_a_live_line_follows() {
     bench.daemon_up().await;
     let (code, screen) = on_a_terminal(&bench, "INV-7", "maybe\n").await;
     assert!(
-        code == 1 && screen.contains("Place this payout? [y/N]") && screen.contains("nothing was placed"),
+        code == 1 && screen.contains("Place this payout? [y/N]") && screen.contains("Nothing was placed."),
         "{screen}"
     );
     assert!(screen.contains("25.00 USDC") && screen.contains("arrives"), "{screen}");

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use rampwatch::domain::payment::{PaymentId, Provenance, RecipientId};
+use rampwatch::domain::amount::Amount;
+use rampwatch::domain::payment::{ApiStatus, PaymentId, Provenance, RecipientId};
 use rampwatch::engine::add::AddPayment;
+use rampwatch::ports::clock::Clock as _;
+use rampwatch::ports::payment_api::ApiPayment;
 use rampwatch::ports::store::Store as _;
 use rampwatch::service::operator_service::OperatorError;
 use rampwatch::view::payout::{Fund, PayoutRequest};
@@ -161,5 +164,40 @@ async fn a_person_adds_the_address_that_the_api_does_not_tell() {
     assert_eq!((view.state.as_str(), view.order.unwrap().state.as_str()), ("created", "awaiting-approval"));
     let payment = bench.store.payment(&payment_id(1)).await.unwrap().unwrap();
     assert_eq!(payment.terms.address_from, Provenance::Typed);
+    life.stop().await;
+}
+
+/// F4, F6: a recipient that only a person names is the API's where the payment stands in that recipient's own list.
+#[tokio::test(start_paused = true)]
+async fn f6_a_recipients_own_list_confirms_who_is_paid() {
+    let mut bench = Bench::new().await;
+    bench.shop.held().names_recipient = false;
+    let opened = |n: u64| ApiPayment {
+        recipient_id: RecipientId::new("rec-1").ok(),
+        deposit_address: Some(address(n)),
+        deposit_amount: Some(Amount::from_base_units(7_000_000)),
+        created_at: Some(bench.clock.now()),
+        ..ApiPayment::new(payment_id(n), ApiStatus::AwaitingFunds)
+    };
+    bench.shop.held().payments = vec![opened(1), opened(2), opened(3)];
+    let life = bench.start(0);
+    let add = |n: u64, recipient: &str| {
+        let (id, recipient_id) = (payment_id(n), RecipientId::new(recipient).unwrap());
+        let (deposit_address, amount, sender, created_at, expires_at, deposit_chain) = Default::default();
+        life.handle.add(AddPayment {
+            id,
+            recipient_id,
+            deposit_address,
+            amount,
+            sender,
+            created_at,
+            expires_at,
+            deposit_chain,
+        })
+    };
+    assert_eq!(add(1, "rec-1").await.unwrap().terms.recipient_from, Some(Provenance::Api));
+    assert_eq!(add(2, "rec-2").await.unwrap().terms.recipient_from, Some(Provenance::Typed), "it is in nobody's list");
+    bench.shop.held().list_refused = true;
+    assert_eq!(add(3, "rec-1").await.unwrap().terms.recipient_from, Some(Provenance::Typed), "no list, no word");
     life.stop().await;
 }

@@ -65,6 +65,8 @@ pub(super) struct Held {
     pub(super) quote_life: Span,
     pub(super) pays: &'static str,
     pub(super) list_refused: bool,
+    /// Whether a GET of a payment names its recipient.
+    pub(super) names_recipient: bool,
     quotes: BTreeMap<QuoteId, (Quote, Exchange, BankAccountId)>,
     /// Quotes that a call was made on with less than a minute left.
     pub(super) used_late: BTreeSet<QuoteId>,
@@ -91,6 +93,7 @@ impl Shop {
             quote_life: Span::from_secs(600),
             pays: "17000",
             list_refused: false,
+            names_recipient: true,
             quotes: BTreeMap::new(),
             used_late: BTreeSet::new(),
         };
@@ -214,7 +217,8 @@ impl PaymentApi for Shop {
         self.points.pass().await;
         let found = self.held().payments.iter().find(|payment| payment.id == *id).cloned();
         self.points.pass().await;
-        let found = found.ok_or_else(|| ApiError::NotFound { detail: "no such payment".to_owned() })?;
+        let mut found = found.ok_or_else(|| ApiError::NotFound { detail: "no such payment".to_owned() })?;
+        found.recipient_id = found.recipient_id.filter(|_| self.held().names_recipient);
         Ok(self.shown(&found, true))
     }
 

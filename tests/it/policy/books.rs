@@ -336,5 +336,5 @@ fn ten_thousands_of_worthless_deposits_are_settled_in_no_time() {
     }
     book.settle(&STRICT, &context()).unwrap();
     assert_eq!(book.changes().deposits.len(), 80_000);
-    assert!(began.elapsed() < std::time::Duration::from_secs(10), "it took {:?}", began.elapsed());
+    assert!(began.elapsed() < std::time::Duration::from_secs(60), "it took {:?}", began.elapsed());
 }

@@ -267,7 +267,7 @@ fn an_order_that_is_over_stays_so() {
         let before = Order { state: ended(outcome), ..states()[11].clone() };
         for (fact, _) in table() {
             let error = taken(&before, &fact).unwrap_err();
-            assert!(error.to_string().starts_with("an order that is ended cannot take this: "), "{error}");
+            assert!(error.to_string().starts_with("the order is ended now: "), "{error}");
         }
     }
 }

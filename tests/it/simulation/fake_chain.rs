@@ -80,6 +80,10 @@ impl FakeChain {
         tag.is_some_and(|tag| tag.block.number == query.to) && !ahead
     }
 
+    fn header_of(&self, sight: &Sight, number: BlockNumber) -> Option<Header> {
+        shown::header(&self.world, sight, number).filter(|_| !odd_nodes::has_lost(&self.world, sight.endpoint, number))
+    }
+
     fn answer(&self, query: &TransferQuery, sight: &Sight) -> Result<TransferPage, ChainError> {
         let Some(anchor) = shown::header(&self.world, sight, query.to) else {
             self.world.count("chain: behind");
@@ -156,7 +160,7 @@ impl Chain for FakeChain {
     async fn header(&self, number: BlockNumber, at: Option<EndpointId>) -> Result<Option<Header>, ChainError> {
         self.life.before(Point::ChainHeader).await;
         let sight = self.endpoints.reach(at, None).await;
-        let answer = sight.map(|sight| shown::header(&self.world, &sight, number));
+        let answer = sight.map(|sight| self.header_of(&sight, number));
         self.life.after(Point::ChainHeader).await;
         answer
     }
@@ -172,7 +176,7 @@ impl Chain for FakeChain {
         let answer = sight.and_then(|sight| {
             let FinalityReport { finalized, head, .. } = self.report_of(&sight, tag)?;
             let witnessed = |header| WitnessedHeader { header, finalized, head };
-            Ok(numbers.iter().map(|number| witnessed(shown::header(&self.world, &sight, *number))).collect())
+            Ok(numbers.iter().map(|number| witnessed(self.header_of(&sight, *number))).collect())
         });
         self.life.after(Point::ChainHeader).await;
         answer

@@ -79,6 +79,7 @@ const HITS: [&str; 103] = [
     "odd answer: Status",
     "odd answer: Term",
     "odd node: it cannot read a block",
+    "odd node: it has lost a header",
     "odd node: it has no past",
     "odd node: its chain stands still",
     "odd node: its logs contradict each other",

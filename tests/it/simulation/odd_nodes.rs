@@ -1,5 +1,5 @@
 //! Nodes that do what real ones do and none should: their chain stands still, their logs tell wrong times or contradict each
-//! other, their past is gone, a block of theirs cannot be read. Each is somebody's public report; `tests/it/evm/met.rs` has them.
+//! other, their past is gone, a block of theirs cannot be read, or its header is lost. Each is somebody's public report; `tests/it/evm/met.rs` has them.
 //!
 //! In half of the drawn worlds some of it happens now and then. One kind of world is about it alone: half of all addresses have
 //! logs that no node can tell, nobody has a past, and in two blocks nothing can be read. Law: the others are seen no later for it,
@@ -34,6 +34,8 @@ pub(super) enum Oddity {
     NoPast(u64),
     /// No endpoint can read the block that was the newest at this moment since the beginning.
     Unreadable(Span),
+    /// The endpoint has no header of the block that was the newest at this moment since the beginning.
+    LostHeader(usize, Span),
 }
 
 /// A time that is not the block's.
@@ -92,12 +94,13 @@ pub(super) fn faults(seed: u64, settings: &Settings) -> Vec<(Span, Span, Fault)>
         .map(|_| {
             let endpoint = usize::try_from(rng.below(endpoints as u64)).expect("few");
             let from = Span::from_millis(rng.below(settings.chaos.as_millis()));
-            let oddity = match rng.below(8) {
+            let oddity = match rng.below(9) {
                 0 => Oddity::Stands(endpoint, from),
                 1 => Oddity::AllStand(from),
                 2 | 3 => Oddity::Times(endpoint, draw_time(&mut rng)),
                 4 | 5 => Oddity::Contradicts(endpoint),
                 6 => Oddity::NoPast(rng.range(5, 200)),
+                7 => Oddity::LostHeader(endpoint, from),
                 _ => Oddity::Unreadable(from),
             };
             let to = from.plus(Span::from_millis(rng.range(2_000, 300_000)));
@@ -163,6 +166,18 @@ pub(super) fn refuses(world: &World, sight: &Sight, query: &TransferQuery) -> Re
         }
     }
     Ok(())
+}
+
+/// Whether the endpoint has lost the header of a block.
+pub(super) fn has_lost(world: &World, endpoint: usize, number: BlockNumber) -> bool {
+    let is_lost = world.weather.at(world.clock.elapsed()).any(|fault| match fault {
+        Fault::Odd(Oddity::LostHeader(of, at)) => of == endpoint && newest_at(world, at) == number,
+        _ => false,
+    });
+    if is_lost {
+        world.count("odd node: it has lost a header");
+    }
+    is_lost
 }
 
 fn newest_at(world: &World, at: Span) -> BlockNumber {

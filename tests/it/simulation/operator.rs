@@ -81,7 +81,7 @@ async fn add(world: &World, handle: &OperatorService, planned: &Planned) -> bool
             world.count("operator: add asks for what cannot be read");
             false
         }
-        Err(OperatorError::Api(_) | OperatorError::NotFound(_)) => {
+        Err(OperatorError::Api(_) | OperatorError::NotFound(_) | OperatorError::UnknownToApi(_)) => {
             world.count("operator: add tried again");
             false
         }

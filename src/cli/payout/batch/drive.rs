@@ -277,7 +277,7 @@ impl Tally {
             ("not paid", some(self.not_paid)),
             ("refused", some(self.refused)),
             ("left out", some(self.bad)),
-            ("on their way", some(self.open)),
+            ("in progress", some(self.open)),
             ("result", Some(self.result.clone())),
         ])
     }
@@ -297,7 +297,9 @@ impl Tally {
         ];
         match ends.into_iter().find(|(count, _, _)| *count > 0) {
             None => Ok(()),
-            Some((count, exit, words)) => Err(Failure::new(exit, format!("{count} rows {words}; {look}"))),
+            Some((count, exit, words)) => {
+                Err(Failure::new(exit, format!("{} {words}; {look}", output::many(count, "row"))))
+            }
         }
     }
 }

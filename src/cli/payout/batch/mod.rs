@@ -235,10 +235,10 @@ impl Batch {
             totals.wallet = Some(desk.operator().wallet().await?);
         }
         output::remark(totals.lines(settings).trim_end());
-        if self.yes || totals.is_known() || agreed("Place these payouts? [y/N] ", "nothing was placed").await? {
+        if self.yes || totals.is_known() {
             return Ok(());
         }
-        Err(Failure::new(Exit::Failed, "nothing was placed"))
+        agreed("Place these payouts? [y/N] ".to_owned(), "Nothing was placed.").await
     }
 
     /// Finds out what is known of the rows, and which of them repeat others; without an operator nothing is known.

@@ -29,7 +29,7 @@ use crate::support::records::{order, wallet};
 use crate::support::{of_its_own, temp_dir};
 
 /// How long one run may take.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(420);
 
 const PEOPLE: &[(&str, &[Role])] =
     &[("all", Role::ALL), ("reader", &[Role::Read]), ("operator", &[Role::Operate]), ("approver", &[Role::Approve])];
