@@ -29,7 +29,7 @@ use crate::http::socket::{self, SocketError};
 use crate::outbound::{Outbound, OutboundError};
 use crate::policy::approval::Approvers;
 use crate::ports::clock::Clock;
-use crate::ports::desk_api::DeskApi;
+use crate::ports::off_ramp_api::OffRampApi;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender as _;
 use crate::ports::signer::Signer;
@@ -111,8 +111,8 @@ pub async fn build(settings: &Settings) -> anyhow::Result<App> {
     let chain = Arc::new(chain);
     let funding = signer.map(|signer| funding_ports(settings, chain.clone(), signer));
     let payouts = Some(payout_ports(settings));
-    let (chance, desk_api) = (Arc::new(SystemChance), Some(api.desk));
-    let ports = Ports { store, chain, api: api.payments, desk_api, clock, chance, funding, payouts };
+    let (chance, off_ramp_api) = (Arc::new(SystemChance), Some(api.off_ramps));
+    let ports = Ports { store, chain, api: api.payments, off_ramp_api, clock, chance, funding, payouts };
     let engine_settings = Arc::new(engine_settings(settings));
     let telling = notify::telling(settings, notifiers, &ports.store, &engine_settings);
     let health = Arc::new(Health::default());
@@ -197,7 +197,7 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Ope
     });
     // No key is no failure here: only adding a payment from what the API says needs it, and says so then.
     let api = payment_api(settings, clock.clone()).ok();
-    let (api, desk_api) = api.map(|api| (api.payments, api.desk)).unzip();
+    let (api, off_ramp_api) = api.map(|api| (api.payments, api.off_ramps)).unzip();
     let engine_settings = Arc::new(engine_settings(settings));
     let handle = OperatorService::offline(
         store,
@@ -207,7 +207,7 @@ pub fn offline(settings: &Settings, if_missing: IfMissing) -> anyhow::Result<Ope
         engine_settings,
         Arc::new(Health::default()),
     );
-    let handle = handle.with_approvers(approvers(settings)).with_desk_api(desk_api);
+    let handle = handle.with_approvers(approvers(settings)).with_off_ramp_api(off_ramp_api);
     let handle = handle.with_public_url(settings.webhook.public_url.clone());
     Ok(handle.with_payouts(payout_ports(settings)))
 }
@@ -328,17 +328,17 @@ fn open_store(settings: &Settings) -> anyhow::Result<SledStore> {
 /// The two sides of the payment API.
 struct Apis {
     payments: Arc<dyn PaymentApi>,
-    desk: Arc<dyn DeskApi>,
+    off_ramps: Arc<dyn OffRampApi>,
 }
 
 /// The payment API; in shadow mode behind the wall.
 fn payment_api(settings: &Settings, clock: Arc<dyn Clock>) -> anyhow::Result<Apis> {
     let http = Arc::new(payment_api_http(settings, clock)?);
     if !settings.shadow {
-        return Ok(Apis { payments: http.clone(), desk: http });
+        return Ok(Apis { payments: http.clone(), off_ramps: http });
     }
     let walled = Arc::new(ShadowApi::new(http.clone(), http));
-    Ok(Apis { payments: walled.clone(), desk: walled })
+    Ok(Apis { payments: walled.clone(), off_ramps: walled })
 }
 
 /// The ways out of funding; in shadow mode behind the wall.

@@ -17,7 +17,7 @@ use crate::domain::wallet::{Market, NonceCount, TransferView};
 use crate::domain::webhook::Webhook;
 use crate::domain::wei::Wei;
 use crate::ports::chain::{ChainError, EndpointId, TransferPage};
-use crate::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
+use crate::ports::off_ramp_api::{Listing, NewOffRamp, OffRampApi, WebhookChange};
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use crate::ports::sender::{EndpointAnswer, Receipts, SendAnswer, Sender, SenderError, SignedTx, TransferSpec, TxSpec};
 use crate::ports::signer::{DigestSignature, Signer, SignerError};
@@ -25,14 +25,14 @@ use crate::ports::signer::{DigestSignature, Signer, SignerError};
 /// The payment API without what changes something there.
 pub struct ShadowApi {
     payments: Arc<dyn PaymentApi>,
-    desk: Arc<dyn DeskApi>,
+    off_ramps: Arc<dyn OffRampApi>,
 }
 
 impl ShadowApi {
     /// Lets questions through to these.
     #[must_use]
-    pub fn new(payments: Arc<dyn PaymentApi>, desk: Arc<dyn DeskApi>) -> Self {
-        Self { payments, desk }
+    pub fn new(payments: Arc<dyn PaymentApi>, off_ramps: Arc<dyn OffRampApi>) -> Self {
+        Self { payments, off_ramps }
     }
 }
 
@@ -54,13 +54,13 @@ impl PaymentApi for ShadowApi {
 }
 
 #[async_trait]
-impl DeskApi for ShadowApi {
+impl OffRampApi for ShadowApi {
     async fn rate(&self, user: &UserId, exchange: &Exchange) -> Result<Rate, ApiError> {
-        self.desk.rate(user, exchange).await
+        self.off_ramps.rate(user, exchange).await
     }
 
     async fn quote(&self, user: &UserId, exchange: &Exchange, to: &BankAccountId) -> Result<Quote, ApiError> {
-        self.desk.quote(user, exchange, to).await
+        self.off_ramps.quote(user, exchange, to).await
     }
 
     async fn create(&self, _: &RecipientId, _: &NewOffRamp) -> Result<ApiPayment, ApiError> {
@@ -68,11 +68,11 @@ impl DeskApi for ShadowApi {
     }
 
     async fn payments_of_user(&self, user: &UserId) -> Result<Listing, ApiError> {
-        self.desk.payments_of_user(user).await
+        self.off_ramps.payments_of_user(user).await
     }
 
     async fn payments_of_recipient(&self, recipient: &RecipientId) -> Result<Listing, ApiError> {
-        self.desk.payments_of_recipient(recipient).await
+        self.off_ramps.payments_of_recipient(recipient).await
     }
 
     async fn create_webhook(&self, _: &WebhookChange) -> Result<Webhook, ApiError> {
@@ -80,7 +80,7 @@ impl DeskApi for ShadowApi {
     }
 
     async fn webhook(&self, id: &WebhookId) -> Result<Webhook, ApiError> {
-        self.desk.webhook(id).await
+        self.off_ramps.webhook(id).await
     }
 
     async fn update_webhook(&self, _: &WebhookId, _: &WebhookChange) -> Result<Webhook, ApiError> {

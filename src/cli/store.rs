@@ -85,7 +85,8 @@ struct Checked<'a> {
     deposits: u64,
     orders: u64,
     addresses: u64,
-    desk: u64,
+    #[serde(rename = "desk")]
+    records: u64,
     events: u64,
     index_entries: u64,
     bytes: u64,
@@ -162,10 +163,11 @@ async fn check(settings: &Settings, json: bool) -> Result<(), Failure> {
 }
 
 fn as_text(store: &Path, checked: &StoreCheck) -> String {
-    let StoreCheck { schema, payments, deposits, orders, addresses, desk, events, index_entries, bytes, .. } = *checked;
+    let StoreCheck { schema, payments, deposits, orders, addresses, records, events, index_entries, bytes, .. } =
+        *checked;
     let mut text = format!(
         "{}: schema version {schema}, {payments} payments, {deposits} deposits, {orders} orders, {addresses} addresses, \
-         {desk} records of the desk, {events} events, {index_entries} index entries, {bytes} bytes\n",
+         {records} further records, {events} events, {index_entries} index entries, {bytes} bytes\n",
         store.display()
     );
     if checked.findings.is_empty() {
@@ -190,7 +192,7 @@ fn as_json<'a>(store: &'a Path, checked: &'a StoreCheck) -> Checked<'a> {
         deposits: checked.deposits,
         orders: checked.orders,
         addresses: checked.addresses,
-        desk: checked.desk,
+        records: checked.records,
         events: checked.events,
         index_entries: checked.index_entries,
         bytes: checked.bytes,

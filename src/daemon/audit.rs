@@ -24,7 +24,7 @@ pub async fn auditor(settings: &Settings, tokens: Vec<TokenName>, with_api: bool
         chain: chain.clone(),
         sender: chain,
         api: api.as_ref().map(|api| api.payments.clone()),
-        desk_api: api.map(|api| api.desk),
+        off_ramp_api: api.map(|api| api.off_ramps),
         clock,
         settings: Arc::new(engine_settings(settings)),
         tokens,

@@ -175,8 +175,9 @@ pub enum EventKind {
         address: Address,
         change: WalletChange,
     },
-    /// A record of the desk was made or changed.
-    DeskChanged {
+    /// A further record was made or changed.
+    #[serde(rename = "desk_changed")]
+    RecordChanged {
         /// What it says since.
         body: Box<RecordBody>,
         /// What happened, in words that go on from its name: `was registered`.
@@ -185,11 +186,11 @@ pub enum EventKind {
 }
 
 impl EventKind {
-    /// The record of the desk that it is about, if it is about one.
+    /// The further record that it is about, if it is about one.
     #[must_use]
-    pub fn desk(&self) -> Option<&RecordBody> {
+    pub fn record(&self) -> Option<&RecordBody> {
         match self {
-            Self::DeskChanged { body, .. } => Some(body),
+            Self::RecordChanged { body, .. } => Some(body),
             _ => None,
         }
     }

@@ -34,7 +34,7 @@ impl EventKind {
             | Self::AttemptSigned { .. }
             | Self::AttemptSent { .. }
             | Self::AttemptMined { .. }
-            | Self::DeskChanged { .. } => None,
+            | Self::RecordChanged { .. } => None,
         }
     }
 
@@ -64,7 +64,7 @@ impl EventKind {
             | Self::ListenerBack { .. }
             | Self::StallOver { .. }
             | Self::WalletChanged { .. }
-            | Self::DeskChanged { .. } => None,
+            | Self::RecordChanged { .. } => None,
         }
     }
 }

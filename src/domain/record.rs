@@ -1,4 +1,4 @@
-//! The desk's records: what is kept besides payments, deposits, orders and coverage. To the store they are all alike: a
+//! Further records: what is kept besides payments, deposits, orders and coverage. To the store they are all alike: a
 //! body, a version, and perhaps a moment at which somebody must look at it again.
 
 use std::fmt;
@@ -16,7 +16,7 @@ use super::shadow::Shadow;
 use super::time::Timestamp;
 use super::webhook::{Webhook, WebhookAttempt};
 
-/// One record of the desk.
+/// One further record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The version the store holds (0: not stored yet).
@@ -26,7 +26,7 @@ pub struct Record {
     pub body: RecordBody,
 }
 
-/// What a record of the desk says.
+/// What a further record says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RecordBody {
@@ -55,7 +55,7 @@ pub enum RecordBody {
     Addresses(AddressTally),
 }
 
-/// The kinds of the desk's records.
+/// The kinds of the further records.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, IntoStaticStr, VariantArray,
 )]
@@ -104,7 +104,7 @@ impl fmt::Display for RecordKind {
     }
 }
 
-/// What identifies a record of the desk.
+/// What identifies a further record.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RecordKey {
     pub kind: RecordKind,

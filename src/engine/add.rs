@@ -3,9 +3,9 @@
 use thiserror::Error;
 
 use super::EngineSettings;
+use super::address_repository::{AddressRepository, RepositoryError};
 use super::api_facts::view_of;
-use super::ledger::{Ledger, LedgerError};
-use super::payout_book::{Kept, PayoutBook, key_of};
+use super::payout_repository::{Kept, PayoutRepository, key_of};
 use crate::domain::actor::Actor;
 use crate::domain::amount::{Amount, AmountError};
 use crate::domain::api_field::ApiField;
@@ -74,12 +74,12 @@ pub(crate) enum AddError {
     Store(#[from] StoreError),
 }
 
-impl From<LedgerError<Unexpected>> for AddError {
-    fn from(error: LedgerError<Unexpected>) -> Self {
+impl From<RepositoryError<Unexpected>> for AddError {
+    fn from(error: RepositoryError<Unexpected>) -> Self {
         match error {
-            LedgerError::Store(error) => Self::Store(error),
-            LedgerError::Refused(error) | LedgerError::Unexpected(error) => Self::Refused(error.to_string()),
-            LedgerError::NoPayment(id) => Self::NotFound(id),
+            RepositoryError::Store(error) => Self::Store(error),
+            RepositoryError::Refused(error) | RepositoryError::Unexpected(error) => Self::Refused(error.to_string()),
+            RepositoryError::NoPayment(id) => Self::NotFound(id),
         }
     }
 }
@@ -87,8 +87,8 @@ impl From<LedgerError<Unexpected>> for AddError {
 /// Adds payments to the store.
 #[derive(Clone)]
 pub(crate) struct Adding {
-    pub(crate) ledger: Ledger,
-    pub(crate) payouts: PayoutBook,
+    pub(crate) addresses: AddressRepository,
+    pub(crate) payouts: PayoutRepository,
 }
 
 impl Adding {
@@ -116,17 +116,17 @@ impl Adding {
             return Ok(known);
         }
         let address = payment.terms.deposit_address;
-        self.ledger
-            .change_with(address, waiting.as_ref(), |page, _| {
+        self.addresses
+            .change_with(address, waiting.as_ref(), |unit, _| {
                 // Somebody may have added it in the meantime.
-                if !page.book.payments().iter().any(|known| known.id == payment.id) {
-                    page.add_payment(payment.clone(), &payouts.settings.sweep);
+                if !unit.book.payments().iter().any(|known| known.id == payment.id) {
+                    unit.add_payment(payment.clone(), &payouts.settings.sweep);
                 }
-                if let Some(kept) = page.desk.clone().and_then(Kept::of)
+                if let Some(kept) = unit.record.clone().and_then(Kept::of)
                     && let Ok((next, said)) = payouts.decide(&kept, &PayoutFact::Added)
                 {
-                    page.desk = Some(next.record());
-                    page.said.push(said);
+                    unit.record = Some(next.record());
+                    unit.said.push(said);
                 }
                 Ok::<(), Unexpected>(())
             })

@@ -227,7 +227,7 @@ impl Agreements {
     }
 
     async fn record(&self, matter: &Matter) -> Result<Option<Record>, StoreError> {
-        self.ports.store.desk(&RecordKey { kind: RecordKind::Dispute, id: matter.id() }).await
+        self.ports.store.record(&RecordKey { kind: RecordKind::Dispute, id: matter.id() }).await
     }
 
     /// Keeps a dispute as evidence, with an alarm the first time, and again when it becomes a contradiction.
@@ -295,12 +295,12 @@ impl Agreements {
         let next_at = dispute.ended.is_none().then_some(now);
         let body = RecordBody::Dispute(Box::new(dispute));
         let event = |kind| Event { at: now, payment: payment.clone(), deposit: None, kind };
-        let changed = EventKind::DeskChanged { body: Box::new(body.clone()), why: why.to_owned() };
+        let changed = EventKind::RecordChanged { body: Box::new(body.clone()), why: why.to_owned() };
         let mut events = vec![event(changed)];
         events.extend(alarm.map(|alarm| event(EventKind::Alarm { alarm })));
         let version = record.map_or(0, |record| record.version);
-        let desk = vec![Record { version, next_at, body }];
-        match transaction::commit(&*self.ports.store, Commit { desk, events, ..Commit::default() }).await {
+        let records = vec![Record { version, next_at, body }];
+        match transaction::commit(&*self.ports.store, Commit { records, events, ..Commit::default() }).await {
             Ok(_) => show_open(&*self.ports.store).await,
             // Somebody else has just written it; the next question finds it so.
             Err(StoreError::Conflict(_)) => Ok(()),
@@ -354,7 +354,7 @@ pub(crate) async fn witnesses(ports: &Ports, settings: &EngineSettings, deposit:
 
 /// Shows how many disputes are open.
 pub(crate) async fn show_open(store: &dyn Store) -> Result<(), StoreError> {
-    let open = store.desk_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MOST_SHOWN).await?.len();
+    let open = store.records_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MOST_SHOWN).await?.len();
     metrics::gauge!("rampwatch_disputes").set(u32::try_from(open).unwrap_or(u32::MAX));
     Ok(())
 }

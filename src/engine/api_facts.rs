@@ -1,6 +1,6 @@
 //! What the API said, taken into a payment's book.
 
-use super::ledger::{Ledger, LedgerError};
+use super::address_repository::{AddressRepository, RepositoryError};
 use crate::domain::api_field::{ApiField, Unread};
 use crate::domain::payment::{ApiView, Payment, PaymentId};
 use crate::domain::time::Timestamp;
@@ -66,30 +66,30 @@ pub(crate) fn differing_term(payment: &Payment, said: &ApiPayment, chain: &str) 
 
 /// Writes a GET's answer into the payment's book.
 pub(crate) async fn record(
-    ledger: &Ledger,
+    addresses: &AddressRepository,
     asked: &Payment,
     answer: Result<ApiPayment, ApiError>,
     chain: &str,
     asked_at: Timestamp,
 ) -> Result<(), StoreError> {
-    let result = ledger
-        .change_known(asked, |page, payment, context| {
+    let result = addresses
+        .change_known(asked, |unit, payment, context| {
             // An answer to a question put in another state says nothing about this one.
             if payment.state != asked.state {
                 return Ok(());
             }
             let fact = fact_of(payment, answer.clone(), chain, asked_at);
             if let Fact::Reported(view) = &fact {
-                page.book.hear(&payment.id, &fact, view, context)?;
+                unit.book.hear(&payment.id, &fact, view, context)?;
             } else {
-                page.book.tell(&payment.id, &fact, context)?;
+                unit.book.tell(&payment.id, &fact, context)?;
             }
             // Somebody wanted it asked again while the question was on its way: the answer may be older than the wish.
             let woken = payment.next_at.filter(|at| payment.version != asked.version && *at <= context.now);
-            let now_is = page.book.payments().iter().find(|other| other.id == payment.id);
+            let now_is = unit.book.payments().iter().find(|other| other.id == payment.id);
             let waits_still = now_is.is_some_and(|now_is| now_is.state == payment.state);
             if let Some(at) = woken.filter(|_| waits_still && Lane::of(&payment.state) == Lane::Follow) {
-                page.book.postpone(&payment.id, at);
+                unit.book.postpone(&payment.id, at);
             }
             Ok(())
         })
@@ -98,15 +98,18 @@ pub(crate) async fn record(
 }
 
 /// Sorts out how a change of the ledger went: only a failing store is the caller's business.
-pub(crate) fn settle_result(id: &PaymentId, result: Result<bool, LedgerError<Unexpected>>) -> Result<(), StoreError> {
+pub(crate) fn settle_result(
+    id: &PaymentId,
+    result: Result<bool, RepositoryError<Unexpected>>,
+) -> Result<(), StoreError> {
     match result {
         Ok(_) => Ok(()),
-        Err(LedgerError::Store(StoreError::Conflict(what))) => {
+        Err(RepositoryError::Store(StoreError::Conflict(what))) => {
             tracing::warn!(%what, payment_id = %id, "the record keeps changing; looked at again later");
             Ok(())
         }
-        Err(LedgerError::Store(error)) => Err(error),
-        Err(error @ (LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_))) => {
+        Err(RepositoryError::Store(error)) => Err(error),
+        Err(error @ (RepositoryError::Refused(_) | RepositoryError::Unexpected(_) | RepositoryError::NoPayment(_))) => {
             tracing::warn!(%error, payment_id = %id, "the fact came too late for the payment's state");
             Ok(())
         }

@@ -180,12 +180,12 @@ impl ClockWatch {
             commit.payments.extend(near);
         }
         for kind in [RecordKind::Payout, RecordKind::Candidate] {
-            for record in self.store.desk_due_after(kind, after, BATCH).await? {
+            for record in self.store.records_due_after(kind, after, BATCH).await? {
                 let at = match &record.body {
                     RecordBody::Payout(payout) => look_at_payout(&payout.state, now, pace),
                     _ => now,
                 };
-                commit.desk.push(Record { next_at: Some(at), ..record });
+                commit.records.push(Record { next_at: Some(at), ..record });
             }
         }
         if let Some(rules) = &self.settings.funding {
@@ -194,7 +194,7 @@ impl ClockWatch {
             let far = if_readable(self.store.open_orders().await)?.into_iter().filter(is_far).take(BATCH);
             commit.orders.extend(far.map(|order| Order { next_at: Some(now), ..order }));
         }
-        let count = commit.payments.len().saturating_add(commit.desk.len()).saturating_add(commit.orders.len());
+        let count = commit.payments.len().saturating_add(commit.records.len()).saturating_add(commit.orders.len());
         Ok((commit, count))
     }
 }

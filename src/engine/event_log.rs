@@ -68,7 +68,7 @@ pub(super) fn log_events(events: &[Event]) {
             EventKind::StallOver { what, since } => {
                 tracing::info!(what = what.name(), since = since.as_secs(), "what stood still goes on");
             }
-            EventKind::DeskChanged { body, why } => log_desk(body, why),
+            EventKind::RecordChanged { body, why } => log_record(body, why),
             EventKind::OrderPlaced { .. }
             | EventKind::OrderMoved { .. }
             | EventKind::AttemptSigned { .. }
@@ -79,8 +79,8 @@ pub(super) fn log_events(events: &[Event]) {
     }
 }
 
-/// Says what happened to a record of the desk.
-fn log_desk(body: &RecordBody, why: &str) {
+/// Says what happened to a further record.
+fn log_record(body: &RecordBody, why: &str) {
     if let RecordBody::Shadow(Shadow { payment, act, outcome, .. }) = body {
         match outcome {
             None => metrics::counter!("rampwatch_shadow_acts_total", "act" => act.name()).increment(1),
@@ -91,7 +91,7 @@ fn log_desk(body: &RecordBody, why: &str) {
         let payment_id = payment.as_ref().map(display);
         tracing::info!(payment_id, act = act.name(), why, "shadow mode");
     } else {
-        tracing::info!(desk = %body.key(), why, "desk changed");
+        tracing::info!(record = %body.key(), why, "record changed");
     }
 }
 

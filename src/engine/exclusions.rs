@@ -13,7 +13,7 @@ const MAX_ENDPOINTS: usize = 64;
 pub(crate) async fn excluded(store: &dyn Store) -> Result<BTreeSet<String>, StoreError> {
     let known = exclusions(store).await?.into_iter().filter(|it| it.excluded).map(|it| it.endpoint);
     // What a record that does not read said of its endpoint is not known: the endpoint is not heard.
-    let unreadable = store.unreadable().into_iter().filter_map(|found| found.desk);
+    let unreadable = store.unreadable().into_iter().filter_map(|found| found.record);
     let doubted = unreadable.filter(|key| key.kind == RecordKind::Exclusion).map(|key| key.id);
     Ok(known.chain(doubted).collect())
 }
@@ -23,7 +23,7 @@ pub(crate) async fn excluded(store: &dyn Store) -> Result<BTreeSet<String>, Stor
 /// # Errors
 /// When the store fails.
 pub(crate) async fn exclusions(store: &dyn Store) -> Result<Vec<Exclusion>, StoreError> {
-    let records = store.desk_page(RecordKind::Exclusion, None, MAX_ENDPOINTS).await?;
+    let records = store.records_page(RecordKind::Exclusion, None, MAX_ENDPOINTS).await?;
     let exclusion = |record: Record| match record.body {
         RecordBody::Exclusion(exclusion) => Some(exclusion),
         _ => None,

@@ -1,4 +1,4 @@
-//! What a change of payments means for the desk's records, and is stored in the same commit: a payment that is added, by
+//! What a change of payments means for the further records, and is stored in the same commit: a payment that is added, by
 //! whomever, closes its candidate; and what shadow mode has to say of a completion is said with the change that it is about.
 
 use crate::domain::address_pattern::AddressTally;
@@ -8,7 +8,7 @@ use crate::domain::payment::{Payment, PaymentId, PaymentState};
 use crate::domain::record::{Record, RecordBody, RecordKey, RecordKind};
 use crate::domain::shadow::{Shadow, ShadowAct, completion_id};
 use crate::domain::time::Timestamp;
-use crate::policy::address::BookChanges;
+use crate::policy::address::AddressChanges;
 use crate::policy::address_pattern::{Seen, note};
 use crate::policy::shadow::{self, Mode};
 use crate::ports::store::{Commit, Store, StoreError};
@@ -28,7 +28,7 @@ pub(crate) async fn of(
     store: &dyn Store,
     mode: Mode,
     before: &[Payment],
-    changes: &BookChanges,
+    changes: &AddressChanges,
     would: Option<&(PaymentId, ShadowAct)>,
     now: Timestamp,
 ) -> Result<FollowUps, StoreError> {
@@ -66,7 +66,7 @@ impl FollowUps {
     ) -> Result<(), StoreError> {
         let recipient = payment.recipient_id.clone();
         let key = RecordKey { kind: RecordKind::Addresses, id: recipient.to_string() };
-        let found = match store.desk(&key).await {
+        let found = match store.record(&key).await {
             // It is told of by itself, and holds no payment.
             Err(StoreError::Corrupt(_)) => return Ok(()),
             found => found?,
@@ -120,7 +120,7 @@ impl FollowUps {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let key = RecordKey { kind: RecordKind::Shadow, id: completion_id(&payment.id) };
-        let found = store.desk(&key).await?;
+        let found = store.record(&key).await?;
         let known = found.as_ref().and_then(shadow_in);
         let next = match act {
             Some(act) => shadow::noted(known, Some(&payment.id), act, now),
@@ -137,7 +137,7 @@ impl FollowUps {
         let why = shadow::words(&next);
         let payment = next.payment.clone();
         let body = RecordBody::Shadow(next);
-        let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why };
+        let kind = EventKind::RecordChanged { body: Box::new(body.clone()), why };
         self.events.push(Event { at: now, payment, deposit: None, kind });
         let version = found.map_or(0, |record| record.version);
         self.records.push(Record { version, next_at: None, body });
@@ -160,13 +160,13 @@ pub(crate) async fn note_would(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let id = Shadow { payment: payment.cloned(), act: act.clone(), noted_at: now, outcome: None }.id();
-    let found = store.desk(&RecordKey { kind: RecordKind::Shadow, id }).await?;
+    let found = store.record(&RecordKey { kind: RecordKind::Shadow, id }).await?;
     let known = found.as_ref().and_then(shadow_in);
     let Some(next) = shadow::noted(known, payment, act, now) else { return Ok(()) };
     let mut follow_ups = FollowUps::default();
     follow_ups.keep_shadow(found.as_ref(), next, now);
     let FollowUps { records, events } = follow_ups;
-    match transaction::commit(store, Commit { desk: records, events, ..Commit::default() }).await {
+    match transaction::commit(store, Commit { records, events, ..Commit::default() }).await {
         // Somebody else has noted it.
         Ok(_) | Err(StoreError::Conflict(_)) => Ok(()),
         Err(error) => Err(error),
@@ -179,13 +179,13 @@ pub(crate) async fn candidate_of(
     payment: &PaymentId,
 ) -> Result<Option<(Record, Candidate)>, StoreError> {
     let key = RecordKey { kind: RecordKind::Candidate, id: payment.to_string() };
-    let Some(record) = store.desk(&key).await? else { return Ok(None) };
+    let Some(record) = store.record(&key).await? else { return Ok(None) };
     let RecordBody::Candidate(candidate) = record.body.clone() else { return Ok(None) };
     Ok(Some((record, candidate)))
 }
 
-/// The event that tells of a change of a record of the desk that is about a payment.
+/// The event that tells of a change of a further record that is about a payment.
 pub(crate) fn changed(payment: PaymentId, body: &RecordBody, why: &str, at: Timestamp) -> Event {
-    let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why: why.to_owned() };
+    let kind = EventKind::RecordChanged { body: Box::new(body.clone()), why: why.to_owned() };
     Event { at, payment: Some(payment), deposit: None, kind }
 }

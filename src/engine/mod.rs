@@ -26,13 +26,14 @@ use crate::policy::wrong_clock::Known;
 use crate::ports::attachments::{Attachments, Entropy};
 use crate::ports::chain::{Chain, ChainError};
 use crate::ports::clock::{Chance, Clock};
-use crate::ports::desk_api::DeskApi;
+use crate::ports::off_ramp_api::OffRampApi;
 use crate::ports::payment_api::PaymentApi;
 use crate::ports::sender::Sender;
 use crate::ports::signer::Signer;
 use crate::ports::store::{Store, StoreError};
 
 pub mod add;
+pub(crate) mod address_repository;
 pub(crate) mod agreement;
 pub(crate) mod api_facts;
 pub(crate) mod circuit_breaker;
@@ -43,17 +44,16 @@ pub(crate) mod first_block;
 pub(crate) mod follow_ups;
 pub mod health;
 pub(crate) mod in_vain;
-pub(crate) mod ledger;
 pub mod lost;
-pub(crate) mod order_book;
-pub(crate) mod payout_book;
+pub(crate) mod order_repository;
+pub(crate) mod payout_repository;
 pub(crate) mod put_aside;
 pub(crate) mod scanner;
 pub(crate) mod transaction;
 pub(crate) mod worker;
 pub(crate) mod workers;
 
-pub use ledger::LedgerError;
+pub use address_repository::RepositoryError;
 pub use workers::notifier;
 
 /// The engine's ways out.
@@ -66,7 +66,7 @@ pub struct Ports {
     pub api: Arc<dyn PaymentApi>,
     /// Calls the rest of the payment API: what opens off-ramps, lists them and registers webhooks. `None` where only
     /// completing is tested.
-    pub desk_api: Option<Arc<dyn DeskApi>>,
+    pub off_ramp_api: Option<Arc<dyn OffRampApi>>,
     pub clock: Arc<dyn Clock>,
     /// Gives jitter.
     pub chance: Arc<dyn Chance>,
@@ -210,7 +210,7 @@ pub enum EngineError {
 pub(crate) struct Shared {
     pub(crate) ports: Ports,
     pub(crate) settings: Arc<EngineSettings>,
-    pub(crate) ledger: ledger::Ledger,
+    pub(crate) addresses: address_repository::AddressRepository,
     pub(crate) breaker: Arc<circuit_breaker::CircuitBreaker>,
     pub(crate) health: Arc<health::Health>,
     pub(crate) agreements: Arc<agreement::Agreements>,
@@ -261,9 +261,14 @@ async fn run_loops(
     let breaker = circuit_breaker::CircuitBreaker::new(&ports, health.clone(), settings.pace, settings.api_concurrency);
     let breaker = Arc::new(breaker);
     health.set_breaker(&breaker);
-    let ledger = ledger::Ledger::new(ports.store.clone(), ports.clock.clone(), ports.chance.clone(), settings.clone());
+    let addresses = address_repository::AddressRepository::new(
+        ports.store.clone(),
+        ports.clock.clone(),
+        ports.chance.clone(),
+        settings.clone(),
+    );
     let agreements = Arc::new(agreement::Agreements::new(ports.clone(), settings.clone()));
-    let shared = Shared { ports, settings, ledger, breaker, health, agreements };
+    let shared = Shared { ports, settings, addresses, breaker, health, agreements };
     let Shared { ports, settings, health, .. } = shared.clone();
     let now = ports.clock.now();
     health.update(|health| health.finality_doubted = health.finality_doubted.or(Some(now)));
@@ -274,7 +279,7 @@ async fn run_loops(
     crew.spawn("watcher", scanner.run(halt.clone()));
     crew.spawn_pool(workers::completer::Completer::new(&shared), &shared);
     crew.spawn_pool(workers::reconciler::Reconciler::new(&shared), &shared);
-    if let (Some(api), Some(payouts)) = (ports.desk_api.clone(), ports.payouts.clone()) {
+    if let (Some(api), Some(payouts)) = (ports.off_ramp_api.clone(), ports.payouts.clone()) {
         crew.spawn_pool(workers::opener::Opener::new(&shared, api, payouts), &shared);
     }
     if let (Some(funding), Some(rules)) = (ports.funding.clone(), settings.funding.clone()) {

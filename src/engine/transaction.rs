@@ -87,8 +87,8 @@ async fn overwrite(store: &dyn Store, mut changes: Commit) -> Result<u64, StoreE
         for coverage in &mut changes.coverage {
             coverage.version = store.coverage(coverage.address).await?.map_or(0, |now| now.version);
         }
-        for record in &mut changes.desk {
-            record.version = store.desk(&record.body.key()).await?.map_or(0, |now| now.version);
+        for record in &mut changes.records {
+            record.version = store.record(&record.body.key()).await?.map_or(0, |now| now.version);
         }
     }
 }

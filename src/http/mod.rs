@@ -30,7 +30,6 @@ use listener::{Bounded, Bounds, Caller};
 mod api;
 mod api_request;
 mod counts;
-mod desk_routes;
 mod dispute_routes;
 mod document;
 mod events;
@@ -42,6 +41,7 @@ mod listener;
 mod notice_routes;
 mod opening;
 mod order_routes;
+mod payment_api_routes;
 mod payout_routes;
 mod problem;
 mod refusals;
@@ -120,7 +120,7 @@ fn table() -> (Router<Arc<Serving>>, Value) {
     events::routes(&mut api);
     dispute_routes::routes(&mut api);
     notice_routes::routes(&mut api);
-    desk_routes::routes(&mut api);
+    payment_api_routes::routes(&mut api);
     payout_routes::routes(&mut api);
     api.finish()
 }

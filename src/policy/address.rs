@@ -32,7 +32,7 @@ pub struct AddressState {
 
 /// What has to be committed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct BookChanges {
+pub struct AddressChanges {
     pub payments: Vec<Payment>,
     pub deposits: Vec<Deposit>,
     pub events: Vec<Event>,
@@ -346,7 +346,7 @@ impl AddressState {
     /// about goes along though it is as it was; so does every payment of the address with a new match, which rests on all of
     /// them. Whoever changes one of them meanwhile makes the commit fail, and it is decided anew.
     #[must_use]
-    pub fn changes(self) -> BookChanges {
+    pub fn changes(self) -> AddressChanges {
         let Self { payments, deposits, read_payments, read_deposits, events, .. } = self;
         let is_match = |deposit: &Deposit, read: Option<&Deposit>| {
             matches!(deposit.verdict, Verdict::Pays { .. }) && read.is_none_or(|read| read.verdict != deposit.verdict)
@@ -357,7 +357,7 @@ impl AddressState {
         let of_deposits: BTreeSet<DepositKey> = events.iter().filter_map(|event| event.deposit).collect();
         let payments = changed(payments, &read_payments, |it| rests_on_all || of_payments.contains(&it.id));
         let deposits = changed(deposits, &read_deposits, |it| of_deposits.contains(&it.key));
-        BookChanges { payments, deposits, events }
+        AddressChanges { payments, deposits, events }
     }
 }
 

@@ -44,7 +44,7 @@ pub fn of_event(kind: &EventKind) -> Option<News> {
         EventKind::OrderPlaced { order } => of_order(None, &order.state),
         EventKind::OrderMoved { from, to, .. } => of_order(Some(from), to),
         EventKind::WalletChanged { change, .. } => of_wallet(change),
-        EventKind::DeskChanged { body, .. } => of_desk(body),
+        EventKind::RecordChanged { body, .. } => of_record(body),
         EventKind::EndpointBack { .. } => news(NoticeKind::Failure, "An RPC endpoint is used again"),
         EventKind::ListenerBack { .. } => news(NoticeKind::Failure, "rampwatch listens again"),
         EventKind::StallOver { what: Stall::Head, .. } => news(NoticeKind::Stall, "The chain moves again"),
@@ -138,7 +138,7 @@ const fn of_wallet(change: &WalletChange) -> Option<News> {
     }
 }
 
-fn of_desk(body: &RecordBody) -> Option<News> {
+fn of_record(body: &RecordBody) -> Option<News> {
     match body {
         RecordBody::Candidate(candidate) if candidate.state == CandidateState::Open && candidate.failures == 0 => {
             news(NoticeKind::Review, "An off-ramp was found that needs a decision")

@@ -8,8 +8,8 @@
 pub mod attachments;
 pub mod chain;
 pub mod clock;
-pub mod desk_api;
 pub mod notifier;
+pub mod off_ramp_api;
 pub mod payment_api;
 pub mod sender;
 pub mod signer;

@@ -35,8 +35,8 @@ pub struct Commit {
     pub orders: Vec<Order>,
     /// The wallet's record to store.
     pub wallet: Option<Wallet>,
-    /// Records of the desk to store.
-    pub desk: Vec<Record>,
+    /// Further records to store.
+    pub records: Vec<Record>,
     /// What explains it. Numbered by the store, in this order.
     pub events: Vec<Event>,
 }
@@ -51,7 +51,7 @@ impl Commit {
             && self.finality.is_none()
             && self.orders.is_empty()
             && self.wallet.is_none()
-            && self.desk.is_empty()
+            && self.records.is_empty()
             && self.events.is_empty()
     }
 }
@@ -92,8 +92,8 @@ pub struct Changes {
     pub coverage: u64,
     /// Commits with orders, or with the wallet's record, in them.
     pub orders: u64,
-    /// Commits with records of the desk in them.
-    pub desk: u64,
+    /// Commits with further records in them.
+    pub records: u64,
     /// Commits with events in them.
     pub events: u64,
     /// Records that were found not to read, each once.
@@ -105,8 +105,8 @@ pub struct Changes {
 pub struct Unreadable {
     /// Which record it is, by its key.
     pub what: String,
-    /// Its key, where it is one of the desk.
-    pub desk: Option<RecordKey>,
+    /// Its key, where it is a further one.
+    pub record: Option<RecordKey>,
     /// Why it does not read.
     pub why: String,
 }
@@ -157,11 +157,11 @@ pub enum Subject {
     Payment(PaymentId),
     /// A deposit's.
     Deposit(DepositKey),
-    /// Those of a record of the desk.
-    Desk(RecordKey),
+    /// Those of a further record.
+    Record(RecordKey),
 }
 
-/// Keeps payments, deposits, coverage, orders, the wallet's record, the desk's records and events.
+/// Keeps payments, deposits, coverage, orders, the wallet's record, the further records and events.
 ///
 /// Pages are in the order of their keys and start after the key given; a page shorter than `limit` is the last.
 ///
@@ -275,29 +275,34 @@ pub trait Store: Send + Sync {
     /// The wallet's record.
     async fn wallet(&self) -> Result<Option<Wallet>, StoreError>;
 
-    /// One record of the desk.
-    async fn desk(&self, key: &RecordKey) -> Result<Option<Record>, StoreError>;
+    /// One further record.
+    async fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError>;
 
     /// The record of this kind that bears, or ever bore, the other name.
-    async fn desk_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError>;
+    async fn record_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError>;
 
-    /// The desk's records of a kind, in the order of their ids.
-    async fn desk_page(&self, kind: RecordKind, after: Option<&str>, limit: usize) -> Result<Vec<Record>, StoreError>;
+    /// Further records of a kind, in the order of their ids.
+    async fn records_page(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError>;
 
-    /// The desk's records of a kind with `next_at` at or before `now`, the earliest first.
-    async fn desk_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError>;
+    /// Further records of a kind with `next_at` at or before `now`, the earliest first.
+    async fn records_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError>;
 
-    /// The earliest `next_at` of the desk's records of a kind.
-    async fn desk_next_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError>;
+    /// The earliest `next_at` of the further records of a kind.
+    async fn next_record_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError>;
 
-    /// The desk's records of a kind with `next_at` after this moment, as [`Store::due_after`] gives payments.
-    async fn desk_due_after(
+    /// Further records of a kind with `next_at` after this moment, as [`Store::due_after`] gives payments.
+    async fn records_due_after(
         &self,
         kind: RecordKind,
         after: Timestamp,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        let mut found = self.desk_due(kind, Timestamp::FAR_FUTURE, usize::MAX).await?;
+        let mut found = self.records_due(kind, Timestamp::FAR_FUTURE, usize::MAX).await?;
         found.retain(|record| record.next_at.is_some_and(|at| at > after && at < Timestamp::FAR_FUTURE));
         found.truncate(limit);
         Ok(found)
@@ -306,7 +311,7 @@ pub trait Store: Send + Sync {
     /// Events with a number above `after`.
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;
 
-    /// The events of one payment, deposit or record of the desk with a number above `after`.
+    /// The events of one payment, deposit or further record with a number above `after`.
     async fn events_of(&self, subject: &Subject, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError>;
 
     /// The records that were found not to read since the store was opened, by their keys.

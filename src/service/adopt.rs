@@ -18,7 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::wallet::{BookedSpend, NonceCount, Wallet};
 use crate::engine::FundingPorts;
 use crate::engine::first_block::first_block;
-use crate::engine::order_book::OrderBook;
+use crate::engine::order_repository::OrderRepository;
 use crate::engine::transaction;
 use crate::planted::{Bug, planted};
 use crate::policy::evidence::{Freeing, MOST_BLOCKS_BACK, Proof, WalletRecords, consumed, nothing_left, prove};
@@ -93,7 +93,7 @@ impl OperatorService {
     }
 
     async fn adopt_as_it_stands(&self, request: &AdoptRequest) -> Result<WalletView, OperatorError> {
-        let (orders, reason) = (self.order_book()?, given(&request.reason)?);
+        let (orders, reason) = (self.order_repository()?, given(&request.reason)?);
         let Some((chain, funding)) = &self.wallet_ports else {
             return Err(OperatorError::Refused(
                 "adopting asks the nodes: it needs `rampwatch run` with the wallet configured".to_owned(),
@@ -177,7 +177,7 @@ impl OperatorService {
     /// at again before they are signed. So they must fit now, together with what was found.
     async fn fits_the_limits(
         &self,
-        book: &OrderBook,
+        book: &OrderRepository,
         wallet: &Wallet,
         booked: &[BookedSpend],
         newest: Timestamp,
@@ -223,7 +223,7 @@ impl OperatorService {
 
     async fn keep_adoption(
         &self,
-        book: &OrderBook,
+        book: &OrderRepository,
         wallet: Wallet,
         displaced: Vec<(Order, Proof)>,
         change: WalletChange,
@@ -250,7 +250,7 @@ struct Unaccounted<'a> {
     handle: &'a OperatorService,
     chain: &'a dyn Chain,
     funding: &'a FundingPorts,
-    orders: &'a OrderBook,
+    orders: &'a OrderRepository,
     head: Header,
 }
 

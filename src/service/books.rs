@@ -47,7 +47,7 @@ impl JsonSchema for BookEntry {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "object",
-            "description": "A record of the ledger, as it is kept, without signed bytes.",
+            "description": "A record of the addresses, as it is kept, without signed bytes.",
             "properties": {
                 "kind": { "type": "string", "enum": ["payment", "deposit", "order", "coverage", "wallet"] },
                 "record": { "type": "object" }

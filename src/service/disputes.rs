@@ -31,11 +31,11 @@ impl OperatorService {
         let limit = limit.clamp(1, MAX_PAGE);
         let is_after = |view: &DisputeView| after.is_none_or(|after| view.id.as_str() > after);
         let (mut items, next) = if all {
-            let page = self.store.desk_page(RecordKind::Dispute, after, limit).await?;
+            let page = self.store.records_page(RecordKind::Dispute, after, limit).await?;
             let next = page.last().filter(|_| page.len() >= limit).map(|last| last.body.key().id);
             (views(&page), next)
         } else {
-            let open = self.store.desk_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MAX_PAGE).await?;
+            let open = self.store.records_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MAX_PAGE).await?;
             (views(&open), None)
         };
         items.sort_by(|one, other| one.id.cmp(&other.id));
@@ -60,7 +60,7 @@ impl OperatorService {
             return Err(OperatorError::Invalid { field: "trust", problem });
         }
         let key = RecordKey { kind: RecordKind::Dispute, id: id.to_owned() };
-        let record = self.store.desk(&key).await?;
+        let record = self.store.record(&key).await?;
         let record = record.ok_or_else(|| OperatorError::NotFound(format!("a dispute about {id}")))?;
         let RecordBody::Dispute(dispute) = &record.body else {
             return Err(OperatorError::NotFound(format!("a dispute about {id}")));
@@ -81,7 +81,7 @@ impl OperatorService {
             reason: reason.to_owned(),
             by: Some(self.actor.clone()),
         };
-        let kinds = vec![decision, EventKind::DeskChanged { body: Box::new(body.clone()), why }];
+        let kinds = vec![decision, EventKind::RecordChanged { body: Box::new(body.clone()), why }];
         let events =
             kinds.into_iter().map(|kind| Event { at, payment: payment.clone(), deposit: None, kind }).collect();
         self.keep_decision(Record { version: record.version, next_at, body }, events).await?;
@@ -131,7 +131,7 @@ impl OperatorService {
         }
         if changes {
             let key = RecordKey { kind: RecordKind::Exclusion, id: name.to_owned() };
-            let version = self.store.desk(&key).await?.map_or(0, |record| record.version);
+            let version = self.store.record(&key).await?.map_or(0, |record| record.version);
             let (by, at) = (Some(self.actor.clone()), self.clock.now());
             let kept = Exclusion { endpoint: name.to_owned(), excluded, by, reason: short(reason), at };
             let body = RecordBody::Exclusion(kept);
@@ -142,7 +142,7 @@ impl OperatorService {
                 reason: reason.to_owned(),
                 by: Some(self.actor.clone()),
             };
-            let kinds = vec![said, EventKind::DeskChanged { body: Box::new(body.clone()), why: why.to_owned() }];
+            let kinds = vec![said, EventKind::RecordChanged { body: Box::new(body.clone()), why: why.to_owned() }];
             let events = kinds.into_iter().map(|kind| Event::new(at, kind)).collect();
             self.keep_decision(Record { version, next_at: None, body }, events).await?;
         }
@@ -153,7 +153,7 @@ impl OperatorService {
     }
 
     async fn keep_decision(&self, record: Record, events: Vec<Event>) -> Result<(), OperatorError> {
-        let commit = Commit { desk: vec![record], events, ..Commit::default() };
+        let commit = Commit { records: vec![record], events, ..Commit::default() };
         match transaction::commit(&*self.store, commit).await {
             Ok(_) => Ok(()),
             Err(StoreError::Conflict(_)) => {

@@ -1,7 +1,7 @@
 //! The words for payouts: what happens next, and how to pay by hand.
 
 use crate::domain::payout::PayoutState;
-use crate::engine::payout_book::Kept;
+use crate::engine::payout_repository::Kept;
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::service::payout_requests::request_of;
 use crate::view::order::OrderView;

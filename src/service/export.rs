@@ -59,7 +59,7 @@ impl Interval {
 }
 
 impl OperatorService {
-    /// Rows of the interval, in the order of the ledger, those of events after `after`. A page may have a row more than
+    /// Rows of the interval, in the order of the addresses, those of events after `after`. A page may have a row more than
     /// asked for, and be empty and still have a next.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use crate::view::explain::Names;
 
 pub mod adopt;
 pub mod books;
-mod candidate_desk;
+mod candidates;
 pub mod disputes;
 pub mod events;
 mod explain_payouts;

@@ -66,7 +66,7 @@ impl Words {
             EventKind::WalletChanged { .. } => {
                 Said { remedies: vec!["See how it stands: rampwatch wallet status".to_owned()], ..self.of_any(event) }
             }
-            EventKind::DeskChanged { body, .. } => self.of_desk(event, body),
+            EventKind::RecordChanged { body, .. } => self.of_record(event, body),
             EventKind::ApiReported { .. }
             | EventKind::DepositSeen { .. }
             | EventKind::DepositStands { .. }
@@ -90,7 +90,7 @@ impl Words {
         Said { text, payment: event.payment.clone(), ..Said::default() }
     }
 
-    fn of_desk(&self, event: &Event, body: &RecordBody) -> Said {
+    fn of_record(&self, event: &Event, body: &RecordBody) -> Said {
         let Some((review, payment)) = reviews::of_record(body, &self.names()) else { return self.of_any(event) };
         let text = vec![format!("The {} {}: {}", review.subject, review.id, review.what)];
         Said { text, remedies: ways_out(review), payment, order: None }

@@ -27,7 +27,7 @@ impl OperatorService {
         let (mut items, mut looked_at): (Vec<NoticeView>, usize) = (Vec::new(), 0);
         let mut after = after.map(str::to_owned);
         loop {
-            let chunk = self.store.desk_page(RecordKind::Notice, after.as_deref(), CHUNK).await?;
+            let chunk = self.store.records_page(RecordKind::Notice, after.as_deref(), CHUNK).await?;
             let is_last = chunk.len() < CHUNK;
             looked_at = looked_at.saturating_add(chunk.len());
             for record in chunk {

@@ -9,9 +9,9 @@ use crate::domain::chain::Address;
 use crate::domain::deposit::DepositKey;
 use crate::domain::payment::{Payment, Provenance};
 use crate::engine::add::{AddPayment, Adder, Adding};
+use crate::engine::address_repository::{AddressRepository, AddressUnit, RepositoryError};
 use crate::engine::health::Health;
-use crate::engine::ledger::{Ledger, LedgerError, Page};
-use crate::engine::payout_book::PayoutBook;
+use crate::engine::payout_repository::PayoutRepository;
 use crate::engine::{EngineSettings, FundingPorts, PayoutPorts, Ports};
 use crate::policy::approval::Approvers;
 use crate::policy::payment_machine::Context;
@@ -19,7 +19,7 @@ use crate::policy::requests::Demand;
 use crate::policy::resolve::{Decision, ResolveError, Said, resolve};
 use crate::ports::chain::Chain;
 use crate::ports::clock::{Chance, Clock};
-use crate::ports::desk_api::DeskApi;
+use crate::ports::off_ramp_api::OffRampApi;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use crate::ports::store::Store;
 use crate::service::operator_calls::Demands;
@@ -32,13 +32,13 @@ use crate::view::TokenName;
 pub struct OperatorService {
     pub(crate) store: Arc<dyn Store>,
     api: Option<Arc<dyn PaymentApi>>,
-    pub(crate) desk_api: Option<Arc<dyn DeskApi>>,
+    pub(crate) off_ramp_api: Option<Arc<dyn OffRampApi>>,
     pub(crate) clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     pub(crate) settings: Arc<EngineSettings>,
     /// What tokens are called in what is shown; set by `with_tokens`.
     pub(crate) tokens: Arc<[TokenName]>,
-    pub(crate) ledger: Ledger,
+    pub(crate) addresses: AddressRepository,
     /// The chain, where an engine runs.
     pub(crate) chain: Option<Arc<dyn Chain>>,
     pub(crate) health: Arc<Health>,
@@ -62,10 +62,10 @@ impl OperatorService {
     /// A handle on a running engine.
     #[must_use]
     pub fn new(ports: &Ports, settings: Arc<EngineSettings>, health: Arc<Health>) -> Self {
-        let Ports { store, api, desk_api, clock, chance, chain, funding, payouts } = ports.clone();
+        let Ports { store, api, off_ramp_api, clock, chance, chain, funding, payouts } = ports.clone();
         let handle = Self::offline(store, Some(api), clock, chance, settings, health);
         let wallet_ports = funding.map(|funding| (Arc::clone(&chain), funding));
-        Self { wallet_ports, chain: Some(chain), desk_api, payouts, ..handle }
+        Self { wallet_ports, chain: Some(chain), off_ramp_api, payouts, ..handle }
     }
 
     /// The same handle, able to place payouts although no engine runs.
@@ -74,9 +74,9 @@ impl OperatorService {
         Self { payouts: Some(payouts), ..self }
     }
 
-    pub(crate) fn payout_book(&self) -> PayoutBook {
+    pub(crate) fn payout_repository(&self) -> PayoutRepository {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        PayoutBook { store, clock, chance: self.chance.clone(), settings: self.settings.clone() }
+        PayoutRepository { store, clock, chance: self.chance.clone(), settings: self.settings.clone() }
     }
 
     /// A handle on a store that no engine runs over. Without an API only typed payments can be added.
@@ -89,16 +89,16 @@ impl OperatorService {
         settings: Arc<EngineSettings>,
         health: Arc<Health>,
     ) -> Self {
-        let ledger = Ledger::new(store.clone(), clock.clone(), chance.clone(), settings.clone());
+        let addresses = AddressRepository::new(store.clone(), clock.clone(), chance.clone(), settings.clone());
         Self {
             store,
             api,
-            desk_api: None,
+            off_ramp_api: None,
             clock,
             chance,
             settings,
             tokens: Arc::default(),
-            ledger,
+            addresses,
             health,
             chain: None,
             wallet_ports: None,
@@ -131,8 +131,8 @@ impl OperatorService {
 
     /// The same handle with the rest of the payment API, for rates, quotes and webhooks.
     #[must_use]
-    pub fn with_desk_api(self, desk_api: Option<Arc<dyn DeskApi>>) -> Self {
-        Self { desk_api, ..self }
+    pub fn with_off_ramp_api(self, off_ramp_api: Option<Arc<dyn OffRampApi>>) -> Self {
+        Self { off_ramp_api, ..self }
     }
 
     /// Refuses what a person asks for and shadow mode keeps from happening, before anything is stored of it.
@@ -163,7 +163,7 @@ impl OperatorService {
     }
 
     fn adding(&self) -> Adding {
-        Adding { ledger: self.ledger.clone(), payouts: self.payout_book() }
+        Adding { addresses: self.addresses.clone(), payouts: self.payout_repository() }
     }
 
     /// Whether the API confirms whose payment it is: by its answer, or by that recipient's own list. A list that cannot be read
@@ -173,7 +173,7 @@ impl OperatorService {
         if said.recipient_id.is_some() {
             return Ok(Provenance::Api);
         }
-        let Some(api) = &self.desk_api else { return Ok(Provenance::Typed) };
+        let Some(api) = &self.off_ramp_api else { return Ok(Provenance::Typed) };
         let listing =
             self.through_gate(request.recipient_id.as_str(), api.payments_of_recipient(&request.recipient_id)).await?;
         Ok(match listing {
@@ -212,13 +212,13 @@ impl OperatorService {
                 found.ok_or_else(|| OperatorError::NotFound(format!("payment {payment}")))?.terms.deposit_address
             }
         };
-        let decide = |page: &mut Page, context: &Context<'_>| {
+        let decide = |unit: &mut AddressUnit, context: &Context<'_>| {
             // A wish to look again is a new version of the payment, so that an answer under way does not swallow it, even
             // if nothing else changes by it.
-            page.touch_payments = matches!(decision, Decision::Retry { .. });
-            resolve(&mut page.book, decision, Said { by: &self.actor, reason }, context)
+            unit.touch_payments = matches!(decision, Decision::Retry { .. });
+            resolve(&mut unit.book, decision, Said { by: &self.actor, reason }, context)
         };
-        self.ledger.change(address, decide).await.map_err(not_resolved)?;
+        self.addresses.change(address, decide).await.map_err(not_resolved)?;
         Ok(())
     }
 
@@ -228,14 +228,14 @@ impl OperatorService {
     }
 }
 
-pub(crate) fn not_resolved(error: LedgerError<ResolveError>) -> OperatorError {
+pub(crate) fn not_resolved(error: RepositoryError<ResolveError>) -> OperatorError {
     match error {
-        LedgerError::Refused(error @ (ResolveError::Reason | ResolveError::OddReason(_))) => {
+        RepositoryError::Refused(error @ (ResolveError::Reason | ResolveError::OddReason(_))) => {
             OperatorError::Invalid { field: "reason", problem: error.to_string() }
         }
-        LedgerError::Refused(error) => OperatorError::Refused(error.to_string()),
-        LedgerError::Store(error) => OperatorError::Store(error),
-        LedgerError::Unexpected(error) => OperatorError::Refused(error.to_string()),
-        LedgerError::NoPayment(id) => OperatorError::NotFound(format!("payment {id}")),
+        RepositoryError::Refused(error) => OperatorError::Refused(error.to_string()),
+        RepositoryError::Store(error) => OperatorError::Store(error),
+        RepositoryError::Unexpected(error) => OperatorError::Refused(error.to_string()),
+        RepositoryError::NoPayment(id) => OperatorError::NotFound(format!("payment {id}")),
     }
 }

@@ -11,7 +11,7 @@ use crate::domain::chain::Address;
 use crate::domain::odd::explained;
 use crate::domain::order::{Order, OrderId, Placer};
 use crate::domain::wallet::Wallet;
-use crate::engine::order_book::{Considered, OrderBook, OrderError};
+use crate::engine::order_repository::{Considered, OrderError, OrderRepository};
 use crate::engine::put_aside::unreadable;
 use crate::policy::fees::worst_cost;
 use crate::policy::order_machine::OrderFact;
@@ -111,14 +111,14 @@ pub(crate) fn given(reason: &str) -> Result<&str, OperatorError> {
 }
 
 impl OperatorService {
-    pub(crate) fn order_book(&self) -> Result<OrderBook, OperatorError> {
+    pub(crate) fn order_repository(&self) -> Result<OrderRepository, OperatorError> {
         let rules = self.settings.funding.clone().ok_or_else(|| {
             OperatorError::Refused("there is no wallet: give the section [wallet] in the configuration".to_owned())
         })?;
         let actor = Some(self.actor.clone());
         let (store, clock) = (self.store.clone(), self.clock.clone());
         let (health, skew) = (self.health.clone(), self.settings.matching.skew);
-        Ok(OrderBook { store, clock, rules, health, skew, actor })
+        Ok(OrderRepository { store, clock, rules, health, skew, actor })
     }
 
     /// What funding a payment would mean: where, how much, the most that it may cost, what is left of each limit.
@@ -126,7 +126,7 @@ impl OperatorService {
     /// # Errors
     /// When the payment is not known, there is no wallet, or the spend policy refuses; the message has the figures.
     pub async fn preview_fund(&self, payment: &str) -> Result<FundView, OperatorError> {
-        let book = self.order_book()?;
+        let book = self.order_repository()?;
         let considered = book.consider(&parse_payment(payment)?, Placer::Person, None).await;
         let Considered { granted, order, wallet } = considered.map_err(|error| self.spend_refused(error))?;
         let (names, fees) = (self.names(), book.rules.preflight.fees);
@@ -167,7 +167,7 @@ impl OperatorService {
     pub async fn fund(&self, request: &FundRequest) -> Result<OrderView, OperatorError> {
         let to: Address = parse_address("to", &request.to)?;
         let id = parse_payment(&request.payment)?;
-        let placed = self.order_book()?.place(&id, Placer::Person, Some((to, request.base_units))).await;
+        let placed = self.order_repository()?.place(&id, Placer::Person, Some((to, request.base_units))).await;
         let order = placed.map_err(|error| self.spend_refused(error))?;
         self.order_view(&order).await
     }
@@ -267,7 +267,7 @@ impl OperatorService {
         let (id, reason) = (parse_order(id)?, given(reason)?);
         let action = format!("{action} order {id}");
         let decided =
-            self.order_book()?.decide(&id, &fact(reason.to_owned(), self.actor.clone()), &action, reason).await;
+            self.order_repository()?.decide(&id, &fact(reason.to_owned(), self.actor.clone()), &action, reason).await;
         self.order_view(&decided.map_err(refused)?).await
     }
 
@@ -284,7 +284,7 @@ impl OperatorService {
             return Err(OperatorError::Invalid { field: "payment", problem });
         }
         let shown = (parse_address("to", &request.to)?, request.base_units);
-        let checked = self.order_book()?.check_eyes(&order, shown, &self.actor, self.approvers).await;
+        let checked = self.order_repository()?.check_eyes(&order, shown, &self.actor, self.approvers).await;
         checked.map_err(|error| self.spend_refused(error))?;
         self.decide_order(id, "approve", &request.reason, |reason, by| OrderFact::Approved { reason, by }).await
     }
@@ -319,7 +319,7 @@ impl OperatorService {
     }
 
     pub(crate) async fn wallet_view(&self, wallet: &Wallet) -> Result<WalletView, OperatorError> {
-        let book = self.order_book()?;
+        let book = self.order_repository()?;
         let at = book.window_now(wallet, self.clock.now());
         let paid = |amount: Amount| self.names().amount(amount, self.settings.token);
         let limit = book.rules.limits.max_per_day;
@@ -342,7 +342,7 @@ impl OperatorService {
     /// # Errors
     /// When there is no wallet, or no reason is given.
     pub async fn pause_wallet(&self, reason: &str) -> Result<WalletView, OperatorError> {
-        let wallet = self.order_book()?.pause(true, given(reason)?).await.map_err(refused)?;
+        let wallet = self.order_repository()?.pause(true, given(reason)?).await.map_err(refused)?;
         self.wallet_view(&wallet).await
     }
 
@@ -351,7 +351,7 @@ impl OperatorService {
     /// # Errors
     /// As [`OperatorService::pause_wallet`].
     pub async fn resume_wallet(&self, reason: &str) -> Result<WalletView, OperatorError> {
-        let wallet = self.order_book()?.pause(false, given(reason)?).await.map_err(refused)?;
+        let wallet = self.order_repository()?.pause(false, given(reason)?).await.map_err(refused)?;
         self.wallet_view(&wallet).await
     }
 }

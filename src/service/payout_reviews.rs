@@ -2,7 +2,7 @@
 
 use crate::domain::payment::PayoutReference;
 use crate::domain::record::RecordKind;
-use crate::engine::payout_book::key_of;
+use crate::engine::payout_repository::key_of;
 use crate::ports::store::Subject;
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::view::payout_review::of_payout;
@@ -21,9 +21,9 @@ impl OperatorService {
 
     /// Why a payout stands where it stands; `None` when there is none with this reference.
     pub(crate) async fn why_payout(&self, reference: &PayoutReference) -> Result<Option<WhyView>, OperatorError> {
-        let Some(kept) = self.payout_book().read(reference).await? else { return Ok(None) };
+        let Some(kept) = self.payout_repository().read(reference).await? else { return Ok(None) };
         let view = self.payout_view(&kept).await?;
-        let (events, more_events) = self.events_of(&Subject::Desk(key_of(reference))).await?;
+        let (events, more_events) = self.events_of(&Subject::Record(key_of(reference))).await?;
         Ok(Some(WhyView {
             subject: "payout".to_owned(),
             rule: view.next,

@@ -8,7 +8,7 @@ use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{IdempotencyKey, Payout, PayoutState, PayoutWish};
 use crate::domain::record::{Record, RecordBody, RecordKind};
 use crate::engine::PayoutPorts;
-use crate::engine::payout_book::{Kept, PayoutError, event, key_of};
+use crate::engine::payout_repository::{Kept, PayoutError, event, key_of};
 use crate::policy::payout_machine::{PayoutFact, check_file};
 use crate::policy::repeats::{Earlier, Likeness};
 use crate::policy::requests::Demand;
@@ -53,7 +53,7 @@ impl OperatorService {
     pub async fn place_payout(&self, request: &PayoutRequest) -> Result<PayoutView, OperatorError> {
         let named = request.reference.as_deref().map(reference).transpose()?;
         let known = match &named {
-            Some(reference) => self.payout_book().read(reference).await?,
+            Some(reference) => self.payout_repository().read(reference).await?,
             None => None,
         };
         if let Some(known) = known {
@@ -100,7 +100,7 @@ impl OperatorService {
         };
         let events = vec![event(&payout, now, &why)];
         let record = Record::new(RecordBody::Payout(Box::new(payout)), Some(now));
-        let commit = Commit { desk: vec![record], events, ..Commit::default() };
+        let commit = Commit { records: vec![record], events, ..Commit::default() };
         match self.recent.keep(&self.store, claim, commit).await {
             Ok(_) => self.payout_view(&self.stored_payout(&reference).await?).await,
             // Somebody else placed it meanwhile: it is theirs, if it is the same.
@@ -151,7 +151,7 @@ impl OperatorService {
     }
 
     pub(crate) async fn stored_payout(&self, reference: &PayoutReference) -> Result<Kept, OperatorError> {
-        let kept = self.payout_book().read(reference).await?;
+        let kept = self.payout_repository().read(reference).await?;
         kept.ok_or_else(|| OperatorError::NotFound(key_of(reference).to_string()))
     }
 
@@ -182,7 +182,7 @@ impl OperatorService {
         let (mut items, mut looked_at) = (Vec::new(), 0_usize);
         loop {
             let place = after.as_ref().map(PayoutReference::as_str);
-            let chunk = self.store.desk_page(RecordKind::Payout, place, CHUNK).await?;
+            let chunk = self.store.records_page(RecordKind::Payout, place, CHUNK).await?;
             let last = chunk.len() < CHUNK;
             looked_at = looked_at.saturating_add(chunk.len());
             for kept in chunk.into_iter().filter_map(Kept::of) {
@@ -225,7 +225,7 @@ impl OperatorService {
     async fn decide_payout(&self, name: &str, fact: &PayoutFact, reason: &str) -> Result<PayoutView, OperatorError> {
         let reference = reference(name)?;
         let said = format!("{}: {reason:?}", self.actor);
-        match self.payout_book().tell(&reference, fact, Some(&said), |_| true).await {
+        match self.payout_repository().tell(&reference, fact, Some(&said), |_| true).await {
             Ok(_) => self.show_payout(name).await,
             Err(PayoutError::Store(error)) => Err(error.into()),
             Err(PayoutError::Unknown(_)) => Err(OperatorError::NotFound(key_of(&reference).to_string())),

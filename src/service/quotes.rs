@@ -10,7 +10,7 @@ use crate::domain::quote::Exchange;
 use crate::engine::EngineSettings;
 use crate::policy::quotes::{OtherTerms, same_terms};
 use crate::policy::requests::Demand;
-use crate::ports::desk_api::DeskApi;
+use crate::ports::off_ramp_api::OffRampApi;
 use crate::ports::payment_api::ApiError;
 use crate::service::operator_service::{OperatorError, OperatorService};
 use crate::view::quote::{QuoteRequest, QuoteView, RateRequest, RateView};
@@ -26,8 +26,10 @@ impl OperatorService {
     pub async fn rate(&self, request: &RateRequest) -> Result<RateView, OperatorError> {
         let (user, exchange) = (user(&request.user)?, exchange(&self.settings, request)?);
         self.count(Demand::Question)?;
-        let told =
-            self.through_gate(user.as_str(), self.desk()?.rate(&user, &exchange)).await?.map_err(OperatorError::Api)?;
+        let told = self
+            .through_gate(user.as_str(), self.off_ramp_api()?.rate(&user, &exchange))
+            .await?
+            .map_err(OperatorError::Api)?;
         same_terms(&exchange, &told).map_err(other_terms)?;
         Ok(RateView::new(&exchange, &told, self.names().paid(exchange.source_amount)))
     }
@@ -41,7 +43,7 @@ impl OperatorService {
         let to = BankAccountId::new(request.bank_account.as_str())
             .map_err(|error| invalid("bank_account", error.to_string()))?;
         self.count(Demand::Question)?;
-        let asked = self.desk()?.quote(&user, &exchange, &to);
+        let asked = self.off_ramp_api()?.quote(&user, &exchange, &to);
         let told = self.through_gate(user.as_str(), asked).await?.map_err(OperatorError::Api)?;
         same_terms(&exchange, &told.rate).map_err(other_terms)?;
         let source = self.names().paid(exchange.source_amount);
@@ -52,8 +54,8 @@ impl OperatorService {
     ///
     /// # Errors
     /// There is no key for it.
-    pub(crate) fn desk(&self) -> Result<&Arc<dyn DeskApi>, OperatorError> {
-        self.desk_api.as_ref().ok_or_else(|| {
+    pub(crate) fn off_ramp_api(&self) -> Result<&Arc<dyn OffRampApi>, OperatorError> {
+        self.off_ramp_api.as_ref().ok_or_else(|| {
             let detail = "there is no key for it: set the variable that api.key_env names, or give api.key_file";
             OperatorError::Api(ApiError::NotNow { detail: detail.to_owned(), retry_after: None })
         })

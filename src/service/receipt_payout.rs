@@ -15,13 +15,13 @@ const MAX_EVENTS: usize = 500;
 impl OperatorService {
     /// The payout that a payment came of, if it came of one.
     pub(crate) async fn payout_of(&self, payment: &PaymentId) -> Result<Option<ReceiptPayout>, OperatorError> {
-        let Some(record) = self.store.desk_by_alias(RecordKind::Payout, payment.as_str()).await? else {
+        let Some(record) = self.store.record_by_alias(RecordKind::Payout, payment.as_str()).await? else {
             return Ok(None);
         };
         let key = record.body.key();
         let RecordBody::Payout(payout) = record.body else { return Ok(None) };
         let names = self.names();
-        let events = self.store.events_of(&Subject::Desk(key), 0, MAX_EVENTS).await?;
+        let events = self.store.events_of(&Subject::Record(key), 0, MAX_EVENTS).await?;
         let note = |at, kind| Note { at: moment(at), text: explain::event(kind, &names).1 };
         let history = events.iter().map(|recorded| note(recorded.event.at, &recorded.event.kind)).collect();
         Ok(Some(evidence(&payout, history, &names)))

@@ -15,7 +15,7 @@ use crate::policy::finality::final_number;
 use crate::policy::reconcile::{ApiFacts, Blocks, Books, ChainFacts, Listed, Scope, WalletFacts, compare};
 use crate::ports::chain::{Chain, ChainError, TransferQuery};
 use crate::ports::clock::Clock;
-use crate::ports::desk_api::DeskApi;
+use crate::ports::off_ramp_api::OffRampApi;
 use crate::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 use crate::ports::sender::Sender;
 use crate::service::export::Interval;
@@ -59,7 +59,7 @@ pub struct Auditor {
     /// Asks after single payments; without it the API is left out.
     pub api: Option<Arc<dyn PaymentApi>>,
     /// Lists payments; without it the API is left out.
-    pub desk_api: Option<Arc<dyn DeskApi>>,
+    pub off_ramp_api: Option<Arc<dyn OffRampApi>>,
     pub clock: Arc<dyn Clock>,
     /// What the engine goes by.
     pub settings: Arc<EngineSettings>,
@@ -84,9 +84,9 @@ impl Auditor {
         let now = self.clock.now();
         let mut not_compared = Vec::new();
         let chain = self.read_chain(books, interval, tell, &mut not_compared).await?;
-        let api = match (&self.api, &self.desk_api) {
-            (Some(api), Some(desk_api)) => {
-                Some(self.read_api(books, &**api, &**desk_api, tell, &mut not_compared).await?)
+        let api = match (&self.api, &self.off_ramp_api) {
+            (Some(api), Some(off_ramp_api)) => {
+                Some(self.read_api(books, &**api, &**off_ramp_api, tell, &mut not_compared).await?)
             }
             _ => {
                 not_compared.push("The payment API: there is no key for it at hand.".to_owned());
@@ -263,7 +263,7 @@ impl Auditor {
         &self,
         books: &Books,
         api: &dyn PaymentApi,
-        desk_api: &dyn DeskApi,
+        off_ramp_api: &dyn OffRampApi,
         tell: Tell<'_>,
         not_compared: &mut Vec<String>,
     ) -> Result<ApiFacts, OperatorError> {
@@ -272,7 +272,7 @@ impl Auditor {
         let of = bounded(facts.recipients.len(), "recipients")?;
         for (done, recipient) in (0_u64..).zip(&facts.recipients) {
             tell(Progress { what: "recipients", done, of });
-            let answer = self.ask(async || desk_api.payments_of_recipient(recipient).await).await?;
+            let answer = self.ask(async || off_ramp_api.payments_of_recipient(recipient).await).await?;
             let Some(listing) = answer else { continue };
             not_compared.extend(listing.unreadable.iter().map(|why| format!("A payment at the API: {why}")));
             not_compared.extend(

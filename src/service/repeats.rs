@@ -14,7 +14,7 @@ use crate::domain::payment::PayoutReference;
 use crate::domain::record::{Record, RecordKind};
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::EngineSettings;
-use crate::engine::payout_book::Kept;
+use crate::engine::payout_repository::Kept;
 use crate::engine::transaction;
 use crate::policy::repeats::{Earlier, repeated};
 use crate::ports::store::{Commit, Store, StoreError};
@@ -115,7 +115,7 @@ impl RecentPayouts {
             let mut found: Vec<Earlier> = Vec::new();
             let mut after: Option<String> = None;
             loop {
-                let chunk = store.desk_page(RecordKind::Payout, after.as_deref(), CHUNK).await?;
+                let chunk = store.records_page(RecordKind::Payout, after.as_deref(), CHUNK).await?;
                 let is_last = chunk.len() < CHUNK;
                 after = chunk.last().map(|record: &Record| record.body.key().id);
                 let payouts = chunk.into_iter().filter_map(Kept::of).filter_map(|kept| Earlier::of(&kept.payout));
@@ -189,7 +189,7 @@ impl OperatorService {
             request.reference.as_deref().ok_or_else(|| invalid("reference", "give the one that it is to have"))?;
         let named = reference(named)?;
         let likeness = likeness(&self.settings, &named, request)?;
-        if self.payout_book().read(&named).await?.is_some() {
+        if self.payout_repository().read(&named).await?.is_some() {
             return Ok(none);
         }
         loop {
@@ -220,7 +220,7 @@ impl OperatorService {
     /// Whether an earlier payout counts: it is stored and may pay somebody, or it may be stored yet. One that does not is let go
     /// of.
     async fn still_counts(&self, earlier: &Earlier) -> Result<bool, StoreError> {
-        let counts = match self.payout_book().read(&earlier.reference).await? {
+        let counts = match self.payout_repository().read(&earlier.reference).await? {
             Some(kept) => Earlier::of(&kept.payout).is_some(),
             None => self.clock.now().since(earlier.placed_at) <= MAY_BE_STORED,
         };

@@ -5,11 +5,11 @@
 use crate::domain::chain::Address;
 use crate::domain::deposit::{Deposit, Verdict};
 use crate::domain::record::RecordKind;
-use crate::engine::ledger;
+use crate::engine::address_repository;
 use crate::policy::payment_machine::Context;
 use crate::policy::resolve::{IgnoredAll, Said, ignore_all};
 use crate::ports::store::if_readable;
-use crate::service::candidate_desk;
+use crate::service::candidates;
 use crate::service::operator_service::{OperatorError, OperatorService, not_resolved};
 use crate::service::payout_reviews;
 use crate::service::queries::{MAX_PAGE, parse_key};
@@ -32,12 +32,12 @@ impl OperatorService {
         let mut count: u64 = 0;
         loop {
             let mut ignored = IgnoredAll::default();
-            let decide = |page: &mut ledger::Page, context: &Context<'_>| {
+            let decide = |unit: &mut address_repository::AddressUnit, context: &Context<'_>| {
                 let said = Said { by: &self.actor, reason };
-                ignored = ignore_all(&mut page.book, said, &self.settings.matching, context)?;
+                ignored = ignore_all(&mut unit.book, said, &self.settings.matching, context)?;
                 Ok(())
             };
-            self.ledger.change(address, decide).await.map_err(not_resolved)?;
+            self.addresses.change(address, decide).await.map_err(not_resolved)?;
             count = count.saturating_add(ignored.count);
             if !ignored.more {
                 break;
@@ -59,7 +59,7 @@ impl OperatorService {
         if let Some(place) = after.filter(|place| place.starts_with(payout_reviews::PLACE)) {
             return self.payout_reviews(place, limit).await;
         }
-        if let Some(place) = after.filter(|place| place.starts_with(candidate_desk::PLACE)) {
+        if let Some(place) = after.filter(|place| place.starts_with(candidates::PLACE)) {
             return self.reviews_from_candidates(place, Vec::new(), limit).await;
         }
         // A place among the deposits has a colon in it, which no payment's id has; a colon alone is their beginning.
@@ -90,9 +90,9 @@ impl OperatorService {
         let page = self.deposit_reviews(after, limit.saturating_sub(items.len())).await?;
         items.extend(page.items);
         if page.next.is_some() || items.len() >= limit {
-            return Ok(Page { items, next: page.next.or_else(|| Some(candidate_desk::PLACE.to_owned())) });
+            return Ok(Page { items, next: page.next.or_else(|| Some(candidates::PLACE.to_owned())) });
         }
-        self.reviews_from_candidates(candidate_desk::PLACE, items, limit).await
+        self.reviews_from_candidates(candidates::PLACE, items, limit).await
     }
 
     /// The reviews of candidates after a place, behind those that are there already, and then those of payouts.
@@ -123,7 +123,7 @@ impl OperatorService {
         let (mut items, mut looked_at) = (Vec::new(), 0_usize);
         let place_of = |after: &Option<String>| Some(format!("{prefix}{}", after.as_deref().unwrap_or_default()));
         loop {
-            let chunk = self.store.desk_page(kind, after.as_deref(), CHUNK).await?;
+            let chunk = self.store.records_page(kind, after.as_deref(), CHUNK).await?;
             let is_last = chunk.len() < CHUNK;
             looked_at = looked_at.saturating_add(chunk.len());
             for record in chunk {

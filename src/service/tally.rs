@@ -89,11 +89,11 @@ impl Tally {
             | EventKind::AttemptSent { .. }
             | EventKind::AttemptMined { .. }
             | EventKind::WalletChanged { .. } => {}
-            EventKind::DeskChanged { body, .. } => self.add_desk(body),
+            EventKind::RecordChanged { body, .. } => self.add_record(body),
         }
     }
 
-    fn add_desk(&mut self, body: &RecordBody) {
+    fn add_record(&mut self, body: &RecordBody) {
         match body {
             RecordBody::Candidate(candidate) => {
                 note(&mut self.open_candidates, &candidate.payment, candidate.state == CandidateState::Open)

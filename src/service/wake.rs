@@ -3,7 +3,7 @@
 //! A hint is only ever a reason to ask. What it says moves nothing (decision 11), so this takes a payment's id and no more.
 
 use crate::domain::payment::{ApiStatus, ApiView, PaymentId, PaymentState};
-use crate::engine::ledger::LedgerError;
+use crate::engine::address_repository::RepositoryError;
 use crate::planted::{Bug, planted};
 use crate::policy::ending::may_open_again;
 use crate::policy::payment_machine::{Fact, Unexpected};
@@ -31,26 +31,26 @@ impl OperatorService {
         if !may_ask(&payment.state) {
             return Ok(Woken::NotNow);
         }
-        let change = self.ledger.change_payment(id, |page, payment, context| {
+        let change = self.addresses.change_payment(id, |unit, payment, context| {
             if may_ask(&payment.state) {
                 // A new version, so that an answer that is on its way, and may be older, does not swallow the hint.
-                page.touch_payments = true;
+                unit.touch_payments = true;
                 if planted(Bug::HintIsTheWord) {
                     let (status, unread) = (ApiStatus::Pending, Vec::new());
                     let view = ApiView { status, tx_hash: None, as_of: context.now, fee: None, unread };
-                    return page.book.hear(&payment.id, &Fact::Reported(view.clone()), &view, context);
+                    return unit.book.hear(&payment.id, &Fact::Reported(view.clone()), &view, context);
                 }
                 if payment.next_at.is_none_or(|at| at > context.now) {
-                    page.book.postpone(&payment.id, context.now);
+                    unit.book.postpone(&payment.id, context.now);
                 }
             }
             Ok::<(), Unexpected>(())
         });
         match change.await {
             Ok(_) => Ok(Woken::Asked),
-            Err(LedgerError::Store(error)) => Err(OperatorError::Store(error)),
-            Err(LedgerError::NoPayment(_)) => Ok(Woken::Unknown),
-            Err(LedgerError::Refused(error) | LedgerError::Unexpected(error)) => {
+            Err(RepositoryError::Store(error)) => Err(OperatorError::Store(error)),
+            Err(RepositoryError::NoPayment(_)) => Ok(Woken::Unknown),
+            Err(RepositoryError::Refused(error) | RepositoryError::Unexpected(error)) => {
                 Err(OperatorError::Refused(error.to_string()))
             }
         }

@@ -12,7 +12,7 @@ use crate::domain::webhook::{AttemptState, PAYMENT_UPDATED, Webhook, WebhookAtte
 use crate::engine::transaction;
 use crate::policy::requests::Demand;
 use crate::policy::webhooks::{is_ours, may_register};
-use crate::ports::desk_api::WebhookChange;
+use crate::ports::off_ramp_api::WebhookChange;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::{Commit, StoreError};
 use crate::service::operator_service::{OperatorError, OperatorService};
@@ -37,13 +37,13 @@ impl OperatorService {
         let events = request.events.clone().unwrap_or_else(|| vec![PAYMENT_UPDATED.to_owned()]);
         check_events(&events)?;
         self.refuse_in_shadow("no webhook is registered")?;
-        let desk = self.desk()?;
+        let api = self.off_ramp_api()?;
         self.count(Demand::Question)?;
         let attempt = WebhookAttempt { url: request.url.clone(), at: self.clock.now(), state: AttemptState::Calling };
         let version = self.begin(&attempt, request.again).await?;
         let change =
             WebhookChange { url: Some(request.url.clone()), with_secret: true, events: Some(events), is_active: None };
-        let answer = self.through_gate("a webhook", desk.create_webhook(&change)).await?;
+        let answer = self.through_gate("a webhook", api.create_webhook(&change)).await?;
         let (state, why) = match &answer {
             Ok(webhook) => (AttemptState::Registered { webhook: webhook.id.clone() }, "was answered"),
             Err(error @ ApiError::Unclear { .. }) => {
@@ -84,8 +84,8 @@ impl OperatorService {
             if items.is_empty() {
                 counted.clone()?;
             }
-            let told = match counted.and_then(|()| self.desk()) {
-                Ok(desk) => self.through_gate(webhook.id.as_str(), desk.webhook(&webhook.id)).await?,
+            let told = match counted.and_then(|()| self.off_ramp_api()) {
+                Ok(api) => self.through_gate(webhook.id.as_str(), api.webhook(&webhook.id)).await?,
                 Err(error) => {
                     let why = error.to_string();
                     items.push(WebhookView::new(&webhook, Some(why.clone())));
@@ -136,17 +136,17 @@ impl OperatorService {
         }
         self.refuse_in_shadow("no webhook is changed")?;
         self.count(Demand::Question)?;
-        let desk = self.desk()?;
+        let api = self.off_ramp_api()?;
         let unknown = || OperatorError::UnknownToApi(format!("webhook {id}"));
         if change.url.is_none() {
             // Somebody else's is not changed, whether or not its id is known here.
-            let told = self.through_gate(id.as_str(), desk.webhook(&id)).await?.map_err(|error| match error {
+            let told = self.through_gate(id.as_str(), api.webhook(&id)).await?.map_err(|error| match error {
                 ApiError::NotFound { .. } => unknown(),
                 other => OperatorError::Api(other),
             })?;
             self.check_place(&told.url)?;
         }
-        let answer = self.through_gate(id.as_str(), desk.update_webhook(&id, &change)).await?;
+        let answer = self.through_gate(id.as_str(), api.update_webhook(&id, &change)).await?;
         let told = answer.map_err(|error| match error {
             ApiError::NotFound { .. } => unknown(),
             ApiError::Unclear { detail, retry_after } => {
@@ -179,7 +179,7 @@ impl OperatorService {
     /// Writes down that the API is going to be called, and gives the version that is stored then.
     async fn begin(&self, attempt: &WebhookAttempt, again: bool) -> Result<u64, OperatorError> {
         let key = RecordKey { kind: RecordKind::WebhookAttempt, id: attempt.url.clone() };
-        let last = self.store.desk(&key).await?;
+        let last = self.store.record(&key).await?;
         let version = last.as_ref().map_or(0, |record| record.version);
         let last = last.and_then(|record| match record.body {
             RecordBody::WebhookAttempt(attempt) => Some(attempt),
@@ -195,7 +195,7 @@ impl OperatorService {
     }
 
     async fn known_webhooks(&self) -> Result<Vec<Webhook>, OperatorError> {
-        let records = self.store.desk_page(RecordKind::Webhook, None, MAX_WEBHOOKS).await?;
+        let records = self.store.records_page(RecordKind::Webhook, None, MAX_WEBHOOKS).await?;
         let webhook = |record: Record| match record.body {
             RecordBody::Webhook(webhook) => Some(webhook),
             _ => None,
@@ -206,7 +206,7 @@ impl OperatorService {
     /// The record of a webhook, to be stored over the one that is there.
     async fn record(&self, webhook: &Webhook) -> Result<Record, OperatorError> {
         let body = RecordBody::Webhook(webhook.clone());
-        let version = self.store.desk(&body.key()).await?.map_or(0, |record| record.version);
+        let version = self.store.record(&body.key()).await?.map_or(0, |record| record.version);
         Ok(Record { version, next_at: None, body })
     }
 
@@ -214,12 +214,12 @@ impl OperatorService {
     async fn keep(&self, records: Vec<(Record, &str)>) -> Result<(), OperatorError> {
         let at = self.clock.now();
         let event = |(record, why): &(Record, &str)| {
-            let kind = EventKind::DeskChanged { body: Box::new(record.body.clone()), why: (*why).to_owned() };
+            let kind = EventKind::RecordChanged { body: Box::new(record.body.clone()), why: (*why).to_owned() };
             Event::new(at, kind)
         };
         let events: Vec<Event> = records.iter().map(event).collect();
-        let desk = records.into_iter().map(|(record, _)| record).collect();
-        match transaction::commit(&*self.store, Commit { desk, events, ..Commit::default() }).await {
+        let records = records.into_iter().map(|(record, _)| record).collect();
+        match transaction::commit(&*self.store, Commit { records, events, ..Commit::default() }).await {
             Ok(_) => Ok(()),
             Err(StoreError::Conflict(what)) => {
                 Err(OperatorError::Refused(format!("{what} is being changed by somebody else: look, and try again")))

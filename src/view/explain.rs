@@ -354,7 +354,7 @@ pub(crate) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::AttemptSent { .. }
         | EventKind::AttemptMined { .. }
         | EventKind::WalletChanged { .. } => explain_orders::event(kind, names),
-        EventKind::DeskChanged { body, why } => desk_changed(body, why),
+        EventKind::RecordChanged { body, why } => desk_changed(body, why),
     }
 }
 

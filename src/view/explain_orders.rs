@@ -57,7 +57,7 @@ pub(crate) fn event(kind: &EventKind, names: &Names<'_>) -> (&'static str, Strin
         | EventKind::EndpointBack { .. }
         | EventKind::ListenerBack { .. }
         | EventKind::StallOver { .. }
-        | EventKind::DeskChanged { .. } => ("other", String::new()),
+        | EventKind::RecordChanged { .. } => ("other", String::new()),
     }
 }
 

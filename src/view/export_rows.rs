@@ -143,8 +143,7 @@ pub(crate) fn settles(kind: &EventKind) -> Option<(B256, BlockRef)> {
     }
 }
 
-/// The rows of an event; none for what is no bookkeeping (which addresses are read, how the final block moves, the desk's
-/// own records).
+/// The rows of an event; none for what is no bookkeeping (which addresses are read, how the final block moves, further records).
 pub(crate) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec<ExportRow> {
     let event = &recorded.event;
     let (_, note) = explain::event(&event.kind, names);
@@ -211,7 +210,7 @@ pub(crate) fn rows(recorded: &Recorded, about: &About, names: &Names<'_>) -> Vec
         | EventKind::EndpointBack { .. }
         | EventKind::ListenerBack { .. }
         | EventKind::StallOver { .. }
-        | EventKind::DeskChanged { .. } => false,
+        | EventKind::RecordChanged { .. } => false,
     };
     is_row.then_some(row).into_iter().chain(extra).collect()
 }

@@ -16,7 +16,7 @@ use crate::domain::chain::Address;
 use crate::domain::decimal::Decimal;
 use crate::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId};
 use crate::domain::text::short;
-use crate::ports::desk_api::Listing;
+use crate::ports::off_ramp_api::Listing;
 use crate::ports::payment_api::ApiPayment;
 
 use super::fields::{self, MAX_TEXT, Object, address, amount, moment, parsed, quoted, text};

@@ -10,7 +10,7 @@ use crate::domain::amount::Amount;
 use crate::domain::chain::{Address, B256};
 use crate::domain::payment::{BankAccountId, QuoteId};
 use crate::domain::quote::Exchange;
-use crate::ports::desk_api::{AttachedFile, NewOffRamp, WebhookChange};
+use crate::ports::off_ramp_api::{AttachedFile, NewOffRamp, WebhookChange};
 
 /// The body of `/complete`.
 #[derive(Serialize)]

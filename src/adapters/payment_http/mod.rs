@@ -11,11 +11,11 @@
 mod answer;
 mod bodies;
 mod checkup;
-mod desk;
 mod failure;
 mod fields;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod off_ramps;
 mod quotes;
 mod webhooks;
 

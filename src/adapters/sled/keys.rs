@@ -1,7 +1,7 @@
 //! The keys of the one tree: a letter for the space, then parts whose bytes sort as their values do.
 //!
 //! Capital letters hold records, small ones hold indexes; the letters `o` and `k` are followed by a second one, which tells
-//! the indexes of orders, and those of the desk, apart. The value of an index entry is the key of its record, so
+//! the indexes of orders, and those of further records, apart. The value of an index entry is the key of its record, so
 //! that index keys are never taken apart again.
 
 use crate::domain::chain::{Address, B256, BlockNumber};
@@ -171,33 +171,33 @@ pub(super) fn events_of(subject: &Subject) -> Vec<u8> {
     match subject {
         Subject::Payment(id) => join(&[b"ep", id.as_str().as_bytes(), &[0]]),
         Subject::Deposit(key) => join(&[b"ed", &deposit_part(key)]),
-        Subject::Desk(key) => join(&[b"ek", key.kind.name().as_bytes(), &[0], key.id.as_bytes(), &[0]]),
+        Subject::Record(key) => join(&[b"ek", key.kind.name().as_bytes(), &[0], key.id.as_bytes(), &[0]]),
     }
 }
 
-/// All records of the desk of one kind begin with this. A zero byte, which no kind's name has, ends the name.
-pub(super) fn desk_kind(kind: RecordKind) -> Vec<u8> {
+/// All further records of one kind begin with this. A zero byte, which no kind's name has, ends the name.
+pub(super) fn record_kind(kind: RecordKind) -> Vec<u8> {
     join(&[b"K", kind.name().as_bytes(), &[0]])
 }
 
-/// A record of the desk.
-pub(super) fn desk(key: &RecordKey) -> Vec<u8> {
-    join(&[&desk_kind(key.kind), key.id.as_bytes()])
+/// A further record.
+pub(super) fn record(key: &RecordKey) -> Vec<u8> {
+    join(&[&record_kind(key.kind), key.id.as_bytes()])
 }
 
-/// The index entry of a record of the desk under its other name.
-pub(super) fn desk_alias(kind: RecordKind, alias: &str) -> Vec<u8> {
+/// The index entry of a further record under its other name.
+pub(super) fn record_alias(kind: RecordKind, alias: &str) -> Vec<u8> {
     join(&[b"ka", kind.name().as_bytes(), &[0], alias.as_bytes()])
 }
 
-/// All index entries of the desk's records of a kind that somebody must look at begin with this.
-pub(super) fn desk_lane(kind: RecordKind) -> Vec<u8> {
+/// All index entries of the further records of a kind that somebody must look at begin with this.
+pub(super) fn record_lane(kind: RecordKind) -> Vec<u8> {
     join(&[b"kn", kind.name().as_bytes(), &[0]])
 }
 
-/// The index entry of a record of the desk that somebody must look at.
-pub(super) fn desk_due(next_at: Timestamp, key: &RecordKey) -> Vec<u8> {
-    join(&[&desk_lane(key.kind), &next_at.as_millis().to_be_bytes(), key.id.as_bytes()])
+/// The index entry of a further record that somebody must look at.
+pub(super) fn records_due(next_at: Timestamp, key: &RecordKey) -> Vec<u8> {
+    join(&[&record_lane(key.kind), &next_at.as_millis().to_be_bytes(), key.id.as_bytes()])
 }
 
 /// `prefix`, then a number.

@@ -302,39 +302,44 @@ impl Store for SledStore {
         self.one(keys::WALLET)
     }
 
-    async fn desk(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        self.one(&keys::desk(key))
+    async fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        self.one(&keys::record(key))
     }
 
-    async fn desk_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
-        let entry = keys::desk_alias(kind, alias);
+    async fn record_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
+        let entry = keys::record_alias(kind, alias);
         self.ask(move |reader| reader.at(&entry)).await
     }
 
-    async fn desk_page(&self, kind: RecordKind, after: Option<&str>, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let after = after.map(|id| keys::desk(&RecordKey { kind, id: id.to_owned() }));
-        let range = page(&keys::desk_kind(kind), after);
+    async fn records_page(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        let after = after.map(|id| keys::record(&RecordKey { kind, id: id.to_owned() }));
+        let range = page(&keys::record_kind(kind), after);
         self.ask(move |reader| reader.records(range, limit)).await
     }
 
-    async fn desk_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        let range = through(&keys::desk_lane(kind), now.as_millis());
+    async fn records_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        let range = through(&keys::record_lane(kind), now.as_millis());
         self.ask(move |reader| reader.listed(range, limit)).await
     }
 
-    async fn desk_next_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
-        let range = page(&keys::desk_lane(kind), None);
+    async fn next_record_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
+        let range = page(&keys::record_lane(kind), None);
         let first: Vec<Record> = self.here(|reader| reader.listed(range, 1))?;
         Ok(first.first().and_then(|record| record.next_at))
     }
 
-    async fn desk_due_after(
+    async fn records_due_after(
         &self,
         kind: RecordKind,
         after: Timestamp,
         limit: usize,
     ) -> Result<Vec<Record>, StoreError> {
-        let range = later(&keys::desk_lane(kind), after.as_millis());
+        let range = later(&keys::record_lane(kind), after.as_millis());
         self.ask(move |reader| reader.listed(range, limit)).await
     }
 

@@ -24,7 +24,7 @@ use crate::ports::store::Lost;
 use crate::private;
 
 /// The version of the stored form that this program writes. Version 1 had no orders, and no index of the payments that
-/// wait; version 2 had no records of the desk; in version 3 each event had a record of its own.
+/// wait; version 2 had no further records; in version 3 each event had a record of its own.
 pub const SCHEMA_VERSION: u64 = 4;
 
 /// The unit in which the database writes and frees space. A page holds at most some 20 records, and one that is

@@ -22,11 +22,11 @@ pub(super) struct PutAside(Mutex<BTreeMap<Vec<u8>, Unreadable>>);
 impl PutAside {
     /// Notes what lies under the key. Gives what it is called, and whether it is news.
     pub(super) fn note(&self, key: &[u8], why: &str) -> (String, bool) {
-        let (what, desk) = name(key);
+        let (what, record) = name(key);
         let mut found = self.found();
         let is_news = !found.contains_key(key) && found.len() < MOST;
         if is_news {
-            found.insert(key.to_vec(), Unreadable { what: what.clone(), desk, why: short(why) });
+            found.insert(key.to_vec(), Unreadable { what: what.clone(), record, why: short(why) });
         }
         (what, is_news)
     }
@@ -41,10 +41,10 @@ impl PutAside {
     }
 }
 
-/// What a record is called, by its key alone; and its key, if it is one of the desk.
+/// What a record is called, by its key alone; and its key, if it is a further one.
 fn name(key: &[u8]) -> (String, Option<RecordKey>) {
     let (space, rest) = key.split_at_checked(1).unwrap_or_default();
-    let desk = (space == b"K").then(|| desk_key(rest)).flatten();
+    let record = (space == b"K").then(|| record_key(rest)).flatten();
     let named = match space {
         keys::PAYMENTS => Some(format!("payment {}", text(rest))),
         keys::ORDERS => order(rest),
@@ -52,9 +52,9 @@ fn name(key: &[u8]) -> (String, Option<RecordKey>) {
         b"C" => Address::try_from(rest).ok().map(|address| format!("the coverage of {address}")),
         keys::EVENTS => number_of(key).ok().map(|number| format!("event record {number}")),
         keys::WALLET => Some("the wallet's record".to_owned()),
-        _ => desk.as_ref().map(ToString::to_string),
+        _ => record.as_ref().map(ToString::to_string),
     };
-    (named.unwrap_or_else(|| format!("the record {}", key.escape_ascii())), desk)
+    (named.unwrap_or_else(|| format!("the record {}", key.escape_ascii())), record)
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -86,7 +86,7 @@ fn deposit(rest: &[u8]) -> Option<String> {
     Some(format!("deposit {key}"))
 }
 
-fn desk_key(rest: &[u8]) -> Option<RecordKey> {
+fn record_key(rest: &[u8]) -> Option<RecordKey> {
     let (kind, id) = parts(rest)?;
     let kind = RecordKind::ALL.iter().copied().find(|known| known.name().as_bytes() == kind)?;
     Some(RecordKey { kind, id: text(id) })

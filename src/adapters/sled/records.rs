@@ -113,7 +113,7 @@ impl StoredRecord for Wallet {
 
 impl StoredRecord for Record {
     fn key(&self) -> Vec<u8> {
-        keys::desk(&self.body.key())
+        keys::record(&self.body.key())
     }
 
     fn name(&self) -> String {
@@ -129,11 +129,11 @@ impl StoredRecord for Record {
     }
 
     fn index(&self) -> Vec<Vec<u8>> {
-        self.next_at.map(|next_at| keys::desk_due(next_at, &self.body.key())).into_iter().collect()
+        self.next_at.map(|next_at| keys::records_due(next_at, &self.body.key())).into_iter().collect()
     }
 
     fn lasting(&self) -> Vec<Vec<u8>> {
-        self.body.alias().map(|alias| keys::desk_alias(self.body.kind(), alias)).into_iter().collect()
+        self.body.alias().map(|alias| keys::record_alias(self.body.kind(), alias)).into_iter().collect()
     }
 }
 
@@ -255,8 +255,8 @@ pub(super) struct PreparedCommit {
     pub(super) coverage: Vec<(Address, u64)>,
     /// Whether there are orders, or the wallet's record, among the records.
     pub(super) has_orders: bool,
-    /// Whether there are records of the desk among the records.
-    pub(super) has_desk: bool,
+    /// Whether there are further records among the records.
+    pub(super) has_records: bool,
 }
 
 impl PreparedCommit {
@@ -271,7 +271,7 @@ impl PreparedCommit {
             has_deposits: !commit.deposits.is_empty(),
             coverage: commit.coverage.iter().map(|it| (it.address, it.version.saturating_add(1))).collect(),
             has_orders: !commit.orders.is_empty() || commit.wallet.is_some(),
-            has_desk: !commit.desk.is_empty(),
+            has_records: !commit.records.is_empty(),
             ..Self::default()
         };
         prepared.extend(commit.payments)?;
@@ -280,7 +280,7 @@ impl PreparedCommit {
         prepared.extend(commit.finality)?;
         prepared.extend(commit.orders)?;
         prepared.extend(commit.wallet)?;
-        prepared.extend(commit.desk)?;
+        prepared.extend(commit.records)?;
         for event in &commit.events {
             prepared.events.push(prepare_event(event)?);
         }
@@ -319,7 +319,7 @@ fn prepare_event(event: &Event) -> Result<PreparedEvent, StoreError> {
     let value = encode(event, || match (&event.payment, &event.deposit) {
         (Some(payment), _) => format!("an event of payment {payment}"),
         (None, Some(deposit)) => format!("an event of deposit {deposit}"),
-        (None, None) => event.kind.desk().map_or("an event".to_owned(), |body| format!("an event of {}", body.key())),
+        (None, None) => event.kind.record().map_or("an event".to_owned(), |body| format!("an event of {}", body.key())),
     })?;
     Ok(PreparedEvent { value, subjects: subjects(event) })
 }
@@ -327,8 +327,8 @@ fn prepare_event(event: &Event) -> Result<PreparedEvent, StoreError> {
 /// The beginnings of an event's index entries.
 pub(super) fn subjects(event: &Event) -> Vec<Vec<u8>> {
     let payment = event.payment.clone().map(Subject::Payment);
-    let desk = event.kind.desk().map(|body| Subject::Desk(body.key()));
-    let subjects = payment.into_iter().chain(event.deposit.map(Subject::Deposit)).chain(desk);
+    let record = event.kind.record().map(|body| Subject::Record(body.key()));
+    let subjects = payment.into_iter().chain(event.deposit.map(Subject::Deposit)).chain(record);
     subjects.map(|subject| keys::events_of(&subject)).collect()
 }
 

@@ -117,7 +117,7 @@ impl Shared {
             changes.deposits = changes.deposits.saturating_add(by.deposits);
             changes.coverage = changes.coverage.saturating_add(by.coverage);
             changes.orders = changes.orders.saturating_add(by.orders);
-            changes.desk = changes.desk.saturating_add(by.desk);
+            changes.records = changes.records.saturating_add(by.records);
             changes.events = changes.events.saturating_add(by.events);
             // Before anybody sees the new count.
             self.journal.lock().unwrap_or_else(PoisonError::into_inner).note(changes.coverage, coverage);

@@ -188,7 +188,7 @@ fn added(changes: Changes, commit: &PreparedCommit) -> Changes {
         deposits: raise(changes.deposits, commit.has_deposits),
         coverage: raise(changes.coverage, !commit.coverage.is_empty()),
         orders: raise(changes.orders, commit.has_orders),
-        desk: raise(changes.desk, commit.has_desk),
+        records: raise(changes.records, commit.has_records),
         events: raise(changes.events, !commit.events.is_empty()),
         unreadable: changes.unreadable,
     }

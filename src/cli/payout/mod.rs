@@ -10,11 +10,11 @@ use crate::config::Settings;
 
 mod args;
 mod batch;
-mod desk;
 mod draft;
 mod files;
 mod one;
 mod qr;
+mod session;
 mod sheet;
 pub(super) mod show;
 mod signals;

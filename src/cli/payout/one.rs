@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::super::exit::{Exit, Failure};
 use super::super::fund::{agreed, can_ask};
 use super::super::output;
-use super::desk::Desk;
 use super::draft::{Draft, Field};
 use super::files::{self, LocalFile};
+use super::session::Session;
 use super::show;
 use super::signals::Signals;
 use super::stage::{End, stage};
@@ -72,15 +72,15 @@ impl One {
         let reference = self.reference()?;
         let come = Cell::new(Come::Nowhere);
         let opened = tokio::select! {
-            opened = Desk::open(settings) => opened,
+            opened = Session::open(settings) => opened,
             () = signals.heard() => return Err(interrupted(&reference, come.get(), true)),
         };
-        let desk = opened?;
+        let session = opened?;
         let outcome = tokio::select! {
-            outcome = self.work(&desk, &reference, files, &come) => outcome,
-            () = signals.heard() => Err(interrupted(&reference, come.get(), desk.goes_on())),
+            outcome = self.work(&session, &reference, files, &come) => outcome,
+            () = signals.heard() => Err(interrupted(&reference, come.get(), session.goes_on())),
         };
-        let closed = desk.close().await;
+        let closed = session.close().await;
         outcome.and(closed)
     }
 
@@ -137,12 +137,12 @@ impl One {
 
     async fn work(
         &self,
-        desk: &Desk,
+        session: &Session,
         reference: &PayoutReference,
         files: Vec<LocalFile>,
         come: &Cell<Come>,
     ) -> Result<(), Failure> {
-        let known = match desk.operator().payout(reference.as_str()).await.map_err(Failure::from) {
+        let known = match session.operator().payout(reference.as_str()).await.map_err(Failure::from) {
             Ok(known) => Some(known),
             Err(failure) if failure.exit() == Exit::NotFound => None,
             Err(failure) => return Err(failure),
@@ -155,22 +155,22 @@ impl One {
             }
             (Some(_), false) => {}
             (_, true) => {
-                let request = self.draft.request(put(desk, files).await?);
+                let request = self.draft.request(put(session, files).await?);
                 if known.is_none() {
-                    refuse_repeat(desk, &request, reference).await?;
-                    self.agree(desk, &request).await?;
+                    refuse_repeat(session, &request, reference).await?;
+                    self.agree(session, &request).await?;
                 }
                 come.set(Come::Placing);
-                desk.ask(async |operator| operator.place_payout(&request).await).await?;
+                session.ask(async |operator| operator.place_payout(&request).await).await?;
             }
         }
         come.set(Come::Placed);
-        self.follow(desk, reference).await
+        self.follow(session, reference).await
     }
 
     /// Shows what it costs and what arrives, and asks.
-    async fn agree(&self, desk: &Desk, request: &PayoutRequest) -> Result<(), Failure> {
-        let operator = desk.operator();
+    async fn agree(&self, session: &Session, request: &PayoutRequest) -> Result<(), Failure> {
+        let operator = session.operator();
         let asked = quote_request(request);
         let rate = operator.rate(&asked.rate()).await?;
         let quote = operator.quote(&asked).await?;
@@ -184,12 +184,12 @@ impl One {
         agreed("Place this payout? [y/N] ".to_owned(), "Nothing was placed.").await
     }
 
-    async fn follow(&self, desk: &Desk, reference: &PayoutReference) -> Result<(), Failure> {
+    async fn follow(&self, session: &Session, reference: &PayoutReference) -> Result<(), Failure> {
         let mut teller = Teller::new();
         let mut told_to_pay = false;
         let mut hinted: Option<String> = None;
         let view = loop {
-            let view = desk.ask(async |operator| operator.payout(reference.as_str()).await).await?;
+            let view = session.ask(async |operator| operator.payout(reference.as_str()).await).await?;
             let stage = stage(&view);
             if let Some(pay) = view.pay.as_ref().filter(|_| !told_to_pay) {
                 told_to_pay = true;
@@ -240,11 +240,11 @@ impl One {
 }
 
 /// Refuses a payout that repeats an earlier one, before anybody is asked anything. Placing it decides again, and that counts.
-async fn refuse_repeat(desk: &Desk, request: &PayoutRequest, reference: &PayoutReference) -> Result<(), Failure> {
+async fn refuse_repeat(session: &Session, request: &PayoutRequest, reference: &PayoutReference) -> Result<(), Failure> {
     if request.allow_repeat {
         return Ok(());
     }
-    let Some(earlier) = desk.operator().repeat_of(request).await?.earlier else { return Ok(()) };
+    let Some(earlier) = session.operator().repeat_of(request).await?.earlier else { return Ok(()) };
     let said = format!(
         "payout {reference} {}: the same may be paid twice, and nothing was placed. If it is to be paid all the same, give \
          --reference {reference} --allow-repeat {reference}",
@@ -254,11 +254,11 @@ async fn refuse_repeat(desk: &Desk, request: &PayoutRequest, reference: &PayoutR
 }
 
 /// Puts files where the engine finds them.
-pub(super) async fn put(desk: &Desk, files: Vec<LocalFile>) -> Result<Vec<FileRef>, Failure> {
+pub(super) async fn put(session: &Session, files: Vec<LocalFile>) -> Result<Vec<FileRef>, Failure> {
     let mut put = Vec::new();
     for file in files {
         let put_it = async |operator: &Client| operator.put_attachment(file.bytes.clone(), file.media_type).await;
-        let kept = desk.ask(put_it).await?;
+        let kept = session.ask(put_it).await?;
         put.push(FileRef { name: file.name, ..kept });
     }
     Ok(put)

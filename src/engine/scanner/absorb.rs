@@ -15,7 +15,7 @@ use crate::domain::deposit::{BlockStatus, Deposit, DepositKey};
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::operator::Operator;
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::ledger::{LedgerError, Page};
+use crate::engine::address_repository::{AddressUnit, RepositoryError};
 use crate::planted::{Bug, planted};
 use crate::policy::finality::{FinalityRule, GoneBy, gone, is_final_as_read};
 use crate::policy::numbering::as_known;
@@ -321,31 +321,31 @@ impl Scanner {
         let mut is_left = false;
         let (chain_id, rule) = (self.ports.chain.chain_id(), self.settings.finality);
         let result = self
-            .ledger
-            .change(address, |page, context| {
-                page.coverage = page.coverage.take().map(|stored| self.index.brought_up(&stored));
-                page.mark = read.mark;
-                let mut strays = Strays::new(read.reading, page.coverage.as_ref(), self.settings.matching);
+            .addresses
+            .change(address, |unit, context| {
+                unit.coverage = unit.coverage.take().map(|stored| self.index.brought_up(&stored));
+                unit.mark = read.mark;
+                let mut strays = Strays::new(read.reading, unit.coverage.as_ref(), self.settings.matching);
                 for Seen { transfer, time, by } in &evidence.transfers {
                     let seen = Deposit::from_transfer(chain_id, transfer, *time, context.now);
                     let proves = read.proof.is_some_and(|source| source.proves(rule, transfer));
                     let proof = proves.then_some(ProvenFinal(read.said_by));
                     let arrival = Arrival { seen: Deposit { seen_by: by.clone(), ..seen }, proof };
-                    strays.keep_or_leave(page, arrival, context);
+                    strays.keep_or_leave(unit, arrival, context);
                 }
                 let mut withheld = false;
                 for (key, missing) in &evidence.missing {
-                    withheld |= note_missing(page, key, *missing, read.gone_by, context);
+                    withheld |= note_missing(unit, key, *missing, read.gone_by, context);
                 }
                 is_left = withheld;
                 // A provider that withholds a log may withhold others: the range does not count as read.
                 let is_sound = !withheld && read.flaws.about(&address).is_none();
-                let counts = page.coverage.as_ref().filter(|coverage| is_sound && !coverage.closed);
+                let counts = unit.coverage.as_ref().filter(|coverage| is_sound && !coverage.closed);
                 let params = &self.settings.sweep;
                 if let Some(raised) = counts.and_then(|coverage| raised(coverage, read, self.view.last_final, params)) {
-                    page.coverage = Some(raised);
+                    unit.coverage = Some(raised);
                 }
-                strays.take_in(page, context);
+                strays.take_in(unit, context);
                 Ok::<(), Unexpected>(())
             })
             .await;
@@ -358,16 +358,18 @@ impl Scanner {
     pub(super) fn told(
         &self,
         address: Address,
-        result: Result<bool, LedgerError<Unexpected>>,
+        result: Result<bool, RepositoryError<Unexpected>>,
     ) -> Result<bool, Trouble> {
         match result {
             Ok(is_changed) => Ok(is_changed),
-            Err(LedgerError::Store(StoreError::Conflict(what) | StoreError::Corrupt(what))) => {
+            Err(RepositoryError::Store(StoreError::Conflict(what) | StoreError::Corrupt(what))) => {
                 tracing::warn!(%address, what, "the address keeps changing, or does not read; read again later");
                 Ok(false)
             }
-            Err(LedgerError::Store(error)) => Err(error.into()),
-            Err(error @ (LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_))) => {
+            Err(RepositoryError::Store(error)) => Err(error.into()),
+            Err(
+                error @ (RepositoryError::Refused(_) | RepositoryError::Unexpected(_) | RepositoryError::NoPayment(_)),
+            ) => {
                 tracing::error!(%address, %error, "what was read does not go with a payment's state; read again later");
                 Ok(false)
             }
@@ -464,21 +466,27 @@ pub(super) const fn place_of_key(key: &DepositKey) -> Place {
 }
 
 /// Writes into the book what became of a missing deposit. True when the provider withholds it.
-fn note_missing(page: &mut Page, key: &DepositKey, missing: Missing, by: GoneBy<'_>, context: &Context<'_>) -> bool {
-    let Some(deposit) = page.book.deposit(key).filter(|deposit| deposit.stands()) else { return false };
+fn note_missing(
+    unit: &mut AddressUnit,
+    key: &DepositKey,
+    missing: Missing,
+    by: GoneBy<'_>,
+    context: &Context<'_>,
+) -> bool {
+    let Some(deposit) = unit.book.deposit(key).filter(|deposit| deposit.stands()) else { return false };
     match missing {
         Missing::Withheld { told } => {
             if !told {
-                page.book.note_deposit(key, context.now, EventKind::Alarm { alarm: Alarm::LogWithheld });
+                unit.book.note_deposit(key, context.now, EventKind::Alarm { alarm: Alarm::LogWithheld });
             }
             true
         }
         Missing::Gone(canonical) => {
             match gone(deposit, by) {
                 Some(BlockStatus::Gone { after_final: true }) => {
-                    page.book.lose_final(key, Some(canonical.hash), context.now)
+                    unit.book.lose_final(key, Some(canonical.hash), context.now)
                 }
-                Some(standing) => page.book.set_standing(key, standing, Some(canonical.hash), context.now),
+                Some(standing) => unit.book.set_standing(key, standing, Some(canonical.hash), context.now),
                 None => {}
             }
             false

@@ -369,18 +369,18 @@ impl Scanner {
         let writing = standings.into_iter().map(|(address, standings)| async move {
             let mut wrong: Option<(BlockNumber, Timestamp)> = None;
             let result = self
-                .ledger
-                .change(address, |page, context| {
+                .addresses
+                .change(address, |unit, context| {
                     for (key, standing, header) in &standings {
                         let is_its = header.block.hash == key.block_hash;
                         // What its log said of the time was good for as long as nothing hung on it.
-                        if is_its && page.book.set_block_time(key, header.time, context.now) {
+                        if is_its && unit.book.set_block_time(key, header.time, context.now) {
                             wrong = Some((header.block.number, header.time));
                         }
                         let canonical = (!is_its).then_some(header.block.hash);
-                        page.book.set_standing(key, *standing, canonical, context.now);
+                        unit.book.set_standing(key, *standing, canonical, context.now);
                         if matches!(standing, BlockStatus::Final { .. }) {
-                            page.book.set_final_by(key, said_by.cloned());
+                            unit.book.set_final_by(key, said_by.cloned());
                         }
                     }
                     Ok::<(), Unexpected>(())

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
 
+use super::address_repository::AddressRepository;
 use super::health::Health;
-use super::ledger::Ledger;
 use super::{EngineError, EngineSettings, Ports, Shared};
 use crate::domain::chain::{Address, BlockNumber, Header};
 use crate::domain::deposit::DepositKey;
@@ -163,7 +163,7 @@ struct Readings {
 pub(crate) struct Scanner {
     ports: Ports,
     settings: Arc<EngineSettings>,
-    ledger: Ledger,
+    addresses: AddressRepository,
     health: Arc<Health>,
     tokens: Arc<Vec<Address>>,
     /// Every watched address, and how far it is swept.
@@ -179,13 +179,13 @@ pub(crate) struct Scanner {
 
 impl Scanner {
     pub(crate) fn new(shared: &Shared) -> Self {
-        let Shared { ports, settings, ledger, health, .. } = shared.clone();
+        let Shared { ports, settings, addresses, health, .. } = shared.clone();
         Self {
             tokens: Arc::new(settings.tokens()),
             index: WatchIndex::new(settings.sweep.keep),
             ports,
             settings,
-            ledger,
+            addresses,
             health,
             view: ChainView::default(),
             schedule: Schedule::default(),

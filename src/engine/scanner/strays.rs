@@ -7,7 +7,7 @@ use crate::domain::coverage::{Coverage, Swept};
 use crate::domain::deposit::{BlockStatus, Deposit};
 use crate::domain::event::{Alarm, EventKind, Reading};
 use crate::domain::operator::Operator;
-use crate::engine::ledger::Page;
+use crate::engine::address_repository::AddressUnit;
 use crate::planted::{Bug, planted};
 use crate::policy::address::AddressState;
 use crate::policy::matching::MatchParams;
@@ -50,20 +50,20 @@ impl<'a> Strays<'a> {
     }
 
     /// Writes a transfer into the book, or leaves it until the coverage is raised.
-    pub(super) fn keep_or_leave(&mut self, page: &mut Page, arrival: Arrival<'a>, context: &Context<'_>) {
-        if may_be_left(&page.book, &arrival.seen, &self.params) {
+    pub(super) fn keep_or_leave(&mut self, unit: &mut AddressUnit, arrival: Arrival<'a>, context: &Context<'_>) {
+        if may_be_left(&unit.book, &arrival.seen, &self.params) {
             self.left.push(arrival);
         } else {
-            keep(&mut page.book, arrival, self.reading, self.swept(), context);
+            keep(&mut unit.book, arrival, self.reading, self.swept(), context);
         }
     }
 
     /// Counts, or keeps, what was left, now that the page has the coverage after the reading.
-    pub(super) fn take_in(self, page: &mut Page, context: &Context<'_>) {
+    pub(super) fn take_in(self, unit: &mut AddressUnit, context: &Context<'_>) {
         let (swept, reading) = (self.swept(), self.reading);
-        let window = Window::new(reading, self.before.as_ref(), page.coverage.as_ref());
+        let window = Window::new(reading, self.before.as_ref(), unit.coverage.as_ref());
         let keep = |book: &mut AddressState, arrival| keep(book, arrival, reading, swept, context);
-        take_in(&mut page.book, self.left, window.as_ref(), &self.params, context.now, keep);
+        take_in(&mut unit.book, self.left, window.as_ref(), &self.params, context.now, keep);
     }
 }
 

@@ -16,11 +16,11 @@ use crate::domain::deposit::{BlockStatus, DepositKey};
 use crate::domain::payment::{ApiStatus, ApiView, Payment, PaymentId, PaymentState};
 use crate::domain::shadow::ShadowAct;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::address_repository::{AddressRepository, RepositoryError};
 use crate::engine::agreement::Agreements;
 use crate::engine::api_facts::{fact_of, failure, record, settle_result, view_of};
 use crate::engine::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use crate::engine::health::{self, Health};
-use crate::engine::ledger::{Ledger, LedgerError};
 use crate::engine::transaction;
 use crate::engine::worker::Queue;
 use crate::engine::{EngineSettings, Ports, Shared};
@@ -49,7 +49,7 @@ pub(crate) struct Completer {
     agreements: Arc<Agreements>,
     ports: Ports,
     settings: Arc<EngineSettings>,
-    ledger: Ledger,
+    addresses: AddressRepository,
     breaker: Arc<CircuitBreaker>,
     health: Arc<Health>,
     recent: RecentFinality,
@@ -107,7 +107,7 @@ impl Queue for Completer {
             PaymentState::Calling { .. } | PaymentState::Unclear { .. } => {
                 let asked_at = self.ports.clock.now();
                 let answer = self.ask(&payment).await?;
-                record(&self.ledger, &payment, answer, &self.settings.chain_name, asked_at).await
+                record(&self.addresses, &payment, answer, &self.settings.chain_name, asked_at).await
             }
             // The lane holds no others; one that moved on meanwhile is left alone.
             PaymentState::Waiting
@@ -121,9 +121,9 @@ impl Queue for Completer {
 
 impl Completer {
     pub(crate) fn new(shared: &Shared) -> Self {
-        let Shared { ports, settings, ledger, breaker, health, agreements } = shared.clone();
+        let Shared { ports, settings, addresses, breaker, health, agreements } = shared.clone();
         let (recent, unsettled) = Default::default();
-        Self { agreements, ports, settings, ledger, breaker, health, recent, unsettled }
+        Self { agreements, ports, settings, addresses, breaker, health, recent, unsettled }
     }
 
     fn unsettled(&self) -> MutexGuard<'_, BTreeSet<PaymentId>> {
@@ -145,7 +145,7 @@ impl Completer {
         let fact = fact_of(payment, answer.clone(), &self.settings.chain_name, asked_at);
         self.note_status(payment, &fact);
         if !matches!(&fact, Fact::Reported(view) if is_open(payment, view)) {
-            return record(&self.ledger, payment, answer, &self.settings.chain_name, asked_at).await;
+            return record(&self.addresses, payment, answer, &self.settings.chain_name, asked_at).await;
         }
         if !self.settings.mode.acts() {
             return self.would_complete(payment, &fact).await;
@@ -194,9 +194,9 @@ impl Completer {
     async fn postpone(&self, payment: &Payment, why: &str, wait: Span) -> Result<(), StoreError> {
         tracing::info!(payment_id = %payment.id, why, "the completion has to wait");
         self.health.completion_waits(&payment.id, self.ports.clock.now(), why);
-        let result = self.ledger.change_known(payment, |page, current, context| {
+        let result = self.addresses.change_known(payment, |unit, current, context| {
             if current.state == payment.state {
-                page.book.postpone(&current.id, context.now.plus(wait));
+                unit.book.postpone(&current.id, context.now.plus(wait));
             }
             Ok::<(), Unexpected>(())
         });
@@ -207,9 +207,9 @@ impl Completer {
     /// nothing was said.
     async fn gone(&self, payment: &Payment, canonical: Option<B256>) -> Result<(), StoreError> {
         let looked_at = payment.state.deposit().copied();
-        let result = self.ledger.change_known(payment, |page, current, context| {
+        let result = self.addresses.change_known(payment, |unit, current, context| {
             if let Some(key) = looked_at.filter(|key| current.state.deposit() == Some(key)) {
-                page.book.lose_final(&key, canonical, context.now);
+                unit.book.lose_final(&key, canonical, context.now);
             }
             Ok::<(), Unexpected>(())
         });
@@ -233,9 +233,9 @@ impl Completer {
             }
         }
         tracing::error!(payment_id = %payment.id, tx_hash = %key.tx_hash, "an endpoint showed a deposit that nobody has");
-        let result = self.ledger.change_known(payment, |page, current, context| {
+        let result = self.addresses.change_known(payment, |unit, current, context| {
             if current.state == payment.state {
-                page.book.set_standing(&key, BlockStatus::Gone { after_final: false }, None, context.now);
+                unit.book.set_standing(&key, BlockStatus::Gone { after_final: false }, None, context.now);
             }
             Ok::<(), Unexpected>(())
         });
@@ -246,46 +246,48 @@ impl Completer {
     async fn start_call(&self, payment: &Payment, said: &Fact, proof: &Proof) -> Result<bool, StoreError> {
         let mut started = false;
         let result = self
-            .ledger
-            .change_known(payment, |page, current, context| {
+            .addresses
+            .change_known(payment, |unit, current, context| {
                 started = false;
                 let key = current.state.deposit().copied();
-                let deposit = page.book.deposits().iter().find(|deposit| Some(deposit.key) == key);
+                let deposit = unit.book.deposits().iter().find(|deposit| Some(deposit.key) == key);
                 let unchanged = current.state == payment.state;
                 if !unchanged || deposit.is_none_or(|deposit| may_call(current, deposit).is_err()) {
                     return Ok::<(), Unexpected>(());
                 }
                 if let Fact::Reported(view) = said {
-                    page.book.hear(&current.id, said, view, context)?;
+                    unit.book.hear(&current.id, said, view, context)?;
                 }
-                page.book.tell(&current.id, &Fact::CallStarted(proof.clone()), context)?;
+                unit.book.tell(&current.id, &Fact::CallStarted(proof.clone()), context)?;
                 started = true;
                 Ok(())
             })
             .await;
         match result {
             Ok(_) => Ok(started),
-            Err(LedgerError::Store(StoreError::Conflict(_))) => Ok(false),
-            Err(LedgerError::Store(error)) => Err(error),
-            Err(LedgerError::Refused(_) | LedgerError::Unexpected(_) | LedgerError::NoPayment(_)) => Ok(false),
+            Err(RepositoryError::Store(StoreError::Conflict(_))) => Ok(false),
+            Err(RepositoryError::Store(error)) => Err(error),
+            Err(RepositoryError::Refused(_) | RepositoryError::Unexpected(_) | RepositoryError::NoPayment(_)) => {
+                Ok(false)
+            }
         }
     }
 
     /// In shadow mode: says once that the call would be made now. The payment stays due, and the API is asked again.
     async fn would_complete(&self, payment: &Payment, said: &Fact) -> Result<(), StoreError> {
-        let result = self.ledger.change_known(payment, |page, current, context| {
+        let result = self.addresses.change_known(payment, |unit, current, context| {
             let key = current.state.deposit().copied();
-            let deposit = page.book.deposits().iter().find(|deposit| Some(deposit.key) == key);
+            let deposit = unit.book.deposits().iter().find(|deposit| Some(deposit.key) == key);
             let unchanged = current.state == payment.state;
             let Some(deposit) = deposit.filter(|deposit| unchanged && may_call(current, deposit).is_ok()) else {
                 return Ok::<(), Unexpected>(());
             };
             let tx_hash = deposit.key.tx_hash;
             if let Fact::Reported(view) = said {
-                page.book.hear(&current.id, said, view, context)?;
+                unit.book.hear(&current.id, said, view, context)?;
             }
-            page.book.look_again(&current.id, shadow::look_at(current.quiet_checks, context.now, context.pace));
-            page.would = Some((current.id.clone(), ShadowAct::Complete { tx_hash }));
+            unit.book.look_again(&current.id, shadow::look_at(current.quiet_checks, context.now, context.pace));
+            unit.would = Some((current.id.clone(), ShadowAct::Complete { tx_hash }));
             Ok(())
         });
         settle_result(&payment.id, result.await)
@@ -313,14 +315,14 @@ impl Completer {
         answer: Answer<ApiPayment>,
     ) -> Result<(), StoreError> {
         let result = self
-            .ledger
-            .change_known(payment, |page, current, context| {
+            .addresses
+            .change_known(payment, |unit, current, context| {
                 if current.state.deposit() != Some(&key) || !matches!(current.state, PaymentState::Calling { .. }) {
                     return Ok::<(), Unexpected>(());
                 }
                 match told(answer.clone(), context.now) {
-                    (fact @ Fact::Accepted(_), Some(view)) => page.book.hear(&current.id, &fact, &view, context),
-                    (fact, _) => page.book.tell(&current.id, &fact, context),
+                    (fact @ Fact::Accepted(_), Some(view)) => unit.book.hear(&current.id, &fact, &view, context),
+                    (fact, _) => unit.book.tell(&current.id, &fact, context),
                 }
             })
             .await;

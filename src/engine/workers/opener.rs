@@ -14,14 +14,14 @@ use crate::domain::payment::PayoutReference;
 use crate::domain::payout::{Payout, PayoutState};
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
+use crate::engine::address_repository::AddressRepository;
 use crate::engine::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use crate::engine::health::Health;
-use crate::engine::ledger::Ledger;
-use crate::engine::order_book::OrderBook;
-use crate::engine::payout_book::{Kept, PayoutBook, PayoutError};
+use crate::engine::order_repository::OrderRepository;
+use crate::engine::payout_repository::{Kept, PayoutError, PayoutRepository};
 use crate::engine::worker::Queue;
 use crate::engine::{EngineSettings, PayoutPorts, Ports, Shared};
-use crate::ports::desk_api::DeskApi;
+use crate::ports::off_ramp_api::OffRampApi;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::StoreError;
 
@@ -37,10 +37,10 @@ const LATE: Span = Span::from_secs(1);
 
 pub(crate) struct Opener {
     ports: Ports,
-    api: Arc<dyn DeskApi>,
+    api: Arc<dyn OffRampApi>,
     payouts: PayoutPorts,
     settings: Arc<EngineSettings>,
-    ledger: Ledger,
+    addresses: AddressRepository,
     breaker: Arc<CircuitBreaker>,
     health: Arc<Health>,
     /// Held while a payment is taken for a payout: it belongs to one only.
@@ -60,12 +60,12 @@ impl Queue for Opener {
     }
 
     async fn due(&self, now: Timestamp, limit: usize) -> Result<Vec<Kept>, StoreError> {
-        let due = self.ports.store.desk_due(RecordKind::Payout, now, limit).await?;
+        let due = self.ports.store.records_due(RecordKind::Payout, now, limit).await?;
         Ok(due.into_iter().filter_map(Kept::of).collect())
     }
 
     async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
-        let next = self.ports.store.desk_next_due(RecordKind::Payout).await?;
+        let next = self.ports.store.next_record_due(RecordKind::Payout).await?;
         // With the breaker open, orders are still placed at their time; what has come due waits for the circuit breaker.
         let shut = self.breaker.open_until(CallKind::Open);
         Ok(next.map(|next| shut.filter(|_| next <= now).map_or(next, |until| until.min(now.plus(LATE)))))
@@ -94,9 +94,9 @@ impl Queue for Opener {
 }
 
 impl Opener {
-    pub(crate) fn new(shared: &Shared, api: Arc<dyn DeskApi>, payouts: PayoutPorts) -> Self {
-        let Shared { ports, settings, ledger, breaker, health, .. } = shared.clone();
-        Self { ports, api, payouts, settings, ledger, breaker, health, taking: Mutex::default() }
+    pub(crate) fn new(shared: &Shared, api: Arc<dyn OffRampApi>, payouts: PayoutPorts) -> Self {
+        let Shared { ports, settings, addresses, breaker, health, .. } = shared.clone();
+        Self { ports, api, payouts, settings, addresses, breaker, health, taking: Mutex::default() }
     }
 
     async fn handle(&self, kept: &Kept, permit: Permit) -> Result<(), PayoutError> {
@@ -127,17 +127,17 @@ impl Opener {
         }
     }
 
-    fn book(&self) -> PayoutBook {
-        PayoutBook::new(&self.ports, self.settings.clone())
+    fn book(&self) -> PayoutRepository {
+        PayoutRepository::new(&self.ports, self.settings.clone())
     }
 
     /// The way to the orders, for whoever asked for the payout: whoever placed an order cannot approve it.
-    fn orders(&self, payout: &Payout) -> Option<OrderBook> {
+    fn orders(&self, payout: &Payout) -> Option<OrderRepository> {
         let rules = self.settings.funding.clone()?;
         let actor = Some(payout.placed_by.clone());
         let (store, clock) = (self.ports.store.clone(), self.ports.clock.clone());
         let (health, skew) = (self.health.clone(), self.settings.matching.skew);
-        Some(OrderBook { store, clock, rules, health, skew, actor })
+        Some(OrderRepository { store, clock, rules, health, skew, actor })
     }
 }
 

@@ -45,6 +45,6 @@ impl Queue for Reconciler {
         let asked_at = self.0.ports.clock.now();
         let answer = self.0.ports.api.payment(&payment.id).await;
         let answer = self.0.breaker.learn(CallKind::Get, payment.id.as_str(), answer).await?;
-        record(&self.0.ledger, &payment, answer, &self.0.settings.chain_name, asked_at).await
+        record(&self.0.addresses, &payment, answer, &self.0.settings.chain_name, asked_at).await
     }
 }

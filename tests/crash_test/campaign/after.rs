@@ -93,8 +93,8 @@ impl Memory {
 
 /// What operators contradict each other about, or say too little of: how many cases there are, and those that are open.
 async fn disputes(store: &SledStore) -> Result<Disputes, SandboxError> {
-    let open = store.desk_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MOST).await.map_err(aftermath::failed)?;
-    let all = store.desk_page(RecordKind::Dispute, None, MOST).await.map_err(aftermath::failed)?.len();
+    let open = store.records_due(RecordKind::Dispute, Timestamp::FAR_FUTURE, MOST).await.map_err(aftermath::failed)?;
+    let all = store.records_page(RecordKind::Dispute, None, MOST).await.map_err(aftermath::failed)?.len();
     let open = open.into_iter().filter_map(|record| match record.body {
         RecordBody::Dispute(dispute) => Some(format!("{} ({:?}): {:?}", dispute.matter, dispute.kind_of, dispute.said)),
         _ => None,

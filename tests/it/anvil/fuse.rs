@@ -188,24 +188,29 @@ impl Store for Fuse {
         self.inner.wallet().await
     }
 
-    async fn desk(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        self.inner.desk(key).await
+    async fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        self.inner.record(key).await
     }
 
-    async fn desk_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
-        self.inner.desk_by_alias(kind, alias).await
+    async fn record_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
+        self.inner.record_by_alias(kind, alias).await
     }
 
-    async fn desk_page(&self, kind: RecordKind, after: Option<&str>, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.desk_page(kind, after, limit).await
+    async fn records_page(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
+        self.inner.records_page(kind, after, limit).await
     }
 
-    async fn desk_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.inner.desk_due(kind, now, limit).await
+    async fn records_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.inner.records_due(kind, now, limit).await
     }
 
-    async fn desk_next_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
-        self.inner.desk_next_due(kind).await
+    async fn next_record_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
+        self.inner.next_record_due(kind).await
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {

@@ -215,7 +215,7 @@ impl World {
             store: Arc::clone(&store),
             chain,
             api: Arc::new(PaymentHttp::new(api, clock.clone()).unwrap()),
-            desk_api: None,
+            off_ramp_api: None,
             clock,
             chance: Arc::new(SystemChance),
             funding,

@@ -7,7 +7,7 @@ use rampwatch::adapters::payment_http::{PaymentHttp, PaymentHttpSettings};
 use rampwatch::adapters::system::SystemClock;
 use rampwatch::domain::time::Span;
 use rampwatch::outbound::Outbound;
-use rampwatch::ports::desk_api::DeskApi;
+use rampwatch::ports::off_ramp_api::OffRampApi;
 use rampwatch::sandbox::fake_api::{Behaviour, Call, FakeApi, FakeApiOptions, Fault, Shape};
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -197,9 +197,9 @@ async fn a_daemon_does_the_same() {
         webhook_secret: Some(SecretString::from(SECRET)),
         outbound: Outbound::local(),
     };
-    let desk_api: Arc<dyn DeskApi> = Arc::new(PaymentHttp::new(settings, Arc::new(SystemClock)).unwrap());
+    let off_ramp_api: Arc<dyn OffRampApi> = Arc::new(PaymentHttp::new(settings, Arc::new(SystemClock)).unwrap());
     let store = MemoryStore::new();
-    let handle = handle_on(&store).with_desk_api(Some(desk_api)).with_public_url(Some(URL.to_owned()));
+    let handle = handle_on(&store).with_off_ramp_api(Some(off_ramp_api)).with_public_url(Some(URL.to_owned()));
     let desk = Desk::serve(store, handle).await;
     let place = Place::for_daemon(desk.listen, &desk.token_file());
     let rate = place.run(&[&["rate", "10", "--json"], &TERMS[..]].concat()).await.json();

@@ -146,7 +146,10 @@ async fn an_endpoint_that_a_person_excludes_does_not_count_any_more() {
     let listed = rig.handle.list_endpoints().await.unwrap().items;
     assert_eq!(listed.iter().map(|it| it.excluded).collect::<Vec<_>>(), [false, true]);
     // It is kept: the next start leaves it out too.
-    assert_eq!(rig.store.desk_page(rampwatch::domain::record::RecordKind::Exclusion, None, 9).await.unwrap().len(), 1);
+    assert_eq!(
+        rig.store.records_page(rampwatch::domain::record::RecordKind::Exclusion, None, 9).await.unwrap().len(),
+        1
+    );
     rig.stop().await;
 }
 

@@ -64,7 +64,7 @@ impl Told {
                 | EventKind::AttemptSent { .. }
                 | EventKind::AttemptMined { .. }
                 | EventKind::WalletChanged { .. }
-                | EventKind::DeskChanged { .. } => {}
+                | EventKind::RecordChanged { .. } => {}
             }
         }
     }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rampwatch::domain::payment::{BankAccountId, RecipientId, UserId, WebhookId};
 use rampwatch::domain::quote::{Exchange, Quote, Rate};
 use rampwatch::domain::webhook::Webhook;
-use rampwatch::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
+use rampwatch::ports::off_ramp_api::{Listing, NewOffRamp, OffRampApi, WebhookChange};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 
 use super::api::PlainApi;
@@ -15,7 +15,7 @@ fn none<T>() -> Result<T, ApiError> {
 }
 
 #[async_trait]
-impl DeskApi for PlainApi {
+impl OffRampApi for PlainApi {
     async fn rate(&self, _: &UserId, _: &Exchange) -> Result<Rate, ApiError> {
         none()
     }

@@ -10,7 +10,7 @@ use rampwatch::domain::record::{RecordBody, RecordKey, RecordKind};
 use rampwatch::domain::shadow::{Shadow, ShadowAct, ShadowOutcome, completion_id};
 use rampwatch::engine::EngineSettings;
 use rampwatch::policy::shadow::Mode;
-use rampwatch::ports::desk_api::{DeskApi, WebhookChange};
+use rampwatch::ports::off_ramp_api::{OffRampApi, WebhookChange};
 use rampwatch::ports::payment_api::{ApiError, PaymentApi};
 use rampwatch::ports::store::{Store, Subject};
 
@@ -36,7 +36,7 @@ fn calm_chain() -> (ScriptedChain, Node) {
 /// What shadow mode keeps of a payment's completion.
 async fn kept(rig: &Rig, id: &PaymentId) -> Option<Shadow> {
     let key = RecordKey { kind: RecordKind::Shadow, id: completion_id(id) };
-    rig.store.desk(&key).await.unwrap().map(|record| match record.body {
+    rig.store.record(&key).await.unwrap().map(|record| match record.body {
         RecordBody::Shadow(shadow) => shadow,
         other => panic!("what would be done, and not {other:?}"),
     })
@@ -52,7 +52,7 @@ async fn until_kept(rig: &Rig, id: &PaymentId, what: &str, wished: impl Fn(&Shad
 async fn words(rig: &Rig, id: &PaymentId) -> Vec<String> {
     let events = rig.store.events_of(&Subject::Payment(id.clone()), 0, 999).await.unwrap();
     let why = |kind: EventKind| match kind {
-        EventKind::DeskChanged { why, .. } => Some(why),
+        EventKind::RecordChanged { why, .. } => Some(why),
         _ => None,
     };
     events.into_iter().filter_map(|recorded| why(recorded.event.kind)).collect()

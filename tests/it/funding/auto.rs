@@ -177,7 +177,7 @@ async fn what_came_of_a_payout_is_left_to_whoever_was_to_pay_it() {
         ..payout("by-hand")
     };
     let record = Record::new(RecordBody::Payout(Box::new(of_payout)), None);
-    world.store().commit(Commit { desk: vec![record], ..Commit::default() }).await.unwrap();
+    world.store().commit(Commit { records: vec![record], ..Commit::default() }).await.unwrap();
     world.add(&by_hand).await;
     let other = world.open_as(going_to("bank-ours", usdc(12))).await;
     placed(&world, &other).await;

@@ -36,7 +36,7 @@ fn auditor(world: &World) -> Auditor {
         chain: chain.clone(),
         sender: chain,
         api: Some(api.clone()),
-        desk_api: Some(api),
+        off_ramp_api: Some(api),
         clock,
         settings: Arc::new(world.setup.engine.clone()),
         tokens: token_names(),

@@ -18,7 +18,7 @@ async fn an_order_stays_ready_and_is_sent_once_shadow_mode_is_over() {
     wallet_opened(&world).await;
     let off_ramp = open(&world, usdc(250)).await;
     fund(&world, &off_ramp).await.unwrap();
-    let would = || async { !world.store().desk_page(RecordKind::Shadow, None, 9).await.unwrap().is_empty() };
+    let would = || async { !world.store().records_page(RecordKind::Shadow, None, 9).await.unwrap().is_empty() };
     eventually(LIMIT, "it is said what would be sent", would).await;
     // It may be held for a moment while the chain is read up to the head.
     let ready = async {
@@ -34,7 +34,7 @@ async fn an_order_stays_ready_and_is_sent_once_shadow_mode_is_over() {
     assert_eq!(before.attempts.len(), 0);
     let looked = || async { order(&world, &off_ramp).await.next_at > before.next_at };
     eventually(LIMIT, "it is checked again", looked).await;
-    assert_eq!(world.store().desk_page(RecordKind::Shadow, None, 9).await.unwrap().len(), 1, "said once");
+    assert_eq!(world.store().records_page(RecordKind::Shadow, None, 9).await.unwrap().len(), 1, "said once");
     assert!(world.node().pool().await.unwrap().is_empty(), "nothing was given to the node");
     let view = world.handle().show_order(&before.id.to_string()).await.unwrap();
     assert!(serde_json::to_string(&view).unwrap().contains("shadow"), "{view:?}");

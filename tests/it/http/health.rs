@@ -58,7 +58,7 @@ async fn an_engine_that_reads_no_chain_and_has_no_key_is_not_ready() {
         store: Arc::new(store.clone()),
         chain: Arc::new(NoChain),
         api: Arc::new(KeyRefused),
-        desk_api: None,
+        off_ramp_api: None,
         clock: Arc::new(StillClock),
         chance: Arc::new(SystemChance),
         funding: None,

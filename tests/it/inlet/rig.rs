@@ -121,7 +121,7 @@ impl Rig {
             store: Arc::new(store.clone()),
             chain: Arc::new(NoChain),
             api: api.clone(),
-            desk_api: None,
+            off_ramp_api: None,
             payouts: None,
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),

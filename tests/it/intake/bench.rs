@@ -66,7 +66,7 @@ impl Bench {
             store: store.clone(),
             chain: Arc::new(NoChain),
             api: Arc::new(shop.clone()),
-            desk_api: Some(Arc::new(shop.clone())),
+            off_ramp_api: Some(Arc::new(shop.clone())),
             clock: Arc::new(SystemClock),
             chance: Arc::new(SystemChance),
             funding: None,
@@ -85,7 +85,7 @@ impl Bench {
 
     pub(super) async fn candidate(&self, n: u64) -> Option<Candidate> {
         let key = RecordKey { kind: RecordKind::Candidate, id: payment_id(n).to_string() };
-        self.store.desk(&key).await.unwrap().map(|record| match record.body {
+        self.store.record(&key).await.unwrap().map(|record| match record.body {
             RecordBody::Candidate(candidate) => candidate,
             other => panic!("a lead, and not {other:?}"),
         })
@@ -95,7 +95,7 @@ impl Bench {
     pub(super) async fn told(&self, n: u64) -> Vec<String> {
         let events = self.store.events_of(&Subject::Payment(payment_id(n)), 0, 99).await.unwrap();
         let why = |event: Event| match event.kind {
-            EventKind::DeskChanged { why, .. } => Some(why),
+            EventKind::RecordChanged { why, .. } => Some(why),
             _ => None,
         };
         events.into_iter().filter_map(|recorded| why(recorded.event)).collect()

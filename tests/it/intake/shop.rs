@@ -10,7 +10,7 @@ use rampwatch::domain::chain::B256;
 use rampwatch::domain::payment::{ApiStatus, BankAccountId, PaymentId, RecipientId, UserId, WebhookId};
 use rampwatch::domain::quote::{Exchange, Quote, Rate};
 use rampwatch::domain::webhook::Webhook;
-use rampwatch::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
+use rampwatch::ports::off_ramp_api::{Listing, NewOffRamp, OffRampApi, WebhookChange};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 
 use crate::support::records::{address, at, payment_id};
@@ -130,7 +130,7 @@ impl PaymentApi for Shop {
 }
 
 #[async_trait]
-impl DeskApi for Shop {
+impl OffRampApi for Shop {
     async fn rate(&self, _: &UserId, _: &Exchange) -> Result<Rate, ApiError> {
         panic!("no rate is asked for here");
     }

@@ -250,7 +250,7 @@ impl World {
             chain: chain.clone(),
             sender: chain,
             api: Some(api.clone()),
-            desk_api: Some(api),
+            off_ramp_api: Some(api),
             clock,
             settings: Arc::new(settings),
             tokens: token_names(),

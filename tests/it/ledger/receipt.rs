@@ -57,9 +57,9 @@ async fn a_payout_is_part_of_the_evidence() {
         attempts: 2,
         ..payout("november-17")
     }));
-    let kind = EventKind::DeskChanged { body: Box::new(body.clone()), why: "was placed".to_owned() };
+    let kind = EventKind::RecordChanged { body: Box::new(body.clone()), why: "was placed".to_owned() };
     let event = Event { at: at(0), payment: None, deposit: None, kind };
-    let commit = Commit { desk: vec![Record::new(body, None)], events: vec![event], ..Commit::default() };
+    let commit = Commit { records: vec![Record::new(body, None)], events: vec![event], ..Commit::default() };
     store.commit(commit).await.unwrap();
     let view = handle_on(&store).receipt("pay-000001").await.unwrap();
     assert_eq!(view.missing, [""; 0], "nothing is missing");

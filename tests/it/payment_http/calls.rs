@@ -7,7 +7,7 @@ use rampwatch::domain::decimal::Decimal;
 use rampwatch::domain::payment::{BankAccountId, QuoteId, RecipientId, UserId, WebhookId};
 use rampwatch::domain::quote::{Exchange, Quote, Rate};
 use rampwatch::domain::webhook::{PAYMENT_UPDATED, Webhook};
-use rampwatch::ports::desk_api::{AttachedFile, DeskApi as _, Listing, NewOffRamp, WebhookChange};
+use rampwatch::ports::off_ramp_api::{AttachedFile, Listing, NewOffRamp, OffRampApi as _, WebhookChange};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 
 use super::{REFERENCE, complete, get};

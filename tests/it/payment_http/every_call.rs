@@ -2,7 +2,7 @@
 
 use rampwatch::adapters::payment_http::{MAX_BODY_BYTES, MAX_LIST_BYTES, MAX_PAYMENT_BYTES, MAX_REQUEST_BYTES};
 use rampwatch::domain::time::Span;
-use rampwatch::ports::desk_api::{AttachedFile, DeskApi as _, NewOffRamp};
+use rampwatch::ports::off_ramp_api::{AttachedFile, NewOffRamp, OffRampApi as _};
 use rampwatch::ports::payment_api::ApiError;
 
 use super::calls::{Call, Gave, off_ramp, recipient};

@@ -5,7 +5,7 @@ use rampwatch::domain::payment::QuoteId;
 use rampwatch::domain::quote::{Exchange, Fee, Quote, Rate};
 use rampwatch::domain::time::Timestamp;
 use rampwatch::domain::webhook::Webhook;
-use rampwatch::ports::desk_api::{DeskApi as _, NewOffRamp, WebhookChange};
+use rampwatch::ports::off_ramp_api::{NewOffRamp, OffRampApi as _, WebhookChange};
 use rampwatch::ports::payment_api::ApiError;
 
 use super::calls::{Call, Gave, bank, decimal, exchange, hook, off_ramp, recipient, user};

@@ -47,10 +47,10 @@ async fn a_payout_that_was_put_off_for_months_is_opened_after_a_start() {
     life.place(&request("rent-1", Fund::ByHand)).await;
     life.kill().await;
     let key = RecordKey { kind: RecordKind::Payout, id: "rent-1".to_owned() };
-    let record = bench.store.desk(&key).await.unwrap().unwrap();
+    let record = bench.store.record(&key).await.unwrap().unwrap();
     let next_at = Some(bench.clock.now().plus(Span::from_secs(90 * 86_400)));
     let desk = vec![Record { next_at, ..record }];
-    bench.store.commit(Commit { desk, ..Commit::default() }).await.unwrap();
+    bench.store.commit(Commit { records: desk, ..Commit::default() }).await.unwrap();
     let life = bench.start(0);
     life.until_state("rent-1", "created").await;
     assert_eq!(bench.shop.held().creates.len(), 1);
@@ -250,7 +250,7 @@ async fn s4_a_retry_does_not_take_another_payouts_payment_either() {
         let view = life.until_state("rent-2", "review").await;
         assert_eq!((view.review.as_deref(), view.payment_id), (Some("terms_differ"), None), "after {tried} retries");
         assert!(view.next.contains("pay-000001, which payout rent-1 has"), "{}", view.next);
-        let owner = bench.store.desk_by_alias(RecordKind::Payout, "pay-000001").await.unwrap().unwrap();
+        let owner = bench.store.record_by_alias(RecordKind::Payout, "pay-000001").await.unwrap().unwrap();
         assert_eq!(owner.body.key().id, "rent-1", "its receipt shows the payout that it came of");
         life.handle.retry_payout("rent-2", "the provider looks into it").await.unwrap();
     }

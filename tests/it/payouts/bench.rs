@@ -103,7 +103,7 @@ impl Bench {
             store: Arc::new(self.store.clone().with_points(points.clone())),
             chain: Arc::new(NoChain),
             api: shop.clone(),
-            desk_api: Some(shop),
+            off_ramp_api: Some(shop),
             clock: Arc::new(self.clock),
             chance: Arc::new(SystemChance),
             funding: None,

@@ -54,7 +54,7 @@ async fn a_repeat_is_named_with_the_earlier_one_and_goes_only_if_it_is_meant() {
         kind: rampwatch::domain::record::RecordKind::Payout,
         id: "B-1".to_owned(),
     };
-    let events = bench.store.events_of(&Subject::Desk(key), 0, 1).await.unwrap();
+    let events = bench.store.events_of(&Subject::Record(key), 0, 1).await.unwrap();
     assert!(format!("{events:?}").contains("who allowed it to repeat A-1"), "{events:?}");
     life.until_state("B-1", "created").await;
     assert_eq!(bench.shop.held().creates.len(), 3);

@@ -11,7 +11,7 @@ use rampwatch::domain::quote::{Exchange, Quote, Rate};
 use rampwatch::domain::time::{Span, Timestamp};
 use rampwatch::domain::webhook::Webhook;
 use rampwatch::ports::clock::Clock;
-use rampwatch::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
+use rampwatch::ports::off_ramp_api::{Listing, NewOffRamp, OffRampApi, WebhookChange};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment, PaymentApi};
 
 use super::bench::TestClock;
@@ -228,7 +228,7 @@ impl PaymentApi for Shop {
 }
 
 #[async_trait]
-impl DeskApi for Shop {
+impl OffRampApi for Shop {
     async fn rate(&self, _: &UserId, _: &Exchange) -> Result<Rate, ApiError> {
         panic!("nobody asks")
     }

@@ -3,7 +3,7 @@
 use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, ReviewReason, Verdict};
 use rampwatch::domain::event::{EventKind, Reading};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentReview, PaymentState};
-use rampwatch::policy::address::{AddressState, BookChanges};
+use rampwatch::policy::address::{AddressChanges, AddressState};
 use rampwatch::policy::payment_machine::Fact;
 
 use super::samples::*;
@@ -27,7 +27,7 @@ fn due(key: DepositKey) -> PaymentState {
 }
 
 /// The names of the events, in order.
-fn told(changes: &BookChanges) -> Vec<&'static str> {
+fn told(changes: &AddressChanges) -> Vec<&'static str> {
     let name = |kind: &EventKind| match kind {
         EventKind::PaymentAdded { .. } => "added",
         EventKind::PaymentMoved { to, .. } => to.name(),
@@ -68,11 +68,11 @@ fn a_new_deposit_is_seen_and_due_when_it_is_final() {
 fn nothing_new_changes_nothing() {
     let seen = in_state("p", PaymentState::Seen { deposit: deposit(1, ASKED).key });
     let book = settled(vec![seen], vec![Deposit { verdict: pays("p"), ..deposit(1, ASKED) }]);
-    assert_eq!(book.changes(), BookChanges::default());
+    assert_eq!(book.changes(), AddressChanges::default());
     let mut book = AddressState::open(vec![payment("p")], vec![deposit(1, ASKED)]);
     book.set_standing(&deposit(1, ASKED).key, BlockStatus::Provisional, None, at(NOW));
     book.set_verdict(&deposit(1, ASKED).key, Verdict::Unjudged, at(NOW));
-    assert_eq!(book.changes(), BookChanges::default());
+    assert_eq!(book.changes(), AddressChanges::default());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use rampwatch::domain::deposit::{BlockStatus, Deposit, DepositKey, ReviewReason, Verdict};
 use rampwatch::domain::event::{EventKind, Reading};
 use rampwatch::domain::payment::{ApiStatus, Outcome, Payment, PaymentId, PaymentReview, PaymentState};
-use rampwatch::policy::address::{AddressState, BookChanges};
+use rampwatch::policy::address::{AddressChanges, AddressState};
 use rampwatch::policy::evidence::Freeing;
 use rampwatch::policy::last_look::may_call;
 use rampwatch::policy::matching::{Own, judge};
@@ -139,7 +139,7 @@ fn take(book: &mut AddressState, learnt: &Learnt, payments: &[Payment], deposits
 }
 
 /// The API's last word is written by the engine, beside the step.
-fn with_views(changes: BookChanges, views: &BTreeMap<PaymentId, (ApiStatus, Option<u8>)>) -> BookChanges {
+fn with_views(changes: AddressChanges, views: &BTreeMap<PaymentId, (ApiStatus, Option<u8>)>) -> AddressChanges {
     let payments = changes.payments.into_iter().map(|payment| match views.get(&payment.id) {
         Some((status, hash)) => {
             let hash = hash.map(|number| tx(number).to_string());
@@ -147,7 +147,7 @@ fn with_views(changes: BookChanges, views: &BTreeMap<PaymentId, (ApiStatus, Opti
         }
         None => payment,
     });
-    BookChanges { payments: payments.collect(), ..changes }
+    AddressChanges { payments: payments.collect(), ..changes }
 }
 
 fn pays_whom(deposit: &Deposit) -> Option<&PaymentId> {
@@ -194,7 +194,7 @@ fn check(payments: &[Payment], deposits: &[Deposit]) {
 }
 
 /// Every record that changed is explained by the last event about it.
-fn explained(before: (&[Payment], &[Deposit]), changes: &BookChanges) {
+fn explained(before: (&[Payment], &[Deposit]), changes: &AddressChanges) {
     for payment in &changes.payments {
         let old = before.0.iter().find(|old| old.id == payment.id);
         let last = changes.events.iter().rev().find_map(|event| match &event.kind {
@@ -314,8 +314,8 @@ proptest! {
 
             let mut again = AddressState::open(now.0.clone(), now.1.clone());
             again.settle(&TOLERANT, &context()).expect("it settles again");
-            prop_assert_eq!(again.changes(), BookChanges::default(), "settling again changes nothing");
-            let all = BookChanges { payments: now.0, deposits: now.1, events: Vec::new() };
+            prop_assert_eq!(again.changes(), AddressChanges::default(), "settling again changes nothing");
+            let all = AddressChanges { payments: now.0, deposits: now.1, events: Vec::new() };
             let all = with_views(all, &views);
             held = (all.payments, all.deposits);
         }

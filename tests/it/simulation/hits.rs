@@ -5,7 +5,7 @@ use super::plan::STORIES;
 use super::{lies, wallet};
 
 /// Everything that has to happen, beside a death before and after each kind of call and each way of paying.
-const HITS: [&str; 103] = [
+const HITS: [&str; 104] = [
     "api: GET, KeyRefused",
     "api: one payment refused",
     "api: GET, NotFound",

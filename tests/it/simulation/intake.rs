@@ -19,7 +19,7 @@ use rampwatch::domain::webhook::Webhook;
 use rampwatch::engine::IntakeRules;
 use rampwatch::engine::add::AddPayment;
 use rampwatch::ports::clock::Clock;
-use rampwatch::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
+use rampwatch::ports::off_ramp_api::{Listing, NewOffRamp, OffRampApi, WebhookChange};
 use rampwatch::ports::payment_api::{ApiError, ApiPayment};
 use rampwatch::service::operator_service::{OperatorError, OperatorService};
 use rampwatch::service::requests::ResolveRequest;
@@ -94,7 +94,7 @@ pub(super) struct FakeDesk {
 }
 
 /// The way to the lists, where they are followed.
-pub(super) fn desk(world: &Arc<World>, life: &Arc<Life>) -> Option<Arc<dyn DeskApi>> {
+pub(super) fn desk(world: &Arc<World>, life: &Arc<Life>) -> Option<Arc<dyn OffRampApi>> {
     world.settings.intake.as_ref()?;
     let rng = Mutex::new(Rng::stream(world.seed, &format!("lists of life {}", life.number)));
     Some(Arc::new(FakeDesk { world: Arc::clone(world), life: Arc::clone(life), rng }))
@@ -188,7 +188,7 @@ fn otherwise(said: ApiPayment) -> ApiPayment {
 }
 
 #[async_trait]
-impl DeskApi for FakeDesk {
+impl OffRampApi for FakeDesk {
     async fn payments_of_user(&self, user: &UserId) -> Result<Listing, ApiError> {
         self.list(user.as_str(), |recipient| OF_USER.contains(&recipient.as_str())).await
     }
@@ -242,7 +242,7 @@ pub(super) fn is_as_opened(world: &World, payment: &Payment) {
 
 /// The operator settles some of the candidates: adds what the API leaves out, or says that it is not to be added.
 pub(super) async fn settle_candidates(world: &World, handle: &OperatorService, contents: &Contents, rng: &mut Rng) {
-    for candidate in contents.desk.values().filter_map(|record| open_candidate(&record.body)) {
+    for candidate in contents.records.values().filter_map(|record| open_candidate(&record.body)) {
         let Some(planned) = world.plan.payments.iter().find(|planned| planned.id == candidate.payment) else {
             world.violate(&format!("{} is somebody else's, and is a lead", candidate.payment));
             continue;
@@ -293,14 +293,14 @@ pub(super) fn nothing_is_overlooked(world: &World, contents: &Contents) {
         if world.api().status(&planned.id, now) != Some(ApiStatus::AwaitingFunds) {
             continue;
         }
-        let candidate = contents.desk.get(&RecordKey { kind: RecordKind::Candidate, id: planned.id.to_string() });
+        let candidate = contents.records.get(&RecordKey { kind: RecordKind::Candidate, id: planned.id.to_string() });
         if candidate.is_some() {
             world.count("end: lead");
         } else if !contents.payments.contains_key(&planned.id) {
             world.violate(&format!("{} was listed all the time, and nobody took it up", planned.id));
         }
     }
-    for candidate in contents.desk.values().filter_map(|record| open_candidate(&record.body)) {
+    for candidate in contents.records.values().filter_map(|record| open_candidate(&record.body)) {
         let waits = world.api().status(&candidate.payment, now) == Some(ApiStatus::AwaitingFunds);
         if !waits || contents.payments.contains_key(&candidate.payment) {
             world.violate(&format!("the lead {} is still open, and nothing is to be decided", candidate.payment));

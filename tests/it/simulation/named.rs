@@ -98,7 +98,7 @@ fn reviews_due(contents: &Contents) -> BTreeSet<(String, String)> {
     let named = |subject: &str, id: String| (subject.to_owned(), id);
     let payments = contents.payments.values().filter(|payment| matches!(payment.state, PaymentState::Review { .. }));
     let deposits = contents.deposits.values().filter(|deposit| matches!(deposit.verdict, Verdict::Review { .. }));
-    let desk = contents.desk.values().filter_map(|record| match &record.body {
+    let desk = contents.records.values().filter_map(|record| match &record.body {
         RecordBody::Candidate(candidate) if candidate.state == CandidateState::Open => {
             Some(named("lead", candidate.payment.to_string()))
         }

@@ -47,7 +47,7 @@ impl Process {
             store: Arc::new(CrashStore::new(world_of(), life_of(), &world.store)),
             chain: Arc::new(FakeChain::new(world_of(), life_of())),
             api: Arc::new(FakeApi::new(world_of(), life_of())),
-            desk_api: intake::desk(world, life),
+            off_ramp_api: intake::desk(world, life),
             clock: Arc::new(CrashClock::new(world_of(), life_of())),
             chance: Arc::new(SimChance::new(chance)),
             funding: wallet::ports(world, life),

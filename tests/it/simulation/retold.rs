@@ -1,5 +1,5 @@
 //! The ledger is the sum of its events: told from the first event on, they give the payments, deposits, orders, addresses
-//! and records of the desk that are stored. Looked at whenever the process starts again, and at the end.
+//! and further records that are stored. Looked at whenever the process starts again, and at the end.
 //!
 //! Deliberately absent: what events do not carry, because nobody has to account for it: when a record is looked at again, how
 //! often it was tried, how many small deposits were counted (`strays` sees to that), how far an address was read, and when an attempt was last given to the nodes.
@@ -95,7 +95,7 @@ impl Told {
             EventKind::AttemptSent { order, tx_hash, .. } | EventKind::AttemptMined { order, tx_hash, .. } => {
                 self.orders.get(order).is_some_and(|order| order.attempt(*tx_hash).is_some())
             }
-            EventKind::DeskChanged { body, .. } => {
+            EventKind::RecordChanged { body, .. } => {
                 self.desk.insert(body.key(), body.as_ref().clone());
                 true
             }
@@ -131,17 +131,17 @@ impl Told {
         let closed = stored.coverage.values().filter(|coverage| coverage.closed);
         let closed = closed.map(|coverage| (coverage.address, ())).collect();
         // A tally of payments' addresses only sums up what the payments tell.
-        let told = stored.desk.iter().filter(|(key, _)| key.kind != RecordKind::Addresses);
+        let told = stored.records.iter().filter(|(key, _)| key.kind != RecordKind::Addresses);
         let desk = told.map(|(key, record)| (key.clone(), record.body.clone())).collect();
         first_difference("payment", &self.payments, &stored.payments, word)
             .or_else(|| first_difference("deposit", &self.deposits, &stored.deposits, plain))
             .or_else(|| first_difference("order", &self.orders, &stored.orders, signed))
             .or_else(|| first_difference("closed address", &self.closed, &closed, |()| ()))
-            .or_else(|| first_difference("record of the desk", &self.desk, &desk, essence))
+            .or_else(|| first_difference("further record", &self.desk, &desk, essence))
     }
 }
 
-/// What of a record of the desk is told: how often a question went unanswered is nobody's business.
+/// What of a further record is told: how often a question went unanswered is nobody's business.
 fn essence(body: &RecordBody) -> String {
     match body {
         RecordBody::Candidate(candidate) => format!("{:?}, {:?}", candidate.state, candidate.why),

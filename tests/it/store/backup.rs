@@ -25,7 +25,7 @@ async fn filled() -> (TempDir, PathBuf) {
         finality: Some(specimens::finality()),
         orders: funding::orders(),
         wallet: Some(funding::wallet()),
-        desk: desk::records(),
+        records: desk::records(),
         events: specimens::events(),
     };
     store.commit(all).await.unwrap();

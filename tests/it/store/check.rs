@@ -38,7 +38,8 @@ fn explained(n: u64) -> Commit {
     let (before, to) = (Box::new(OrderState::Ready), Box::new(sending));
     let (id, why) = (order.id.clone(), "a test".to_owned());
     let placed = EventKind::OrderPlaced { order: Box::new(records::order(n)) };
-    let registered = EventKind::DeskChanged { body: Box::new(desk::webhook("wh-1")), why: "was registered".to_owned() };
+    let registered =
+        EventKind::RecordChanged { body: Box::new(desk::webhook("wh-1")), why: "was registered".to_owned() };
     let events = vec![
         about(n, EventKind::PaymentAdded { payment: Box::new(records::payment(n)) }),
         of_deposit(seen),
@@ -57,7 +58,7 @@ fn explained(n: u64) -> Commit {
         finality: Some(records::finality(5)),
         orders: vec![order],
         wallet: Some(records::wallet(1)),
-        desk: vec![Record::new(desk::webhook("wh-1"), Some(at(3)))],
+        records: vec![Record::new(desk::webhook("wh-1"), Some(at(3)))],
         events,
     }
 }
@@ -129,7 +130,8 @@ async fn a_sound_store_has_no_findings() {
     let (_folder, path) = sound().await;
     let report = check(&path).unwrap();
     assert_eq!(report.findings, []);
-    let counts = (report.payments, report.deposits, report.orders, report.addresses + report.desk - 1, report.events);
+    let counts =
+        (report.payments, report.deposits, report.orders, report.addresses + report.records - 1, report.events);
     assert_eq!(counts, (1, 1, 1, 1, 9));
     let lower = |line: &&String| {
         let first = line.chars().next().unwrap();

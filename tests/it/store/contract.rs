@@ -219,7 +219,7 @@ async fn tells_of_changes(store: Dyn) {
     commit(&store, second).await;
     assert_eq!(
         *store.changes().borrow(),
-        Changes { payments: 1, deposits: 1, coverage: 1, orders: 0, desk: 0, events: 1, unreadable: 0 }
+        Changes { payments: 1, deposits: 1, coverage: 1, orders: 0, records: 0, events: 1, unreadable: 0 }
     );
 }
 

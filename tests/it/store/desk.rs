@@ -1,4 +1,4 @@
-//! The desk's records: one of every shape, and what every store must do with them.
+//! Further records: one of every shape, and what every store must do with them.
 
 use std::sync::Arc;
 
@@ -132,16 +132,16 @@ pub(super) fn candidates() -> Vec<Candidate> {
 pub(super) fn kinds() -> Vec<EventKind> {
     let (candidate, shadow) = (candidates().remove(0), shadows().remove(0));
     let mut all = vec![
-        EventKind::DeskChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() },
-        EventKind::DeskChanged { body: Box::new(RecordBody::Candidate(candidate)), why: "was found".to_owned() },
-        EventKind::DeskChanged { body: Box::new(RecordBody::Shadow(shadow)), why: "payment p would be".to_owned() },
+        EventKind::RecordChanged { body: Box::new(webhook("wh-1")), why: "was registered".to_owned() },
+        EventKind::RecordChanged { body: Box::new(RecordBody::Candidate(candidate)), why: "was found".to_owned() },
+        EventKind::RecordChanged { body: Box::new(RecordBody::Shadow(shadow)), why: "payment p would be".to_owned() },
     ];
     all.extend(notices::kinds());
     all
 }
 
 fn desk(records: Vec<Record>) -> Commit {
-    Commit { desk: records, ..Commit::default() }
+    Commit { records, ..Commit::default() }
 }
 
 fn key(id: &str) -> RecordKey {
@@ -151,14 +151,14 @@ fn key(id: &str) -> RecordKey {
 async fn keeps_records_of_the_desk_by_kind_and_id(store: Dyn) {
     let ids = ["b", "a", "c.1", "c"];
     commit(&store, desk(ids.iter().map(|id| Record::new(webhook(id), None)).collect())).await;
-    assert_eq!(*store.changes().borrow(), Changes { desk: 1, ..Changes::default() });
+    assert_eq!(*store.changes().borrow(), Changes { records: 1, ..Changes::default() });
     let stored = Record { version: 1, ..Record::new(webhook("b"), None) };
-    assert_eq!(store.desk(&key("b")).await.unwrap(), Some(stored));
-    assert_eq!(store.desk(&key("d")).await.unwrap(), None);
+    assert_eq!(store.record(&key("b")).await.unwrap(), Some(stored));
+    assert_eq!(store.record(&key("d")).await.unwrap(), None);
     let page = |after: Option<&'static str>, limit| {
         let store = Arc::clone(&store);
         async move {
-            let page = store.desk_page(RecordKind::Webhook, after, limit).await.unwrap();
+            let page = store.records_page(RecordKind::Webhook, after, limit).await.unwrap();
             page.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>()
         }
     };
@@ -166,7 +166,7 @@ async fn keeps_records_of_the_desk_by_kind_and_id(store: Dyn) {
     assert_eq!(page(None, 2).await, ["a", "b"]);
     assert_eq!(page(Some("b"), 9).await, ["c", "c.1"]);
     assert_eq!(page(Some("c.1"), 9).await, [""; 0]);
-    assert_eq!(store.desk_by_alias(RecordKind::Webhook, "b").await.unwrap(), None, "an id is no other name");
+    assert_eq!(store.record_by_alias(RecordKind::Webhook, "b").await.unwrap(), None, "an id is no other name");
 }
 
 async fn finds_records_of_the_desk_that_are_due(store: Dyn) {
@@ -175,7 +175,7 @@ async fn finds_records_of_the_desk_that_are_due(store: Dyn) {
     let due = |now: Timestamp, limit| {
         let store = Arc::clone(&store);
         async move {
-            let due = store.desk_due(RecordKind::Webhook, now, limit).await.unwrap();
+            let due = store.records_due(RecordKind::Webhook, now, limit).await.unwrap();
             due.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>()
         }
     };
@@ -183,18 +183,18 @@ async fn finds_records_of_the_desk_that_are_due(store: Dyn) {
     assert_eq!(due(at(3), 9).await, ["c"]);
     assert_eq!(due(at(5), 9).await, ["c", "a", "d"]);
     assert_eq!(due(at(5), 2).await, ["c", "a"]);
-    assert_eq!(store.desk_next_due(RecordKind::Webhook).await.unwrap(), Some(at(3)));
-    let later = store.desk_due_after(RecordKind::Webhook, at(3), 9).await.unwrap();
+    assert_eq!(store.next_record_due(RecordKind::Webhook).await.unwrap(), Some(at(3)));
+    let later = store.records_due_after(RecordKind::Webhook, at(3), 9).await.unwrap();
     assert_eq!(later.into_iter().map(|record| record.body.key().id).collect::<Vec<_>>(), ["a", "d"]);
-    let first = store.desk(&key("c")).await.unwrap().unwrap();
+    let first = store.record(&key("c")).await.unwrap().unwrap();
     commit(&store, desk(vec![Record { next_at: None, ..first }])).await;
     assert_eq!(due(at(9), 9).await, ["a", "d"]);
-    assert_eq!(store.desk_next_due(RecordKind::Webhook).await.unwrap(), Some(at(5)));
+    assert_eq!(store.next_record_due(RecordKind::Webhook).await.unwrap(), Some(at(5)));
 }
 
 async fn keeps_the_events_of_a_record_of_the_desk(store: Dyn) {
     let event = |id: &str, why: &str| {
-        let kind = EventKind::DeskChanged { body: Box::new(webhook(id)), why: why.to_owned() };
+        let kind = EventKind::RecordChanged { body: Box::new(webhook(id)), why: why.to_owned() };
         Event { at: at(1), payment: None, deposit: None, kind }
     };
     let events = vec![event("a", "was made"), event("ab", "was made"), event("a", "was changed")];
@@ -202,7 +202,7 @@ async fn keeps_the_events_of_a_record_of_the_desk(store: Dyn) {
     let seqs = |id: &'static str, after| {
         let store = Arc::clone(&store);
         async move {
-            let found = store.events_of(&Subject::Desk(key(id)), after, 9).await.unwrap();
+            let found = store.events_of(&Subject::Record(key(id)), after, 9).await.unwrap();
             found.into_iter().map(|recorded| recorded.seq).collect::<Vec<_>>()
         }
     };
@@ -218,10 +218,10 @@ async fn refuses_a_stale_record_of_the_desk(store: Dyn) {
     assert_eq!(refused, StoreError::Conflict("webhook a".to_owned()));
     let twice = vec![Record::new(webhook("b"), None), Record::new(webhook("b"), None)];
     assert_eq!(store.commit(desk(twice)).await.unwrap_err(), StoreError::Conflict("webhook b".to_owned()));
-    assert_eq!(store.desk_next_due(RecordKind::Webhook).await.unwrap(), None);
-    let read = store.desk(&key("a")).await.unwrap().unwrap();
+    assert_eq!(store.next_record_due(RecordKind::Webhook).await.unwrap(), None);
+    let read = store.record(&key("a")).await.unwrap().unwrap();
     commit(&store, desk(vec![read])).await;
-    assert_eq!(store.desk(&key("a")).await.unwrap().unwrap().version, 2);
+    assert_eq!(store.record(&key("a")).await.unwrap().unwrap().version, 2);
 }
 
 async fn s4_another_name_is_of_one_record_for_ever(store: Dyn) {
@@ -232,7 +232,7 @@ async fn s4_another_name_is_of_one_record_for_ever(store: Dyn) {
     let bearer = |n| {
         let store = Arc::clone(&store);
         async move {
-            let found = store.desk_by_alias(RecordKind::Payout, payment_id(n).as_str()).await.unwrap();
+            let found = store.record_by_alias(RecordKind::Payout, payment_id(n).as_str()).await.unwrap();
             found.map(|record| record.body.key().id)
         }
     };

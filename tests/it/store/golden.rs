@@ -57,7 +57,7 @@ async fn the_stored_form_has_not_changed() {
     assert_eq!(read, with_version(&orders, |order| order.version = 1));
     assert_eq!(store.wallet().await.unwrap(), Some(Wallet { version: 1, ..wallet }));
     for given in with_version(&desk, |record| record.version = 1) {
-        assert_eq!(store.desk(&given.body.key()).await.unwrap(), Some(given));
+        assert_eq!(store.record(&given.body.key()).await.unwrap(), Some(given));
     }
     let read = store.events(0, 999).await.unwrap();
     assert_eq!(read.into_iter().map(|recorded| recorded.event).collect::<Vec<_>>(), events);

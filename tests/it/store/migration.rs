@@ -156,7 +156,7 @@ async fn stores_of_versions_2_and_3_get_the_new_version_and_nothing_else_changes
         let orders = golden.lines().filter(|line| line.starts_with("4f")).count();
         assert_eq!(store.orders(None, 99).await.unwrap().len(), orders);
         let webhooks = golden.lines().filter(|line| line.starts_with("4b776562686f6f6b00")).count();
-        assert_eq!(store.desk_page(RecordKind::Webhook, None, 9).await.unwrap().len(), webhooks);
+        assert_eq!(store.records_page(RecordKind::Webhook, None, 9).await.unwrap().len(), webhooks);
         let known = specimens::events().len().checked_sub(later).unwrap();
         let told: Vec<_> = store.events(0, 999).await.unwrap().into_iter().map(|recorded| recorded.event).collect();
         assert_eq!(told, specimens::events().into_iter().take(known).collect::<Vec<_>>());

@@ -107,6 +107,6 @@ pub(super) fn kinds() -> Vec<EventKind> {
         alarm(Alarm::LowToken { have: units(5), mark: units(6) }),
         alarm(Alarm::LowNative { have: Wei::new(7), mark: Wei::new(8) }),
         alarm(Alarm::ChainUnread { since: at(1), detail: text("nobody home") }),
-        EventKind::DeskChanged { body: Box::new(told), why: text("was delivered to treasury") },
+        EventKind::RecordChanged { body: Box::new(told), why: text("was delivered to treasury") },
     ]
 }

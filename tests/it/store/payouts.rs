@@ -162,7 +162,7 @@ fn the_largest_payout_and_its_event_fit_into_a_record() {
     let record = serde_json::to_vec(&Record::new(body.clone(), Some(Timestamp::FAR_FUTURE))).unwrap();
     assert!(record.len() > 8_000 && record.len() < MAX_RECORD_BYTES * 9 / 10, "{}", record.len());
     let why = format!("was cancelled ({}: {})", "n".repeat(MAX_ACTOR_BYTES), "\"".repeat(500));
-    let kind = EventKind::DeskChanged { body: Box::new(body), why };
+    let kind = EventKind::RecordChanged { body: Box::new(body), why };
     let event = Event { at: Timestamp::FAR_FUTURE, payment: PaymentId::new("p").ok(), deposit: None, kind };
     let event = serde_json::to_vec(&event).unwrap();
     assert!(event.len() < MAX_RECORD_BYTES * 95 / 100, "{}", event.len());

@@ -259,7 +259,7 @@ fn events_have_every_shape() {
     every!(kinds() => EventKind:
         PaymentAdded, PaymentMoved, ApiReported, DepositSeen, DepositJudged, DepositStands, DepositsCounted, PersonDecided, FinalityMoved,
         Alarm, AddressPlaced, AddressClosed, EndpointBack, ListenerBack, StallOver, OrderPlaced, OrderMoved, AttemptSigned, AttemptSent, AttemptMined,
-        WalletChanged, DeskChanged);
+        WalletChanged, RecordChanged);
     let alarms = kinds().filter_map(|kind| match kind {
         EventKind::Alarm { alarm } => Some(alarm),
         _ => None,

@@ -280,7 +280,7 @@ pub(crate) fn everything() -> Commit {
         finality: Some(finality()),
         orders: funding::orders(),
         wallet: Some(funding::wallet()),
-        desk: desk::records(),
+        records: desk::records(),
         events: events(),
     }
 }

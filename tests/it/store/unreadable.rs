@@ -57,7 +57,7 @@ async fn s13_a_record_that_does_not_read_is_put_aside() {
         store.commit(all.clone()).await.unwrap();
     }
     let (payment, deposit, order) = (&all.payments[0], &all.deposits[0], &all.orders[0]);
-    let of_desk = all.desk[0].body.key();
+    let of_desk = all.records[0].body.key();
     let key = |space: &[u8], id: &[u8]| [space, id].concat();
     let order_key =
         [b"O".as_slice(), order.id.payment.as_str().as_bytes(), &[0], &order.id.turn.to_be_bytes()].concat();
@@ -104,7 +104,7 @@ async fn s13_a_record_that_does_not_read_is_put_aside() {
 /// Whether a store gives all records but the damaged one, and tells of that one.
 async fn is_put_aside(store: &SledStore, all: &Commit, (key, name): (&[u8], &String)) {
     let (payment, deposit, order) = (&all.payments[0], &all.deposits[0], &all.orders[0]);
-    let of_desk = all.desk[0].body.key();
+    let of_desk = all.records[0].body.key();
     let less = |is: bool| usize::from(is);
     let of = |letter: u8| less(key[0] == letter);
     assert_eq!(store.payments(None, 999).await.unwrap().len(), all.payments.len() - of(b'P'), "{name}");
@@ -112,9 +112,9 @@ async fn is_put_aside(store: &SledStore, all: &Commit, (key, name): (&[u8], &Str
     assert_eq!(store.orders(None, 999).await.unwrap().len(), all.orders.len() - of(b'O'), "{name}");
     let mut of_kind = 0;
     for kind in RecordKind::ALL.iter().copied() {
-        of_kind += store.desk_page(kind, None, 999).await.unwrap().len();
+        of_kind += store.records_page(kind, None, 999).await.unwrap().len();
     }
-    assert_eq!(of_kind, all.desk.len() - of(b'K'), "{name}");
+    assert_eq!(of_kind, all.records.len() - of(b'K'), "{name}");
     for lane in [Lane::Complete, Lane::Follow] {
         store.due(lane, Timestamp::FAR_FUTURE, 999).await.unwrap();
         store.next_due(lane).await.unwrap();
@@ -127,7 +127,7 @@ async fn is_put_aside(store: &SledStore, all: &Commit, (key, name): (&[u8], &Str
     assert_eq!(is_corrupt(store.order(&order.id).await), key[0] == b'O', "{name}");
     assert_eq!(is_corrupt(store.orders_of(&order.id.payment).await), key[0] == b'O', "{name}");
     assert_eq!(is_corrupt(store.coverage(all.coverage[0].address).await), key[0] == b'C', "{name}");
-    assert_eq!(is_corrupt(store.desk(&of_desk).await), key[0] == b'K', "{name}");
+    assert_eq!(is_corrupt(store.record(&of_desk).await), key[0] == b'K', "{name}");
     assert_eq!(is_corrupt(store.wallet().await), key[0] == b'W', "{name}");
     let held = store.holdings(payment.terms.deposit_address).await;
     assert!(key[0] != b'P' || is_corrupt(held), "{name}: nothing is decided about its address");
@@ -285,7 +285,7 @@ async fn run(case: &Case, nth: usize) {
         store: Arc::new(store),
         chain: Arc::new(EvmChain::new(quick_evm(&[urls(&node)])).unwrap()),
         api: Arc::new(api.clone()),
-        desk_api: Some(Arc::new(api.clone())),
+        off_ramp_api: Some(Arc::new(api.clone())),
         clock: Arc::new(SystemClock),
         chance: Arc::new(SystemChance),
         funding: None,
@@ -304,7 +304,7 @@ async fn run(case: &Case, nth: usize) {
             deposits: if case.key[0] == b'D' { vec![stray()] } else { Vec::new() },
             orders: if case.key[0] == b'O' { vec![order] } else { Vec::new() },
             wallet: Some(records::wallet(1)),
-            desk: vec![Record::new(desk::webhook("wh-1"), None)],
+            records: vec![Record::new(desk::webhook("wh-1"), None)],
             ..Commit::default()
         };
         ports.store.commit(commit).await.unwrap();
@@ -328,7 +328,7 @@ async fn run(case: &Case, nth: usize) {
         drop(store.events(0, 1).await.unwrap());
         drop(store.wallet().await);
         for kind in RecordKind::ALL.iter().copied() {
-            drop(store.desk_page(kind, None, 9).await.unwrap());
+            drop(store.records_page(kind, None, 9).await.unwrap());
         }
         eventually(LIMIT, &format!("{}: it is told", case.name), || is_told(&*store, &case.name)).await;
         if !case.goes_on {

@@ -39,9 +39,9 @@ pub(crate) struct Contents {
     pub(crate) signed: BTreeMap<B256, BTreeSet<OrderId>>,
     /// The wallet's record.
     pub(crate) wallet: Option<Wallet>,
-    /// The desk's records.
-    pub(crate) desk: BTreeMap<RecordKey, Record>,
-    /// Which record of the desk bears, or bore, another name.
+    /// Further records.
+    pub(crate) records: BTreeMap<RecordKey, Record>,
+    /// Which further record bears, or bore, another name.
     pub(crate) aliases: BTreeMap<(RecordKind, String), RecordKey>,
     /// The events; number 1 comes first.
     pub(crate) events: Vec<Recorded>,
@@ -131,7 +131,7 @@ impl MemoryStore {
             (&mut changes.deposits, !commit.deposits.is_empty()),
             (&mut changes.coverage, !commit.coverage.is_empty()),
             (&mut changes.orders, !commit.orders.is_empty() || commit.wallet.is_some()),
-            (&mut changes.desk, !commit.desk.is_empty()),
+            (&mut changes.records, !commit.records.is_empty()),
             (&mut changes.events, !commit.events.is_empty()),
         ] {
             *count = count.saturating_add(u64::from(changed));
@@ -175,8 +175,8 @@ impl Contents {
             let stored = self.wallet.as_ref().map(|stored| stored.version);
             ("the wallet's record".to_owned(), wallet.version, stored)
         });
-        let desk = commit.desk.iter().map(|record| {
-            let stored = self.desk.get(&record.body.key()).map(|stored| stored.version);
+        let desk = commit.records.iter().map(|record| {
+            let stored = self.records.get(&record.body.key()).map(|stored| stored.version);
             (record.body.key().to_string(), record.version, stored)
         });
         let mut seen = BTreeSet::new();
@@ -186,7 +186,7 @@ impl Contents {
                 return Err(StoreError::Conflict(name));
             }
         }
-        self.check_aliases(&commit.desk)
+        self.check_aliases(&commit.records)
     }
 
     fn apply(&mut self, commit: Commit) {
@@ -217,13 +217,13 @@ impl Contents {
             wallet.version = wallet.version.saturating_add(1);
             self.wallet = Some(wallet);
         }
-        for mut record in commit.desk {
+        for mut record in commit.records {
             record.version = record.version.saturating_add(1);
             let key = record.body.key();
             if let Some(alias) = record.body.alias() {
                 self.aliases.entry((key.kind, alias.to_owned())).or_insert_with(|| key.clone());
             }
-            self.desk.insert(key, record);
+            self.records.insert(key, record);
         }
         for event in commit.events {
             let seq = self.last().saturating_add(1);
@@ -272,7 +272,7 @@ fn check_sizes(commit: &Commit) -> Result<(), StoreError> {
         let stored = Wallet { version: wallet.version.saturating_add(1), ..wallet.clone() };
         check_size(&stored, || "the wallet's record".to_owned())?;
     }
-    for record in &commit.desk {
+    for record in &commit.records {
         let stored = Record { version: record.version.saturating_add(1), ..record.clone() };
         check_size(&stored, || record.body.key().to_string())?;
     }
@@ -286,7 +286,7 @@ fn event_name(event: &Event) -> String {
     match (&event.payment, &event.deposit) {
         (Some(payment), _) => format!("an event of payment {payment}"),
         (None, Some(deposit)) => format!("an event of deposit {deposit}"),
-        (None, None) => event.kind.desk().map_or("an event".to_owned(), |body| format!("an event of {}", body.key())),
+        (None, None) => event.kind.record().map_or("an event".to_owned(), |body| format!("an event of {}", body.key())),
     }
 }
 
@@ -440,28 +440,33 @@ impl Store for MemoryStore {
         self.read(|all| all.wallet.clone())
     }
 
-    async fn desk(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
-        self.read(|all| all.desk.get(key).cloned())
+    async fn record(&self, key: &RecordKey) -> Result<Option<Record>, StoreError> {
+        self.read(|all| all.records.get(key).cloned())
     }
 
-    async fn desk_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
+    async fn record_by_alias(&self, kind: RecordKind, alias: &str) -> Result<Option<Record>, StoreError> {
         self.read(|all| {
             let key = all.aliases.get(&(kind, alias.to_owned()))?;
-            all.desk.get(key).cloned()
+            all.records.get(key).cloned()
         })
     }
 
-    async fn desk_page(&self, kind: RecordKind, after: Option<&str>, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn records_page(
+        &self,
+        kind: RecordKind,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Record>, StoreError> {
         self.read(|all| {
             let later = |key: &&RecordKey| key.kind == kind && after.is_none_or(|after| key.id.as_str() > after);
-            let found = all.desk.iter().filter(|(key, _)| later(key));
+            let found = all.records.iter().filter(|(key, _)| later(key));
             found.take(limit).map(|(_, record)| record.clone()).collect()
         })
     }
 
-    async fn desk_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
+    async fn records_due(&self, kind: RecordKind, now: Timestamp, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.read(|all| {
-            let mine = all.desk.iter().filter(|(key, _)| key.kind == kind).map(|(_, record)| record);
+            let mine = all.records.iter().filter(|(key, _)| key.kind == kind).map(|(_, record)| record);
             let mut due: Vec<Record> =
                 mine.filter(|record| record.next_at.is_some_and(|next_at| next_at <= now)).cloned().collect();
             due.sort_by_key(|record| (record.next_at, record.body.key()));
@@ -470,9 +475,9 @@ impl Store for MemoryStore {
         })
     }
 
-    async fn desk_next_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
+    async fn next_record_due(&self, kind: RecordKind) -> Result<Option<Timestamp>, StoreError> {
         let mine = |key: &RecordKey| key.kind == kind;
-        self.read(|all| all.desk.iter().filter(|(key, _)| mine(key)).filter_map(|(_, record)| record.next_at).min())
+        self.read(|all| all.records.iter().filter(|(key, _)| mine(key)).filter_map(|(_, record)| record.next_at).min())
     }
 
     async fn events(&self, after: u64, limit: usize) -> Result<Vec<Recorded>, StoreError> {
@@ -484,7 +489,7 @@ impl Store for MemoryStore {
             all.events(after, limit, |event| match subject {
                 Subject::Payment(id) => event.payment.as_ref() == Some(id),
                 Subject::Deposit(key) => event.deposit.as_ref() == Some(key),
-                Subject::Desk(key) => event.kind.desk().is_some_and(|body| body.key() == *key),
+                Subject::Record(key) => event.kind.record().is_some_and(|body| body.key() == *key),
             })
         })
     }

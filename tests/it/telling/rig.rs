@@ -141,11 +141,11 @@ mortal_store! {
     fn spent_since(since: Timestamp) -> Vec<Order>;
     fn order_of_tx(tx_hash: B256) -> Option<Order>;
     fn wallet() -> Option<Wallet>;
-    fn desk(key: &RecordKey) -> Option<Record>;
-    fn desk_by_alias(kind: RecordKind, alias: &str) -> Option<Record>;
-    fn desk_page(kind: RecordKind, after: Option<&str>, limit: usize) -> Vec<Record>;
-    fn desk_due(kind: RecordKind, now: Timestamp, limit: usize) -> Vec<Record>;
-    fn desk_next_due(kind: RecordKind) -> Option<Timestamp>;
+    fn record(key: &RecordKey) -> Option<Record>;
+    fn record_by_alias(kind: RecordKind, alias: &str) -> Option<Record>;
+    fn records_page(kind: RecordKind, after: Option<&str>, limit: usize) -> Vec<Record>;
+    fn records_due(kind: RecordKind, now: Timestamp, limit: usize) -> Vec<Record>;
+    fn next_record_due(kind: RecordKind) -> Option<Timestamp>;
     fn events(after: u64, limit: usize) -> Vec<Recorded>;
     fn events_of(subject: &Subject, after: u64, limit: usize) -> Vec<Recorded>;
 }
@@ -310,7 +310,7 @@ impl Rig {
             store: Arc::new(store),
             chain: Arc::new(NoChain),
             api: Arc::new(NoApi),
-            desk_api: None,
+            off_ramp_api: None,
             payouts: None,
             clock: Arc::new(self.clock.clone()),
             chance: Arc::new(SystemChance),
@@ -334,7 +334,7 @@ impl Rig {
     pub(super) fn has_begun(&self) -> bool {
         let contents = self.store.contents();
         let begun = contents
-            .desk
+            .records
             .values()
             .filter(|record| matches!(&record.body, RecordBody::NoticeCursor(cursor) if cursor.through.is_some()));
         begun.count() == self.ears.len()
@@ -397,7 +397,7 @@ impl Rig {
             RecordBody::Notice(notice) => Some(*notice),
             _ => None,
         };
-        self.store.contents().desk.into_values().filter_map(notice).collect()
+        self.store.contents().records.into_values().filter_map(notice).collect()
     }
 
     pub(super) fn states(&self) -> Vec<&'static str> {

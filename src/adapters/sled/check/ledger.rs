@@ -19,7 +19,7 @@ use crate::domain::wallet::Wallet;
 use crate::ports::store::Subject;
 
 impl Checker<'_> {
-    /// Goes through the events of a payment, a deposit or a record of the desk, the last first, until one says enough. Events that cannot be read
+    /// Goes through the events of a payment, a deposit or a further record, the last first, until one says enough. Events that cannot be read
     /// are found elsewhere.
     fn backwards(&self, subject: &Subject, mut hear: impl FnMut(EventKind) -> ControlFlow<()>) -> Looked {
         let subject = keys::events_of(subject);
@@ -94,10 +94,10 @@ impl Checker<'_> {
         Ok(())
     }
 
-    pub(super) fn replay_desk(&mut self, key: &IVec, record: &Record) -> Looked {
+    pub(super) fn replay_record(&mut self, key: &IVec, record: &Record) -> Looked {
         let mut told: Option<Box<RecordBody>> = None;
-        self.backwards(&Subject::Desk(record.body.key()), |kind| match kind {
-            EventKind::DeskChanged { body, .. } => {
+        self.backwards(&Subject::Record(record.body.key()), |kind| match kind {
+            EventKind::RecordChanged { body, .. } => {
                 told = Some(body);
                 ControlFlow::Break(())
             }

@@ -33,9 +33,9 @@ impl Checker<'_> {
             // An order is found by the hash of everything that it ever signed, also when its record has let go of it.
             Some(b'O') if is_of_tx(entry) => Some(record.get(1..).is_some_and(|order| entry.ends_with(order))),
             Some(b'O') => lists::<Order>(&bytes, entry),
-            // A record of the desk is found by every other name that it ever bore.
+            // A further record is found by every other name that it ever bore.
             Some(b'K') if entry.starts_with(b"ka") => {
-                let of_its_kind = |record: Record| entry.starts_with(&keys::desk_alias(record.body.kind(), ""));
+                let of_its_kind = |record: Record| entry.starts_with(&keys::record_alias(record.body.kind(), ""));
                 decode(&bytes).ok().map(of_its_kind)
             }
             Some(b'K') => lists::<Record>(&bytes, entry),

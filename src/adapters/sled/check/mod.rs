@@ -47,8 +47,8 @@ pub struct StoreCheck {
     pub orders: u64,
     /// How many addresses that are or were watched.
     pub addresses: u64,
-    /// How many records of the desk.
-    pub desk: u64,
+    /// How many further records.
+    pub records: u64,
     pub events: u64,
     pub index_entries: u64,
     /// How many bytes all keys and values have.
@@ -175,9 +175,9 @@ impl<'a> Checker<'a> {
                 }
             }
             Some(b'K') => {
-                raise(&mut self.report.desk);
+                raise(&mut self.report.records);
                 if let Some(record) = self.record::<Record>(key, value)? {
-                    self.replay_desk(key, &record)?;
+                    self.replay_record(key, &record)?;
                 }
             }
             Some(b'F') => drop(self.record::<FinalityMark>(key, value)?),

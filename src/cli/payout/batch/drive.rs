@@ -9,8 +9,8 @@ use tokio::time::Instant;
 
 use super::super::super::exit::{Exit, Failure};
 use super::super::super::output;
-use super::super::desk::Desk;
 use super::super::draft::{Draft, Field};
+use super::super::session::Session;
 use super::super::stage::{End, stage};
 use super::super::teller::Teller;
 use super::super::{files, one, show};
@@ -106,13 +106,13 @@ impl Drive {
     ///
     /// # Errors
     /// The daemon stays away, or the result cannot be kept.
-    pub(super) async fn run(&mut self, desk: &Desk) -> Result<(), Failure> {
+    pub(super) async fn run(&mut self, session: &Session) -> Result<(), Failure> {
         let mut teller = Teller::new();
         self.write()?;
-        self.place(desk, &mut teller).await?;
+        self.place(session, &mut teller).await?;
         loop {
             let began = Instant::now();
-            self.look(desk, &mut teller).await?;
+            self.look(session, &mut teller).await?;
             self.write()?;
             if !self.standings.contains(&RowStatus::Open) {
                 teller.tell(&self.summary());
@@ -123,23 +123,23 @@ impl Drive {
         }
     }
 
-    async fn place(&mut self, desk: &Desk, teller: &mut Teller) -> Result<(), Failure> {
+    async fn place(&mut self, session: &Session, teller: &mut Teller) -> Result<(), Failure> {
         let wanted = self.among(RowStatus::ToPlace).filter_map(|at| Some((at, self.drafts.get(at)?.clone())));
         let (repeats, others) = wanted.partition(|(_, draft): &(usize, Draft)| draft.allow_repeat);
         // A row that may repeat another one comes after it: else it would be the other that repeats, and that was not allowed.
-        self.place_all(others, desk, teller).await?;
-        self.place_all(repeats, desk, teller).await
+        self.place_all(others, session, teller).await?;
+        self.place_all(repeats, session, teller).await
     }
 
     async fn place_all(
         &mut self,
         wanted: Vec<(usize, Draft)>,
-        desk: &Desk,
+        session: &Session,
         teller: &mut Teller,
     ) -> Result<(), Failure> {
         let limits = &self.files.clone();
         let mut placed = futures_util::stream::iter(wanted)
-            .map(|(at, draft)| async move { (at, place_one(desk, &draft, limits).await) })
+            .map(|(at, draft)| async move { (at, place_one(session, &draft, limits).await) })
             .buffer_unordered(AT_ONCE);
         while let Some((at, answer)) = placed.next().await {
             match answer {
@@ -156,17 +156,16 @@ impl Drive {
     }
 
     /// Asks after everything that is open, once.
-    async fn look(&mut self, desk: &Desk, teller: &mut Teller) -> Result<(), Failure> {
+    async fn look(&mut self, session: &Session, teller: &mut Teller) -> Result<(), Failure> {
         let open: Vec<(usize, String)> = self
             .among(RowStatus::Open)
             .filter_map(|at| Some((at, self.drafts.get(at)?.own(Field::Reference)?)))
             .collect();
-        let mut seen =
-            futures_util::stream::iter(open)
-                .map(|(at, reference)| async move {
-                    (at, desk.ask(async |operator| operator.payout(&reference).await).await)
-                })
-                .buffer_unordered(AT_ONCE);
+        let mut seen = futures_util::stream::iter(open)
+            .map(|(at, reference)| async move {
+                (at, session.ask(async |operator| operator.payout(&reference).await).await)
+            })
+            .buffer_unordered(AT_ONCE);
         while let Some((at, answer)) = seen.next().await {
             self.saw(at, &answer?);
             self.write_now_and_then()?;
@@ -259,11 +258,11 @@ impl Drive {
 }
 
 /// Places one row. Asked twice it is placed once.
-async fn place_one(desk: &Desk, draft: &Draft, limits: &PayoutSettings) -> Result<PayoutView, Failure> {
+async fn place_one(session: &Session, draft: &Draft, limits: &PayoutSettings) -> Result<PayoutView, Failure> {
     let read = files::read_all(&draft.files, draft.files_below.as_deref(), limits);
     let files = read.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-    let request = draft.request(one::put(desk, files).await?);
-    desk.ask(async |operator| operator.place_payout(&request).await).await
+    let request = draft.request(one::put(session, files).await?);
+    session.ask(async |operator| operator.place_payout(&request).await).await
 }
 
 impl Tally {

@@ -10,9 +10,9 @@ use std::path::{Path, PathBuf};
 use super::super::exit::{Exit, Failure};
 use super::super::fund::{agreed, can_ask};
 use super::super::{operator, output};
-use super::desk::Desk;
 use super::draft::{Draft, Field};
 use super::files::{self, LocalFile};
+use super::session::Session;
 use super::signals::Signals;
 use crate::client::Client;
 use crate::config::{PayoutSettings, Settings};
@@ -204,35 +204,35 @@ impl Batch {
         let result = ResultFile::at(self.result_path()).map_err(kept)?;
         let mut signals = Signals::listen()?;
         let opened = tokio::select! {
-            opened = Desk::open(settings) => opened,
+            opened = Session::open(settings) => opened,
             () = signals.heard() => return Err(nothing()),
         };
-        let desk = opened?;
+        let session = opened?;
         let outcome = tokio::select! {
-            agreed = self.agree(&desk, &mut items, settings) => agreed,
+            agreed = self.agree(&session, &mut items, settings) => agreed,
             () = signals.heard() => Err(nothing()),
         };
         let outcome = match outcome {
             Ok(()) => {
                 let mut drive = Drive::new(items, result, settings);
                 let done = tokio::select! {
-                    done = drive.run(&desk) => Some(done),
+                    done = drive.run(&session) => Some(done),
                     () = signals.heard() => None,
                 };
-                self.end(drive, done, desk.goes_on())
+                self.end(drive, done, session.goes_on())
             }
             Err(failure) => Err(failure),
         };
-        let closed = desk.close().await;
+        let closed = session.close().await;
         outcome.and(closed)
     }
 
     /// Shows totals and limits, and asks.
-    async fn agree(&self, desk: &Desk, items: &mut [Item], settings: &Settings) -> Result<(), Failure> {
-        self.look_up(Some(desk.operator()), items, settings).await?;
+    async fn agree(&self, session: &Session, items: &mut [Item], settings: &Settings) -> Result<(), Failure> {
+        self.look_up(Some(session.operator()), items, settings).await?;
         let mut totals = Totals::of(items, settings);
         if totals.pays_from_wallet() {
-            totals.wallet = Some(desk.operator().wallet().await?);
+            totals.wallet = Some(session.operator().wallet().await?);
         }
         output::remark(totals.lines(settings).trim_end());
         if self.yes || totals.is_known() {

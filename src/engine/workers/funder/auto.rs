@@ -12,7 +12,7 @@ use crate::domain::order::Placer;
 use crate::domain::payment::PaymentId;
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
-use crate::engine::order_book::OrderError;
+use crate::engine::order_repository::OrderError;
 use crate::engine::transaction;
 use crate::policy::spend::SpendRefusal;
 use crate::ports::store::Changes;
@@ -71,7 +71,7 @@ impl Funder {
     }
 
     async fn place_one(&mut self, id: &PaymentId) -> Result<(), Trouble> {
-        if self.ports.store.desk_by_alias(RecordKind::Payout, id.as_str()).await?.is_some() {
+        if self.ports.store.record_by_alias(RecordKind::Payout, id.as_str()).await?.is_some() {
             return Ok(());
         }
         match self.book.place(id, Placer::Auto, None).await {

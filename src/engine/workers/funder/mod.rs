@@ -20,12 +20,12 @@ use crate::domain::order::{Order, OrderId, OrderState};
 use crate::domain::payment::PaymentId;
 use crate::domain::time::{Span, Timestamp};
 use crate::domain::wallet::{HaltReason, Market, Wallet};
+use crate::engine::address_repository::AddressRepository;
 use crate::engine::agreement::Agreements;
 use crate::engine::circuit_breaker::CircuitBreaker;
 use crate::engine::event_log::count_open;
 use crate::engine::health::Health;
-use crate::engine::ledger::Ledger;
-use crate::engine::order_book::{Blocked, OrderBook, OrderError};
+use crate::engine::order_repository::{Blocked, OrderError, OrderRepository};
 use crate::engine::put_aside::unreadable;
 use crate::engine::transaction;
 use crate::engine::worker::{LONGEST_WAIT, Rest, Worker};
@@ -85,8 +85,8 @@ pub(crate) struct Funder {
     ports: Ports,
     funding: FundingPorts,
     settings: Arc<EngineSettings>,
-    book: OrderBook,
-    ledger: Ledger,
+    book: OrderRepository,
+    addresses: AddressRepository,
     breaker: Arc<CircuitBreaker>,
     health: Arc<Health>,
     agreements: Arc<Agreements>,
@@ -154,15 +154,15 @@ fn orders_or_payments(seen: &Changes, now: &Changes) -> Option<Span> {
 
 impl Funder {
     pub(crate) fn new(shared: &Shared, funding: FundingPorts, rules: FundingRules) -> Self {
-        let Shared { ports, settings, ledger, breaker, health, agreements } = shared.clone();
+        let Shared { ports, settings, addresses, breaker, health, agreements } = shared.clone();
         let (store, clock, skew) = (ports.store.clone(), ports.clock.clone(), settings.matching.skew);
-        let book = OrderBook { store, clock, rules, health: health.clone(), skew, actor: None };
+        let book = OrderRepository { store, clock, rules, health: health.clone(), skew, actor: None };
         Self {
             ports,
             funding,
             settings,
             book,
-            ledger,
+            addresses,
             breaker,
             health,
             agreements,

@@ -13,7 +13,7 @@ use crate::domain::wallet::TransferView;
 use crate::domain::wei::Wei;
 use crate::engine::api_facts::{differing_term, record};
 use crate::engine::circuit_breaker::{CallKind, Permit};
-use crate::engine::order_book::Blocked;
+use crate::engine::order_repository::Blocked;
 use crate::planted::{Bug, planted};
 use crate::policy::api_answer::keeps_from_sending;
 use crate::policy::fees::{self, SELF_SEND_GAS};
@@ -185,7 +185,7 @@ impl Funder {
                 let is_news =
                     said.status != ApiStatus::AwaitingFunds || said.tx_hash.is_some() || payment.ending.is_some();
                 if is_news {
-                    record(&self.ledger, payment, Ok(said.clone()), &self.settings.chain_name, asked_at).await?;
+                    record(&self.addresses, payment, Ok(said.clone()), &self.settings.chain_name, asked_at).await?;
                 }
                 let known_expiry = payment.terms.expires_at;
                 let hidden = keeps_from_sending(&said.unread, &payment.vouched, known_expiry);

@@ -9,7 +9,7 @@ use crate::domain::chain::B256;
 use crate::domain::hold::Hold;
 use crate::domain::order::{Attempt, AttemptKind, Fees, Order, OrderState};
 use crate::domain::wallet::Wallet;
-use crate::engine::order_book::event;
+use crate::engine::order_repository::event;
 use crate::engine::transaction;
 use crate::planted::{Bug, planted};
 use crate::policy::fees::SELF_SEND_GAS;

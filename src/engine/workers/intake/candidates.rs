@@ -76,15 +76,15 @@ impl Intake {
         news: Option<String>,
         error: Option<&ApiError>,
     ) -> Result<(), StoreError> {
-        let context = self.ledger.context();
+        let context = self.addresses.context();
         let retry_after = error.and_then(ApiError::retry_after);
         let next_at = (candidate.state == CandidateState::Open)
             .then(|| ask_at(&candidate, context.now, context.pace, context.jitter, retry_after));
         let payment = candidate.payment.clone();
         let body = RecordBody::Candidate(candidate);
         let events = news.map(|why| changed(payment, &body, &why, context.now)).into_iter().collect();
-        let desk = vec![Record { next_at, body, ..record }];
-        match transaction::commit(&*self.ports.store, Commit { desk, events, ..Commit::default() }).await {
+        let records = vec![Record { next_at, body, ..record }];
+        match transaction::commit(&*self.ports.store, Commit { records, events, ..Commit::default() }).await {
             Ok(_) => Ok(()),
             Err(StoreError::Conflict(what)) => {
                 tracing::debug!(what, "version conflict, retrying");
@@ -101,7 +101,7 @@ impl Intake {
         stop: &CancellationToken,
     ) -> Result<Onward, StoreError> {
         let now = self.ports.clock.now();
-        let due = self.ports.store.desk_due(RecordKind::Candidate, now, CANDIDATES_AT_ONCE).await?;
+        let due = self.ports.store.records_due(RecordKind::Candidate, now, CANDIDATES_AT_ONCE).await?;
         if due.is_empty() {
             return Ok(Onward::Yes);
         }

@@ -11,7 +11,7 @@ use crate::domain::text::short;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::IntakeRules;
 use crate::engine::circuit_breaker::{CallKind, Permit};
-use crate::ports::desk_api::Listing;
+use crate::ports::off_ramp_api::Listing;
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::StoreError;
 
@@ -82,7 +82,7 @@ impl Intake {
 
     /// One list; `None` when the engine stops meanwhile, or there is no way to the lists.
     async fn list(&self, whose: &Whose, stop: &CancellationToken) -> Option<Result<Listing, ApiError>> {
-        let api = self.ports.desk_api.as_ref()?;
+        let api = self.ports.off_ramp_api.as_ref()?;
         let ask = async {
             match whose {
                 Whose::User(id) => api.payments_of_user(id).await,
@@ -145,7 +145,7 @@ impl Intake {
         if refusals == 1 {
             tracing::warn!(list = %whose, %error, "the API does not show this list; see [intake] in the configuration");
         }
-        let context = self.ledger.context();
+        let context = self.addresses.context();
         let wait = context.pace.backoff(refusals, None, context.jitter).min(LONGEST_REFUSAL);
         (context.now.plus(wait.max(self.settings.intake.interval)), refusals)
     }

@@ -14,10 +14,10 @@ use crate::domain::payment::{PaymentId, RecipientId};
 use crate::domain::record::RecordKind;
 use crate::domain::time::{Span, Timestamp};
 use crate::engine::add::Adding;
+use crate::engine::address_repository::AddressRepository;
 use crate::engine::circuit_breaker::{CallKind, CircuitBreaker, Permit};
 use crate::engine::health::Health;
-use crate::engine::ledger::Ledger;
-use crate::engine::payout_book::PayoutBook;
+use crate::engine::payout_repository::PayoutRepository;
 use crate::engine::worker::{LONGEST_WAIT, Rest, Worker, no_change};
 use crate::engine::{EngineError, EngineSettings, Ports, Shared};
 use crate::policy::intake::Home;
@@ -69,7 +69,7 @@ pub(crate) struct Intake {
     settings: Arc<EngineSettings>,
     home: Home,
     adding: Adding,
-    ledger: Ledger,
+    addresses: AddressRepository,
     breaker: Arc<CircuitBreaker>,
     health: Arc<Health>,
     sources: Vec<Source>,
@@ -81,8 +81,8 @@ pub(crate) struct Intake {
 
 impl Intake {
     pub(crate) fn new(shared: &Shared) -> Self {
-        let Shared { ports, settings, ledger, breaker, health, .. } = shared.clone();
-        let payouts = PayoutBook::new(&ports, settings.clone());
+        let Shared { ports, settings, addresses, breaker, health, .. } = shared.clone();
+        let payouts = PayoutRepository::new(&ports, settings.clone());
         let sources = Source::all(&settings.intake);
         if sources.is_empty() {
             tracing::debug!("no user and no recipient is followed");
@@ -91,11 +91,11 @@ impl Intake {
         }
         Self {
             home: Home { chain: settings.chain_name.clone(), currency: settings.intake.currency.clone() },
-            adding: Adding { ledger: ledger.clone(), payouts },
+            adding: Adding { addresses: addresses.clone(), payouts },
             sources,
             ports,
             settings,
-            ledger,
+            addresses,
             breaker,
             health,
             memory: Memory::default(),
@@ -136,10 +136,10 @@ impl Intake {
 
     async fn rest(&self) -> Result<Rest, StoreError> {
         let now = self.ports.clock.now();
-        let candidate = self.ports.store.desk_next_due(RecordKind::Candidate).await?;
+        let candidate = self.ports.store.next_record_due(RecordKind::Candidate).await?;
         let list = self.sources.iter().map(|source| source.next_at).min();
         // With nothing to follow and no candidate, only a new candidate could give it something to do.
-        let Some(next) = candidate.into_iter().chain(list).min() else { return Ok(Rest::until(LONGEST_WAIT, desk)) };
+        let Some(next) = candidate.into_iter().chain(list).min() else { return Ok(Rest::until(LONGEST_WAIT, records)) };
         let shut = self.breaker.open_until(CallKind::Get).map_or(Timestamp::EPOCH, |until| until.plus(AFTER_OTHERS));
         let next = next.max(self.resume_at).max(shut);
         Ok(Rest::until(next.since(now).max(BREATH).min(LONGEST_WAIT), no_change))
@@ -158,7 +158,7 @@ impl Intake {
     /// The API could not be used: everything waits, longer each time.
     fn back_off(&mut self, error: &ApiError) {
         self.failures = self.failures.saturating_add(1);
-        let context = self.ledger.context();
+        let context = self.addresses.context();
         self.resume_at = context.now.plus(context.pace.backoff(self.failures, error.retry_after(), context.jitter));
     }
 }
@@ -174,6 +174,6 @@ impl Worker for Intake {
     }
 }
 
-fn desk(seen: &Changes, now: &Changes) -> Option<Span> {
-    (now.desk != seen.desk).then_some(Span::ZERO)
+fn records(seen: &Changes, now: &Changes) -> Option<Span> {
+    (now.records != seen.records).then_some(Span::ZERO)
 }

@@ -129,7 +129,7 @@ impl Intake {
 
     /// Whether the payment came of a payout, whatever the list tells of its key.
     async fn is_of_payout(&self, id: &PaymentId) -> Result<bool, StoreError> {
-        Ok(self.ports.store.desk_by_alias(RecordKind::Payout, id.as_str()).await?.is_some())
+        Ok(self.ports.store.record_by_alias(RecordKind::Payout, id.as_str()).await?.is_some())
     }
 
     /// The off-ramps that are, or were, opened here: those are the opener's business, and its reviews'.
@@ -137,7 +137,7 @@ impl Intake {
         let mut own = Own::default();
         let mut after: Option<String> = None;
         loop {
-            let page = self.ports.store.desk_page(RecordKind::Payout, after.as_deref(), PAGE).await?;
+            let page = self.ports.store.records_page(RecordKind::Payout, after.as_deref(), PAGE).await?;
             let is_last = page.len() < PAGE;
             for record in page {
                 let RecordBody::Payout(payout) = record.body else { continue };
@@ -151,7 +151,7 @@ impl Intake {
             if is_last {
                 let unreadable = self.ports.store.unreadable().into_iter();
                 let is_payout =
-                    |found: &Unreadable| found.desk.as_ref().is_some_and(|key| key.kind == RecordKind::Payout);
+                    |found: &Unreadable| found.record.as_ref().is_some_and(|key| key.kind == RecordKind::Payout);
                 return match unreadable.into_iter().find(is_payout) {
                     Some(found) => Err(StoreError::Corrupt(found.what)),
                     None => Ok(own),
@@ -167,11 +167,11 @@ impl Intake {
             return Ok(());
         }
         let result = self
-            .ledger
-            .change_payment(id, |page, payment, context| {
+            .addresses
+            .change_payment(id, |unit, payment, context| {
                 let rests = payment.next_at.is_none() && may_open_again(&payment.state);
                 if rests || payment.next_at.is_some_and(|at| at > context.now) {
-                    page.book.postpone(&payment.id, context.now);
+                    unit.book.postpone(&payment.id, context.now);
                 }
                 Ok::<(), Unexpected>(())
             })

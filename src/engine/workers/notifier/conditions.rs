@@ -41,7 +41,7 @@ impl Conditions {
 
     async fn change(&self, what: ConditionName, alarm: Option<Alarm>, now: Timestamp) -> Result<(), StoreError> {
         let fresh = Record::new(RecordBody::Condition(Condition { what, since: None }), None);
-        let record = self.0.desk(&fresh.body.key()).await?.unwrap_or(fresh);
+        let record = self.0.record(&fresh.body.key()).await?.unwrap_or(fresh);
         let has_begun = matches!(&record.body, RecordBody::Condition(Condition { since: Some(_), .. }));
         if has_begun == alarm.is_some() {
             return Ok(());
@@ -49,10 +49,10 @@ impl Conditions {
         let body = RecordBody::Condition(Condition { what, since: alarm.is_some().then_some(now) });
         let kind = match alarm {
             Some(alarm) => EventKind::Alarm { alarm },
-            None => EventKind::DeskChanged { body: Box::new(body.clone()), why: "is over".to_owned() },
+            None => EventKind::RecordChanged { body: Box::new(body.clone()), why: "is over".to_owned() },
         };
-        let (desk, events) = (vec![Record { body, ..record }], vec![Event::new(now, kind)]);
-        transaction::commit(&*self.0, Commit { desk, events, ..Commit::default() }).await.map(drop)
+        let (records, events) = (vec![Record { body, ..record }], vec![Event::new(now, kind)]);
+        transaction::commit(&*self.0, Commit { records, events, ..Commit::default() }).await.map(drop)
     }
 }
 

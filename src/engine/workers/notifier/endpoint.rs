@@ -128,7 +128,7 @@ impl Endpoint {
     async fn open(&self) -> Result<Vec<Record>, StoreError> {
         let mut limit = FIRST_LOOK;
         loop {
-            let mut open = self.store.desk_due(RecordKind::Notice, Timestamp::FAR_FUTURE, limit).await?;
+            let mut open = self.store.records_due(RecordKind::Notice, Timestamp::FAR_FUTURE, limit).await?;
             let is_all = open.len() < limit;
             let mine =
                 |body: &RecordBody| matches!(body, RecordBody::Notice(it) if it.endpoint == self.notifier.name());
@@ -149,13 +149,13 @@ impl Endpoint {
         };
         let events = self.store.events(after, CHUNK).await?;
         let through = events.last().map_or(after, |last| last.seq);
-        let mut desk = Vec::new();
+        let mut records = Vec::new();
         for recorded in &events {
-            desk.extend(self.notice_of(recorded).await?);
+            records.extend(self.notice_of(recorded).await?);
         }
         let saved = saved_through(&record);
-        if !desk.is_empty() || through.saturating_sub(saved) >= SAVE_AFTER {
-            record = self.advance(record, through, desk).await?;
+        if !records.is_empty() || through.saturating_sub(saved) >= SAVE_AFTER {
+            record = self.advance(record, through, records).await?;
         }
         self.cursor = Some((record, through));
         Ok(events.len() >= CHUNK)
@@ -166,9 +166,9 @@ impl Endpoint {
         let endpoint = self.notifier.name().to_owned();
         let body = RecordBody::NoticeCursor(NoticeCursor { endpoint, through: Some(through) });
         let record = Record { body, ..record };
-        let mut desk = notices;
-        desk.push(record.clone());
-        transaction::commit(&*self.store, Commit { desk, ..Commit::default() }).await?;
+        let mut records = notices;
+        records.push(record.clone());
+        transaction::commit(&*self.store, Commit { records, ..Commit::default() }).await?;
         Ok(Record { version: record.version.saturating_add(1), ..record })
     }
 
@@ -184,7 +184,7 @@ impl Endpoint {
     async fn begin(&self) -> Result<(Record, u64), StoreError> {
         let endpoint = self.notifier.name().to_owned();
         let key = RecordKey { kind: RecordKind::NoticeCursor, id: endpoint.clone() };
-        let stored = self.store.desk(&key).await?;
+        let stored = self.store.record(&key).await?;
         if let Some(record) = &stored
             && let RecordBody::NoticeCursor(NoticeCursor { through: Some(through), .. }) = &record.body
         {
@@ -194,7 +194,7 @@ impl Endpoint {
         let record = stored.unwrap_or_else(|| Record::new(body, None));
         // A commit returns the number of the last event. Whatever happens after it is told.
         let newest =
-            transaction::commit(&*self.store, Commit { desk: vec![record.clone()], ..Commit::default() }).await?;
+            transaction::commit(&*self.store, Commit { records: vec![record.clone()], ..Commit::default() }).await?;
         let record = Record { version: record.version.saturating_add(1), ..record };
         Ok((self.advance(record, newest, Vec::new()).await?, newest))
     }
@@ -242,11 +242,12 @@ impl Endpoint {
         why: Option<String>,
     ) -> Result<Record, StoreError> {
         let body = RecordBody::Notice(Box::new(notice));
-        let kind = why.map(|why| EventKind::DeskChanged { body: Box::new(body.clone()), why });
+        let kind = why.map(|why| EventKind::RecordChanged { body: Box::new(body.clone()), why });
         let at = self.clock.now();
         let events = kind.map(|kind| Event::new(at, kind)).into_iter().collect();
         let record = Record { version: record.version, next_at, body };
-        transaction::commit(&*self.store, Commit { desk: vec![record.clone()], events, ..Commit::default() }).await?;
+        transaction::commit(&*self.store, Commit { records: vec![record.clone()], events, ..Commit::default() })
+            .await?;
         Ok(Record { version: record.version.saturating_add(1), ..record })
     }
 

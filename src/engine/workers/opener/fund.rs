@@ -4,8 +4,8 @@ use super::Opener;
 use crate::domain::order::{OrderId, Placer};
 use crate::domain::payment::{Payment, PaymentState};
 use crate::domain::payout::Payout;
-use crate::engine::order_book::OrderError;
-use crate::engine::payout_book::{Kept, PayoutError, unmoved};
+use crate::engine::order_repository::OrderError;
+use crate::engine::payout_repository::{Kept, PayoutError, unmoved};
 use crate::engine::transaction::Tries;
 use crate::policy::payout_machine::PayoutFact;
 use crate::policy::rules::RuleBroken;
@@ -67,7 +67,7 @@ impl Opener {
                 Err(error) => return Ok(Outcome::Refused { why: error.to_string(), again: true }),
             };
             let (next, said) = book.decide(&kept, &PayoutFact::OrderPlaced(order.id.clone()))?;
-            commit.desk.push(next.record());
+            commit.records.push(next.record());
             commit.events.push(said);
             if tries.commit(&*self.ports.store, commit).await? {
                 return Ok(Outcome::Placed);

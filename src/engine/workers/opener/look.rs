@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::Opener;
 use crate::domain::payment::{Payment, PaymentId, PaymentState, Provenance, Terms};
 use crate::domain::payout::{Payout, PayoutState};
+use crate::engine::address_repository::RepositoryError;
 use crate::engine::api_facts::view_of;
 use crate::engine::circuit_breaker::CallKind;
-use crate::engine::ledger::LedgerError;
-use crate::engine::payout_book::{Kept, PayoutError, key_of, unmoved};
+use crate::engine::payout_repository::{Kept, PayoutError, key_of, unmoved};
 use crate::policy::payout_machine::{PayoutFact, Said, UnexpectedPayout};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 
@@ -129,31 +129,33 @@ impl Opener {
     async fn keep(&self, before: &Payout, facts: &Said, payment: &Payment) -> Result<(), PayoutError> {
         let (book, still, key) = (self.book(), unmoved(before), key_of(&before.reference));
         let changed = self
-            .ledger
-            .change_with(payment.terms.deposit_address, Some(&key), |page, _| {
-                let Some(kept) = page.desk.clone().and_then(Kept::of).filter(|kept| still(kept)) else { return Ok(()) };
+            .addresses
+            .change_with(payment.terms.deposit_address, Some(&key), |unit, _| {
+                let Some(kept) = unit.record.clone().and_then(Kept::of).filter(|kept| still(kept)) else {
+                    return Ok(());
+                };
                 // Somebody may have been quicker to take it up: his terms are held against ours like any others.
-                let here = page.book.payments().iter().find(|known| known.id == payment.id);
+                let here = unit.book.payments().iter().find(|known| known.id == payment.id);
                 let here = here.map(|known| (known.terms.deposit_address, known.terms.amount));
                 let facts = Said { known: here.or(facts.known), ..facts.clone() };
                 let (next, said) = book.decide(&kept, &PayoutFact::Opened(Box::new(facts)))?;
                 if matches!(next.payout.state, PayoutState::Created { .. }) {
                     match here.is_some() {
-                        true => page.book.claim(&payment.id, &payment.recipient_id, payment.terms.sender),
-                        false => page.add_payment(payment.clone(), &self.settings.sweep),
+                        true => unit.book.claim(&payment.id, &payment.recipient_id, payment.terms.sender),
+                        false => unit.add_payment(payment.clone(), &self.settings.sweep),
                     }
                 }
-                page.desk = Some(next.record());
-                page.said.push(said);
+                unit.record = Some(next.record());
+                unit.said.push(said);
                 Ok::<(), UnexpectedPayout>(())
             })
             .await;
         match changed {
             Ok(_) => Ok(()),
-            Err(LedgerError::Store(error)) => Err(error.into()),
-            Err(LedgerError::Refused(error)) => Err(error.into()),
-            Err(LedgerError::Unexpected(error)) => Err(error.into()),
-            Err(LedgerError::NoPayment(_)) => Err(PayoutError::Unknown(before.reference.clone())),
+            Err(RepositoryError::Store(error)) => Err(error.into()),
+            Err(RepositoryError::Refused(error)) => Err(error.into()),
+            Err(RepositoryError::Unexpected(error)) => Err(error.into()),
+            Err(RepositoryError::NoPayment(_)) => Err(PayoutError::Unknown(before.reference.clone())),
         }
     }
 }

@@ -9,11 +9,11 @@ use crate::domain::time::Span;
 use crate::engine::api_facts::failure;
 use crate::engine::circuit_breaker::CallKind;
 use crate::engine::follow_ups::note_would;
-use crate::engine::payout_book::{Kept, PayoutError, unmoved};
+use crate::engine::payout_repository::{Kept, PayoutError, unmoved};
 use crate::engine::transaction;
 use crate::policy::payout_machine::{PayoutFact, usable_until};
 use crate::ports::attachments::AttachmentError;
-use crate::ports::desk_api::{AttachedFile, NewOffRamp};
+use crate::ports::off_ramp_api::{AttachedFile, NewOffRamp};
 use crate::ports::payment_api::ApiError;
 use crate::ports::store::Commit;
 
@@ -87,8 +87,8 @@ impl Opener {
         note_would(&*self.ports.store, None, &act, now).await?;
         let body = RecordBody::Payout(Box::new(kept.payout.clone()));
         let next_at = Some(now.plus(LOOK_AGAIN));
-        let desk = vec![Record { version: kept.version, next_at, body }];
-        transaction::commit(&*self.ports.store, Commit { desk, ..Commit::default() }).await?;
+        let records = vec![Record { version: kept.version, next_at, body }];
+        transaction::commit(&*self.ports.store, Commit { records, ..Commit::default() }).await?;
         Ok(())
     }
 

@@ -200,7 +200,7 @@ async fn ports(orders: &Orders, points: &Arc<Points>) -> (Ports, Arc<MortalStore
         store: store.clone(),
         chain: sender.clone(),
         api: Arc::new(Mortal { inner: api, points: Arc::clone(points) }),
-        desk_api: None,
+        off_ramp_api: None,
         clock,
         chance: Arc::new(SystemChance),
         funding: Some(FundingPorts { sender, signer: Arc::new(Mortal { inner: signer, points: Arc::clone(points) }) }),

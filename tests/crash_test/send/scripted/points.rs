@@ -197,6 +197,6 @@ fn kind(kind: &EventKind) -> String {
         EventKind::AttemptSent { .. } => "sent".to_owned(),
         EventKind::AttemptMined { .. } => "mined".to_owned(),
         EventKind::WalletChanged { .. } => "wallet changed".to_owned(),
-        EventKind::DeskChanged { .. } => "desk changed".to_owned(),
+        EventKind::RecordChanged { .. } => "record changed".to_owned(),
     }
 }

@@ -90,7 +90,7 @@ impl Stage {
             events,
             orders: orders(),
             wallet,
-            desk: desk::records(),
+            records: desk::records(),
             ..Commit::default()
         };
         store.commit(all).await.unwrap();

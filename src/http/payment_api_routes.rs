@@ -1,4 +1,4 @@
-//! The routes of rates, quotes and webhooks: questions to the payment API, and what it is told of this desk.
+//! The routes of rates, quotes and webhooks: questions to the payment API, and where it is to send its webhooks.
 
 use super::api::{Api, ApiResponse};
 use super::api_request::{ApiRequest, NoQuery};

@@ -84,7 +84,7 @@ impl From<StoreError> for Blocked {
 
 /// The way to the store for everything that concerns orders.
 #[derive(Clone)]
-pub(crate) struct OrderBook {
+pub(crate) struct OrderRepository {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) rules: FundingRules,
@@ -114,7 +114,7 @@ fn wallet_event(wallet: &Wallet, at: Timestamp, change: WalletChange) -> Event {
     Event { at, payment: None, deposit: None, kind: EventKind::WalletChanged { address: wallet.address, change } }
 }
 
-impl OrderBook {
+impl OrderRepository {
     /// What the spend policy says of a wish, without placing anything.
     pub(crate) async fn consider(
         &self,

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::domain::payment::{BankAccountId, RecipientId, UserId, WebhookId};
 use crate::domain::quote::{Exchange, Quote, Rate};
 use crate::domain::webhook::Webhook;
-use crate::ports::desk_api::{DeskApi, Listing, NewOffRamp, WebhookChange};
+use crate::ports::off_ramp_api::{Listing, NewOffRamp, OffRampApi, WebhookChange};
 use crate::ports::payment_api::{ApiError, ApiPayment};
 
 use super::answer::{self, About};
@@ -90,7 +90,7 @@ impl PaymentHttp {
 }
 
 #[async_trait]
-impl DeskApi for PaymentHttp {
+impl OffRampApi for PaymentHttp {
     async fn rate(&self, user: &UserId, exchange: &Exchange) -> Result<Rate, ApiError> {
         counted("rate", self.ask_rate(user, exchange).await)
     }

@@ -25,7 +25,7 @@ use crate::ports::store::{Commit, Holdings, Store, StoreError};
 
 /// An address's book, with its coverage.
 #[derive(Debug)]
-pub(crate) struct Page {
+pub(crate) struct AddressUnit {
     pub(crate) book: AddressState,
     pub(crate) coverage: Option<Coverage>,
     /// Set to store every payment of the address again, so that a decision made meanwhile on the old set of
@@ -33,15 +33,15 @@ pub(crate) struct Page {
     pub(crate) touch_payments: bool,
     /// Set to say what would be done with a payment, if it were not for shadow mode.
     pub(crate) would: Option<(PaymentId, ShadowAct)>,
-    /// The record of the desk that is changed together with the address, where one was asked for and is there.
-    pub(crate) desk: Option<Record>,
+    /// The further record that is changed together with the address, where one was asked for and is there.
+    pub(crate) record: Option<Record>,
     /// What is to be said of that record.
     pub(crate) said: Vec<Event>,
     /// What is believed of finality from now on, where the change rests on it and nobody has stored it yet.
     pub(crate) mark: Option<FinalityMark>,
 }
 
-impl Page {
+impl AddressUnit {
     /// Has all of the address read again where something that was only counted could pay a payment that is new.
     fn read_again(&mut self, params: &MatchParams) {
         if strays::reads_again(self.book.payments(), self.book.deposits(), params) {
@@ -62,7 +62,7 @@ impl Page {
 
 /// Why a change was not made. `E` is what the change itself may object with.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum LedgerError<E> {
+pub enum RepositoryError<E> {
     #[error("{0}")]
     Store(#[from] StoreError),
     /// The change was refused; nothing was stored.
@@ -78,14 +78,14 @@ pub enum LedgerError<E> {
 
 /// The way to the store for everything that concerns an address.
 #[derive(Clone)]
-pub(crate) struct Ledger {
+pub(crate) struct AddressRepository {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     chance: Arc<dyn Chance>,
     settings: Arc<EngineSettings>,
 }
 
-impl Ledger {
+impl AddressRepository {
     pub(crate) fn new(
         store: Arc<dyn Store>,
         clock: Arc<dyn Clock>,
@@ -102,28 +102,28 @@ impl Ledger {
 
     /// Changes an address's book. `change` may be called several times, each time with a fresh book. Returns whether anything was
     /// stored.
-    pub(crate) async fn change<E, F>(&self, address: Address, change: F) -> Result<bool, LedgerError<E>>
+    pub(crate) async fn change<E, F>(&self, address: Address, change: F) -> Result<bool, RepositoryError<E>>
     where
-        F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
+        F: FnMut(&mut AddressUnit, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
         self.change_with(address, None, change).await
     }
 
-    /// The same, together with a record of the desk.
+    /// The same, together with a further record.
     pub(crate) async fn change_with<E, F>(
         &self,
         address: Address,
-        desk: Option<&RecordKey>,
+        record: Option<&RecordKey>,
         mut change: F,
-    ) -> Result<bool, LedgerError<E>>
+    ) -> Result<bool, RepositoryError<E>>
     where
-        F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
+        F: FnMut(&mut AddressUnit, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
         let mut tries = Tries::default();
         loop {
-            let changes = self.prepare(address, desk, &mut change).await?;
+            let changes = self.prepare(address, record, &mut change).await?;
             if changes.is_empty() {
                 return Ok(false);
             }
@@ -136,11 +136,11 @@ impl Ledger {
     async fn prepare<E, F>(
         &self,
         address: Address,
-        desk: Option<&RecordKey>,
+        record: Option<&RecordKey>,
         change: &mut F,
-    ) -> Result<Commit, LedgerError<E>>
+    ) -> Result<Commit, RepositoryError<E>>
     where
-        F: FnMut(&mut Page, &Context<'_>) -> Result<(), E> + Send,
+        F: FnMut(&mut AddressUnit, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
         let Holdings { payments, deposits, coverage, orders, wallet } = self.store.holdings(address).await?;
@@ -149,24 +149,25 @@ impl Ledger {
         let is_wallet = payments.is_empty() && of_wallet;
         let before = payments.clone();
         let book = AddressState::open(payments, deposits).with_own(Own::from_orders(is_wallet, &orders));
-        let desk_was = match desk {
-            Some(key) => self.store.desk(key).await?,
+        let record_was = match record {
+            Some(key) => self.store.record(key).await?,
             None => None,
         };
         let coverage_was = coverage.clone();
-        let mut page = Page {
+        let mut unit = AddressUnit {
             book,
             coverage,
             touch_payments: false,
             would: None,
-            desk: desk_was.clone(),
+            record: record_was.clone(),
             said: Vec::new(),
             mark: None,
         };
-        change(&mut page, &context).map_err(LedgerError::Refused)?;
-        page.read_again(&self.settings.matching);
-        page.book.settle(&self.settings.matching, &context).map_err(LedgerError::Unexpected)?;
-        let Page { book, coverage: mut new_coverage, touch_payments, would, desk: new_desk, said, mark } = page;
+        change(&mut unit, &context).map_err(RepositoryError::Refused)?;
+        unit.read_again(&self.settings.matching);
+        unit.book.settle(&self.settings.matching, &context).map_err(RepositoryError::Unexpected)?;
+        let AddressUnit { book, coverage: mut new_coverage, touch_payments, would, record: new_record, said, mark } =
+            unit;
         let payments = book.payments().to_vec();
         let until = sweep::watch_until(&payments, self.settings.sweep.keep);
         // The API has opened a payment again whose address was let go.
@@ -185,8 +186,8 @@ impl Ledger {
             changes.payments.clone_from(&payments);
         }
         let mode = self.settings.mode;
-        let desk = follow_ups::of(&*self.store, mode, &before, &changes, would.as_ref(), context.now).await?;
-        changes.events.extend(desk.events);
+        let follow_ups = follow_ups::of(&*self.store, mode, &before, &changes, would.as_ref(), context.now).await?;
+        changes.events.extend(follow_ups.events);
         changes.events.extend(said);
         let coverage_changed = new_coverage != coverage_was;
         Ok(Commit {
@@ -194,32 +195,36 @@ impl Ledger {
             deposits: changes.deposits,
             coverage: new_coverage.filter(|_| coverage_changed).into_iter().collect(),
             finality: mark,
-            desk: desk.records.into_iter().chain(new_desk.filter(|new| desk_was.as_ref() != Some(new))).collect(),
+            records: follow_ups
+                .records
+                .into_iter()
+                .chain(new_record.filter(|new| record_was.as_ref() != Some(new)))
+                .collect(),
             events: changes.events,
             ..Commit::default()
         })
     }
 
     /// Changes the book of a payment's address. `change` gets the payment as it stands.
-    pub(crate) async fn change_payment<E, F>(&self, id: &PaymentId, mut change: F) -> Result<bool, LedgerError<E>>
+    pub(crate) async fn change_payment<E, F>(&self, id: &PaymentId, mut change: F) -> Result<bool, RepositoryError<E>>
     where
-        F: FnMut(&mut Page, &Payment, &Context<'_>) -> Result<(), E> + Send,
+        F: FnMut(&mut AddressUnit, &Payment, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
         let payment = self.store.payment(id).await?;
-        let payment = payment.ok_or_else(|| LedgerError::NoPayment(id.clone()))?;
-        self.change_known(&payment, |page, payment, context| change(page, payment, context)).await
+        let payment = payment.ok_or_else(|| RepositoryError::NoPayment(id.clone()))?;
+        self.change_known(&payment, |unit, payment, context| change(unit, payment, context)).await
     }
 
     /// The same for a payment that was read before. A payment never leaves its address, so it is there still.
-    pub(crate) async fn change_known<E, F>(&self, known: &Payment, mut change: F) -> Result<bool, LedgerError<E>>
+    pub(crate) async fn change_known<E, F>(&self, known: &Payment, mut change: F) -> Result<bool, RepositoryError<E>>
     where
-        F: FnMut(&mut Page, &Payment, &Context<'_>) -> Result<(), E> + Send,
+        F: FnMut(&mut AddressUnit, &Payment, &Context<'_>) -> Result<(), E> + Send,
         E: Send,
     {
-        self.change(known.terms.deposit_address, |page, context| {
-            let payment = page.book.payments().iter().find(|payment| payment.id == known.id).cloned();
-            payment.map_or(Ok(()), |payment| change(page, &payment, context))
+        self.change(known.terms.deposit_address, |unit, context| {
+            let payment = unit.book.payments().iter().find(|payment| payment.id == known.id).cloned();
+            payment.map_or(Ok(()), |payment| change(unit, &payment, context))
         })
         .await
     }

@@ -40,7 +40,7 @@ impl OperatorService {
             }
         };
         let key = RecordKey { kind: RecordKind::Candidate, id: id.to_string() };
-        let (events, more_events) = self.events_of(&Subject::Desk(key)).await?;
+        let (events, more_events) = self.events_of(&Subject::Record(key)).await?;
         Ok(Some(WhyView {
             subject: "lead".to_owned(),
             rule: format!("Found at the API at {}. {rule}", moment(candidate.found_at)),
@@ -85,6 +85,6 @@ impl OperatorService {
             Event { at: now, payment: Some(payment.clone()), deposit: None, kind: decided },
             changed(payment, &body, "is dismissed by a person", now),
         ];
-        Commit { desk: vec![Record { next_at: None, body, ..record }], events, ..Commit::default() }
+        Commit { records: vec![Record { next_at: None, body, ..record }], events, ..Commit::default() }
     }
 }

@@ -66,7 +66,7 @@ pub struct WebhookChange {
 
 /// Calls the payment API. An implementation makes one request a call, and retries nothing by itself.
 #[async_trait]
-pub trait DeskApi: Send + Sync {
+pub trait OffRampApi: Send + Sync {
     /// `POST /payments/{user}/rate`: what would be given now. Changes nothing.
     async fn rate(&self, user: &UserId, exchange: &Exchange) -> Result<Rate, ApiError>;
 

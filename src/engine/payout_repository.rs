@@ -60,20 +60,20 @@ pub(crate) enum PayoutError {
 /// The event that explains a change of a payout.
 pub(crate) fn event(payout: &Payout, at: Timestamp, why: &str) -> Event {
     let body = Box::new(RecordBody::Payout(Box::new(payout.clone())));
-    let kind = EventKind::DeskChanged { body, why: why.to_owned() };
+    let kind = EventKind::RecordChanged { body, why: why.to_owned() };
     Event { at, payment: payout.payment.clone(), deposit: None, kind }
 }
 
 /// The way to the store for everything that concerns payouts.
 #[derive(Clone)]
-pub(crate) struct PayoutBook {
+pub(crate) struct PayoutRepository {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) chance: Arc<dyn Chance>,
     pub(crate) settings: Arc<EngineSettings>,
 }
 
-impl PayoutBook {
+impl PayoutRepository {
     /// The book over these ports.
     pub(crate) fn new(ports: &Ports, settings: Arc<EngineSettings>) -> Self {
         let Ports { store, clock, chance, .. } = ports.clone();
@@ -91,12 +91,12 @@ impl PayoutBook {
     }
 
     pub(crate) async fn read(&self, reference: &PayoutReference) -> Result<Option<Kept>, StoreError> {
-        Ok(self.store.desk(&key_of(reference)).await?.and_then(Kept::of))
+        Ok(self.store.record(&key_of(reference)).await?.and_then(Kept::of))
     }
 
     /// The payout that a payment came of.
     pub(crate) async fn of_payment(&self, payment: &PaymentId) -> Result<Option<Kept>, StoreError> {
-        Ok(self.store.desk_by_alias(RecordKind::Payout, payment.as_str()).await?.and_then(Kept::of))
+        Ok(self.store.record_by_alias(RecordKind::Payout, payment.as_str()).await?.and_then(Kept::of))
     }
 
     /// The record and the event that a fact makes of a payout.
@@ -123,10 +123,10 @@ impl PayoutBook {
                 return Ok(None);
             }
             let (mut next, mut said) = self.decide(&kept, fact)?;
-            if let (Some(by), EventKind::DeskChanged { why, .. }) = (by, &mut said.kind) {
+            if let (Some(by), EventKind::RecordChanged { why, .. }) = (by, &mut said.kind) {
                 *why = format!("{why} ({by})");
             }
-            let changes = Commit { desk: vec![next.record()], events: vec![said], ..Commit::default() };
+            let changes = Commit { records: vec![next.record()], events: vec![said], ..Commit::default() };
             next.version = next.version.saturating_add(1);
             if tries.commit(&*self.store, changes).await? {
                 return Ok(Some(next));

@@ -31,7 +31,7 @@ const WALLET_WITHIN: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(10);
 
 /// Whom a payout is placed with.
-pub(super) struct Desk {
+pub(super) struct Session {
     operator: Client,
     /// The engine that this command runs, when no daemon does.
     engine: Option<Engine>,
@@ -44,17 +44,17 @@ struct Engine {
     task: JoinHandle<Result<(), Failure>>,
 }
 
-impl Desk {
+impl Session {
     /// Finds the daemon; when none runs, starts the engine in this process, and says so.
     ///
     /// # Errors
     /// Something listens and does not answer as the daemon, or the engine does not start.
     pub(super) async fn open(settings: &Settings) -> Result<Self, Failure> {
-        let desk = Self::reach(settings).await?;
+        let session = Self::reach(settings).await?;
         if settings.wallet.is_some() {
-            desk.await_wallet().await;
+            session.await_wallet().await;
         }
-        Ok(desk)
+        Ok(session)
     }
 
     /// Waits until the wallet's record is there. A daemon that was just started for the first time makes it in a moment;
