@@ -193,18 +193,16 @@ pub(super) fn pages(headers: &HeaderMap, items: usize) -> Option<String> {
     }
     let more = |value: &str| value.parse::<usize>().is_ok_and(|total| total > items);
     let several = |value: &str| value.parse::<usize>().is_ok_and(|pages| pages > 1);
-    // `items 0-24/319`, and `*` where nobody has counted.
-    let of_range = |value: &str| value.rsplit_once('/').is_some_and(|(_, total)| total == "*" || more(total));
-    let of_object = |value: &str| serde_json::from_str(value).is_ok_and(|said| is_page(&said, items));
-    let says: [(&str, &dyn Fn(&str) -> bool); 6] = [
-        ("x-total-count", &more),
-        ("x-total", &more),
-        ("x-total-pages", &several),
-        ("x-page-count", &several),
-        ("content-range", &of_range),
-        ("x-pagination", &of_object),
-    ];
-    let (name, _) = says.into_iter().find(|(name, says)| values(name).any(says))?;
+    let says_more = |name: &str, value: &str| match name {
+        "x-total-count" | "x-total" => more(value),
+        "x-total-pages" | "x-page-count" => several(value),
+        // `items 0-24/319`, and `*` where nobody has counted.
+        "content-range" => value.rsplit_once('/').is_some_and(|(_, total)| total == "*" || more(total)),
+        _ => serde_json::from_str(value).is_ok_and(|said| is_page(&said, items)),
+    };
+    let name = ["x-total-count", "x-total", "x-total-pages", "x-page-count", "content-range", "x-pagination"]
+        .into_iter()
+        .find(|name| values(name).any(|value| says_more(name, value)))?;
     Some(format!("its list is one page of several: it has {items} payments, and the header {name} says more"))
 }
 

@@ -98,7 +98,7 @@ async fn a_typed_address_waits_for_a_person_even_when_its_account_is_on_the_list
     assert!(matches!(waiting.state, OrderState::AwaitingApproval { .. }), "{waiting:?}");
     world.sweeps(3).await;
     assert!(order(&world, &off_ramp).await.attempts.is_empty());
-    approve(&world.handle(), &waiting.id.to_string(), "it is our own supplier").await.unwrap();
+    approve(world.handle(), &waiting.id.to_string(), "it is our own supplier").await.unwrap();
     end(world, &[&off_ramp], &[]).await;
 }
 

@@ -122,7 +122,7 @@ pub(crate) fn is_reverted(state: &OrderState) -> bool {
 /// Waits until a person is asked because what was sent failed, and approves.
 pub(crate) async fn approve_reverted(world: &World, off_ramp: &OffRamp) {
     let asked = wait_order(world, off_ramp, "waiting for a person", is_reverted).await;
-    approve(&world.handle(), &asked.id.to_string(), "the cause is gone").await.unwrap();
+    approve(world.handle(), &asked.id.to_string(), "the cause is gone").await.unwrap();
 }
 
 /// Waits, without mining, until the last order of an off-ramp is as wished.

@@ -32,7 +32,7 @@ async fn refusals(world: &World, off_ramp: &OffRamp, may_approve: bool, reject: 
             continue;
         }
         let answer = match what {
-            "an approval" => approve(&world.handle(), &id, "a person's reason").await,
+            "an approval" => approve(world.handle(), &id, "a person's reason").await,
             "a rejection" => world.handle().reject(&id, "a person's reason").await,
             _ => world.handle().cancel_order(&id, "a person's reason").await,
         };
@@ -72,7 +72,7 @@ async fn every_decision_is_taken_or_refused_by_the_order_s_state() {
     // Held by the wallet's own pause.
     world.handle().pause_wallet("to look around").await.unwrap();
     fund(&world, &off_ramp).await.unwrap();
-    approve(&world.handle(), &id_of(&world, &off_ramp).await, "it is right").await.unwrap();
+    approve(world.handle(), &id_of(&world, &off_ramp).await, "it is right").await.unwrap();
     wait_hold(&world, &off_ramp, "wallet-paused").await;
     refusals(&world, &off_ramp, true, true, false).await;
     // Held by the chain.
@@ -88,7 +88,7 @@ async fn every_decision_is_taken_or_refused_by_the_order_s_state() {
     world.mine_for(unpause).await;
     // Sending, cancelling, mined by the self-send, ended with it.
     fund(&world, &off_ramp).await.unwrap();
-    approve(&world.handle(), &id_of(&world, &off_ramp).await, "it is right").await.unwrap();
+    approve(world.handle(), &id_of(&world, &off_ramp).await, "it is right").await.unwrap();
     in_flight(&world, &off_ramp).await;
     refusals(&world, &off_ramp, true, true, false).await;
     let id = id_of(&world, &off_ramp).await;
@@ -106,7 +106,7 @@ async fn every_decision_is_taken_or_refused_by_the_order_s_state() {
     until_self_sent(&world, &off_ramp, self_send.tx_hash).await;
     // Now, and not before, the next one.
     fund(&world, &off_ramp).await.unwrap();
-    approve(&world.handle(), &id_of(&world, &off_ramp).await, "it is right").await.unwrap();
+    approve(world.handle(), &id_of(&world, &off_ramp).await, "it is right").await.unwrap();
     let transfer = in_flight(&world, &off_ramp).await;
     world.mine_for(transfer.tx_hash).await;
     wait_mined(&world, &off_ramp).await;
@@ -131,7 +131,7 @@ async fn what_people_change_while_the_funder_looks_is_not_slept_over() {
         world.handle().pause_wallet("to look around").await.unwrap();
         fund(&world, &off_ramp).await.unwrap();
         let id = id_of(&world, &off_ramp).await;
-        approve(&world.handle(), &id, "it is right").await.unwrap();
+        approve(world.handle(), &id, "it is right").await.unwrap();
         // A change that is slept over is found a minute later.
         let told = wait_hold(&world, &off_ramp, "wallet-paused");
         tokio::time::timeout(std::time::Duration::from_secs(30), told).await.expect("it is told at once");
@@ -298,7 +298,7 @@ async fn f2_what_waits_for_its_approval_for_days_counts_all_the_while_and_a_day_
         }
     };
     all_refused(&world).await;
-    approve(&world.handle(), &id_of(&world, &first).await, "at last").await.unwrap();
+    approve(world.handle(), &id_of(&world, &first).await, "at last").await.unwrap();
     all_refused(&world).await;
     until_all_ended(&world).await;
     let paid = order(&world, &first).await;
@@ -323,7 +323,7 @@ async fn f2_what_nobody_approves_in_time_ends_unsent_and_gives_its_spend_back() 
     world.handle().pause_wallet("to look around").await.unwrap();
     five_days_old(&world, &old).await;
     let id = id_of(&world, &old).await;
-    let refused = approve(&world.handle(), &id, "better late than never").await.unwrap_err().to_string();
+    let refused = approve(world.handle(), &id, "better late than never").await.unwrap_err().to_string();
     assert!(refused.contains("approval"), "{refused}");
     let ended = wait_order(&world, &old, "ended", OrderState::is_ended).await;
     let why = UnsentReason::ApprovalExpired { valid_for_s: 4 * 86_400 };
@@ -334,7 +334,7 @@ async fn f2_what_nobody_approves_in_time_ends_unsent_and_gives_its_spend_back() 
     assert_eq!((ended.spend, ended.attempts.len()), (Spend::GivenBack, 0));
     assert_eq!(world.handle().wallet().await.unwrap().spent.base_units, usdc(61));
     world.handle().resume_wallet("looked around").await.unwrap();
-    approve(&world.handle(), &id_of(&world, &fresh).await, "in time").await.unwrap();
+    approve(world.handle(), &id_of(&world, &fresh).await, "in time").await.unwrap();
     until_all_ended(&world).await;
     end(world, &[&fresh], &[]).await;
 }

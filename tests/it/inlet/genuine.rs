@@ -201,14 +201,11 @@ async fn a_moment_and_a_signature_may_be_written_in_every_usual_way() {
     let at = super::rig::now().as_secs();
     let rfc3339 = jiff::Timestamp::from_second(i64::try_from(at).unwrap()).unwrap().to_string();
     let body = claims(1);
-    let alphabets: [&dyn Fn(&[u8]) -> String; 3] =
-        [&|bytes| STANDARD.encode(bytes), &|bytes| STANDARD_NO_PAD.encode(bytes), &|bytes| {
-            URL_SAFE_NO_PAD.encode(bytes)
-        }];
+    let alphabets = [STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD];
     for (nth, text) in [at.to_string(), format!("{at}123"), rfc3339].into_iter().enumerate() {
         let signature = sha256(SECRET, format!("{text}.{body}").as_bytes());
-        for (encode, prefix) in alphabets.iter().zip(["sha256=", "SHA256=", ""]) {
-            let value = format!("{prefix}{}", encode(&signature));
+        for (alphabet, prefix) in alphabets.iter().zip(["sha256=", "SHA256=", ""]) {
+            let value = format!("{prefix}{}", alphabet.encode(&signature));
             let request = rig.bare(&body).header(moment, &text).header("x-sentra-signature", &value);
             assert_eq!(Rig::status(request).await, 204, "{text}, {value}");
         }

@@ -305,7 +305,7 @@ fn the_wallet_can_pay_what_it_may_be_asked_to() {
     };
     let cases: Vec<(WalletCheckup, Grade, &str)> = vec![
         (fine.clone(), Fine, "next nonce is 4"),
-        (has(109_999_999, 1_250), Warning, "it has 109.999999 USDC, keeps 10.00 USDC of it in reserve"),
+        (has(109_999_999, 1_250), Warning, "it has 109.999999 USDC, and keeps 10.00 USDC of it in reserve"),
         (has(10_000_000, 1_250), Failure, "it has 10.00 USDC"),
         (has(0, 1_250), Failure, "it has 0.00 USDC"),
         (has(110_000_000, 1_249), Warning, "fewer than ten transfers"),
