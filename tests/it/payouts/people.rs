@@ -5,11 +5,13 @@ use std::sync::Arc;
 use rampwatch::domain::amount::Amount;
 use rampwatch::domain::payment::{ApiStatus, PaymentId, Provenance, RecipientId};
 use rampwatch::engine::add::AddPayment;
+use rampwatch::policy::resolve::Decision;
 use rampwatch::ports::clock::Clock as _;
 use rampwatch::ports::payment_api::ApiPayment;
 use rampwatch::ports::store::Store as _;
 use rampwatch::service::operator_service::OperatorError;
 use rampwatch::view::payout::{Fund, PayoutRequest};
+use rampwatch::view::webhook::UpdateRequest;
 use tokio::task::JoinSet;
 
 use super::bench::{Bench, request};
@@ -199,5 +201,34 @@ async fn f6_a_recipients_own_list_confirms_who_is_paid() {
     assert_eq!(add(2, "rec-2").await.unwrap().terms.recipient_from, Some(Provenance::Typed), "it is in nobody's list");
     bench.shop.held().list_refused = true;
     assert_eq!(add(3, "rec-1").await.unwrap().terms.recipient_from, Some(Provenance::Typed), "no list, no word");
+    life.stop().await;
+}
+
+/// S7: a webhook that delivers to somebody else is not changed: neither silenced, nor given a secret of ours.
+#[tokio::test(start_paused = true)]
+async fn s7_a_webhook_that_delivers_elsewhere_is_not_changed() {
+    let mut bench = Bench::new().await;
+    let life = bench.start(0);
+    let handle = life.handle.clone().with_public_url(Some("https://ours.example/hook".to_owned()));
+    let silenced = UpdateRequest { active: Some(false), ..UpdateRequest::default() };
+    for change in [UpdateRequest { rotate_secret: true, ..UpdateRequest::default() }, silenced] {
+        let refused = handle.update_webhook("wh-1", &change).await.unwrap_err().to_string();
+        assert!(refused.contains("ours.example only"), "{refused}");
+    }
+    life.stop().await;
+}
+
+/// S7: what is tried again calls the API as often as what is placed.
+#[tokio::test(start_paused = true)]
+async fn s7_retries_count_like_what_they_try_again() {
+    let mut bench = Bench::new().await;
+    let life = bench.start(0);
+    let (look, id) = (Decision::Retry { payment: payment_id(9) }, "rent-9");
+    for _ in 0..20_000 {
+        assert!(matches!(life.handle.retry_payout(id, "again").await, Err(OperatorError::NotFound(_))));
+        assert!(matches!(life.handle.resolve(&look, "again").await, Err(OperatorError::NotFound(_))));
+    }
+    assert!(matches!(life.handle.retry_payout(id, "again").await, Err(OperatorError::TooMany { .. })));
+    assert!(matches!(life.handle.resolve(&look, "again").await, Err(OperatorError::TooMany { .. })));
     life.stop().await;
 }
