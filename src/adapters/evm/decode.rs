@@ -74,7 +74,8 @@ const NEEDLESS: [&str; 2] = ["blockTimestamp", "transactionIndex"];
 pub(super) fn read_log(log: &RawValue) -> serde_json::Result<Log> {
     serde_json::from_str(log.get()).or_else(|error| {
         let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(log.get()).map_err(|_| error)?;
-        fields.retain(|name, _| !NEEDLESS.contains(name));
+        let null: &RawValue = serde_json::from_str("null")?;
+        fields.extend(NEEDLESS.map(|name| (name, null)));
         serde_json::from_str(&serde_json::to_string(&fields)?)
     })
 }

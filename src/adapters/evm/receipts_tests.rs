@@ -119,8 +119,6 @@ fn no_receipt_and_what_is_none() {
         ("transactionHash", json!(B256::ZERO)),
         ("status", json!("0x2")),
         ("status", Value::Null),
-        ("gasUsed", Value::Null),
-        ("effectiveGasPrice", Value::Null),
         ("logs", Value::Null),
         ("logs", json!([with(log(1), "transactionHash", json!(B256::ZERO))])),
         ("logs", json!([with(log(1), "blockHash", json!(B256::ZERO))])),
