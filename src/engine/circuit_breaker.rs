@@ -281,36 +281,31 @@ impl CircuitBreaker {
         }
         let Ok(canary) = PaymentId::new(NO_PAYMENT) else { return Refusal::Unknown };
         let canary = self.api.payment(&canary).await;
+        let may_ask = match canary {
+            Err(ApiError::KeyRefused { .. }) => return Refusal::Key(CallKind::Get),
+            Err(ApiError::NotNow { .. } | ApiError::Unclear { .. }) => false,
+            Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => true,
+        };
         let mut state = self.state();
-        let is_open = state.breaker(asked).refused;
-        match canary {
-            Err(ApiError::KeyRefused { .. }) => Refusal::Key(CallKind::Get),
-            Err(ApiError::NotNow { .. } | ApiError::Unclear { .. }) if is_open => Refusal::Key(asked),
-            Err(ApiError::NotNow { .. } | ApiError::Unclear { .. }) => Refusal::Unknown,
-            // The key may ask.
-            Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) if asked == CallKind::Get => {
-                state.worked(CallKind::Get);
-                Refusal::Subject
-            }
-            Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) if is_open => {
-                state.note_refused(about);
-                Refusal::Key(asked)
-            }
-            Ok(_) | Err(ApiError::NotFound { .. } | ApiError::Refused { .. }) => {
-                let breaker = state.breaker(asked);
-                let other = breaker.doubted.replace(about.to_owned()).filter(|other| other != about);
-                let is_first = state.note_refused(about);
-                match (is_first, other) {
-                    // It is this one's, so it says nothing of the key.
-                    (false, _) => {
-                        state.breaker(asked).doubted = None;
-                        Refusal::Subject
-                    }
-                    (true, Some(_)) => Refusal::Key(asked),
-                    (true, None) => Refusal::Unknown,
-                }
-            }
+        if may_ask && asked == CallKind::Get {
+            state.worked(CallKind::Get);
+            return Refusal::Subject;
         }
+        let is_open = state.breaker(asked).refused;
+        if !may_ask {
+            return if is_open { Refusal::Key(asked) } else { Refusal::Unknown };
+        }
+        let is_first = state.note_refused(about);
+        if is_open {
+            return Refusal::Key(asked);
+        }
+        if !is_first {
+            // It is this one's, so it says nothing of the key.
+            state.breaker(asked).doubted = None;
+            return Refusal::Subject;
+        }
+        let other = state.breaker(asked).doubted.replace(about.to_owned()).filter(|other| other != about);
+        if other.is_some() { Refusal::Key(asked) } else { Refusal::Unknown }
     }
 
     /// Calls of this kind are not made until one of them works again. The alarm is raised once.

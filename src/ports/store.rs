@@ -105,7 +105,7 @@ pub struct Changes {
 pub struct Unreadable {
     /// Which record it is, by its key.
     pub what: String,
-    /// Its key, where it is a further one.
+    /// Its key, where it is a [`Record`].
     pub record: Option<RecordKey>,
     /// Why it does not read.
     pub why: String,

@@ -80,10 +80,10 @@ impl OperatorService {
                 continue;
             }
             // Each of them is a question.
-            let counted = self.count(Demand::Question);
-            if items.is_empty() {
-                counted.clone()?;
-            }
+            let counted = match self.count(Demand::Question) {
+                Err(error) if items.is_empty() => return Err(error),
+                counted => counted,
+            };
             let told = match counted.and_then(|()| self.off_ramp_api()) {
                 Ok(api) => self.through_gate(webhook.id.as_str(), api.webhook(&webhook.id)).await?,
                 Err(error) => {

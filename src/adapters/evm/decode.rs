@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use alloy::primitives::{Address, B256, U256};
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEvent as _;
-use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -70,7 +69,7 @@ pub(super) enum Decoded {
 /// What a log may say besides what is needed: where nodes differ, and what no decision goes by.
 const NEEDLESS: [&str; 2] = ["blockTimestamp", "transactionIndex"];
 
-/// Reads a log. What is needless and does not read is left out.
+/// Reads a log. Where what is needless does not read, it counts as not told.
 pub(super) fn read_log(log: &RawValue) -> serde_json::Result<Log> {
     serde_json::from_str(log.get()).or_else(|error| {
         let mut fields: BTreeMap<&str, &RawValue> = serde_json::from_str(log.get()).map_err(|_| error)?;
@@ -82,14 +81,9 @@ pub(super) fn read_log(log: &RawValue) -> serde_json::Result<Log> {
 
 /// Whether a log that cannot be read says of itself that it is no `Transfer`.
 pub(super) fn is_of_another_event(log: &RawValue) -> bool {
-    #[derive(Deserialize)]
-    struct Topics<'a> {
-        #[serde(borrow)]
-        topics: Vec<&'a RawValue>,
-    }
-    let Ok(Topics { topics }) = serde_json::from_str(log.get()) else { return false };
-    let first = topics.first().map(|topic| serde_json::from_str::<B256>(topic.get()));
-    first.is_none_or(|topic| topic.is_ok_and(|topic| topic != TRANSFER))
+    let log: Value = serde_json::from_str(log.get()).unwrap_or(Value::Null);
+    let has_none = log.get("topics").and_then(Value::as_array).is_some_and(Vec::is_empty);
+    has_none || topic_of(&log, 0).is_some_and(|topic| topic != TRANSFER)
 }
 
 /// Decodes one log.
@@ -137,20 +131,22 @@ pub(super) fn decode(log: &Log, wanted: &Wanted<'_>) -> Decoded {
 
 /// Whose transfer a log may be that can't be read as one: `None` when it is none that was asked for.
 pub(super) fn owner(log: &Value, wanted: &Wanted<'_>) -> Option<Owner> {
-    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
-    let token = text(log.get("address")).and_then(|text| text.parse::<Address>().ok());
-    let topic = |nth: usize| text(log.get("topics").and_then(|topics| topics.get(nth)));
-    let topic = |nth: usize| topic(nth).and_then(|text| text.parse::<B256>().ok());
+    let token = log.get("address").and_then(Value::as_str).and_then(|text| text.parse::<Address>().ok());
     let is_other = token.is_some_and(|token| !wanted.tokens.contains(&token))
-        || topic(0).is_some_and(|topic| topic != TRANSFER)
+        || topic_of(log, 0).is_some_and(|topic| topic != TRANSFER)
         || log.get("removed") == Some(&Value::Bool(true));
     if is_other {
         return None;
     }
-    match topic(wanted.side.topic()) {
+    match topic_of(log, wanted.side.topic()) {
         Some(topic) => is_wanted(&topic, wanted).then(|| Owner::One(Address::from_word(topic))),
         None => Some(Owner::Anybody),
     }
+}
+
+/// A topic of a log that can't be read as one, as far as that topic can.
+fn topic_of(log: &Value, nth: usize) -> Option<B256> {
+    log.get("topics")?.get(nth)?.as_str()?.parse().ok()
 }
 
 /// Whose a log is that can't be read.

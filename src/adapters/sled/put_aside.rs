@@ -41,7 +41,7 @@ impl PutAside {
     }
 }
 
-/// What a record is called, by its key alone; and its key, if it is a further one.
+/// What a record is called, by its key alone; and its [`RecordKey`], where it has one.
 fn name(key: &[u8]) -> (String, Option<RecordKey>) {
     let (space, rest) = key.split_at_checked(1).unwrap_or_default();
     let record = (space == b"K").then(|| record_key(rest)).flatten();

@@ -4,7 +4,8 @@
 //! the payout days later. Deliberately absent: looking into a file any further.
 
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{self, Read as _};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,9 @@ const TYPES: [(&[&str], &str, &[u8]); 3] = [
     (&["png"], "image/png", b"\x89PNG\r\n\x1a\n"),
     (&["jpg", "jpeg"], "image/jpeg", b"\xff\xd8\xff"),
 ];
+
+/// How a file is opened: for reading, and without waiting for the writer of a pipe, which is none.
+const OPENED: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 /// A file that was read and is what it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,21 +104,16 @@ pub(super) fn read_all(
 }
 
 /// Opens a file that is below a folder, links followed. Each part of the way that was looked at is opened as it is then, without
-/// links, so that whoever changes the folder meanwhile gets nothing else opened. A file that has another name too may be one of
-/// elsewhere.
-fn open_below(path: &Path, folder: &Path) -> Result<File, FileError> {
-    let unreadable = |source| FileError::Unreadable { path: path.to_owned(), source };
-    let outside = || FileError::Outside { path: path.to_owned(), folder: folder.to_owned() };
-    let (real, top) = (path.canonicalize().map_err(unreadable)?, folder.canonicalize().map_err(unreadable)?);
-    let way = real.strip_prefix(&top).map_err(|_| outside())?;
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let mut at = rustix::fs::open(&top, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
+/// links, so that whoever changes the folder meanwhile gets nothing else opened. `None`: it is elsewhere.
+fn open_below(path: &Path, folder: &Path) -> io::Result<Option<OwnedFd>> {
+    let (real, top) = (path.canonicalize()?, folder.canonicalize()?);
+    let Ok(way) = real.strip_prefix(&top) else { return Ok(None) };
+    let flags = OPENED | OFlags::NOFOLLOW;
+    let mut at = rustix::fs::open(&top, flags, Mode::empty())?;
     for part in way {
-        at = rustix::fs::openat(&at, part, flags, Mode::empty()).map_err(|error| unreadable(error.into()))?;
+        at = rustix::fs::openat(&at, part, flags, Mode::empty())?;
     }
-    let file = File::from(at);
-    let found = file.metadata().map_err(unreadable)?;
-    if found.is_file() && found.nlink() > 1 { Err(outside()) } else { Ok(file) }
+    Ok(Some(at))
 }
 
 fn read(path: &Path, below: Option<&Path>, limits: &PayoutSettings) -> Result<LocalFile, FileError> {
@@ -123,16 +122,18 @@ fn read(path: &Path, below: Option<&Path>, limits: &PayoutSettings) -> Result<Lo
     if !limits.file_types.iter().any(|taken| taken == media_type) {
         return Err(FileError::TypeNotTaken { path: path.to_owned(), media_type });
     }
-    // A pipe is looked at before it is opened: opening one would wait for its writer.
-    if !std::fs::metadata(path).map_err(unreadable)?.is_file() {
+    let outside = |folder: &Path| FileError::Outside { path: path.to_owned(), folder: folder.to_owned() };
+    let file = File::from(match below {
+        Some(folder) => open_below(path, folder).map_err(unreadable)?.ok_or_else(|| outside(folder))?,
+        None => rustix::fs::open(path, OPENED, Mode::empty()).map_err(|error| unreadable(error.into()))?,
+    });
+    let found = file.metadata().map_err(unreadable)?;
+    if !found.is_file() {
         return Err(FileError::NoFile(path.to_owned()));
     }
-    let file = match below {
-        Some(folder) => open_below(path, folder)?,
-        None => File::open(path).map_err(unreadable)?,
-    };
-    if !file.metadata().map_err(unreadable)?.is_file() {
-        return Err(FileError::NoFile(path.to_owned()));
+    // A file that has another name too may be one of elsewhere.
+    if let Some(folder) = below.filter(|_| found.nlink() > 1) {
+        return Err(outside(folder));
     }
     let mut bytes = Vec::new();
     file.take(limits.max_file_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;

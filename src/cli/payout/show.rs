@@ -72,7 +72,8 @@ pub(super) fn limits(wallet: &WalletView) -> String {
     ])
 }
 
-/// How to pay by hand, to be written as it is: the code has its colours. `code` says whether a QR code is wanted; unless it is said, it is drawn on a terminal.
+/// How to pay by hand, to be written as it is: the code has its colours. `code` says whether a QR code is wanted; unless it is said,
+/// it is drawn on a terminal.
 pub(super) fn how_to_pay(pay: &PayView, code: bool) -> String {
     let is_terminal = std::io::stdout().is_terminal();
     let ink = if is_terminal { Ink::Terminal } else { Ink::Text };

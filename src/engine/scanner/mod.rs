@@ -307,6 +307,7 @@ impl Scanner {
             tracing::warn!(by_ms = self.view.latest.since(now).as_millis(), "the clock was set back");
             self.schedule.set_back(now);
             self.waiting.moved_at = self.waiting.moved_at.map(|at| at.min(now));
+            self.progress.set_back(now);
             (self.view.head, self.view.arrivals) = (None, None);
             self.readings.placing.end_at(now);
             self.readings.second_reading.end_at(now);

@@ -36,6 +36,14 @@ impl Progress {
         }
     }
 
+    /// The clock was set back: what is told of the settling by its moments is no later than now.
+    pub(super) fn set_back(&mut self, now: Timestamp) {
+        self.settled_at = self.settled_at.map(|at| at.min(now));
+        if let Some((at, _)) = &mut self.trouble {
+            *at = now.min(*at);
+        }
+    }
+
     /// A block is the newest, by the answer of who can be read.
     pub(super) fn note_head(&mut self, number: BlockNumber, now: Timestamp) {
         self.head = Some(match self.head {

@@ -14,7 +14,7 @@ use rampwatch::sandbox::fake_api::{NewOffRamp, OffRamp};
 use super::bench::{fund, order, rules, setup, until_all_ended, wait_order, wallet_opened};
 use super::tools::{end, until_order, until_self_sent, withdrawn};
 use crate::anvil::world::{LIMIT, World, request_for, usdc};
-use crate::support::approve;
+use crate::support::approving::approve;
 use crate::support::payouts::payout;
 
 fn automatic() -> FundingRules {

@@ -26,7 +26,7 @@ use rampwatch::service::orders::FundRequest;
 use secrecy::SecretString;
 
 use crate::anvil::world::{LIMIT, Setup, World, quick_settings, usdc};
-use crate::support::approve;
+use crate::support::approving::approve;
 
 /// Gives the sandbox's wallet its money, where the engine is to fund.
 pub(crate) async fn furnish_wallet(engine: &EngineSettings, node: &Node) {

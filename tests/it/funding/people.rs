@@ -17,7 +17,7 @@ use super::tools::{
     withdrawn,
 };
 use crate::anvil::world::{World, usdc};
-use crate::support::approve;
+use crate::support::approving::approve;
 
 async fn id_of(world: &World, off_ramp: &OffRamp) -> String {
     order(world, off_ramp).await.id.to_string()

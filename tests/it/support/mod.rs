@@ -7,12 +7,10 @@ use std::time::Duration;
 
 use rampwatch::adapters::sled::{Settings, SledStore, StoreOpenError};
 use rampwatch::domain::operator::{KnownEndpoint, Operator};
-use rampwatch::service::operator_service::{OperatorError, OperatorService};
-use rampwatch::service::orders::ApproveRequest;
-use rampwatch::view::order::OrderView;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
+pub(crate) mod approving;
 pub(crate) mod cutting;
 pub(crate) mod desk;
 pub(crate) mod key;
@@ -55,12 +53,6 @@ pub(crate) async fn store_in(folder: &Path) -> SledStore {
             opened => return opened.unwrap(),
         }
     }
-}
-
-/// Approves an order as it is shown.
-pub(crate) async fn approve(handle: &OperatorService, order: &str, reason: &str) -> Result<OrderView, OperatorError> {
-    let shown = handle.show_order(order).await?;
-    handle.approve(order, &ApproveRequest::of(&shown, reason)).await
 }
 
 /// An endpoint that is an operator of its own.

@@ -19,8 +19,8 @@ use crate::domain::wallet::Wallet;
 use crate::ports::store::Subject;
 
 impl Checker<'_> {
-    /// Goes through the events of a payment, a deposit or a further record, the last first, until one says enough. Events that cannot be read
-    /// are found elsewhere.
+    /// Goes through the events of a payment, a deposit or a further record, the last first, until one says enough. Events that cannot
+    /// be read are found elsewhere.
     fn backwards(&self, subject: &Subject, mut hear: impl FnMut(EventKind) -> ControlFlow<()>) -> Looked {
         let subject = keys::events_of(subject);
         for entry in self.tree.range(above(&subject, 0)).rev() {

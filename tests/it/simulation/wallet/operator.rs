@@ -19,7 +19,7 @@ use super::super::lies::settings::Danger;
 use super::super::rng::Rng;
 use super::super::world::World;
 use super::broadcasts::SLOWEST;
-use crate::support::approve;
+use crate::support::approving::approve;
 
 /// An approval that comes later than this comes late.
 const LATE: Span = Span::from_secs(3_600);
